@@ -1,0 +1,1 @@
+"""portcall: which application do these packets belong to?"""
