@@ -1,0 +1,136 @@
+# The compiled twins of the records in portcall.model, every field at its natural alignment;
+# tests/test_model.py compares sizes and offsets.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef struct Frame:
+    int64_t ts_ns
+    uint64_t offset
+    uint32_t captured
+    uint32_t wire
+    uint32_t interface
+    uint16_t link
+    uint8_t direction
+    uint8_t reserved
+
+
+cdef struct Packet:
+    int64_t ts_ns
+    uint8_t source[16]
+    uint8_t target[16]
+    uint32_t wire
+    uint32_t payload_offset
+    uint32_t payload_captured
+    uint32_t payload
+    uint32_t tcp_sequence
+    uint32_t fragment
+    uint16_t source_port
+    uint16_t target_port
+    uint8_t protocol
+    uint8_t ip_version
+    uint8_t tcp_flags
+    uint8_t verdict
+    uint8_t fragmentation
+    uint8_t direction
+    uint8_t fragment_protocol
+    uint8_t reserved
+    uint32_t namespace
+
+
+cdef struct Flow:
+    uint8_t low[16]
+    uint8_t high[16]
+    uint16_t low_port
+    uint16_t high_port
+    uint8_t protocol
+    uint8_t ip_version
+    uint8_t kind
+    uint8_t first_sender
+    uint32_t namespace
+    uint32_t earlier
+    int64_t first_ns
+    int64_t last_ns
+    uint64_t packets[2]
+    uint64_t bytes[2]
+    uint64_t payload[2]
+    uint32_t syn_sequence
+    uint8_t has_syn
+    uint8_t local
+    uint8_t tcp_flags[2]
+    uint64_t first_frame
+    int64_t syn_ns[2]
+    int64_t syn_ack_ns[2]
+    int64_t fin_ns[2]
+    int64_t rst_ns[2]
+
+
+cdef struct Datagram:
+    uint8_t source[16]
+    uint8_t target[16]
+    uint32_t fragment
+    uint32_t namespace
+    uint8_t protocol
+    uint8_t ip_version
+    uint8_t first_side
+    uint8_t latest_side
+    uint32_t first_flow
+    uint32_t latest_flow
+    uint32_t reserved
+    uint64_t first_frame
+    uint64_t packets
+    uint64_t bytes
+    uint64_t payload
+    int64_t first_ns
+    int64_t last_ns
+
+
+cdef struct VerdictTally:
+    uint64_t frames
+    uint64_t bytes
+    int64_t first_ns
+    int64_t last_ns
+
+
+cdef struct Interface:
+    uint16_t link
+    uint16_t reserved
+    uint32_t snap_length
+    uint64_t ticks_per_second
+    uint64_t remainder_multiplier
+    uint64_t remainder_divisor
+    uint64_t remainder_shift
+    int64_t offset_seconds
+
+
+cdef enum:
+    OK = 0
+    NO_PORTS = 1
+    LATER_FRAGMENT = 2
+    NOT_IP = 3
+    TRUNCATED = 4
+    MALFORMED = 5
+    UNSUPPORTED_LINK = 6
+
+cdef enum:
+    FRAGMENT_NONE = 0
+    FRAGMENT_FIRST = 1
+    FRAGMENT_LATER = 2
+
+cdef enum:
+    UNKNOWN_DIRECTION = 0
+    INBOUND = 1
+    OUTBOUND = 2
+
+cdef enum:
+    TCP_FIN = 0x01
+    TCP_SYN = 0x02
+    TCP_RST = 0x04
+    TCP_ACK = 0x10
+
+cdef enum:
+    CONVERSATION = 0
+    ORPHAN = 2
+
+cdef extern from "stdint.h" nogil:
+    const int64_t NO_TIME "INT64_MIN"
+    const int64_t NEVER "INT64_MAX"

@@ -1,0 +1,262 @@
+"""Bytes → frames: find the records of a capture in a buffer.
+
+Both walkers go from record to record over whole records only, and stop where they need somebody else: more bytes, a
+larger frame array, or (pcapng) a block that changes how later ones are read. ``position`` is where they stopped, ``stop``
+why. They copy nothing: a frame is an offset into the buffer. Layouts: pcap by draft-ietf-opsawg-pcap, its variants by
+libpcap's and Wireshark's readers; pcapng by draft-ietf-opsawg-pcapng.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from portcall.kernels.records cimport INBOUND, NO_TIME, OUTBOUND, UNKNOWN_DIRECTION, Frame, Interface
+
+MORE_BYTES = 0
+FULL = 1
+SECTION_BLOCK = 2
+DAMAGED = 3
+
+cdef enum:
+    _MORE_BYTES = 0
+    _FULL = 1
+    _SECTION_BLOCK = 2
+    _DAMAGED = 3
+
+cdef enum:
+    MAX_FRAME_BYTES = 262144  # more than any link carries; libpcap's and Wireshark's limit too
+    MAX_BLOCK_BYTES = 16777216
+
+cdef enum:
+    INTERFACE_DESCRIPTION = 1
+    OBSOLETE_PACKET = 2
+    SIMPLE_PACKET = 3
+    ENHANCED_PACKET = 6
+    SECTION_HEADER = 0x0A0D0D0A
+
+
+cdef inline uint32_t _u32(const uint8_t[::1] buffer, Py_ssize_t at, bint big) noexcept nogil:
+    if big:
+        return (<uint32_t>buffer[at] << 24 | <uint32_t>buffer[at + 1] << 16
+                | <uint32_t>buffer[at + 2] << 8 | buffer[at + 3])
+    return (<uint32_t>buffer[at + 3] << 24 | <uint32_t>buffer[at + 2] << 16
+            | <uint32_t>buffer[at + 1] << 8 | buffer[at])
+
+
+cdef inline uint16_t _u16(const uint8_t[::1] buffer, Py_ssize_t at, bint big) noexcept nogil:
+    if big:
+        return <uint16_t>(buffer[at] << 8 | buffer[at + 1])
+    return <uint16_t>(buffer[at + 1] << 8 | buffer[at])
+
+
+cdef class PcapWalk:
+    """Records of a pcap file, one link type.
+
+      0       4       8       12      16                16 + captured
+      +-------+-------+-------+-------+-------- ... ----+
+      |seconds|fraction|captured| wire | frame          |   ``header_bytes`` may be larger than 16: what follows the
+      +-------+-------+-------+-------+-------- ... ----+   four numbers is skipped
+    """
+
+    cdef readonly Py_ssize_t position
+    cdef readonly int stop
+    cdef readonly str reason
+    cdef bint big
+    cdef int64_t fraction_ns
+    cdef Py_ssize_t header_bytes
+    cdef uint16_t link
+    cdef int swapped_lengths
+
+    def __init__(self, *, bint big, int64_t fraction_ns, Py_ssize_t header_bytes, uint16_t link, int swapped_lengths):
+        """``swapped_lengths``: 0 never, 1 where the first is the larger (version 2.3), 2 always (before 2.3)."""
+        self.big = big
+        self.fraction_ns = fraction_ns
+        self.header_bytes = header_bytes
+        self.link = link
+        self.swapped_lengths = swapped_lengths
+        self.reason = ""
+
+    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end, Frame[::1] out_frames):
+        """Fill ``out_frames`` from buffer[at:end]; gives how many."""
+        cdef Py_ssize_t count = 0, limit = out_frames.shape[0]
+        cdef uint32_t captured, wire
+        cdef Frame *frame
+        cdef int stop = _MORE_BYTES
+        with nogil:
+            while True:
+                if count == limit:
+                    stop = _FULL
+                    break
+                if end - at < self.header_bytes:
+                    break
+                captured = _u32(buffer, at + 8, self.big)
+                wire = _u32(buffer, at + 12, self.big)
+                if self.swapped_lengths == 2 or (self.swapped_lengths == 1 and captured > wire):
+                    captured, wire = wire, captured
+                if captured > MAX_FRAME_BYTES:
+                    stop = _DAMAGED
+                    break
+                if end - at < self.header_bytes + <Py_ssize_t>captured:
+                    break
+                frame = &out_frames[count]
+                frame.ts_ns = (<int64_t>_u32(buffer, at, self.big) * 1000000000
+                               + <int64_t>_u32(buffer, at + 4, self.big) * self.fraction_ns)
+                frame.offset = at + self.header_bytes
+                frame.captured, frame.wire, frame.interface = captured, wire, 0
+                frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
+                at += self.header_bytes + captured
+                count += 1
+        self.position, self.stop = at, stop
+        if stop == _DAMAGED:
+            self.reason = f"a record claims {captured} captured bytes, more than any link carries"
+        return count
+
+
+cdef extern from *:
+    """
+    #define PORTCALL_FARTHEST_SECOND INT64_C(9000000000)
+    """
+    const int64_t FARTHEST_SECOND "PORTCALL_FARTHEST_SECOND"  # in 2255: nearly all that 64 bits of nanoseconds can say
+
+
+cdef inline int64_t _time(const Interface *interface, uint64_t ticks) noexcept nogil:
+    cdef uint64_t seconds = ticks // interface.ticks_per_second
+    cdef uint64_t remainder = ticks % interface.ticks_per_second
+    cdef int64_t shifted
+    remainder = (remainder >> interface.remainder_shift) * interface.remainder_multiplier // interface.remainder_divisor
+    if seconds > <uint64_t>FARTHEST_SECOND:
+        return NO_TIME
+    if interface.offset_seconds > FARTHEST_SECOND or interface.offset_seconds < -FARTHEST_SECOND:
+        return NO_TIME
+    shifted = <int64_t>seconds + interface.offset_seconds
+    if shifted > FARTHEST_SECOND or shifted < -FARTHEST_SECOND:
+        return NO_TIME
+    return shifted * 1000000000 + <int64_t>remainder
+
+
+cdef class PcapngWalk:
+    """Blocks of a pcapng section; packet blocks become frames, others are passed over.
+
+      0      4      8                    length - 4   length
+      +------+------+-------- ... -------+------------+
+      | type |length| body               | length     |   padded to 4 bytes
+      +------+------+-------- ... -------+------------+
+
+    It stops with SECTION_BLOCK at a whole section header or interface description for its caller to read.
+    """
+
+    cdef readonly Py_ssize_t position
+    cdef readonly int stop
+    cdef readonly str reason
+    cdef public bint big
+    cdef const Interface[::1] interfaces
+    cdef Py_ssize_t interface_count
+    cdef uint32_t first_interface
+
+    def __init__(self):
+        self.reason = ""
+
+    def describe(self, const Interface[::1] interfaces, Py_ssize_t count, uint32_t first_interface):
+        """The section's interfaces[:count]; ``first_interface`` is the index of its first within the source."""
+        self.interfaces = interfaces
+        self.interface_count = count
+        self.first_interface = first_interface
+
+    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end, Frame[::1] out_frames):
+        """Fill ``out_frames`` from buffer[at:end]; gives how many."""
+        cdef Py_ssize_t count = 0, limit = out_frames.shape[0], length
+        cdef uint32_t kind
+        cdef const char *problem = NULL
+        cdef int stop = _MORE_BYTES
+        with nogil:
+            while True:
+                if count == limit:
+                    stop = _FULL
+                    break
+                if end - at < 12:
+                    break
+                kind = _u32(buffer, at, self.big)
+                if kind == SECTION_HEADER:
+                    stop = _SECTION_BLOCK
+                    break
+                length = _u32(buffer, at + 4, self.big)
+                if length < 12 or length > MAX_BLOCK_BYTES:
+                    problem = b"a block's length is impossible"
+                    break
+                length = (length + 3) & ~3
+                if end - at < length:
+                    break
+                if _u32(buffer, at + length - 4, self.big) != _u32(buffer, at + 4, self.big):
+                    problem = b"a block's two lengths differ"
+                    break
+                if kind == INTERFACE_DESCRIPTION:
+                    stop = _SECTION_BLOCK
+                    break
+                if kind == ENHANCED_PACKET or kind == OBSOLETE_PACKET or kind == SIMPLE_PACKET:
+                    problem = self._frame(buffer[at:at + length], kind, at, &out_frames[count])
+                    if problem != NULL:
+                        break
+                    count += 1
+                at += length
+        if problem != NULL:
+            stop = _DAMAGED
+            self.reason = problem.decode()
+        self.position, self.stop = at, stop
+        return count
+
+    cdef const char *_frame(
+        self, const uint8_t[::1] block, uint32_t kind, Py_ssize_t at, Frame *out_frame
+    ) noexcept nogil:
+        """Read one packet block (draft-ietf-opsawg-pcapng §4.3, §4.4, appendix A); NULL, or what is wrong with it.
+
+        enhanced  8 interface:32  12 time:64  20 captured:32  24 wire:32  28 frame, options
+        obsolete  8 interface:16  10 drops:16  then as enhanced
+        simple    8 wire:32  12 frame, cut to the snap length of interface 0
+        """
+        cdef Py_ssize_t header = 28, room
+        cdef uint32_t index = 0
+        if block.shape[0] < (16 if kind == SIMPLE_PACKET else 32):
+            return b"a packet block is too short for its header"
+        if kind == ENHANCED_PACKET:
+            index = _u32(block, 8, self.big)
+        elif kind == OBSOLETE_PACKET:
+            index = _u16(block, 8, self.big)
+        if <Py_ssize_t>index >= self.interface_count:
+            return b"a packet names an interface that the section does not describe"
+        out_frame.direction, out_frame.reserved = UNKNOWN_DIRECTION, 0
+        out_frame.link, out_frame.interface = self.interfaces[index].link, self.first_interface + index
+        if kind == SIMPLE_PACKET:
+            header = 12
+            out_frame.ts_ns = NO_TIME
+            out_frame.wire = out_frame.captured = _u32(block, 8, self.big)
+            if self.interfaces[0].snap_length and out_frame.captured > self.interfaces[0].snap_length:
+                out_frame.captured = self.interfaces[0].snap_length
+        else:
+            out_frame.ts_ns = _time(
+                &self.interfaces[index], <uint64_t>_u32(block, 12, self.big) << 32 | _u32(block, 16, self.big)
+            )
+            out_frame.captured = _u32(block, 20, self.big)
+            out_frame.wire = _u32(block, 24, self.big)
+        room = block.shape[0] - header - 4
+        if out_frame.captured > MAX_FRAME_BYTES or <Py_ssize_t>out_frame.captured > room:
+            return b"a packet claims more captured bytes than its block holds"
+        out_frame.offset = at + header
+        if kind != SIMPLE_PACKET:
+            header += (<Py_ssize_t>out_frame.captured + 3) & ~3
+            if header < block.shape[0] - 4:
+                out_frame.direction = self._direction(block[header:block.shape[0] - 4])
+        return NULL
+
+    cdef uint8_t _direction(self, const uint8_t[::1] options) noexcept nogil:
+        """The way that the option epb_flags (2) states: code:16 length:16 value, padded to 4 bytes."""
+        cdef Py_ssize_t at = 0, length
+        cdef uint16_t code
+        cdef uint32_t way
+        while at + 4 <= options.shape[0]:
+            code = _u16(options, at, self.big)
+            length = _u16(options, at + 2, self.big)
+            if code == 0:
+                break
+            if code == 2 and length == 4 and at + 8 <= options.shape[0]:
+                way = _u32(options, at + 4, self.big) & 3
+                return INBOUND if way == 1 else OUTBOUND if way == 2 else UNKNOWN_DIRECTION
+            at += 4 + ((length + 3) & ~3)
+        return UNKNOWN_DIRECTION

@@ -1,0 +1,1 @@
+"""Bytes in: one file per capture format, and streams over plain and compressed files."""

@@ -1,0 +1,94 @@
+"""Saved captures: which format a stream holds, told by its first four bytes; and many files as one capture.
+
+Each format is a class with ``batches()``: FrameBatch after FrameBatch, and at damage a CaptureError after everything that
+came before it. A format answers in one of three ways: mine, not mine, or broken.
+"""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from portcall.errors import CaptureError, UsageError
+from portcall.model import NO_TIME
+from portcall.sources.pcap import PcapSource
+from portcall.sources.pcapng import PcapngSource
+from portcall.sources.streams import Window, open_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from portcall.model import FrameBatch
+
+_FORMATS = (PcapSource, PcapngSource)
+_GLOB = frozenset("*?[")
+
+
+class Source(Protocol):
+    """Frames in, from wherever they come."""
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """Batch after batch, each valid until the next is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """An opened capture: its frames, and how far it is read."""
+
+    path: str
+    source: Source
+    bytes_read: Callable[[], int]
+    """Bytes of the file read so far, compressed as they are."""
+    bytes_total: int | None
+    """Bytes of the file, None for a pipe."""
+
+
+def open_capture(path: str) -> Capture:
+    """Open a capture by what it holds; CaptureError where it is not one."""
+    stream, bytes_read, bytes_total = open_stream(path)
+    window = Window(stream)
+    magic = window.bytes[: window.end].tobytes()[:4] if window.want(4) else b""
+    for format_ in _FORMATS:
+        if magic in format_.MAGICS:
+            return Capture(path, format_(path, window), bytes_read, bytes_total)
+    if not window.end:
+        raise CaptureError(path, 0, "the file is empty", "Was the capture stopped before its first frame?")
+    raise CaptureError(
+        path, 0, "this is neither pcap nor pcapng", "Convert other formats first: editcap -F pcapng FILE NEW.pcapng"
+    )
+
+
+def expand(patterns: Sequence[str]) -> list[str]:
+    """The files that are meant: patterns as the shell has them, for those that reach us unexpanded."""
+    paths: list[str] = []
+    for pattern in patterns:
+        found = sorted(glob.glob(pattern, recursive=True)) if _GLOB & set(pattern) else []
+        paths.extend(found or [pattern])
+    if paths.count("-") > 1:
+        raise UsageError("standard input ('-') can be read only once")
+    return paths
+
+
+def in_time_order(paths: Sequence[str]) -> tuple[list[str], list[CaptureError]]:
+    """The captures in order of their first timestamp, and those that cannot be opened. One capture is left unopened."""
+    if len(paths) == 1:
+        return list(paths), []
+    starts: list[tuple[int, str]] = []
+    problems: list[CaptureError] = []
+    for path in paths:
+        try:
+            starts.append((NO_TIME if path == "-" else _first_ns(path), path))
+        except CaptureError as problem:
+            problems.append(problem)
+    return [path for _, path in sorted(starts, key=lambda start: start[0])], problems
+
+
+def _first_ns(path: str) -> int:
+    try:
+        for batch in open_capture(path).source.batches():
+            return int(batch.frames["ts_ns"][0])
+    except CaptureError as problem:
+        if problem.offset is None:
+            raise
+    return NO_TIME

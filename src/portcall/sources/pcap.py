@@ -1,0 +1,102 @@
+"""The pcap format (draft-ietf-opsawg-pcap), its ns and modified variants, both byte orders, and old versions.
+
+    0        4       6       8       16      20        24
+    +--------+-------+-------+-------+-------+---------+
+    | magic  | major | minor | unused| snap  | link    |   then records, see kernels/walk.pyx
+    +--------+-------+-------+-------+-------+---------+
+
+Version 2.3 and before may have a record's two lengths swapped; the modified format of Alexey Kuznetzov has 8 more bytes a
+record, and other patched libpcaps wrote 4 or 8 more under the standard magic, which only the records show.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portcall.errors import CaptureError
+from portcall.kernels.walk import DAMAGED, MORE_BYTES, PcapWalk
+from portcall.model import FRAME, FrameBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portcall.sources.streams import Window
+
+FRAMES_PER_BATCH = 2048
+_HEADER_BYTES = 24
+_MAX_FRAME_BYTES = 262_144
+_STANDARD, _NANOSECONDS, _MODIFIED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
+_RECORD_BYTES = {_STANDARD: 16, _NANOSECONDS: 16, _MODIFIED: 24}
+_PATCHED_RECORD_BYTES = (24, 20)
+"""Record headers that patched libpcaps wrote under the standard magic (ss990417; Nokia IPSO)."""
+
+
+class PcapSource:
+    """A pcap stream as frames."""
+
+    MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _RECORD_BYTES for order in "<>")
+
+    def __init__(self, path: str, window: Window) -> None:
+        self._path = path
+        self._window = window
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """Batch after batch; CaptureError after the last whole record of a damaged stream."""
+        window = self._window
+        walk = self._read_header()
+        frames = np.zeros(FRAMES_PER_BATCH, FRAME)
+        number = 1
+        while True:
+            count = walk.walk(window.bytes, window.start, window.end, frames)
+            window.start = walk.position
+            if count:
+                yield FrameBatch(frames[:count], window.bytes, number)
+                number += count
+            if walk.stop == DAMAGED:
+                raise self._damage(walk.reason)
+            if walk.stop == MORE_BYTES and not window.more():
+                break
+        if window.end > window.start:
+            raise self._damage("the file ends inside a record")
+
+    def _damage(self, reason: str) -> CaptureError:
+        return CaptureError(self._path, self._window.position, reason, "The frames before it count")
+
+    def _read_header(self) -> PcapWalk:
+        if not self._window.want(_HEADER_BYTES):
+            raise CaptureError(self._path, self._window.end, "the file ends inside its header", "Capture it again")
+        header = self._window.take(_HEADER_BYTES)
+        order = ">" if header[0] == 0xA1 else "<"  # noqa: PLR2004 (every magic begins so)
+        magic, major, minor, _, _, _, link = struct.unpack(order + "IHHiIII", header)
+        if major != 2:  # noqa: PLR2004 (the only version there ever was)
+            raise CaptureError(self._path, 4, f"version {major}.{minor} of the pcap format is unknown", "Is it damaged?")
+        swapped_lengths = 2 if minor < 3 else 1 if minor == 3 else 0  # noqa: PLR2004
+        record_bytes = _RECORD_BYTES[magic]
+        if magic == _STANDARD and not self._is_plausible(order, record_bytes):
+            record_bytes = next((size for size in _PATCHED_RECORD_BYTES if self._is_plausible(order, size)), record_bytes)
+        return PcapWalk(
+            big=order == ">",
+            fraction_ns=1 if magic == _NANOSECONDS else 1000,
+            header_bytes=record_bytes,
+            link=link & 0xFFFF,  # above them: how many bytes of check sequence frames end with
+            swapped_lengths=swapped_lengths,
+        )
+
+    def _is_plausible(self, order: str, record_bytes: int) -> bool:
+        """Whether the first two records make sense with headers of this size."""
+        at, first_seconds = 0, None
+        for _ in range(2):
+            if not self._window.want(at + record_bytes):
+                return True
+            header = self._window.bytes[self._window.start + at :][:16].tobytes()
+            seconds, fraction, captured, wire = struct.unpack(order + "IIII", header)
+            if max(captured, wire) > _MAX_FRAME_BYTES or fraction >= 1_000_000_000:
+                return False
+            if first_seconds is not None and abs(seconds - first_seconds) > 10 * 365 * 86_400:
+                return False
+            first_seconds = seconds
+            at += record_bytes + captured
+        return True

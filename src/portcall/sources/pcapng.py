@@ -1,0 +1,158 @@
+"""The pcapng format (draft-ietf-opsawg-pcapng): sections, interfaces, and blocks of packets between them.
+
+Packet blocks are the kernel's; this module reads what changes their meaning. A section header sets the byte order and
+forgets the interfaces; an interface description tells link type, snap length and the unit and origin of time.
+
+    section    0 0A0D0D0A:32  4 length:32  8 1A2B3C4D:32 (in its byte order)  12 major:16  14 minor:16  16 length:64
+    interface  0 1:32  4 length:32  8 link:16  10 reserved:16  12 snap length:32  16 options
+    option     0 code:16  2 length:16  4 value, padded to 4 bytes
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portcall.errors import CaptureError
+from portcall.kernels.walk import DAMAGED, MORE_BYTES, SECTION_BLOCK, PcapngWalk
+from portcall.model import FRAME, FrameBatch
+from portcall.sources.pcap import FRAMES_PER_BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portcall.sources.streams import Window
+
+INTERFACE = np.dtype(
+    [
+        ("link", "u2"),
+        ("reserved", "u2"),
+        ("snap_length", "u4"),
+        ("ticks_per_second", "u8"),
+        ("remainder_multiplier", "u8"),  # ns of a remainder = ((remainder >> shift) * multiplier) // divisor
+        ("remainder_divisor", "u8"),
+        ("remainder_shift", "u8"),
+        ("offset_seconds", "i8"),
+    ]
+)
+_SECTION = b"\x0a\x0d\x0d\x0a"
+_MAX_BLOCK_BYTES = 16 << 20
+_BINARY = 0x80
+_SECTION_HEADER_BYTES = 28
+_INTERFACE_HEADER_BYTES = 20
+_TIME_RESOLUTION, _TIME_OFFSET = 9, 14
+
+
+class PcapngSource:
+    """A pcapng stream as frames."""
+
+    MAGICS = frozenset({_SECTION})
+
+    def __init__(self, path: str, window: Window) -> None:
+        self._path = path
+        self._window = window
+        self._walk = PcapngWalk()
+        self._interfaces = np.zeros(8, INTERFACE)
+        self._count = 0
+        self._before = 0
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """Batch after batch; CaptureError after the last whole block of a damaged stream."""
+        window, walk = self._window, self._walk
+        frames = np.zeros(FRAMES_PER_BATCH, FRAME)
+        number = 1
+        walk.describe(self._interfaces, 0, 0)
+        while True:
+            count = walk.walk(window.bytes, window.start, window.end, frames)
+            window.start = walk.position
+            if count:
+                yield FrameBatch(frames[:count], window.bytes, number)
+                number += count
+            if walk.stop == SECTION_BLOCK:
+                self._read_block()
+            elif walk.stop == DAMAGED:
+                raise self._damage(walk.reason)
+            elif walk.stop == MORE_BYTES and not window.more():
+                break
+        if window.end > window.start:
+            raise self._damage("the file ends inside a block")
+
+    def _damage(self, reason: str) -> CaptureError:
+        return CaptureError(self._path, self._window.position, reason, "The frames before it count")
+
+    def _read_block(self) -> None:
+        if not self._window.want(_SECTION_HEADER_BYTES if self._starts_section() else _INTERFACE_HEADER_BYTES):
+            raise self._damage("the file ends inside a block")
+        if self._starts_section():
+            self._walk.big = self._byte_order()
+            self._before += self._count
+            self._count = 0
+        order = ">" if self._walk.big else "<"
+        head = self._window.bytes[self._window.start :][:8].tobytes()
+        (length,) = struct.unpack(order + "I", head[4:])
+        if length % 4 or not _INTERFACE_HEADER_BYTES <= length <= _MAX_BLOCK_BYTES:
+            raise self._damage("a block's length is impossible")
+        if not self._window.want(length):
+            raise self._damage("the file ends inside a block")
+        block = self._window.bytes[self._window.start :][:length].tobytes()
+        if block[-4:] != block[4:8]:
+            raise self._damage("a block's two lengths differ")
+        if not self._starts_section():
+            self._describe(block, order)
+        self._window.start += length
+        self._walk.describe(self._interfaces, self._count, self._before)
+
+    def _starts_section(self) -> bool:
+        return self._window.bytes[self._window.start :][:4].tobytes() == _SECTION
+
+    def _byte_order(self) -> bool:
+        mark = self._window.bytes[self._window.start + 8 :][:4].tobytes()
+        if mark not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
+            raise self._damage("a section header has no byte-order mark")
+        return mark[0] == 0x1A  # noqa: PLR2004
+
+    def _describe(self, block: bytes, order: str) -> None:
+        if self._count == len(self._interfaces):
+            self._interfaces = np.concatenate([self._interfaces, np.zeros(len(self._interfaces), INTERFACE)])
+        link, _, snap_length = struct.unpack(order + "HHI", block[8:16])
+        options = _options(block[16:-4], order)
+        resolution = options.get(_TIME_RESOLUTION, b"\x06")
+        offset = options.get(_TIME_OFFSET, b"")
+        self._interfaces[self._count] = (
+            link,
+            0,
+            snap_length,
+            *_ticks(resolution[0] if resolution else 6),
+            struct.unpack(order + "q", offset)[0] if len(offset) == 8 else 0,  # noqa: PLR2004
+        )
+        self._count += 1
+
+
+def _options(data: bytes, order: str) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 4 <= len(data):
+        code, length = struct.unpack(order + "HH", data[at : at + 4])
+        if code == 0:
+            break
+        found.setdefault(code, data[at + 4 : at + 4 + length])
+        at += 4 + (length + 3 & ~3)
+    return found
+
+
+def _ticks(resolution: int) -> tuple[int, int, int, int]:
+    """if_tsresol as ticks a second, and multiplier, divisor and shift that make ns of a remainder within 64 bits.
+
+    Finer than 10^-19 s or 2^-63 s does not fit 64 bits of time at all, and is taken as that.
+    """
+    exponent = resolution & ~_BINARY
+    if resolution & _BINARY:
+        exponent = min(exponent, 63)
+        shift = max(exponent - 33, 0)
+        return 1 << exponent, 10**9, 1 << (exponent - shift), shift
+    exponent = min(exponent, 19)
+    if exponent <= 9:  # noqa: PLR2004 (ns)
+        return 10**exponent, 10 ** (9 - exponent), 1, 0
+    return 10**exponent, 1, 10 ** (exponent - 9), 0
