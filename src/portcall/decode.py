@@ -1,0 +1,39 @@
+"""FrameBatch → packets: one verdict per frame, rows in = rows out.
+
+``layer`` says which transport header of a tunnel counts: the outer one, or the innermost. Everything else is in
+``kernels.headers`` and its layers. Decoding keeps no state between frames.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from portcall import links
+from portcall.kernels import headers
+from portcall.model import PACKET
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from portcall.model import FrameBatch
+
+Layer = Literal["outer", "inner"]
+
+
+class Decoder:
+    """Decodes batch after batch into one array, which the next batch overwrites."""
+
+    def __init__(self, layer: Layer = "outer") -> None:
+        self._inner = layer == "inner"
+        self._packets = np.zeros(0, PACKET)
+
+    def decode(self, batch: FrameBatch) -> NDArray[np.void]:
+        """PACKET[n] of the batch's n frames, valid until the next call."""
+        count = len(batch.frames)
+        if count > len(self._packets):
+            self._packets = np.zeros(count, PACKET)
+        packets = self._packets[:count]
+        headers.decode(batch.frames, batch.buffer, links.entries(), self._inner, packets)
+        return packets

@@ -1,0 +1,440 @@
+"""Packets → flow rows: one hash table of connections, one of fragmented datagrams.
+
+The table is dense rows (model.FLOW) plus slots: open addressing, each slot 32 bits of hash over 1 + the row. A packet
+batch is folded in strides of 64: hash and prefetch slots, find rows and prefetch them, then update; so the memory
+latencies of a stride overlap.
+
+Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
+FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when it reports. Only so do shards merge in
+any grouping: what a row means never depends on what came before the shard.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from portcall.kernels.records cimport (
+    CONVERSATION, FRAGMENT_FIRST, INBOUND, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN,
+    TCP_RST, TCP_SYN, Datagram, Flow, Packet, VerdictTally,
+)
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define portcall_prefetch(address) __builtin_prefetch((address), 1)
+    #else
+    #define portcall_prefetch(address) ((void)(address))
+    #endif
+    """
+    void portcall_prefetch(const void *address) noexcept nogil
+
+cdef enum:
+    STRIDE = 64
+
+cdef struct Stage:
+    uint32_t hash
+    uint32_t row  # 1 + the candidate row, 0 for none
+
+
+cdef inline uint64_t _mix(uint64_t value) noexcept nogil:
+    value ^= value >> 32
+    value *= <uint64_t>0x9E3779B97F4A7C15
+    value ^= value >> 29
+    value *= <uint64_t>0xBF58476D1CE4E5B9
+    return value ^ (value >> 32)
+
+
+cdef inline uint64_t _word(const uint8_t *address) noexcept nogil:
+    cdef uint64_t word
+    memcpy(&word, address, 8)
+    return word
+
+
+cdef inline uint64_t _hash_end(const uint8_t *address, uint64_t port, uint64_t seed) noexcept nogil:
+    return _mix((_word(address) ^ seed) * <uint64_t>0xD6E8FEB86659FD93 ^ _word(address + 8) ^ (port << 13) ^ seed)
+
+
+cdef inline uint32_t _hash_flow(const Packet *packet, uint64_t seed) noexcept nogil:
+    # Both directions must meet, so the two ends are added.
+    return <uint32_t>_mix(
+        _hash_end(packet.source, packet.source_port, seed)
+        + _hash_end(packet.target, packet.target_port, seed)
+        + (<uint64_t>packet.protocol << 40 | <uint64_t>packet.ip_version << 32 | packet.namespace)
+    )
+
+
+cdef inline uint32_t _hash_datagram(
+    const uint8_t *source, const uint8_t *target, uint64_t identity, uint64_t seed
+) noexcept nogil:
+    return <uint32_t>_mix(_hash_end(source, 0, seed) ^ 3 * _hash_end(target, 1, seed) ^ identity)
+
+
+cdef inline bint _same_address(const uint8_t *one, const uint8_t *other) noexcept nogil:
+    return _word(one) == _word(other) and _word(one + 8) == _word(other + 8)
+
+
+cdef inline int _side(const Flow *flow, const Packet *packet) noexcept nogil:
+    """0 where the packet's source is the flow's low end, 1 where it is the high end, -1 where it is another flow."""
+    if (flow.protocol != packet.protocol or flow.ip_version != packet.ip_version
+            or flow.namespace != packet.namespace or flow.kind != CONVERSATION):
+        return -1
+    if (flow.low_port == packet.source_port and flow.high_port == packet.target_port
+            and _same_address(flow.low, packet.source) and _same_address(flow.high, packet.target)):
+        return 0
+    if (flow.high_port == packet.source_port and flow.low_port == packet.target_port
+            and _same_address(flow.high, packet.source) and _same_address(flow.low, packet.target)):
+        return 1
+    return -1
+
+
+cdef inline bint _same_key(const Flow *one, const Flow *other) noexcept nogil:
+    return (one.low_port == other.low_port and one.high_port == other.high_port and one.protocol == other.protocol
+            and one.ip_version == other.ip_version and one.namespace == other.namespace and one.kind == other.kind
+            and _same_address(one.low, other.low) and _same_address(one.high, other.high))
+
+
+cdef inline bint _same_datagram(const Datagram *one, const Datagram *other) noexcept nogil:
+    return (one.fragment == other.fragment and one.protocol == other.protocol and one.ip_version == other.ip_version
+            and one.namespace == other.namespace and _same_address(one.source, other.source)
+            and _same_address(one.target, other.target))
+
+
+cdef inline void _span(int64_t ts_ns, int64_t *first_ns, int64_t *last_ns) noexcept nogil:
+    if ts_ns != NO_TIME:
+        if ts_ns < first_ns[0]:
+            first_ns[0] = ts_ns
+        if ts_ns > last_ns[0]:
+            last_ns[0] = ts_ns
+
+
+cdef inline void _earliest(int64_t *milestone, int64_t ts_ns) noexcept nogil:
+    if ts_ns < milestone[0]:
+        milestone[0] = ts_ns
+
+
+cdef inline void _note_tcp(Flow *flow, const Packet *packet, int side) noexcept nogil:
+    cdef uint8_t flags = packet.tcp_flags
+    flow.tcp_flags[side] |= flags
+    if flags & (TCP_SYN | TCP_FIN | TCP_RST):
+        if flags & TCP_SYN:
+            if flags & TCP_ACK:
+                _earliest(&flow.syn_ack_ns[side], packet.ts_ns)
+            else:
+                _earliest(&flow.syn_ns[side], packet.ts_ns)
+        if flags & TCP_FIN:
+            _earliest(&flow.fin_ns[side], packet.ts_ns)
+        if flags & TCP_RST:
+            _earliest(&flow.rst_ns[side], packet.ts_ns)
+
+
+cdef inline bint _opens(const Packet *packet) noexcept nogil:
+    return packet.protocol == 6 and (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
+
+
+cdef inline void _begin(Flow *flow, const Packet *packet, uint64_t number) noexcept nogil:
+    cdef int order, i
+    memset(flow, 0, sizeof(Flow))
+    order = memcmp(packet.source, packet.target, 16)
+    if order > 0 or (order == 0 and packet.source_port > packet.target_port):
+        memcpy(flow.low, packet.target, 16)
+        memcpy(flow.high, packet.source, 16)
+        flow.low_port, flow.high_port = packet.target_port, packet.source_port
+        flow.first_sender = 1
+    else:
+        memcpy(flow.low, packet.source, 16)
+        memcpy(flow.high, packet.target, 16)
+        flow.low_port, flow.high_port = packet.source_port, packet.target_port
+    flow.protocol, flow.ip_version, flow.namespace = packet.protocol, packet.ip_version, packet.namespace
+    flow.first_ns, flow.last_ns, flow.first_frame = NEVER, NO_TIME, number
+    for i in range(2):
+        flow.syn_ns[i] = flow.syn_ack_ns[i] = flow.fin_ns[i] = flow.rst_ns[i] = NEVER
+
+
+cdef inline void _count(Flow *flow, const Packet *packet, int side) noexcept nogil:
+    flow.packets[side] += 1
+    flow.bytes[side] += packet.wire
+    flow.payload[side] += packet.payload
+    _span(packet.ts_ns, &flow.first_ns, &flow.last_ns)
+    if packet.direction:
+        flow.local |= 1 << (side if packet.direction == OUTBOUND else 1 - side)
+
+
+cdef void _add(Flow *flow, const Flow *later) noexcept nogil:
+    """Join the facts of a row from a later shard, same key, same connection."""
+    cdef int i
+    for i in range(2):
+        flow.packets[i] += later.packets[i]
+        flow.bytes[i] += later.bytes[i]
+        flow.payload[i] += later.payload[i]
+        flow.tcp_flags[i] |= later.tcp_flags[i]
+        _earliest(&flow.syn_ns[i], later.syn_ns[i])
+        _earliest(&flow.syn_ack_ns[i], later.syn_ack_ns[i])
+        _earliest(&flow.fin_ns[i], later.fin_ns[i])
+        _earliest(&flow.rst_ns[i], later.rst_ns[i])
+    flow.local |= later.local
+    if later.first_ns < flow.first_ns:
+        flow.first_ns = later.first_ns
+    if later.last_ns > flow.last_ns:
+        flow.last_ns = later.last_ns
+
+
+cdef inline void _settle(Flow *flow, const Datagram *pending, int side) noexcept nogil:
+    """Credit the later fragments that waited for their first."""
+    flow.packets[side] += pending.packets
+    flow.bytes[side] += pending.bytes
+    flow.payload[side] += pending.payload
+    if pending.first_ns < flow.first_ns:
+        flow.first_ns = pending.first_ns
+    if pending.last_ns > flow.last_ns:
+        flow.last_ns = pending.last_ns
+
+
+cdef class FlowStore:
+    """The arrays of one flow table, and the loops over them. ``flows.FlowTable`` owns and grows them."""
+
+    cdef public Flow[::1] flows
+    cdef public uint64_t[::1] flow_slots  # a power of two of them; hash in the high half, 1 + row in the low one
+    cdef public Datagram[::1] datagrams
+    cdef public uint64_t[::1] datagram_slots
+    cdef public VerdictTally[::1] tallies  # by verdict
+    cdef public Py_ssize_t flow_count, datagram_count
+    cdef readonly uint64_t seed
+
+    def __init__(self, uint64_t seed):
+        self.seed = seed
+
+    def fold(self, const Packet[::1] packets, uint64_t first_number):
+        """Count a batch. The arrays must have room for one more flow and one more datagram a packet."""
+        cdef Py_ssize_t start = 0, count = packets.shape[0]
+        cdef Stage stages[STRIDE]
+        with nogil:
+            while start < count:
+                self._fold_stride(packets[start:min(start + STRIDE, count)], stages, first_number + start)
+                start += STRIDE
+
+    cdef void _fold_stride(self, const Packet[::1] packets, Stage *stages, uint64_t first_number) noexcept nogil:
+        cdef Py_ssize_t i, count = packets.shape[0]
+        cdef uint64_t mask = self.flow_slots.shape[0] - 1
+        cdef const Packet *packet
+        cdef Flow *flow
+        for i in range(count):
+            stages[i].hash = _hash_flow(&packets[i], self.seed)
+            portcall_prefetch(&self.flow_slots[stages[i].hash & mask])
+        for i in range(count):
+            stages[i].row = <uint32_t>self.flow_slots[self._find_tag(stages[i].hash)]
+            if stages[i].row:
+                flow = &self.flows[stages[i].row - 1]
+                portcall_prefetch(flow)
+                portcall_prefetch(<const uint8_t *>flow + 64)
+        for i in range(count):
+            packet = &packets[i]
+            self._tally(packet)
+            if packet.verdict <= NO_PORTS:
+                self._fold_packet(packet, stages[i].hash, first_number + i)
+            elif packet.verdict == LATER_FRAGMENT:
+                self._fold_fragment(packet, first_number + i)
+
+    cdef inline void _tally(self, const Packet *packet) noexcept nogil:
+        cdef VerdictTally *tally = &self.tallies[packet.verdict]
+        tally.frames += 1
+        tally.bytes += packet.wire
+        _span(packet.ts_ns, &tally.first_ns, &tally.last_ns)
+
+    cdef inline uint64_t _find_tag(self, uint32_t hash) noexcept nogil:
+        """The slot of the first row with this hash, or the empty slot that ends its run."""
+        cdef uint64_t mask = self.flow_slots.shape[0] - 1
+        cdef uint64_t slot = hash & mask
+        while self.flow_slots[slot] and self.flow_slots[slot] >> 32 != hash:
+            slot = (slot + 1) & mask
+        return slot
+
+    cdef inline void _fold_packet(self, const Packet *packet, uint32_t hash, uint64_t number) noexcept nogil:
+        cdef uint64_t mask = self.flow_slots.shape[0] - 1
+        cdef uint64_t slot = self._find_tag(hash)
+        cdef uint32_t row
+        cdef int side
+        cdef Flow *flow
+        while self.flow_slots[slot]:
+            if self.flow_slots[slot] >> 32 == hash:
+                row = <uint32_t>self.flow_slots[slot]
+                flow = &self.flows[row - 1]
+                side = _side(flow, packet)
+                if side >= 0:
+                    if not _opens(packet) or (flow.has_syn and flow.syn_sequence == packet.tcp_sequence):
+                        self._update(row, packet, side)
+                        return
+                    self._append(packet, slot, hash, number, row)
+                    return
+            slot = (slot + 1) & mask
+        self._append(packet, slot, hash, number, 0)
+
+    cdef inline void _append(
+        self, const Packet *packet, uint64_t slot, uint32_t hash, uint64_t number, uint32_t earlier
+    ) noexcept nogil:
+        cdef uint32_t row = self.flow_count + 1
+        cdef Flow *flow = &self.flows[row - 1]
+        _begin(flow, packet, number)
+        flow.earlier = earlier
+        if _opens(packet):
+            flow.has_syn, flow.syn_sequence = 1, packet.tcp_sequence
+        self.flow_slots[slot] = <uint64_t>hash << 32 | row
+        self.flow_count = row
+        self._update(row, packet, flow.first_sender)
+
+    cdef inline void _update(self, uint32_t row, const Packet *packet, int side) noexcept nogil:
+        cdef Flow *flow = &self.flows[row - 1]
+        _count(flow, packet, side)
+        if packet.protocol == 6:
+            _note_tcp(flow, packet, side)
+        if packet.fragmentation == FRAGMENT_FIRST:
+            self._note_first_fragment(packet, row, side)
+
+    cdef Py_ssize_t _datagram(self, const Datagram *key) noexcept nogil:
+        """The row of this datagram, made where it is new."""
+        cdef uint64_t mask = self.datagram_slots.shape[0] - 1
+        cdef uint32_t hash = _hash_datagram(
+            key.source, key.target,
+            <uint64_t>key.fragment << 16 | <uint64_t>key.protocol << 8 | key.ip_version, self.seed + key.namespace,
+        )
+        cdef uint64_t slot = hash & mask
+        cdef Py_ssize_t row
+        while self.datagram_slots[slot]:
+            row = <Py_ssize_t><uint32_t>self.datagram_slots[slot] - 1
+            if self.datagram_slots[slot] >> 32 == hash and _same_datagram(&self.datagrams[row], key):
+                return row
+            slot = (slot + 1) & mask
+        row = self.datagram_count
+        self.datagrams[row] = key[0]
+        self.datagram_slots[slot] = <uint64_t>hash << 32 | <uint64_t>(row + 1)
+        self.datagram_count = row + 1
+        return row
+
+    cdef void _key(self, const Packet *packet, Datagram *key) noexcept nogil:
+        memset(key, 0, sizeof(Datagram))
+        memcpy(key.source, packet.source, 16)
+        memcpy(key.target, packet.target, 16)
+        key.fragment, key.namespace = packet.fragment, packet.namespace
+        key.protocol, key.ip_version = packet.fragment_protocol, packet.ip_version
+        key.first_ns, key.last_ns = NEVER, NO_TIME
+
+    cdef void _note_first_fragment(self, const Packet *packet, uint32_t row, int side) noexcept nogil:
+        cdef Datagram key
+        cdef Datagram *datagram
+        self._key(packet, &key)
+        datagram = &self.datagrams[self._datagram(&key)]
+        if not datagram.first_flow:
+            datagram.first_flow, datagram.first_side = row, side
+        datagram.latest_flow, datagram.latest_side = row, side
+
+    cdef void _fold_fragment(self, const Packet *packet, uint64_t number) noexcept nogil:
+        cdef Datagram key
+        cdef Datagram *datagram
+        self._key(packet, &key)
+        datagram = &self.datagrams[self._datagram(&key)]
+        if datagram.latest_flow:
+            _count(&self.flows[datagram.latest_flow - 1], packet, datagram.latest_side)
+            return
+        if not datagram.packets:
+            datagram.first_frame = number
+        datagram.packets += 1
+        datagram.bytes += packet.wire
+        datagram.payload += packet.payload
+        _span(packet.ts_ns, &datagram.first_ns, &datagram.last_ns)
+
+    def rehash_flows(self):
+        """Fill ``flow_slots``, given empty and larger, from the rows: the newest row of each key."""
+        cdef Py_ssize_t row
+        with nogil:
+            for row in range(self.flow_count):
+                self._link(row)
+
+    def rehash_datagrams(self):
+        """Fill ``datagram_slots``, given empty and larger, from the rows."""
+        cdef Py_ssize_t row, count = self.datagram_count
+        with nogil:
+            self.datagram_count = 0
+            for row in range(count):
+                self._datagram(&self.datagrams[row])
+
+    cdef uint32_t _hash_row(self, const Flow *flow) noexcept nogil:
+        cdef Packet packet
+        memcpy(packet.source, flow.low, 16)
+        memcpy(packet.target, flow.high, 16)
+        packet.source_port, packet.target_port = flow.low_port, flow.high_port
+        packet.protocol, packet.ip_version, packet.namespace = flow.protocol, flow.ip_version, flow.namespace
+        return _hash_flow(&packet, self.seed)
+
+    cdef uint32_t _link(self, Py_ssize_t row) noexcept nogil:
+        """Point the key's slot at this row; gives 1 + the row that it pointed at before, 0 for none."""
+        cdef uint64_t mask = self.flow_slots.shape[0] - 1
+        cdef uint32_t hash = self._hash_row(&self.flows[row]), before = 0
+        cdef uint64_t slot = hash & mask
+        while self.flow_slots[slot]:
+            before = <uint32_t>self.flow_slots[slot]
+            if self.flow_slots[slot] >> 32 == hash and _same_key(&self.flows[before - 1], &self.flows[row]):
+                break
+            before = 0
+            slot = (slot + 1) & mask
+        self.flow_slots[slot] = <uint64_t>hash << 32 | <uint64_t>(row + 1)
+        return before
+
+    def absorb(self, FlowStore later, uint32_t[::1] out_rows):
+        """Join the consecutive later shard. ``out_rows[i]`` becomes 1 + the row here of its row i."""
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(later.flow_count):
+                out_rows[i] = self._absorb_flow(&later.flows[i], out_rows)
+            for i in range(later.datagram_count):
+                self._absorb_datagram(&later.datagrams[i], out_rows)
+            for i in range(later.tallies.shape[0]):
+                self._absorb_tally(&self.tallies[i], &later.tallies[i])
+
+    cdef uint32_t _absorb_flow(self, const Flow *later, uint32_t[::1] out_rows) noexcept nogil:
+        cdef Py_ssize_t row = self.flow_count
+        cdef uint32_t before
+        cdef Flow *flow
+        self.flows[row] = later[0]
+        before = self._link(row)
+        if before:
+            # A shard's first row of a key goes on with ours unless a SYN began it; and a SYN seen again goes on with the
+            # row that it began, also where the shard put a row without a SYN before it.
+            flow = &self.flows[before - 1]
+            if (not later.has_syn and not later.earlier) or (
+                later.has_syn and flow.has_syn and flow.syn_sequence == later.syn_sequence
+            ):
+                _add(flow, later)
+                self._link(before - 1)
+                return before
+        self.flows[row].earlier = before
+        self.flow_count = row + 1
+        return row + 1
+
+    cdef void _absorb_datagram(self, const Datagram *later, uint32_t[::1] out_rows) noexcept nogil:
+        cdef Datagram moved = later[0]
+        cdef Datagram *datagram
+        cdef Py_ssize_t row, before = self.datagram_count
+        if later.first_flow:
+            moved.first_flow = out_rows[later.first_flow - 1]
+            moved.latest_flow = out_rows[later.latest_flow - 1]
+        row = self._datagram(&moved)
+        if row == before:
+            return
+        datagram = &self.datagrams[row]
+        if datagram.latest_flow:
+            _settle(&self.flows[datagram.latest_flow - 1], &moved, datagram.latest_side)
+        else:
+            if not datagram.packets:
+                datagram.first_frame = moved.first_frame
+            datagram.packets += moved.packets
+            datagram.bytes += moved.bytes
+            datagram.payload += moved.payload
+            datagram.first_ns = min(datagram.first_ns, moved.first_ns)
+            datagram.last_ns = max(datagram.last_ns, moved.last_ns)
+            datagram.first_flow, datagram.first_side = moved.first_flow, moved.first_side
+        if moved.latest_flow:
+            datagram.latest_flow, datagram.latest_side = moved.latest_flow, moved.latest_side
+
+    cdef void _absorb_tally(self, VerdictTally *tally, const VerdictTally *later) noexcept nogil:
+        tally.frames += later.frames
+        tally.bytes += later.bytes
+        tally.first_ns = min(tally.first_ns, later.first_ns)
+        tally.last_ns = max(tally.last_ns, later.last_ns)

@@ -1,0 +1,158 @@
+# The network layer: IPv4 and IPv6 with what they chain before the transport.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memset
+
+from portcall.kernels.cursor cimport (
+    AUTHENTICATION_HEADER, BROKEN, CUT, ETHER_IP, FINISHED, GRE, IPV4, IPV6, MPLS, Cursor, by_ip_protocol, copy, has,
+    narrow, save, u8, u16, u32,
+)
+from portcall.kernels.records cimport FRAGMENT_FIRST, FRAGMENT_LATER, FRAGMENT_NONE, LATER_FRAGMENT, NO_PORTS, Packet
+
+cdef enum:
+    MAX_EXTENSION_HEADERS = 32
+
+
+cdef inline int ip_any(Cursor *cursor) noexcept nogil:
+    """Raw IP: the version nibble tells which."""
+    cdef uint8_t version = u8(cursor, cursor.at) >> 4
+    if version == 4:
+        return IPV4
+    elif version == 6:
+        return IPV6
+    return CUT if cursor.short else BROKEN
+
+
+cdef inline int ipv4(Cursor *cursor) noexcept nogil:
+    """RFC 791 §3.1.
+
+    0 version:4 header:4 (32-bit words)  1 service:8  2 total length:16  4 identification:16
+    6 zero:1 whole:1 more:1 fragment offset:13 (8 bytes)  8 hops:8  9 protocol:8  10 checksum:16
+    12 source:32  16 target:32  20 options
+    """
+    cdef Packet *packet = cursor.packet
+    cdef size_t at = cursor.at
+    cdef uint8_t first = u8(cursor, at)
+    cdef size_t header = (first & 0x0F) * 4
+    cdef size_t total
+    cdef uint16_t fragment
+    if not has(cursor, at, 20):
+        return CUT
+    if first >> 4 != 4 or header < 20:
+        return BROKEN
+    total = u16(cursor, at + 2)
+    if total >= header:
+        narrow(cursor, at + total)
+    elif total:
+        return BROKEN  # 0 is a super-frame that the network card was left to split: it goes to the frame's end
+    if not has(cursor, at, header):
+        return CUT
+    _begin(packet, 4, u8(cursor, at + 9))
+    copy(cursor, at + 12, 4, packet.source + 12)
+    copy(cursor, at + 16, 4, packet.target + 12)
+    cursor.at = at + header
+    fragment = u16(cursor, at + 6)
+    if fragment & 0x3FFF:
+        packet.fragment, packet.fragment_protocol = u16(cursor, at + 4), packet.protocol
+        packet.fragmentation = FRAGMENT_FIRST
+        if fragment & 0x1FFF:
+            return _later_fragment(cursor)
+    return _transport(cursor)
+
+
+cdef inline int ipv6(Cursor *cursor) noexcept nogil:
+    """RFC 8200 §3.
+
+    0 version:4 class:8 flow label:20  4 payload length:16  6 next header:8  7 hops:8  8 source:128  24 target:128
+    """
+    cdef Packet *packet = cursor.packet
+    cdef size_t at = cursor.at, length
+    cdef uint8_t first = u8(cursor, at)
+    if not has(cursor, at, 40):
+        return CUT
+    if first >> 4 != 6:
+        return BROKEN
+    length = u16(cursor, at + 4)
+    if length:
+        narrow(cursor, at + 40 + length)  # 0 is a jumbogram or a super-frame: it goes to the frame's end
+    _begin(packet, 6, u8(cursor, at + 6))
+    copy(cursor, at + 8, 16, packet.source)
+    copy(cursor, at + 24, 16, packet.target)
+    cursor.at = at + 40
+    return _extensions(cursor)
+
+
+cdef inline int _extensions(Cursor *cursor) noexcept nogil:
+    """RFC 8200 §4: headers chained by number, all but the fragment header with their length.
+
+    0 next header:8  1 length:8 (8 bytes, without the first 8)  2 ...
+    fragment: 0 next header:8  1 reserved:8  2 offset:13 reserved:2 more:1  4 identification:32
+    """
+    cdef Packet *packet = cursor.packet
+    cdef uint8_t kind
+    cdef uint16_t fragment
+    cdef int i
+    for i in range(MAX_EXTENSION_HEADERS):
+        kind = packet.protocol
+        if kind == 44:
+            if not has(cursor, cursor.at, 8):
+                return CUT
+            packet.protocol = u8(cursor, cursor.at)
+            fragment = u16(cursor, cursor.at + 2)
+            cursor.at += 8
+            if fragment & 0xFFF9:
+                packet.fragment, packet.fragment_protocol = u32(cursor, cursor.at - 4), packet.protocol
+                packet.fragmentation = FRAGMENT_FIRST
+                if fragment & 0xFFF8:
+                    return _later_fragment(cursor)
+        elif kind == 0 or kind == 43 or kind == 60 or kind == 135 or kind == 139 or kind == 140:
+            if not has(cursor, cursor.at, 8):
+                return CUT
+            if kind == 135 and u8(cursor, cursor.at) == 59:
+                return _transport(cursor)  # a mobility message is what the packet is about
+            packet.protocol = u8(cursor, cursor.at)
+            cursor.at += 8 + 8 * <size_t>u8(cursor, cursor.at + 1)
+        else:
+            return _transport(cursor)
+    return BROKEN
+
+
+cdef inline int authentication_header(Cursor *cursor) noexcept nogil:
+    """RFC 4302 §2: 0 next header:8  1 length:8 (32-bit words, less 2)  2 ..."""
+    if not has(cursor, cursor.at, 8):
+        return CUT
+    cursor.packet.protocol = u8(cursor, cursor.at)
+    cursor.at += 8 + 4 * <size_t>u8(cursor, cursor.at + 1)
+    if cursor.packet.ip_version == 6:
+        return _extensions(cursor)
+    return _transport(cursor)
+
+
+cdef inline void _begin(Packet *packet, uint8_t version, uint8_t protocol) noexcept nogil:
+    memset(packet.source, 0, 32)
+    packet.ip_version, packet.protocol, packet.fragmentation = version, protocol, FRAGMENT_NONE
+    packet.source_port = packet.target_port = 0
+    packet.tcp_flags, packet.tcp_sequence = 0, 0
+
+
+cdef inline void carry(Cursor *cursor, size_t header) noexcept nogil:
+    """Note the payload that begins ``header`` bytes behind the cursor."""
+    cdef size_t start = cursor.at + header
+    cursor.packet.payload_offset = <uint32_t>start
+    cursor.packet.payload = <uint32_t>(cursor.wire_end - start) if start < cursor.wire_end else 0
+    cursor.packet.payload_captured = <uint32_t>(cursor.end - start) if start < cursor.end else 0
+
+
+cdef inline int _later_fragment(Cursor *cursor) noexcept nogil:
+    carry(cursor, 0)
+    cursor.packet.fragmentation = FRAGMENT_LATER
+    cursor.packet.verdict = LATER_FRAGMENT
+    return FINISHED
+
+
+cdef inline int _transport(Cursor *cursor) noexcept nogil:
+    cdef int layer = by_ip_protocol(cursor.packet.protocol)
+    if layer == IPV4 or layer == IPV6 or layer == GRE or layer == MPLS or layer == ETHER_IP:
+        carry(cursor, 0)
+        cursor.packet.verdict = NO_PORTS
+        save(cursor)
+    return layer

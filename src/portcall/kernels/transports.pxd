@@ -1,0 +1,116 @@
+# The transport layer: ports where there are any. A frame counts as soon as its ports were captured, whatever the rest
+# of the header says.
+from libc.stdint cimport uint8_t
+
+from portcall.kernels.cursor cimport (
+    CUT, FINISHED, GENEVE, GTP_U, L2TP, TEREDO, VXLAN, VXLAN_GPE, Cursor, fits, has, save, u8, u16, u32,
+)
+from portcall.kernels.networks cimport carry
+from portcall.kernels.records cimport NO_PORTS, OK, Packet
+
+
+cdef inline bint _ports(Cursor *cursor) noexcept nogil:
+    """0 source port:16  2 target port:16"""
+    if not has(cursor, cursor.at, 4):
+        return False
+    cursor.packet.source_port = u16(cursor, cursor.at)
+    cursor.packet.target_port = u16(cursor, cursor.at + 2)
+    cursor.packet.verdict = OK
+    return True
+
+
+cdef inline int tcp(Cursor *cursor) noexcept nogil:
+    """RFC 9293 §3.1.
+
+    0 source port:16  2 target port:16  4 sequence:32  8 acknowledgement:32  12 header:4 (32-bit words) reserved:4
+    13 flags:8  14 window:16  16 checksum:16  18 urgent:16  20 options
+    """
+    cdef size_t header = 20
+    if not _ports(cursor):
+        return CUT
+    if fits(cursor, cursor.at, 14):
+        cursor.packet.tcp_sequence = u32(cursor, cursor.at + 4)
+        cursor.packet.tcp_flags = u8(cursor, cursor.at + 13)
+        header = (u8(cursor, cursor.at + 12) >> 4) * 4
+        if header < 20:
+            header = 20
+    carry(cursor, header)
+    return FINISHED
+
+
+cdef inline int udp(Cursor *cursor) noexcept nogil:
+    """RFC 768: 0 source port:16  2 target port:16  4 length:16  6 checksum:16"""
+    if not _ports(cursor):
+        return CUT
+    carry(cursor, 8)
+    if cursor.inner:
+        return _tunnel(cursor)
+    return FINISHED
+
+
+cdef inline int _tunnel(Cursor *cursor) noexcept nogil:
+    """The layer inside, where either port says that this is a tunnel (IANA service names, 4790 RFC 9637)."""
+    cdef Packet *packet = cursor.packet
+    cdef int layer = _by_tunnel_port(packet.target_port)
+    if layer == FINISHED:
+        layer = _by_tunnel_port(packet.source_port)
+    if layer != FINISHED:
+        save(cursor)
+        cursor.at += 8
+    return layer
+
+
+cdef inline int _by_tunnel_port(int port) noexcept nogil:
+    if port == 4789:
+        return VXLAN
+    elif port == 4790:
+        return VXLAN_GPE
+    elif port == 6081:
+        return GENEVE
+    elif port == 2152:
+        return GTP_U
+    elif port == 3544:
+        return TEREDO
+    elif port == 1701:
+        return L2TP
+    return FINISHED
+
+
+cdef inline int udp_lite(Cursor *cursor) noexcept nogil:
+    """RFC 3828 §3.1: as UDP, with the checksum's coverage for the length"""
+    if not _ports(cursor):
+        return CUT
+    carry(cursor, 8)
+    return FINISHED
+
+
+cdef inline int sctp(Cursor *cursor) noexcept nogil:
+    """RFC 9260 §3: 0 source port:16  2 target port:16  4 tag:32  8 checksum:32  12 chunks"""
+    if not _ports(cursor):
+        return CUT
+    carry(cursor, 12)
+    return FINISHED
+
+
+cdef inline int dccp(Cursor *cursor) noexcept nogil:
+    """RFC 4340 §5.1: 0 source port:16  2 target port:16  4 header:8 (32-bit words)  5 ..."""
+    cdef size_t header = 12
+    if not _ports(cursor):
+        return CUT
+    if fits(cursor, cursor.at, 5):
+        header = 4 * <size_t>u8(cursor, cursor.at + 4)
+    carry(cursor, header)
+    return FINISHED
+
+
+cdef inline int icmp(Cursor *cursor) noexcept nogil:
+    """RFC 792, RFC 4443: 0 type:8  1 code:8  2 checksum:16  4 by type:32  8 data. What it quotes never counts."""
+    carry(cursor, 8)
+    cursor.packet.verdict = NO_PORTS
+    return FINISHED
+
+
+cdef inline int other_protocol(Cursor *cursor) noexcept nogil:
+    carry(cursor, 0)
+    cursor.packet.verdict = NO_PORTS
+    return FINISHED
