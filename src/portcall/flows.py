@@ -1,0 +1,217 @@
+"""FlowTable: packets in, conversations out; and two tables of consecutive shards make one.
+
+The table holds only what merges (sums, ORs, minima, maxima), in the rows of ``kernels.folding``. What needs a look at
+neighbours is derived when records are asked for, and never stored: a row that saw neither SYN, FIN nor RST continues in
+the next row of its key; later fragments that came first are credited to the flow of their first fragment. The table
+knows no clock, file, name or owner.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portcall.kernels.folding import FlowStore
+from portcall.model import DATAGRAM, FLOW, NEVER, NO_TIME, FlowKind, Tally, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+MAX_FLOWS = 1 << 23
+"""Rows a table holds at the most, 1.6 GB; whoever feeds it checks ``is_full`` and starts another."""
+MAX_DATAGRAMS = 1 << 18
+"""Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
+
+_FIN_OR_RST = 0x05
+_VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
+
+
+class FlowTable:
+    """The conversations of one capture, or of one shard of it.
+
+    ``seed`` makes the hash unpredictable to whoever sends the packets; it changes no result. Tables that merge share it.
+    """
+
+    def __init__(self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS) -> None:
+        self._max_flows = max_flows
+        self._max_datagrams = max_datagrams
+        self._flows = np.zeros(1 << 12, FLOW)
+        self._datagrams = np.zeros(1 << 6, DATAGRAM)
+        self._orphans = np.zeros(0, FLOW)
+        self._tallies = np.zeros(len(Verdict), _VERDICT_TALLY)
+        self._tallies["first_ns"] = NEVER
+        self._tallies["last_ns"] = NO_TIME
+        self._store = FlowStore(seed & 0xFFFFFFFFFFFFFFFF)
+        self._store.tallies = self._tallies
+        self._store.flows = self._flows
+        self._store.flow_slots = np.zeros(2 * len(self._flows), np.uint64)
+        self._store.datagrams = self._datagrams
+        self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
+
+    def __len__(self) -> int:
+        """Rows in the table: connections, before those that continue another are joined to it."""
+        return self._store.flow_count
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the bound is reached; the table still takes every batch that it is given."""
+        return len(self) >= self._max_flows
+
+    def update(self, packets: NDArray[np.void], first_number: int = 1) -> None:
+        """Count PACKET[n], whose first is frame ``first_number`` of the capture."""
+        self._reserve(len(packets), len(packets))
+        self._store.fold(packets, first_number)
+
+    def merge(self, later: FlowTable) -> None:
+        """Join the table of the shard that follows this one."""
+        self._reserve(len(later), later._store.datagram_count)
+        self._store.absorb(later._store, np.zeros(max(len(later), 1), np.uint32))
+        self._orphans = _gathered(np.concatenate([self._orphans, later._orphans]))
+
+    def tallies(self) -> dict[Verdict, Tally]:
+        """Frames and bytes of every verdict that occurred."""
+        return {
+            Verdict(verdict): Tally(
+                int(row["frames"]),
+                int(row["bytes"]),
+                None if row["first_ns"] == NEVER else int(row["first_ns"]),
+                None if row["last_ns"] == NO_TIME else int(row["last_ns"]),
+            )
+            for verdict, row in enumerate(self._tallies)
+            if row["frames"]
+        }
+
+    def records(self) -> NDArray[np.void]:
+        """Every conversation, in order of first appearance, then the orphans, as FLOW[n]; a copy."""
+        return np.concatenate([*self.chunks(), np.zeros(0, FLOW)])
+
+    def chunks(self, rows: int = 1 << 16) -> Iterator[NDArray[np.void]]:
+        """The same in pieces of about ``rows``, so that a large table is never held twice."""
+        used = self._flows[: len(self)]
+        beginnings, continuations = self._continued()
+        waiting = self._waiting()
+        found = waiting[waiting["first_flow"] > 0]
+        for start in range(0, len(used), rows):
+            chunk = used[start : start + rows].copy()
+            _credit(chunk, start, found)
+            for i in np.flatnonzero((beginnings >= start) & (beginnings < start + len(chunk))):
+                continuation = used[continuations[i] : continuations[i] + 1].copy()
+                _credit(continuation, int(continuations[i]), found)
+                _join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
+            gone = continuations[(continuations >= start) & (continuations < start + len(chunk))] - start
+            chunk["earlier"] = 0
+            yield np.delete(chunk, gone) if len(gone) else chunk
+        orphans = _gathered(np.concatenate([self._orphans, _orphaned(waiting[waiting["first_flow"] == 0])]))
+        if len(orphans):
+            yield orphans
+
+    def _continued(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows that saw neither SYN, FIN nor RST, and the next row of their key, which is the same connection."""
+        used = self._flows[: len(self)]
+        continuations = np.flatnonzero(used["earlier"])
+        beginnings = used["earlier"][continuations].astype(np.int64) - 1
+        previous = used[beginnings]
+        is_open = (previous["has_syn"] == 0) & ((previous["tcp_flags"] & _FIN_OR_RST) == 0).all(axis=1)
+        return beginnings[is_open], continuations[is_open]
+
+    def _waiting(self) -> NDArray[np.void]:
+        datagrams = self._datagrams[: self._store.datagram_count]
+        return datagrams[datagrams["packets"] > 0]
+
+    def _reserve(self, flows: int, datagrams: int) -> None:
+        store = self._store
+        if store.datagram_count > self._max_datagrams:
+            self._forget_datagrams()
+        wanted = store.flow_count + flows
+        if wanted > len(self._flows):
+            self._flows = _grown(self._flows, wanted)
+            store.flows = self._flows
+        if 2 * wanted > len(store.flow_slots):
+            store.flow_slots = np.zeros(1 << (2 * wanted - 1).bit_length(), np.uint64)
+            store.rehash_flows()
+        wanted = store.datagram_count + datagrams
+        if wanted > len(self._datagrams):
+            self._datagrams = _grown(self._datagrams, wanted)
+            store.datagrams = self._datagrams
+            store.datagram_slots = np.zeros(1 << (2 * wanted - 1).bit_length(), np.uint64)
+            store.rehash_datagrams()
+
+    def _forget_datagrams(self) -> None:
+        """Credit what waits now; later fragments of the datagrams forgotten are orphans."""
+        waiting = self._waiting()
+        _credit(self._flows[: len(self)], 0, waiting[waiting["first_flow"] > 0])
+        self._orphans = _gathered(np.concatenate([self._orphans, _orphaned(waiting[waiting["first_flow"] == 0])]))
+        self._store.datagram_count = 0
+        self._store.datagram_slots = np.zeros(len(self._store.datagram_slots), np.uint64)
+
+
+def _grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:
+    # An eighth more at a time: resize moves pages instead of copying them, and what it adds is resident at once.
+    rows.resize(max(wanted, len(rows) + len(rows) // 8), refcheck=False)
+    return rows
+
+
+def _credit(flows: NDArray[np.void], start: int, waiting: NDArray[np.void]) -> None:
+    """Add the later fragments that came before their first to its flow, where that is in flows[start:]."""
+    rows = waiting["first_flow"].astype(np.int64) - 1 - start
+    here = (rows >= 0) & (rows < len(flows))
+    rows, waiting = rows[here], waiting[here]
+    side = waiting["first_side"]
+    for column in ("packets", "bytes", "payload"):
+        np.add.at(flows[column], (rows, side), waiting[column])
+    np.minimum.at(flows["first_ns"], rows, waiting["first_ns"])
+    np.maximum.at(flows["last_ns"], rows, waiting["last_ns"])
+    np.minimum.at(flows["first_frame"], rows, waiting["first_frame"])
+
+
+def _join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
+    """Put the facts of the continuation, FLOW[1], into the beginning, FLOW[1]."""
+    for column in ("packets", "bytes", "payload"):
+        beginning[column] += continuation[column]
+    for column in ("tcp_flags", "local"):
+        beginning[column] |= continuation[column]
+    for column in ("first_ns", "first_frame", "syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
+        beginning[column] = np.minimum(beginning[column], continuation[column])
+    beginning["last_ns"] = np.maximum(beginning["last_ns"], continuation["last_ns"])
+    for column in ("syn_sequence", "has_syn"):
+        beginning[column] = continuation[column]
+
+
+def _orphaned(waiting: NDArray[np.void]) -> NDArray[np.void]:
+    """Later fragments without a first, as rows with ports 0."""
+    orphans = np.zeros(len(waiting), FLOW)
+    sources, targets = (np.ascontiguousarray(waiting[end]).view("S16").ravel() for end in ("source", "target"))
+    swapped = np.fromiter((s > t for s, t in zip(sources, targets, strict=True)), bool, len(waiting))
+    orphans["low"] = np.where(swapped[:, None], waiting["target"], waiting["source"])
+    orphans["high"] = np.where(swapped[:, None], waiting["source"], waiting["target"])
+    for column in ("protocol", "ip_version", "namespace", "first_ns", "last_ns", "first_frame"):
+        orphans[column] = waiting[column]
+    side = swapped.astype(np.int64)
+    rows = np.arange(len(waiting))
+    for column in ("packets", "bytes", "payload"):
+        orphans[column][rows, side] = waiting[column]
+    orphans["first_sender"] = side
+    orphans["kind"] = FlowKind.ORPHAN
+    for column in ("syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
+        orphans[column] = NEVER
+    return orphans
+
+
+def _gathered(orphans: NDArray[np.void]) -> NDArray[np.void]:
+    """One row for each pair of addresses and protocol."""
+    if len(orphans) < 2:  # noqa: PLR2004
+        return orphans
+    orphans = orphans[np.argsort(orphans["first_frame"], kind="stable")]
+    keys = np.ascontiguousarray(orphans[["low", "high", "protocol", "ip_version", "namespace"]])
+    packed = np.array([key.tobytes() for key in keys])
+    _, first, group = np.unique(packed, return_index=True, return_inverse=True)
+    gathered = orphans[first]
+    for column in ("packets", "bytes", "payload"):
+        gathered[column] = 0
+        np.add.at(gathered[column], group, orphans[column])
+    np.minimum.at(gathered["first_ns"], group, orphans["first_ns"])
+    np.maximum.at(gathered["last_ns"], group, orphans["last_ns"])
+    return gathered[np.argsort(gathered["first_frame"], kind="stable")]
