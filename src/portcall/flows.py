@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 
 from portcall.kernels.folding import FlowStore
 from portcall.model import DATAGRAM, FLOW, NEVER, NO_TIME, FlowKind, Tally, Verdict
@@ -164,7 +165,15 @@ def _credit(flows: NDArray[np.void], start: int, waiting: NDArray[np.void]) -> N
         np.add.at(flows[column], (rows, side), waiting[column])
     np.minimum.at(flows["first_ns"], rows, waiting["first_ns"])
     np.maximum.at(flows["last_ns"], rows, waiting["last_ns"])
+    np.bitwise_or.at(flows["local"], rows, _seen_from(side, waiting["local"]))
     np.minimum.at(flows["first_frame"], rows, waiting["first_frame"])
+    is_first = flows["first_frame"][rows] == waiting["first_frame"]
+    flows["first_sender"][rows[is_first]] = side[is_first]
+
+
+def _seen_from(side: NDArray[np.integer], local: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bits of (source, target) as bits of (low, high), where the source is end ``side``."""
+    return np.where(side == 0, local, (local >> 1 | local << 1) & 3).astype(np.uint8)
 
 
 def _join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
@@ -173,6 +182,8 @@ def _join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
         beginning[column] += continuation[column]
     for column in ("tcp_flags", "local"):
         beginning[column] |= continuation[column]
+    if continuation["first_frame"] < beginning["first_frame"]:
+        beginning["first_sender"] = continuation["first_sender"]
     for column in ("first_ns", "first_frame", "syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
         beginning[column] = np.minimum(beginning[column], continuation[column])
     beginning["last_ns"] = np.maximum(beginning["last_ns"], continuation["last_ns"])
@@ -194,6 +205,7 @@ def _orphaned(waiting: NDArray[np.void]) -> NDArray[np.void]:
     for column in ("packets", "bytes", "payload"):
         orphans[column][rows, side] = waiting[column]
     orphans["first_sender"] = side
+    orphans["local"] = _seen_from(side, waiting["local"])
     orphans["kind"] = FlowKind.ORPHAN
     for column in ("syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
         orphans[column] = NEVER
@@ -205,10 +217,12 @@ def _gathered(orphans: NDArray[np.void]) -> NDArray[np.void]:
     if len(orphans) < 2:  # noqa: PLR2004
         return orphans
     orphans = orphans[np.argsort(orphans["first_frame"], kind="stable")]
-    keys = np.ascontiguousarray(orphans[["low", "high", "protocol", "ip_version", "namespace"]])
+    # Repacked: a selection of fields keeps the bytes between them, and with them the counts.
+    keys = repack_fields(orphans[["low", "high", "protocol", "ip_version", "namespace"]])
     packed = np.array([key.tobytes() for key in keys])
     _, first, group = np.unique(packed, return_index=True, return_inverse=True)
     gathered = orphans[first]
+    np.bitwise_or.at(gathered["local"], group, orphans["local"])
     for column in ("packets", "bytes", "payload"):
         gathered[column] = 0
         np.add.at(gathered[column], group, orphans[column])

@@ -102,7 +102,8 @@ DATAGRAM = np.dtype(
         ("latest_side", "u1"),
         ("first_flow", "u4"),  # 1 + the row of the earliest first fragment, 0 for none yet
         ("latest_flow", "u4"),  # 1 + the row of the latest first fragment
-        ("reserved", "u4"),
+        ("local", "u1"),  # of the pending: bit 0: the capture says that the source is local, bit 1: the target
+        ("reserved", "u1", (3,)),
         ("first_frame", "u8"),  # number of the first pending frame
         ("packets", "u8"),  # later fragments that came before any first one: pending
         ("bytes", "u8"),

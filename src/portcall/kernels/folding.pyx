@@ -149,13 +149,19 @@ cdef inline void _begin(Flow *flow, const Packet *packet, uint64_t number) noexc
         flow.syn_ns[i] = flow.syn_ack_ns[i] = flow.fin_ns[i] = flow.rst_ns[i] = NEVER
 
 
+cdef inline uint8_t _local(const Packet *packet, int side) noexcept nogil:
+    """Which end the capture calls local, as a bit, where the packet's source is end ``side``."""
+    if not packet.direction:
+        return 0
+    return 1 << (side if packet.direction == OUTBOUND else 1 - side)
+
+
 cdef inline void _count(Flow *flow, const Packet *packet, int side) noexcept nogil:
     flow.packets[side] += 1
     flow.bytes[side] += packet.wire
     flow.payload[side] += packet.payload
     _span(packet.ts_ns, &flow.first_ns, &flow.last_ns)
-    if packet.direction:
-        flow.local |= 1 << (side if packet.direction == OUTBOUND else 1 - side)
+    flow.local |= _local(packet, side)
 
 
 cdef void _add(Flow *flow, const Flow *later) noexcept nogil:
@@ -182,6 +188,7 @@ cdef inline void _settle(Flow *flow, const Datagram *pending, int side) noexcept
     flow.packets[side] += pending.packets
     flow.bytes[side] += pending.bytes
     flow.payload[side] += pending.payload
+    flow.local |= (pending.local >> 1 | pending.local << 1) & 3 if side else pending.local
     if pending.first_ns < flow.first_ns:
         flow.first_ns = pending.first_ns
     if pending.last_ns > flow.last_ns:
@@ -338,6 +345,7 @@ cdef class FlowStore:
         datagram.packets += 1
         datagram.bytes += packet.wire
         datagram.payload += packet.payload
+        datagram.local |= _local(packet, 0)
         _span(packet.ts_ns, &datagram.first_ns, &datagram.last_ns)
 
     def rehash_flows(self):
@@ -427,6 +435,7 @@ cdef class FlowStore:
             datagram.packets += moved.packets
             datagram.bytes += moved.bytes
             datagram.payload += moved.payload
+            datagram.local |= moved.local
             datagram.first_ns = min(datagram.first_ns, moved.first_ns)
             datagram.last_ns = max(datagram.last_ns, moved.last_ns)
             datagram.first_flow, datagram.first_side = moved.first_flow, moved.first_side

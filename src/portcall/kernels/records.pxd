@@ -75,7 +75,8 @@ cdef struct Datagram:
     uint8_t latest_side
     uint32_t first_flow
     uint32_t latest_flow
-    uint32_t reserved
+    uint8_t local
+    uint8_t reserved[3]
     uint64_t first_frame
     uint64_t packets
     uint64_t bytes
