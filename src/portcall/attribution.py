@@ -1,0 +1,183 @@
+"""Attribution: flow records and verdict tallies in, report rows out.
+
+Flows come in chunks and are summed per service (and per remote address where the grouping or ``top_host`` asks for it)
+with whole-array operations; names appear only when rows are asked for, once per group. Two attributions merge, in any
+grouping of consecutive shards. Every byte is credited: what is on no flow becomes rows with a reason, and what is
+credited to two local ends is counted, so Σ(bytes_out + bytes_in) = bytes + bytes_credited_twice in every grouping.
+Knows no file, clock or terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portcall.conversations import flow_row_on_no_flow, flow_rows, sent_by
+from portcall.groups import group_row_on_no_flow, group_rows
+from portcall.locality import addresses, local_ends, networks
+from portcall.model import Coverage, Degradation, FlowKind, Report, Verdict
+from portcall.openers import clients_are_low
+from portcall.schema import column_names, directions
+from portcall.services import are_attributed, service_keys, without_ports
+from portcall.sums import SERVICE, SERVICE_AND_ADDRESS, Sums, reduce_equal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from portcall.locality import Addresses
+    from portcall.model import Tally
+    from portcall.sums import Table
+
+Row = dict[str, Any]  # Any: plain values of several types, see schema
+
+_HOSTS_REMEMBERED = 100_000  # (app, remote address) pairs held for top_host, 3 MB; with more, it may be uncertain
+
+
+class Attribution:
+    """Sums of flows under one grouping. ``local`` are the networks that the user calls local, as text or objects."""
+
+    def __init__(self, by: str, local: Iterable[Any] = ()) -> None:
+        self._names = column_names(by)
+        self._by = by
+        self._local = networks(local)
+        self._flows: list[NDArray[np.void]] = []
+        self._sums = Sums(SERVICE_AND_ADDRESS if by == "host" else SERVICE)
+        self._hosts = Sums(SERVICE_AND_ADDRESS, bound=_HOSTS_REMEMBERED)
+        self._inferred_flows = 0
+        self.bytes_credited_twice = 0
+
+    def add(self, flows: NDArray[np.void]) -> None:
+        """Count FLOW[n]; memory is bounded by n, so some 65 536 at a time. They must not change afterwards."""
+        if not len(flows):
+            return
+        if self._by == "flow":
+            self._flows.append(flows)
+            return
+        client_is_low, _ = clients_are_low(flows)
+        services = service_keys(flows, client_is_low)
+        low, high = addresses(flows, "low"), addresses(flows, "high")
+        local = local_ends(flows, low, high, self._local)
+        self._inferred_flows += local.inferred
+        low_views = np.where(local.low == local.high, client_is_low, local.low)
+        self._count(_credits(flows, services, low_views, high.where(low_views, low)))
+        both = local.low & local.high & (flows["kind"] != FlowKind.ORPHAN)
+        if self._by != "service" and both.any():
+            other = _credits(flows, services, ~low_views, low.where(low_views, high))
+            # A conversation counts once in a row, and only a host's row can differ between its ends.
+            other["flows"] = ((low.low_half != high.low_half) | (low.high_half != high.high_half)).astype(np.int64)
+            if self._by == "app":
+                other["flows"][:] = 0
+            self.bytes_credited_twice += int(flows["bytes"][both].sum())
+            self._count({name: column[both] for name, column in other.items()})
+
+    def merge(self, other: Attribution) -> None:
+        """Count in what another attribution with the same grouping and local networks has counted."""
+        self._flows += other._flows
+        self._sums.merge(other._sums)
+        self._hosts.merge(other._hosts)
+        self._inferred_flows += other._inferred_flows
+        self.bytes_credited_twice += other.bytes_credited_twice
+
+    def rows(self, tallies: Mapping[Verdict, Tally]) -> list[Row]:
+        """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
+        rows = [*self._rows_of_flows(), *self._rows_on_no_flow(tallies)]
+        rows.sort(key=lambda row: (-self._bytes_of(row), str(row[self._names[0]])))
+        return rows
+
+    def report(
+        self,
+        tallies: Mapping[Verdict, Tally],
+        source: str,
+        *,
+        where: Callable[[Row], bool] | None = None,
+        top: int | None = None,
+    ) -> Report:
+        """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered."""
+        everything = self.rows(tallies)
+        rows = [row for row in everything if where is None or where(row)][:top]
+        times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
+        coverage = Coverage(
+            frames=sum(tally.frames for tally in tallies.values()),
+            bytes=sum(tally.bytes for tally in tallies.values()),
+            verdicts={_word(verdict): tallies[verdict].frames if verdict in tallies else 0 for verdict in Verdict},
+            bytes_credited_twice=self.bytes_credited_twice,
+            dropped_by_kernel=None,
+            bytes_attributed=self._bytes_attributed(everything),
+        )
+        window_ns = (min(times), max(times)) if times else None
+        return Report(self._by, source, window_ns, coverage, rows, self.degradations(), len(everything) - len(rows))
+
+    def degradations(self) -> list[Degradation]:
+        """What the rows could not be sure of."""
+        if not self._inferred_flows or self._by == "service":
+            return []
+        reason = (
+            "the capture does not say which ends are local; an end with a private address is taken for local "
+            "where the other end's is not private, else the client"
+        )
+        return [Degradation("local addresses", reason, "--local CIDR")]
+
+    def _count(self, credited: Table) -> None:
+        pairs = reduce_equal(credited, SERVICE_AND_ADDRESS)
+        if self._by == "host":
+            self._sums.add(pairs)
+            return
+        self._sums.add(reduce_equal(pairs, SERVICE))
+        hosts = {name: pairs[name] for name in SERVICE_AND_ADDRESS}
+        hosts["bytes"] = pairs["bytes_out"] + pairs["bytes_in"]
+        hosts["service"] = without_ports(pairs["service"]) if self._by == "app" else pairs["service"]
+        self._hosts.add(hosts)
+
+    def _rows_of_flows(self) -> Iterator[Row]:
+        for flows in self._flows:
+            yield from flow_rows(flows)
+        sums, hosts = self._sums.joined(), self._hosts.joined()
+        if sums is not None:
+            yield from group_rows(self._by, sums, hosts, self._hosts.missing_bytes)
+
+    def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
+        row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
+        for verdict, tally in tallies.items():
+            # Later fragments are on flows: that of their first, or an orphan's.
+            if verdict.reason and verdict is not Verdict.LATER_FRAGMENT and tally.frames:
+                row = row_on_no_flow(verdict.reason, tally)
+                yield {name: row.get(name) for name in self._names}
+
+    def _bytes_attributed(self, rows: list[Row]) -> int:
+        if self._by != "host":
+            return sum(self._bytes_of(row) for row in rows if row["unattributed_reason"] is None)
+        sums = self._sums.joined()  # a host's row may mix what has an app with what has none
+        if sums is None:
+            return 0
+        attributed = are_attributed(sums["service"])
+        return int(sums["bytes_out"][attributed].sum()) + int(sums["bytes_in"][attributed].sum())
+
+    def _bytes_of(self, row: Row) -> int:
+        return sum(row[f"bytes_{direction}"] for direction in directions(self._by))
+
+
+def _credits(
+    flows: NDArray[np.void], services: NDArray[np.int64], low_views: NDArray[np.bool_], remote: Addresses
+) -> Table:
+    """What FLOW[n] are credited with, seen from the low end where ``low_views`` and from the high end elsewhere."""
+    table: Table = {
+        "service": services,
+        **remote._asdict(),
+        "flows": (flows["kind"] != FlowKind.ORPHAN).astype(np.int64),
+        "first_ns": flows["first_ns"],
+        "last_ns": flows["last_ns"],
+    }
+    # Orphans have no conversation to see a direction in: frames on no flow count as in.
+    sends = flows["kind"] != FlowKind.ORPHAN
+    for count in ("packets", "bytes", "payload"):
+        sent = sent_by(flows[count], low_views) * sends
+        table[f"{count}_out"] = sent
+        table[f"{count}_in"] = flows[count][:, 0] + flows[count][:, 1] - sent
+    return table
+
+
+def _word(verdict: Verdict) -> str:
+    return verdict.name.lower().replace("_", "-")

@@ -1,0 +1,114 @@
+"""One output row per conversation: FLOW arrays → rows of plain Python values, a chunk at a time.
+
+Everything is computed as whole columns, and rows are cut from the columns at the very end, so a row costs microseconds.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portcall.labels import PortClass, port_classes, protocol_name
+from portcall.locality import address_texts, addresses
+from portcall.model import NEVER, NO_TIME, FlowKind
+from portcall.openers import OpenerEvidence, clients_are_low
+from portcall.schema import column_names
+from portcall.services import has_ports, identity, service_keys
+from portcall.states import STATES, conn_states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from portcall.model import Tally
+    from portcall.services import Identity
+
+_TCP = 6
+_PORT_CLASSES = tuple(port_class.label for port_class in PortClass)
+_EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OpenerEvidence)
+
+
+def flow_rows(flows: NDArray[np.void]) -> Iterator[dict[str, Any]]:
+    """The rows of ``--by flow`` for FLOW[n], in the same order."""
+    names = column_names("flow")
+    columns = _columns(flows)
+    ordered: list[Iterable[Any]] = [columns.get(name, repeat(None)) for name in names]
+    for values in zip(*ordered):  # noqa: B905 - columns that nothing fills repeat None without end
+        yield dict(zip(names, values))  # noqa: B905 - one value a name by construction, and a million rows
+
+
+def flow_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
+    """The row of frames that are on no flow, which count towards the client; the columns it leaves out are null."""
+    return {
+        "packets_to_server": 0,
+        "bytes_to_server": 0,
+        "payload_to_server": 0,
+        "packets_to_client": tally.frames,
+        "bytes_to_client": tally.bytes,
+        "payload_to_client": 0,
+        "first_ns": tally.first_ns,
+        "last_ns": tally.last_ns,
+        "unattributed_reason": reason,
+    }
+
+
+def time_or_none(time_ns: int) -> int | None:
+    """A time in ns; None for the numbers that stand in where there is none."""
+    return None if time_ns in (NEVER, NO_TIME) else time_ns
+
+
+def sent_by(pairs: NDArray[Any], is_low: NDArray[np.bool_]) -> NDArray[Any]:
+    """Of a FLOW column with two values a row: what the low end sent where ``is_low``, the high end elsewhere."""
+    return np.where(is_low, pairs[:, 0], pairs[:, 1])
+
+
+def _columns(flows: NDArray[np.void]) -> dict[str, Sequence[Any]]:
+    client_is_low, evidence = clients_are_low(flows)
+    is_whole, ported = flows["kind"] != FlowKind.ORPHAN, has_ports(flows)
+    identities = _identities(service_keys(flows, client_is_low))
+    is_tcp = is_whole & (flows["protocol"] == _TCP)
+    return {
+        "protocol": [protocol_name(number) for number in flows["protocol"].tolist()],
+        **_end_columns(flows, client_is_low, ported, is_tcp),
+        "first_ns": list(map(time_or_none, flows["first_ns"].tolist())),
+        "last_ns": list(map(time_or_none, flows["last_ns"].tolist())),
+        "state": _words(STATES, conn_states(flows, client_is_low), is_whole),
+        "service": [identity.app if identity.app_source == "port" else None for identity in identities],
+        "app": [identity.app for identity in identities],
+        "app_source": [identity.app_source for identity in identities],
+        "unattributed_reason": [identity.unattributed_reason for identity in identities],
+        "opener_evidence": _words(_EVIDENCE, evidence, is_whole),
+    }
+
+
+def _end_columns(
+    flows: NDArray[np.void], client_is_low: NDArray[np.bool_], ported: NDArray[np.bool_], is_tcp: NDArray[np.bool_]
+) -> dict[str, Sequence[Any]]:
+    """What is known of each end, and what it sent to the other one."""
+    low, high = addresses(flows, "low"), addresses(flows, "high")
+    columns: dict[str, Sequence[Any]] = {}
+    for end, other, is_low in (("client", "server", client_is_low), ("server", "client", ~client_is_low)):
+        ports = np.where(is_low, flows["low_port"], flows["high_port"])
+        columns[f"{end}_ip"] = address_texts(low.where(is_low, high))
+        columns[f"{end}_port"] = ports.tolist()
+        columns[f"{end}_port_class"] = _words(_PORT_CLASSES, port_classes(ports), ported)
+        for count in ("packets", "bytes", "payload"):
+            columns[f"{count}_to_{other}"] = sent_by(flows[count], is_low).tolist()
+        flags = sent_by(flows["tcp_flags"], is_low).tolist()
+        columns[f"tcp_flags_to_{other}"] = [
+            flag if known else None for flag, known in zip(flags, is_tcp.tolist(), strict=True)
+        ]
+    return columns
+
+
+def _identities(keys: NDArray[np.int64]) -> list[Identity]:
+    known = {key: identity(key) for key in np.unique(keys).tolist()}
+    return [known[key] for key in keys.tolist()]
+
+
+def _words(words: Sequence[str], codes: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> list[str | None]:
+    """The word for each code, None where it is not known."""
+    return [words[code] if known else None for code, known in zip(codes.tolist(), is_known.tolist(), strict=True)]

@@ -1,0 +1,26 @@
+"""Rows out: one module per format, each with ``write(report, stream)`` and nothing else to know.
+
+Exports are exact, in base units, never localised. All characters outside printable text are escaped, so that nothing a
+packet carries reaches a terminal. A module is imported when its format is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from portcall.model import Report
+
+MODULES = {"json": "json_envelope", "jsonl": "json_lines", "csv": "comma_separated"}
+"""Format → module of this package. A file's suffix is the format's name."""
+
+CARRIES_DEGRADATIONS = frozenset({"json"})
+"""Formats that say themselves what was degraded; with others, somebody has to tell people."""
+
+
+def write(report: Report, format_name: str, stream: TextIO) -> None:
+    """Write the report in one of the formats of MODULES."""
+    import_module(f"portcall.exports.{MODULES[format_name]}").write(report, stream)

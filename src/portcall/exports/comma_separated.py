@@ -1,0 +1,36 @@
+r"""CSV: a header line, then a row per line (RFC 4180, but lines end in \n as everywhere else on Unix).
+
+Null is an empty cell and a list is joined by ``;``. What is not printable in a text is written as in Python, ``\x1b``.
+"""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+from portcall.schema import column_names
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from portcall.model import Report
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write the header and all rows."""
+    writer = csv.writer(stream, lineterminator="\n")
+    names = column_names(report.by)
+    writer.writerow(names)
+    writer.writerows([_cell(row[name]) for name in names] for row in report.rows)
+
+
+def _cell(value: Any) -> Any:  # Any: a plain value of several types
+    if isinstance(value, list):
+        return ";".join(_printable(text) for text in value)
+    return _printable(value) if isinstance(value, str) else value
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

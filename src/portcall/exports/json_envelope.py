@@ -1,0 +1,34 @@
+"""JSON: one object, the envelope of the interface; one row per line, so that it can be read, compared and streamed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from portcall.model import Report
+
+SCHEMA = 1
+"""Version of the envelope and its columns; it grows when one is renamed or dropped."""
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write ``schema source window_ns coverage degradations rows``, and ``by`` and ``rows_left_out``."""
+    envelope = {
+        "schema": SCHEMA,
+        "source": report.source,
+        "by": report.by,
+        "window_ns": report.window_ns,
+        "coverage": asdict(report.coverage),
+        "degradations": [asdict(degradation) for degradation in report.degradations],
+        "rows_left_out": report.rows_left_out,
+    }
+    stream.write(json.dumps(envelope)[:-1] + ', "rows": [')
+    separator = "\n"
+    for row in report.rows:
+        stream.write(separator + json.dumps(row))
+        separator = ",\n"
+    stream.write("\n]}\n")

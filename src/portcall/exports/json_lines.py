@@ -1,0 +1,16 @@
+"""JSON lines: one row per line, for jq, data frames and anything that reads as it goes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from portcall.model import Report
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write every row as one JSON object; non-ASCII and control characters are escaped as JSON does."""
+    stream.writelines(json.dumps(row) + "\n" for row in report.rows)

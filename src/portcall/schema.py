@@ -1,0 +1,159 @@
+"""Every output column once: its name, type, unit and meaning.
+
+Exports, table headers, ``--where`` and the documentation derive from these tables: a column that is added here appears
+everywhere. Names are a promise to scripts: adding one is free, renaming or dropping one needs a decision record.
+Columns that nothing fills yet are present as null, so that scripts can name them today.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from portcall.errors import UsageError
+
+GROUPINGS = ("app", "service", "host", "flow")
+"""What ``--by`` accepts; the first is the default."""
+
+REASONS = {
+    "not-ip": "not IP",
+    "truncated": "cut too short to see its ports",
+    "malformed": "malformed",
+    "unsupported-link": "link type not supported",
+    "fragment-without-first": "fragments without their first",
+    "no-owner": "no owner known",
+    "ambiguous": "several possible owners",
+    "kernel": "the kernel itself",
+}
+"""Why traffic has no app: the closed list → plain words."""
+
+
+Unit = Literal["", "bytes", "ns", "s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One output column. Every column may be null."""
+
+    name: str
+    type: Literal["integer", "text", "address", "texts"]
+    """``address`` is text that may be an IP address; ``texts`` is a list of texts, joined by ``;`` in csv."""
+    unit: Unit
+    meaning: str
+
+
+def columns(by: str) -> tuple[Column, ...]:
+    """The columns of one grouping, in output order. UsageError for a grouping that does not exist."""
+    if by not in GROUPINGS:
+        raise UsageError(f"--by {by}: no such grouping{did_you_mean(by, GROUPINGS)}")
+    return _FLOW if by == "flow" else (_FIRST[by], *_GROUPED)
+
+
+@lru_cache
+def column_names(by: str) -> tuple[str, ...]:
+    """The names of one grouping's columns, in output order."""
+    return tuple(column.name for column in columns(by))
+
+
+def directions(by: str) -> tuple[str, str]:
+    """The suffixes of a grouping's two counted directions, what leaves the client or local end first."""
+    return ("to_server", "to_client") if by == "flow" else ("out", "in")
+
+
+def did_you_mean(word: str, words: tuple[str, ...]) -> str:
+    """The end of a sentence that refuses a word: the nearest accepted one, or all of them."""
+    near = difflib.get_close_matches(word, words, n=1)
+    return f". Did you mean '{near[0]}'?" if near else f". Choose from: {', '.join(words)}"
+
+
+_COUNTS: dict[str, tuple[Unit, str]] = {
+    "packets": ("", "frames"),
+    "bytes": ("bytes", "frame bytes on the wire, link header included,"),
+    "payload": ("bytes", "bytes that the transport carries"),
+}
+
+
+def _counted(direction: str, towards: str) -> tuple[Column, ...]:
+    """The three counts of one direction."""
+    return tuple(
+        Column(f"{count}_{direction}", "integer", unit, f"{words} {towards}")
+        for count, (unit, words) in _COUNTS.items()
+    )
+
+
+def _owner(end: str) -> tuple[Column, ...]:
+    """Who holds one end's socket."""
+    return (
+        Column(f"{end}_pid", "integer", "", f"process id at the {end}"),
+        Column(f"{end}_process", "text", "", f"name of the process at the {end}"),
+        Column(f"{end}_exe", "text", "", f"executable of the process at the {end}"),
+        Column(f"{end}_user", "text", "", f"user of the process at the {end}"),
+        Column(f"{end}_container", "text", "", f"container or unit of the process at the {end}"),
+    )
+
+
+_TIMES = (
+    Column("first_ns", "integer", "ns", "time of the first frame since 1970 UTC; null where the capture has no times"),
+    Column("last_ns", "integer", "ns", "time of the last frame since 1970 UTC; null where the capture has no times"),
+)
+_APP = Column("app", "text", "", "the application; null where the traffic cannot be attributed")
+_APP_SOURCE = Column("app_source", "text", "", "what the app rests on: process, name, protocol or port")
+_OWNER_QUALITY = Column("owner_quality", "text", "", "how surely the owner is known")
+_REASON = Column("unattributed_reason", "text", "", f"why there is no app: {', '.join(REASONS)}; null where there is")
+
+_FIRST = {
+    "app": _APP,
+    "service": Column("service", "text", "", "service at the server's port, else protocol/port or protocol/ephemeral"),
+    "host": Column("host", "address", "", "name of the remote host, else its address"),
+}
+_GROUPED = (
+    _APP_SOURCE,
+    Column("process", "text", "", "name of the local process"),
+    Column("pid", "integer", "", "id of the local process"),
+    Column("flows", "integer", "", "conversations"),
+    *(
+        column
+        for both_ways in zip(_counted("out", "sent by the local ends"), _counted("in", "sent to them"), strict=True)
+        for column in both_ways
+    ),
+    *_TIMES,
+    Column(
+        "top_host",
+        "address",
+        "",
+        "remote host with the most bytes; null where so many hosts took part that it is not certain",
+    ),
+    Column("services", "texts", "", "the services with the most bytes, at most ten, greatest first"),
+    _OWNER_QUALITY,
+    _REASON,
+)
+_FLOW = (
+    Column("protocol", "text", "", "transport: tcp, udp, sctp, dccp, udplite, icmp, icmp6 or ip-N; null on no flow"),
+    Column("client_ip", "address", "", "address of the end that opened"),
+    Column("client_port", "integer", "", "port of the end that opened, 0 for protocols without ports"),
+    Column("server_ip", "address", "", "address of the end that was called"),
+    Column("server_port", "integer", "", "port of the end that was called, 0 for protocols without ports"),
+    *_counted("to_server", "from client to server"),
+    *_counted("to_client", "from server to client"),
+    *_TIMES,
+    Column("tcp_flags_to_server", "integer", "", "all TCP flags that the client sent, ORed; null for other protocols"),
+    Column("tcp_flags_to_client", "integer", "", "all TCP flags that the server sent, ORed; null for other protocols"),
+    Column("state", "text", "", "how far the connection came, in Zeek's conn_state words"),
+    Column("service", "text", "", "service at the server's port"),
+    Column("client_port_class", "text", "", "well-known, registered or ephemeral; null for protocols without ports"),
+    Column("server_port_class", "text", "", "well-known, registered or ephemeral; null for protocols without ports"),
+    Column("tls_server_name", "text", "", "server name that the client asked for in TLS or QUIC, as sent"),
+    Column("http_host", "text", "", "HTTP Host header, as sent"),
+    Column("hostname", "text", "", "name of the server"),
+    Column("hostname_source", "text", "", "where the name comes from: tls-sni, quic-sni, http-host, dns …"),
+    _APP,
+    _APP_SOURCE,
+    *_owner("client"),
+    *_owner("server"),
+    _OWNER_QUALITY,
+    Column("owner_source", "text", "", "which back end saw the owner"),
+    _REASON,
+    Column("opener_evidence", "text", "", "why this end is taken for the client"),
+)
