@@ -26,6 +26,7 @@ class CaptureError(PortcallError):
     """A capture ends early or is damaged: ``path: at byte OFFSET: REASON``, and a remedy.
 
     ``offset`` is the byte in the (decompressed) stream where the damage begins; None where the file could not be opened.
+    ``is_whole`` says that nothing of it could be read.
     """
 
     exit_status = 3
@@ -35,5 +36,6 @@ class CaptureError(PortcallError):
         self.offset = offset
         self.reason = reason
         self.remedy = remedy
+        self.is_whole = not offset
         where = "" if offset is None else f" at byte {offset:,}".replace(",", " ")
         super().__init__(f"{path}:{where} {reason}" + (f". {remedy}" if remedy else ""))

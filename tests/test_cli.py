@@ -1,0 +1,304 @@
+"""The command line: options become one library call; what goes wrong becomes one line and an exit status.
+
+The pipeline is replaced here, so that these tests know what the report is; the captures' tests run it for real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import portcall
+from flow_builder import flow, tallies_of
+from portcall.attribution import Attribution
+from portcall.cli import main
+from portcall.errors import CaptureError, PortcallError, UsageError
+
+if TYPE_CHECKING:
+    from portcall.model import Report
+
+SOURCE = Path(portcall.__file__).parents[1]
+
+
+@dataclass
+class Outcome:
+    """What the pipeline answers."""
+
+    report: Report
+    problems: list[CaptureError] = field(default_factory=list)
+    interrupted: bool = False
+
+
+@pytest.fixture
+def report() -> Report:
+    flows = flow("192.168.1.5 40000", "93.184.216.34 443")
+    attribution = Attribution("app")
+    attribution.add(flows)
+    return attribution.report(tallies_of(flows), "capture.pcap")
+
+
+@pytest.fixture
+def pipeline(monkeypatch, report):
+    """A pipeline that keeps what it was asked and answers ``outcome``, or raises it."""
+    fake = types.ModuleType("portcall.pipeline")
+    fake.asked = None
+    fake.outcome = Outcome(report)
+
+    def read(paths, **options):
+        fake.asked = {"paths": paths, **options}
+        if isinstance(fake.outcome, BaseException):
+            raise fake.outcome
+        return fake.outcome
+
+    fake.read = read
+    monkeypatch.setitem(sys.modules, "portcall.pipeline", fake)
+    monkeypatch.setattr(portcall, "pipeline", fake, raising=False)
+    return fake
+
+
+def shell(*arguments: str, **options) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False, **options
+    )
+
+
+def test_options_reach_the_library_under_their_own_names(pipeline):
+    options = (
+        "--by host --layer inner --filter tcp --where bytes>1 --top 3 --local 10.0.0.0/8 --local fd00::/8 --no-names"
+    )
+
+    main(["read", "a.pcap", "-", *options.split()])
+
+    progress = pipeline.asked.pop("progress")
+    assert callable(progress)
+    assert pipeline.asked == {
+        "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
+        "local": ["10.0.0.0/8", "fd00::/8"], "names": False,
+    }  # fmt: skip
+
+
+def test_defaults_are_those_of_the_interface(pipeline):
+    main(["read", "a.pcap"])
+
+    del pipeline.asked["progress"]
+    assert pipeline.asked == {
+        "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
+        "names": True,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_table_is_the_default_and_goes_to_stdout(capsys):
+    status = main(["read", "a.pcap"])
+
+    shown = capsys.readouterr()
+    assert (status, shown.err) == (0, "")
+    assert "https" in shown.out
+
+
+@pytest.mark.usefixtures("pipeline")
+@pytest.mark.parametrize("format_name", ["json", "jsonl", "csv"])
+def test_formats_put_data_alone_on_stdout(capsys, format_name):
+    status = main(["read", "a.pcap", "--format", format_name])
+
+    assert status == 0
+    assert capsys.readouterr().out.startswith({"json": "{", "jsonl": "{", "csv": "app,"}[format_name])
+
+
+@pytest.mark.usefixtures("pipeline")
+@pytest.mark.parametrize(
+    ("format_name", "is_told"), [("json", False), ("jsonl", True), ("csv", True), ("table", False)]
+)
+def test_what_was_degraded_is_told_on_stderr_where_the_format_cannot(capsys, format_name, is_told):
+    main(["read", "a.pcap", "--format", format_name])
+
+    assert ("--local CIDR" in capsys.readouterr().err) is is_told
+
+
+def test_damaged_input_is_status_3_with_what_was_read(pipeline, capsys):
+    pipeline.outcome.problems.append(CaptureError("a.pcap", 81204, "ends inside a record", "Try pcapfix"))
+
+    status = main(["read", "a.pcap"])
+
+    shown = capsys.readouterr()
+    assert status == 3
+    assert "https" in shown.out
+    assert shown.err == "portcall: a.pcap: at byte 81 204 ends inside a record. Try pcapfix\n"
+
+
+def test_an_interrupted_run_prints_what_was_counted_and_is_status_130(pipeline, capsys):
+    pipeline.outcome.interrupted = True
+
+    status = main(["read", "a.pcap"])
+
+    assert status == 130
+    assert "https" in capsys.readouterr().out
+
+
+def test_an_interrupt_outside_of_reading_is_status_130(pipeline):
+    pipeline.outcome = KeyboardInterrupt()
+
+    assert main(["read", "a.pcap"]) == 130
+
+
+@pytest.mark.parametrize(("error", "status"), [(PortcallError, 1), (UsageError, 2)])
+def test_an_expected_failure_is_one_harmless_line_and_its_status(pipeline, capsys, error, status):
+    pipeline.outcome = error("no such \x1b[31mfile\n")
+
+    assert main(["read", "a.pcap"]) == status
+    assert capsys.readouterr().err == "portcall: no such \\x1b[31mfile\\n\n"
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 0), (["--where", "app=x"], 1), (["--filter", "tcp"], 1)])
+def test_finding_nothing_is_status_1_only_where_something_was_sought(pipeline, options, status):
+    pipeline.outcome = Outcome(Attribution("app").report({}, "empty.pcap"))
+
+    assert main(["read", "a.pcap", *options]) == status
+
+
+@pytest.mark.parametrize(
+    "options", [["--top", "0"], ["--top", "x"], ["--by", "colour"], ["--format", "xml"], ["--colour"], ["--loc", "::1"]]
+)
+def test_wrong_options_are_status_2(options):
+    with pytest.raises(SystemExit) as left:
+        main(["read", "a.pcap", *options])
+
+    assert left.value.code == 2
+
+
+@pytest.mark.parametrize("argv", [[], ["read"], ["paint"]])
+def test_half_a_command_line_is_status_2(argv):
+    with pytest.raises(SystemExit) as left:
+        main(argv)
+
+    assert left.value.code == 2
+
+
+@pytest.mark.usefixtures("pipeline")
+@pytest.mark.parametrize(
+    ("name", "first"), [("a.json", '{"schema": 1'), ("a.jsonl", '{"app"'), ("a.csv", "app,"), ("a.txt", "2 packets")]
+)
+def test_an_output_file_has_the_format_of_its_suffix(capsys, tmp_path, name, first):
+    status = main(["read", "a.pcap", "-o", str(tmp_path / name)])
+
+    assert status == 0
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(first)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_format_that_is_named_beats_the_suffix(tmp_path):
+    main(["read", "a.pcap", "-o", str(tmp_path / "a.out"), "--format", "json"])
+
+    assert json.loads((tmp_path / "a.out").read_text())["schema"] == 1
+
+
+def test_an_unknown_suffix_is_refused_before_anything_is_read(pipeline, capsys, tmp_path):
+    status = main(["read", "a.pcap", "-o", str(tmp_path / "a.jsn")])
+
+    assert (status, pipeline.asked) == (2, None)
+    assert "Did you mean '.json'" in capsys.readouterr().err
+
+
+def test_a_missing_directory_is_told_before_anything_is_read(pipeline, capsys, tmp_path):
+    status = main(["read", "a.pcap", "-o", str(tmp_path / "none" / "a.json")])
+
+    assert (status, pipeline.asked) == (1, None)
+    assert "there is no directory" in capsys.readouterr().err
+
+
+def test_an_output_file_is_replaced_only_when_the_new_one_is_complete(pipeline, tmp_path):
+    (tmp_path / "a.json").write_text("old")
+    pipeline.outcome.report.rows.append({"not": object()})
+
+    with pytest.raises(TypeError):
+        main(["read", "a.pcap", "-o", str(tmp_path / "a.json")])
+
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_an_output_that_cannot_be_written_is_status_1(capsys, tmp_path):
+    (tmp_path / "a.json").mkdir()
+
+    status = main(["read", "a.pcap", "-o", str(tmp_path / "a.json")])
+
+    assert status == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_an_output_may_be_a_device():
+    assert main(["read", "a.pcap", "-o", os.devnull, "--format", "json"]) == 0
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_closed_pipe_is_silent_and_ends_as_by_sigpipe():
+    program = (
+        "import sys; from portcall import cli\n"
+        "def run(options):\n    for _ in range(100_000): print('x' * 80)\n    return 0\n"
+        "cli.read.run = run; sys.exit(cli.main(['read', 'a']))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:  # noqa: S603
+        process.stdout.read(100)
+        process.stdout.close()
+        complaint = process.stderr.read()
+
+    assert (process.wait(), complaint) == (141, b"")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["read", "--help"]])
+def test_help_has_a_worked_example(arguments):
+    answer = shell("-m", "portcall", *arguments)
+
+    assert answer.returncode == 0
+    assert "example:\n  portcall read " in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "--explain",
+        "--dissect",
+        "--jobs",
+        "--engine",
+        "--from",
+        "--to",
+        "--no-names",
+        "process",
+        "parquet",
+        "zeek",
+        "html",
+    ],
+)
+def test_help_does_not_promise_what_does_not_work_yet(word):
+    words = set(re.split(r"[^\w-]+", shell("-m", "portcall", "read", "--help").stdout))
+
+    assert word not in words
+
+
+def test_help_imports_nothing_heavy():
+    program = "import sys; from portcall.cli import _parser; _parser().format_help(); print(*sys.modules)"
+
+    modules = set(shell("-c", program).stdout.split())
+
+    assert not modules & {"numpy", "rich", "pyparsing", "scapy", "pyshark", "psutil", "json", "csv"}
+
+
+def test_the_version_is_one_line():
+    answer = shell("-m", "portcall", "--version")
+
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("portcall ")
