@@ -145,8 +145,7 @@ def _note_tcp(row, sender, packet):
 
 
 def _datagram(packet):
-    numbers = [int(packet[name]) for name in ("ip_version", "namespace", "fragment_protocol", "fragment")]
-    return (*numbers, packet["source"].tobytes(), packet["target"].tobytes())
+    return int(packet["namespace"]), int(packet["datagram"])
 
 
 def _home_of(number, first_fragments):
@@ -157,7 +156,7 @@ def _home_of(number, first_fragments):
 
 
 def _orphan_of(packet, orphans):
-    key, sender = _key(packet, packet["fragment_protocol"], 0, 0)
+    key, sender = _key(packet, packet["protocol"], 0, 0)
     return orphans.setdefault(key, _new_row(key, FlowKind.ORPHAN)), sender
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import zlib
 
 import numpy as np
 
@@ -23,14 +24,14 @@ def reply(**fields):
 
 def first_fragment(identification, **fields):
     """The part of a datagram that has the ports."""
-    marks = {"fragmentation": Fragmentation.FIRST, "fragment": identification, "fragment_protocol": 17}
+    marks = {"fragmentation": Fragmentation.FIRST, "fragment_of": (identification, 17)}
     return packet(**{"protocol": 17, **marks, **fields})
 
 
 def later_fragment(identification, source=CLIENT, target=SERVER, **fields):
     """A part of a datagram without ports."""
     ends = (source[0], 0), (target[0], 0)
-    marks = {"fragmentation": Fragmentation.LATER, "fragment": identification, "fragment_protocol": 17}
+    marks = {"fragmentation": Fragmentation.LATER, "fragment_of": (identification, 17)}
     return packet(*ends, **{"protocol": 17, "verdict": Verdict.LATER_FRAGMENT, **marks, **fields})
 
 
@@ -44,6 +45,9 @@ def packet_rows(packets):
             parsed = ipaddress.ip_address(address)
             row[end] = np.frombuffer(parsed.packed.rjust(16, b"\0"), "u1")
             row["ip_version"] = parsed.version
+        datagram = [given[end][0] for end in ("source", "target")], fields.pop("fragment_of", None)
+        if datagram[1] is not None:
+            row["datagram"] = zlib.crc32(repr(datagram).encode())
         for name, value in fields.items():
             row[name] = value
     return rows

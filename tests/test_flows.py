@@ -230,7 +230,7 @@ def test_a_fragment_from_the_other_side_is_another_datagram(rows_of):
     assert [FlowKind(row["kind"]) for row in rows] == [FlowKind.CONVERSATION, FlowKind.ORPHAN]
 
 
-@pytest.mark.parametrize("other", [{"namespace": 1}, {"fragment": 8}, {"fragment_protocol": 60}])
+@pytest.mark.parametrize("other", [{"namespace": 1}, {"fragment_of": (8, 17)}, {"fragment_of": (7, 60)}])
 def test_a_fragment_of_another_datagram_does_not_join(rows_of, other):
     rows = rows_of(first_fragment(7), later_fragment(7, **other))
 
@@ -238,7 +238,7 @@ def test_a_fragment_of_another_datagram_does_not_join(rows_of, other):
 
 
 def test_a_fragment_stays_with_the_connection_its_first_was_counted_in(rows_of):
-    tcp = {"protocol": 6, "fragment_protocol": 6}
+    tcp = {"protocol": 6, "fragment_of": (7, 6)}
 
     rows = rows_of(
         first_fragment(7, tcp_flags=FIN | ACK, **tcp),
@@ -337,12 +337,12 @@ def drawn_packet(draw):
     if kind == "first" or (kind == "no ports" and draw([False, True])):
         fields |= {
             "fragmentation": Fragmentation.FIRST,
-            "fragment": draw([7, 8]),
-            "fragment_protocol": draw([6, 17, 60]),
+            "fragment_of": (draw([7, 8]), draw([6, 17, 60])),
         }
     elif kind == "later":
-        fields |= {"verdict": Verdict.LATER_FRAGMENT, "fragmentation": Fragmentation.LATER, "fragment": draw([7, 8])}
-        fields["protocol"] = fields["fragment_protocol"] = draw([6, 17, 60])
+        fields |= {"verdict": Verdict.LATER_FRAGMENT, "fragmentation": Fragmentation.LATER}
+        fields["protocol"] = draw([6, 17, 60])
+        fields["fragment_of"] = (draw([7, 8]), fields["protocol"])
     return packet((source, ports[0]), (target, ports[1]), **fields)
 
 

@@ -41,7 +41,7 @@ _VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8")
 class FlowTable:
     """The conversations of one capture, or of one shard of it.
 
-    ``seed`` makes the hash unpredictable to whoever sends the packets; it changes no result. Tables that merge share it.
+    ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
     """
 
     def __init__(self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS) -> None:

@@ -1,7 +1,7 @@
 """The nouns: frames, packets, flows, and what a report is made of.
 
 Bulk data are NumPy structured arrays, so that compiled kernels and vectorised rules share one layout without copies;
-everything that exists once per report is a frozen dataclass. The compiled twins of FRAME, PACKET and FLOW are the packed
+everything that exists once per report is a frozen dataclass. The compiled twins of FRAME, PACKET and FLOW are the
 structs in ``kernels/records.pxd``; a test compares their sizes and offsets. This module knows no file, clock or rule.
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NO_TIME = np.iinfo(np.int64).min
 """Stands in ``ts_ns`` for a frame whose capture states no time (pcapng Simple Packet Blocks)."""
@@ -36,12 +38,11 @@ PACKET = np.dtype(
         ("ts_ns", "i8"),
         ("source", "u1", (16,)),  # IPv4 in the last four bytes, the others zero
         ("target", "u1", (16,)),
+        ("datagram", "u8"),  # fingerprint of the fragmented datagram it is part of (ends, protocol, identification)
         ("wire", "u4"),  # bytes on the wire, link header included
         ("payload_offset", "u4"),  # of the transport's payload, from the start of the frame
-        ("payload_captured", "u4"),  # bytes of it that are in the buffer
-        ("payload", "u4"),  # bytes that the transport carries, by its length fields
+        ("payload", "u4"),  # bytes that the transport carries, by its length fields; the capture may hold fewer
         ("tcp_sequence", "u4"),
-        ("fragment", "u4"),  # IP identification, where fragmentation is not NONE
         ("source_port", "u2"),
         ("target_port", "u2"),
         ("protocol", "u1"),  # IANA protocol number of the transport
@@ -50,8 +51,7 @@ PACKET = np.dtype(
         ("verdict", "u1"),  # Verdict
         ("fragmentation", "u1"),  # Fragmentation
         ("direction", "u1"),  # Direction
-        ("fragment_protocol", "u1"),  # protocol field of the fragmented datagram, where fragmentation is not NONE
-        ("reserved", "u1"),
+        ("reserved", "u2"),
         ("namespace", "u4"),  # network namespace, 0 offline
     ]
 )
@@ -92,9 +92,9 @@ FLOW = np.dtype(
 
 DATAGRAM = np.dtype(
     [
-        ("source", "u1", (16,)),
+        ("datagram", "u8"),  # as in PACKET
+        ("source", "u1", (16,)),  # of its pending fragments
         ("target", "u1", (16,)),
-        ("fragment", "u4"),  # IP identification
         ("namespace", "u4"),
         ("protocol", "u1"),
         ("ip_version", "u1"),
@@ -103,7 +103,7 @@ DATAGRAM = np.dtype(
         ("first_flow", "u4"),  # 1 + the row of the earliest first fragment, 0 for none yet
         ("latest_flow", "u4"),  # 1 + the row of the latest first fragment
         ("local", "u1"),  # of the pending: bit 0: the capture says that the source is local, bit 1: the target
-        ("reserved", "u1", (3,)),
+        ("reserved", "u1", (7,)),
         ("first_frame", "u8"),  # number of the first pending frame
         ("packets", "u8"),  # later fragments that came before any first one: pending
         ("bytes", "u8"),
@@ -112,7 +112,7 @@ DATAGRAM = np.dtype(
         ("last_ns", "i8"),
     ]
 )
-"""One fragmented IP datagram: which flow its later fragments join. 104 bytes."""
+"""One fragmented IP datagram: which flow its later fragments join. 112 bytes."""
 
 NEVER = np.iinfo(np.int64).max
 """Stands in a FLOW milestone that did not happen, and in ``first_ns`` where no packet has a time."""

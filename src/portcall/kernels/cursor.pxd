@@ -56,6 +56,7 @@ cdef enum:
     AVS
     RADIOTAP
     WIFI
+    WIFI_SWAPPED
     DSA_BROADCOM
     DSA_MARVELL
     VLAN
@@ -63,6 +64,7 @@ cdef enum:
     VN_TAG
     E_TAG
     CISCO_META_DATA
+    FABRIC_PATH
     MPLS
     PSEUDOWIRE
     PPPOE
@@ -78,6 +80,7 @@ cdef enum:
     ERSPAN_3
     ETHER_IP
     WCCP
+    GRE_META_DATA
     TCP
     UDP
     UDP_LITE
@@ -91,6 +94,10 @@ cdef enum:
     GTP_U
     TEREDO
     L2TP
+    LISP
+    LISP_CONTROL
+    AYIYA
+    CAPWAP
 
 
 cdef inline bint fits(const Cursor *cursor, size_t at, size_t count) noexcept nogil:
@@ -177,6 +184,8 @@ cdef inline int by_ethertype(uint16_t ethertype) noexcept nogil:
         return E_TAG
     elif ethertype == 0x8909:
         return CISCO_META_DATA
+    elif ethertype == 0x8903:
+        return FABRIC_PATH
     elif ethertype == 0x22F3:
         return TRILL
     elif ethertype == 0x88E5:
@@ -220,7 +229,7 @@ cdef inline int by_family(uint32_t family) noexcept nogil:
         return IPV4
     elif family == 10 or family == 24 or family == 26 or family == 28 or family == 30:
         return IPV6  # Linux, NetBSD and OpenBSD, Solaris, FreeBSD, Darwin
-    elif family > 1500 and family < 65536:
+    elif family > 1500:
         return by_ethertype(<uint16_t>family)
     return NOTHING
 

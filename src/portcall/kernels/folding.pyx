@@ -62,12 +62,6 @@ cdef inline uint32_t _hash_flow(const Packet *packet, uint64_t seed) noexcept no
     )
 
 
-cdef inline uint32_t _hash_datagram(
-    const uint8_t *source, const uint8_t *target, uint64_t identity, uint64_t seed
-) noexcept nogil:
-    return <uint32_t>_mix(_hash_end(source, 0, seed) ^ 3 * _hash_end(target, 1, seed) ^ identity)
-
-
 cdef inline bint _same_address(const uint8_t *one, const uint8_t *other) noexcept nogil:
     return _word(one) == _word(other) and _word(one + 8) == _word(other + 8)
 
@@ -90,12 +84,6 @@ cdef inline bint _same_key(const Flow *one, const Flow *other) noexcept nogil:
     return (one.low_port == other.low_port and one.high_port == other.high_port and one.protocol == other.protocol
             and one.ip_version == other.ip_version and one.namespace == other.namespace and one.kind == other.kind
             and _same_address(one.low, other.low) and _same_address(one.high, other.high))
-
-
-cdef inline bint _same_datagram(const Datagram *one, const Datagram *other) noexcept nogil:
-    return (one.fragment == other.fragment and one.protocol == other.protocol and one.ip_version == other.ip_version
-            and one.namespace == other.namespace and _same_address(one.source, other.source)
-            and _same_address(one.target, other.target))
 
 
 cdef inline void _span(int64_t ts_ns, int64_t *first_ns, int64_t *last_ns) noexcept nogil:
@@ -298,15 +286,12 @@ cdef class FlowStore:
     cdef Py_ssize_t _datagram(self, const Datagram *key) noexcept nogil:
         """The row of this datagram, made where it is new."""
         cdef uint64_t mask = self.datagram_slots.shape[0] - 1
-        cdef uint32_t hash = _hash_datagram(
-            key.source, key.target,
-            <uint64_t>key.fragment << 16 | <uint64_t>key.protocol << 8 | key.ip_version, self.seed + key.namespace,
-        )
+        cdef uint32_t hash = <uint32_t>_mix(key.datagram + self.seed + key.namespace)
         cdef uint64_t slot = hash & mask
         cdef Py_ssize_t row
         while self.datagram_slots[slot]:
             row = <Py_ssize_t><uint32_t>self.datagram_slots[slot] - 1
-            if self.datagram_slots[slot] >> 32 == hash and _same_datagram(&self.datagrams[row], key):
+            if self.datagrams[row].datagram == key.datagram and self.datagrams[row].namespace == key.namespace:
                 return row
             slot = (slot + 1) & mask
         row = self.datagram_count
@@ -319,8 +304,8 @@ cdef class FlowStore:
         memset(key, 0, sizeof(Datagram))
         memcpy(key.source, packet.source, 16)
         memcpy(key.target, packet.target, 16)
-        key.fragment, key.namespace = packet.fragment, packet.namespace
-        key.protocol, key.ip_version = packet.fragment_protocol, packet.ip_version
+        key.datagram, key.namespace = packet.datagram, packet.namespace
+        key.protocol, key.ip_version = packet.protocol, packet.ip_version
         key.first_ns, key.last_ns = NEVER, NO_TIME
 
     cdef void _note_first_fragment(self, const Packet *packet, uint32_t row, int side) noexcept nogil:

@@ -21,11 +21,12 @@ from portcall.kernels.records cimport (
     MALFORMED, NOT_IP, TRUNCATED, UNSUPPORTED_LINK, Frame, Packet,
 )
 from portcall.kernels.tags cimport (
-    cisco_meta_data, e_tag, macsec, mpls, pppoe, provider_backbone, pseudowire, trill, vlan, vn_tag,
+    cisco_meta_data, e_tag, fabric_path, macsec, mpls, pppoe, provider_backbone, pseudowire, trill, vlan, vn_tag,
 )
 from portcall.kernels.transports cimport dccp, icmp, other_protocol, sctp, tcp, udp, udp_lite
 from portcall.kernels.tunnels cimport (
-    erspan_2, erspan_3, ether_ip, geneve, gre, gtp_u, l2tp, nsh, teredo, vxlan, vxlan_gpe, wccp,
+    ayiya, capwap, erspan_2, erspan_3, ether_ip, geneve, gre, gre_meta_data, gtp_u, l2tp, lisp, lisp_control, nsh, teredo, vxlan,
+    vxlan_gpe, wccp,
 )
 
 cdef enum:
@@ -192,6 +193,8 @@ cdef inline int _step(Cursor *cursor, int layer) noexcept nogil:
         return e_tag(cursor)
     elif layer == layers.CISCO_META_DATA:
         return cisco_meta_data(cursor)
+    elif layer == layers.FABRIC_PATH:
+        return fabric_path(cursor)
     elif layer == layers.TRILL:
         return trill(cursor)
     elif layer == layers.MACSEC:
@@ -208,6 +211,8 @@ cdef inline int _step(Cursor *cursor, int layer) noexcept nogil:
         return ether_ip(cursor)
     elif layer == layers.WCCP:
         return wccp(cursor)
+    elif layer == layers.GRE_META_DATA:
+        return gre_meta_data(cursor)
     elif layer == layers.VXLAN:
         return vxlan(cursor)
     elif layer == layers.VXLAN_GPE:
@@ -220,6 +225,14 @@ cdef inline int _step(Cursor *cursor, int layer) noexcept nogil:
         return teredo(cursor)
     elif layer == layers.L2TP:
         return l2tp(cursor)
+    elif layer == layers.LISP:
+        return lisp(cursor)
+    elif layer == layers.LISP_CONTROL:
+        return lisp_control(cursor)
+    elif layer == layers.AYIYA:
+        return ayiya(cursor)
+    elif layer == layers.CAPWAP:
+        return capwap(cursor)
     elif layer == layers.TOKEN_RING:
         return token_ring(cursor)
     elif layer == layers.FDDI:
@@ -257,7 +270,9 @@ cdef inline int _step(Cursor *cursor, int layer) noexcept nogil:
     elif layer == layers.RADIOTAP:
         return radiotap(cursor)
     elif layer == layers.WIFI:
-        return wifi(cursor, False)
+        return wifi(cursor, False, False)
+    elif layer == layers.WIFI_SWAPPED:
+        return wifi(cursor, False, True)
     elif layer == layers.DSA_BROADCOM:
         return dsa_broadcom(cursor)
     elif layer == layers.DSA_MARVELL:

@@ -146,10 +146,10 @@ cdef inline int radiotap(Cursor *cursor) noexcept nogil:
             field = ((field + 7) & ~<size_t>7) + 8  # behind the timer
         flags = u8(cursor, cursor.at + field)
     cursor.at += length
-    return wifi(cursor, flags & 0x20)
+    return wifi(cursor, flags & 0x20, False)
 
 
-cdef inline int wifi(Cursor *cursor, bint padded) noexcept nogil:
+cdef inline int wifi(Cursor *cursor, bint padded, bint swapped) noexcept nogil:
     """IEEE 802.11 §9.2, little endian; only unencrypted data frames hold an LLC packet.
 
     0 version:2 type:2 (2: data) subtype:4  1 to-ds:1 from-ds:1 ... protected:1 order:1  2 duration:16
@@ -159,6 +159,8 @@ cdef inline int wifi(Cursor *cursor, bint padded) noexcept nogil:
     cdef uint8_t kind = u8(cursor, cursor.at), flags = u8(cursor, cursor.at + 1)
     cdef uint8_t quality = 0
     cdef size_t header = 24
+    if swapped:
+        kind, flags = flags, kind  # as some access controllers write them
     if (kind & 0x0C) != 0x08 or kind & 0x40 or flags & 0x40:
         return NOTHING  # not data, data without a body, or encrypted
     if (flags & 3) == 3:

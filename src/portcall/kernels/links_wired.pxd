@@ -205,12 +205,21 @@ cdef inline int slip(Cursor *cursor) noexcept nogil:
 
 
 cdef inline int null_family(Cursor *cursor) noexcept nogil:
-    """BSD loopback: an address family of 32 bits in the capturing host's byte order, so both are tried."""
+    """BSD loopback: an address family of 32 bits in the capturing host's byte order.
+
+    Told as Wireshark tells it: IRIX has the family in the first 16 bits, and what is too large for a length is an
+    ethertype, in whichever order it comes out.
+    """
     cdef uint32_t family = u32_little(cursor, cursor.at)
     if u16(cursor, cursor.at) == 0xFF03:
         return PPP
     if family > 0xFFFF:
-        family = u32(cursor, cursor.at)
+        if family < 0x00060000:
+            family >>= 16
+        else:
+            family = u32(cursor, cursor.at)
+    elif family & 0xFF == 0 and family < 0x0600:
+        family >>= 8
     cursor.at += 4
     return by_family(family)
 

@@ -1,16 +1,12 @@
 # The network layer: IPv4 and IPv6 with what they chain before the transport.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memset
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 from portcall.kernels.cursor cimport (
-    AUTHENTICATION_HEADER, BROKEN, CUT, ETHER_IP, FINISHED, GRE, IPV4, IPV6, MPLS, Cursor, by_ip_protocol, copy, has,
-    narrow, save, u8, u16, u32,
+    BROKEN, CUT, ETHER_IP, FINISHED, GRE, ICMP, IPV4, IPV6, MPLS, OTHER_PROTOCOL, Cursor, by_ip_protocol, copy, fits,
+    has, narrow, save, u8, u16, u32,
 )
-from portcall.kernels.records cimport FRAGMENT_FIRST, FRAGMENT_LATER, FRAGMENT_NONE, LATER_FRAGMENT, NO_PORTS, Packet
-
-cdef enum:
-    MAX_EXTENSION_HEADERS = 32
-
+from portcall.kernels.records cimport FRAGMENT_FIRST, FRAGMENT_LATER, LATER_FRAGMENT, NO_PORTS, Packet
 
 cdef inline int ip_any(Cursor *cursor) noexcept nogil:
     """Raw IP: the version nibble tells which."""
@@ -52,8 +48,7 @@ cdef inline int ipv4(Cursor *cursor) noexcept nogil:
     cursor.at = at + header
     fragment = u16(cursor, at + 6)
     if fragment & 0x3FFF:
-        packet.fragment, packet.fragment_protocol = u16(cursor, at + 4), packet.protocol
-        packet.fragmentation = FRAGMENT_FIRST
+        _note_fragment(packet, u16(cursor, at + 4))
         if fragment & 0x1FFF:
             return _later_fragment(cursor)
     return _transport(cursor)
@@ -73,63 +68,104 @@ cdef inline int ipv6(Cursor *cursor) noexcept nogil:
         return BROKEN
     length = u16(cursor, at + 4)
     if length:
-        narrow(cursor, at + 40 + length)  # 0 is a jumbogram or a super-frame: it goes to the frame's end
+        narrow(cursor, at + 40 + length)
     _begin(packet, 6, u8(cursor, at + 6))
     copy(cursor, at + 8, 16, packet.source)
     copy(cursor, at + 24, 16, packet.target)
     cursor.at = at + 40
-    return _extensions(cursor)
+    if length == 0 and packet.protocol == 0 and not _is_jumbogram(cursor):
+        return _about(cursor)
+    return _extensions(cursor)  # a length of 0 else is a super-frame: it goes to the frame's end
+
+
+cdef inline bint _is_jumbogram(Cursor *cursor) noexcept nogil:
+    """RFC 2675 §2: whether a hop-by-hop option says how long the packet is, more than 65,535 bytes, and none overruns.
+
+    0 next header:8  1 length:8  2 options: 0 kind:8 (0: a byte of padding, C2: jumbo)  1 length:8  2 value
+    """
+    cdef size_t at = cursor.at + 2, stop = cursor.at + 8 + 8 * <size_t>u8(cursor, cursor.at + 1)
+    cdef size_t following
+    cdef bint found = False
+    while at < stop:
+        following = at + 1 if u8(cursor, at) == 0 else at + 2 + <size_t>u8(cursor, at + 1)
+        if following > stop or not fits(cursor, at, following - at):
+            return False
+        if u8(cursor, at) == 0xC2 and following == at + 6:
+            if u32(cursor, at + 2) <= 0xFFFF:
+                return False
+            found = True
+        at = following
+    return found
 
 
 cdef inline int _extensions(Cursor *cursor) noexcept nogil:
-    """RFC 8200 §4: headers chained by number, all but the fragment header with their length.
+    """RFC 8200 §4: headers chained by number, all but the fragment header with their length. Where the chain is cut, the
+    packet is about what begins it.
 
     0 next header:8  1 length:8 (8 bytes, without the first 8)  2 ...
     fragment: 0 next header:8  1 reserved:8  2 offset:13 reserved:2 more:1  4 identification:32
     """
     cdef Packet *packet = cursor.packet
-    cdef uint8_t kind
+    cdef uint8_t first = packet.protocol
     cdef uint16_t fragment
-    cdef int i
-    for i in range(MAX_EXTENSION_HEADERS):
-        kind = packet.protocol
-        if kind == 44:
-            if not has(cursor, cursor.at, 8):
-                return CUT
+    while _is_extension(packet.protocol):
+        if not fits(cursor, cursor.at, 8):
+            packet.protocol = first
+            return _about(cursor)
+        if packet.protocol == 135 and u8(cursor, cursor.at) == 59:
+            break  # a mobility message
+        if packet.protocol == 44:
             packet.protocol = u8(cursor, cursor.at)
             fragment = u16(cursor, cursor.at + 2)
             cursor.at += 8
             if fragment & 0xFFF9:
-                packet.fragment, packet.fragment_protocol = u32(cursor, cursor.at - 4), packet.protocol
-                packet.fragmentation = FRAGMENT_FIRST
+                _note_fragment(packet, u32(cursor, cursor.at - 4))
                 if fragment & 0xFFF8:
                     return _later_fragment(cursor)
-        elif kind == 0 or kind == 43 or kind == 60 or kind == 135 or kind == 139 or kind == 140:
-            if not has(cursor, cursor.at, 8):
-                return CUT
-            if kind == 135 and u8(cursor, cursor.at) == 59:
-                return _transport(cursor)  # a mobility message is what the packet is about
+        else:
+            if not fits(cursor, cursor.at, 8 + 8 * <size_t>u8(cursor, cursor.at + 1)):
+                packet.protocol = first
+                return _about(cursor)
             packet.protocol = u8(cursor, cursor.at)
             cursor.at += 8 + 8 * <size_t>u8(cursor, cursor.at + 1)
-        else:
-            return _transport(cursor)
-    return BROKEN
+    if packet.protocol == 51 and not fits(cursor, cursor.at, 8):
+        packet.protocol = first
+        return _about(cursor)
+    return _transport(cursor)
+
+
+cdef inline bint _is_extension(uint8_t protocol) noexcept nogil:
+    """Hop-by-hop, routing, fragment, destination, mobility, host identity, shim6 (IANA ipv6-parameters)."""
+    return (protocol == 0 or protocol == 43 or protocol == 44 or protocol == 60 or protocol == 135 or protocol == 139
+            or protocol == 140)
 
 
 cdef inline int authentication_header(Cursor *cursor) noexcept nogil:
-    """RFC 4302 §2: 0 next header:8  1 length:8 (32-bit words, less 2)  2 ..."""
+    """RFC 4302 §2: 0 next header:8  1 length:8 (32-bit words, less 2)  2 ...
+
+    What has no ports behind it stays a packet of protocol 51.
+    """
+    cdef uint8_t protocol = u8(cursor, cursor.at)
+    cdef int layer = by_ip_protocol(protocol)
     if not has(cursor, cursor.at, 8):
         return CUT
-    cursor.packet.protocol = u8(cursor, cursor.at)
     cursor.at += 8 + 4 * <size_t>u8(cursor, cursor.at + 1)
-    if cursor.packet.ip_version == 6:
-        return _extensions(cursor)
-    return _transport(cursor)
+    if layer == ICMP or (layer == OTHER_PROTOCOL and not _is_extension(protocol)):
+        return _about(cursor)
+    cursor.packet.protocol = protocol
+    return _extensions(cursor) if cursor.packet.ip_version == 6 else _transport(cursor)
+
+
+cdef inline int _about(Cursor *cursor) noexcept nogil:
+    """Count the packet under the protocol reached, without ports."""
+    carry(cursor, 0)
+    cursor.packet.verdict = NO_PORTS
+    return FINISHED
 
 
 cdef inline void _begin(Packet *packet, uint8_t version, uint8_t protocol) noexcept nogil:
     memset(packet.source, 0, 32)
-    packet.ip_version, packet.protocol, packet.fragmentation = version, protocol, FRAGMENT_NONE
+    packet.ip_version, packet.protocol = version, protocol
     packet.source_port = packet.target_port = 0
     packet.tcp_flags, packet.tcp_sequence = 0, 0
 
@@ -139,7 +175,19 @@ cdef inline void carry(Cursor *cursor, size_t header) noexcept nogil:
     cdef size_t start = cursor.at + header
     cursor.packet.payload_offset = <uint32_t>start
     cursor.packet.payload = <uint32_t>(cursor.wire_end - start) if start < cursor.wire_end else 0
-    cursor.packet.payload_captured = <uint32_t>(cursor.end - start) if start < cursor.end else 0
+
+
+cdef inline void _note_fragment(Packet *packet, uint32_t identification) noexcept nogil:
+    """Fingerprint the datagram. A first fragment keeps it also where it turns out to carry another packet inside."""
+    cdef uint64_t words[4]
+    cdef uint64_t fingerprint = <uint64_t>identification << 16 | <uint64_t>packet.protocol << 8 | packet.ip_version
+    cdef int i
+    memcpy(words, packet.source, 32)  # and the target behind it
+    for i in range(4):
+        fingerprint = (fingerprint ^ words[i]) * <uint64_t>0x9E3779B97F4A7C15
+        fingerprint ^= fingerprint >> 29
+    packet.datagram = fingerprint
+    packet.fragmentation = FRAGMENT_FIRST
 
 
 cdef inline int _later_fragment(Cursor *cursor) noexcept nogil:

@@ -18,12 +18,11 @@ cdef struct Packet:
     int64_t ts_ns
     uint8_t source[16]
     uint8_t target[16]
+    uint64_t datagram
     uint32_t wire
     uint32_t payload_offset
-    uint32_t payload_captured
     uint32_t payload
     uint32_t tcp_sequence
-    uint32_t fragment
     uint16_t source_port
     uint16_t target_port
     uint8_t protocol
@@ -32,8 +31,7 @@ cdef struct Packet:
     uint8_t verdict
     uint8_t fragmentation
     uint8_t direction
-    uint8_t fragment_protocol
-    uint8_t reserved
+    uint16_t reserved
     uint32_t namespace
 
 
@@ -65,9 +63,9 @@ cdef struct Flow:
 
 
 cdef struct Datagram:
+    uint64_t datagram
     uint8_t source[16]
     uint8_t target[16]
-    uint32_t fragment
     uint32_t namespace
     uint8_t protocol
     uint8_t ip_version
@@ -76,7 +74,7 @@ cdef struct Datagram:
     uint32_t first_flow
     uint32_t latest_flow
     uint8_t local
-    uint8_t reserved[3]
+    uint8_t reserved[7]
     uint64_t first_frame
     uint64_t packets
     uint64_t bytes

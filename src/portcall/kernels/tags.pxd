@@ -41,6 +41,12 @@ cdef inline int cisco_meta_data(Cursor *cursor) noexcept nogil:
     return by_ethertype(kind)
 
 
+cdef inline int fabric_path(Cursor *cursor) noexcept nogil:
+    """Cisco FabricPath, behind its outer Ethernet header: 0 tree:10 hops:6, then Ethernet"""
+    cursor.at += 2
+    return ETHERNET
+
+
 cdef inline int macsec(Cursor *cursor) noexcept nogil:
     """IEEE 802.1AE §9.3; only integrity-protected frames can be read, the last 16 bytes are the check value.
 

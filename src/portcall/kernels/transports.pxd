@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t
 
 from portcall.kernels.cursor cimport (
-    CUT, FINISHED, GENEVE, GTP_U, L2TP, TEREDO, VXLAN, VXLAN_GPE, Cursor, fits, has, save, u8, u16, u32,
+    AYIYA, CAPWAP, CUT, FINISHED, GENEVE, GRE, GTP_U, L2TP, LISP, LISP_CONTROL, TEREDO, VXLAN, VXLAN_GPE, Cursor, fits, has, save, u8, u16, u32,
 )
 from portcall.kernels.networks cimport carry
 from portcall.kernels.records cimport NO_PORTS, OK, Packet
@@ -73,6 +73,16 @@ cdef inline int _by_tunnel_port(int port) noexcept nogil:
         return TEREDO
     elif port == 1701:
         return L2TP
+    elif port == 4754:
+        return GRE  # RFC 8086
+    elif port == 4341:
+        return LISP
+    elif port == 4342:
+        return LISP_CONTROL
+    elif port == 5072:
+        return AYIYA
+    elif port == 5247:
+        return CAPWAP
     return FINISHED
 
 

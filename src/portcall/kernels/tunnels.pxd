@@ -1,8 +1,8 @@
 # Packets in packets: each function reads one tunnel header and names what is inside.
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from portcall.kernels.cursor cimport (
-    CUT, ERSPAN_2, ETHERNET, IP_ANY, IPV4, IPV6, MPLS, NOTHING, NSH, PPP, WCCP, Cursor, by_ethertype, has, u8, u16,
+    ETHERNET, GRE_META_DATA, IP_ANY, IPV4, IPV6, MPLS, NOTHING, NSH, PPP, WCCP, WIFI_SWAPPED, Cursor, by_ethertype, has, u8, u16, u32,
 )
 
 
@@ -28,6 +28,8 @@ cdef inline int gre(Cursor *cursor) noexcept nogil:
         return ETHERNET  # ERSPAN type I has no header of its own
     elif kind == 0x883E:
         return WCCP
+    elif kind == 0x8909:
+        return GRE_META_DATA
     return by_ethertype(kind) if kind > 1500 else NOTHING
 
 
@@ -60,6 +62,13 @@ cdef inline int wccp(Cursor *cursor) noexcept nogil:
     if u8(cursor, cursor.at) >> 4 != 4:
         cursor.at += 4
     return IPV4
+
+
+cdef inline int gre_meta_data(Cursor *cursor) noexcept nogil:
+    """Cisco meta data, which in GRE begin with the ethertype: 0 ethertype:16  2 version:8  3 length:8  4 option:16 ..."""
+    cdef uint16_t kind = u16(cursor, cursor.at)
+    cursor.at += 8
+    return by_ethertype(kind)
 
 
 cdef inline int ether_ip(Cursor *cursor) noexcept nogil:
@@ -166,3 +175,43 @@ cdef inline int l2tp(Cursor *cursor) noexcept nogil:
     if flags & 0x0200:
         cursor.at += 2 + <size_t>u16(cursor, cursor.at)
     return PPP
+
+
+cdef inline int lisp(Cursor *cursor) noexcept nogil:
+    """RFC 9300 §5.3: 0 flags:8  1 nonce or version:24  4 instance and locators:32, then IP"""
+    cursor.at += 8
+    return IP_ANY
+
+
+cdef inline int lisp_control(Cursor *cursor) noexcept nogil:
+    """RFC 9301 §5.8, encapsulated control messages: 0 type:4 (8) flags:28, then IP"""
+    if u8(cursor, cursor.at) >> 4 != 8:
+        return NOTHING
+    cursor.at += 4
+    return IP_ANY
+
+
+cdef inline int ayiya(Cursor *cursor) noexcept nogil:
+    """draft-massar-v6ops-ayiya-02 §3.
+
+    0 identity length:4 (log2) kind:4  1 signature length:4 (32-bit words) method:4  2 authentication:4 operation:4 (1)
+    3 next header:8  4 epoch:32, identity, signature
+    """
+    cdef uint8_t identity = u8(cursor, cursor.at) >> 4, signature = u8(cursor, cursor.at + 1) >> 4
+    if (u8(cursor, cursor.at + 2) & 0x0F) != 1:
+        return NOTHING
+    cursor.at += 8 + (<size_t>1 << identity) + 4 * <size_t>signature
+    return IP_ANY
+
+
+cdef inline int capwap(Cursor *cursor) noexcept nogil:
+    """RFC 5415 §4.3, data that are not encrypted.
+
+    0 version:4 type:4 (1: DTLS)  1 length:5 (32-bit words) radio:5 binding:5 native:1 fragment:1 last:1 wireless:1
+    radio address:1 keep-alive:1 flags:3  4 fragment:16  6 offset:13 reserved:3
+    """
+    cdef uint32_t bits = u32(cursor, cursor.at)
+    if (bits >> 24) & 0x0F or bits & 0x08:
+        return NOTHING
+    cursor.at += 4 * <size_t>((bits >> 19) & 0x1F)
+    return WIFI_SWAPPED if bits & 0x100 else ETHERNET

@@ -5,8 +5,8 @@
     | magic  | major | minor | unused| snap  | link    |   then records, see kernels/walk.pyx
     +--------+-------+-------+-------+-------+---------+
 
-Version 2.3 and before may have a record's two lengths swapped; the modified format of Alexey Kuznetzov has 8 more bytes a
-record, and other patched libpcaps wrote 4 or 8 more under the standard magic, which only the records show.
+Version 2.3 and before may have a record's two lengths swapped; the modified format of Alexey Kuznetzov has 8 more bytes
+a record, and other patched libpcaps wrote 4 or 8 more under the standard magic, which only the records show.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 FRAMES_PER_BATCH = 2048
 _HEADER_BYTES = 24
+_TEN_YEARS_S = 10 * 365 * 86_400
 _MAX_FRAME_BYTES = 262_144
+_NANOSECONDS_PER_SECOND = 1_000_000_000
 _STANDARD, _NANOSECONDS, _MODIFIED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
 _RECORD_BYTES = {_STANDARD: 16, _NANOSECONDS: 16, _MODIFIED: 24}
 _PATCHED_RECORD_BYTES = (24, 20)
@@ -72,11 +74,12 @@ class PcapSource:
         order = ">" if header[0] == 0xA1 else "<"  # noqa: PLR2004 (every magic begins so)
         magic, major, minor, _, _, _, link = struct.unpack(order + "IHHiIII", header)
         if major != 2:  # noqa: PLR2004 (the only version there ever was)
-            raise CaptureError(self._path, 4, f"version {major}.{minor} of the pcap format is unknown", "Is it damaged?")
+            raise CaptureError(self._path, 4, f"pcap has no version {major}.{minor}", "Is the file damaged?")
         swapped_lengths = 2 if minor < 3 else 1 if minor == 3 else 0  # noqa: PLR2004
         record_bytes = _RECORD_BYTES[magic]
-        if magic == _STANDARD and not self._is_plausible(order, record_bytes):
-            record_bytes = next((size for size in _PATCHED_RECORD_BYTES if self._is_plausible(order, size)), record_bytes)
+        if magic == _STANDARD and not self._is_plausible(order, record_bytes, strict=False):
+            plausible = (size for size in _PATCHED_RECORD_BYTES if self._is_plausible(order, size, strict=True))
+            record_bytes = next(plausible, record_bytes)
         return PcapWalk(
             big=order == ">",
             fraction_ns=1 if magic == _NANOSECONDS else 1000,
@@ -85,7 +88,7 @@ class PcapSource:
             swapped_lengths=swapped_lengths,
         )
 
-    def _is_plausible(self, order: str, record_bytes: int) -> bool:
+    def _is_plausible(self, order: str, record_bytes: int, *, strict: bool) -> bool:
         """Whether the first two records make sense with headers of this size."""
         at, first_seconds = 0, None
         for _ in range(2):
@@ -93,9 +96,9 @@ class PcapSource:
                 return True
             header = self._window.bytes[self._window.start + at :][:16].tobytes()
             seconds, fraction, captured, wire = struct.unpack(order + "IIII", header)
-            if max(captured, wire) > _MAX_FRAME_BYTES or fraction >= 1_000_000_000:
+            if max(captured, wire) > _MAX_FRAME_BYTES or fraction >= _NANOSECONDS_PER_SECOND:
                 return False
-            if first_seconds is not None and abs(seconds - first_seconds) > 10 * 365 * 86_400:
+            if strict and first_seconds is not None and abs(seconds - first_seconds) > _TEN_YEARS_S:
                 return False
             first_seconds = seconds
             at += record_bytes + captured
