@@ -32,7 +32,7 @@ cdef enum:
 
 cdef struct Stage:
     uint32_t hash
-    uint32_t row  # 1 + the candidate row, 0 for none
+    uint64_t slot  # the first of this hash, or the empty one that ended the search
 
 
 cdef inline uint64_t _mix(uint64_t value) noexcept nogil:
@@ -50,7 +50,9 @@ cdef inline uint64_t _word(const uint8_t *address) noexcept nogil:
 
 
 cdef inline uint64_t _hash_end(const uint8_t *address, uint64_t port, uint64_t seed) noexcept nogil:
-    return _mix((_word(address) ^ seed) * <uint64_t>0xD6E8FEB86659FD93 ^ _word(address + 8) ^ (port << 13) ^ seed)
+    cdef uint64_t value = ((_word(address) ^ seed) * <uint64_t>0xD6E8FEB86659FD93
+                           + (_word(address + 8) ^ (port << 8) ^ (seed >> 7)) * <uint64_t>0x9E3779B97F4A7C15)
+    return (value ^ (value >> 32)) * <uint64_t>0xBF58476D1CE4E5B9
 
 
 cdef inline uint32_t _hash_flow(const Packet *packet, uint64_t seed) noexcept nogil:
@@ -67,17 +69,23 @@ cdef inline bint _same_address(const uint8_t *one, const uint8_t *other) noexcep
 
 
 cdef inline int _side(const Flow *flow, const Packet *packet) noexcept nogil:
-    """0 where the packet's source is the flow's low end, 1 where it is the high end, -1 where it is another flow."""
-    if (flow.protocol != packet.protocol or flow.ip_version != packet.ip_version
-            or flow.namespace != packet.namespace or flow.kind != CONVERSATION):
+    """0 where the packet's source is the flow's low end, 1 where it is the high end, -1 where it is another flow.
+
+    Differences are gathered without a branch, for which way a packet goes is what no branch predictor knows.
+    """
+    cdef uint64_t low_0 = _word(flow.low), low_1 = _word(flow.low + 8)
+    cdef uint64_t high_0 = _word(flow.high), high_1 = _word(flow.high + 8)
+    cdef uint64_t source_0 = _word(packet.source), source_1 = _word(packet.source + 8)
+    cdef uint64_t target_0 = _word(packet.target), target_1 = _word(packet.target + 8)
+    cdef uint64_t other = ((flow.protocol ^ packet.protocol) | (flow.ip_version ^ packet.ip_version)
+                           | (flow.namespace ^ packet.namespace) | flow.kind)
+    cdef uint64_t upwards = (other | (low_0 ^ source_0) | (low_1 ^ source_1) | (high_0 ^ target_0) | (high_1 ^ target_1)
+                             | (flow.low_port ^ packet.source_port) | (flow.high_port ^ packet.target_port))
+    cdef uint64_t downwards = (other | (low_0 ^ target_0) | (low_1 ^ target_1) | (high_0 ^ source_0) | (high_1 ^ source_1)
+                               | (flow.low_port ^ packet.target_port) | (flow.high_port ^ packet.source_port))
+    if upwards != 0 and downwards != 0:
         return -1
-    if (flow.low_port == packet.source_port and flow.high_port == packet.target_port
-            and _same_address(flow.low, packet.source) and _same_address(flow.high, packet.target)):
-        return 0
-    if (flow.high_port == packet.source_port and flow.low_port == packet.target_port
-            and _same_address(flow.high, packet.source) and _same_address(flow.low, packet.target)):
-        return 1
-    return -1
+    return upwards != 0
 
 
 cdef inline bint _same_key(const Flow *one, const Flow *other) noexcept nogil:
@@ -209,22 +217,24 @@ cdef class FlowStore:
     cdef void _fold_stride(self, const Packet[::1] packets, Stage *stages, uint64_t first_number) noexcept nogil:
         cdef Py_ssize_t i, count = packets.shape[0]
         cdef uint64_t mask = self.flow_slots.shape[0] - 1
+        cdef uint32_t row
         cdef const Packet *packet
         cdef Flow *flow
         for i in range(count):
             stages[i].hash = _hash_flow(&packets[i], self.seed)
             portcall_prefetch(&self.flow_slots[stages[i].hash & mask])
         for i in range(count):
-            stages[i].row = <uint32_t>self.flow_slots[self._find_tag(stages[i].hash)]
-            if stages[i].row:
-                flow = &self.flows[stages[i].row - 1]
+            stages[i].slot = self._find_tag(stages[i].hash)
+            row = <uint32_t>self.flow_slots[stages[i].slot]
+            if row:
+                flow = &self.flows[row - 1]
                 portcall_prefetch(flow)
                 portcall_prefetch(<const uint8_t *>flow + 64)
         for i in range(count):
             packet = &packets[i]
             self._tally(packet)
             if packet.verdict <= NO_PORTS:
-                self._fold_packet(packet, stages[i].hash, first_number + i)
+                self._fold_packet(packet, &stages[i], first_number + i)
             elif packet.verdict == LATER_FRAGMENT:
                 self._fold_fragment(packet, first_number + i)
 
@@ -242,10 +252,11 @@ cdef class FlowStore:
             slot = (slot + 1) & mask
         return slot
 
-    cdef inline void _fold_packet(self, const Packet *packet, uint32_t hash, uint64_t number) noexcept nogil:
+    cdef inline void _fold_packet(self, const Packet *packet, const Stage *stage, uint64_t number) noexcept nogil:
+        # Since the stage was set, others of the stride may have filled slots, but no slot empties or moves.
         cdef uint64_t mask = self.flow_slots.shape[0] - 1
-        cdef uint64_t slot = self._find_tag(hash)
-        cdef uint32_t row
+        cdef uint64_t slot = stage.slot
+        cdef uint32_t hash = stage.hash, row
         cdef int side
         cdef Flow *flow
         while self.flow_slots[slot]:
