@@ -146,8 +146,9 @@ cdef inline bint copy(Cursor *cursor, size_t at, size_t count, uint8_t *out_byte
 
 
 cdef inline void narrow(Cursor *cursor, size_t stop) noexcept nogil:
-    """Leave out what lies behind ``stop``: padding, trailers, check sequences."""
-    cursor.wire_end = stop
+    """Leave out what lies behind ``stop``: padding, trailers, check sequences. A length that claims more says nothing."""
+    if stop < cursor.wire_end:
+        cursor.wire_end = stop
     if stop < cursor.end:
         cursor.end = stop
 

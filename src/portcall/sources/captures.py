@@ -1,7 +1,7 @@
 """Saved captures: which format a stream holds, told by its first four bytes; and many files as one capture.
 
-Each format is a class with ``batches()``: FrameBatch after FrameBatch, and at damage a CaptureError after everything that
-came before it. A format answers in one of three ways: mine, not mine, or broken.
+Each format is a class with ``batches()``: FrameBatch after FrameBatch, and at damage a CaptureError after everything
+that came before it. A format answers in one of three ways: mine, not mine, or broken.
 """
 
 from __future__ import annotations
@@ -48,10 +48,15 @@ def open_capture(path: str) -> Capture:
     """Open a capture by what it holds; CaptureError where it is not one."""
     stream, bytes_read, bytes_total = open_stream(path)
     window = Window(stream)
-    magic = window.bytes[: window.end].tobytes()[:4] if window.want(4) else b""
+    try:
+        magic = window.bytes[: window.end].tobytes()[:4] if window.want(4) else b""
+    except CaptureError:
+        window.close()
+        raise
     for format_ in _FORMATS:
         if magic in format_.MAGICS:
             return Capture(path, format_(path, window), bytes_read, bytes_total)
+    window.close()
     if not window.end:
         raise CaptureError(path, 0, "the file is empty", "Was the capture stopped before its first frame?")
     raise CaptureError(
@@ -63,7 +68,8 @@ def expand(patterns: Sequence[str]) -> list[str]:
     """The files that are meant: patterns as the shell has them, for those that reach us unexpanded."""
     paths: list[str] = []
     for pattern in patterns:
-        found = sorted(glob.glob(pattern, recursive=True)) if _GLOB & set(pattern) else []
+        # Not Path.glob: it refuses absolute patterns.
+        found = sorted(glob.glob(pattern, recursive=True)) if _GLOB & set(pattern) else []  # noqa: PTH207
         paths.extend(found or [pattern])
     if paths.count("-") > 1:
         raise UsageError("standard input ('-') can be read only once")

@@ -37,7 +37,7 @@ class FrameFilter:
             raise PortcallError(f"--filter needs libpcap, which is not here; {_REMEDY}") from error
         self._compile_filter: Any = compile_filter  # Any: scapy's ctypes structure stays in this class
         self._failure: type[Exception] = Scapy_Exception
-        self._interpreter = ctypes.cast(libpcap._lib.bpf_filter, ctypes.c_void_p).value
+        self._interpreter = _address(libpcap._lib.bpf_filter)  # noqa: SLF001 (the only way to it)
         self._programs: dict[int, Any] = {}
         self._program(_ETHERNET)
 
@@ -56,9 +56,7 @@ class FrameFilter:
         for link in np.unique(links):
             found = np.zeros(len(batch.frames), np.uint8)
             program = self._program(int(link))
-            filtering.select(
-                batch.frames, batch.buffer, self._interpreter, ctypes.cast(program.bf_insns, ctypes.c_void_p).value, found
-            )
+            filtering.select(batch.frames, batch.buffer, self._interpreter, _address(program.bf_insns), found)
             matches |= found & (links == link)
         return matches.astype(bool)
 
@@ -71,3 +69,7 @@ class FrameFilter:
             except ImportError as error:
                 raise PortcallError(f"--filter needs libpcap, which is not here; {_REMEDY}") from error
         return self._programs[link]
+
+
+def _address(pointer: Any) -> int:  # Any: ctypes knows pointers by run time only
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0

@@ -12,6 +12,7 @@ a record, and other patched libpcaps wrote 4 or 8 more under the standard magic,
 from __future__ import annotations
 
 import struct
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,21 +49,22 @@ class PcapSource:
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch; CaptureError after the last whole record of a damaged stream."""
         window = self._window
-        walk = self._read_header()
-        frames = np.zeros(FRAMES_PER_BATCH, FRAME)
-        number = 1
-        while True:
-            count = walk.walk(window.bytes, window.start, window.end, frames)
-            window.start = walk.position
-            if count:
-                yield FrameBatch(frames[:count], window.bytes, number)
-                number += count
-            if walk.stop == DAMAGED:
-                raise self._damage(walk.reason)
-            if walk.stop == MORE_BYTES and not window.more():
-                break
-        if window.end > window.start:
-            raise self._damage("the file ends inside a record")
+        with closing(window):
+            walk = self._read_header()
+            frames = np.zeros(FRAMES_PER_BATCH, FRAME)
+            number = 1
+            while True:
+                count = walk.walk(window.bytes, window.start, window.end, frames)
+                window.start = walk.position
+                if count:
+                    yield FrameBatch(frames[:count], window.bytes, number)
+                    number += count
+                if walk.stop == DAMAGED:
+                    raise self._damage(walk.reason)
+                if walk.stop == MORE_BYTES and not window.more():
+                    break
+            if window.end > window.start:
+                raise self._damage("the file ends inside a record")
 
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")

@@ -11,6 +11,7 @@ forgets the interfaces; an interface description tells link type, snap length an
 from __future__ import annotations
 
 import struct
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,23 +62,24 @@ class PcapngSource:
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch; CaptureError after the last whole block of a damaged stream."""
         window, walk = self._window, self._walk
-        frames = np.zeros(FRAMES_PER_BATCH, FRAME)
-        number = 1
-        walk.describe(self._interfaces, 0, 0)
-        while True:
-            count = walk.walk(window.bytes, window.start, window.end, frames)
-            window.start = walk.position
-            if count:
-                yield FrameBatch(frames[:count], window.bytes, number)
-                number += count
-            if walk.stop == SECTION_BLOCK:
-                self._read_block()
-            elif walk.stop == DAMAGED:
-                raise self._damage(walk.reason)
-            elif walk.stop == MORE_BYTES and not window.more():
-                break
-        if window.end > window.start:
-            raise self._damage("the file ends inside a block")
+        with closing(window):
+            frames = np.zeros(FRAMES_PER_BATCH, FRAME)
+            number = 1
+            walk.describe(self._interfaces, 0, 0)
+            while True:
+                count = walk.walk(window.bytes, window.start, window.end, frames)
+                window.start = walk.position
+                if count:
+                    yield FrameBatch(frames[:count], window.bytes, number)
+                    number += count
+                if walk.stop == SECTION_BLOCK:
+                    self._read_block()
+                elif walk.stop == DAMAGED:
+                    raise self._damage(walk.reason)
+                elif walk.stop == MORE_BYTES and not window.more():
+                    break
+            if window.end > window.start:
+                raise self._damage("the file ends inside a block")
 
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")

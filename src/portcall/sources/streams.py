@@ -34,21 +34,24 @@ class ByteStream(Protocol):
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer as far as bytes are there now; 0 at the end."""
 
+    def close(self) -> None:
+        """Nobody will read on."""
+
 
 def open_stream(path: str) -> tuple[ByteStream, Callable[[], int], int | None]:
-    """The plain bytes of a file or, for ``-``, of standard input; a count of bytes read so far; bytes in all, if known."""
+    """The plain bytes of a file, or of standard input for ``-``; a count of bytes read so far; all bytes, if known."""
     try:
-        raw: BinaryIO = sys.stdin.buffer if path == "-" else Path(path).open("rb")
+        raw: BinaryIO = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 (_Counted closes it)
         if path != "-" and Path(path).is_dir():
-            raise IsADirectoryError  # noqa: TRY301 (some systems open a directory)
-        counted = _Counted(raw)
+            raise IsADirectoryError  # some systems open a directory
+        counted = _Counted(raw, is_ours=path != "-")
         magic = counted.peek()
     except OSError as error:
         raise CaptureError(path, None, _why(error), _remedy(error)) from error
     size = None if path == "-" else Path(path).stat().st_size or None
     for start, decompress in _DECOMPRESSORS.items():
         if magic.startswith(start):
-            return _Pieces(path, decompress(counted)), counted.tell, size
+            return _Pieces(path, counted, decompress(counted)), counted.tell, size
     return counted, counted.tell, size
 
 
@@ -63,16 +66,23 @@ def _why(error: OSError) -> str:
 
 
 def _remedy(error: OSError) -> str:
-    return "Name its files, e.g. with a glob: portcall read 'DIRECTORY/*.pcap'" if isinstance(error, IsADirectoryError) else ""
+    if isinstance(error, IsADirectoryError):
+        return "Name its files, e.g. with a glob: portcall read 'DIRECTORY/*.pcap'"
+    return ""
 
 
 class _Counted:
     """A raw stream that remembers how far it is and can be looked into at its start."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: BinaryIO, *, is_ours: bool) -> None:
         self._raw = raw
+        self._is_ours = is_ours
         self._ahead = b""
         self._position = 0
+
+    def close(self) -> None:
+        if self._is_ours:
+            self._raw.close()
 
     def peek(self) -> bytes:
         while len(self._ahead) < len(b"\x1f\x8b\x08\x00\x00\x00") and (more := self._raw.read(64)):
@@ -101,8 +111,9 @@ class _Counted:
 class _Pieces:
     """A stream over decompressed pieces; damage is raised once everything before it was read."""
 
-    def __init__(self, path: str, pieces: Iterator[bytes]) -> None:
+    def __init__(self, path: str, compressed: _Counted, pieces: Iterator[bytes]) -> None:
         self._path = path
+        self._compressed = compressed
         self._pieces = pieces
         self._piece = memoryview(b"")
         self._position = 0
@@ -123,6 +134,9 @@ class _Pieces:
         self._piece = self._piece[count:]
         self._position += count
         return count
+
+    def close(self) -> None:
+        self._compressed.close()
 
 
 class DecompressionError(Exception):
@@ -186,7 +200,9 @@ def _unzstd(stream: _Counted) -> Iterator[bytes]:
     import zstandard
 
     reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-        _Reader(stream), read_size=PIECE_BYTES, read_across_frames=True
+        _Reader(stream),  # type: ignore[arg-type]  # it asks for read() alone
+        read_size=PIECE_BYTES,
+        read_across_frames=True,
     )
     try:
         while piece := reader.read(PLAIN_PIECE_BYTES):
@@ -259,7 +275,7 @@ class Window:
             self.bytes[:held] = self.bytes[self.start : self.end]
             self._base += self.start
             self.start, self.end = 0, held
-        count = self._stream.readinto(memoryview(self.bytes)[self.end :])
+        count = self._stream.readinto(self.bytes[self.end :].data)
         self.end += count
         return count > 0
 
@@ -269,6 +285,10 @@ class Window:
             if not self.more():
                 return False
         return True
+
+    def close(self) -> None:
+        """Close what is behind it; what it holds stays."""
+        self._stream.close()
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes, which ``want`` has brought, and pass them."""

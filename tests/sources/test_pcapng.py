@@ -1,0 +1,278 @@
+"""pcapng: every block, byte order, unit and origin of time; tshark is the outside oracle."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+
+import pytest
+
+from capture_bytes import (
+    COMMENT,
+    CUSTOM,
+    EPB_FLAGS,
+    IF_TSOFFSET,
+    IF_TSRESOL,
+    NAME_RESOLUTION,
+    SECRETS,
+    STATISTICS,
+    block,
+    enhanced,
+    interface,
+    obsolete,
+    read_frames,
+    section,
+    simple,
+)
+from portcall.model import NO_TIME, Direction
+from portcall.sources.captures import open_capture
+
+SECOND_NS = 10**9
+START_NS = 1_700_000_000_123_456_789
+FRAMES = [bytes(range(60)), b"\x01" * 61, b"\x02" * 62]
+NEEDS_TSHARK = pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark: apt install tshark")
+
+DECIMAL = {exponent: (exponent, 10**exponent) for exponent in (0, 3, 6, 7, 9)}
+BINARY = {0x80 | exponent: (exponent, 2**exponent) for exponent in (0, 10, 20, 32)}
+RESOLUTIONS = {code: per_second for code, (_, per_second) in {**DECIMAL, **BINARY}.items()}
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write blocks to a file; gives its path."""
+
+    def write(*parts):
+        path = tmp_path / "capture.pcapng"
+        path.write_bytes(b"".join(parts))
+        return path
+
+    return write
+
+
+def tshark_times(path):
+    told = subprocess.run(
+        ["tshark", "-r", path, "-T", "fields", "-e", "frame.time_epoch"], capture_output=True, text=True, check=True
+    )
+    return [int(line.replace(".", "")) for line in told.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_frames_of_all_three_packet_blocks_are_read_in_their_order(written, order):
+    path = written(
+        section(order),
+        interface(order=order),
+        enhanced(FRAMES[0], order=order, ticks=5, wire=100),
+        simple(FRAMES[1], order=order),
+        obsolete(FRAMES[2], order=order, ticks=7),
+    )
+
+    frames, error = read_frames(path)
+
+    assert error is None
+    assert [frame.content for frame in frames] == FRAMES
+    assert [(frame.ts_ns, frame.wire) for frame in frames] == [(5000, 100), (NO_TIME, 61), (7000, 62)]
+
+
+@pytest.mark.parametrize("kind", [NAME_RESOLUTION, STATISTICS, SECRETS, CUSTOM, 0x40000BAD, 0x7FFFFFFF])
+def test_blocks_without_packets_are_passed_over(written, kind):
+    other = block(kind, bytes(20))
+
+    frames, error = read_frames(
+        written(section(), other, interface(), other, enhanced(FRAMES[0]), other, enhanced(FRAMES[1]))
+    )
+
+    assert [frame.content for frame in frames] == FRAMES[:2]
+    assert error is None
+
+
+@pytest.mark.parametrize("code", RESOLUTIONS)
+def test_time_is_counted_in_any_unit(written, code):
+    ticks = START_NS * RESOLUTIONS[code] // SECOND_NS
+
+    [frame], _ = read_frames(
+        written(section(), interface((IF_TSRESOL, bytes([code]))), enhanced(FRAMES[0], ticks=ticks))
+    )
+
+    assert frame.ts_ns == ticks * SECOND_NS // RESOLUTIONS[code]
+
+
+@NEEDS_TSHARK
+@pytest.mark.parametrize("code", RESOLUTIONS)
+def test_tshark_reads_the_same_time(written, code):
+    ticks = START_NS * RESOLUTIONS[code] // SECOND_NS
+    path = written(section(), interface((IF_TSRESOL, bytes([code]))), enhanced(FRAMES[0], ticks=ticks))
+
+    frames, _ = read_frames(path)
+
+    # Within a nanosecond: tshark rounds 2^-32 s in floating point.
+    assert [frame.ts_ns for frame in frames] == pytest.approx(tshark_times(path), abs=1, rel=0)
+
+
+@pytest.mark.parametrize(("code", "per_second"), [(12, 10**12), (19, 10**19), (0x80 | 40, 2**40), (0x80 | 63, 2**63)])
+def test_time_finer_than_nanoseconds_is_cut_to_them(written, code, per_second):
+    ticks = min(per_second + per_second // 3, 2**64 - 1)
+
+    [frame], _ = read_frames(
+        written(section(), interface((IF_TSRESOL, bytes([code]))), enhanced(FRAMES[0], ticks=ticks))
+    )
+
+    assert frame.ts_ns == ticks * SECOND_NS // per_second
+
+
+@pytest.mark.parametrize("offset_seconds", [1_000_000, -1_000_000])
+@pytest.mark.parametrize("order", "<>")
+def test_the_offset_of_an_interface_moves_its_times(written, order, offset_seconds):
+    offset = (IF_TSOFFSET, struct.pack(f"{order}q", offset_seconds))
+    path = written(
+        section(order), interface(offset, order=order), enhanced(FRAMES[0], order=order, ticks=2_000_000 * 10**6)
+    )
+
+    [frame], _ = read_frames(path)
+
+    assert frame.ts_ns == (2_000_000 + offset_seconds) * SECOND_NS
+
+
+def test_each_interface_has_its_own_link_and_unit(written):
+    path = written(
+        section(),
+        interface(link=1),
+        interface((IF_TSRESOL, b"\x09"), link=101),
+        enhanced(FRAMES[0], index=1, ticks=7),
+        enhanced(FRAMES[1], index=0, ticks=7),
+        obsolete(FRAMES[2], index=1, ticks=8),
+    )
+
+    frames, _ = read_frames(path)
+
+    assert [(frame.interface, frame.link, frame.ts_ns) for frame in frames] == [(1, 101, 7), (0, 1, 7000), (1, 101, 8)]
+
+
+def test_a_new_section_forgets_the_interfaces_and_may_turn_the_byte_order(written):
+    path = written(
+        section("<"),
+        interface(link=1),
+        enhanced(FRAMES[0]),
+        section(">"),
+        interface(link=113, order=">"),
+        enhanced(FRAMES[1], order=">"),
+        section("<"),
+        interface(link=101),
+        simple(FRAMES[2]),
+    )
+
+    frames, error = read_frames(path)
+
+    assert [(frame.content, frame.link) for frame in frames] == list(zip(FRAMES, (1, 113, 101), strict=True))
+    assert error is None
+
+
+def test_interfaces_of_several_sections_are_numbered_on(written):
+    path = written(
+        section(), interface(), interface(), enhanced(FRAMES[0], index=1), section(), interface(), enhanced(FRAMES[1])
+    )
+
+    frames, _ = read_frames(path)
+
+    assert [frame.interface for frame in frames] == [1, 2]
+
+
+def test_many_interfaces_may_be_described(written):
+    path = written(section(), *(interface(link=i) for i in range(100)), *(enhanced(b"x", index=i) for i in range(100)))
+
+    frames, _ = read_frames(path)
+
+    assert [frame.link for frame in frames] == list(range(100))
+
+
+def test_a_simple_packet_is_cut_to_the_snap_length(written):
+    [frame], error = read_frames(written(section(), interface(snap=20), simple(FRAMES[0][:20], wire=60)))
+
+    assert (frame.captured, frame.wire, frame.content, error) == (20, 60, FRAMES[0][:20], None)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("flags", "direction"),
+    [(0, Direction.UNKNOWN), (1, Direction.INBOUND), (2, Direction.OUTBOUND), (0x1FD, Direction.INBOUND)],
+)
+def test_the_direction_is_that_of_the_packets_flags(written, order, flags, direction):
+    told = [(COMMENT, b"odd"), (EPB_FLAGS, struct.pack(f"{order}I", flags))]
+    path = written(section(order), interface(order=order), enhanced(FRAMES[0], *told, order=order))
+
+    [batch] = [batch.frames["direction"].tolist() for batch in open_capture(str(path)).source.batches()]
+
+    assert batch == [direction]
+
+
+BAD_TAILS = {
+    "a packet of no interface": (enhanced(b"x", index=1), "names an interface"),
+    "a block of length 0": (struct.pack("<II", 6, 0) + bytes(8), "length is impossible"),
+    "a block of 4 gigabytes": (struct.pack("<II", 6, 0xFFFFFFFC) + bytes(32), "length is impossible"),
+    "two lengths that differ": (enhanced(b"x")[:-4] + b"\x40\0\0\0", "two lengths differ"),
+    "a packet larger than its block": (
+        block(6, struct.pack("<IIIII", 0, 0, 0, 61, 61) + bytes(60)),
+        "more captured bytes than its block holds",
+    ),
+    "a packet block without its header": (block(6, bytes(16)), "too short for its header"),
+    "a section without byte-order mark": (block(0x0A0D0D0A, bytes(16)), "no byte-order mark"),
+    "a packet of 300 kilobytes": (enhanced(bytes(300_000)), "more captured bytes"),
+    "a cut block": (enhanced(FRAMES[1])[:-1], "ends inside a block"),
+    "a cut section header": (section()[:-5], "ends inside a block"),
+    "a cut block header": (b"\x06\0\0", "ends inside a block"),
+}
+
+
+@pytest.mark.parametrize("tail", BAD_TAILS)
+def test_damage_ends_the_capture_after_what_came_before(written, tail):
+    content, reason = BAD_TAILS[tail]
+    before = section() + interface() + enhanced(FRAMES[0])
+    path = written(before, content)
+
+    frames, error = read_frames(path)
+
+    assert [frame.content for frame in frames] == FRAMES[:1]
+    assert (error.path, error.offset) == (str(path), len(before))
+    assert reason in error.reason
+
+
+@pytest.mark.parametrize("length", range(4, 28))
+def test_a_cut_first_section_header_is_an_error(written, length):
+    frames, error = read_frames(written(section()[:length]))
+
+    assert frames == []
+    assert "ends inside a block" in error.reason
+
+
+def test_a_block_larger_than_the_window_is_passed_over(written):
+    large = block(SECRETS, bytes(3 << 20))
+
+    frames, error = read_frames(written(section(), interface(), enhanced(FRAMES[0]), large, enhanced(FRAMES[1])))
+
+    assert [frame.content for frame in frames] == FRAMES[:2]
+    assert error is None
+
+
+def test_frames_are_whole_wherever_the_window_ends(written):
+    contents = [bytes([i % 251]) * (1 + i * 37 % 9000) for i in range(400)]
+
+    frames, error = read_frames(written(section(), interface(), *map(enhanced, contents)))
+
+    assert [frame.content for frame in frames] == contents
+    assert error is None
+
+
+def test_a_capture_without_frames_is_no_error(written):
+    assert read_frames(written(section(), interface())) == ([], None)
+
+
+@NEEDS_TSHARK
+def test_tshark_reads_the_same_frames_of_two_sections(written):
+    path = written(
+        section("<"), interface(), enhanced(FRAMES[0], ticks=1_700_000_000_000_001),
+        section("<"), interface((IF_TSRESOL, b"\x09")), enhanced(FRAMES[1], ticks=1_700_000_000_000_000_002),
+    )  # fmt: skip
+
+    frames, _ = read_frames(path)
+
+    assert [frame.ts_ns for frame in frames] == tshark_times(path)

@@ -1,0 +1,103 @@
+"""The compiled kernels' records have the layout of ours: names, offsets, sizes, and numbers for what they mean."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from portcall import model
+from portcall.flows import _VERDICT_TALLY, FlowTable
+from portcall.kernels import headers
+from portcall.kernels.walk import PcapngWalk, PcapWalk
+from portcall.links import entries
+from portcall.model import DATAGRAM, FLOW, FRAME, PACKET, Direction, FlowKind, Fragmentation, Verdict
+from portcall.sources.pcapng import INTERFACE
+
+RECORDS = (Path(model.__file__).parent / "kernels" / "records.pxd").read_text()
+TWINS = {
+    "Frame": FRAME,
+    "Packet": PACKET,
+    "Flow": FLOW,
+    "Datagram": DATAGRAM,
+    "VerdictTally": _VERDICT_TALLY,
+    "Interface": INTERFACE,
+}
+C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
+
+
+def declared(struct_name):
+    """The struct of that name in records.pxd, laid out by the platform's C rules."""
+    body = re.search(rf"^cdef struct {struct_name}:\n((?:    .*\n)+)", RECORDS, re.MULTILINE).group(1)
+    fields = re.findall(r"(\w+) (\w+)(?:\[(\d+)\])?", body)
+    assert len(fields) == len(body.splitlines())
+    return type(
+        struct_name,
+        (ctypes.Structure,),
+        {"_fields_": [(name, C_TYPES[kind] * int(count) if count else C_TYPES[kind]) for kind, name, count in fields]},
+    )
+
+
+def enumerated():
+    """Every number that records.pxd gives a name."""
+    return {name: int(number, 0) for name, number in re.findall(r"^    ([A-Z]\w+) = (\w+)$", RECORDS, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_struct_and_its_dtype_have_the_same_fields_at_the_same_places(name):
+    struct, dtype = declared(name), TWINS[name]
+
+    assert [(field, getattr(struct, field).offset, getattr(struct, field).size) for field, _ in struct._fields_] == [
+        (field, dtype.fields[field][1], dtype.fields[field][0].itemsize) for field in dtype.names
+    ]
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_struct_and_its_dtype_have_the_same_size(name):
+    assert ctypes.sizeof(declared(name)) == TWINS[name].itemsize
+
+
+def test_every_struct_has_a_dtype():
+    assert set(re.findall(r"^cdef struct (\w+):", RECORDS, re.MULTILINE)) == set(TWINS)
+
+
+@pytest.mark.parametrize("meanings", [Verdict, Direction, FlowKind, Fragmentation])
+def test_numbers_mean_the_same_on_both_sides(meanings):
+    prefixes = {Fragmentation: "FRAGMENT_"}
+    renamed = {(Direction, "UNKNOWN"): "UNKNOWN_DIRECTION"}
+    numbers = enumerated()
+
+    for meaning in meanings:
+        name = renamed.get((meanings, meaning.name), prefixes.get(meanings, "") + meaning.name)
+        assert numbers[name] == meaning, name
+
+
+def kernel_users():
+    """(dtype, what hands an array of it to the compiled kernel that uses it)."""
+    walk = PcapWalk(big=False, fraction_ns=1, header_bytes=16, link=1, swapped_lengths=0)
+    no_bytes = np.zeros(1, np.uint8)
+    store = FlowTable()._store
+    return {
+        "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),
+        "Frame, decoding": (FRAME, lambda rows: headers.decode(rows, no_bytes, entries(), 0, np.zeros(8, PACKET))),
+        "Packet, decoding": (PACKET, lambda rows: headers.decode(np.zeros(1, FRAME), no_bytes, entries(), 0, rows)),
+        "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),
+        "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
+        "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
+        "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
+        "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
+    }
+
+
+@pytest.mark.parametrize("user", kernel_users())
+def test_the_compiled_kernel_takes_our_records_and_no_others(user):
+    """Cython compares the buffer's format with the struct that it was compiled with."""
+    dtype, use = kernel_users()[user]
+
+    use(np.zeros(8, dtype))
+
+    with pytest.raises(ValueError, match=r"Buffer dtype mismatch|Expected"):
+        use(np.zeros(8, np.dtype([("one", "u1", (dtype.itemsize,))])))
