@@ -55,14 +55,10 @@ HEADING = """\
 
 def missing_packages() -> list[str]:
     """Debian packages of the programs that are not here."""
-    return [
-        package for program, package in PACKAGES.items() if not shutil.which(program)
-    ]
+    return [package for program, package in PACKAGES.items() if not shutil.which(program)]
 
 
-def describe(
-    capture: Path, shows: str, made: list[str], plain: Path | None = None
-) -> dict[str, Any]:
+def describe(capture: Path, shows: str, made: list[str], plain: Path | None = None) -> dict[str, Any]:
     """The catalogue's entry of a capture that has just been made; ``plain`` is the same one uncompressed."""
     content = capture.read_bytes()
     fields = (
@@ -76,9 +72,7 @@ def describe(
         "udp.stream",
     )
     argv = ["tshark", "-n", "-r", str(plain or capture), *fields]
-    done = subprocess.run(
-        argv, capture_output=True, text=True, timeout=60, check=False
-    )  # fails where damaged
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)  # fails where damaged
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     return {
         "shows": " ".join(shows.split()),
@@ -86,10 +80,7 @@ def describe(
         "recorded": dt.datetime.now(dt.timezone.utc).date(),
         "bytes": len(content),
         "frames": len(rows),
-        "flows": sum(
-            len({stream for row in rows for stream in row[column].split(",") if stream})
-            for column in (1, 2)
-        ),
+        "flows": sum(len({stream for row in rows for stream in row[column].split(",") if stream}) for column in (1, 2)),
         "layers": sorted({layer for row in rows for layer in row[0].split(":")}),
         "sha256": hashlib.sha256(content).hexdigest(),
     }

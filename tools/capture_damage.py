@@ -88,9 +88,7 @@ def names_with_escapes(_: Path, out: Path) -> None:
     for number, name in enumerate(HOSTILE_NAMES):
         server, port = f"198.51.100.{number + 1}", 40000 + number
         query = UDP(sport=port, dport=53) / _dns(name, None)
-        answer = UDP(sport=53, dport=port) / _dns(
-            name, bytes([198, 51, 100, number + 1])
-        )
+        answer = UDP(sport=53, dport=port) / _dns(name, bytes([198, 51, 100, number + 1]))
         frames += [
             IP(src=client, dst=name_server) / query,
             IP(src=name_server, dst=client) / answer,
@@ -153,20 +151,13 @@ def _record_offset(content: bytes | bytearray, number: int) -> int:
 
 def _compress(folder: Path, out: Path, *command: str) -> None:
     content = (folder / SOURCE).read_bytes()
-    out.write_bytes(
-        subprocess.run(
-            [*command, "-c"], input=content, capture_output=True, check=True
-        ).stdout
-    )
+    out.write_bytes(subprocess.run([*command, "-c"], input=content, capture_output=True, check=True).stdout)
 
 
 def _write_pcap(out: Path, frames: list[bytes]) -> None:
     parts = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)]
     for number, frame in enumerate(frames):  # a millisecond apart, from 2026-01-01
-        parts.append(
-            struct.pack("<IIII", 1767225600, number * 1000, len(frame), len(frame))
-            + frame
-        )
+        parts.append(struct.pack("<IIII", 1767225600, number * 1000, len(frame), len(frame)) + frame)
     out.write_bytes(b"".join(parts))
 
 

@@ -57,15 +57,11 @@ class Host:
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(
-                f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.decode()}"
-            )
+            raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.decode()}")
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """A command that runs here until it is stopped."""
-        self.log.append(
-            f"{self.name.removeprefix('portcall-')}$ {shlex.join(command)} &"
-        )
+        self.log.append(f"{self.name.removeprefix('portcall-')}$ {shlex.join(command)} &")
         return subprocess.Popen(
             self._argv(command),
             stdin=subprocess.DEVNULL,
@@ -109,11 +105,7 @@ class Lab:
         """Make a lab without hosts."""
         self.log: list[str] = []
         self._stack = ExitStack()
-        self.folder = Path(
-            self._stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="portcall-lab-")
-            )
-        )
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="portcall-lab-")))
         self.folder.chmod(0o755)  # PostgreSQL runs as another user
 
     def __enter__(self) -> Lab:  # noqa: PYI034 (typing.Self came with Python 3.11)
@@ -143,9 +135,7 @@ class Lab:
         ):
             set_kernel(host, setting, 0)
         if nameserver:
-            settings = Path(
-                "/etc/netns", host.name
-            )  # ip-netns(8) shows it as /etc to commands inside
+            settings = Path("/etc/netns", host.name)  # ip-netns(8) shows it as /etc to commands inside
             settings.mkdir(parents=True)
             self._stack.callback(shutil.rmtree, settings)
             (settings / "resolv.conf").write_text(f"nameserver {nameserver}\n")
@@ -219,9 +209,7 @@ class Lab:
         self._stack.callback(os.close, ended_writer)
 
     @contextmanager
-    def record(
-        self, host: Host, device: str, path: Path, *options: str
-    ) -> Iterator[None]:
+    def record(self, host: Host, device: str, path: Path, *options: str) -> Iterator[None]:
         """Record what passes ``device`` into ``path`` with tcpdump; RuntimeError where it lost frames."""
         words = ("-U", "--immediate-mode", "-B", "16384", "-Z", "root", *options)
         process = host.start("tcpdump", "-i", device, "-w", str(path), *words)
@@ -251,13 +239,9 @@ class Link:
     def carry(self, ended: int) -> None:
         """Copy both ways until ``ended`` can be read."""
         carrier = self.carrier.fileno()
-        while ended not in (
-            ready := select.select([self.device, carrier, ended], [], [])[0]
-        ):
+        while ended not in (ready := select.select([self.device, carrier, ended], [], [])[0]):
             if self.device in ready:
-                self.carrier.sendto(
-                    self.wrap(os.read(self.device, 65536)), self.far_end
-                )
+                self.carrier.sendto(self.wrap(os.read(self.device, 65536)), self.far_end)
             if carrier in ready:
                 received, tag = _receive(self.carrier)
                 packet = self.unwrap(received, tag)
@@ -274,9 +258,7 @@ def open_device(host: Host, name: str, *addresses: str, tap: bool) -> int:
         fcntl.ioctl(
             device,
             TUNSETIFF,
-            struct.pack(
-                "16sH14x", name.encode(), (IFF_TAP if tap else IFF_TUN) | IFF_NO_PI
-            ),
+            struct.pack("16sH14x", name.encode(), (IFF_TAP if tap else IFF_TUN) | IFF_NO_PI),
         )
     _ip("-n", host.name, "link", "set", name, "mtu", "1400")
     configure(host, name, *addresses)
@@ -306,9 +288,7 @@ def settle(left: Host, right: Host, address: str) -> None:
     """
     with left.socket(socket.AF_INET6) as probe:
         probe.settimeout(10)
-        if (
-            error := probe.connect_ex((address, 9))
-        ) != errno.ECONNREFUSED:  # refused: it is there
+        if (error := probe.connect_ex((address, 9))) != errno.ECONNREFUSED:  # refused: it is there
             raise OSError(error, os.strerror(error), address)
     for host in (left, right):
         _ip("-n", host.name, "neighbour", "flush", "dev", "lan0")
@@ -325,9 +305,7 @@ def route(host: Host, *words: str) -> None:
     _ip("-n", host.name, "route", "add", *words)
 
 
-def stop(
-    process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM
-) -> bytes:
+def stop(process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM) -> bytes:
     """End a process that the lab started; what it had said on stderr."""
     if process.poll() is None:
         process.send_signal(signal_number)
@@ -363,9 +341,7 @@ def _wait_for_word(process: subprocess.Popen[bytes], word: bytes) -> None:
         heard += line
 
 
-def _wait_for_port(
-    host: Host, address: tuple[str, int], process: subprocess.Popen[bytes]
-) -> None:
+def _wait_for_port(host: Host, address: tuple[str, int], process: subprocess.Popen[bytes]) -> None:
     deadline_s = time.monotonic() + 20
     while time.monotonic() < deadline_s:
         with host.socket() as probe:
@@ -374,9 +350,7 @@ def _wait_for_port(
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    raise RuntimeError(
-        f"{process.args!r} does not answer at {address}: {stop(process).decode()}"
-    )
+    raise RuntimeError(f"{process.args!r} does not answer at {address}: {stop(process).decode()}")
 
 
 def _receive(carrier: socket.socket) -> tuple[bytes, int]:
@@ -385,7 +359,5 @@ def _receive(carrier: socket.socket) -> tuple[bytes, int]:
     for level, kind, data in extras:
         if (level, kind) == (263, 8):  # SOL_PACKET, PACKET_AUXDATA
             status, tci, tpid = struct.unpack_from("=I12xHH", data)
-            return received, (
-                tpid << 16 | tci
-            ) if status & 0x10 else 0  # TP_STATUS_VLAN_VALID
+            return received, (tpid << 16 | tci) if status & 0x10 else 0  # TP_STATUS_VLAN_VALID
     return received, 0

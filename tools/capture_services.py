@@ -104,9 +104,7 @@ def web(lab: Lab, host: Host, port: int, *, tls: bool = False) -> Iterator[None]
     with host.inside():
         server = _Listener(("::", port), Pages)
     if tls:
-        server.socket = _tls_context(lab.folder).wrap_socket(
-            server.socket, server_side=True
-        )
+        server.socket = _tls_context(lab.folder).wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
@@ -118,13 +116,9 @@ def web(lab: Lab, host: Host, port: int, *, tls: bool = False) -> Iterator[None]
 
 
 @contextmanager
-def udp_answers(
-    host: Host, address: str, port: int, *, ntp: bool = False
-) -> Iterator[None]:
+def udp_answers(host: Host, address: str, port: int, *, ntp: bool = False) -> Iterator[None]:
     """Answer each datagram: with a small receipt, or as an NTP server of stratum 2 would (RFC 5905 §7.3)."""
-    receiver = host.socket(
-        socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM
-    )
+    receiver = host.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     receiver.bind((address, port))
     receiver.settimeout(0.1)
     ended = threading.Event()
@@ -176,9 +170,7 @@ def start_ssh(lab: Lab, host: Host) -> None:
         "PidFile": "none",
         "PrintMotd": "no",
     }
-    words = [
-        word for name, value in options.items() for word in ("-o", f"{name}={value}")
-    ]
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     lab.daemon(
         host,
         "/usr/sbin/sshd",
@@ -259,9 +251,7 @@ def start_postgres(lab: Lab, host: Host) -> None:
     )
     (data / "pg_hba.conf").write_text("host all all 10.20.0.0/24 trust\n")
     words = ("-D", str(data), "-h", GATEWAY, "-k", "", "-c", "fsync=off")
-    lab.daemon(
-        host, *as_postgres, str(programs / "postgres"), *words, ready=(GATEWAY, 5432)
-    )
+    lab.daemon(host, *as_postgres, str(programs / "postgres"), *words, ready=(GATEWAY, 5432))
 
 
 def use_postgres(client: Host) -> None:
@@ -326,25 +316,13 @@ def use_ntp(client: Host) -> None:
     """Ask the time as an NTP client of version 4 does."""
     with closing(client.socket(kind=socket.SOCK_DGRAM)) as asking:
         asking.connect((NAME_SERVER, 123))
-        asking.send(
-            b"\x23".ljust(40, b"\0") + os.urandom(8)
-        )  # RFC 9109 and 8915: a random transmit time
+        asking.send(b"\x23".ljust(40, b"\0") + os.urandom(8))  # RFC 9109 and 8915: a random transmit time
         asking.recv(100)
 
 
 def _ntp_answer(question: bytes) -> bytes:
-    now = int((time.time() + 2208988800) * 2**32).to_bytes(
-        8, "big"
-    )  # NTP counts from 1900, RFC 5905 §6
-    return (
-        bytes([0x24, 2, 6, 0xE9])
-        + bytes(8)
-        + b"LAB."
-        + now
-        + question[40:48]
-        + now
-        + now
-    )
+    now = int((time.time() + 2208988800) * 2**32).to_bytes(8, "big")  # NTP counts from 1900, RFC 5905 §6
+    return bytes([0x24, 2, 6, 0xE9]) + bytes(8) + b"LAB." + now + question[40:48] + now + now
 
 
 def _tls_context(folder: Path) -> ssl.SSLContext:

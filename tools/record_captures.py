@@ -73,9 +73,7 @@ def office(lab: Lab, out: Path) -> None:
             "http://www.example.com/pages/9000",
             "http://www.example.com/pages/3000",
         )
-        client.run(
-            *_CURL, "-d", "user=kim&password=made-up", "https://bank.example.org/login"
-        )
+        client.run(*_CURL, "-d", "user=kim&password=made-up", "https://bank.example.org/login")
         services.use_ntp(client)
         client.run("ping", "-n", "-c", "2", "-i", "0.2", WEB)
         client.run(
@@ -134,9 +132,7 @@ def ssh(lab: Lab, out: Path) -> None:
 def ipv6(lab: Lab, out: Path) -> None:
     """IPv6 with hop-by-hop and destination options before UDP and TCP, fragments of ICMPv6 and UDP, neighbours."""
     client, server = _two_hosts(lab)
-    padding = bytes(
-        [0, 0, 1, 4, 0, 0, 0, 0]
-    )  # next header (the kernel's), length, PadN of 4: RFC 8200 §4.2
+    padding = bytes([0, 0, 1, 4, 0, 0, 0, 0])  # next header (the kernel's), length, PadN of 4: RFC 8200 §4.2
     with ExitStack() as running:
         running.enter_context(services.udp_answers(server, WEB_6, 7777))
         running.enter_context(services.web(lab, server, 80))
@@ -149,18 +145,14 @@ def ipv6(lab: Lab, out: Path) -> None:
             (socket.IPV6_HOPOPTS, socket.IPV6_DSTOPTS),
         ):
             for payload in (100, 4000):
-                with closing(
-                    client.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-                ) as talking:
+                with closing(client.socket(socket.AF_INET6, socket.SOCK_DGRAM)) as talking:
                     _set_options(talking, options, padding)
                     talking.sendto(bytes(payload), (WEB_6, 7777))
                     talking.recv(100)
         with closing(client.socket(socket.AF_INET6)) as talking:
             _set_options(talking, (socket.IPV6_DSTOPTS,), padding)
             talking.connect((WEB_6, 80))
-            talking.send(
-                b"GET /pages/100 HTTP/1.1\r\nHost: six.example.com\r\nConnection: close\r\n\r\n"
-            )
+            talking.send(b"GET /pages/100 HTTP/1.1\r\nHost: six.example.com\r\nConnection: close\r\n\r\n")
             _drain(talking)
 
 
@@ -192,28 +184,18 @@ def fragments(lab: Lab, out: Path) -> None:
         services.udp_answers(server, WEB, 7777),
         lab.record(client, "lan0", out),
         closing(client.socket(kind=socket.SOCK_DGRAM)) as talking,
-        closing(
-            client.socket(kind=socket.SOCK_RAW, protocol=socket.IPPROTO_RAW)
-        ) as sending,
+        closing(client.socket(kind=socket.SOCK_RAW, protocol=socket.IPPROTO_RAW)) as sending,
     ):
         client.run("ping", "-n", "-c", "1", "-s", "3000", WEB)
         talking.bind((CLIENT, 40000))
 
         def pieces(identification: int, payload: int) -> list[bytes]:
-            whole = (
-                IP(src=CLIENT, dst=WEB, id=identification)
-                / UDP(sport=40000, dport=7777)
-                / bytes(payload)
-            )
-            return [bytes(piece) for piece in fragment(whole, 1480)]  # type: ignore[no-untyped-call]  # scapy
+            whole = IP(src=CLIENT, dst=WEB, id=identification) / UDP(sport=40000, dport=7777) / bytes(payload)
+            return [bytes(piece) for piece in fragment(whole, 1480)]
 
         talking.sendto(bytes(4000), (WEB, 7777))
         talking.recv(100)
-        mixed = [
-            piece
-            for pair in zip(pieces(101, 4100), pieces(102, 4200), strict=True)
-            for piece in pair
-        ]
+        mixed = [piece for pair in zip(pieces(101, 4100), pieces(102, 4200), strict=True) for piece in pair]
         for answers, order in (
             (1, pieces(100, 5000)[::-1]),
             (2, mixed),
@@ -234,11 +216,7 @@ def tunnels(lab: Lab, out: Path) -> None:
         host.run("ip", "link", "add", "vxlan", "mtu", "1400", "type", *words)
         configure(host, "vxlan", f"10.40.9.{end}/24")
         for number, (name, make) in enumerate(TUNNELS.items(), 1):
-            inside = (
-                f"2001:db8:40::{end}/64"
-                if name == "sixinfour"
-                else f"10.40.{number}.{end}/24"
-            )
+            inside = f"2001:db8:40::{end}/64" if name == "sixinfour" else f"10.40.{number}.{end}/24"
             device = open_device(host, name, inside, tap=name == "geneve")
             lab.pump(make(host, device, here, there))
     with services.web(lab, server, 80), lab.record(client, "lan0", out):
@@ -265,16 +243,12 @@ def reuse(lab: Lab, out: Path) -> None:
             accepted = last.enter_context(closing(listening.accept()[0]))
             talking.send(b"hello, this ends by " + ending.encode())
             accepted.recv(100)
-            if (
-                ending == "fin"
-            ):  # by the server, so that TIME_WAIT is there and the port free here
+            if ending == "fin":  # by the server, so that TIME_WAIT is there and the port free here
                 accepted.close()
                 talking.recv(100)
                 talking.close()
             elif ending == "rst":
-                talking.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
+                talking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 talking.close()
             time.sleep(0.2)
 
@@ -287,9 +261,7 @@ def loopback(lab: Lab, out: Path) -> None:
         services.udp_answers(host, "127.0.0.1", 7777),
         lab.record(host, "lo", out),
     ):
-        host.run(
-            *_CURL, "http://127.0.0.1:8080/pages/20000", "http://[::1]:8080/pages/3000"
-        )
+        host.run(*_CURL, "http://127.0.0.1:8080/pages/20000", "http://[::1]:8080/pages/3000")
         host.run("ping", "-n", "-c", "1", "127.0.0.1")
         with closing(host.socket(kind=socket.SOCK_DGRAM)) as talking:
             talking.sendto(b"hello", ("127.0.0.1", 7777))
@@ -311,9 +283,7 @@ def cooked(lab: Lab, out: Path) -> None:
                 )
             client.run("editcap", "-F", "pcapng", str(part), str(section))
             sections.append(section.read_bytes())
-    out.write_bytes(
-        b"".join(sections)
-    )  # mergecap would write this machine's kernel into it
+    out.write_bytes(b"".join(sections))  # mergecap would write this machine's kernel into it
 
 
 def scan(lab: Lab, out: Path) -> None:
@@ -338,13 +308,9 @@ def scan(lab: Lab, out: Path) -> None:
         for address in (GATEWAY, silent):
             with closing(client.socket(kind=socket.SOCK_DGRAM)) as probe:
                 probe.sendto(b"anyone?", (address, 7777))
-        with closing(
-            client.socket(kind=socket.SOCK_RAW, protocol=socket.IPPROTO_RAW)
-        ) as sending:
+        with closing(client.socket(kind=socket.SOCK_RAW, protocol=socket.IPPROTO_RAW)) as sending:
             half = IP(src=CLIENT, dst=GATEWAY) / TCP(sport=40001, dport=80, seq=7)
-            sending.sendto(
-                bytes(half), (GATEWAY, 0)
-            )  # the kernel resets what it did not ask for
+            sending.sendto(bytes(half), (GATEWAY, 0))  # the kernel resets what it did not ask for
         last.enter_context(closing(client.socket())).connect((GATEWAY, 80))
 
 
@@ -372,17 +338,11 @@ def names() -> list[str]:
 def main(wanted: list[str]) -> None:
     """Record the captures named, or all of them; make the derived ones; write the catalogue."""
     if unknown := set(wanted) - set(RECORDED):
-        sys.exit(
-            f"record_captures: no such recording: {', '.join(sorted(unknown))}. There are: {', '.join(RECORDED)}"
-        )
+        sys.exit(f"record_captures: no such recording: {', '.join(sorted(unknown))}. There are: {', '.join(RECORDED)}")
     if os.geteuid():
-        sys.exit(
-            "record_captures: needs root, for network namespaces. Try: sudo python3 tools/record_captures.py"
-        )
+        sys.exit("record_captures: needs root, for network namespaces. Try: sudo python3 tools/record_captures.py")
     if packages := catalogue.missing_packages():
-        sys.exit(
-            f"record_captures: programs are missing. Try: apt install {' '.join(packages)}"
-        )
+        sys.exit(f"record_captures: programs are missing. Try: apt install {' '.join(packages)}")
     entries = catalogue.read(CAPTURES)
     for name in wanted or RECORDED:
         entries[name] = _record(name)
@@ -391,32 +351,23 @@ def main(wanted: list[str]) -> None:
         path = CAPTURES / name
         path.parent.mkdir(exist_ok=True)
         make(CAPTURES, path)
-        plain = (
-            CAPTURES / capture_damage.SOURCE if name.startswith("compressed/") else path
-        )
+        plain = CAPTURES / capture_damage.SOURCE if name.startswith("compressed/") else path
         made = [f"tools/capture_damage.py: {make.__name__}"]
         entries[name] = catalogue.describe(path, make.__doc__ or "", made, plain)
-    catalogue.write(
-        CAPTURES, {name: entries[name] for name in names() if name in entries}
-    )
+    catalogue.write(CAPTURES, {name: entries[name] for name in names() if name in entries})
 
 
 def _record(name: str) -> dict[str, Any]:
     with Lab() as lab:
         RECORDED[name](lab, CAPTURES / name)
-        log = [
-            line.replace(str(lab.folder), "LAB").replace(str(CAPTURES), "captures")
-            for line in lab.log
-        ]
+        log = [line.replace(str(lab.folder), "LAB").replace(str(CAPTURES), "captures") for line in lab.log]
     made = [f"sudo python3 tools/record_captures.py {name}", *log]
     return catalogue.describe(CAPTURES / name, RECORDED[name].__doc__ or "", made)
 
 
 def _two_hosts(lab: Lab) -> tuple[Host, Host]:
     client, server = lab.host("client", nameserver=NAME_SERVER), lab.host("server")
-    lab.wire(
-        client, [f"{CLIENT}/24", f"{CLIENT_6}/64"], server, services.SERVER_ADDRESSES
-    )
+    lab.wire(client, [f"{CLIENT}/24", f"{CLIENT_6}/64"], server, services.SERVER_ADDRESSES)
     route(client, "default", "via", GATEWAY)
     route(client, "default", "via", GATEWAY_6)
     settle(client, server, GATEWAY_6)
@@ -424,21 +375,15 @@ def _two_hosts(lab: Lab) -> tuple[Host, Host]:
 
 
 def _say_mdns(client: Host) -> None:
-    question = (
-        b"\0\0\0\0\0\1\0\0\0\0\0\0" + b"\4_ipp\4_tcp\5local\0" + b"\0\x0c\0\1"
-    )  # PTR, IN: RFC 6762
+    question = b"\0\0\0\0\0\1\0\0\0\0\0\0" + b"\4_ipp\4_tcp\5local\0" + b"\0\x0c\0\1"  # PTR, IN: RFC 6762
     with closing(client.socket(kind=socket.SOCK_DGRAM)) as talking:
-        talking.setsockopt(
-            socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(CLIENT)
-        )
+        talking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(CLIENT))
         talking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
         talking.bind((CLIENT, 5353))
         talking.sendto(question, ("224.0.0.251", 5353))
 
 
-def _set_options(
-    talking: socket.socket, options: tuple[int, ...], header: bytes
-) -> None:
+def _set_options(talking: socket.socket, options: tuple[int, ...], header: bytes) -> None:
     for option in options:
         talking.setsockopt(socket.IPPROTO_IPV6, option, header)
 

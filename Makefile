@@ -1,0 +1,28 @@
+PYTHON = .venv/bin/python
+
+.PHONY: help check test fix kernels golden docs bench
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
+
+check: ## all that CI runs: style, types, import directions, every test
+	sh tests/run
+
+test: ## the tests that take seconds
+	$(PYTHON) -m pytest
+
+fix: ## let ruff mend style
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+kernels: ## compile the kernels in place after a change to them
+	$(PYTHON) setup.py -q build_ext --inplace
+
+golden: ## write the tables that tests compare with; read their difference before you commit
+	PORTCALL_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/test_views.py
+
+docs: ## write the tables of docs/columns.md from the schema
+	$(PYTHON) tools/document_columns.py
+
+bench: ## what to run is in benchmarks/README.md
+	@cat benchmarks/README.md

@@ -1,0 +1,62 @@
+"""Write docs/columns.md: every output column, as ``portcall.schema`` has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from portcall.schema import GROUPINGS, REASONS, columns
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
+
+_HEAD = """\
+# Output columns
+
+Written by `make docs` from `src/portcall/schema.py`; a test compares the two. Exports have these columns in this order,
+with exact numbers in base units. Every column may be null; columns that nothing fills yet are there as null, so that
+scripts can name them today. Adding a column is free; renaming or dropping one takes a decision and a release of notice.
+"""
+
+
+def page() -> str:
+    """The whole page: one table for each kind of row, then the closed list of reasons."""
+    grouped = [grouping for grouping in GROUPINGS if grouping != "flow"]
+    firsts = [(grouping, columns(grouping)[0].name) for grouping in grouped]
+    names = ", ".join(f"`{first}` for `--by {grouping}`" for grouping, first in firsts)
+    return "\n".join(
+        [
+            _HEAD,
+            "## Grouped rows: " + ", ".join(f"`--by {grouping}`" for grouping in grouped),
+            "",
+            f"The first column is {names}; the others are the same.",
+            "",
+            *_table([grouping for grouping, _ in firsts]),
+            "",
+            "## Flow rows: `--by flow`, one row per conversation",
+            "",
+            *_table(["flow"]),
+            "",
+            "## Reasons",
+            "",
+            "What `unattributed_reason` may say:",
+            "",
+            *(f"- `{reason}`: {words}" for reason, words in REASONS.items()),
+            "",
+        ]
+    )
+
+
+def _table(groupings: list[str]) -> list[str]:
+    distinct = dict.fromkeys(column for grouping in groupings for column in columns(grouping))
+    leading = {columns(grouping)[0]: None for grouping in groupings}
+    return [
+        "| column | type | unit | meaning |",
+        "|---|---|---|---|",
+        *(
+            f"| `{column.name}` | {column.type} | {column.unit} | {column.meaning} |"
+            for column in {**leading, **distinct}
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
