@@ -13,7 +13,7 @@ SECOND_NS = 1_000_000_000
 START_NS = 1_700_000_000 * SECOND_NS
 
 
-def flow(  # noqa: PLR0913 - a builder
+def flow(
     client: str,
     server: str,
     protocol: int = TCP,

@@ -67,7 +67,7 @@ def pipeline(monkeypatch, report):
 
 def shell(*arguments: str, **options) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    return subprocess.run(  # noqa: S603 - our own interpreter
+    return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False, **options
     )
 
@@ -251,7 +251,7 @@ def test_a_closed_pipe_is_silent_and_ends_as_by_sigpipe():
     )
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         process.stdout.read(100)
         process.stdout.close()
         complaint = process.stderr.read()

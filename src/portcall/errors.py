@@ -25,7 +25,7 @@ class UsageError(PortcallError):
 class CaptureError(PortcallError):
     """A capture ends early or is damaged: ``path: at byte OFFSET: REASON``, and a remedy.
 
-    ``offset`` is the byte in the (decompressed) stream where the damage begins; None where the file could not be opened.
+    ``offset`` is the byte in the (decompressed) stream where the damage begins; None where the file cannot be opened.
     ``is_whole`` says that nothing of it could be read.
     """
 

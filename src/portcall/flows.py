@@ -46,7 +46,8 @@ class FlowTable:
 
     def __init__(self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS) -> None:
         self._max_datagrams = max_datagrams
-        self._flows = _reserved(max_flows + MAX_BATCH, FLOW)
+        self._flows = _reserved_rows(max_flows + MAX_BATCH)
+        self._room = 0  # rows that the slots have room for
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
         self._orphans = np.zeros(0, FLOW)
         self._tallies = np.zeros(len(Verdict), _VERDICT_TALLY)
@@ -70,8 +71,10 @@ class FlowTable:
 
     def update(self, packets: NDArray[np.void], first_number: int = 1) -> None:
         """Count PACKET[n], n ≤ MAX_BATCH, whose first is frame ``first_number`` of the capture."""
-        self._reserve(len(packets), len(packets))
-        self._store.fold(packets, first_number)
+        store, count = self._store, len(packets)
+        if store.flow_count + count > self._room or store.datagram_count + count > len(self._datagrams):
+            self._reserve(count, count)
+        store.fold(packets, first_number)
 
     def merge(self, later: FlowTable) -> None:
         """Join the table of the shard that follows this one."""
@@ -97,21 +100,25 @@ class FlowTable:
         return np.concatenate([*self.chunks(), np.zeros(0, FLOW)])
 
     def chunks(self, rows: int = 1 << 16) -> Iterator[NDArray[np.void]]:
-        """The same in pieces of about ``rows``, so that a large table is never held twice."""
+        """The same in pieces of at most ``rows``; one may be the table itself, and is valid until its next update."""
         used = self._flows[: len(self)]
         beginnings, continuations = self._continued()
         waiting = self._waiting()
         found = waiting[waiting["first_flow"] > 0]
         for start in range(0, len(used), rows):
-            chunk = used[start : start + rows].copy()
+            chunk = used[start : start + rows]
+            here = slice(start, start + len(chunk))
+            begins, gone = _within(beginnings, here), _within(continuations, here)
+            if not (len(begins) or len(gone) or len(found)):
+                yield chunk
+                continue
+            chunk = chunk.copy()
             _credit(chunk, start, found)
-            for i in np.flatnonzero((beginnings >= start) & (beginnings < start + len(chunk))):
+            for i in begins:
                 continuation = used[continuations[i] : continuations[i] + 1].copy()
                 _credit(continuation, int(continuations[i]), found)
                 _join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
-            gone = continuations[(continuations >= start) & (continuations < start + len(chunk))] - start
-            chunk["earlier"] = 0
-            yield np.delete(chunk, gone) if len(gone) else chunk
+            yield np.delete(chunk, continuations[gone] - start)
         orphans = _gathered(np.concatenate([self._orphans, _orphaned(waiting[waiting["first_flow"] == 0])]))
         if len(orphans):
             yield orphans
@@ -139,6 +146,7 @@ class FlowTable:
         if 2 * wanted > len(store.flow_slots):
             store.flow_slots = _reserved(1 << (2 * wanted - 1).bit_length(), np.dtype(np.uint64))
             store.rehash_flows()
+        self._room = min(len(self._flows), len(store.flow_slots) // 2)
         wanted = store.datagram_count + datagrams
         if wanted > len(self._datagrams):
             self._datagrams = _grown(self._datagrams, wanted)
@@ -155,22 +163,28 @@ class FlowTable:
         self._store.datagram_slots = np.zeros(len(self._store.datagram_slots), np.uint64)
 
 
-def _reserved(rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeros that take memory only where they are used, in large pages, which save a third of the time of large tables.
+def _within(rows: NDArray[np.int64], here: slice) -> NDArray[np.int64]:
+    """Indexes of the rows that lie in that part of the table."""
+    return np.flatnonzero((rows >= here.start) & (rows < here.stop))
 
-    Where the system refuses to reserve that much, half of it, and so on: the table then is full sooner.
-    """
+
+def _reserved_rows(rows: int) -> NDArray[np.void]:
+    """Room for that many rows, or half of it where the system refuses, and so on: the table then is full sooner."""
     while True:
         try:
-            mapping = mmap.mmap(-1, rows * dtype.itemsize, **_PRIVATE)
+            return _reserved(rows, FLOW)
         except OSError:
             if rows <= 2 * MAX_BATCH:
                 raise
             rows //= 2
-            continue
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            mapping.madvise(mmap.MADV_HUGEPAGE)
-        return np.frombuffer(mapping, dtype)
+
+
+def _reserved(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros that take memory only where they are used, in large pages, which save large tables a third of the time."""
+    mapping = mmap.mmap(-1, count * dtype.itemsize, **_PRIVATE)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        mapping.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(mapping, dtype)
 
 
 def _grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:

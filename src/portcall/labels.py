@@ -49,7 +49,8 @@ _ROW_OF_PROTOCOL = {6: 0, 17: 1, 136: 1, 132: 2, 33: 3}
 _NO_ROW = len(TRANSPORTS)
 """The last row of the tables, where no port has a service: for all other protocols."""
 
-_ROWS = np.array([_ROW_OF_PROTOCOL.get(number, _NO_ROW) for number in range(256)], np.uint8)
+_BEGINNINGS = np.array([_ROW_OF_PROTOCOL.get(number, _NO_ROW) << 16 for number in range(256)], np.intp)
+"""Protocol number → where its row begins in a flat table."""
 
 _PROTOCOL_NAMES = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite", 1: "icmp", 58: "icmp6"}
 
@@ -95,10 +96,10 @@ class Service:
 
 def port_classes(ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """PortClass of each port, ``uint8[n]``."""
-    return np.searchsorted(np.array([1024, 49152]), ports, side="right").astype(np.uint8)
+    return (ports >= 1024).astype(np.uint8) + (ports >= 49152)  # noqa: PLR2004 - see above
 
 
-def is_temporary(ports: NDArray[np.uint16]) -> NDArray[np.bool_]:
+def is_temporary(ports: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether a system probably picked the port itself, ``bool[n]``: in IANA's ephemeral range or in Linux's.
 
     FreeBSD's range is left out: it begins at 10000, where many services live.
@@ -111,12 +112,12 @@ def is_temporary(ports: NDArray[np.uint16]) -> NDArray[np.bool_]:
 
 def protocol_name(number: int) -> str:
     """The word for an IANA protocol number, ``ip-N`` where a report has none."""
-    return _PROTOCOL_NAMES.get(number, f"ip-{number}")
+    return _PROTOCOL_NAMES.get(number) or f"ip-{number}"
 
 
 def ranks(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Rank of each port's service, ``uint8[n]``."""
-    return _tables().ranks[_ROWS[protocols], ports]
+    return np.asarray(_tables().ranks.ravel()[_BEGINNINGS[protocols] + ports])
 
 
 def service_ids(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.int32]:
@@ -124,7 +125,7 @@ def service_ids(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDAr
 
     Equal names have equal numbers, whatever the port or transport; they hold within this process only.
     """
-    return _tables().ids[_ROWS[protocols], ports].astype(np.int32)
+    return np.asarray(_tables().ids.ravel()[_BEGINNINGS[protocols] + ports], np.int32)
 
 
 def service_name(service_id: int) -> str:
@@ -158,9 +159,9 @@ def curated(port: int, transport: str) -> Service | None:
 def read_services(text: str) -> dict[tuple[int, str], Service]:
     """The curated list from TOML text, by (port, transport); ValueError where one is listed twice."""
     if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - slow to import, and only explanations need it
+        import tomllib  # slow to import, and only explanations need it
     else:
-        import tomli as tomllib  # noqa: PLC0415
+        import tomli as tomllib
     services: dict[tuple[int, str], Service] = {}
     for entry in tomllib.loads(text)["service"]:
         for service in _services_of(**entry):

@@ -1,7 +1,7 @@
 """The only wiring: source → decode → flows → attribution → report.
 
-Every way to read traffic passes through ``feed``; what differs is who fills the batches. Damage ends one capture, not the
-run; an interrupt ends the run, not the report.
+Every way to read traffic passes through ``feed``; what differs is who fills the batches. Damage ends one capture, not
+the run; an interrupt ends the run, not the report.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from portcall.decode import Layer
     from portcall.model import FrameBatch, Report, Verdict
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -80,7 +81,8 @@ class Tracker:
         return [
             Degradation(
                 "flows",
-                f"{self.tables_filled} times there were more than {self.max_flows} conversations at once, so some are two rows",
+                f"{self.tables_filled} times there were more than {self.max_flows} conversations at once, "
+                "so some are two rows",
                 "read fewer captures at a time, or choose with --filter",
             )
         ]

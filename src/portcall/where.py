@@ -67,7 +67,7 @@ def compile_where(text: str, by: str) -> Predicate:
 
 
 def _parsed(text: str, comparison: Callable[[Any], Predicate]) -> Predicate:
-    import pyparsing as pp  # noqa: PLC0415 - 80 ms that only an expression needs
+    import pyparsing as pp  # 80 ms that only an expression needs
 
     keyword = pp.CaselessKeyword
     reserved = keyword("and") | keyword("or") | keyword("not")

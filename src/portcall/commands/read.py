@@ -70,8 +70,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(options: argparse.Namespace) -> int:
     """Read, show, and say how it went: 0, 1 where nothing matches, 3 where part could not be read, 130 interrupted."""
     format_name = _format(options)
-    from portcall import pipeline  # noqa: PLC0415 - numpy and more
-    from portcall.views.progress import ProgressBar  # noqa: PLC0415
+    from portcall import pipeline  # numpy and more
+    from portcall.views.progress import ProgressBar
 
     with ProgressBar(sys.stderr) as progress:
         outcome = pipeline.read(
@@ -108,7 +108,7 @@ def _show(report: Report, format_name: str, stream: TextIO, options: argparse.Na
     if format_name != "table":
         write(report, format_name, stream)
         return
-    from portcall.views.tables import MOST_ROWS, write_table  # noqa: PLC0415 - rich
+    from portcall.views.tables import MOST_ROWS, write_table  # rich
 
     write_table(report, stream, most_rows=options.top or MOST_ROWS)
 

@@ -48,8 +48,8 @@ class ProgressBar:
 
 
 def _new_bar(stream: TextIO) -> Progress:
-    from rich import progress  # noqa: PLC0415 - most captures are read before a bar is worth it
-    from rich.console import Console  # noqa: PLC0415
+    from rich import progress  # most captures are read before a bar is worth it
+    from rich.console import Console
 
     bar = progress.Progress(
         progress.TextColumn("reading"),
