@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.conversations import flow_row_on_no_flow, flow_rows, sent_by
+from portcall.conversations import flow_row_on_no_flow, flow_rows
 from portcall.groups import group_row_on_no_flow, group_rows
 from portcall.locality import addresses, local_ends, networks
 from portcall.model import Coverage, Degradation, FlowKind, Report, Verdict
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-_HOSTS_REMEMBERED = 100_000  # (app, remote address) pairs held for top_host, 3 MB; with more, it may be uncertain
+_ROWS_AT_ONCE = 1 << 14  # a FLOW of so many rows, and the columns made of it, stay in the processor's last cache
+_HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs held for top_host, 10 MB; with more, it may be uncertain
 
 
 class Attribution:
@@ -50,12 +51,14 @@ class Attribution:
         self.bytes_credited_twice = 0
 
     def add(self, flows: NDArray[np.void]) -> None:
-        """Count FLOW[n]; memory is bounded by n, so some 65 536 at a time. They must not change afterwards."""
-        if not len(flows):
-            return
+        """Count FLOW[n]. By flow they are kept, and must not change afterwards."""
         if self._by == "flow":
             self._flows.append(flows)
             return
+        for start in range(0, len(flows), _ROWS_AT_ONCE):
+            self._add(flows[start : start + _ROWS_AT_ONCE])
+
+    def _add(self, flows: NDArray[np.void]) -> None:
         client_is_low, _ = clients_are_low(flows)
         services = service_keys(flows, client_is_low)
         low, high = addresses(flows, "low"), addresses(flows, "high")
@@ -84,7 +87,9 @@ class Attribution:
     def rows(self, tallies: Mapping[Verdict, Tally]) -> list[Row]:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
         rows = [*self._rows_of_flows(), *self._rows_on_no_flow(tallies)]
-        rows.sort(key=lambda row: (-self._bytes_of(row), str(row[self._names[0]])))
+        out, back = (f"bytes_{direction}" for direction in directions(self._by))
+        first = self._names[0]
+        rows.sort(key=lambda row: (-row[out] - row[back], str(row[first])))
         return rows
 
     def report(
@@ -121,14 +126,13 @@ class Attribution:
         return [Degradation("local addresses", reason, "--local CIDR")]
 
     def _count(self, credited: Table) -> None:
-        pairs = reduce_equal(credited, SERVICE_AND_ADDRESS)
+        self._sums.add(reduce_equal(credited, self._sums.keys))
         if self._by == "host":
-            self._sums.add(pairs)
             return
-        self._sums.add(reduce_equal(pairs, SERVICE))
-        hosts = {name: pairs[name] for name in SERVICE_AND_ADDRESS}
-        hosts["bytes"] = pairs["bytes_out"] + pairs["bytes_in"]
-        hosts["service"] = without_ports(pairs["service"]) if self._by == "app" else pairs["service"]
+        hosts = {name: credited[name] for name in SERVICE_AND_ADDRESS}
+        hosts["bytes"] = credited["bytes_out"] + credited["bytes_in"]
+        if self._by == "app":
+            hosts["service"] = without_ports(hosts["service"])
         self._hosts.add(hosts)
 
     def _rows_of_flows(self) -> Iterator[Row]:
@@ -147,16 +151,14 @@ class Attribution:
                 yield {name: row.get(name) for name in self._names}
 
     def _bytes_attributed(self, rows: list[Row]) -> int:
-        if self._by != "host":
-            return sum(self._bytes_of(row) for row in rows if row["unattributed_reason"] is None)
+        if self._by == "flow":
+            attributed_rows = [row for row in rows if row["unattributed_reason"] is None]
+            return sum(row["bytes_to_server"] + row["bytes_to_client"] for row in attributed_rows)
         sums = self._sums.joined()  # a host's row may mix what has an app with what has none
         if sums is None:
             return 0
         attributed = are_attributed(sums["service"])
         return int(sums["bytes_out"][attributed].sum()) + int(sums["bytes_in"][attributed].sum())
-
-    def _bytes_of(self, row: Row) -> int:
-        return sum(row[f"bytes_{direction}"] for direction in directions(self._by))
 
 
 def _credits(
@@ -170,12 +172,13 @@ def _credits(
         "first_ns": flows["first_ns"],
         "last_ns": flows["last_ns"],
     }
-    # Orphans have no conversation to see a direction in: frames on no flow count as in.
-    sends = flows["kind"] != FlowKind.ORPHAN
+    orphans = np.flatnonzero(flows["kind"] == FlowKind.ORPHAN)
     for count in ("packets", "bytes", "payload"):
-        sent = sent_by(flows[count], low_views) * sends
+        low, high = flows[count].T.copy()
+        sent = np.where(low_views, low, high)
+        sent[orphans] = 0  # they have no conversation to see a direction in: frames on no flow count as in
         table[f"{count}_out"] = sent
-        table[f"{count}_in"] = flows[count][:, 0] + flows[count][:, 1] - sent
+        table[f"{count}_in"] = low + high - sent
     return table
 
 

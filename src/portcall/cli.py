@@ -28,6 +28,9 @@ example:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit status is that of the interface. Wrong options leave by SystemExit, status 2."""
+    # NumPy's OpenBLAS starts a thread for each processor when it is imported, which takes as long as all other imports;
+    # nothing here multiplies matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         options = _parser().parse_args(argv)
         status = int(options.run(options))
@@ -62,7 +65,7 @@ class _Version(argparse.Action):
     """Prints the version; looks it up only then, because that reads the installed package's metadata."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:  # Any: argparse's values, not used
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+        from importlib.metadata import PackageNotFoundError, version
 
         try:
             words = version("portcall")

@@ -1,33 +1,32 @@
 """Grouped rows: sums per service (and remote address) → one row per app, service or host.
 
-The sums are small by now, so this is plain Python, one step per key; only the search for each row's greatest remote
-host, which looks at every pair of the two, works on arrays.
+Everything is computed as whole columns, and rows are cut from the columns at the very end: a scan alone makes tens of
+thousands of rows.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from portcall.conversations import time_or_none
 from portcall.locality import address_text
-from portcall.model import NEVER, NO_TIME
 from portcall.schema import column_names
-from portcall.services import Identity, identity, is_orphan, without_ports
-from portcall.sums import ADDRESS
+from portcall.services import identity, is_orphan, without_ports
+from portcall.sums import ADDRESS, SERVICE, SERVICE_AND_ADDRESS, grouped, reduce_equal
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from portcall.model import Tally
     from portcall.sums import Table
 
 _MOST_SERVICES = 10
 _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "payload_out", "payload_in")
-_BYTES = slice(3, 5)  # of _MEASURES
 
 
 def group_rows(by: str, sums: Table, hosts: Table | None, missing_bytes: int) -> Iterator[dict[str, Any]]:
@@ -36,12 +35,23 @@ def group_rows(by: str, sums: Table, hosts: Table | None, missing_bytes: int) ->
     ``sums`` hold every measure per service key, for ``host`` per service key and remote address. ``hosts`` hold bytes
     per row's service key and remote address, of which as many as ``missing_bytes`` may be missing in each.
     """
-    top_hosts = {} if hosts is None else _top_hosts(hosts, missing_bytes)
+    keyed = {**sums, **_row_keys(by, sums)}
+    table = reduce_equal(keyed, SERVICE_AND_ADDRESS)
+    columns: dict[str, Iterable[Any]] = {  # Any: plain values of several types, see schema
+        **{name: table[name].tolist() for name in _MEASURES},
+        **{name: map(time_or_none, table[name].tolist()) for name in ("first_ns", "last_ns")},
+        **_identity_columns(by, table),
+    }
+    if by == "service":
+        columns["services"] = [[label] if label else [] for label in columns["service"]]
+    else:
+        rows, _ = grouped(keyed, SERVICE_AND_ADDRESS)
+        columns["services"] = _services(rows, sums["service"], sums["bytes_out"] + sums["bytes_in"])
+    if hosts is not None:
+        columns["top_host"] = map(_top_hosts(hosts, missing_bytes).get, table["service"].tolist())
     names = column_names(by)
-    for key, group in _groups(by, sums).items():
-        row = group.row()
-        row["top_host"] = group.host or top_hosts.get(key)
-        yield {name: row.get(name) for name in names}
+    for values in zip(*(columns.get(name, repeat(None)) for name in names)):  # noqa: B905 - None is repeated without end
+        yield dict(zip(names, values))  # noqa: B905 - one value a name by construction
 
 
 def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
@@ -57,79 +67,63 @@ def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
     }
 
 
-@dataclass(slots=True)
-class _Group:
-    """One row in the making."""
-
-    identity: Identity
-    host: str | None
-    measures: list[int] = field(default_factory=lambda: [0] * len(_MEASURES))
-    first_ns: int = NEVER
-    last_ns: int = NO_TIME
-    bytes_by_service: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def add(self, service: str | None, times_ns: tuple[int, int], measures: tuple[int, ...]) -> None:
-        self.first_ns, self.last_ns = min(self.first_ns, times_ns[0]), max(self.last_ns, times_ns[1])
-        self.measures = [mine + more for mine, more in zip(self.measures, measures, strict=True)]
-        if service is not None:
-            self.bytes_by_service[service] += sum(measures[_BYTES])
-
-    def row(self) -> dict[str, Any]:
-        services = sorted(self.bytes_by_service, key=lambda name: (-self.bytes_by_service[name], name))
-        return {
-            **dict(zip(_MEASURES, self.measures, strict=True)),
-            "app": self.identity.app,
-            "service": self.identity.label,
-            "host": self.host,
-            "app_source": self.identity.app_source,
-            "first_ns": time_or_none(self.first_ns),
-            "last_ns": time_or_none(self.last_ns),
-            "services": services[:_MOST_SERVICES],
-            "unattributed_reason": self.identity.unattributed_reason,
-        }
-
-
-def _groups(by: str, sums: Table) -> dict[Hashable, _Group]:
-    """The sums gathered per row: by service key, for ``host`` by address."""
-    services = sums["service"].tolist()
-    labels = {service: identity(service).label for service in set(services)}
-    times_ns = zip(sums["first_ns"].tolist(), sums["last_ns"].tolist(), strict=True)
-    measures = zip(*(sums[name].tolist() for name in _MEASURES), strict=True)
-    groups: dict[Hashable, _Group] = {}
-    for key, service, span, values in zip(_row_keys(by, sums), services, times_ns, measures, strict=True):
-        if key not in groups:
-            groups[key] = _new_group(key)
-        groups[key].add(labels[service], span, values)
-    return groups
-
-
-def _row_keys(by: str, sums: Table) -> list[Hashable]:
-    services: list[Hashable] = sums["service"].tolist()
-    if by == "app":
-        return list(without_ports(sums["service"]).tolist())
+def _row_keys(by: str, sums: Table) -> Table:
+    """The keys of the rows that the sums belong to: a service key, for ``host`` an address, and 0 for the other."""
+    nobody = {name: np.zeros_like(sums[name]) for name in ADDRESS if name in sums}
+    nobody = nobody or dict.fromkeys(ADDRESS, np.zeros(len(sums["service"]), np.uint64))
     if by == "service":
-        return services
-    hosts = zip(*(sums[name].tolist() for name in ADDRESS), strict=True)
-    orphans = is_orphan(sums["service"]).tolist()  # frames on no flow have no remote host
-    return [service if orphan else host for service, orphan, host in zip(services, orphans, hosts, strict=True)]
+        return nobody
+    if by == "app":
+        return {**nobody, "service": without_ports(sums["service"])}
+    orphans = is_orphan(sums["service"])  # frames on no flow have no remote host
+    remote = {name: np.where(orphans, nobody[name], sums[name]) for name in ADDRESS}
+    return {**remote, "service": np.where(orphans, sums["service"], 0)}
 
 
-def _new_group(key: Any) -> _Group:  # Any: a service key or an address
-    if isinstance(key, tuple):
-        return _Group(Identity(None, None, None, None), address_text(*key))
-    return _Group(identity(key), None)
+def _identity_columns(by: str, table: Table) -> dict[str, Sequence[Any]]:
+    """What each row is called, and what its app rests on."""
+    keys = table["service"].tolist()
+    if by != "host":
+        identities = list(map(identity, keys))
+        return {
+            "app": [identity.app for identity in identities],
+            "service": [identity.label for identity in identities],
+            "app_source": [identity.app_source for identity in identities],
+            "unattributed_reason": [identity.unattributed_reason for identity in identities],
+        }
+    texts = map(address_text, *(table[name].tolist() for name in ADDRESS))
+    hosts = [None if orphan else text for orphan, text in zip(keys, texts, strict=True)]
+    reasons = [identity(orphan).unattributed_reason if orphan else None for orphan in keys]
+    return {"host": hosts, "top_host": hosts, "unattributed_reason": reasons}
 
 
-def _top_hosts(hosts: Table, missing_bytes: int) -> dict[Hashable, str]:
+def _services(rows: NDArray[np.intp], services: NDArray[np.int64], counted: NDArray[np.uint64]) -> list[list[str]]:
+    """Of bytes counted by row and service, the services with most in each row, greatest first, equal ones by name."""
+    known, which = np.unique(services, return_inverse=True)
+    labels = [identity(key).label or "" for key in known.tolist()]
+    by_name = np.argsort(np.argsort(labels))
+    order = np.lexsort((by_name[which], ~counted, rows))
+    starts = np.flatnonzero(np.diff(rows[order], prepend=-1)).tolist()
+    names = [labels[service] for service in which[order].tolist()]
+    return [
+        [name for name in names[start : min(end, start + _MOST_SERVICES)] if name]
+        for start, end in zip(starts, [*starts[1:], len(names)], strict=True)
+    ]
+
+
+def _top_hosts(hosts: Table, missing_bytes: int) -> dict[int, str]:
     """The remote address with most bytes per service key, where what is missing could not make another one greater."""
-    services, counted = hosts["service"], hosts["bytes"]
-    order = np.lexsort((hosts["low_half"], hosts["high_half"], counted, services))
-    services, counted = services[order], counted[order]
-    last = np.flatnonzero(np.append(services[1:] != services[:-1], True))
-    before = np.maximum(last - 1, 0)
-    has_second = (last > 0) & (services[before] == services[last])
-    second = np.where(has_second, counted[before], 0)
-    certain = last[counted[last] >= second + missing_bytes]
-    keys = services[certain].tolist()
-    addresses = zip(*(hosts[name][order[certain]].tolist() for name in ADDRESS), strict=True)
+    services, members = grouped(hosts, SERVICE)
+    counted, most, second = hosts["bytes"], *np.zeros((2, len(members)), np.uint64)
+    np.maximum.at(most, services, counted)
+    leads = counted == most[services]
+    np.maximum.at(second, services[~leads], counted[~leads])
+    leaders = np.flatnonzero(leads)
+    np.copyto(second, most, where=np.bincount(services[leaders], minlength=len(members)) > 1)
+    # Of equal ones the greatest address, so that it is the same however the capture was cut.
+    leaders = leaders[np.lexsort((hosts["low_half"][leaders], hosts["high_half"][leaders], services[leaders]))]
+    leaders = leaders[np.diff(services[leaders], append=-1) != 0]
+    certain = leaders[(most >= second + np.uint64(missing_bytes))[services[leaders]]]
+    keys = hosts["service"][certain].tolist()
+    addresses = zip(*(hosts[name][certain].tolist() for name in ADDRESS), strict=True)
     return {key: address_text(*address) for key, address in zip(keys, addresses, strict=True)}

@@ -85,8 +85,8 @@ class LocalEnds(NamedTuple):
 
 def addresses(flows: NDArray[np.void], end: str) -> Addresses:
     """The addresses of FLOW rows at one end, ``low`` or ``high``."""
-    halves = np.ascontiguousarray(flows[end]).view(">u8").astype(np.uint64)
-    return Addresses(halves[:, 0], halves[:, 1], flows["ip_version"] == 6)  # noqa: PLR2004 - of IP
+    high_half, low_half = flows[end].view(">u8").T.astype(np.uint64, order="C")
+    return Addresses(high_half, low_half, flows["ip_version"] == 6)  # noqa: PLR2004 - of IP
 
 
 def local_ends(flows: NDArray[np.void], low: Addresses, high: Addresses, networks: tuple[Network, ...]) -> LocalEnds:

@@ -19,6 +19,9 @@ from portcall.model import NEVER
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_NEXT_RANK, _NEXT_CLASS = 1 << 16, 1 << 18  # in _orders
+_ANY_RANK = _NEXT_CLASS - _NEXT_RANK
+
 
 class OpenerEvidence(enum.IntEnum):
     """What the choice of the client rests on, strongest first."""
@@ -38,7 +41,7 @@ def clients_are_low(flows: NDArray[np.void]) -> tuple[NDArray[np.bool_], NDArray
     client_is_low, has_syn = _low_was_earlier(flows["syn_ns"], low_sent_first)
     server_is_low, has_syn_ack = _low_was_earlier(flows["syn_ack_ns"], low_sent_first)
     np.copyto(client_is_low, ~server_is_low, where=~has_syn)
-    evidence = np.where(has_syn, OpenerEvidence.SYN, OpenerEvidence.SYN_ACK).astype(np.uint8)
+    evidence = np.where(has_syn, np.uint8(OpenerEvidence.SYN), np.uint8(OpenerEvidence.SYN_ACK))
 
     silent = np.flatnonzero(~(has_syn | has_syn_ack))
     client_is_low[silent], evidence[silent] = _clients_by_port(
@@ -51,9 +54,9 @@ def _low_was_earlier(
     milestones_ns: NDArray[np.int64], low_sent_first: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether the low end reached the milestone first (equal times: who sent first at all), and whether anyone did."""
-    low_ns, high_ns = milestones_ns[:, 0], milestones_ns[:, 1]
-    was_earlier = np.where(low_ns == high_ns, low_sent_first, low_ns < high_ns)
-    return was_earlier, np.minimum(low_ns, high_ns) != NEVER
+    low_ns, high_ns = milestones_ns.T.copy()
+    was_earlier = (low_ns < high_ns) | ((low_ns == high_ns) & low_sent_first)
+    return was_earlier, (low_ns != NEVER) | (high_ns != NEVER)
 
 
 def _clients_by_port(
@@ -62,15 +65,23 @@ def _clients_by_port(
     high_ports: NDArray[np.uint16],
     low_sent_first: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-    low_classes, high_classes = labels.port_classes(low_ports), labels.port_classes(high_ports)
-    low_ranks, high_ranks = labels.ranks(protocols, low_ports), labels.ranks(protocols, high_ports)
-    has_curated = np.maximum(low_ranks, high_ranks) == labels.Rank.CURATED
-    by_name = np.where(has_curated, OpenerEvidence.CURATED_NAME, OpenerEvidence.IANA_NAME)
-    differs = [low_classes != high_classes, low_ranks != high_ranks, low_ports != high_ports]
-    client_is_low = np.select(
-        differs, [low_classes > high_classes, low_ranks < high_ranks, low_ports > high_ports], low_sent_first
-    )
-    evidence = np.select(
-        differs, [OpenerEvidence.PORT_CLASS, by_name, OpenerEvidence.LOWER_PORT], OpenerEvidence.FIRST_SENDER
-    )
+    low, high = _orders(protocols, low_ports), _orders(protocols, high_ports)
+    client_is_low = (low > high) | ((low == high) & low_sent_first)
+    differs = low ^ high
+    no_curated = ((low & _ANY_RANK) > 0) & ((high & _ANY_RANK) > 0)
+    rules = [
+        (differs >= _NEXT_CLASS, OpenerEvidence.PORT_CLASS),
+        ((differs >= _NEXT_RANK) & ~no_curated, OpenerEvidence.CURATED_NAME),
+        (differs >= _NEXT_RANK, OpenerEvidence.IANA_NAME),
+        (differs > 0, OpenerEvidence.LOWER_PORT),
+    ]
+    conditions, words = [holds for holds, _ in rules], [np.uint8(said) for _, said in rules]
+    evidence = np.select(conditions, words, OpenerEvidence.FIRST_SENDER)
     return client_is_low, evidence.astype(np.uint8)
+
+
+def _orders(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.uint32]:
+    """uint32[n]: the lower, the likelier the port is a server's: by its class, then its name, then its number."""
+    classes = labels.port_classes(ports).astype(np.uint32) * np.uint32(_NEXT_CLASS)
+    ranks = (labels.Rank.CURATED - labels.ranks(protocols, ports)).astype(np.uint32) * np.uint32(_NEXT_RANK)
+    return classes | ranks | ports

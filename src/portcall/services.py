@@ -14,6 +14,7 @@ Keys of merged attributions mean the same within one process, as the service ids
 from __future__ import annotations
 
 import enum
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -65,14 +66,14 @@ def server_ports(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> N
 
 def service_keys(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> NDArray[np.int64]:
     """int64[n]: the service key of each of FLOW[n]."""
-    protocols = flows["protocol"].astype(np.int64) << _PROTOCOL_SHIFT
-    ports = server_ports(flows, client_is_low)
-    ids = service_ids(flows["protocol"], ports)
-    unnamed = np.where(
-        is_temporary(ports), _first(Kind.TEMPORARY) | protocols, _first(Kind.PORT) | protocols | ports.astype(np.int64)
-    )
-    portless = np.where(flows["kind"] == FlowKind.ORPHAN, _first(Kind.ORPHAN), _first(Kind.PROTOCOL) | protocols)
-    return np.where(has_ports(flows), np.where(ids >= 0, ids, unnamed), portless)
+    protocols, ports = flows["protocol"], server_ports(flows, client_is_low)
+    keys = service_ids(protocols, ports).astype(np.int64)
+    unnamed = np.flatnonzero(keys < 0)
+    keys[unnamed] = _unnamed_ports()[ports[unnamed]] | _shifted(protocols[unnamed])
+    portless = np.flatnonzero(~has_ports(flows))
+    keys[portless] = _first(Kind.PROTOCOL) | _shifted(protocols[portless])
+    keys[flows["kind"] == FlowKind.ORPHAN] = _first(Kind.ORPHAN)
+    return keys
 
 
 def without_ports(keys: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -91,19 +92,32 @@ def is_orphan(keys: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((keys >> _KIND_SHIFT) == Kind.ORPHAN)
 
 
+@lru_cache(maxsize=1 << 16)
 def identity(key: int) -> Identity:
     """What output rows say of a service key."""
-    kind, number = Kind(key >> _KIND_SHIFT), key & ((1 << _KIND_SHIFT) - 1)
+    kind, number = key >> _KIND_SHIFT, key & ((1 << _KIND_SHIFT) - 1)
     protocol = protocol_name(number >> _PROTOCOL_SHIFT)
-    if kind is Kind.NAMED:
+    if kind == Kind.PORT:
+        return Identity(f"{protocol}/{number & 0xFFFF}", None, None, NO_OWNER)
+    if kind == Kind.NAMED:
         name = service_name(number)
         return Identity(name, name, "port", None)
-    if kind is Kind.PROTOCOL:
+    if kind == Kind.PROTOCOL:
         return Identity(protocol, protocol, "protocol", None)
-    if kind is Kind.ORPHAN:
+    if kind == Kind.ORPHAN:
         return Identity(None, None, None, WITHOUT_FIRST)
-    labels = {Kind.PORT: f"{protocol}/{number & 0xFFFF}", Kind.TEMPORARY: f"{protocol}/ephemeral"}
-    return Identity(labels.get(kind), None, None, NO_OWNER)
+    return Identity(f"{protocol}/ephemeral" if kind == Kind.TEMPORARY else None, None, None, NO_OWNER)
+
+
+@cache
+def _unnamed_ports() -> NDArray[np.int64]:
+    """Port → key of a service without a name, but for its protocol. 512 KiB."""
+    ports = np.arange(1 << 16, dtype=np.int64)
+    return np.where(is_temporary(ports), _first(Kind.TEMPORARY), _first(Kind.PORT) | ports)
+
+
+def _shifted(protocols: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return protocols.astype(np.int64) << _PROTOCOL_SHIFT
 
 
 def _first(kind: Kind) -> int:
