@@ -12,7 +12,6 @@ import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.recfunctions import repack_fields
 
 from portcall.kernels.folding import FlowStore
 from portcall.model import DATAGRAM, FLOW, NEVER, NO_TIME, FlowKind, Tally, Verdict
@@ -30,6 +29,7 @@ MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
 
 _FIN_OR_RST = 0x05
+_ORPHAN_KEY = ("low", "high", "protocol", "ip_version", "namespace")
 _PRIVATE = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)}
     if hasattr(mmap, "MAP_PRIVATE")
@@ -253,9 +253,7 @@ def _gathered(orphans: NDArray[np.void]) -> NDArray[np.void]:
     if len(orphans) < 2:  # noqa: PLR2004
         return orphans
     orphans = orphans[np.argsort(orphans["first_frame"], kind="stable")]
-    # Repacked: a selection of fields keeps the bytes between them, and with them the counts.
-    keys = repack_fields(orphans[["low", "high", "protocol", "ip_version", "namespace"]])
-    packed = np.array([key.tobytes() for key in keys])
+    packed = np.array([b"".join(row[column].tobytes() for column in _ORPHAN_KEY) for row in orphans])
     _, first, group = np.unique(packed, return_index=True, return_inverse=True)
     gathered = orphans[first]
     np.bitwise_or.at(gathered["local"], group, orphans["local"])

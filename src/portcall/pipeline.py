@@ -6,7 +6,7 @@ the run; an interrupt ends the run, not the report.
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +44,7 @@ class Tracker:
     attribution: Attribution
     decoder: Decoder
     max_flows: int = MAX_FLOWS
-    seed: int = field(default_factory=lambda: secrets.randbits(64))
+    seed: int = field(default_factory=lambda: int.from_bytes(os.urandom(8), "big"))
     tables_filled: int = 0
     frames: int = 0
     _table: FlowTable | None = None

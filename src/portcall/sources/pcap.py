@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from portcall.sources.streams import Window
 
-FRAMES_PER_BATCH = 2048
+FRAMES_PER_BATCH = 4096
 _HEADER_BYTES = 24
 _TEN_YEARS_S = 10 * 365 * 86_400
 _MAX_FRAME_BYTES = 262_144
