@@ -120,7 +120,9 @@ def _count(row, sender, number, packet):
         row["last_ns"] = max(row["last_ns"], int(packet["ts_ns"]))
     if row["first_frame"] is None or number < row["first_frame"]:
         row["first_frame"], row["first_sender"] = number, sender
-    if packet["direction"] == Direction.OUTBOUND:
+    if packet["direction"] == Direction.INTERNAL:
+        row["local"] |= 0b11
+    elif packet["direction"] == Direction.OUTBOUND:
         row["local"] |= 1 << sender
     elif packet["direction"] == Direction.INBOUND:
         row["local"] |= 1 << (1 - sender)

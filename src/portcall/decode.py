@@ -36,4 +36,6 @@ class Decoder:
             self._packets = np.zeros(count, PACKET)
         packets = self._packets[:count]
         headers.decode(batch.frames, batch.buffer, links.entries(), self._inner, packets)
+        if batch.namespace:
+            packets["namespace"] = batch.namespace
         return packets

@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from portcall.kernels.records cimport (
-    CONVERSATION, FRAGMENT_FIRST, INBOUND, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN,
+    CONVERSATION, FRAGMENT_FIRST, INBOUND, INTERNAL, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN,
     TCP_RST, TCP_SYN, Datagram, Flow, Packet, VerdictTally,
 )
 
@@ -146,10 +146,12 @@ cdef inline void _begin(Flow *flow, const Packet *packet, uint64_t number) noexc
 
 
 cdef inline uint8_t _local(const Packet *packet, int side) noexcept nogil:
-    """Which end the capture calls local, as a bit, where the packet's source is end ``side``."""
-    if not packet.direction:
-        return 0
-    return 1 << (side if packet.direction == OUTBOUND else 1 - side)
+    """Which ends the capture calls local, as bits, where the packet's source is end ``side``."""
+    if packet.direction == INTERNAL:
+        return 3
+    elif packet.direction == OUTBOUND:
+        return 1 << side
+    return 1 << (1 - side) if packet.direction == INBOUND else 0
 
 
 cdef inline void _count(Flow *flow, const Packet *packet, int side) noexcept nogil:

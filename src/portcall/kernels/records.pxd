@@ -119,6 +119,7 @@ cdef enum:
     UNKNOWN_DIRECTION = 0
     INBOUND = 1
     OUTBOUND = 2
+    INTERNAL = 3
 
 cdef enum:
     TCP_FIN = 0x01

@@ -7,6 +7,7 @@ to tcpdump. It is compiled once for each link type that turns up.
 from __future__ import annotations
 
 import ctypes
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 _REMEDY = "install libpcap: 'sudo apt install libpcap0.8' (Debian); macOS has it"
 _ETHERNET = 1
+
+
+def asks_for_tag(expression: str | None) -> bool:
+    """Whether it looks at VLAN tags, which Linux takes off a frame before its own filter sees it."""
+    return "vlan" in re.findall(r"\w+", expression or "")
 
 
 class FrameFilter:
@@ -49,6 +55,11 @@ class FrameFilter:
             if len(frames):
                 yield replace(batch, frames=frames, first_number=number)
             number += len(frames)
+
+    def instructions(self, link: int) -> bytes:
+        """The program for frames of one link type as the kernel takes it, struct sock_filter[n] (linux/filter.h)."""
+        program = self._program(link)
+        return ctypes.string_at(ctypes.cast(program.bf_insns, ctypes.c_void_p), 8 * program.bf_len)
 
     def _matches(self, batch: FrameBatch) -> Any:  # Any: a NumPy mask
         matches = np.zeros(len(batch.frames), np.uint8)

@@ -1,0 +1,113 @@
+"""Linux network namespaces: which there are, and how to open something inside one.
+
+A namespace is known by the inode number of its file, which is what sockets and the kernel's own tables know it by; the
+kernel's programs know it by a cookie, which only a socket inside can say. It
+is found by a name (of ``ip netns``), by a process in it, or by a path; and it lives as long as one of these does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from portcall.errors import PortcallError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NAMED = Path("/run/netns")
+_NAMED_BY_DOCKER = Path("/run/docker/netns")
+_OWN = Path("/proc/self/ns/net")
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+_SO_NETNS_COOKIE = 71  # asm-generic/socket.h, Linux 5.14
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A network namespace that existed when it was looked for."""
+
+    number: int
+    """Inode number of its file."""
+    name: str
+    """As ``ip netns`` knows it, else the path by which it was found."""
+    path: str
+
+
+def own_namespace() -> Namespace:
+    """The one that this process is in."""
+    return Namespace(_OWN.stat().st_ino, "", str(_OWN))
+
+
+def find_namespace(name: str) -> Namespace:
+    """The namespace that a name of ``ip netns``, a process number or a path means; UsageError where none does."""
+    path = Path(name) if "/" in name else Path(f"/proc/{name}/ns/net") if name.isdigit() else _NAMED / name
+    try:
+        return Namespace(path.stat().st_ino, name, str(path))
+    except FileNotFoundError as error:
+        raise UsageError(f"no network namespace {name!r}; 'ip netns' lists those with a name") from error
+    except PermissionError as error:
+        raise PortcallError(f"the network namespace {name!r} is not open to this user; try it with sudo") from error
+
+
+def every_namespace() -> list[Namespace]:
+    """Each that has a name or a process now, named ones first; without those that this user may not see."""
+    found: dict[int, Namespace] = {}
+    named = [*sorted(_NAMED.glob("*")), *sorted(_NAMED_BY_DOCKER.glob("*"))]
+    for path in [*named, _OWN, *Path("/proc").glob("[0-9]*/ns/net")]:
+        try:
+            number = path.stat().st_ino
+        except OSError:  # gone meanwhile, or somebody else's
+            continue
+        name = "" if path == _OWN else path.name if path in named else str(path)
+        found.setdefault(number, Namespace(number, name, str(path)))
+    return list(found.values())
+
+
+def inside(namespace: Namespace, action: Callable[[], Result]) -> Result:
+    """What the action gives inside the namespace; sockets stay where they were opened.
+
+    It runs in a thread of its own, which ends there, so that no failure leaves this process in the wrong namespace.
+    """
+    if namespace.number == _OWN.stat().st_ino:
+        return action()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(_enter_and_act, namespace, action).result()
+
+
+def _enter_and_act(namespace: Namespace, action: Callable[[], Result]) -> Result:
+    try:
+        descriptor = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _set_namespace(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise PortcallError(
+            f"cannot enter the network namespace {namespace.name!r}: {why}; try it with sudo"
+        ) from error
+    return action()
+
+
+def _set_namespace(descriptor: int) -> None:
+    """setns(2); Python has it since 3.12."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, _CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def namespace_cookie() -> int | None:
+    """The cookie of the namespace that this thread is in; None on kernels that do not tell."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), "little")
+        except OSError:
+            return None
