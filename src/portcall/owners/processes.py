@@ -1,0 +1,163 @@
+"""Processes as /proc shows them: name, program, command line, user, parent, and the container or unit they belong to.
+
+What /proc shows of a process is gone with the process, so back ends tell what they can when they see it. Without root,
+the link to the program of another user's process cannot be read; its command line, user and place can.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portcall.model import ProcessChange, ProcessEvent, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROC = Path("/proc")
+MAX_ARGUMENTS_BYTES = 4096
+
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_SCAN_PAUSE_NS = 1_000_000_000
+_DELETED = " (deleted)"
+# Docker, containerd, CRI-O and podman name a cgroup by 64 hexadecimal digits; LXC and systemd-nspawn by the name given.
+_CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
+_NAMED_CONTAINER = re.compile(
+    r"/(?:lxc(?:\.payload)?[./]|machine\.slice/(?:machine-|systemd-nspawn@))([^/]+?)(?:\.scope|\.service)?(?:/|$)"
+)
+_UNIT = re.compile(r"([^/]+\.(?:service|scope))(?:/|$)")
+_SHORT_ID = 12
+
+
+def find_process(pid: int) -> ProcessEvent | None:
+    """The process as it is now, FOUND; None where there is none."""
+    place = PROC / str(pid)
+    try:
+        name = (place / "comm").read_text(errors="replace").rstrip("\n")
+        after_name = (place / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        with (place / "cmdline").open("rb") as stream:
+            arguments = stream.read(MAX_ARGUMENTS_BYTES)
+        user = _effective_user((place / "status").read_text(errors="replace"))
+        container, unit = place_of((place / "cgroup").read_text(errors="replace"))
+    except (OSError, ValueError):
+        return None  # it ended while it was looked at
+    program = Program(name, read_program_path(pid), split_arguments(arguments), container, unit)
+    start_ns = _boot_ns() + int(after_name[19]) * _TICK_NS  # field 22 of proc(5), of which two come before
+    return ProcessEvent(ProcessChange.FOUND, start_ns, pid, int(after_name[1]), user, program)
+
+
+def all_processes() -> Iterator[ProcessEvent]:
+    """Every process that exists now."""
+    for pid in process_ids():
+        found = find_process(pid)
+        if found:
+            yield found
+
+
+def process_ids() -> list[int]:
+    """All pids that exist now."""
+    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+
+
+def read_program_path(pid: int) -> str | None:
+    """The file that a process runs; None for kernel threads and for what may not be looked at."""
+    try:
+        return str((PROC / str(pid) / "exe").readlink()).removesuffix(_DELETED)
+    except OSError:
+        return None
+
+
+def split_arguments(arguments: bytes) -> tuple[str, ...]:
+    """A command line as the kernel keeps it, a NUL after each argument."""
+    text = arguments.rstrip(b"\0").decode(errors="replace")
+    return tuple(text.split("\0")) if text else ()
+
+
+def place_of(control_groups: str) -> tuple[str | None, str | None]:
+    """(container, unit) from the text of /proc/PID/cgroup: the first line that tells one of them."""
+    for line in control_groups.splitlines():
+        container, unit = place_of_path(line.split(":", 2)[-1])
+        if container or unit:
+            return container, unit
+    return None, None
+
+
+def place_of_path(path: str) -> tuple[str | None, str | None]:
+    """(container, unit) that a cgroup's path tells; None for what it does not."""
+    container = _CONTAINER.search(path)
+    if container:
+        return container[1][:_SHORT_ID], None
+    named = _NAMED_CONTAINER.search(path)
+    if named:
+        return named[1], None
+    units = _UNIT.findall(path)
+    return None, units[-1] if units else None
+
+
+@lru_cache(maxsize=1024)
+def user_name(user: int) -> str:
+    """A user's name; the number where it has none."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+class ControlGroups:
+    """Paths of cgroup2 directories by the numbers that the kernel's programs report."""
+
+    def __init__(self, mount: str | None) -> None:
+        self._mount = mount
+        self._places: dict[int, tuple[str | None, str | None]] = {}
+        self._scanned_ns = -_SCAN_PAUSE_NS
+        self._is_only = not _has_other_hierarchies()
+
+    def place(self, number: int, pid: int) -> tuple[str | None, str | None]:
+        """(container, unit) of a process, which may be gone already."""
+        if number not in self._places:
+            self._scan()
+        container, unit = self._places.get(number, (None, None))
+        if container or unit or self._is_only:
+            return container, unit
+        try:
+            return place_of((PROC / str(pid) / "cgroup").read_text(errors="replace"))
+        except OSError:
+            return None, None
+
+    def _scan(self) -> None:
+        """Directories come and go with every service, so look again for a number that is new, but not all the time."""
+        now_ns = time.monotonic_ns()
+        if self._mount is None or now_ns - self._scanned_ns < _SCAN_PAUSE_NS:
+            return
+        self._scanned_ns = now_ns
+        for directory, _, _ in os.walk(self._mount):
+            try:
+                number = Path(directory).stat().st_ino
+            except OSError:
+                continue  # removed since it was listed
+            self._places[number] = place_of_path(directory.removeprefix(self._mount))
+
+
+def _has_other_hierarchies() -> bool:
+    """Whether cgroup version 1 is in use too, where services and containers may be named only there."""
+    try:
+        lines = (PROC / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return False
+    return any(not line.startswith("0::") for line in lines)
+
+
+def _effective_user(status: str) -> int:
+    for line in status.splitlines():
+        if line.startswith("Uid:"):
+            return int(line.split()[2])
+    raise ValueError("no Uid")
+
+
+def _boot_ns() -> int:
+    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -1,0 +1,83 @@
+"""Sockets that existed before anybody looked: sock_diag in every network namespace, and who holds their files.
+
+A back end that sees only what happens from now on takes one snapshot at its start; its sightings are HELD, at
+time 0, as nobody knows since when.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from portcall.errors import PortcallError
+from portcall.model import SIGHTING, Degradation, OwnerEvents
+from portcall.namespaces import every_namespace, inside, namespace_cookie
+from portcall.owners.processes import PROC, all_processes, process_ids
+from portcall.owners.sock_diag import SocketList, sightings_of
+
+_LINK = "socket:["
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was there at the start."""
+
+    events: OwnerEvents
+    namespace_of_cookie: dict[int, int]
+    """Network namespaces: cookie → inode."""
+    degradations: list[Degradation] = field(default_factory=list)
+
+
+def take_snapshot() -> Snapshot:
+    """All sockets and processes that can be seen now."""
+    holders = holders_of_sockets()
+    namespaces = every_namespace()
+    parts, cookies, refused = [np.zeros(0, SIGHTING)], {}, []
+    for namespace in namespaces:
+        try:
+            cookie, lists = inside(namespace, _look)
+        except (OSError, PortcallError) as error:
+            refused.append(error)
+            continue
+        if cookie is not None:
+            cookies[cookie] = namespace.number
+        parts += [sightings_of(rows, protocol, namespace.number, holders, 0) for protocol, rows in lists.items()]
+    events = OwnerEvents(np.concatenate(parts), list(all_processes()), time.time_ns())
+    degradations = []
+    if refused:
+        reason = f"{len(refused)} of {len(namespaces)} network namespaces cannot be entered: {refused[0]}"
+        degradations.append(Degradation("sockets older than portcall", reason, "run as root of the host"))
+    return Snapshot(events, cookies, degradations)
+
+
+def holders_of_sockets(pids: list[int] | None = None) -> dict[int, list[int]]:
+    """Inode → pids of the processes that hold that socket, of all that may be looked at, or of those given."""
+    holders: dict[int, list[int]] = {}
+    for pid in process_ids() if pids is None else pids:
+        try:
+            with os.scandir(PROC / str(pid) / "fd") as entries:
+                links = {_read_link(entry.path) for entry in entries}
+        except OSError:
+            continue  # it ended, or belongs to somebody else
+        for link in links:
+            if link.startswith(_LINK):
+                holders.setdefault(int(link[len(_LINK) : -1]), []).append(pid)
+    return holders
+
+
+def _read_link(path: str) -> str:
+    try:
+        return os.readlink(path)  # noqa: PTH115 - for every open file of the machine, and a Path costs more
+    except OSError:
+        return ""  # closed since it was listed
+
+
+def _look() -> tuple[int | None, dict[int, np.ndarray[tuple[int], np.dtype[np.void]]]]:
+    sockets = SocketList()
+    try:
+        return namespace_cookie(), sockets.all()
+    finally:
+        sockets.close()

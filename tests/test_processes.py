@@ -1,0 +1,85 @@
+"""What /proc and cgroup paths tell of processes."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+
+import pytest
+
+from portcall.owners.ebpf.loader import control_group_mount
+from portcall.owners.processes import find_process, place_of, place_of_path, split_arguments, user_name
+
+DIGITS = "4f5e" * 16
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (f"/system.slice/docker-{DIGITS}.scope", ("4f5e4f5e4f5e", None)),
+        (f"/docker/{DIGITS}", ("4f5e4f5e4f5e", None)),
+        (f"/kubepods.slice/kubepods-pod1.slice/cri-containerd-{DIGITS}.scope", ("4f5e4f5e4f5e", None)),
+        (f"/machine.slice/libpod-{DIGITS}.scope/container", ("4f5e4f5e4f5e", None)),
+        ("/lxc.payload.web/init.scope", ("web", None)),
+        ("/machine.slice/systemd-nspawn@web.service/payload", ("web", None)),
+        ("/system.slice/nginx.service", (None, "nginx.service")),
+        (
+            "/user.slice/user-1000.slice/user@1000.service/app.slice/app-firefox-12.scope",
+            (None, "app-firefox-12.scope"),
+        ),
+        ("/user.slice/user-1000.slice/session-3.scope", (None, "session-3.scope")),
+        ("/", (None, None)),
+    ],
+)
+def test_a_cgroup_path_tells_the_container_or_the_unit(path, place):
+    assert place_of_path(path) == place
+
+
+def test_the_first_hierarchy_that_tells_a_place_counts():
+    assert place_of("9:pids:/\n1:name=systemd:/system.slice/cron.service\n0::/\n") == (None, "cron.service")
+
+
+def test_a_process_is_found_with_its_program_and_parent():
+    child = subprocess.Popen([sys.executable, "-c", "input()", "an argument"], stdin=subprocess.PIPE)
+
+    found = find_process(child.pid)
+    child.communicate()
+
+    assert found.parent == os.getpid()
+    assert found.user == os.geteuid()
+    assert found.program.exe == os.path.realpath(sys.executable)
+    assert found.program.cmdline[1:] == ("-c", "input()", "an argument")
+
+
+def test_a_process_that_ended_is_not_found():
+    child = subprocess.Popen(["true"])
+    child.wait()
+
+    assert find_process(child.pid) is None
+
+
+def test_an_argument_may_be_empty():
+    assert split_arguments(b"grep\0\0file\0") == ("grep", "", "file")
+
+
+def test_a_kernel_thread_has_no_arguments():
+    assert split_arguments(b"") == ()
+
+
+def test_a_user_without_a_name_is_its_number():
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    free = next(number for number in range(50_000, 60_000) if number not in taken)
+
+    assert user_name(free) == str(free)
+
+
+def test_cgroup2_is_found_wherever_it_is_mounted():
+    mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\nnone /mnt/two\\040words cgroup2 rw 0 0\n"
+
+    assert control_group_mount(mounts) == "/mnt/two words"
+
+
+def test_no_cgroup2_is_none():
+    assert control_group_mount("proc /proc proc rw 0 0\n") is None
