@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.conversations import flow_row_on_no_flow, flow_rows
-from portcall.groups import group_row_on_no_flow, group_rows
-from portcall.locality import addresses, local_ends, networks
+from portcall.errors import UsageError
+from portcall.groups import group_row_on_no_flow, group_rows, party_rows
+from portcall.locality import LocalEnds, addresses, local_ends, networks
 from portcall.model import Coverage, Degradation, FlowKind, Report, Verdict
 from portcall.openers import clients_are_low
+from portcall.parties import Parties, quality_of
 from portcall.schema import column_names, directions
 from portcall.services import are_attributed, service_keys, without_ports
-from portcall.sums import SERVICE, SERVICE_AND_ADDRESS, Sums, reduce_equal
+from portcall.sums import SERVICE, SERVICE_AND_ADDRESS, SERVICE_AND_PARTY, Sums, reduce_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.locality import Addresses
-    from portcall.model import Tally
+    from portcall.model import Match, Tally
+    from portcall.parties import Matches
     from portcall.sums import Table
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
@@ -44,34 +47,53 @@ class Attribution:
         self._names = column_names(by)
         self._by = by
         self._local = networks(local)
-        self._flows: list[NDArray[np.void]] = []
+        self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None]] = []
         self._sums = Sums(SERVICE_AND_ADDRESS if by == "host" else SERVICE)
         self._hosts = Sums(SERVICE_AND_ADDRESS, bound=_HOSTS_REMEMBERED)
+        self._parties = Parties(by)
+        self._party_sums = Sums(SERVICE_AND_PARTY)
+        self._party_hosts = Sums(SERVICE_AND_ADDRESS, bound=_HOSTS_REMEMBERED)
         self._inferred_flows = 0
         self.bytes_credited_twice = 0
 
-    def add(self, flows: NDArray[np.void]) -> None:
-        """Count FLOW[n]. By flow they are kept, and must not change afterwards."""
-        if self._by == "flow":
-            self._flows.append(flows)
-            return
-        for start in range(0, len(flows), _ROWS_AT_ONCE):
-            self._add(flows[start : start + _ROWS_AT_ONCE])
+    def add(self, flows: NDArray[np.void], low: Matches | None = None, high: Matches | None = None) -> None:
+        """Count FLOW[n]. By flow they are kept, and must not change afterwards.
 
-    def _add(self, flows: NDArray[np.void]) -> None:
+        ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
+        machine's. Then local are just the ends that the rows' bits call so. UsageError by process without them.
+        """
+        matches = None
+        if low is not None or high is not None:
+            nobody: list[Match | None] = [None] * len(flows)
+            matches = (nobody if low is None else low, nobody if high is None else high)
+        if self._by == "flow":
+            self._flows.append((flows, matches))
+            return
+        if self._by == "process" and not matches:
+            raise UsageError("--by process: a capture does not say which process sent a packet. Use --by app")
+        for start in range(0, len(flows), _ROWS_AT_ONCE):
+            chunk = slice(start, start + _ROWS_AT_ONCE)
+            self._add(flows[chunk], (matches[0][chunk], matches[1][chunk]) if matches else None)
+
+    def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None) -> None:
         client_is_low, _ = clients_are_low(flows)
         services = service_keys(flows, client_is_low)
         low, high = addresses(flows, "low"), addresses(flows, "high")
-        local = local_ends(flows, low, high, self._local)
+        local = _own_ends(flows) if matches else local_ends(flows, low, high, self._local)
         self._inferred_flows += local.inferred
         low_views = np.where(local.low == local.high, client_is_low, local.low)
-        self._count(_credits(flows, services, low_views, high.where(low_views, low)))
+        credited = _credits(flows, services, low_views, high.where(low_views, low))
+        owners = self._owners(services, local, matches) if matches and self._by in ("app", "process") else {}
+        self._count(credited | {name: np.where(low_views, *ends) for name, ends in owners.items()})
         both = local.low & local.high & (flows["kind"] != FlowKind.ORPHAN)
         if self._by != "service" and both.any():
             other = _credits(flows, services, ~low_views, low.where(low_views, high))
-            # A conversation counts once in a row, and only a host's row can differ between its ends.
+            other |= {name: np.where(low_views, *ends[::-1]) for name, ends in owners.items()}
+            # A conversation counts once in a row, and only a host's or a party's row can differ between its ends.
             other["flows"] = ((low.low_half != high.low_half) | (low.high_half != high.high_half)).astype(np.int64)
-            if self._by == "app":
+            if owners:
+                other["flows"] = (owners["party"][0] != owners["party"][1]).astype(np.int64)
+            elif self._by == "app":
                 other["flows"][:] = 0
             self.bytes_credited_twice += int(flows["bytes"][both].sum())
             self._count({name: column[both] for name, column in other.items()})
@@ -81,6 +103,9 @@ class Attribution:
         self._flows += other._flows
         self._sums.merge(other._sums)
         self._hosts.merge(other._hosts)
+        numbers = self._parties.merge(other._parties)
+        self._party_sums.merge(other._party_sums, "party", numbers)
+        self._party_hosts.merge(other._party_hosts, "service", numbers)
         self._inferred_flows += other._inferred_flows
         self.bytes_credited_twice += other.bytes_credited_twice
 
@@ -125,22 +150,39 @@ class Attribution:
         )
         return [Degradation("local addresses", reason, "--local CIDR")]
 
+    def _owners(
+        self, services: NDArray[np.int64], local: LocalEnds, matches: tuple[Matches, Matches]
+    ) -> dict[str, NDArray[Any]]:
+        """(2, n) arrays, low ends first: the number of the party that each end is credited to, and of its quality."""
+        low, high = (
+            [match if is_local else None for match, is_local in zip(end, is_locals.tolist(), strict=True)]
+            for end, is_locals in zip(matches, (local.low, local.high), strict=True)
+        )
+        qualities = [[quality_of(match) for match in end] for end in (low, high)]
+        return {"party": self._parties.numbers(low, high, services), "quality": np.array(qualities, np.uint8)}
+
     def _count(self, credited: Table) -> None:
-        self._sums.add(reduce_equal(credited, self._sums.keys))
+        sums, hosts_sums = (self._party_sums, self._party_hosts) if "party" in credited else (self._sums, self._hosts)
+        sums.add(reduce_equal(credited, sums.keys))
         if self._by == "host":
             return
         hosts = {name: credited[name] for name in SERVICE_AND_ADDRESS}
         hosts["bytes"] = credited["bytes_out"] + credited["bytes_in"]
-        if self._by == "app":
+        if "party" in credited:
+            hosts["service"] = credited["party"]
+        elif self._by == "app":
             hosts["service"] = without_ports(hosts["service"])
-        self._hosts.add(hosts)
+        hosts_sums.add(hosts)
 
     def _rows_of_flows(self) -> Iterator[Row]:
-        for flows in self._flows:
-            yield from flow_rows(flows)
+        for flows, matches in self._flows:
+            yield from flow_rows(flows, matches)
         sums, hosts = self._sums.joined(), self._hosts.joined()
         if sums is not None:
             yield from group_rows(self._by, sums, hosts, self._hosts.missing_bytes)
+        sums, hosts = self._party_sums.joined(), self._party_hosts.joined()
+        if sums is not None and hosts is not None:
+            yield from party_rows(self._by, self._parties, sums, hosts, self._party_hosts.missing_bytes)
 
     def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
         row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
@@ -154,11 +196,10 @@ class Attribution:
         if self._by == "flow":
             attributed_rows = [row for row in rows if row["unattributed_reason"] is None]
             return sum(row["bytes_to_server"] + row["bytes_to_client"] for row in attributed_rows)
-        sums = self._sums.joined()  # a host's row may mix what has an app with what has none
-        if sums is None:
-            return 0
-        attributed = are_attributed(sums["service"])
-        return int(sums["bytes_out"][attributed].sum()) + int(sums["bytes_in"][attributed].sum())
+        # Not from the rows: a host's row may mix what has an app with what has none.
+        sums, owned = self._sums.joined(), self._party_sums.joined()
+        attributed = 0 if sums is None else _bytes_where(sums, are_attributed(sums["service"]))
+        return attributed + (0 if owned is None else _bytes_where(owned, self._parties.are_attributed(owned["party"])))
 
 
 def _credits(
@@ -180,6 +221,15 @@ def _credits(
         table[f"{count}_out"] = sent
         table[f"{count}_in"] = low + high - sent
     return table
+
+
+def _own_ends(flows: NDArray[np.void]) -> LocalEnds:
+    """Which ends the rows' bits call local: where owners are known, so is what is ours, and nothing is inferred."""
+    return LocalEnds((flows["local"] & 1) != 0, (flows["local"] & 2) != 0, 0)
+
+
+def _bytes_where(sums: Table, condition: NDArray[np.bool_]) -> int:
+    return int(sums["bytes_out"][condition].sum()) + int(sums["bytes_in"][condition].sum())
 
 
 def _word(verdict: Verdict) -> str:

@@ -14,8 +14,9 @@ from portcall.labels import PortClass, port_classes, protocol_name
 from portcall.locality import address_texts, addresses
 from portcall.model import NEVER, NO_TIME, FlowKind
 from portcall.openers import OpenerEvidence, clients_are_low
+from portcall.parties import QUALITIES, party_of, quality_of
 from portcall.schema import column_names
-from portcall.services import has_ports, identity, service_keys
+from portcall.services import WITHOUT_FIRST, has_ports, identity, is_orphan, service_keys
 from portcall.states import STATES, conn_states
 
 if TYPE_CHECKING:
@@ -23,18 +24,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.model import Tally
+    from portcall.model import Match, Tally
+    from portcall.parties import Matches
     from portcall.services import Identity
 
 _TCP = 6
+_HOLDER = ("pid", "process", "exe", "user", "container")
 _PORT_CLASSES = tuple(port_class.label for port_class in PortClass)
 _EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OpenerEvidence)
 
 
-def flow_rows(flows: NDArray[np.void]) -> Iterator[dict[str, Any]]:
-    """The rows of ``--by flow`` for FLOW[n], in the same order."""
+def flow_rows(flows: NDArray[np.void], matches: tuple[Matches, Matches] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of ``--by flow`` for FLOW[n], in the same order; ``matches`` tell whose low and high ends are."""
     names = column_names("flow")
     columns = _columns(flows)
+    if matches:
+        columns.update(_owner_columns(flows, *matches))
     ordered: list[Iterable[Any]] = [columns.get(name, repeat(None)) for name in names]
     for values in zip(*ordered):  # noqa: B905 - columns that nothing fills repeat None without end
         yield dict(zip(names, values))  # noqa: B905 - one value a name by construction, and a million rows
@@ -102,6 +107,54 @@ def _end_columns(
             flag if known else None for flag, known in zip(flags, is_tcp.tolist(), strict=True)
         ]
     return columns
+
+
+def _owner_columns(flows: NDArray[np.void], low: Matches, high: Matches) -> dict[str, Sequence[Any]]:
+    """Who holds each end, and what the app is by that, where the owners were asked for."""
+    client_is_low, _ = clients_are_low(flows)
+    services = service_keys(flows, client_is_low)
+    keys = services.tolist()
+    ends = zip(low, high, client_is_low.tolist(), is_orphan(services).tolist(), strict=True)
+    pairs = [(None, None) if orphan else (a, b) if is_low else (b, a) for a, b, is_low, orphan in ends]
+    best = [min(pair, key=_rank) for pair in pairs]
+    parties = [party_of(_first_owned(pair) or known, key) for pair, known, key in zip(pairs, best, keys, strict=True)]
+    columns: dict[str, Sequence[Any]] = {
+        "app": [party.app for party in parties],
+        "app_source": [party.app_source for party in parties],
+        "unattributed_reason": [party.unattributed_reason for party in parties],
+        "owner_quality": [
+            None if party.unattributed_reason == WITHOUT_FIRST else QUALITIES[quality_of(match)]
+            for match, party in zip(best, parties, strict=True)
+        ],
+        "owner_source": [match and match.source for match in best],
+    }
+    for number, end in enumerate(("client", "server")):
+        holders = [_holder(pair[number]) for pair in pairs]
+        columns |= {f"{end}_{name}": [holder[at] for holder in holders] for at, name in enumerate(_HOLDER)}
+    return columns
+
+
+def _is_owned(match: Match | None) -> bool:
+    return bool(match and match.owner and not match.reason)
+
+
+def _first_owned(pair: tuple[Match | None, Match | None]) -> Match | None:
+    return next((match for match in pair if _is_owned(match)), None)
+
+
+def _rank(match: Match | None) -> tuple[bool, bool, int]:
+    """The lower, the more is known of this end."""
+    return not _is_owned(match), match is None, quality_of(match)
+
+
+def _holder(match: Match | None) -> tuple[Any, ...]:
+    """The values of the columns _HOLDER; the kernel has a name only."""
+    if not match or not match.owner:
+        return (None,) * len(_HOLDER)
+    owner, program = match.owner, match.owner.program
+    if match.reason:
+        return None, program.name, None, None, None
+    return owner.pid, program.name, program.exe, owner.user, program.container or program.unit
 
 
 def _identities(keys: NDArray[np.int64]) -> list[Identity]:

@@ -13,8 +13,9 @@ import numpy as np
 
 from portcall.conversations import time_or_none
 from portcall.locality import address_text
+from portcall.parties import QUALITIES
 from portcall.schema import column_names
-from portcall.services import identity, is_orphan, without_ports
+from portcall.services import WITHOUT_FIRST, identity, is_orphan, without_ports
 from portcall.sums import ADDRESS, SERVICE, SERVICE_AND_ADDRESS, grouped, reduce_equal
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.model import Tally
+    from portcall.parties import Parties
     from portcall.sums import Table
 
 _MOST_SERVICES = 10
 _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "payload_out", "payload_in")
+_PARTY = ("app", "app_source", "process", "unattributed_reason")
 
 
 def group_rows(by: str, sums: Table, hosts: Table | None, missing_bytes: int) -> Iterator[dict[str, Any]]:
@@ -37,18 +40,47 @@ def group_rows(by: str, sums: Table, hosts: Table | None, missing_bytes: int) ->
     """
     keyed = {**sums, **_row_keys(by, sums)}
     table = reduce_equal(keyed, SERVICE_AND_ADDRESS)
-    columns: dict[str, Iterable[Any]] = {  # Any: plain values of several types, see schema
-        **{name: table[name].tolist() for name in _MEASURES},
-        **{name: map(time_or_none, table[name].tolist()) for name in ("first_ns", "last_ns")},
-        **_identity_columns(by, table),
-    }
+    columns = {**_measure_columns(table), **_identity_columns(by, table)}
     if by == "service":
         columns["services"] = [[label] if label else [] for label in columns["service"]]
     else:
-        rows, _ = grouped(keyed, SERVICE_AND_ADDRESS)
-        columns["services"] = _services(rows, sums["service"], sums["bytes_out"] + sums["bytes_in"])
+        columns["services"] = _services(keyed, SERVICE_AND_ADDRESS, sums["service"])
     if hosts is not None:
         columns["top_host"] = map(_top_hosts(hosts, missing_bytes).get, table["service"].tolist())
+    yield from _rows(by, columns)
+
+
+def party_rows(by: str, parties: Parties, sums: Table, hosts: Table, missing_bytes: int) -> Iterator[dict[str, Any]]:
+    """The rows of flows whose owners were asked for, in no order; ``sums`` hold every measure per service and party.
+
+    ``hosts`` hold bytes per party, in the column ``service``, and remote address, as for ``group_rows``.
+    """
+    keyed = {**sums, "service": sums["party"]}
+    table = reduce_equal(keyed, SERVICE)
+    numbers = table["service"].tolist()
+    qualities = table["quality"].tolist()
+    columns = {
+        **_measure_columns(table),
+        **{name: [getattr(parties[number], name) for number in numbers] for name in _PARTY},
+        "pid": [parties.pid(number) for number in numbers],
+        "owner_quality": [
+            None if parties[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
+            for number, quality in zip(numbers, qualities, strict=True)
+        ],
+        "services": _services(keyed, SERVICE, sums["service"]),
+        "top_host": map(_top_hosts(hosts, missing_bytes).get, numbers),
+    }
+    yield from _rows(by, columns)
+
+
+def _measure_columns(table: Table) -> dict[str, Iterable[Any]]:  # Any: plain values of several types, see schema
+    return {
+        **{name: table[name].tolist() for name in _MEASURES},
+        **{name: map(time_or_none, table[name].tolist()) for name in ("first_ns", "last_ns")},
+    }
+
+
+def _rows(by: str, columns: dict[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
     names = column_names(by)
     for values in zip(*(columns.get(name, repeat(None)) for name in names)):  # noqa: B905 - None is repeated without end
         yield dict(zip(names, values))  # noqa: B905 - one value a name by construction
@@ -97,8 +129,10 @@ def _identity_columns(by: str, table: Table) -> dict[str, Sequence[Any]]:
     return {"host": hosts, "top_host": hosts, "unattributed_reason": reasons}
 
 
-def _services(rows: NDArray[np.intp], services: NDArray[np.int64], counted: NDArray[np.uint64]) -> list[list[str]]:
-    """Of bytes counted by row and service, the services with most in each row, greatest first, equal ones by name."""
+def _services(keyed: Table, keys: Sequence[str], services: NDArray[np.int64]) -> list[list[str]]:
+    """The services with most bytes among all that has the same keys, greatest first, equal ones by name."""
+    rows, _ = grouped(keyed, keys)
+    counted = keyed["bytes_out"] + keyed["bytes_in"]
     known, which = np.unique(services, return_inverse=True)
     labels = [identity(key).label or "" for key in known.tolist()]
     by_name = np.argsort(np.argsort(labels))

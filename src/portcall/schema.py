@@ -16,6 +16,8 @@ from portcall.errors import UsageError
 
 GROUPINGS = ("app", "service", "host", "flow")
 """What ``--by`` accepts; the first is the default."""
+LIVE_GROUPINGS = ("app", "process", "service", "host", "flow")
+"""What it accepts where the owners of the flows are known."""
 
 REASONS = {
     "not-ip": "not IP",
@@ -46,8 +48,10 @@ class Column:
 
 def columns(by: str) -> tuple[Column, ...]:
     """The columns of one grouping, in output order. UsageError for a grouping that does not exist."""
-    if by not in GROUPINGS:
-        raise UsageError(f"--by {by}: no such grouping{did_you_mean(by, GROUPINGS)}")
+    if by not in LIVE_GROUPINGS:
+        raise UsageError(f"--by {by}: no such grouping{did_you_mean(by, LIVE_GROUPINGS)}")
+    if by == "process":
+        return (*_PROCESS_AND_PID, *(column for column in _GROUPED if column not in _PROCESS_AND_PID))
     return _FLOW if by == "flow" else (_FIRST[by], *_GROUPED)
 
 
@@ -108,10 +112,13 @@ _FIRST = {
     "service": Column("service", "text", "", "service at the server's port, else protocol/port or protocol/ephemeral"),
     "host": Column("host", "address", "", "name of the remote host, else its address"),
 }
+_PROCESS_AND_PID = (
+    Column("process", "text", "", "name of the local process"),
+    Column("pid", "integer", "", "id of the local process; null where the row is of several"),
+)
 _GROUPED = (
     _APP_SOURCE,
-    Column("process", "text", "", "name of the local process"),
-    Column("pid", "integer", "", "id of the local process"),
+    *_PROCESS_AND_PID,
     Column("flows", "integer", "", "conversations"),
     *(
         column

@@ -1,8 +1,8 @@
 """Sums per key over columns: what a database calls GROUP BY, for chunks that arrive one after another.
 
-A table is a dict of equally long arrays: key columns (SERVICE_AND_ADDRESS or a part of them) and measures. Equal keys
-find each other through a hash, and what that leaves over is sorted, so the result is exact on any input, and hostile
-input only costs time. Knows nothing of what the keys mean.
+A table is a dict of equally long arrays: measures and key columns (SERVICE_AND_ADDRESS or SERVICE_AND_PARTY, or some of
+them). Equal keys find each other through a hash, and what that leaves over is sorted, so the result is exact on any
+input, and hostile input only costs time. Knows nothing of what the keys mean.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ Table = dict[str, NDArray[Any]]  # Any: columns of several types
 SERVICE = ("service",)
 ADDRESS = ("is_ipv6", "high_half", "low_half")
 SERVICE_AND_ADDRESS = SERVICE + ADDRESS
+SERVICE_AND_PARTY = (*SERVICE, "party")
 
 _PENDING_ROWS = 1 << 18  # times about 100 bytes: what may wait before equal keys are joined
-_REDUCTIONS = {"first_ns": (np.minimum, NEVER), "last_ns": (np.maximum, NO_TIME)}  # everything else is added to 0
+_KEYS = {*SERVICE_AND_ADDRESS, *SERVICE_AND_PARTY}
+_REDUCTIONS = {  # everything else is added to 0
+    "first_ns": (np.minimum, NEVER),
+    "last_ns": (np.maximum, NO_TIME),
+    "quality": (np.maximum, 0),
+}
 _MOST_ROUNDS = 8  # of hashing; after four, honest input has nothing left over
 _MULTIPLIERS = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # of splitmix64
 
@@ -50,11 +56,11 @@ class Sums:
         if self._rows > max(_PENDING_ROWS, 2 * self._joined_rows):
             self.joined()
 
-    def merge(self, other: Sums) -> None:
-        """Count in all that another one has counted."""
+    def merge(self, other: Sums, key: str = "service", numbers: NDArray[np.int64] | None = None) -> None:
+        """Count in all that another one has counted; ``numbers`` are what its numbers in one key column are here."""
         self.missing_bytes += other.missing_bytes
         for piece in other._pieces:
-            self.add(piece)
+            self.add(piece if numbers is None else {**piece, key: numbers[piece[key]]})
 
     def joined(self) -> Table | None:
         """One row per key, in no order; None where nothing was added."""
@@ -78,13 +84,13 @@ class Sums:
 
 
 def reduce_equal(table: Table, keys: Sequence[str]) -> Table:
-    """One row per distinct key: measures added, ``first_ns`` least, ``last_ns`` greatest; columns of other keys go."""
+    """One row per distinct key: measures added, times and ``quality`` least or greatest; columns of other keys go."""
     groups, members = grouped(table, keys)
     reduced: Table = {}
     for name, column in table.items():
         if name in keys:
             reduced[name] = column[members]
-        elif name not in SERVICE_AND_ADDRESS:
+        elif name not in _KEYS:
             reduction, start = _REDUCTIONS.get(name, (np.add, 0))
             reduced[name] = np.full(len(members), start, column.dtype)
             reduction.at(reduced[name], groups, column)

@@ -29,6 +29,7 @@ MOST_ROWS = 25
 """Rows shown unless ``--top`` says otherwise."""
 WIDTH_WITHOUT_TERMINAL = 100
 
+_PID = "pid"  # a column that only those tables have in which a process is known
 _BAR_WIDTH = 10
 _GAP = 2
 _NAME_WIDTH = 32  # of an app, service or host
@@ -96,6 +97,7 @@ def _totals(report: Report, credited: int) -> str:
 def _table(by: str, rows: list[Row], credited: int, width: int, *, is_plain: bool) -> Table:
     choice = (_flow_columns if by == "flow" else _group_columns)(by, credited, is_plain=is_plain)
     cells = {column: [visible(column.text(row), column.most) for row in rows] for column in choice}
+    cells = {column: texts for column, texts in cells.items() if column.title != _PID or any(texts)}
     widths = {column: max(map(columns, [column.title, *texts])) for column, texts in cells.items()}
     fitting, name_width = _fitting(widths, width)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
@@ -124,6 +126,7 @@ def _fitting(widths: dict[_Column, int], width: int) -> tuple[list[_Column], int
 def _group_columns(by: str, credited: int, *, is_plain: bool) -> tuple[_Column, ...]:
     return (
         _Column(by, 0, lambda row: row[by] or _reason(row), _NAME_WIDTH),
+        _Column(_PID, 2, lambda row: str(row["pid"] or "")),
         _Column("bytes", 1, lambda row: bytes_text(_bytes(by, row))),
         *_share_columns(by, credited, is_plain=is_plain),
         _Column("out", 5, lambda row: bytes_text(row["bytes_out"])),
@@ -171,6 +174,8 @@ def _bytes(by: str, row: Row) -> int:
 
 def _reason(row: Row) -> str:
     reason = row["unattributed_reason"]
+    if reason is None:
+        return "(without a name)"  # processes may call themselves nothing
     return f"({REASONS.get(reason, reason)})"
 
 
