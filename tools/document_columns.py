@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from portcall.schema import GROUPINGS, REASONS, columns
+from portcall.schema import LIVE_GROUPINGS, REASONS, columns
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 
@@ -19,7 +19,7 @@ scripts can name them today. Adding a column is free; renaming or dropping one t
 
 def page() -> str:
     """The whole page: one table for each kind of row, then the closed list of reasons."""
-    grouped = [grouping for grouping in GROUPINGS if grouping != "flow"]
+    grouped = [grouping for grouping in LIVE_GROUPINGS if grouping != "flow"]
     firsts = [(grouping, columns(grouping)[0].name) for grouping in grouped]
     names = ", ".join(f"`{first}` for `--by {grouping}`" for grouping, first in firsts)
     return "\n".join(
@@ -28,6 +28,7 @@ def page() -> str:
             "## Grouped rows: " + ", ".join(f"`--by {grouping}`" for grouping in grouped),
             "",
             f"The first column is {names}; the others are the same.",
+            "`--by process` is for live traffic, and has `pid` second.",
             "",
             *_table([grouping for grouping, _ in firsts]),
             "",

@@ -99,8 +99,16 @@ class FlowTable:
         """Every conversation, in order of first appearance, then the orphans, as FLOW[n]; a copy."""
         return np.concatenate([*self.chunks(), np.zeros(0, FLOW)])
 
+    def rows(self) -> NDArray[np.void]:
+        """The table itself, before connections that continue are joined; valid until the next update."""
+        return self._flows[: len(self)]
+
     def chunks(self, rows: int = 1 << 16) -> Iterator[NDArray[np.void]]:
         """The same in pieces of at most ``rows``; one may be the table itself, and is valid until its next update."""
+        return (chunk for _, chunk in self.indexed_chunks(rows))
+
+    def indexed_chunks(self, rows: int = 1 << 16) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
+        """The chunks, each with its rows' indexes in ``rows()``; -1 for orphans."""
         used = self._flows[: len(self)]
         beginnings, continuations = self._continued()
         waiting = self._waiting()
@@ -110,7 +118,7 @@ class FlowTable:
             here = slice(start, start + len(chunk))
             begins, gone = _within(beginnings, here), _within(continuations, here)
             if not (len(begins) or len(gone) or len(found)):
-                yield chunk
+                yield np.arange(here.start, here.stop), chunk
                 continue
             chunk = chunk.copy()
             _credit(chunk, start, found)
@@ -118,10 +126,11 @@ class FlowTable:
                 continuation = used[continuations[i] : continuations[i] + 1].copy()
                 _credit(continuation, int(continuations[i]), found)
                 _join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
-            yield np.delete(chunk, continuations[gone] - start)
+            indexes = np.delete(np.arange(here.start, here.stop), continuations[gone] - start)
+            yield indexes, chunk[indexes - start]
         orphans = _gathered(np.concatenate([self._orphans, _orphaned(waiting[waiting["first_flow"] == 0])]))
         if len(orphans):
-            yield orphans
+            yield np.full(len(orphans), -1), orphans
 
     def _continued(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows that saw neither SYN, FIN nor RST, and the next row of their key, which is the same connection."""

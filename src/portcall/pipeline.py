@@ -71,7 +71,7 @@ class Tracker:
         for chunk in self._table.chunks():
             self.attribution.add(chunk)
         for verdict, tally in self._table.tallies().items():
-            self._tallies[verdict] = _sum(self._tallies.get(verdict), tally)
+            self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self._table = None
 
     def shortfalls(self) -> list[Degradation]:
@@ -140,7 +140,8 @@ def _batches(
             problems.append(problem)
 
 
-def _sum(tally: Tally | None, later: Tally) -> Tally:
+def sum_tallies(tally: Tally | None, later: Tally) -> Tally:
+    """Both in one."""
     if tally is None:
         return later
     firsts = [ns for ns in (tally.first_ns, later.first_ns) if ns is not None]

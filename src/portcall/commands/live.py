@@ -1,0 +1,226 @@
+"""``portcall live``: sniff, attribute to processes, and say who uses the network."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from portcall.commands.reporting import (
+    INTERRUPTED,
+    NOTHING_FOUND,
+    SUCCESS,
+    add_report_options,
+    output_format,
+    present,
+)
+from portcall.errors import PortcallError
+from portcall.exports import MODULES
+from portcall.schema import LIVE_GROUPINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from portcall.live import LiveTracker
+    from portcall.model import Degradation, Match, Report
+    from portcall.owners import Owners
+    from portcall.sources.live import LiveSource
+
+_EPILOG = """\
+examples:
+  sudo portcall live --by process
+  sudo portcall live -i lo --duration 10 --by flow -o flows.jsonl
+  sudo portcall live -- curl https://example.org
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Declare the command and its options."""
+    parser = subparsers.add_parser(
+        "live",
+        help="attribute traffic to processes as it passes",
+        description="Attribute traffic to processes as it passes: a table on a terminal, a line a second elsewhere, "
+        "and the report at the end. Ctrl-C ends it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "-i", "--interface", metavar="IFACE", action="append", default=[],
+        help="where to listen; any: everywhere (default: interfaces with an address, and lo)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--netns", metavar="NAME", action="append", default=[], help="network namespace to listen in; all: every one"
+    )
+    parser.add_argument("--duration", metavar="S", type=float, help="end after S seconds (default: Ctrl-C)")
+    parser.add_argument("--source", choices=("ring", "scapy"), help="what captures (default: the best there is)")
+    parser.add_argument(
+        "--owners", choices=("ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"),
+        help="what tells whose sockets are (default: the best there is)",
+    )  # fmt: skip
+    add_report_options(parser, LIVE_GROUPINGS)
+    parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="follow only this command and its children")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Watch until the end; 0, 1 where nothing matches, 130 when interrupted. The report is printed in any case."""
+    format_name = output_format(options)
+    from portcall.live import LiveTracker
+    from portcall.owners import open_owners
+    from portcall.owners.processes import user_name
+    from portcall.ownership import Timeline
+    from portcall.rights import become_invoking_user, raise_priority
+    from portcall.sources.live import LiveSpec, best_source
+    from portcall.where import compile_where
+
+    where = compile_where(options.where, options.by) if options.where else None
+    source, missing = best_source(LiveSpec(options.interface, options.netns, options.filter, options.source))
+    with closing(source), closing(open_owners(options.owners)) as owners:
+        _load_what_shows()
+        priority = raise_priority()
+        become_invoking_user(os.environ)
+        tracker = LiveTracker(Timeline(owners.name, user_name))
+        with _Stop() as stop:
+            _watch(source, owners, tracker, stop, options, priority)
+            report = tracker.report(
+                by=options.by, source=_source_name(source, owners), local=options.local, where=where, top=options.top
+            )
+        present(_completed(report, source, owners, missing), format_name, options)
+    if stop.is_asked:
+        return INTERRUPTED
+    return SUCCESS if report.rows or not options.where else NOTHING_FOUND
+
+
+def _watch(
+    source: LiveSource,
+    owners: Owners,
+    tracker: LiveTracker,
+    stop: _Stop,
+    options: argparse.Namespace,
+    priority: int | None,
+) -> None:
+    """Watch until the time is over, the command has ended or somebody interrupts."""
+    from portcall.views.live import LiveView
+    from portcall.watching import settle, watch
+
+    began = time.monotonic()
+    with LiveView(sys.stderr, _source_name(source, owners)) as view:
+        process = _start(options.command, priority)
+        if process:
+            tracker.is_wanted = _is_of(process.pid)
+
+        def is_over() -> bool:
+            timed_out = options.duration is not None and time.monotonic() - began >= options.duration
+            return stop.is_asked or timed_out or (process is not None and process.poll() is not None)
+
+        def on_interval() -> None:
+            by = options.by if options.by != "flow" else "process"
+            view.show(tracker.report(by=by, source="", local=options.local), time.monotonic())
+
+        interval_s = min(1.0, options.duration or 1.0)
+        watch(
+            source,
+            owners,
+            tracker,
+            is_over=is_over,
+            on_interval=on_interval,
+            wakes=[stop.descriptor],
+            interval_s=interval_s,
+        )
+        settle(source, owners, tracker)
+        if process and process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def _load_what_shows() -> None:
+    """Import what is needed at the end: the invoking user may not be allowed to read where it is installed."""
+    for name in ("watching", "views.live", "views.tables", *(f"exports.{module}" for module in MODULES.values())):
+        import_module(f"portcall.{name}")
+    import_module("rich.live")
+
+
+def _start(command: list[str], priority: int | None) -> subprocess.Popen[bytes] | None:
+    if not command:
+        return None
+
+    def lower_priority() -> None:
+        if priority is not None:
+            os.setpriority(os.PRIO_PROCESS, 0, priority)
+
+    try:
+        return subprocess.Popen(command, preexec_fn=lower_priority)  # noqa: S603, PLW1509 - asked for; one thread
+    except OSError as error:
+        raise PortcallError(f"{command[0]}: {error.strerror}") from error
+
+
+def _is_of(pid: int) -> Callable[[Match | None], bool]:
+    """Whether a match names that process or one below it."""
+
+    def is_wanted(match: Match | None) -> bool:
+        owner = match.owner if match else None
+        return owner is not None and (owner.pid == pid or pid in [parent for parent, _ in owner.parents])
+
+    return is_wanted
+
+
+def _source_name(source: LiveSource, owners: Owners) -> str:
+    return f"live ({source.name}, owners by {owners.name})"
+
+
+def _completed(report: Report, source: LiveSource, owners: Owners, missing: list[Degradation]) -> Report:
+    """The report with what only the back ends know."""
+    from portcall.model import Degradation
+
+    notes = [*report.degradations, *missing, *owners.degradations]
+    dropped = source.dropped_by_kernel()
+    if dropped:
+        notes.append(
+            Degradation(
+                "packets", f"the kernel dropped {dropped}", "choose with --filter, or listen on fewer interfaces"
+            )
+        )
+    if owners.lost:
+        notes.append(
+            Degradation("owners", f"{owners.lost} reports were lost: some ends have no owner", "run it with less load")
+        )
+    return replace(report, coverage=replace(report.coverage, dropped_by_kernel=dropped), degradations=notes)
+
+
+class _Stop:
+    """Ctrl-C and SIGTERM as a wish that the loop looks at, so that nothing that was read is lost on the way.
+
+    SIGINT counts also where a script's ``&`` has it ignored.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self.descriptor, self._bell = os.pipe()
+        """Readable once there was a signal."""
+        os.set_blocking(self._bell, False)
+        self._before: dict[int, Any] = {}  # Any: what signal.signal gives
+        self._bell_before = -1
+
+    def __enter__(self) -> _Stop:  # noqa: PYI034 - Self is of Python 3.11
+        self._bell_before = signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._bell_before)
+        os.close(self.descriptor)
+        os.close(self._bell)
+
+    def _ask(self, *_: object) -> None:
+        self.is_asked = True

@@ -1,0 +1,108 @@
+"""What ``read`` and ``live`` share: options, formats, and how a report reaches people or files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portcall.errors import PortcallError, UsageError
+from portcall.exports import CARRIES_DEGRADATIONS, MODULES, write
+from portcall.schema import did_you_mean
+from portcall.views.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import TextIO
+
+    from portcall.model import Report
+
+SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
+
+FORMATS = ("table", *MODULES)
+_FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
+
+
+def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]) -> None:
+    """Declare how traffic is chosen, grouped and shown."""
+    parser.add_argument("--by", choices=groupings, default=groupings[0], help="one row per … (default: %(default)s)")
+    parser.add_argument("--format", choices=FORMATS, help="how to print (default: table, or by the suffix of -o)")
+    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(_FORMAT_OF_SUFFIX)})")
+    parser.add_argument("--filter", metavar="EXPR", help="count only packets that match, in tcpdump's syntax")
+    parser.add_argument(
+        "--where", metavar="EXPR", help="show only rows that match, such as 'service=dns and bytes>1MB'"
+    )
+    parser.add_argument(
+        "--local", metavar="CIDR", action="append", default=[], help="network whose addresses are local"
+    )
+    parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
+
+
+def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
+    """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it."""
+    with _opened(options.output) as stream:
+        _show(report, format_name, stream, options)
+    if format_name not in ("table", *CARRIES_DEGRADATIONS):
+        for degradation in report.degradations:
+            say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
+
+
+def _show(report: Report, format_name: str, stream: TextIO, options: argparse.Namespace) -> None:
+    if format_name != "table":
+        write(report, format_name, stream)
+        return
+    from portcall.views.tables import MOST_ROWS, write_table  # rich
+
+    write_table(report, stream, most_rows=options.top or MOST_ROWS)
+
+
+def output_format(options: argparse.Namespace) -> str:
+    """The format asked for, before hours of reading; also whether the output file can be made at all."""
+    output = options.output and Path(options.output)
+    if output and not output.parent.is_dir():
+        raise PortcallError(f"-o {output}: there is no directory {output.parent}")
+    if options.format:
+        return str(options.format)
+    if not output:
+        return "table"
+    if output.suffix not in _FORMAT_OF_SUFFIX:
+        remedy = did_you_mean(output.suffix, tuple(_FORMAT_OF_SUFFIX))
+        raise UsageError(f"-o {output}: no format has the suffix '{output.suffix}'{remedy}")
+    return _FORMAT_OF_SUFFIX[output.suffix]
+
+
+@contextmanager
+def _opened(output: str | None) -> Iterator[TextIO]:
+    """stdout, or a file that appears under its name only when it is complete."""
+    if output is None:
+        yield sys.stdout
+        return
+    path = Path(os.path.realpath(output))
+    # A device or a pipe cannot be replaced by a file.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part") if path.is_file() or not path.exists() else path
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        if part != path:
+            part.replace(path)
+    except OSError as error:
+        raise PortcallError(f"-o {output}: cannot be written: {error.strerror}") from error
+    finally:
+        if part != path:
+            part.unlink(missing_ok=True)  # there still is one only where something went wrong
+
+
+def say(sentence: str) -> None:
+    """Tell people one sentence."""
+    print(f"portcall: {visible(sentence)}", file=sys.stderr)
+
+
+def positive(text: str) -> int:
+    """A number of at least 1, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,126 @@
+"""Live traffic for people, on stderr: a table that refreshes in place on a terminal, elsewhere a line an interval.
+
+Rows keep their place: they are ordered when they first appear, by bytes, and new ones go below. Rates are what came
+since the last time it was shown. Everything that is named passes ``visible``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from portcall.schema import REASONS
+from portcall.views.text import bytes_text, visible
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import TextIO
+
+    from rich.console import Group
+    from rich.live import Live
+
+    from portcall.model import Report
+
+    Row = dict[str, Any]  # Any: plain values of several types, see schema
+    Key = tuple[Any, ...]
+
+_MOST_ROWS = 20
+_MOST_IN_LINE = 3
+_NAME_WIDTH = 32
+
+
+class LiveView:
+    """A context manager that shows report after report."""
+
+    def __init__(self, stream: TextIO, source: str) -> None:
+        self._stream = stream
+        self._source = source
+        self._places: dict[Key, int] = {}
+        self._before: dict[Key, tuple[int, int]] = {}
+        self._before_s: float | None = None
+        self._live: Live | None = None
+
+    def __enter__(self) -> LiveView:  # noqa: PYI034 - Self is of Python 3.11
+        if self._stream.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            # Names come from others: rich must not read markup or emoji in them.
+            console = Console(file=self._stream, markup=False, emoji=False, highlight=False)
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, report: Report, now_s: float) -> None:
+        """Show the totals so far, and the rates since the last time."""
+        for row in report.rows:
+            self._places.setdefault(_key(row), len(self._places))
+        since_s = now_s - self._before_s if self._before_s is not None else None
+        rates = {_key(row): self._rate(row, since_s) for row in report.rows}
+        if self._live:
+            self._live.update(self._table(report, rates), refresh=True)
+        else:
+            self._stream.write(self._line(report, rates) + "\n")
+            self._stream.flush()
+        self._before = {_key(row): (row["bytes_out"], row["bytes_in"]) for row in report.rows}
+        self._before_s = now_s
+
+    def _rate(self, row: Row, since_s: float | None) -> tuple[float, float]:
+        if not since_s:
+            return 0.0, 0.0
+        out, in_ = self._before.get(_key(row), (0, 0))
+        return (row["bytes_out"] - out) / since_s, (row["bytes_in"] - in_) / since_s
+
+    def _table(self, report: Report, rates: dict[Key, tuple[float, float]]) -> Group:
+        from rich.console import Group
+        from rich.table import Table
+
+        coverage = report.coverage
+        title = f"{self._source}: {coverage.frames} packets, {bytes_text(coverage.bytes)}; Ctrl-C ends it"
+        table = Table(box=None, pad_edge=False)
+        table.add_column("name", no_wrap=True)
+        for heading in ("pid", "up/s", "down/s", "up", "down"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        largest = sorted(report.rows, key=_size, reverse=True)[:_MOST_ROWS]
+        for row in sorted(largest, key=lambda row: self._places[_key(row)]):
+            up, down = rates[_key(row)]
+            table.add_row(
+                visible(_name(row), _NAME_WIDTH),
+                str(row.get("pid") or ""),
+                bytes_text(int(up)),
+                bytes_text(int(down)),
+                bytes_text(row["bytes_out"]),
+                bytes_text(row["bytes_in"]),
+            )
+        return Group(visible(title), table)
+
+    def _line(self, report: Report, rates: dict[Key, tuple[float, float]]) -> str:
+        up, down = (sum(rate[way] for rate in rates.values()) for way in (0, 1))
+        busiest = sorted(report.rows, key=lambda row: sum(rates[_key(row)]), reverse=True)[:_MOST_IN_LINE]
+        named = [
+            f"{visible(_name(row), _NAME_WIDTH)} {bytes_text(int(sum(rates[_key(row)])))}/s"
+            for row in busiest
+            if sum(rates[_key(row)])
+        ]
+        totals = f"up {bytes_text(int(up))}/s, down {bytes_text(int(down))}/s, {report.coverage.frames} packets"
+        return "; ".join([totals, ", ".join(named)]) if named else totals
+
+
+def _key(row: Row) -> Key:
+    return tuple(row.get(name) for name in ("app", "process", "pid", "service", "host", "unattributed_reason"))
+
+
+def _name(row: Row) -> str:
+    for column in ("app", "process", "service", "host"):
+        if row.get(column):
+            return str(row[column])
+    return f"({REASONS[row['unattributed_reason']]})" if row["unattributed_reason"] else "(unknown)"
+
+
+def _size(row: Row) -> int:
+    return int(row["bytes_out"] + row["bytes_in"])
