@@ -6,9 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from portcall.kernels.grouping import group
 from portcall.sums import SERVICE_AND_ADDRESS, Sums
 
 keys = st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from([0, 2**63]), st.integers(0, 3))
@@ -49,15 +50,22 @@ def test_sums_are_those_of_a_dictionary(rows):
     assert as_dictionary(summed(rows)) == expected(rows)
 
 
-@settings(max_examples=50)
-@given(counted)
-def test_sums_are_exact_when_every_hash_collides(rows):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portcall.sums._words", lambda columns: np.zeros(len(columns["service"]), np.uint64))
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=15), st.integers(0, 2**64 - 1))
+def test_groups_are_numbered_by_appearance_also_in_a_full_table_and_whatever_the_seed(rows, seed):
+    keys = np.array(rows, np.uint64).reshape(-1, 2)
+    groups, members = np.zeros((2, len(keys)), np.int64)
 
-        found = as_dictionary(summed(rows))
+    count = group(keys, seed, np.zeros(16, np.uint32), groups, members)
 
-    assert found == expected(rows)
+    distinct = list(dict.fromkeys(rows))
+    assert [distinct[number] for number in groups] == rows
+    assert members[:count].tolist() == [rows.index(key) for key in distinct]
+
+
+@pytest.mark.parametrize("slots", [4, 7])
+def test_grouping_refuses_slots_that_would_not_end_a_search(slots):
+    with pytest.raises(ValueError, match="power of two"):
+        group(np.zeros((4, 1), np.uint64), 0, np.zeros(slots, np.uint32), *np.zeros((2, 4), np.int64))
 
 
 @given(counted, st.integers(1, 5))

@@ -57,8 +57,8 @@ LINKS = {
     271: "no packets",  # vsock
     274: "mpacket",
     276: "cooked 2",
-    281: "broadcom tag",
-    284: "marvell tag",
+    281: "switch tag",
+    284: "switch tag",
 }
 
 

@@ -1,17 +1,18 @@
 """Sums per key over columns: what a database calls GROUP BY, for chunks that arrive one after another.
 
 A table is a dict of equally long arrays: measures and key columns (SERVICE_AND_ADDRESS or SERVICE_AND_PARTY, or some of
-them). Equal keys find each other through a hash, and what that leaves over is sorted, so the result is exact on any
-input, and hostile input only costs time. Knows nothing of what the keys mean.
+them). Equal keys find each other in a compiled hash table that compares whole keys. Knows nothing of what they mean.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from portcall.kernels.grouping import group
 from portcall.model import NEVER, NO_TIME
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ _REDUCTIONS = {  # everything else is added to 0
     "last_ns": (np.maximum, NO_TIME),
     "quality": (np.maximum, 0),
 }
-_MOST_ROUNDS = 8  # of hashing; after four, honest input has nothing left over
-_MULTIPLIERS = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # of splitmix64
+_SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 
 
 class Sums:
@@ -97,58 +97,13 @@ def reduce_equal(table: Table, keys: Sequence[str]) -> Table:
     return reduced
 
 
-def grouped(table: Table, keys: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """For each of n rows the number of its group, the rows with the same key; and for each group one of its rows.
-
-    Each row writes its number into a slot, chosen by a hash, and finds there the number of a row that may have its key.
-    Those that find another key try again with another hash. This takes a quarter of the time of a sort.
-    """
-    columns = {key: table[key] for key in keys}
-    words, left_columns = _words(columns), columns
-    left = np.arange(len(words))
-    slot_bits = max(1, len(words).bit_length())
-    slots = np.zeros(1 << slot_bits, np.uint32)
-    found = np.zeros(len(words), np.intp)
-    for _ in range(_MOST_ROUNDS):
-        wanted = (words >> np.uint64(64 - slot_bits)).astype(np.intp)
-        slots[wanted] = left
-        met = slots[wanted].astype(np.intp)
-        is_equal = np.ones(len(left), np.bool_)
-        for key, column in columns.items():
-            is_equal &= left_columns[key] == column[met]
-        found[left] = met
-        again = np.flatnonzero(~is_equal)
-        left, words = left[again], words[again] * _MULTIPLIERS[0]
-        left_columns = {key: column[again] for key, column in left_columns.items()}
-        if not len(left):
-            break
-    else:
-        found[left] = left[_first_equals(left_columns)]
-    is_member = found == np.arange(len(found))
-    return (np.cumsum(is_member) - 1)[found], np.flatnonzero(is_member)
-
-
-def _first_equals(columns: Table) -> NDArray[np.intp]:
-    """For each row one that has its key, the same for all of them: by a sort, which nobody can make quadratic."""
-    order = np.lexsort(list(columns.values()))
-    differs = np.ones(len(order), np.bool_)
-    differs[1:] = False
-    for column in columns.values():
-        differs[1:] |= column[order[1:]] != column[order[:-1]]
-    first = np.zeros(len(order), np.intp)
-    first[order] = order[np.flatnonzero(differs)[np.cumsum(differs) - 1]]
-    return first
-
-
-def _words(columns: Table) -> NDArray[np.uint64]:
-    """uint64[n]: a hash of the columns, whose upper bits depend on all of them."""
-    mixed = np.zeros(len(columns["service"]), np.uint64)
-    for column in columns.values():
-        mixed ^= column.astype(np.uint64, copy=False)
-        mixed *= _MULTIPLIERS[0]
-        mixed ^= mixed >> np.uint64(29)
-    mixed *= _MULTIPLIERS[1]
-    return mixed
+def grouped(table: Table, keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each of n rows the number of its group, the rows with the same key; and for each group its first row."""
+    words = np.stack([table[key].astype(np.uint64, copy=False) for key in keys], axis=1)
+    groups, members = np.empty((2, len(words)), np.int64)
+    slots = np.zeros(1 << (2 * len(words)).bit_length(), np.uint32)
+    count = group(words, _SEED, slots, groups, members)
+    return groups, members[:count]
 
 
 def _length(table: Table) -> int:

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from portcall.exports.json_lines import row_text
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -29,6 +31,6 @@ def write(report: Report, stream: TextIO) -> None:
     stream.write(json.dumps(envelope)[:-1] + ', "rows": [')
     separator = "\n"
     for row in report.rows:
-        stream.write(separator + json.dumps(row))
+        stream.write(separator + row_text(row))
         separator = ",\n"
     stream.write("\n]}\n")

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
     from portcall.model import Report
 
+row_text = json.JSONEncoder(check_circular=False).encode
+"""A row as one JSON object. No row holds itself, and looking for that takes a third of the time."""
+
 
 def write(report: Report, stream: TextIO) -> None:
     """Write every row as one JSON object; non-ASCII and control characters are escaped as JSON does."""
-    stream.writelines(json.dumps(row) + "\n" for row in report.rows)
+    stream.writelines(row_text(row) + "\n" for row in report.rows)

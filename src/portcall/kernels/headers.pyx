@@ -13,8 +13,8 @@ from portcall.kernels.links_cooked cimport (
     avs, cooked, cooked_2, ipnet, nflog, pktap, ppi, prism, radiotap, wifi,
 )
 from portcall.kernels.links_wired cimport (
-    arcnet, cisco_hdlc, dsa_broadcom, dsa_marvell, ethernet, fddi, frame_relay, ip_over_infiniband, llc, m_packet, nlpid,
-    null_family, ppp, ppp_direction, ppp_hdlc, rfc1483, slip, snap, sun_atm, token_ring,
+    arcnet, cisco_hdlc, ethernet, fddi, frame_relay, ip_over_infiniband, llc, m_packet, nlpid,
+    null_family, ppp, ppp_direction, ppp_hdlc, rfc1483, slip, snap, sun_atm, switch_tag, token_ring,
 )
 from portcall.kernels.networks cimport authentication_header, ip_any, ipv4, ipv6
 from portcall.kernels.records cimport (
@@ -63,8 +63,7 @@ LINK_LAYERS = {
     "avs": layers.AVS,
     "radiotap": layers.RADIOTAP,
     "wifi": layers.WIFI,
-    "broadcom tag": layers.DSA_BROADCOM,
-    "marvell tag": layers.DSA_MARVELL,
+    "switch tag": layers.SWITCH_TAG,
     "mpls": layers.MPLS,
     "ip": layers.IP_ANY,
     "ipv4": layers.IPV4,
@@ -273,8 +272,6 @@ cdef inline int _step(Cursor *cursor, int layer) noexcept nogil:
         return wifi(cursor, False, False)
     elif layer == layers.WIFI_SWAPPED:
         return wifi(cursor, False, True)
-    elif layer == layers.DSA_BROADCOM:
-        return dsa_broadcom(cursor)
-    elif layer == layers.DSA_MARVELL:
-        return dsa_marvell(cursor)
+    elif layer == layers.SWITCH_TAG:
+        return switch_tag(cursor)
     return layers.BROKEN

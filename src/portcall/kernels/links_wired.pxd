@@ -238,15 +238,8 @@ cdef inline int m_packet(Cursor *cursor) noexcept nogil:
     return ETHERNET if delimiter == 0xD5 else NOTHING
 
 
-cdef inline int dsa_broadcom(Cursor *cursor) noexcept nogil:
-    """Ethernet with Broadcom's switch tag of 4 bytes between source and ethertype."""
-    cdef uint16_t kind = u16(cursor, cursor.at + 16)
-    cursor.at += 18
-    return by_ethertype(kind)
-
-
-cdef inline int dsa_marvell(Cursor *cursor) noexcept nogil:
-    """Ethernet with Marvell's tag of 4 bytes between source and ethertype."""
+cdef inline int switch_tag(Cursor *cursor) noexcept nogil:
+    """Ethernet with a switch's tag of 4 bytes, Broadcom's or Marvell's, between source and ethertype."""
     cdef uint16_t kind = u16(cursor, cursor.at + 16)
     cursor.at += 18
     return by_ethertype(kind)
