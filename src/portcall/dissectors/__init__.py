@@ -1,0 +1,58 @@
+"""The dissectors: what the first bytes of a conversation say, one protocol or small family of protocols per file.
+
+A dissector is a module of this folder, found by being there, with
+
+    TRANSPORTS   the IP protocol numbers it listens to, a frozenset
+    CERTAINTY    how sure a match is, which decides who is asked first
+    PORTS        ports where it is asked before all others of its certainty, a frozenset; may be empty
+    listen(said, answered, ends) -> Finding | Wait | None
+
+``said`` is what one end has said so far, ``answered`` what the other one has (``SILENCE`` so far, perhaps). It is asked
+for either end, again whenever that end has said something new, until it gives a final finding or None: "not this, and
+more bytes will not change that". It keeps no state, raises on no bytes, and does bounded work: speech is at most 32 KiB a
+stream, and few datagrams. A module with ``LISTENS_ALWAYS = True`` is asked about every datagram of a flow that it
+recognised, not just the first ones.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import pkgutil
+from functools import cache
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Finding, Speech, Wait
+
+
+class Certainty(enum.IntEnum):
+    """How a dissector recognises its protocol; the surer is asked first."""
+
+    MAGIC = 0
+    """By bytes that no other protocol sends at that place."""
+    STRUCTURE = 1
+    """By several fields that have to agree."""
+    PORT = 2
+    """By a structure so loose that it counts on the protocol's own ports only."""
+
+
+class Dissector(Protocol):
+    """What each module of this folder offers."""
+
+    __name__: str
+    TRANSPORTS: frozenset[int]
+    CERTAINTY: Certainty
+    PORTS: frozenset[int]
+
+    @staticmethod
+    def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+        """See above."""
+
+
+@cache
+def find_dissectors() -> tuple[Dissector, ...]:
+    """Every module of this folder, the surest first."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    found = [cast("Dissector", importlib.import_module(f"{__name__}.{name}")) for name in names]
+    return tuple(sorted(found, key=lambda dissector: dissector.CERTAINTY))
