@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from portcall import model
-from portcall.flows import _VERDICT_TALLY, FlowTable
+from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
 from portcall.kernels import headers
 from portcall.kernels.walk import PcapngWalk, PcapWalk
 from portcall.links import entries
@@ -25,6 +25,7 @@ TWINS = {
     "Datagram": DATAGRAM,
     "VerdictTally": _VERDICT_TALLY,
     "Interface": INTERFACE,
+    "Payload": PAYLOAD,
 }
 C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
 
@@ -88,6 +89,7 @@ def kernel_users():
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
+        "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
     }
 

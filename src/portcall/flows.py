@@ -35,6 +35,8 @@ _PRIVATE = (
     if hasattr(mmap, "MAP_PRIVATE")
     else {}
 )
+PAYLOAD = np.dtype([("packet", "u4"), ("row", "u4"), ("side", "u4")])
+"""Where a wanted payload is: index of its packet in the batch, of its flow in ``rows()``; which end sent it, 0 low, 1 high."""
 _VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
 
 
@@ -42,9 +44,12 @@ class FlowTable:
     """The conversations of one capture, or of one shard of it.
 
     ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
+    A table that ``listens`` tells with every batch which payloads are of ends that nobody has heard enough of yet.
     """
 
-    def __init__(self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS) -> None:
+    def __init__(
+        self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS, listens: bool = False
+    ) -> None:
         self._max_datagrams = max_datagrams
         self._flows = _reserved_rows(max_flows + MAX_BATCH)
         self._room = 0  # rows that the slots have room for
@@ -59,6 +64,10 @@ class FlowTable:
         self._store.flow_slots = _reserved(1 << 13, np.dtype(np.uint64))
         self._store.datagrams = self._datagrams
         self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
+        self.heard = _reserved(len(self._flows), np.dtype(np.uint8)) if listens else np.zeros(0, np.uint8)
+        """uint8[rows]: bit 0 where the low end of a row was heard enough of, bit 1 the high end. Listeners set them."""
+        self._payloads = np.zeros(MAX_BATCH if listens else 0, PAYLOAD)
+        self._store.heard, self._store.out_payloads = self.heard, self._payloads
 
     def __len__(self) -> int:
         """Rows in the table: connections, before those that continue another are joined to it."""
@@ -69,18 +78,23 @@ class FlowTable:
         """Whether the bound is reached, so that another batch may not fit."""
         return len(self) + MAX_BATCH > len(self._flows)
 
-    def update(self, packets: NDArray[np.void], first_number: int = 1) -> None:
-        """Count PACKET[n], n ≤ MAX_BATCH, whose first is frame ``first_number`` of the capture."""
+    def update(self, packets: NDArray[np.void], first_number: int = 1) -> NDArray[np.void]:
+        """Count PACKET[n], n ≤ MAX_BATCH, whose first is frame ``first_number`` of the capture.
+
+        Gives PAYLOAD[m] of those to listen to, valid until the next update.
+        """
         store, count = self._store, len(packets)
         if store.flow_count + count > self._room or store.datagram_count + count > len(self._datagrams):
             self._reserve(count, count)
-        store.fold(packets, first_number)
+        return self._payloads[: store.fold(packets, first_number)]
 
-    def merge(self, later: FlowTable) -> None:
-        """Join the table of the shard that follows this one."""
+    def merge(self, later: FlowTable) -> NDArray[np.int64]:
+        """Join the table of the shard that follows this one; gives the index here of each of its ``rows()``."""
         self._reserve(len(later), later._store.datagram_count)
-        self._store.absorb(later._store, np.zeros(max(len(later), 1), np.uint32))
+        rows = np.zeros(max(len(later), 1), np.uint32)
+        self._store.absorb(later._store, rows)
         self._orphans = _gathered(np.concatenate([self._orphans, later._orphans]))
+        return rows[: len(later)].astype(np.int64) - 1
 
     def tallies(self) -> dict[Verdict, Tally]:
         """Frames and bytes of every verdict that occurred."""

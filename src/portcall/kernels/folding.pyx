@@ -14,7 +14,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from portcall.kernels.records cimport (
     CONVERSATION, FRAGMENT_FIRST, INBOUND, INTERNAL, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN,
-    TCP_RST, TCP_SYN, Datagram, Flow, Packet, VerdictTally,
+    TCP_RST, TCP_SYN, Datagram, Flow, Packet, Payload, VerdictTally,
 )
 
 cdef extern from *:
@@ -201,6 +201,9 @@ cdef class FlowStore:
     cdef public Datagram[::1] datagrams
     cdef public uint64_t[::1] datagram_slots
     cdef public VerdictTally[::1] tallies  # by verdict
+    cdef public uint8_t[::1] heard  # by row: bit 0, no more payload of the low end is wanted; bit 1, of the high one; empty: none
+    cdef public Payload[::1] out_payloads  # a row a packet of a batch
+    cdef Py_ssize_t payload_count
     cdef public Py_ssize_t flow_count, datagram_count
     cdef readonly uint64_t seed
 
@@ -208,15 +211,22 @@ cdef class FlowStore:
         self.seed = seed
 
     def fold(self, const Packet[::1] packets, uint64_t first_number):
-        """Count a batch. The arrays must have room for one more flow and one more datagram a packet."""
+        """Count a batch; gives how many of its payloads are wanted, which are the first of ``out_payloads``.
+
+        The arrays must have room for one more flow, one more datagram and one more payload a packet.
+        """
         cdef Py_ssize_t start = 0, count = packets.shape[0]
         cdef Stage stages[STRIDE]
+        self.payload_count = 0
         with nogil:
             while start < count:
-                self._fold_stride(packets[start:min(start + STRIDE, count)], stages, first_number + start)
+                self._fold_stride(packets[start:min(start + STRIDE, count)], stages, start, first_number)
                 start += STRIDE
+        return self.payload_count
 
-    cdef void _fold_stride(self, const Packet[::1] packets, Stage *stages, uint64_t first_number) noexcept nogil:
+    cdef void _fold_stride(
+        self, const Packet[::1] packets, Stage *stages, Py_ssize_t start, uint64_t first_number
+    ) noexcept nogil:
         cdef Py_ssize_t i, count = packets.shape[0]
         cdef uint64_t mask = self.flow_slots.shape[0] - 1
         cdef uint32_t row
@@ -236,9 +246,19 @@ cdef class FlowStore:
             packet = &packets[i]
             self._tally(packet)
             if packet.verdict <= NO_PORTS:
-                self._fold_packet(packet, &stages[i], first_number + i)
+                row = self._fold_packet(packet, &stages[i], first_number + start + i)
+                if packet.payload and self.heard.shape[0]:
+                    self._want(packet, row, start + i)
             elif packet.verdict == LATER_FRAGMENT:
-                self._fold_fragment(packet, first_number + i)
+                self._fold_fragment(packet, first_number + start + i)
+
+    cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
+        cdef Payload *payload
+        if self.heard[row_and_side >> 1] >> (row_and_side & 1) & 1:
+            return
+        payload = &self.out_payloads[self.payload_count]
+        payload.packet, payload.row, payload.side = <uint32_t>index, row_and_side >> 1, row_and_side & 1
+        self.payload_count += 1
 
     cdef inline void _tally(self, const Packet *packet) noexcept nogil:
         cdef VerdictTally *tally = &self.tallies[packet.verdict]
@@ -254,7 +274,8 @@ cdef class FlowStore:
             slot = (slot + 1) & mask
         return slot
 
-    cdef inline void _fold_packet(self, const Packet *packet, const Stage *stage, uint64_t number) noexcept nogil:
+    cdef inline uint32_t _fold_packet(self, const Packet *packet, const Stage *stage, uint64_t number) noexcept nogil:
+        """Count it in its row; gives twice the row's index, plus the side that sent it."""
         # Since the stage was set, others of the stride may have filled slots, but no slot empties or moves.
         cdef uint64_t mask = self.flow_slots.shape[0] - 1
         cdef uint64_t slot = stage.slot
@@ -269,13 +290,12 @@ cdef class FlowStore:
                 if side >= 0:
                     if not _opens(packet) or (flow.has_syn and flow.syn_sequence == packet.tcp_sequence):
                         self._update(row, packet, side)
-                        return
-                    self._append(packet, slot, hash, number, row)
-                    return
+                        return (row - 1) << 1 | side
+                    return self._append(packet, slot, hash, number, row)
             slot = (slot + 1) & mask
-        self._append(packet, slot, hash, number, 0)
+        return self._append(packet, slot, hash, number, 0)
 
-    cdef inline void _append(
+    cdef inline uint32_t _append(
         self, const Packet *packet, uint64_t slot, uint32_t hash, uint64_t number, uint32_t earlier
     ) noexcept nogil:
         cdef uint32_t row = self.flow_count + 1
@@ -287,6 +307,7 @@ cdef class FlowStore:
         self.flow_slots[slot] = <uint64_t>hash << 32 | row
         self.flow_count = row
         self._update(row, packet, flow.first_sender)
+        return (row - 1) << 1 | flow.first_sender
 
     cdef inline void _update(self, uint32_t row, const Packet *packet, int side) noexcept nogil:
         cdef Flow *flow = &self.flows[row - 1]

@@ -83,6 +83,12 @@ cdef struct Datagram:
     int64_t last_ns
 
 
+cdef struct Payload:
+    uint32_t packet
+    uint32_t row
+    uint32_t side
+
+
 cdef struct VerdictTally:
     uint64_t frames
     uint64_t bytes

@@ -1,0 +1,292 @@
+"""Hearing: listens to the first payloads of every conversation until a dissector knows what it is.
+
+The flow table tells with each batch which payloads are of ends that were not heard enough of; here they become speech,
+the dissectors are asked, and as soon as nothing more is to be learnt the end is marked as heard, so that its further
+packets cost nothing. What is found is a number per row of the table; equal findings share one. Nothing is kept of a
+conversation that is known, and of all those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portcall.dissectors import Certainty, find_dissectors
+from portcall.speech import SILENCE, TCP, UDP, WAIT, Ends, Finding, NameKind
+from portcall.voices import Datagrams, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from portcall.dissectors import Dissector
+    from portcall.flows import FlowTable
+    from portcall.model import FrameBatch
+    from portcall.speech import Answer, Name, Speech
+
+    Voice = Stream | Datagrams
+    HearAnswers = Callable[[bytes, int, tuple[Answer, ...]], None]
+
+_MOST_PACKETS = 24  # of one end, before it is given up
+_MOST_HELD_BYTES = 32 << 20
+_MOST_FOUND_CHARACTERS = 32 << 20
+_BOTH = 3
+_RESOLVER_SHIFT = 2  # above the two bits that the table reads: 1 + the dissector that hears all of a row
+_STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
+_SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
+"""Names that no later word of either end makes better."""
+
+
+class Findings:
+    """Numbers for what was found, 0 for nothing, so that a row needs only a number. Bounded by its text."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Finding, int] = {}
+        self._findings: list[Finding | None] = [None]
+        self._characters = 0
+        self.left_out = 0
+        """Conversations whose names found no room."""
+
+    def __getitem__(self, number: int) -> Finding | None:
+        """What has this number."""
+        return self._findings[number]
+
+    def __len__(self) -> int:
+        return len(self._findings)
+
+    def number(self, finding: Finding) -> int:
+        """The number of a finding; where there is no room for its names, of one without them."""
+        known = self._numbers.get(finding)
+        if known is not None:
+            return known
+        if self._characters > _MOST_FOUND_CHARACTERS and (finding.names or finding.details):
+            self.left_out += 1
+            return self.number(Finding(finding.protocol))
+        self._characters += 200 + sum(len(name.text) for name in finding.names)
+        self._characters += sum(len(text) for _, text in finding.details)
+        self._numbers[finding] = len(self._findings)
+        self._findings.append(finding)
+        return len(self._findings) - 1
+
+
+class Hearing:
+    """Listens to the conversations of one flow table, which must be one that listens.
+
+    ``hear_answers`` is told who asked a resolver, when, and what it answered. ``with_details``: keep what is found besides
+    protocol and names.
+    """
+
+    def __init__(
+        self, table: FlowTable, findings: Findings, hear_answers: HearAnswers, *, with_details: bool = False
+    ) -> None:
+        self._table = table
+        self._findings = findings
+        self._hear_answers = hear_answers
+        self._with_details = with_details
+        self._conversations: dict[int, _Conversation] = {}
+        self._held_bytes = 0
+        self.found = np.zeros(0, np.int32)
+        """int32[rows or more]: number of the finding of each row of the table."""
+        self.evidence = np.zeros(0, np.uint64)
+        """uint64[rows or more]: number of the packet that told it."""
+
+    def hear(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
+        """Listen to PAYLOAD[n] of a batch whose first packet is number ``first_number`` of the capture."""
+        if not len(payloads):
+            return
+        self._grow(len(self._table))
+        for said in _sayings(batch, packets, payloads, first_number):
+            self._listen(said)
+        while self._held_bytes > _MOST_HELD_BYTES:
+            row = next(iter(self._conversations))
+            self._table.heard[row] = _BOTH
+            self._forget(row)
+
+    def merge(self, later: Hearing, rows: NDArray[np.int64]) -> None:
+        """Take over what the hearing of the following shard found; ``rows`` are its rows' indexes in this one's table.
+
+        Both share their Findings. What a conversation said first counts: the earlier finding stays.
+        """
+        self._grow(len(self._table))
+        known = np.flatnonzero(later.found[: len(rows)])
+        known = known[self.found[rows[known]] == 0]
+        self.found[rows[known]], self.evidence[rows[known]] = later.found[known], later.evidence[known]
+
+    def _grow(self, rows: int) -> None:
+        room = max(rows, 2 * len(self.found), 1 << 12) - len(self.found)
+        if rows > len(self.found):
+            self.found = np.concatenate([self.found, np.zeros(room, np.int32)])
+            self.evidence = np.concatenate([self.evidence, np.zeros(room, np.uint64)])
+
+    def _listen(self, said: _Saying) -> None:
+        row, side, heard = said.row, said.side, self._table.heard
+        resolver = int(heard[row]) >> _RESOLVER_SHIFT
+        if resolver:
+            self._hear_resolver(find_dissectors()[resolver - 1], said)
+            return
+        if heard[row] >> side & 1:
+            return  # an earlier packet of the same batch said enough
+        conversation = self._conversations.get(row)
+        if conversation is None:
+            conversation = self._conversations[row] = _Conversation(said, self._voices(said))
+        voice = conversation.voices[side]
+        held = len(voice)
+        is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
+        self._held_bytes += len(voice) - held
+        conversation.packets[side] += 1
+        is_last = conversation.packets[side] >= _MOST_PACKETS
+        if is_new:
+            heard[row] |= self._ask(conversation, said, voice.speech(is_ended=is_last))
+        elif is_last:
+            heard[row] |= 1 << side
+        if heard[row] >= _BOTH:
+            self._forget(row)
+
+    def _ask(self, conversation: _Conversation, said: _Saying, speech: Speech) -> int:
+        """Ask the dissectors; gives the bits for ``heard``."""
+        side = said.side
+        dissector, finding = conversation.ask(side, speech)
+        if not dissector or not finding:
+            return 0 if conversation.candidates[side] and not speech.is_ended else 1 << side
+        conversation.finding = _joined(conversation.finding, finding)
+        kept = Finding(
+            finding.protocol,
+            names=conversation.finding.names,
+            details=conversation.finding.details if self._with_details else (),
+        )
+        self.found[said.row] = self._findings.number(kept)
+        self.evidence[said.row] = self.evidence[said.row] or conversation.voices[side].number
+        if finding.answers:
+            self._hear_answers(said.target, said.ts_ns, finding.answers)
+        if said.transport == UDP and getattr(dissector, "LISTENS_ALWAYS", False):
+            return (1 + find_dissectors().index(dissector)) << _RESOLVER_SHIFT
+        if any(name.kind in _SAYS_ALL for name in finding.names) and finding.is_final and not self._with_details:
+            return _BOTH
+        return 1 << side if finding.is_final or speech.is_ended else 0
+
+    def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
+        finding = dissector.listen(_alone(said.payload), SILENCE, Ends(said.transport, *said.ports))
+        if isinstance(finding, Finding) and finding.answers:
+            self._hear_answers(said.target, said.ts_ns, finding.answers)
+
+    def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
+        if said.transport != TCP:
+            return Datagrams(), Datagrams()
+        flow = self._table.rows()[said.row]
+        opener = int(flow["syn_ns"].argmin()) if flow["has_syn"] else -1
+        beginning = (int(flow["syn_sequence"]) + 1) % (1 << 32)
+        return Stream(beginning if opener == 0 else None), Stream(beginning if opener == 1 else None)
+
+    def _forget(self, row: int) -> None:
+        self._held_bytes -= sum(map(len, self._conversations.pop(row).voices))
+
+
+class _Saying(NamedTuple):
+    """One payload and where it comes from."""
+
+    row: int
+    side: int
+    number: int
+    transport: int
+    sequence: int
+    ports: tuple[int, int]
+    """Source and target."""
+    payload: bytes
+    is_cut: bool
+    ts_ns: int
+    target: bytes
+
+
+class _Conversation:
+    """What both ends of one flow have said, and the dissectors that may still know it. Index 0 is the low end's."""
+
+    __slots__ = ("candidates", "ends", "finding", "packets", "voices")
+
+    def __init__(self, said: _Saying, voices: tuple[Voice, Voice]) -> None:
+        known = Ends(said.transport, *said.ports)
+        turned = Ends(said.transport, *said.ports[::-1])
+        self.ends = (turned, known) if said.side else (known, turned)
+        self.voices = voices
+        self.packets = [0, 0]
+        self.candidates = [_candidates(known)] * 2
+        self.finding: Finding | None = None
+
+    def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
+        """The first dissector that knows what this side said, and what it knows; those that do not are asked no more."""
+        answered = self.voices[1 - side].speech() if len(self.voices[1 - side]) else SILENCE
+        waiting: list[Dissector] = []
+        for dissector in self.candidates[side]:
+            answer = dissector.listen(said, answered, self.ends[side])
+            if answer is None or (answer is WAIT and said.is_ended):
+                continue
+            # A surer one that needs more bytes may yet be it.
+            if not isinstance(answer, Finding) or (waiting and waiting[0].CERTAINTY < dissector.CERTAINTY):
+                waiting.append(dissector)
+                continue
+            self.candidates = [(dissector,), (dissector,)]
+            return dissector, answer
+        self.candidates[side] = tuple(waiting)
+        return None, None
+
+
+def _sayings(
+    batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int
+) -> Iterator[_Saying]:
+    """What is in the payloads, as far as the capture has it."""
+    indexes = payloads["packet"]
+    rows, frames = packets[indexes], batch.frames[indexes]
+    starts = frames["offset"].astype(np.int64) + rows["payload_offset"]
+    present = np.clip(frames["captured"].astype(np.int64) - rows["payload_offset"], 0, rows["payload"])
+    sequences = rows["tcp_sequence"].astype(np.int64) + ((rows["tcp_flags"] & 2) != 0)  # a SYN counts as a byte
+    buffer = memoryview(batch.buffer)
+    targets = rows["target"].tobytes()
+    columns = (
+        payloads["row"].tolist(),
+        payloads["side"].tolist(),
+        (indexes.astype(np.int64) + first_number).tolist(),
+        rows["protocol"].tolist(),
+        sequences.tolist(),
+        zip(rows["source_port"].tolist(), rows["target_port"].tolist(), strict=True),
+        [buffer[start:stop].tobytes() for start, stop in zip(starts.tolist(), (starts + present).tolist(), strict=True)],
+        (present < rows["payload"]).tolist(),
+        rows["ts_ns"].tolist(),
+        [targets[at : at + 16] for at in range(0, len(targets), 16)],
+    )
+    return map(_Saying, *columns)
+
+
+def _alone(payload: bytes) -> Speech:
+    return Speech(payload, (payload,))
+
+
+def _joined(earlier: Finding | None, later: Finding) -> Finding:
+    """Both in one, what was found first before what was found later, and surer names before others."""
+    if not earlier:
+        return later
+    names: dict[Name, None] = dict.fromkeys((*earlier.names, *later.names))
+    return Finding(
+        later.protocol,
+        names=tuple(sorted(names, key=lambda name: _STRENGTH[name.kind])),
+        details=tuple(dict.fromkeys((*earlier.details, *later.details))),
+    )
+
+
+def _candidates(ends: Ends) -> tuple[Dissector, ...]:
+    hinted = _hinted_ports()
+    return _ordered(ends.transport, frozenset({ends.source_port, ends.target_port} & hinted))
+
+
+@lru_cache(maxsize=1 << 12)
+def _ordered(transport: int, ports: frozenset[int]) -> tuple[Dissector, ...]:
+    """The dissectors to ask where a conversation has these ports of theirs, those of the ports before equally sure ones."""
+    able = [dissector for dissector in find_dissectors() if transport in dissector.TRANSPORTS]
+    able = [dissector for dissector in able if dissector.CERTAINTY < Certainty.PORT or ports & dissector.PORTS]
+    return tuple(sorted(able, key=lambda dissector: (dissector.CERTAINTY, not ports & dissector.PORTS)))
+
+
+@lru_cache(maxsize=1)
+def _hinted_ports() -> frozenset[int]:
+    return frozenset().union(*(dissector.PORTS for dissector in find_dissectors()))
