@@ -1,0 +1,132 @@
+"""The app behind a host name: our own list of services first, else the domain that somebody registered.
+
+    r3---sn-4g5e6nsz.googlevideo.com   youtube          googlevideo.com is in data/apps.toml
+    www.example.co.uk                  example.co.uk    co.uk is a public suffix (publicsuffix.org)
+    project.github.io                  project.github.io, since github.io hands out names too
+
+A name says nothing about the app where nobody registered it: addresses, single labels (``printer``), reverse zones
+(``….in-addr.arpa``), and names below ends that the public DNS does not have (``nas.local``, ``wiki.corp``). Such
+traffic is better called by its protocol, and its host keeps the name. The same goes for what cannot be a host name at
+all: control characters, spaces, escapes of bytes beyond ASCII. International names stay as sent (``xn--…``).
+
+This module must not know where a name was found, nor what else is known of its flow.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+MOST_NAME_CHARACTERS = 253
+"""The longest host name (RFC 1035 §2.3.4: 255 bytes on the wire)."""
+
+_HOST = re.compile(
+    r"(?:\*\.)?"  # a certificate's name may stand for many
+    r"((?:[a-z0-9_-]{1,63}\.)+"  # underscores and outer hyphens are not hosts' by RFC 1123, but they are met
+    r"[a-z][a-z0-9-]{0,62})"  # no number: 192.0.2.1 is none (RFC 3696 §2)
+    r"\.?(?::\d{0,5})?"  # the root; a port, as Host headers have it
+)
+_INFRASTRUCTURE = ".arpa"  # RFC 3172
+
+
+@dataclass(frozen=True, slots=True)
+class AppLabel:
+    """Which app a conversation belongs to, and why."""
+
+    app: str
+    app_source: str
+    """As in the column of this name."""
+    evidence: str
+    """``curated googlevideo.com``, or ``public suffix co.uk``."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One entry of our list."""
+
+    name: str
+    title: str
+    category: str
+    suffixes: tuple[str, ...]
+
+
+@lru_cache(maxsize=1 << 14)
+def app_of_hostname(hostname: str) -> AppLabel | None:
+    """The app of a host name as sent, with or without port and last dot, in any case; None where it tells of none."""
+    host = _host_of(hostname)
+    if host is None:
+        return None
+    apps = _app_of_suffix()
+    suffix = host
+    while suffix:
+        if name := apps.get(suffix):
+            return AppLabel(name, "name", f"curated {suffix}")
+        suffix = suffix.partition(".")[2]
+    return _registrable(host)
+
+
+def read_apps(text: str) -> dict[str, App]:
+    """The list from TOML text, by name; ValueError where a name stands twice."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    apps: dict[str, App] = {}
+    for entry in tomllib.loads(text)["app"]:
+        app = _app_from(**entry)
+        if app.name in apps:
+            raise ValueError(f"apps.toml: {app.name} is listed twice")
+        apps[app.name] = app
+    return apps
+
+
+def suffixes_of(apps: dict[str, App]) -> dict[str, str]:
+    """The name of the app of each suffix; ValueError where one stands twice."""
+    names: dict[str, str] = {}
+    for app in apps.values():
+        for suffix in app.suffixes:
+            if suffix in names:
+                raise ValueError(f"apps.toml: {suffix} is listed twice, for {names[suffix]} and {app.name}")
+            names[suffix] = app.name
+    return names
+
+
+def _host_of(hostname: str) -> str | None:
+    """The bare name in lower case, or None for what is not a name of at least two labels."""
+    if not hostname.isascii():  # before lower(), which makes a k of the Kelvin sign
+        return None
+    match = _HOST.fullmatch(hostname.lower())
+    return match[1] if match and len(match[1]) <= MOST_NAME_CHARACTERS else None
+
+
+def _registrable(host: str) -> AppLabel | None:
+    if host.endswith(_INFRASTRUCTURE):
+        return None
+    rules = _public_suffixes()
+    public = rules.publicsuffix(host)
+    if public is None:
+        return None
+    return AppLabel(rules.privatesuffix(host) or host, "name", f"public suffix {public}")
+
+
+def _app_from(*, name: str, title: str, category: str, suffixes: list[str]) -> App:
+    return App(name, title, category, tuple(suffixes))
+
+
+@cache
+def _app_of_suffix() -> dict[str, str]:
+    return suffixes_of(read_apps(Path(__file__).with_name("data").joinpath("apps.toml").read_text(encoding="utf-8")))
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList  # 34 ms to read its list, which captures without names need not pay
+
+    return PublicSuffixList(accept_unknown=False)
