@@ -276,7 +276,6 @@ def test_help_has_a_worked_example(arguments):
         "--engine",
         "--from",
         "--to",
-        "--no-names",
         "process",
         "parquet",
         "zeek",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcall.kernels.grouping import group
-from portcall.sums import SERVICE_AND_ADDRESS, Sums
+from portcall.sums import SERVICE_AND_HOST, Sums
 
 keys = st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from([0, 2**63]), st.integers(0, 3))
 counted = st.lists(st.tuples(keys, st.integers(0, 2**50)), max_size=40)
@@ -19,12 +19,12 @@ counted = st.lists(st.tuples(keys, st.integers(0, 2**50)), max_size=40)
 def table(rows):
     columns = zip(*(key for key, _ in rows), strict=True)
     types = (np.int64, np.bool_, np.uint64, np.uint64)
-    named = {n: np.array(c, t) for n, c, t in zip(SERVICE_AND_ADDRESS, columns, types, strict=True)}
+    named = {n: np.array(c, t) for n, c, t in zip(SERVICE_AND_HOST, columns, types, strict=True)}
     return named | {"bytes": np.array([count for _, count in rows], np.uint64)}
 
 
 def summed(rows, **options):
-    sums = Sums(SERVICE_AND_ADDRESS, **options)
+    sums = Sums(SERVICE_AND_HOST, **options)
     for start in range(0, len(rows), 7):
         sums.add(table(rows[start : start + 7]))
     return sums
@@ -34,7 +34,7 @@ def as_dictionary(sums):
     joined = sums.joined()
     if joined is None:
         return {}
-    found = zip(*(joined[name].tolist() for name in SERVICE_AND_ADDRESS), strict=True)
+    found = zip(*(joined[name].tolist() for name in SERVICE_AND_HOST), strict=True)
     return dict(zip(found, joined["bytes"].tolist(), strict=True))
 
 

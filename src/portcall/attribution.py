@@ -16,21 +16,21 @@ import numpy as np
 from portcall.conversations import flow_row_on_no_flow, flow_rows
 from portcall.errors import UsageError
 from portcall.groups import group_row_on_no_flow, group_rows, party_rows
-from portcall.locality import LocalEnds, addresses, local_ends, networks
+from portcall.locality import LocalEnds, addresses, hosts, local_ends, networks
 from portcall.model import Coverage, Degradation, FlowKind, Report, Verdict
 from portcall.openers import clients_are_low
 from portcall.parties import Parties, quality_of
 from portcall.schema import column_names, directions
-from portcall.services import are_attributed, service_keys, without_ports
-from portcall.sums import SERVICE, SERVICE_AND_ADDRESS, SERVICE_AND_PARTY, Sums, reduce_equal
+from portcall.services import app_keys, are_attributed, label_keys, service_keys
+from portcall.sums import SERVICE, SERVICE_AND_HOST, SERVICE_AND_PARTY, Sums, reduce_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from portcall.locality import Addresses
     from portcall.model import Match, Tally
+    from portcall.names import Found, Names
     from portcall.parties import Matches
     from portcall.sums import Table
 
@@ -41,53 +41,71 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs held for top_host, 10
 
 
 class Attribution:
-    """Sums of flows under one grouping. ``local`` are the networks that the user calls local, as text or objects."""
+    """Sums of flows under one grouping.
 
-    def __init__(self, by: str, local: Iterable[Any] = ()) -> None:
-        self._names = column_names(by)
+    ``local`` are the networks that the user calls local, as text or objects; ``names`` what the traffic itself tells.
+    """
+
+    def __init__(self, by: str, local: Iterable[Any] = (), names: Names | None = None) -> None:
+        self._columns = column_names(by)
         self._by = by
         self._local = networks(local)
-        self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None]] = []
-        self._sums = Sums(SERVICE_AND_ADDRESS if by == "host" else SERVICE)
-        self._hosts = Sums(SERVICE_AND_ADDRESS, bound=_HOSTS_REMEMBERED)
+        self._names = names
+        self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None, Found | None]] = []
+        self._sums = Sums(SERVICE_AND_HOST if by == "host" else SERVICE)
+        self._hosts = Sums(SERVICE_AND_HOST, bound=_HOSTS_REMEMBERED)
         self._parties = Parties(by)
         self._party_sums = Sums(SERVICE_AND_PARTY)
-        self._party_hosts = Sums(SERVICE_AND_ADDRESS, bound=_HOSTS_REMEMBERED)
+        self._party_hosts = Sums(SERVICE_AND_HOST, bound=_HOSTS_REMEMBERED)
         self._inferred_flows = 0
         self.bytes_credited_twice = 0
 
-    def add(self, flows: NDArray[np.void], low: Matches | None = None, high: Matches | None = None) -> None:
+    def add(
+        self,
+        flows: NDArray[np.void],
+        low: Matches | None = None,
+        high: Matches | None = None,
+        found: Found | None = None,
+    ) -> None:
         """Count FLOW[n]. By flow they are kept, and must not change afterwards.
 
         ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
         machine's. Then local are just the ends that the rows' bits call so. UsageError by process without them.
+        ``found`` is what each row's own traffic told.
         """
         matches = None
         if low is not None or high is not None:
             nobody: list[Match | None] = [None] * len(flows)
             matches = (nobody if low is None else low, nobody if high is None else high)
         if self._by == "flow":
-            self._flows.append((flows, matches))
+            self._flows.append((flows, matches, found))
             return
         if self._by == "process" and not matches:
             raise UsageError("--by process: a capture does not say which process sent a packet. Use --by app")
         for start in range(0, len(flows), _ROWS_AT_ONCE):
             chunk = slice(start, start + _ROWS_AT_ONCE)
-            self._add(flows[chunk], (matches[0][chunk], matches[1][chunk]) if matches else None)
+            of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None
+            self._add(flows[chunk], of_chunk, found and found.part(chunk))
 
-    def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None) -> None:
+    def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Found | None) -> None:
         client_is_low, _ = clients_are_low(flows)
         services = service_keys(flows, client_is_low)
         low, high = addresses(flows, "low"), addresses(flows, "high")
+        server_names = np.zeros(len(flows), np.uint64)
+        if self._names and found:
+            heard = self._names.heard(flows, client_is_low, services, found)
+            services, server_names = heard.services, heard.hosts
         local = _own_ends(flows) if matches else local_ends(flows, low, high, self._local)
         self._inferred_flows += local.inferred
         low_views = np.where(local.low == local.high, client_is_low, local.low)
-        credited = _credits(flows, services, low_views, high.where(low_views, low))
+        remote = hosts(high.where(low_views, low), np.where(low_views == client_is_low, server_names, np.uint64(0)))
+        credited = _credits(flows, services, low_views, remote)
         owners = self._owners(services, local, matches) if matches and self._by in ("app", "process") else {}
         self._count(credited | {name: np.where(low_views, *ends) for name, ends in owners.items()})
         both = local.low & local.high & (flows["kind"] != FlowKind.ORPHAN)
         if self._by != "service" and both.any():
-            other = _credits(flows, services, ~low_views, low.where(low_views, high))
+            remote = hosts(low.where(low_views, high), np.where(low_views != client_is_low, server_names, np.uint64(0)))
+            other = _credits(flows, services, ~low_views, remote)
             other |= {name: np.where(low_views, *ends[::-1]) for name, ends in owners.items()}
             # A conversation counts once in a row, and only a host's or a party's row can differ between its ends.
             other["flows"] = ((low.low_half != high.low_half) | (low.high_half != high.high_half)).astype(np.int64)
@@ -113,7 +131,7 @@ class Attribution:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
         rows = [*self._rows_of_flows(), *self._rows_on_no_flow(tallies)]
         out, back = (f"bytes_{direction}" for direction in directions(self._by))
-        first = self._names[0]
+        first = self._columns[0]
         rows.sort(key=lambda row: (-row[out] - row[back], str(row[first])))
         return rows
 
@@ -166,23 +184,25 @@ class Attribution:
         sums.add(reduce_equal(credited, sums.keys))
         if self._by == "host":
             return
-        hosts = {name: credited[name] for name in SERVICE_AND_ADDRESS}
-        hosts["bytes"] = credited["bytes_out"] + credited["bytes_in"]
+        remote = {name: credited[name] for name in SERVICE_AND_HOST}
+        remote["bytes"] = credited["bytes_out"] + credited["bytes_in"]
         if "party" in credited:
-            hosts["service"] = credited["party"]
+            remote["service"] = credited["party"]
         elif self._by == "app":
-            hosts["service"] = without_ports(hosts["service"])
-        hosts_sums.add(hosts)
+            remote["service"] = app_keys(remote["service"])
+        else:
+            remote["service"] = label_keys(remote["service"])
+        hosts_sums.add(remote)
 
     def _rows_of_flows(self) -> Iterator[Row]:
-        for flows, matches in self._flows:
-            yield from flow_rows(flows, matches)
-        sums, hosts = self._sums.joined(), self._hosts.joined()
+        for flows, matches, found in self._flows:
+            yield from flow_rows(flows, matches, self._names, found)
+        sums, remote = self._sums.joined(), self._hosts.joined()
         if sums is not None:
-            yield from group_rows(self._by, sums, hosts, self._hosts.missing_bytes)
-        sums, hosts = self._party_sums.joined(), self._party_hosts.joined()
-        if sums is not None and hosts is not None:
-            yield from party_rows(self._by, self._parties, sums, hosts, self._party_hosts.missing_bytes)
+            yield from group_rows(self._by, sums, remote, self._hosts.missing_bytes)
+        sums, remote = self._party_sums.joined(), self._party_hosts.joined()
+        if sums is not None and remote is not None:
+            yield from party_rows(self._by, self._parties, sums, remote, self._party_hosts.missing_bytes)
 
     def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
         row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
@@ -190,7 +210,7 @@ class Attribution:
             # Later fragments are on flows: that of their first, or an orphan's.
             if verdict.reason and verdict is not Verdict.LATER_FRAGMENT and tally.frames:
                 row = row_on_no_flow(verdict.reason, tally)
-                yield {name: row.get(name) for name in self._names}
+                yield {name: row.get(name) for name in self._columns}
 
     def _bytes_attributed(self, rows: list[Row]) -> int:
         if self._by == "flow":
@@ -203,12 +223,12 @@ class Attribution:
 
 
 def _credits(
-    flows: NDArray[np.void], services: NDArray[np.int64], low_views: NDArray[np.bool_], remote: Addresses
+    flows: NDArray[np.void], services: NDArray[np.int64], low_views: NDArray[np.bool_], remote: Table
 ) -> Table:
     """What FLOW[n] are credited with, seen from the low end where ``low_views`` and from the high end elsewhere."""
     table: Table = {
         "service": services,
-        **remote._asdict(),
+        **remote,
         "flows": (flows["kind"] != FlowKind.ORPHAN).astype(np.int64),
         "first_ns": flows["first_ns"],
         "last_ns": flows["last_ns"],

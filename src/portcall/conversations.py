@@ -17,6 +17,7 @@ from portcall.openers import OpenerEvidence, clients_are_low
 from portcall.parties import QUALITIES, party_of, quality_of
 from portcall.schema import column_names
 from portcall.services import WITHOUT_FIRST, has_ports, identity, is_orphan, service_keys
+from portcall.speech import NameKind
 from portcall.states import STATES, conn_states
 
 if TYPE_CHECKING:
@@ -25,19 +26,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.model import Match, Tally
+    from portcall.names import Found, Names
     from portcall.parties import Matches
     from portcall.services import Identity
+    from portcall.speech import Finding
 
 _TCP = 6
+_SERVER_NAMES = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI})
+_HOST_HEADER = frozenset({NameKind.HTTP_HOST})
 _HOLDER = ("pid", "process", "exe", "user", "container")
 _PORT_CLASSES = tuple(port_class.label for port_class in PortClass)
 _EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OpenerEvidence)
 
 
-def flow_rows(flows: NDArray[np.void], matches: tuple[Matches, Matches] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of ``--by flow`` for FLOW[n], in the same order; ``matches`` tell whose low and high ends are."""
+def flow_rows(
+    flows: NDArray[np.void],
+    matches: tuple[Matches, Matches] | None = None,
+    names_heard: Names | None = None,
+    found: Found | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The rows of ``--by flow`` for FLOW[n], in the same order.
+
+    ``matches`` tell whose low and high ends are, ``found`` what was heard in their traffic.
+    """
     names = column_names("flow")
     columns = _columns(flows)
+    if names_heard and found:
+        columns.update(_name_columns(flows, names_heard, found))
     if matches:
         columns.update(_owner_columns(flows, *matches))
     ordered: list[Iterable[Any]] = [columns.get(name, repeat(None)) for name in names]
@@ -81,7 +96,7 @@ def _columns(flows: NDArray[np.void]) -> dict[str, Sequence[Any]]:
         "first_ns": list(map(time_or_none, flows["first_ns"].tolist())),
         "last_ns": list(map(time_or_none, flows["last_ns"].tolist())),
         "state": _words(STATES, conn_states(flows, client_is_low), is_whole),
-        "service": [identity.app if identity.app_source == "port" else None for identity in identities],
+        "service": list(map(_service, identities, ported.tolist())),
         "app": [identity.app for identity in identities],
         "app_source": [identity.app_source for identity in identities],
         "unattributed_reason": [identity.unattributed_reason for identity in identities],
@@ -107,6 +122,40 @@ def _end_columns(
             flag if known else None for flag, known in zip(flags, is_tcp.tolist(), strict=True)
         ]
     return columns
+
+
+def _name_columns(flows: NDArray[np.void], names: Names, found: Found) -> dict[str, Sequence[Any]]:
+    """What the traffic itself tells of each server."""
+    client_is_low, _ = clients_are_low(flows)
+    heard = names.heard(flows, client_is_low, service_keys(flows, client_is_low), found)
+    told = [heard.told[number] for number in heard.which.tolist()]
+    findings = list(map(names.finding, found.numbers.tolist()))
+    identities = _identities(heard.services)
+    evidence = found.evidence.tolist()
+    return {
+        "service": list(map(_service, identities, has_ports(flows).tolist())),
+        "app": [identity.app for identity in identities],
+        "app_source": [identity.app_source for identity in identities],
+        "unattributed_reason": [identity.unattributed_reason for identity in identities],
+        "application_protocol": [one.protocol for one in told],
+        "hostname": [one.hostname for one in told],
+        "hostname_source": [one.hostname_source for one in told],
+        "tls_server_name": [_name_of(finding, _SERVER_NAMES) for finding in findings],
+        "http_host": [_name_of(finding, _HOST_HEADER) for finding in findings],
+        "said": [[f"{key}={text}" for key, text in finding.details] if finding else None for finding in findings],
+        "evidence_frame": [number or None for number in evidence],
+    }
+
+
+def _service(known: Identity, has_port: bool) -> str | None:  # noqa: FBT001 - one row of two columns
+    """The service's name; ``tcp/8444`` is none."""
+    return known.label if has_port and known.label and "/" not in known.label else None
+
+
+def _name_of(finding: Finding | None, kinds: frozenset[NameKind]) -> str | None:
+    """The first name of these kinds, as sent."""
+    names = finding.names if finding else ()
+    return next((name.text for name in names if name.kind in kinds), None)
 
 
 def _owner_columns(flows: NDArray[np.void], low: Matches, high: Matches) -> dict[str, Sequence[Any]]:

@@ -36,7 +36,7 @@ _PRIVATE = (
     else {}
 )
 PAYLOAD = np.dtype([("packet", "u4"), ("row", "u4"), ("side", "u4")])
-"""Where a wanted payload is: index of its packet in the batch, of its flow in ``rows()``; which end sent it, 0 low, 1 high."""
+"""A wanted payload: index of its packet in the batch, of its flow in ``rows()``; which end sent it, 0 low, 1 high."""
 _VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
 
 
@@ -124,7 +124,7 @@ class FlowTable:
     def indexed_chunks(self, rows: int = 1 << 16) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
         """The chunks, each with its rows' indexes in ``rows()``; -1 for orphans."""
         used = self._flows[: len(self)]
-        beginnings, continuations = self._continued()
+        beginnings, continuations = self.continued()
         waiting = self._waiting()
         found = waiting[waiting["first_flow"] > 0]
         for start in range(0, len(used), rows):
@@ -146,7 +146,7 @@ class FlowTable:
         if len(orphans):
             yield np.full(len(orphans), -1), orphans
 
-    def _continued(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def continued(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows that saw neither SYN, FIN nor RST, and the next row of their key, which is the same connection."""
         used = self._flows[: len(self)]
         continuations = np.flatnonzero(used["earlier"])

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.conversations import time_or_none
-from portcall.locality import address_text
+from portcall.locality import host_text
 from portcall.parties import QUALITIES
 from portcall.schema import column_names
-from portcall.services import WITHOUT_FIRST, identity, is_orphan, without_ports
-from portcall.sums import ADDRESS, SERVICE, SERVICE_AND_ADDRESS, grouped, reduce_equal
+from portcall.services import SOURCES, WITHOUT_FIRST, app_keys, identity, is_orphan, label_keys, source_ranks
+from portcall.sums import HOST, SERVICE, SERVICE_AND_HOST, grouped, reduce_equal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,12 +39,12 @@ def group_rows(by: str, sums: Table, hosts: Table | None, missing_bytes: int) ->
     per row's service key and remote address, of which as many as ``missing_bytes`` may be missing in each.
     """
     keyed = {**sums, **_row_keys(by, sums)}
-    table = reduce_equal(keyed, SERVICE_AND_ADDRESS)
+    table = reduce_equal(keyed, SERVICE_AND_HOST)
     columns = {**_measure_columns(table), **_identity_columns(by, table)}
     if by == "service":
         columns["services"] = [[label] if label else [] for label in columns["service"]]
     else:
-        columns["services"] = _services(keyed, SERVICE_AND_ADDRESS, sums["service"])
+        columns["services"] = _services(keyed, SERVICE_AND_HOST, sums["service"])
     if hosts is not None:
         columns["top_host"] = map(_top_hosts(hosts, missing_bytes).get, table["service"].tolist())
     yield from _rows(by, columns)
@@ -101,14 +101,14 @@ def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
 
 def _row_keys(by: str, sums: Table) -> Table:
     """The keys of the rows that the sums belong to: a service key, for ``host`` an address, and 0 for the other."""
-    nobody = {name: np.zeros_like(sums[name]) for name in ADDRESS if name in sums}
-    nobody = nobody or dict.fromkeys(ADDRESS, np.zeros(len(sums["service"]), np.uint64))
+    nobody = {name: np.zeros_like(sums[name]) for name in HOST if name in sums}
+    nobody = nobody or dict.fromkeys(HOST, np.zeros(len(sums["service"]), np.uint64))
     if by == "service":
-        return nobody
+        return {**nobody, "service": label_keys(sums["service"])}
     if by == "app":
-        return {**nobody, "service": without_ports(sums["service"])}
+        return {**nobody, "service": app_keys(sums["service"]), "source": source_ranks(sums["service"])}
     orphans = is_orphan(sums["service"])  # frames on no flow have no remote host
-    remote = {name: np.where(orphans, nobody[name], sums[name]) for name in ADDRESS}
+    remote = {name: np.where(orphans, nobody[name], sums[name]) for name in HOST}
     return {**remote, "service": np.where(orphans, sums["service"], 0)}
 
 
@@ -117,13 +117,17 @@ def _identity_columns(by: str, table: Table) -> dict[str, Sequence[Any]]:
     keys = table["service"].tolist()
     if by != "host":
         identities = list(map(identity, keys))
+        sources = [identity.app_source for identity in identities]
+        if by == "app":  # of all that it rests on the weakest
+            ranks = table["source"].tolist()
+            sources = [SOURCES[rank] if known.app else None for rank, known in zip(ranks, identities, strict=True)]
         return {
             "app": [identity.app for identity in identities],
             "service": [identity.label for identity in identities],
-            "app_source": [identity.app_source for identity in identities],
+            "app_source": sources,
             "unattributed_reason": [identity.unattributed_reason for identity in identities],
         }
-    texts = map(address_text, *(table[name].tolist() for name in ADDRESS))
+    texts = map(host_text, *(table[name].tolist() for name in HOST))
     hosts = [None if orphan else text for orphan, text in zip(keys, texts, strict=True)]
     reasons = [identity(orphan).unattributed_reason if orphan else None for orphan in keys]
     return {"host": hosts, "top_host": hosts, "unattributed_reason": reasons}
@@ -131,9 +135,11 @@ def _identity_columns(by: str, table: Table) -> dict[str, Sequence[Any]]:
 
 def _services(keyed: Table, keys: Sequence[str], services: NDArray[np.int64]) -> list[list[str]]:
     """The services with most bytes among all that has the same keys, greatest first, equal ones by name."""
-    rows, _ = grouped(keyed, keys)
-    counted = keyed["bytes_out"] + keyed["bytes_in"]
-    known, which = np.unique(services, return_inverse=True)
+    of_row, _ = grouped(keyed, keys)
+    parts, members = grouped({"row": of_row, "service": label_keys(services)}, ("row", "service"))
+    rows, counted = of_row[members], np.zeros(len(members), np.uint64)
+    np.add.at(counted, parts, keyed["bytes_out"] + keyed["bytes_in"])
+    known, which = np.unique(label_keys(services[members]), return_inverse=True)
     labels = [identity(key).label or "" for key in known.tolist()]
     by_name = np.argsort(np.argsort(labels))
     order = np.lexsort((by_name[which], ~counted, rows))
@@ -159,5 +165,5 @@ def _top_hosts(hosts: Table, missing_bytes: int) -> dict[int, str]:
     leaders = leaders[np.diff(services[leaders], append=-1) != 0]
     certain = leaders[(most >= second + np.uint64(missing_bytes))[services[leaders]]]
     keys = hosts["service"][certain].tolist()
-    addresses = zip(*(hosts[name][certain].tolist() for name in ADDRESS), strict=True)
-    return {key: address_text(*address) for key, address in zip(keys, addresses, strict=True)}
+    addresses = zip(*(hosts[name][certain].tolist() for name in HOST), strict=True)
+    return {key: host_text(*address) for key, address in zip(keys, addresses, strict=True)}

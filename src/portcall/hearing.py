@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.dissectors import Certainty, find_dissectors
-from portcall.speech import SILENCE, TCP, UDP, WAIT, Ends, Finding, NameKind
+from portcall.speech import SILENCE, TCP, UDP, WAIT, Ends, Finding, NameKind, Speech
 from portcall.voices import Datagrams, Stream
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from portcall.dissectors import Dissector
     from portcall.flows import FlowTable
     from portcall.model import FrameBatch
-    from portcall.speech import Answer, Name, Speech
+    from portcall.speech import Answer, Name
 
     Voice = Stream | Datagrams
     HearAnswers = Callable[[bytes, int, tuple[Answer, ...]], None]
@@ -54,8 +54,9 @@ class Findings:
         """What has this number."""
         return self._findings[number]
 
-    def __len__(self) -> int:
-        return len(self._findings)
+    def have_names(self) -> NDArray[np.bool_]:
+        """bool[numbers]: whether each finding has a name."""
+        return np.array([bool(finding and finding.names) for finding in self._findings], np.bool_)
 
     def number(self, finding: Finding) -> int:
         """The number of a finding; where there is no room for its names, of one without them."""
@@ -75,8 +76,8 @@ class Findings:
 class Hearing:
     """Listens to the conversations of one flow table, which must be one that listens.
 
-    ``hear_answers`` is told who asked a resolver, when, and what it answered. ``with_details``: keep what is found besides
-    protocol and names.
+    ``hear_answers`` is told who asked a resolver, when, and what it answered. ``with_details``: keep what is found
+    besides protocol and names.
     """
 
     def __init__(
@@ -104,6 +105,23 @@ class Hearing:
             row = next(iter(self._conversations))
             self._table.heard[row] = _BOTH
             self._forget(row)
+
+    def of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
+        """For some rows of the table the numbers of findings and of the packets that told them; 0 for -1, an orphan."""
+        self._grow(len(self._table))
+        return np.where(rows < 0, np.int32(0), self.found[rows]), np.where(rows < 0, np.uint64(0), self.evidence[rows])
+
+    def finish(self) -> None:
+        """Ask about what still waits, as nothing more will come; a row that goes on in another shares what is found."""
+        for row, conversation in self._conversations.items():
+            for side in (0, 1):
+                if len(conversation.voices[side]):
+                    self._ask(row, side, conversation.voices[side].speech(is_ended=True))
+        self._conversations.clear()
+        self._held_bytes = 0
+        for beginning, continuation in zip(*(rows.tolist()[::-1] for rows in self._table.continued()), strict=True):
+            if not self.found[beginning]:
+                self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
 
     def merge(self, later: Hearing, rows: NDArray[np.int64]) -> None:
         """Take over what the hearing of the following shard found; ``rows`` are its rows' indexes in this one's table.
@@ -139,33 +157,33 @@ class Hearing:
         conversation.packets[side] += 1
         is_last = conversation.packets[side] >= _MOST_PACKETS
         if is_new:
-            heard[row] |= self._ask(conversation, said, voice.speech(is_ended=is_last))
+            finding = self._ask(row, side, voice.speech(is_ended=is_last))
+            if finding and finding.answers:
+                self._hear_answers(said.target, said.ts_ns, finding.answers)
         elif is_last:
             heard[row] |= 1 << side
         if heard[row] >= _BOTH:
             self._forget(row)
 
-    def _ask(self, conversation: _Conversation, said: _Saying, speech: Speech) -> int:
-        """Ask the dissectors; gives the bits for ``heard``."""
-        side = said.side
+    def _ask(self, row: int, side: int, speech: Speech) -> Finding | None:
+        """Ask the dissectors what one side of a conversation says, and note it."""
+        conversation = self._conversations[row]
         dissector, finding = conversation.ask(side, speech)
         if not dissector or not finding:
-            return 0 if conversation.candidates[side] and not speech.is_ended else 1 << side
-        conversation.finding = _joined(conversation.finding, finding)
-        kept = Finding(
-            finding.protocol,
-            names=conversation.finding.names,
-            details=conversation.finding.details if self._with_details else (),
-        )
-        self.found[said.row] = self._findings.number(kept)
-        self.evidence[said.row] = self.evidence[said.row] or conversation.voices[side].number
-        if finding.answers:
-            self._hear_answers(said.target, said.ts_ns, finding.answers)
-        if said.transport == UDP and getattr(dissector, "LISTENS_ALWAYS", False):
-            return (1 + find_dissectors().index(dissector)) << _RESOLVER_SHIFT
-        if any(name.kind in _SAYS_ALL for name in finding.names) and finding.is_final and not self._with_details:
-            return _BOTH
-        return 1 << side if finding.is_final or speech.is_ended else 0
+            is_given_up = speech.is_ended or not conversation.candidates[side]
+            self._table.heard[row] |= is_given_up << side
+            return None
+        conversation.finding = known = _joined(conversation.finding, finding)
+        kept = Finding(known.protocol, names=known.names, details=known.details if self._with_details else ())
+        self.found[row] = self._findings.number(kept)
+        self.evidence[row] = self.evidence[row] or conversation.voices[side].number
+        if conversation.ends[side].transport == UDP and getattr(dissector, "LISTENS_ALWAYS", False):
+            self._table.heard[row] = (1 + find_dissectors().index(dissector)) << _RESOLVER_SHIFT
+        elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
+            self._table.heard[row] = _BOTH
+        elif finding.is_final or speech.is_ended:
+            self._table.heard[row] |= 1 << side
+        return finding
 
     def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
         finding = dissector.listen(_alone(said.payload), SILENCE, Ends(said.transport, *said.ports))
@@ -215,7 +233,7 @@ class _Conversation:
         self.finding: Finding | None = None
 
     def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
-        """The first dissector that knows what this side said, and what it knows; those that do not are asked no more."""
+        """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
         answered = self.voices[1 - side].speech() if len(self.voices[1 - side]) else SILENCE
         waiting: list[Dissector] = []
         for dissector in self.candidates[side]:
@@ -241,7 +259,7 @@ def _sayings(
     starts = frames["offset"].astype(np.int64) + rows["payload_offset"]
     present = np.clip(frames["captured"].astype(np.int64) - rows["payload_offset"], 0, rows["payload"])
     sequences = rows["tcp_sequence"].astype(np.int64) + ((rows["tcp_flags"] & 2) != 0)  # a SYN counts as a byte
-    buffer = memoryview(batch.buffer)
+    buffer, stops = batch.buffer.data, starts + present
     targets = rows["target"].tobytes()
     columns = (
         payloads["row"].tolist(),
@@ -250,7 +268,7 @@ def _sayings(
         rows["protocol"].tolist(),
         sequences.tolist(),
         zip(rows["source_port"].tolist(), rows["target_port"].tolist(), strict=True),
-        [buffer[start:stop].tobytes() for start, stop in zip(starts.tolist(), (starts + present).tolist(), strict=True)],
+        [buffer[start:stop].tobytes() for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)],
         (present < rows["payload"]).tolist(),
         rows["ts_ns"].tolist(),
         [targets[at : at + 16] for at in range(0, len(targets), 16)],
@@ -281,10 +299,19 @@ def _candidates(ends: Ends) -> tuple[Dissector, ...]:
 
 @lru_cache(maxsize=1 << 12)
 def _ordered(transport: int, ports: frozenset[int]) -> tuple[Dissector, ...]:
-    """The dissectors to ask where a conversation has these ports of theirs, those of the ports before equally sure ones."""
+    """The dissectors to ask where a conversation has these ports of theirs: those of the ports before the others."""
     able = [dissector for dissector in find_dissectors() if transport in dissector.TRANSPORTS]
     able = [dissector for dissector in able if dissector.CERTAINTY < Certainty.PORT or ports & dissector.PORTS]
-    return tuple(sorted(able, key=lambda dissector: (dissector.CERTAINTY, not ports & dissector.PORTS)))
+    return tuple(
+        sorted(
+            able,
+            key=lambda dissector: (
+                dissector.CERTAINTY == Certainty.PORT,
+                not ports & dissector.PORTS,
+                dissector.CERTAINTY,
+            ),
+        )
+    )
 
 
 @lru_cache(maxsize=1)

@@ -128,6 +128,13 @@ def service_ids(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDAr
     return np.asarray(_tables().ids.ravel()[_BEGINNINGS[protocols] + ports], np.int32)
 
 
+@cache
+def service_id_of(name: str) -> int | None:
+    """The number of a service's name, as ``service_ids`` gives it, or None where no port has it."""
+    names = _tables().names
+    return names.index(name) if name in names else None
+
+
 def service_name(service_id: int) -> str:
     """The name behind a number of ``service_ids``; IndexError for -1 and other numbers that it never gave."""
     if service_id < 0:

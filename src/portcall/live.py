@@ -21,6 +21,7 @@ from portcall.attribution import Attribution
 from portcall.decode import Decoder
 from portcall.flows import MAX_FLOWS, FlowTable
 from portcall.model import FLOW_END, OWNER_CHANGE, FlowKind, Tally, Verdict
+from portcall.names import Found
 from portcall.pipeline import sum_tallies
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.model import FrameBatch, Match, OwnerEvents, Report
+    from portcall.names import Names
     from portcall.ownership import Timeline
 
     Matches = list[Match | None]
@@ -48,6 +50,8 @@ class LiveTracker:
     decoder: Decoder = field(default_factory=Decoder)
     is_wanted: Callable[[Match | None], bool] | None = None
     """Which owners count; None: everybody, and nobody too."""
+    names: Names | None = None
+    """Hears what the traffic itself says; None: nobody listens."""
     frames: int = 0
     _tables: list[_OwnedTable] = field(default_factory=list)
     _namespaces: list[int] = field(default_factory=list)
@@ -66,8 +70,8 @@ class LiveTracker:
         packets = self.decoder.decode(batch)
         self._partition(packets, batch.namespace)
         if not self._tables or self._tables[-1].table.is_full:
-            self._tables.append(_OwnedTable())
-        self._tables[-1].table.update(packets, self.frames + 1)
+            self._tables.append(_OwnedTable(self.names))
+        self._tables[-1].feed(batch, packets, self.frames + 1)
         self.frames += len(packets)
         if len(packets):
             self._last_ns = max(self._last_ns, int(packets["ts_ns"].max()))
@@ -96,11 +100,11 @@ class LiveTracker:
         top: int | None = None,
     ) -> Report:
         """Everything counted so far."""
-        attribution = Attribution(by, local)
+        attribution = Attribution(by, local, self.names)
         tallies: dict[Verdict, Tally] = {}
         for table in self._tables:
-            for flows, low, high in table.chunks(self.is_wanted):
-                attribution.add(flows, low, high)
+            for chunk in table.chunks(self.is_wanted):
+                attribution.add(*chunk)
             for verdict, tally in table.tallies(self.is_wanted).items():
                 tallies[verdict] = sum_tallies(tallies.get(verdict), tally)
         return attribution.report(tallies, source, where=where, top=top)
@@ -135,10 +139,19 @@ class LiveTracker:
 class _OwnedTable:
     """A flow table with a match for each end of each row."""
 
-    def __init__(self) -> None:
-        self.table = FlowTable(seed=int.from_bytes(os.urandom(8), "big"), max_flows=MAX_FLOWS)
+    def __init__(self, names: Names | None) -> None:
+        self.table = FlowTable(
+            seed=int.from_bytes(os.urandom(8), "big"), max_flows=MAX_FLOWS, listens=names is not None
+        )
+        self._hearing = names.listen_to(self.table) if names else None
         self._matches: dict[str, Matches] = {"low": [], "high": []}
         self._asked = 0
+
+    def feed(self, batch: FrameBatch, packets: NDArray[np.void], first_number: int) -> None:
+        """Count a batch's packets and listen to them."""
+        payloads = self.table.update(packets, first_number)
+        if self._hearing:
+            self._hearing.hear(batch, packets, payloads, first_number)
 
     def new_ends(self, namespaces: Sequence[int]) -> NDArray[np.void]:
         rows = self.table.rows()
@@ -161,22 +174,23 @@ class _OwnedTable:
 
     def chunks(
         self, is_wanted: Callable[[Match | None], bool] | None
-    ) -> Iterator[tuple[NDArray[np.void], Matches, Matches]]:
-        """The table's chunks with the matches of their rows."""
+    ) -> Iterator[tuple[NDArray[np.void], Matches, Matches, Found | None]]:
+        """The table's chunks with the matches of their rows, and what was heard in them."""
         for indexes, chunk in self.table.indexed_chunks():
             low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
+            found = Found(*self._hearing.of(indexes)) if self._hearing else None
             if is_wanted:
                 kept = [i for i, ends in enumerate(zip(low, high, strict=True)) if any(map(is_wanted, ends))]
-                yield chunk[kept], [low[i] for i in kept], [high[i] for i in kept]
+                yield chunk[kept], [low[i] for i in kept], [high[i] for i in kept], found and found.part(kept)
             else:
-                yield chunk, low, high
+                yield chunk, low, high, found
 
     def tallies(self, is_wanted: Callable[[Match | None], bool] | None) -> dict[Verdict, Tally]:
         """Frames by verdict; of those wanted, only what their flows counted."""
         if not is_wanted:
             return self.table.tallies()
         tallies: dict[Verdict, Tally] = {}
-        for chunk, _, _ in self.chunks(is_wanted):
+        for chunk, *_ in self.chunks(is_wanted):
             if len(chunk):
                 tallies[Verdict.OK] = sum_tallies(tallies.get(Verdict.OK), _tally(chunk))
         return tallies

@@ -39,6 +39,10 @@ PRIVATE = tuple(
 """Addresses that belong to one site. Their opposite is not "public": multicast is neither."""
 
 _WORD = (1 << 64) - 1
+_NAMED = 2  # above what is_ipv6 can be
+_MOST_HOST_NAMES = 1 << 20
+_HOST_NAMES = [""]
+_NUMBER_OF_HOST: dict[str, int] = {}
 
 
 class Addresses(NamedTuple):
@@ -118,6 +122,33 @@ def address_text(is_ipv6: bool, high_half: int, low_half: int) -> str:  # noqa: 
     if is_ipv6:
         return socket.inet_ntop(socket.AF_INET6, high_half.to_bytes(8, "big") + low_half.to_bytes(8, "big"))
     return socket.inet_ntop(socket.AF_INET, (low_half & 0xFFFFFFFF).to_bytes(4, "big"))
+
+
+def host_name_number(name: str) -> int:
+    """A number for the name of a host, from 1 on, within this process; 0 once there are too many."""
+    number = _NUMBER_OF_HOST.get(name)
+    if number is None:
+        if len(_HOST_NAMES) > _MOST_HOST_NAMES:
+            return 0
+        number = _NUMBER_OF_HOST[name] = len(_HOST_NAMES)
+        _HOST_NAMES.append(name)
+    return number
+
+
+def hosts(addresses: Addresses, names: NDArray[np.uint64]) -> dict[str, NDArray[Any]]:
+    """Columns that tell hosts apart: by the number of their name, else by address."""
+    is_named = names > 0
+    return {
+        "host_kind": np.where(is_named, np.uint8(_NAMED), addresses.is_ipv6.astype(np.uint8)),
+        "high_half": np.where(is_named, np.uint64(0), addresses.high_half),
+        "low_half": np.where(is_named, names, addresses.low_half),
+    }
+
+
+@lru_cache(maxsize=1 << 16)
+def host_text(host_kind: int, high_half: int, low_half: int) -> str:
+    """The name, or the address as people write it, in one row of ``hosts``."""
+    return _HOST_NAMES[low_half] if host_kind == _NAMED else address_text(bool(host_kind), high_half, low_half)
 
 
 def address_texts(column: Addresses) -> list[str]:

@@ -16,6 +16,7 @@ from portcall.decode import Decoder
 from portcall.errors import CaptureError, PortcallError
 from portcall.flows import MAX_FLOWS, FlowTable
 from portcall.model import Degradation, Tally
+from portcall.names import Found, Names
 from portcall.sources.captures import expand, in_time_order, open_capture
 from portcall.sources.filters import FrameFilter
 from portcall.where import compile_where
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from portcall.decode import Layer
+    from portcall.hearing import Hearing
     from portcall.model import FrameBatch, Report, Verdict
+
+
+_READ_LESS = "read fewer captures at a time, or choose with --filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +48,25 @@ class Tracker:
 
     attribution: Attribution
     decoder: Decoder
+    names: Names | None = None
+    """Hears what the traffic itself says; None: nobody listens."""
     max_flows: int = MAX_FLOWS
     seed: int = field(default_factory=lambda: int.from_bytes(os.urandom(8), "big"))
     tables_filled: int = 0
     frames: int = 0
     _table: FlowTable | None = None
+    _hearing: Hearing | None = None
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch, numbered on from the frames before it."""
         if self._table is None:
-            self._table = FlowTable(seed=self.seed, max_flows=self.max_flows)
-        self._table.update(self.decoder.decode(batch), self.frames + 1)
+            self._table = FlowTable(seed=self.seed, max_flows=self.max_flows, listens=self.names is not None)
+            self._hearing = self.names.listen_to(self._table) if self.names else None
+        packets = self.decoder.decode(batch)
+        payloads = self._table.update(packets, self.frames + 1)
+        if self._hearing:
+            self._hearing.hear(batch, packets, payloads, self.frames + 1)
         self.frames += len(batch.frames)
         if self._table.is_full:
             self.tables_filled += 1
@@ -68,24 +80,27 @@ class Tracker:
     def _attribute(self) -> None:
         if self._table is None:
             return
-        for chunk in self._table.chunks():
-            self.attribution.add(chunk)
+        if self._hearing:
+            self._hearing.finish()
+        for rows, chunk in self._table.indexed_chunks():
+            self.attribution.add(chunk, found=Found(*self._hearing.of(rows)) if self._hearing else None)
         for verdict, tally in self._table.tallies().items():
             self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self._table = None
 
     def shortfalls(self) -> list[Degradation]:
-        """What the bound of the flow table cost."""
-        if not self.tables_filled:
-            return []
-        return [
-            Degradation(
-                "flows",
+        """What the bounds of memory cost."""
+        shortfalls = []
+        if self.tables_filled:
+            reason = (
                 f"{self.tables_filled} times there were more than {self.max_flows} conversations at once, "
-                "so some are two rows",
-                "read fewer captures at a time, or choose with --filter",
+                "so some are two rows"
             )
-        ]
+            shortfalls.append(Degradation("flows", reason, _READ_LESS))
+        if self.names and self.names.left_out:
+            reason = f"there was no room for what {self.names.left_out} conversations called their servers"
+            shortfalls.append(Degradation("names", reason, _READ_LESS))
+        return shortfalls
 
 
 def read(  # noqa: PLR0913 (the options of the command, all by name)
@@ -105,9 +120,9 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
-    del names  # what the traffic itself says is not read yet
     is_shown = compile_where(where, by) if where else None
-    tracker = Tracker(Attribution(by, local), Decoder(layer))
+    book = Names(with_details=by == "flow") if names else None
+    tracker = Tracker(Attribution(by, local, book), Decoder(layer), book)
     frame_filter = FrameFilter(filter) if filter else None
     ordered, problems = in_time_order(expand(paths))
     batches = _batches(ordered, problems, progress)

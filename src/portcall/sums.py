@@ -1,6 +1,6 @@
 """Sums per key over columns: what a database calls GROUP BY, for chunks that arrive one after another.
 
-A table is a dict of equally long arrays: measures and key columns (SERVICE_AND_ADDRESS or SERVICE_AND_PARTY, or some of
+A table is a dict of equally long arrays: measures and key columns (SERVICE_AND_HOST or SERVICE_AND_PARTY, or some of
 them). Equal keys find each other in a compiled hash table that compares whole keys. Knows nothing of what they mean.
 """
 
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 Table = dict[str, NDArray[Any]]  # Any: columns of several types
 
 SERVICE = ("service",)
-ADDRESS = ("is_ipv6", "high_half", "low_half")
-SERVICE_AND_ADDRESS = SERVICE + ADDRESS
+HOST = ("host_kind", "high_half", "low_half")
+SERVICE_AND_HOST = SERVICE + HOST
 SERVICE_AND_PARTY = (*SERVICE, "party")
 
 _PENDING_ROWS = 1 << 18  # times about 100 bytes: what may wait before equal keys are joined
-_KEYS = {*SERVICE_AND_ADDRESS, *SERVICE_AND_PARTY}
+_KEYS = {*SERVICE_AND_HOST, *SERVICE_AND_PARTY}
 _REDUCTIONS = {  # everything else is added to 0
     "first_ns": (np.minimum, NEVER),
     "last_ns": (np.maximum, NO_TIME),
     "quality": (np.maximum, 0),
+    "source": (np.maximum, 0),
 }
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 
@@ -84,7 +85,7 @@ class Sums:
 
 
 def reduce_equal(table: Table, keys: Sequence[str]) -> Table:
-    """One row per distinct key: measures added, times and ``quality`` least or greatest; columns of other keys go."""
+    """One row per distinct key: measures added, times, ``quality``, ``source`` least or greatest; other keys go."""
     groups, members = grouped(table, keys)
     reduced: Table = {}
     for name, column in table.items():

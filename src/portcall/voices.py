@@ -14,7 +14,7 @@ _SEQUENCES = 1 << 32
 
 
 class Stream:
-    """One direction of a TCP connection. ``beginning`` is the sequence number of its first byte, where a SYN told it."""
+    """One direction of a TCP connection. ``beginning``: sequence number of its first byte, where a SYN told it."""
 
     __slots__ = ("_beginning", "_data", "_ended", "_from_start", "_waiting", "number")
 

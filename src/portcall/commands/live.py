@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     """Watch until the end; 0, 1 where nothing matches, 130 when interrupted. The report is printed in any case."""
     format_name = output_format(options)
     from portcall.live import LiveTracker
+    from portcall.names import Names
     from portcall.owners import open_owners
     from portcall.owners.processes import user_name
     from portcall.ownership import Timeline
@@ -84,11 +85,12 @@ def run(options: argparse.Namespace) -> int:
 
     where = compile_where(options.where, options.by) if options.where else None
     source, missing = best_source(LiveSpec(options.interface, options.netns, options.filter, options.source))
+    names = Names(with_details=options.by == "flow") if options.names else None
     with closing(source), closing(open_owners(options.owners)) as owners:
         _load_what_shows()
         priority = raise_priority()
         become_invoking_user(os.environ)
-        tracker = LiveTracker(Timeline(owners.name, user_name))
+        tracker = LiveTracker(Timeline(owners.name, user_name), names=names)
         with _Stop() as stop:
             _watch(source, owners, tracker, stop, options, priority)
             report = tracker.report(

@@ -47,8 +47,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="outer",
         help="transport header of a tunnel that counts (default: %(default)s)",
     )
-    # In the interface already; names read from the traffic come later, so today it changes nothing.
-    parser.add_argument("--no-names", dest="names", action="store_false", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
     return parser
 

@@ -9,8 +9,8 @@ A dissector is a module of this folder, found by being there, with
 
 ``said`` is what one end has said so far, ``answered`` what the other one has (``SILENCE`` so far, perhaps). It is asked
 for either end, again whenever that end has said something new, until it gives a final finding or None: "not this, and
-more bytes will not change that". It keeps no state, raises on no bytes, and does bounded work: speech is at most 32 KiB a
-stream, and few datagrams. A module with ``LISTENS_ALWAYS = True`` is asked about every datagram of a flow that it
+more bytes will not change that". It keeps no state, raises on no bytes, and does bounded work: speech is at most 32 KiB
+a stream, and few datagrams. A module with ``LISTENS_ALWAYS = True`` is asked about every datagram of a flow that it
 recognised, not just the first ones.
 """
 

@@ -1,0 +1,229 @@
+"""Names: what the traffic itself says of each conversation's server, and what follows from it.
+
+A name that the conversation mentions comes first (TLS, HTTP, a certificate), then what a resolver answered this client
+before: the address-to-name timeline. Such names are inferred: where several share an address, that is said and none is
+guessed, though all may belong to one app. Name and protocol then label the row: its service, its app. Pure; the clock
+is that of the packets. Equal facts are told once, so a million conversations cost some thousand looks at a name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portcall.apps import app_of_hostname
+from portcall.hearing import Findings, Hearing
+from portcall.locality import addresses, host_name_number
+from portcall.services import found_key, has_ports, identity
+from portcall.sums import grouped
+from portcall.timeline import NameTimeline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from portcall.flows import FlowTable
+    from portcall.services import Identity
+    from portcall.speech import Finding, NameKind
+
+AMBIGUOUS = "ambiguous"
+"""Stands in ``hostname_source`` where resolvers gave several names for the address."""
+
+_CARRIERS = frozenset({"tls", "quic", "dtls", "http", "http2", "websocket"})
+"""Protocols that carry others: on the port of a service they do not contradict it …"""
+_RECOGNISABLE = frozenset(
+    {
+        "http",
+        "http-alt",
+        "https",
+        "https-alt",
+        "ssh",
+        "telnet",
+        "ftp",
+        "smtp",
+        "imap",
+        "pop3",
+        "dns",
+        "irc",
+        "ldap",
+        "smb",
+    }
+    | {"mysql", "postgresql", "redis", "mongodb", "rdp", "vnc", "mqtt", "amqp", "sip", "rtsp", "ntp", "snmp", "bgp"}
+)
+"""… unless that would have been recognised if it were there."""
+_SAME = {"smtp": "submission", "smb": "netbios-ssn", "pop": "pop3"}
+"""Protocol → the start of other services' names that it is spoken by."""
+_MOST_TOLD = 1 << 18  # remembered
+
+
+class Found(NamedTuple):
+    """What ``hearing`` found about FLOW[n]."""
+
+    numbers: NDArray[np.int32]
+    """Of the findings, 0 for none."""
+    evidence: NDArray[np.uint64]
+    """Number of the packet that told it, 0 for none."""
+
+    def part(self, rows: slice | list[int]) -> Found:
+        """Of some rows."""
+        return Found(self.numbers[rows], self.evidence[rows])
+
+
+class Told(NamedTuple):
+    """What is told of a server."""
+
+    key: int
+    """Service key, see ``services``."""
+    protocol: str | None
+    """As recognised in the traffic."""
+    hostname: str | None
+    hostname_source: str | None
+    host: int
+    """``locality.host_name_number`` of the hostname, 0 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the traffic says of FLOW[n]."""
+
+    told: list[Told]
+    """Each distinct thing that is told."""
+    which: NDArray[np.int64]
+    """int64[n]: index in ``told``."""
+
+    @property
+    def services(self) -> NDArray[np.int64]:
+        """int64[n]: the service key of each row."""
+        return np.array([told.key for told in self.told], np.int64)[self.which]
+
+    @property
+    def hosts(self) -> NDArray[np.uint64]:
+        """uint64[n]: number of the server's name, 0 for none."""
+        return np.array([told.host for told in self.told], np.uint64)[self.which]
+
+
+class Names:
+    """All that is heard in one capture. ``with_details``: what flow rows show besides protocol and name."""
+
+    def __init__(self, *, with_details: bool = False) -> None:
+        self._with_details = with_details
+        self._findings = Findings()
+        self._timeline = NameTimeline()
+        self._told: dict[tuple[int, int, int], Told] = {}
+
+    def listen_to(self, table: FlowTable) -> Hearing:
+        """A hearing for one flow table."""
+        return Hearing(table, self._findings, self._timeline.note, with_details=self._with_details)
+
+    def note_address(self, name: str, address: bytes) -> None:
+        """The capture itself says that an address (4 or 16 bytes) has this name."""
+        self._timeline.note_capture(name, address)
+
+    def heard(
+        self,
+        flows: NDArray[np.void],
+        client_is_low: NDArray[np.bool_],
+        services: NDArray[np.int64],
+        found: Found,
+    ) -> Heard:
+        """What is told of FLOW[n], whose service keys by port are given."""
+        numbers = found.numbers.astype(np.int64)
+        inferred = self._inferred(flows, client_is_low, numbers)
+        groups, members = grouped({"service": services, "found": numbers, "inferred": inferred}, _FACT)
+        facts = zip(services[members].tolist(), numbers[members].tolist(), inferred[members].tolist(), strict=True)
+        return Heard([self._tell(*fact) for fact in facts], groups)
+
+    def finding(self, number: int) -> Finding | None:
+        """What has this number in Found; None for 0."""
+        return self._findings[number]
+
+    @property
+    def left_out(self) -> int:
+        """Conversations whose names found no room."""
+        return self._findings.left_out
+
+    def _inferred(
+        self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], numbers: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """int64[n]: number of the names that resolvers gave for the server, where a row mentions no name itself."""
+        nameless = np.flatnonzero(~self._findings.have_names()[numbers] & has_ports(flows))
+        inferred = np.zeros(len(flows), np.int64)
+        if len(nameless) and self._timeline:
+            rows, is_low = flows[nameless], client_is_low[nameless]
+            low, high = addresses(rows, "low"), addresses(rows, "high")
+            inferred[nameless] = self._timeline.find(low.where(is_low, high), high.where(is_low, low), rows["first_ns"])
+        return inferred
+
+    def _tell(self, service: int, found: int, inferred: int) -> Told:
+        fact = (service, found, inferred)
+        told = self._told.get(fact)
+        if told is None:
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            told = self._told[fact] = _tell(service, self._findings[found], self._timeline[inferred])
+        return told
+
+
+_FACT = ("service", "found", "inferred")
+
+
+def _tell(service: int, finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> Told:
+    if not finding and not inferred[0]:
+        return Told(service, None, None, None, 0)
+    names, source = _names(finding, inferred)
+    hostname = names[0] if len(names) == 1 else None
+    host = host_name_number(hostname) if hostname else 0
+    protocol = finding.protocol if finding else None
+    key = _key(service, protocol, names)
+    return Told(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
+
+
+def _key(service: int, protocol: str | None, names: tuple[str, ...]) -> int:
+    """The service key for what the port says (a service key too), the protocol, and the names, if need be several."""
+    by_port = identity(service)
+    foreign = protocol is not None and not _agrees(protocol, by_port)
+    apps = {label.app if label else None for label in map(app_of_hostname, names)}
+    app = apps.pop() if len(apps) == 1 else None
+    if app:
+        return found_key(service, protocol if foreign else None, app, "name")
+    if protocol is None:
+        return service
+    return found_key(service, protocol if foreign else None, (not foreign and by_port.app) or protocol, "protocol")
+
+
+def _agrees(protocol: str, by_port: Identity) -> bool:
+    """Whether a protocol that was recognised is what the port promises, or carries it."""
+    service = by_port.app
+    if service is None:
+        return False
+    if protocol in _CARRIERS and service not in _RECOGNISABLE:
+        return True
+    if protocol in ("tls", "quic"):
+        return service.startswith("https")
+    if service.startswith("https"):
+        return False
+    return service.startswith((protocol, _SAME.get(protocol, protocol)))
+
+
+def _names(finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> tuple[tuple[str, ...], str | None]:
+    """The host names to choose from, and where they stood; addresses in the place of a name are none."""
+    for name in finding.names if finding else ():
+        host = _host(name.text)
+        if host:
+            return (host,), name.kind.value
+    return inferred[0], inferred[1].value if inferred[0] else None
+
+
+def _host(text: str) -> str | None:
+    """The name in a Host header or server name: without port and last dot, in lower case."""
+    host = text.strip().lower()
+    if host.startswith("["):
+        return None  # an IPv6 address
+    host = host.partition(":")[0].rstrip(".")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host or None
+    return None

@@ -1,0 +1,124 @@
+"""The address-to-name timeline: which names resolvers gave for an address, to whom and until when.
+
+A client asks for a name and connects to the address that it was told; so an address stands for the names that this very
+client was told for it before. Answers to all (mDNS) and names that the capture file itself brings hold for everybody.
+Bounded: the pairs of client and address that were told longest ago go first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portcall.model import NO_TIME
+from portcall.speech import NameKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from portcall.locality import Addresses
+    from portcall.speech import Answer
+
+NO_NAMES: tuple[tuple[str, ...], NameKind] = ((), NameKind.DNS)
+
+_MOST_PAIRS = 1 << 17
+_MOST_NAMES = 8  # of one pair
+_GRACE_NS = 60 * 10**9  # programs go on with an address for a while after its time to live
+_NANOSECONDS = 10**9
+_EVERYBODY = bytes(16)
+_MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)  # odd, bits well mixed
+_WORD = (1 << 64) - 1
+_MULTICAST_4, _MULTICAST_6 = 0xE0, 0xFF  # first byte of the group: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 §2.7)
+
+
+class NameTimeline:
+    """Which names an address had for a client at a time."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[bytes, bytes], list[tuple[int, int, str]]] = {}
+        self._of_capture: dict[bytes, tuple[str, ...]] = {}
+        self._numbers: dict[tuple[tuple[str, ...], NameKind], int] = {NO_NAMES: 0}
+        self._sets = [NO_NAMES]
+
+    def __getitem__(self, number: int) -> tuple[tuple[str, ...], NameKind]:
+        """The names behind a number of ``find``, in order, and where they come from."""
+        return self._sets[number]
+
+    def __bool__(self) -> bool:
+        return bool(self._told or self._of_capture)
+
+    def note(self, client: bytes, time_ns: int, answers: tuple[Answer, ...]) -> None:
+        """A resolver answered a client (16 bytes, IPv4 in the last four)."""
+        if _is_multicast(client):
+            client = _EVERYBODY
+        for answer in answers:
+            until_ns = time_ns + answer.time_to_live_s * _NANOSECONDS + _GRACE_NS
+            pair = client, answer.address.rjust(16, b"\0")
+            told = [entry for entry in self._told.pop(pair, ()) if entry[2] != answer.name]
+            self._told[pair] = [*told[1 - _MOST_NAMES :], (time_ns, until_ns, answer.name)]
+        while len(self._told) > _MOST_PAIRS:
+            del self._told[next(iter(self._told))]
+
+    def note_capture(self, name: str, address: bytes) -> None:
+        """The capture file says that an address (4 or 16 bytes) has a name."""
+        address = address.rjust(16, b"\0")
+        known = self._of_capture.get(address, ())
+        if name not in known and len(known) < _MOST_NAMES and len(self._of_capture) < _MOST_PAIRS:
+            self._of_capture[address] = (*known, name)
+
+    def find(self, clients: Addresses, servers: Addresses, first_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[n]: number of the names that each client knew its server by when it first spoke, 0 for none."""
+        numbers = np.zeros(len(first_ns), np.int64)
+        everybody = np.zeros(len(first_ns), np.uint64)
+        hashes = [_hashes(clients.high_half, clients.low_half, servers), _hashes(everybody, everybody, servers)]
+        known = np.fromiter(map(_hash, self._pairs()), np.uint64)
+        maybe = np.flatnonzero(np.isin(hashes[0], known) | np.isin(hashes[1], known))
+        pairs = zip(_as_bytes(clients, maybe), _as_bytes(servers, maybe), first_ns[maybe].tolist(), strict=True)
+        numbers[maybe] = [self._number(client, server, time_ns) for client, server, time_ns in pairs]
+        return numbers
+
+    def _pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        yield from self._told
+        for address in self._of_capture:
+            yield _EVERYBODY, address
+
+    def _number(self, client: bytes, server: bytes, time_ns: int) -> int:
+        told = [*self._told.get((client, server), ()), *self._told.get((_EVERYBODY, server), ())]
+        before = [entry for entry in told if entry[0] <= time_ns or NO_TIME in (entry[0], time_ns)]
+        current = [entry for entry in before if time_ns <= entry[1]] or before[-1:]
+        names = tuple(sorted({name for _, _, name in current}))
+        found = (names, NameKind.DNS) if names else (self._of_capture.get(server, ()), NameKind.CAPTURE)
+        if not found[0]:
+            return 0
+        number = self._numbers.setdefault(found, len(self._sets))
+        if number == len(self._sets):
+            self._sets.append(found)
+        return number
+
+
+def _is_multicast(address: bytes) -> bool:
+    if any(address[:12]):
+        return address[0] == _MULTICAST_6
+    return address[12] & 0xF0 == _MULTICAST_4
+
+
+def _hashes(high: NDArray[np.uint64], low: NDArray[np.uint64], servers: Addresses) -> NDArray[np.uint64]:
+    columns = (high, low, servers.high_half, servers.low_half)
+    mixed = np.zeros(len(low), np.uint64)
+    for column, multiplier in zip(columns, _MULTIPLIERS, strict=True):
+        mixed += column * np.uint64(multiplier)
+    return mixed
+
+
+def _hash(pair: tuple[bytes, bytes]) -> int:
+    """The same of one pair. That it can be foreseen matters not: what it finds is compared."""
+    halves = [int.from_bytes(end[at : at + 8], "big") for end in pair for at in (0, 8)]
+    return sum(half * multiplier for half, multiplier in zip(halves, _MULTIPLIERS, strict=True)) & _WORD
+
+
+def _as_bytes(column: Addresses, rows: NDArray[np.intp]) -> Iterator[bytes]:
+    halves = np.stack([column.high_half[rows], column.low_half[rows]], axis=1).astype(">u8").tobytes()
+    return (halves[at : at + 16] for at in range(0, len(halves), 16))
