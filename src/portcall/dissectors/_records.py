@@ -1,0 +1,113 @@
+"""TLS as it flows: records, and the handshake messages in them.
+
+Records (RFC 8446 §5.1) carry bytes; handshake messages (§4) are cut over them as the sender likes::
+
+    content type 1 | version 2 | length 2 | …          message kind 1 | length 3 | …
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from portcall.dissectors._hello import CLIENT_HELLO, ClientHello, client_hello_of
+from portcall.speech import WAIT, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = 20, 21, 22, 23, 24
+"""Content types (IANA, TLS ContentType)."""
+
+_HEADER = Struct(">BBBH")
+_HEADER_BYTES = 5
+_MESSAGE_HEADER_BYTES = 4
+_MOST_RECORD_BYTES = 2**14 + 2048  # RFC 5246 §6.2.3
+_ENOUGH_RECORDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """The handshake messages that a stream begins with, in clear as far as they are."""
+
+    data: bytes
+    is_over: bool
+    """Whether something else follows them: encrypted, application data, an alert, or no TLS."""
+
+    def messages(self) -> Iterator[tuple[int, bytes, bool]]:
+        """Kind, body and whether it is whole, of each message; only the last one can be cut."""
+        at, data = 0, self.data
+        while at + _MESSAGE_HEADER_BYTES <= len(data):
+            body_at = at + _MESSAGE_HEADER_BYTES
+            end = body_at + int.from_bytes(data[at + 1 : body_at], "big")
+            yield data[at], data[body_at:end], end <= len(data)
+            at = end
+
+
+def client_hello(data: bytes) -> ClientHello | Wait | None:
+    """The ClientHello that a stream begins with, be it TLS from the start or after STARTTLS or CONNECT.
+
+    Not whole as long as it is not all there; ``WAIT`` where too little is there to tell, None where it is none.
+    """
+    if not looks_like_records(data):
+        return None
+    if len(data) <= _HEADER_BYTES:
+        return WAIT
+    if data[0] != HANDSHAKE or data[_HEADER_BYTES] != CLIENT_HELLO:
+        return None
+    handshake = read_handshake(data).data
+    end = _MESSAGE_HEADER_BYTES + int.from_bytes(handshake[1:_MESSAGE_HEADER_BYTES], "big")
+    is_whole = _MESSAGE_HEADER_BYTES < end <= len(handshake)
+    hello = client_hello_of(handshake[_MESSAGE_HEADER_BYTES:end], is_whole=is_whole)
+    return hello or (None if is_whole else WAIT)
+
+
+def read_handshake(data: bytes) -> Handshake:
+    """The handshake messages at the beginning of a stream that looks like records."""
+    size = _record_bytes(data, 0)
+    if size == len(data) and data[0] == HANDSHAKE:  # nearly every ClientHello is all of one segment
+        return Handshake(data[_HEADER_BYTES:], is_over=False)
+    pieces: list[bytes] = []
+    at = 0
+    while len(data) - at >= _HEADER_BYTES:
+        size = _record_bytes(data, at)
+        if not size or data[at] != HANDSHAKE:
+            return Handshake(b"".join(pieces), is_over=True)
+        pieces.append(data[at + _HEADER_BYTES : at + size])
+        at += size
+    return Handshake(b"".join(pieces), is_over=False)
+
+
+def looks_like_records(data: bytes) -> bool:
+    """Whether a stream begins with what may be (the beginning of) a record's header."""
+    if not data or not CHANGE_CIPHER_SPEC <= data[0] <= HEARTBEAT:
+        return False
+    if len(data) < _HEADER_BYTES:
+        return data[1:2] in (b"", b"\x03")
+    return bool(_record_bytes(data, 0))
+
+
+def count_records(data: bytes) -> tuple[int, bool]:
+    """How many whole records follow one another (counting ends early), and whether the first bytes are nothing else.
+
+    The second is False where something follows them that is no record.
+    """
+    at = count = 0
+    while len(data) - at >= _HEADER_BYTES and count < _ENOUGH_RECORDS:
+        size = _record_bytes(data, at)
+        if not size:
+            return count, False
+        if at + size > len(data):
+            break
+        at, count = at + size, count + 1
+    return count, True
+
+
+def _record_bytes(data: bytes, at: int) -> int:
+    """The length of a record with its header, which must be there; 0 where it is none."""
+    kind, major, minor, size = _HEADER.unpack_from(data, at)
+    is_record = CHANGE_CIPHER_SPEC <= kind <= HEARTBEAT and major == 3 and minor <= 4  # noqa: PLR2004 - SSL 3.0 …
+    # OpenSSL's countermeasure against BEAST sends records of application data without any.
+    is_record = is_record and size <= _MOST_RECORD_BYTES and (size > 0 or kind == APPLICATION_DATA)
+    return _HEADER_BYTES + size if is_record else 0

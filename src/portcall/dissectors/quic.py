@@ -1,0 +1,167 @@
+"""QUIC: versions 1 and 2, the IETF's drafts from 22 on, Google's and Facebook's.
+
+The client's first packets are opened with the keys that anyone can make (see ``_quic_packets``); their CRYPTO frames,
+over as many packets as it takes and in any order, are a TLS ClientHello.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty, _google_quic
+from portcall.dissectors._hello import CLIENT_HELLO, client_hello_of
+from portcall.dissectors._pieces import joined
+from portcall.dissectors._quic_packets import (
+    NEGOTIATION,
+    VERSION_1,
+    VERSION_2,
+    VERSION_2_DRAFT,
+    Kind,
+    LongPacket,
+    crypto_pieces,
+    is_reserved,
+    long_packets,
+    opened,
+    salts_of,
+)
+from portcall.speech import UDP, Finding, NameKind, Role, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from portcall.speech import Ends, Speech
+
+TRANSPORTS = frozenset({UDP})
+CERTAINTY = Certainty.MAGIC
+PORTS = frozenset({80, 443, 784, 853, 4433, 8443})
+
+_MOST_DATAGRAMS = 8
+_MOST_IDS = 3  # a client's own, that of a server's Retry, that of the server
+_LEAST_FIRST_DATAGRAM_BYTES = 1200  # RFC 9000 §14.1
+_MESSAGE_HEADER_BYTES = 4
+_VERSIONS = {VERSION_1: "v1", VERSION_2: "v2", VERSION_2_DRAFT: "v2 draft"}
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:  # noqa: ARG001 - the contract
+    """What the first datagrams of one end show."""
+    datagrams = said.datagrams[:_MOST_DATAGRAMS]
+    if not datagrams:
+        return None
+    first = next(long_packets(datagrams[0]), None)
+    if first is None:
+        return _from_google(datagrams[0], answered)
+    if first.version == NEGOTIATION:
+        return Finding("quic", Role.SERVER) if _lists_versions(first) else None
+    if not _is_known(first, len(datagrams[0])):
+        return None
+    packets = [packet for datagram in datagrams for packet in long_packets(datagram)]
+    is_last = said.is_ended or len(datagrams) == _MOST_DATAGRAMS
+    return (
+        _from_client(packets, is_last=is_last)
+        or _from_server(packets, answered)
+        or Finding("quic", details=(_version_detail(first.version),), is_final=is_last)
+    )
+
+
+def _from_client(packets: list[LongPacket], *, is_last: bool) -> Finding | None:
+    """What Initial packets say that open with a client's keys; None where none does."""
+    best = None
+    for version, stream in _client_streams(packets):
+        if stream.startswith(_google_quic.CLIENT_HELLO):
+            return _google_quic.finding_of(stream, _version_text(version))
+        size = _MESSAGE_HEADER_BYTES + int.from_bytes(stream[1:_MESSAGE_HEADER_BYTES], "big")
+        is_whole = _MESSAGE_HEADER_BYTES < size <= len(stream)
+        is_hello = stream[:1] == bytes((CLIENT_HELLO,))
+        hello = client_hello_of(stream[_MESSAGE_HEADER_BYTES:size], is_whole=is_whole) if is_hello else None
+        best = Finding(
+            "quic",
+            Role.CLIENT,
+            hello.names(NameKind.QUIC_SNI) if hello else (),
+            (_version_detail(version), *(hello.details("q") if hello else ())),
+            is_final=is_whole or is_last,
+        )
+        if is_whole:
+            break
+    return best
+
+
+def _client_streams(packets: Iterable[LongPacket]) -> Iterator[tuple[int, bytes]]:
+    """Version and beginning of what a client says in CRYPTO frames, for each connection that it begins.
+
+    The keys come from the target id of its very first packet; later ones have an id that the server chose, and so has
+    the new beginning after a Retry.
+    """
+    pieces: dict[bytes, dict[int, bytes]] = {}
+    versions: dict[bytes, int] = {}
+    for packet in packets:
+        if packet.kind is not Kind.INITIAL:
+            continue
+        for first_id in dict.fromkeys((packet.target_id, *islice(pieces, _MOST_IDS))):
+            payload = opened(packet, first_id, from_client=True)
+            if payload is not None:
+                pieces.setdefault(first_id, {}).update(crypto_pieces(payload))
+                versions.setdefault(first_id, packet.version)
+                break
+    for first_id, of_connection in pieces.items():
+        yield versions[first_id], joined(of_connection)
+
+
+def _from_server(packets: Iterable[LongPacket], answered: Speech) -> Finding | None:
+    """A server, known by its Retry, or by an Initial packet that opens with the id that the client began with."""
+    asked = (packet for datagram in answered.datagrams[:_MOST_DATAGRAMS] for packet in long_packets(datagram))
+    first_ids = dict.fromkeys(packet.target_id for packet in asked if packet.kind is Kind.INITIAL)
+    for packet in packets:
+        is_server = packet.kind is Kind.RETRY or (
+            packet.kind is Kind.INITIAL
+            and any(
+                opened(packet, first_id, from_client=False) is not None for first_id in islice(first_ids, _MOST_IDS)
+            )
+        )
+        if is_server:
+            return Finding("quic", Role.SERVER, details=(_version_detail(packet.version),))
+    return None
+
+
+def _from_google(datagram: bytes, answered: Speech) -> Finding | None:
+    """What a datagram with Google's own header shows."""
+    version = _google_quic.plain_version(datagram)
+    if version is None:
+        said_id = _google_quic.connection_id(datagram)
+        asked = answered.datagrams[0] if answered.datagrams else b""
+        is_answer = said_id is not None and _google_quic.plain_version(asked) is not None
+        is_server = is_answer and said_id == _google_quic.connection_id(asked)
+        return Finding("quic", Role.SERVER) if is_server else None
+    if _google_quic.lists_versions(datagram):
+        return Finding("quic", Role.SERVER)
+    at = datagram.find(_google_quic.CLIENT_HELLO)
+    if at < 0:
+        return Finding("quic", Role.CLIENT, details=(("version", version),), is_final=False)
+    return _google_quic.finding_of(datagram[at:], version)
+
+
+def _is_known(packet: LongPacket, datagram_bytes: int) -> bool:
+    """Whether a packet is sure to be QUIC: by its version, or by the length of those that may have an odd one."""
+    if is_reserved(packet.version):
+        return datagram_bytes >= _LEAST_FIRST_DATAGRAM_BYTES
+    return bool(salts_of(packet.version)) or _google_quic.is_google(packet.version)
+
+
+def _lists_versions(packet: LongPacket) -> bool:
+    """Whether a packet of no version is a server's list of those it speaks (RFC 9000 §17.2.1)."""
+    listed = packet.data[7 + len(packet.target_id) + len(packet.source_id) :]
+    versions = [int.from_bytes(listed[at : at + 4], "big") for at in range(0, min(len(listed), 256), 4)]
+    is_listed = any(salts_of(version) or _google_quic.is_google(version) for version in versions)
+    return not len(listed) % 4 and is_listed
+
+
+def _version_detail(version: int) -> tuple[str, str]:
+    return "version", _version_text(version)
+
+
+def _version_text(version: int) -> str:
+    if _google_quic.is_google(version):
+        return version.to_bytes(4, "big").decode()
+    if version >> 8 == 0xFF0000:  # noqa: PLR2004 - the IETF's drafts
+        return f"draft {version & 0xFF}"
+    return _VERSIONS.get(version) or f"{version:#010x}"
