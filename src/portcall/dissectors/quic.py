@@ -25,7 +25,7 @@ from portcall.dissectors._quic_packets import (
     opened,
     salts_of,
 )
-from portcall.speech import UDP, Finding, NameKind, Role, Wait
+from portcall.speech import UDP, WAIT, Finding, NameKind, Role, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,17 +40,19 @@ _MOST_DATAGRAMS = 8
 _MOST_IDS = 3  # a client's own, that of a server's Retry, that of the server
 _LEAST_FIRST_DATAGRAM_BYTES = 1200  # RFC 9000 §14.1
 _MESSAGE_HEADER_BYTES = 4
+_ENOUGH_SHORT_PACKETS, _USUAL_ID_BYTES = 3, 8
+_LEAST_SHORT_BYTES = 21  # RFC 9000 §10.3: shorter ones could be told from a stateless reset
 _VERSIONS = {VERSION_1: "v1", VERSION_2: "v2", VERSION_2_DRAFT: "v2 draft"}
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:  # noqa: ARG001 - the contract
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     """What the first datagrams of one end show."""
     datagrams = said.datagrams[:_MOST_DATAGRAMS]
     if not datagrams:
         return None
     first = next(long_packets(datagrams[0]), None)
     if first is None:
-        return _from_google(datagrams[0], answered)
+        return _from_google(datagrams[0], answered) or _from_the_middle(said, ends)
     if first.version == NEGOTIATION:
         return Finding("quic", Role.SERVER) if _lists_versions(first) else None
     if not _is_known(first, len(datagrams[0])):
@@ -138,6 +140,23 @@ def _from_google(datagram: bytes, answered: Speech) -> Finding | None:
     if at < 0:
         return Finding("quic", Role.CLIENT, details=(("version", version),), is_final=False)
     return _google_quic.finding_of(datagram[at:], version)
+
+
+def _from_the_middle(said: Speech, ends: Ends) -> Finding | Wait | None:
+    """Packets of a conversation that began before the capture, on QUIC's own ports.
+
+    Their short header (RFC 9000 §17.3.1) shows no more than the fixed bit, and the connection id that the other end
+    chose, mostly of 8 bytes or more; the rest of the first byte is encrypted, so it changes.
+    """
+    shown = said.datagrams[:_ENOUGH_SHORT_PACKETS]
+    ids = {datagram[1 : 1 + _USUAL_ID_BYTES] for datagram in shown}
+    first_bytes = {datagram[:1] for datagram in shown}
+    is_short = all(len(datagram) >= _LEAST_SHORT_BYTES and datagram[0] & 0xC0 == 0x40 for datagram in shown)  # noqa: PLR2004 - form, fixed bit
+    if not is_short or len(ids) > 1 or not ends.has_port(*PORTS):
+        return None
+    if len(shown) < _ENOUGH_SHORT_PACKETS:
+        return None if said.is_ended else WAIT
+    return Finding("quic") if len(first_bytes) > 1 else None
 
 
 def _is_known(packet: LongPacket, datagram_bytes: int) -> bool:
