@@ -1,0 +1,117 @@
+"""HTTP/0.9 to 1.1 (RFC 9112): who is asked for what, through which proxy, by which program, and what answers.
+
+The first request names the host: by its Host field as sent, else by the authority of its target. A CONNECT names whom
+the proxy shall connect to, and what is said there is heard too. HTTP/2 begins with words of its own: see ``http2``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._inside import after, with_inside
+from portcall.dissectors._messages import (
+    field_pattern,
+    find_end,
+    may_become_start_line,
+    read_fields,
+    read_request,
+    read_status,
+)
+from portcall.dissectors._text import as_text
+from portcall.speech import TCP, WAIT, Finding, Name, NameKind, Role
+
+if TYPE_CHECKING:
+    from portcall.dissectors._messages import Request, Status
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP})
+CERTAINTY = Certainty.MAGIC
+PORTS = frozenset({80, 3128, 8000, 8008, 8080, 8888})
+
+_INSIDE = frozenset({"http2", "mail", "ssh", "tls"})
+_CLIENT_FIELDS = field_pattern("host", "user-agent", "upgrade")
+_SERVER_FIELDS = field_pattern("server", "upgrade")
+_KNOWN_METHOD = re.compile(
+    rb"(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT) (?:/|https?://|\*)[^\r\n]*\Z"
+)
+_REQUEST_WITHIN = re.compile(rb"\n(?=(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|CONNECT) \S{1,8192} HTTP/1\.[01]\r?\n)")
+_SIMPLE_REQUEST = re.compile(rb"GET /\S{0,2048}(?:\r?\n){1,2}\Z")
+_ABSOLUTE_TARGET = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{1,15}://(?:[^/?#@]{0,256}@)?([^/?#]{1,1024})")
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The first request or response of this end."""
+    data = said.data
+    if request := read_request(data):
+        return (
+            _hear_request(said, answered, request, ends)
+            if request.scheme == b"HTTP" and request.method != b"PRI"
+            else None
+        )
+    if status := read_status(data):
+        return _hear_status(said, answered, status, ends) if status.scheme in {b"HTTP", b"ICY"} else None
+    if ends.has_port(*PORTS):
+        if _SIMPLE_REQUEST.match(data):
+            return Finding("http", Role.CLIENT, details=(("version", "0.9"),))
+        if not said.is_from_start and (within := _REQUEST_WITHIN.search(data)):
+            request = read_request(data, within.end())
+            return _hear_request(said, answered, request, ends) if request else None
+    if not said.is_ended:
+        return WAIT if may_become_start_line(data) else None
+    return Finding("http", Role.CLIENT) if _KNOWN_METHOD.match(data) else None
+
+
+def _hear_request(said: Speech, answered: Speech, request: Request, ends: Ends) -> Finding:
+    data = said.data
+    end = find_end(data, request.end)
+    fields = read_fields(data, request.end, end if end >= 0 else len(data), _CLIENT_FIELDS)
+    host = fields.get(b"host", b"")
+    names = [host] if host else []
+    details: list[tuple[str, str]] = []
+    if request.method == b"CONNECT":
+        target = request.target.split(maxsplit=1)[0]
+        names.append(target)
+        details.append(("connect", as_text(target)))
+    elif request.target[0] != 0x2F and (absolute := _ABSOLUTE_TARGET.match(request.target)):  # noqa: PLR2004 - a slash
+        names.append(absolute[1])
+        details.append(("proxied", as_text(absolute[1])))
+    if agent := fields.get(b"user-agent"):
+        details.append(("user_agent", as_text(agent)))
+    if upgrade := fields.get(b"upgrade"):
+        details.append(("upgrade", as_text(upgrade.lower())))
+    finding = Finding(
+        "websocket" if upgrade and upgrade.lower() == b"websocket" else "http",
+        Role.CLIENT,
+        tuple([Name(NameKind.HTTP_HOST, as_text(name)) for name in dict.fromkeys(names)]),
+        tuple(details),
+        is_final=end >= 0 or said.is_ended,
+    )
+    if request.method != b"CONNECT" or end < 0:
+        return finding
+    return with_inside(finding, after(said, end), _after_header(answered), ends, _INSIDE)
+
+
+def _hear_status(said: Speech, answered: Speech, status: Status, ends: Ends) -> Finding:
+    data = said.data
+    end = find_end(data, status.end)
+    fields = read_fields(data, status.end, end if end >= 0 else len(data), _SERVER_FIELDS)
+    server, upgrade = fields.get(b"server"), fields.get(b"upgrade", b"").lower()
+    finding = Finding(
+        "websocket" if upgrade == b"websocket" and status.code == b"101" else "http",
+        Role.SERVER,
+        details=(("server", as_text(server)),) if server else (),
+        is_final=end >= 0 or said.is_ended,
+    )
+    asked = read_request(answered.data)
+    if end < 0 or asked is None or asked.method != b"CONNECT" or status.code[:1] != b"2":
+        return finding
+    return with_inside(finding, after(said, end), _after_header(answered), ends, _INSIDE)
+
+
+def _after_header(speech: Speech) -> Speech:
+    """What follows the first header of either end."""
+    start_line = read_request(speech.data) or read_status(speech.data)
+    end = find_end(speech.data, start_line.end) if start_line else -1
+    return after(speech, end if end >= 0 else len(speech.data))

@@ -1,0 +1,52 @@
+"""RTSP 1.0 and 2.0 (RFC 2326, RFC 7826): which stream of which server is asked for."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._messages import (
+    field_pattern,
+    find_end,
+    may_become_start_line,
+    read_fields,
+    read_request,
+    read_status,
+)
+from portcall.dissectors._text import as_text
+from portcall.speech import TCP, UDP, WAIT, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.MAGIC
+PORTS = frozenset({554, 8554})
+
+_FIELDS = field_pattern("server", "user-agent")
+_SHOWN = ((b"server", "server"), (b"user-agent", "user_agent"))
+_HOST = re.compile(rb"rtsp[su]?://(?:[^/@]{0,256}@)?([^/?#]{1,1024})", re.IGNORECASE)
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The first request or response of this end."""
+    del answered
+    request = read_request(said.data)
+    start_line = request or read_status(said.data)
+    if start_line is None:
+        is_waiting = ends.transport == TCP and not said.is_ended and may_become_start_line(said.data)
+        return WAIT if is_waiting else None
+    if start_line.scheme != b"RTSP":
+        return None
+    end = find_end(said.data, start_line.end)
+    fields = read_fields(said.data, start_line.end, end if end >= 0 else len(said.data), _FIELDS)
+    details = [(key, as_text(fields[name])) for name, key in _SHOWN if name in fields]
+    if request and (host := _HOST.match(request.target)):
+        details.append(("host", as_text(host[1])))
+    return Finding(
+        "rtsp",
+        Role.CLIENT if request else Role.SERVER,
+        details=tuple(details),
+        is_final=end >= 0 or said.is_ended or ends.transport == UDP,
+    )

@@ -1,0 +1,47 @@
+"""SSDP (UPnP Device Architecture 2.0 §1): HTTP's words in datagrams, by which devices in a house find one another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._messages import field_pattern, read_fields, read_request, read_status
+from portcall.dissectors._text import as_text
+from portcall.speech import UDP, Finding, Name, NameKind, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({UDP})
+CERTAINTY = Certainty.MAGIC
+PORTS = frozenset({1900})
+
+_METHODS = frozenset({b"M-SEARCH", b"NOTIFY"})
+_FIELDS = field_pattern("host", "st", "nt", "server", "user-agent", "location")
+_SHOWN = (
+    (b"st", "service"),
+    (b"nt", "service"),
+    (b"server", "server"),
+    (b"user-agent", "user_agent"),
+    (b"location", "location"),
+)
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """A search, an announcement or the answer to a search."""
+    del answered, ends
+    request = read_request(said.data)
+    start_line = request or read_status(said.data)
+    if start_line is None or start_line.scheme != b"HTTP":
+        return None
+    if request and (request.target != b"*" or request.method not in _METHODS):
+        return None
+    fields = read_fields(said.data, start_line.end, len(said.data), _FIELDS)
+    host = fields.get(b"host")
+    is_searching = request is not None and request.method == b"M-SEARCH"
+    return Finding(
+        "ssdp",
+        Role.CLIENT if is_searching else Role.SERVER,
+        (Name(NameKind.HTTP_HOST, as_text(host)),) if host else (),
+        tuple([(key, as_text(fields[name])) for name, key in _SHOWN if name in fields]),
+    )
