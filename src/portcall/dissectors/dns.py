@@ -1,0 +1,198 @@
+"""DNS (RFC 1035) over UDP and TCP, and its kin: mDNS (RFC 6762), LLMNR (RFC 4795), NetBIOS names (RFC 1002).
+
+Their own ports take what is cut short or odd; on any other port a message must be whole, plausible in each field, and
+end where the datagram ends. Queries give the name asked for, responses also the addresses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, ALIAS, OPTIONS, read_message
+from portcall.dissectors._domain_names import netbios_name, read_name
+from portcall.dissectors._text import as_text
+from portcall.speech import TCP, UDP, WAIT, Answer, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.dissectors._dns_message import Message, Record
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({53, 137, 5353, 5355})
+LISTENS_ALWAYS = True
+
+_IS_RESPONSE = 0x8000
+_OPCODES = frozenset({0, 1, 2, 4, 5, 6})
+_NETBIOS_OPCODES = frozenset({0, 5, 6, 7, 8, 9, 15})
+_CLASSES = frozenset({1, 3, 4, 254, 255})
+_UNICAST_BIT = 0x8000
+"""mDNS: in questions please answer me alone, in records forget what you knew (RFC 6762 §18.12)."""
+_MOST_MESSAGES = 64
+_MOST_QUERIES = 8
+_ANSWERING = {ADDRESS: 4, ADDRESS_6: 16, ALIAS: None}
+"""Types of records that count, with the bytes of their data where these are fixed."""
+_NETBIOS_NAME = 32
+_COUNTS_START = 4
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The newest datagram, or all whole messages of a stream."""
+    del answered
+    protocol = _protocol(ends)
+    if ends.transport == TCP:
+        return _hear_stream(said, protocol, is_own_port=ends.has_port(53, 137, 5353, 5355))
+    message = read_message(said.data)
+    if message is None:
+        return Finding(protocol) if protocol and said.is_ended and _begins_plausibly(said.data) else None
+    if not _is_plausible(message, protocol):
+        return None
+    if protocol is None:
+        if not _is_beyond_doubt(message, len(said.data)):
+            return None
+        protocol = "dns"
+    return _finding(said.data, message, protocol)
+
+
+def _protocol(ends: Ends) -> str | None:
+    """What a message between these ports is called; None where they say nothing."""
+    ports = (ends.source_port, ends.target_port)
+    if 53 in ports:  # noqa: PLR2004 - the port of DNS
+        return "dns"
+    for port, protocol in _BY_PORT:
+        if port in ports:
+            return protocol
+    return None
+
+
+_BY_PORT = ((5353, "mdns"), (5355, "llmnr"), (137, "netbios-ns"))
+
+
+def _is_plausible(message: Message, protocol: str | None) -> bool:
+    """Whether the first fields are what this protocol may send."""
+    flags = message.flags
+    opcode = flags >> 11 & 15
+    if protocol == "netbios-ns":
+        return opcode in _NETBIOS_OPCODES and _has_netbios_name(message)
+    if opcode not in _OPCODES:
+        return False
+    if not message.questions and not message.records:
+        return bool(flags & _IS_RESPONSE and flags & 15)  # an error may repeat nothing
+    mask = 0xFFFF if protocol == "dns" else ~_UNICAST_BIT
+    return all(question.record_class & mask in _CLASSES for question in message.questions)
+
+
+def _begins_plausibly(data: bytes) -> bool:
+    """Whether a message that the capture has cut within its question may be one."""
+    return len(data) >= _COUNTS_START and data[2] >> 3 & 15 in _OPCODES and data[_COUNTS_START:].startswith(b"\0\1")
+
+
+def _has_netbios_name(message: Message) -> bool:
+    names = message.questions or message.records
+    return bool(names) and netbios_name(names[0][0]) is not None
+
+
+def _is_beyond_doubt(message: Message, size: int) -> bool:
+    """Whether a message on a foreign port can be nothing else."""
+    flags = message.flags
+    if not message.is_whole or message.end != size or flags & 0x0040 or len(message.questions) != 1:
+        return False
+    if not flags & _IS_RESPONSE and (flags & 0x048F or message.answer_count):
+        return False
+    return all(
+        kind == OPTIONS or record_class in _CLASSES for _, kind, record_class, *_ in message.records
+    ) and _is_host_like(message.questions[0].name)
+
+
+def _is_host_like(name: bytes) -> bool:
+    return name.replace(b"-", b"").replace(b".", b"").replace(b"_", b"").isalnum()
+
+
+def _hear_stream(said: Speech, protocol: str | None, *, is_own_port: bool) -> Finding | Wait | None:
+    """Messages with two bytes of length before each (RFC 1035 §4.2.2)."""
+    data, start = said.data, 0
+    found: Finding | None = None
+    for _ in range(_MOST_MESSAGES):
+        if start + 2 > len(data):
+            break
+        end = start + 2 + int.from_bytes(data[start : start + 2], "big")
+        if end - start < 14 or end > len(data):  # noqa: PLR2004 - two bytes and a header
+            break
+        body = data[start + 2 : end]
+        message = read_message(body)
+        if message is None or not _is_plausible(message, protocol):
+            break
+        if not is_own_port and not _is_beyond_doubt(message, len(body)):
+            break
+        found = _joined(found, _finding(body, message, protocol or "dns"), is_final=said.is_ended)
+        start = end
+    if found or said.is_ended:
+        return found
+    return WAIT if _may_become_message(data) else None
+
+
+def _may_become_message(data: bytes) -> bool:
+    if len(data) < 14:  # noqa: PLR2004 - length and header
+        return not data or data[0] < 0x10  # noqa: PLR2004 - hardly a first message is longer than 4 KiB
+    size = data[0] << 8 | data[1]
+    flags, questions = data[4] << 8 | data[5], data[6] << 8 | data[7]
+    return len(data) - 2 < size and flags >> 11 & 15 in _OPCODES and not flags & 0x0040 and questions <= 1
+
+
+def _joined(earlier: Finding | None, later: Finding, *, is_final: bool) -> Finding:
+    if earlier is None:
+        return Finding(later.protocol, later.role, (), later.details, later.answers, is_final)
+    details = (earlier.details + later.details)[:_MOST_QUERIES]
+    return Finding(earlier.protocol, earlier.role, (), details, earlier.answers + later.answers, is_final)
+
+
+def _finding(data: bytes, message: Message, protocol: str) -> Finding:
+    is_response = message.flags & _IS_RESPONSE
+    details = tuple(
+        [
+            ("query", (protocol == "netbios-ns" and netbios_name(question.name)) or as_text(question.name) or ".")
+            for question in message.questions[:_MOST_QUERIES]
+        ]
+    )
+    return Finding(
+        protocol,
+        Role.SERVER if is_response else Role.CLIENT,
+        (),
+        details,
+        _answers(data, message, protocol) if is_response and message.records else (),
+    )
+
+
+def _answers(data: bytes, message: Message, protocol: str) -> tuple[Answer, ...]:
+    """The addresses, each for the first name of its chain of aliases, with the least time to live on the way."""
+    if protocol == "netbios-ns":
+        return _netbios_answers(data, message.records[: message.answer_count])
+    # What mDNS adds is its sender's own, so it counts; glue in DNS was not asked for.
+    records = message.records if protocol == "mdns" else message.records[: message.answer_count]
+    origins: dict[bytes, tuple[bytes, int]] = {}
+    answers: list[Answer] = []
+    for name, kind, _, time_to_live_s, start, end in records:
+        if kind not in _ANSWERING:
+            continue
+        owner = name.lower()
+        asked, least_s = origins.get(owner, (owner, time_to_live_s))
+        least_s = min(least_s, time_to_live_s)
+        if end - start == _ANSWERING[kind]:
+            answers.append(Answer(as_text(asked), data[start:end], least_s))
+        elif kind == ALIAS and (named := read_name(data, start)):
+            origins.setdefault(named[0].lower(), (asked, least_s))
+    return tuple(answers)
+
+
+def _netbios_answers(data: bytes, records: list[Record]) -> tuple[Answer, ...]:
+    """Addresses of NB records: two bytes of flags before each (RFC 1002 §4.2.13)."""
+    answers: list[Answer] = []
+    for encoded, kind, _, time_to_live_s, start, end in records:
+        name = netbios_name(encoded)
+        if kind == _NETBIOS_NAME and name:
+            answers += [
+                Answer(name[:-4].lower(), data[at + 2 : at + 6], time_to_live_s)
+                for at in range(start, min(end, start + 96) - 5, 6)
+            ]
+    return tuple(answers)
