@@ -1,0 +1,44 @@
+"""IRC (RFC 1459, RFC 2812): the lines by which a client registers, and a server's first ones."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.speech import TCP, WAIT, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({194, 6660, 6661, 6662, 6663, 6664, 6665, 6666, 6667, 6668, 6669, 7000})
+
+_CLIENT = re.compile(
+    rb"(?:CAP (?:LS|REQ|END)\b|STARTTLS\r?\n|(?:PASS [^\r\n]{1,128}\r?\n)?"
+    rb"(?:NICK [^ \r\n]{1,64}\r?\n|USER \S{1,64} \S{1,64} \S{1,255} :))",
+    re.IGNORECASE,
+)
+_SERVER = re.compile(
+    rb"(?:@[^ \r\n]{1,512} )?:[!-~]{1,128} (?:NOTICE [!-~]{1,64} :|00[1-4] [!-~]{1,64} |"
+    rb"CAP [!-~]{1,64} |4\d\d [!-~]{1,64} )|"
+    rb"NOTICE (?:AUTH|\*) :|ERROR :Closing Link"
+)
+_LATER = re.compile(
+    rb"(?:PRIVMSG|JOIN|PING|PONG|NOTICE|MODE|WHO|PART|QUIT) [^\r\n]{1,400}\r?\n|:[!-~]{1,128} [A-Z0-9]{3,8} "
+)
+_BEGINNING = re.compile(rb"(?:[A-Z:@][^\x00-\x08\x0a-\x1f]{0,255})?\r?\Z", re.IGNORECASE)
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The first lines of this end; what comes in mid-conversation counts on the own ports only."""
+    del answered
+    data = said.data
+    if _CLIENT.match(data):
+        return Finding("irc", Role.CLIENT)
+    if _SERVER.match(data):
+        return Finding("irc", Role.SERVER)
+    if ends.has_port(*PORTS) and _LATER.match(data):
+        return Finding("irc", Role.SERVER if ends.source_port in PORTS else Role.CLIENT)
+    return WAIT if not said.is_ended and len(data) < 256 and _BEGINNING.match(data) else None  # noqa: PLR2004 - a line

@@ -1,0 +1,131 @@
+"""SMTP (RFC 5321), POP3 (RFC 1939) and IMAP (RFC 9051): greetings, first commands, and the TLS that STARTTLS begins.
+
+FTP greets with 220 as SMTP does, and Redis says +OK as POP3 does: there the port decides, else the word SMTP in the
+greeting, else what the client says to it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._inside import with_hello
+from portcall.dissectors._text import as_text, first_line, is_printable
+from portcall.speech import TCP, WAIT, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+
+class _Protocol(NamedTuple):
+    """How to know one of them; all patterns match at the start."""
+
+    name: str
+    ports: frozenset[int]
+    greeting: re.Pattern[bytes]
+    sure_greeting: re.Pattern[bytes]
+    """On any port."""
+    command: re.Pattern[bytes]
+    sure_command: re.Pattern[bytes]
+    upgrade: re.Pattern[bytes]
+    """The command that asks for TLS, anywhere at the start of a line."""
+    settled: re.Pattern[bytes]
+    """A command after which nobody asks for it."""
+
+
+def _words(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_PROTOCOLS = (
+    _Protocol(
+        "smtp",
+        frozenset({25, 465, 587, 2525}),
+        _words(rb"[245]\d\d[ -]"),
+        _words(rb"220[ -][^\r\n]{0,256}\b(?:E?SMTP|LMTP|Postfix|Exim|Sendmail)\b"),
+        _words(rb"(?:EHLO|HELO|LHLO|MAIL FROM:|RCPT TO:|STARTTLS|AUTH |DATA|RSET|NOOP|QUIT|XCLIENT )"),
+        _words(rb"(?:EHLO|HELO|LHLO) [!-~]{1,255}\r?\n"),
+        _words(rb"(?:^|\n)STARTTLS\r?\n"),
+        _words(rb"(?:^|\n)(?:MAIL FROM|AUTH |QUIT)"),
+    ),
+    _Protocol(
+        "pop3",
+        frozenset({110, 995}),
+        _words(rb"(?:\+OK\b|-ERR\b)"),
+        _words(rb"\+OK [^\r\n]{0,256}\b(?:POP3?|Dovecot)\b"),
+        _words(rb"(?:USER |PASS |CAPA\b|APOP |AUTH\b|STLS\b|STAT\b|LIST\b|RETR |UIDL\b|QUIT\b|NOOP\b|TOP |DELE )"),
+        _words(rb"(?:CAPA|STLS|APOP [!-~]{1,128} [0-9a-f]{32})\r?\n"),
+        _words(rb"(?:^|\n)STLS\r?\n"),
+        _words(rb"(?:^|\n)(?:USER |AUTH |APOP |QUIT)"),
+    ),
+    _Protocol(
+        "imap",
+        frozenset({143, 993}),
+        _words(rb"\* (?:OK|PREAUTH|BYE|BAD|NO|CAPABILITY|\d+ [A-Z]+)\b"),
+        _words(rb"\* (?:OK|PREAUTH)\b[^\r\n]{0,512}(?:IMAP|\[CAPABILITY|Dovecot|Courier|Cyrus)"),
+        _words(
+            rb"[!-'+-~]{1,24} (?:UID )?(?:CAPABILITY|LOGIN|STARTTLS|NOOP|AUTHENTICATE|LOGOUT|ID|SELECT|EXAMINE|LIST|"
+            rb"LSUB|IDLE|FETCH)\b"
+        ),
+        _words(
+            rb"[a-z0-9.]{1,16} (?:CAPABILITY\r?\n|STARTTLS\r?\n|LOGIN [^\r\n]{1,512}\r?\n|"
+            rb"AUTHENTICATE [A-Z0-9-]{1,32}\b)"
+        ),
+        _words(rb"(?:^|\n)[!-~]{1,24} STARTTLS\r?\n"),
+        _words(rb"(?:^|\n)[!-~]{1,24} (?:LOGIN |AUTHENTICATE |LOGOUT|SELECT )"),
+    ),
+)
+
+TRANSPORTS = frozenset({TCP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset().union(*[protocol.ports for protocol in _PROTOCOLS])
+
+_LEAST_BYTES = 4
+_HELLO_NAME = re.compile(rb"(?:EHLO|HELO|LHLO) +([^\r\n]{1,255})", re.IGNORECASE)
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The greeting of a server or the first commands of a client."""
+    line = first_line(said.data)
+    if line is None and not said.is_ended:
+        is_text = len(said.data) < 1024 and is_printable(said.data.rstrip(b"\r"))  # noqa: PLR2004 - more than any line
+        return WAIT if is_text and (said.data[:1] in b"+*-245" or ends.has_port(*PORTS)) else None
+    if not is_printable(said.data[:512].split(b"\n", 1)[0].rstrip(b"\r")):
+        return None
+    is_waiting = False
+    for protocol in _PROTOCOLS:
+        role = _role(protocol, said.data, answered.data, ends)
+        if role is not None:
+            return _hear(protocol, role, said, answered, ends)
+        is_waiting |= not answered.data and bool(protocol.greeting.match(said.data))
+    return WAIT if is_waiting and not said.is_ended else None
+
+
+def _role(protocol: _Protocol, said: bytes, answered: bytes, ends: Ends) -> Role | None:
+    """Which end of this protocol speaks; None where it is not known to be this protocol."""
+    if protocol.sure_greeting.match(said):
+        return Role.SERVER
+    if protocol.sure_command.match(said):
+        return Role.CLIENT
+    if protocol.greeting.match(said) and (ends.source_port in protocol.ports or protocol.sure_command.match(answered)):
+        return Role.SERVER
+    is_expected = ends.target_port in protocol.ports or protocol.sure_greeting.match(answered)
+    return Role.CLIENT if is_expected and protocol.command.match(said) else None
+
+
+def _hear(protocol: _Protocol, role: Role, said: Speech, answered: Speech, ends: Ends) -> Finding:
+    details: list[tuple[str, str]] = []
+    client = said if role is Role.CLIENT else answered
+    if role is Role.SERVER:
+        details.append(("greeting", as_text(said.data[:512].split(b"\n", 1)[0].rstrip(b"\r"))))
+    elif name := _HELLO_NAME.match(said.data):
+        details.append(("hello", as_text(name[1].strip())))
+    has_upgrade = protocol.upgrade.search(client.data) is not None
+    if has_upgrade:
+        details.append(("starttls", "yes"))
+    is_settled = protocol.settled.search(client.data, 0, 4096) is not None or len(client.data) > 4096  # noqa: PLR2004
+    finding = Finding(
+        protocol.name, role, details=tuple(details), is_final=said.is_ended or (is_settled and not has_upgrade)
+    )
+    return with_hello(finding, said, answered, ends) if has_upgrade else finding

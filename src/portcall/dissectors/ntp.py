@@ -1,0 +1,42 @@
+"""NTP (RFC 5905 §7.3) and its control messages (RFC 9327): on its own port, since few of its bits say that it is NTP.
+
+|LI 2|VN 3 |mode 3|   stratum 8   |    poll 8     |  precision 8  | root delay, dispersion, reference … 48 bytes in all
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.speech import UDP, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({UDP})
+CERTAINTY = Certainty.PORT
+PORTS = frozenset({123})
+
+_ROLES = {1: None, 2: None, 3: Role.CLIENT, 4: Role.SERVER, 5: Role.SERVER}
+_CONTROL, _PRIVATE = 6, 7
+_PACKET_BYTES, _CONTROL_BYTES, _PRIVATE_BYTES = 48, 12, 8
+_MOST_STRATUM = 16
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The newest datagram."""
+    del answered
+    data = said.data
+    if not ends.has_port(*PORTS) or len(data) < _PRIVATE_BYTES:
+        return None
+    version, mode = data[0] >> 3 & 7, data[0] & 7
+    if not 1 <= version <= 4:  # noqa: PLR2004 - all that there are
+        return None
+    details = (("version", str(version)),)
+    if mode in _ROLES:
+        is_whole = len(data) >= _PACKET_BYTES or said.is_ended
+        return Finding("ntp", _ROLES[mode], details=details) if is_whole and data[1] <= _MOST_STRATUM else None
+    if mode == _PRIVATE or (mode == _CONTROL and len(data) >= _CONTROL_BYTES):
+        is_response = data[0] & 0x80 if mode == _PRIVATE else data[1] & 0x80
+        return Finding("ntp", Role.SERVER if is_response else Role.CLIENT, details=details)
+    return None

@@ -1,0 +1,82 @@
+"""ONC RPC (RFC 5531 §9): NFS and its kin, by the program that is called.
+
+xid 4 | 0: call  | version 4: 2 | program 4 | its version 4 | procedure 4 | credential: kind 4, length 4 …
+xid 4 | 1: reply | 0: accepted, 1: denied | …                       TCP: after last fragment 1, length 31
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.speech import TCP, UDP, WAIT, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({111, 2049})
+
+_CALL = Struct(">8I")
+_REPLY = Struct(">4I")
+_PROGRAMS = {100000: "portmap", 100003: "nfs", 100004: "nis", 100005: "mount", 100021: "nlm", 100227: "nfs"}
+"""IANA, RPC program numbers."""
+_BY_PORT = {111: 100000, 2049: 100003}
+_RPC_VERSION = 2
+_ASSIGNED = range(100_000, 400_000)
+"""Nearly all that IANA has assigned lie here; other numbers may be anything."""
+_MOST_VERSION, _MOST_PROCEDURE, _MOST_CREDENTIAL_BYTES = 20, 256, 400
+_CREDENTIALS = frozenset({0, 1, 2, 3, 4, 5, 6, 7})
+_MOST_RECORD_BYTES = 4 << 20
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The first message of this end, or its newest datagram."""
+    start = 4 if ends.transport == TCP else 0
+    data = said.data
+    if start and not _is_record(data):
+        return None
+    if len(data) < start + _REPLY.size:
+        return WAIT if start and not said.is_ended else None
+    program = _called_program(data, start)
+    if program is not None:
+        return _finding(program, Role.CLIENT)
+    xid, kind, state, _ = _REPLY.unpack_from(data, start)
+    if kind == 0 and len(data) < start + _CALL.size:
+        return WAIT if start and not said.is_ended else None
+    is_reply = kind == 1 and state <= 1
+    is_answer = is_reply and answered.data[start : start + 4] == xid.to_bytes(4, "big")
+    program = _called_program(answered.data, start) if is_answer else None
+    if program is None and is_reply:
+        program = _BY_PORT.get(ends.source_port)
+    return _finding(program, Role.SERVER) if program is not None else None
+
+
+def _is_record(data: bytes) -> bool:
+    """Whether the first bytes of a stream are the mark of a fragment."""
+    if len(data) < 4:  # noqa: PLR2004 - the mark
+        return data[:1] in {b"", b"\x80", b"\0"}
+    return 0 < int.from_bytes(data[:4], "big") & 0x7FFF_FFFF <= _MOST_RECORD_BYTES
+
+
+def _called_program(data: bytes, start: int) -> int | None:
+    """The number of the program that a call is for; None where it is no call."""
+    if len(data) < start + _CALL.size:
+        return None
+    _, kind, rpc_version, program, version, procedure, credential, length = _CALL.unpack_from(data, start)
+    is_call = (
+        kind == 0
+        and rpc_version == _RPC_VERSION
+        and program in _ASSIGNED
+        and version <= _MOST_VERSION
+        and procedure <= _MOST_PROCEDURE
+        and credential in _CREDENTIALS
+        and length <= _MOST_CREDENTIAL_BYTES
+    )
+    return program if is_call else None
+
+
+def _finding(program: int, role: Role) -> Finding:
+    return Finding(_PROGRAMS.get(program, "onc-rpc"), role, details=(("program", str(program)),))

@@ -1,0 +1,60 @@
+"""SMB 1 to 3 ([MS-SMB], [MS-SMB2] §2.2.1) and the NetBIOS sessions that may carry it (RFC 1002 §4.3.1).
+
+type 1 | length 3 | FF 'SMB' command 1 | status 4 | flags 1 …            (0: a message; 81 … 85: of the session)
+type 1 | length 3 | FE 'SMB' 40 00 | credits 2 | status 4 | command 2 | credits 2 | flags 4 …
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._domain_names import netbios_name
+from portcall.speech import TCP, WAIT, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP})
+CERTAINTY = Certainty.MAGIC
+PORTS = frozenset({139, 445})
+
+_OLD, _NEW, _SEALED, _PACKED = b"\xffSMB", b"\xfeSMB", b"\xfdSMB", b"\xfcSMB"
+_MARKS = (_OLD, _NEW, _SEALED, _PACKED)
+_REQUEST, _LAST_KIND = 0x81, 0x85
+_REQUEST_BYTES = 68
+_ROLE_ENDS = 21
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The first messages of this end."""
+    del answered
+    data = said.data
+    start = 0
+    if data[:1] and _REQUEST <= data[0] <= _LAST_KIND and ends.has_port(*PORTS):
+        called = _called(data) if data[0] == _REQUEST else None
+        start = 4 + (data[2] << 8 | data[3] if len(data) >= 4 else 0)  # noqa: PLR2004 - as drawn
+        if len(data) <= start:
+            details = (("called", called),) if called else ()
+            role = Role.CLIENT if data[0] == _REQUEST else Role.SERVER
+            return Finding("netbios-ssn", role, details=details, is_final=said.is_ended)
+    if data.startswith(_MARKS, start + 4) and data[start] == 0:
+        return _hear(said, start + 4)
+    is_short = len(data) < start + 8 and data[start : start + 2] in {b"", b"\0", b"\0\0"}
+    return WAIT if is_short and not said.is_ended else None
+
+
+def _called(data: bytes) -> str | None:
+    """Whom a session request calls: a NetBIOS name with a byte of length before it."""
+    return netbios_name(data[5:37]) if len(data) >= _REQUEST_BYTES else None
+
+
+def _hear(said: Speech, start: int) -> Finding:
+    data = said.data
+    mark = data[start : start + 4]
+    is_final = len(data) >= start + _ROLE_ENDS or said.is_ended
+    if not is_final or mark in {_SEALED, _PACKED} or len(data) < start + _ROLE_ENDS:
+        return Finding("smb", is_final=is_final)
+    is_reply = data[start + 9] & 0x80 if mark == _OLD else data[start + 16] & 1
+    details = (("version", "1" if mark == _OLD else "2"),)
+    return Finding("smb", Role.SERVER if is_reply else Role.CLIENT, details=details)

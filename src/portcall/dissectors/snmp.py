@@ -1,0 +1,56 @@
+"""SNMP v1, v2c and v3 (RFC 1157, RFC 1901, RFC 3412).
+
+    SEQUENCE { version INTEGER, community OCTET STRING, PDU [0xA0 … 0xA8] }
+    SEQUENCE { version INTEGER 3, SEQUENCE { id, size, flags, model }, security OCTET STRING, data }
+
+The community is a password, so it is not told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._ber import OCTETS, SEQUENCE, read_element, read_integer
+from portcall.speech import UDP, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({161, 162})
+
+_VERSIONS = {0: "1", 1: "2c", 2: "2", 3: "3"}
+_FIRST_PDU, _RESPONSE, _LAST_PDU = 0xA0, 0xA2, 0xA8
+_VERSION_3 = 3
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The newest message."""
+    del answered
+    data = said.data
+    if data[:1] != b"\x30":
+        return None
+    outer = read_element(data, 0)
+    version = read_integer(data, outer.start) if outer else None
+    if outer is None or version is None or version[0] not in _VERSIONS:
+        return None
+    if outer.end != len(data) and not (said.is_ended and outer.end > len(data)):
+        return None
+    second = read_element(data, version[1])
+    if second is None:
+        return None
+    details = (("version", _VERSIONS[version[0]]),)
+    if version[0] == _VERSION_3:
+        identifier = read_integer(data, second.start) if second.tag == SEQUENCE else None
+        return Finding("snmp", _role(ends, None), details=details) if identifier else None
+    pdu = data[second.end] if second.tag == OCTETS and second.end < len(data) else 0
+    return Finding("snmp", _role(ends, pdu), details=details) if _FIRST_PDU <= pdu <= _LAST_PDU else None
+
+
+def _role(ends: Ends, pdu: int | None) -> Role | None:
+    """Who answers is the server; what version 3 has sealed does not tell."""
+    if pdu is None:
+        return Role.CLIENT if ends.target_port in PORTS else Role.SERVER if ends.source_port in PORTS else None
+    return Role.SERVER if pdu == _RESPONSE else Role.CLIENT

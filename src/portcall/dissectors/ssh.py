@@ -1,0 +1,44 @@
+"""SSH (RFC 4253 §4.2): both ends begin with a line that says which program they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._text import as_text
+from portcall.speech import TCP, WAIT, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP})
+CERTAINTY = Certainty.MAGIC
+PORTS = frozenset({22})
+
+_BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,253})(\r?\n)?")
+_LATER_BANNER = re.compile(rb"\n(?=SSH-[12]\.\d)")
+_BEGINNING = b"SSH-"
+_MOST_LINES_BYTES = 8192
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The banner of this end; a server may send other lines before it."""
+    data = said.data
+    start = 0
+    if not data.startswith(_BEGINNING) and answered.data.startswith(_BEGINNING):
+        later = _LATER_BANNER.search(data, 0, _MOST_LINES_BYTES)
+        start = later.end() if later else 0
+    banner = _BANNER.match(data, start)
+    if banner is None:
+        is_short = _BEGINNING.startswith(data[:4]) and len(data) < 8 and not said.is_ended  # noqa: PLR2004 - SSH-2.0-
+        return WAIT if is_short else None
+    details = (("version", as_text(banner[2])), ("protocol_version", as_text(banner[1])))
+    return Finding("ssh", _role(ends), details=details, is_final=banner[3] is not None or said.is_ended)
+
+
+def _role(ends: Ends) -> Role | None:
+    """The banners do not tell; only the port does."""
+    if ends.source_port in PORTS:
+        return Role.SERVER
+    return Role.CLIENT if ends.target_port in PORTS else None

@@ -1,0 +1,34 @@
+"""Syslog (RFC 3164, RFC 5424): ``<34>1 2003-10-11T22:14:15Z …``, in datagrams and streams (RFC 6587)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.speech import TCP, UDP, WAIT, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({514, 601})
+
+_PRIORITY = rb"(?:\d{1,5} )?<(?:1?[1-9]?\d|1[0-8]\d|19[01])>"
+_DATED = re.compile(
+    _PRIORITY + rb"(?:1 (?:-|\d{4}-\d\d-\d\dT)|\d{0,10}:? ?[*.]?(?:\d{4} )?"
+    rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d )"
+)
+_PLAIN = re.compile(_PRIORITY + rb"[\t\x20-\x7e]{3}")
+_SHORT = re.compile(rb"(?:\d{1,5}|\d{1,5} <\d{0,3}|<\d{0,3}>?[^\x00-\x1f]{0,20})\Z")
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The newest datagram, or the first message of a stream; on a foreign port it must bear a date."""
+    del answered
+    data = said.data[:64]
+    if _DATED.match(data) or (ends.target_port in PORTS and _PLAIN.match(data)):
+        return Finding("syslog", Role.CLIENT)
+    is_short = ends.transport == TCP and not said.is_ended and _SHORT.match(data)
+    return WAIT if is_short else None

@@ -1,0 +1,43 @@
+"""Telnet (RFC 854, RFC 855): the options that both ends negotiate first.
+
+IAC FF | WILL FB, WONT FC, DO FD, DONT FE | option 1          IAC FF | SB FA | option | … | IAC FF | SE F0
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.speech import TCP, WAIT, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({23})
+
+_OPTION = rb"[\x00-\x31\x8a-\x8c\xff]"
+_COMMAND = rb"\xff(?:[\xfb-\xfe]" + _OPTION + rb"|\xfa" + _OPTION + rb"[^\xff]{0,256}\xff\xf0)"
+_NEGOTIATION = re.compile(rb"(?:" + _COMMAND + rb")+")
+_ENOUGH_BYTES = 6
+"""Two commands: one alone may be chance on a foreign port."""
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The first options of this end."""
+    del answered
+    data = said.data[:1024]
+    negotiation = _NEGOTIATION.match(data)
+    if negotiation and (negotiation.end() >= _ENOUGH_BYTES or ends.has_port(*PORTS)):
+        return Finding("telnet", _role(ends))
+    is_short = data[:1] in {b"", b"\xff"} and len(data) < _ENOUGH_BYTES and not said.is_ended
+    return WAIT if is_short else None
+
+
+def _role(ends: Ends) -> Role | None:
+    """Both ends may begin; only the port tells."""
+    if ends.source_port in PORTS:
+        return Role.SERVER
+    return Role.CLIENT if ends.target_port in PORTS else None
