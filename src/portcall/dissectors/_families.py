@@ -1,0 +1,36 @@
+"""What the dissectors that hold a family of small protocols share: several recognisers asked as one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.speech import TCP, WAIT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from portcall.speech import Ends, Finding, Speech, Wait
+
+    Recogniser = Callable[[Speech, Speech, Ends], Finding | Wait | None]
+
+
+def first_found(recognisers: Iterable[Recogniser], said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The first finding; WAIT where there is none and one of them waits."""
+    waits = None
+    for recognise in recognisers:
+        found = recognise(said, answered, ends)
+        if found is WAIT:
+            waits = WAIT
+        elif found is not None:
+            return found
+    return waits
+
+
+def wait_for_more(said: Speech, ends: Ends) -> Wait | None:
+    """What to answer to speech that is too short: WAIT in a stream that goes on, else None."""
+    return WAIT if ends.transport == TCP and not said.is_ended else None
+
+
+def text(raw: bytes, most_characters: int = 128) -> str:
+    """Bytes as the details of a finding show them: what is not ASCII as ``\\\\xff``, and no more than so much."""
+    return raw[:most_characters].decode("ascii", "backslashreplace")[:most_characters]

@@ -1,0 +1,58 @@
+"""A rule tells a protocol by a pattern and, mostly, a length that has to be the message's. Two dissectors have tables."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from portcall.speech import TCP, Finding
+
+if TYPE_CHECKING:
+    from portcall.speech import Role
+
+
+class Length(NamedTuple):
+    """Where a message says how long it is."""
+
+    offset: int
+    size: int
+    more: int = 0
+    """Bytes that it does not count."""
+    order: Literal["big", "little"] = "big"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One shape of one protocol's messages."""
+
+    protocol: str
+    transport: int
+    where: frozenset[int] | bytes
+    """The ports on which it counts; or, where the port does not matter, the bytes that may begin it."""
+    pattern: bytes
+    """A regular expression for the beginning; dots match every byte."""
+    length: Length | None = None
+    least: int = 1
+    """The fewest bytes of such a message."""
+    role: Role | None = None
+    _match: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    _finding: Finding = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_match", re.compile(self.pattern, re.DOTALL))
+        object.__setattr__(self, "_finding", Finding(self.protocol, self.role))
+
+    def find(self, data: bytes) -> Finding | None:
+        """The protocol, if ``data`` has this shape."""
+        if len(data) < self.least or not self._match.match(data) or not self._fits(data):
+            return None
+        return self._finding
+
+    def _fits(self, data: bytes) -> bool:
+        """Whether the length is a datagram's, or that of a message within a stream."""
+        if self.length is None:
+            return True
+        offset, size, more, order = self.length
+        length = int.from_bytes(data[offset : offset + size], order) + more
+        return offset + size <= length <= len(data) if self.transport == TCP else length == len(data)

@@ -1,0 +1,68 @@
+r"""BitTorrent: peers (BEP 3), the DHT (BEP 5), uTP (BEP 29), UDP trackers (BEP 15), local discovery (BEP 14)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._families import text, wait_for_more
+from portcall.speech import TCP, UDP, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({6771, *range(6881, 6890), 51413})
+
+_HANDSHAKE = b"\x13BitTorrent protocol"
+_DISCOVERY = b"BT-SEARCH * HTTP/1.1\r\n"
+_DHT = re.compile(rb"d(?:1:ad2:id20:|1:rd2:id20:|1:eli20\d|2:ip(?:6|18):.{6,18}?1:[re]|1:v4:|1:t\d:)", re.DOTALL)
+_DHT_END = re.compile(rb"1:y1:[qre](?:e|1:v)|1:v\d:.{2,4}1:y1:[qre]e", re.DOTALL)
+_TRACKER_CONNECT = b"\x00\x00\x04\x17\x27\x10\x19\x80\x00\x00\x00\x00"
+_CLIENT = re.compile(rb"-([A-Za-z]{2}[0-9A-Za-z]{4})-")
+_UTP_HEADER_BYTES = 20
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """BitTorrent, with the way it is spoken, and the peer's program where it says so."""
+    data = said.data
+    if ends.transport == TCP:
+        return _peer(data) or (wait_for_more(said, ends) if _HANDSHAKE.startswith(data) else None)
+    if data[:1] == b"d":
+        is_dht = _DHT.match(data) and _DHT_END.search(data[-64:])
+        return Finding("bittorrent", details=(("part", "dht"),)) if is_dht else None
+    if data.startswith(_TRACKER_CONNECT) and len(data) == 16:  # noqa: PLR2004 (BEP 15)
+        return Finding("bittorrent", Role.CLIENT, details=(("part", "tracker"),))
+    if data.startswith(_DISCOVERY):
+        return Finding("bittorrent", details=(("part", "local-discovery"),))
+    return _utp(data, answered.data) or _peer(data)
+
+
+def _peer(data: bytes) -> Finding | None:
+    if not data.startswith(_HANDSHAKE):
+        return None
+    # 20 protocol, 28 reserved, 48 hash, 68 peer; Azureus' way to name a program (BEP 20): -UT3550-
+    client = _CLIENT.match(data, 48)
+    details = (("part", "peer"), *([("client", text(client[1]))] if client else []))
+    return Finding("bittorrent", details=details)
+
+
+def _utp(data: bytes, answered: bytes) -> Finding | None:
+    """A SYN that the other end's STATE answers, or a peer's handshake in a DATA packet.
+
+    ::
+
+        0 type:4 version:4  1 extension:8  2 connection:16  4 time  8 delay  12 window  16 sequence:16  18 acknowledged:16
+    """
+    if len(data) < _UTP_HEADER_BYTES or data[0] & 0x0F != 1 or data[1] > 2:  # noqa: PLR2004 (BEP 29's extensions)
+        return None
+    if data.startswith(_HANDSHAKE, _UTP_HEADER_BYTES):
+        return Finding("bittorrent", details=(("part", "utp"),))
+    for syn, state in ((data, answered), (answered, data)):
+        is_syn = len(syn) >= _UTP_HEADER_BYTES and syn[0] == 0x41 and syn[16:18] == b"\0\1"  # noqa: PLR2004
+        is_state = len(state) >= _UTP_HEADER_BYTES and state[0] == 0x21  # noqa: PLR2004
+        if is_syn and is_state and state[2:4] == syn[2:4] and state[18:20] == b"\0\1":
+            return Finding("bittorrent", details=(("part", "utp"),))
+    return None

@@ -1,0 +1,62 @@
+r"""Ethereum's peers: discovery over UDP (devp2p's discv4), RLPx over TCP (EIP-8's handshake).
+
+::
+
+    discv4   0 hash, 32 bytes  32 signature, 65 bytes, whose last is 0 or 1  97 kind:8, 1 to 6  98 RLP list
+    RLPx     0 length:16  2 an uncompressed point of the curve: 4 and 64 bytes …; before EIP-8 307 bytes without length
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._families import wait_for_more
+from portcall.speech import TCP, UDP, Finding
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({30303, 30304})
+
+_LIST_AT = 98
+_KINDS = range(1, 7)
+_HANDSHAKE_BYTES = range(194, 1024)
+"""Of an authentication that EIP-8 pads, and of its answer."""
+_OLD_HANDSHAKES = frozenset({307, 210})
+_LEAST_POINT_BYTES = 67
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """Ethereum, with the way it is spoken."""
+    data = said.data
+    if ends.transport == UDP:
+        is_discovery = len(data) > _LIST_AT + 1 and data[96] <= 1 and data[97] in _KINDS and _is_list(data[_LIST_AT:])
+        return Finding("ethereum", details=(("part", "discovery"),)) if is_discovery else None
+    if len(data) < _LEAST_POINT_BYTES:
+        is_open = data[:1] in {b"", b"\0", b"\1", b"\2", b"\3", b"\4"}
+        return wait_for_more(said, ends) if is_open else None
+    if _is_handshake(data, ends) and (ends.has_port(*PORTS) or _is_handshake(answered.data, ends)):
+        return Finding("ethereum", details=(("part", "rlpx"),))
+    return wait_for_more(answered, ends) if _is_handshake(data, ends) else None
+
+
+def _is_handshake(data: bytes, ends: Ends) -> bool:
+    """Whether a length and a point begin it; RLPx sends a handshake alone, and waits for the other one."""
+    if len(data) < _LEAST_POINT_BYTES:
+        return False
+    length = data[0] << 8 | data[1]
+    if length in _HANDSHAKE_BYTES and data[2] == 4 and length + 2 <= len(data):  # noqa: PLR2004
+        return True
+    return data[0] == 4 and len(data) in _OLD_HANDSHAKES and ends.has_port(*PORTS)  # noqa: PLR2004
+
+
+def _is_list(data: bytes) -> bool:
+    """Whether an RLP list (Ethereum's Yellow Paper, appendix B) lies within ``data``."""
+    first = data[0]
+    if 0xC0 < first <= 0xF7:  # noqa: PLR2004
+        return 1 + first - 0xC0 <= len(data)
+    size = first - 0xF7
+    return size in {1, 2} and 1 + size + int.from_bytes(data[1 : 1 + size], "big") <= len(data)

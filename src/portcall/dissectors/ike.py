@@ -1,0 +1,60 @@
+r"""IKE (ISAKMP), alone and behind the four zero bytes of NAT traversal, with ESP in UDP (RFC 2408 §3.1, 7296 §3.1, 3948).
+
+::
+
+    0 initiator:64  8 responder:64  16 next payload:8  17 version:8  18 exchange:8  19 flags:8  20 message:32  24 length:32
+    in NAT traversal:  0 zero:32 then IKE, or  0 SPI:32  4 sequence:32 … is ESP, or one byte 0xff keeps the way open
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.speech import UDP, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech
+
+TRANSPORTS = frozenset({UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({500, 4500})
+
+_HEADER_BYTES = 28
+_VERSIONS = {0x10: "1", 0x20: "2"}
+_EXCHANGES = frozenset({0, 1, 2, 3, 4, 5, 6, 32, 33, 34, 35, 36, 37, 38, 43, 44, 45})
+_FLAGS = {0x10: 0x07, 0x20: 0x38}
+"""The flags that each version has."""
+_FIRST_EXCHANGES = frozenset({2, 4, 34})
+_LEAST_ESP_BYTES = 8 + 4 + 12
+_NAT_TRAVERSAL = 4500
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+    """``ike`` with its version, or ``ipsec-nat-t`` for ESP and its keep-alive."""
+    data = said.data
+    if data[:4] == b"\0\0\0\0":
+        data = data[4:]
+    if len(data) >= _HEADER_BYTES and int.from_bytes(data[24:28], "big") == len(data) and data[17] in _VERSIONS:
+        return _ike(data)
+    if not ends.has_port(_NAT_TRAVERSAL):
+        return None
+    return _esp(said.data, said.datagrams, answered)
+
+
+def _ike(data: bytes) -> Finding | None:
+    version, exchange, flags = data[17], data[18], data[19]
+    if exchange not in _EXCHANGES or flags & ~_FLAGS[version] or not any(data[:8]):
+        return None
+    is_first = exchange in _FIRST_EXCHANGES and not any(data[8:16])
+    return Finding("ike", Role.CLIENT if is_first else None, details=(("version", _VERSIONS[version]),))
+
+
+def _esp(data: bytes, datagrams: tuple[bytes, ...], answered: Speech) -> Finding | None:
+    if data == b"\xff":
+        return Finding("ipsec-nat-t", is_final=False)
+    if len(data) < _LEAST_ESP_BYTES or len(data) % 2 or not any(data[:4]):
+        return None
+    sequences = [int.from_bytes(datagram[4:8], "big") for datagram in datagrams if datagram[:4] == data[:4]]
+    is_counting = sequences[-1:] < [1 << 16] or (len(sequences) > 1 and sequences[-1] - sequences[-2] == 1)
+    return Finding("ipsec-nat-t") if is_counting or answered.data[:4] == b"\0\0\0\0" else None

@@ -1,0 +1,165 @@
+r"""Messages between programs and people: MQTT, Kafka, XMPP, SMPP, Diameter, git, NNTP.
+
+Sources: MQTT 3.1.1 and 5.0 §3.1, Kafka's protocol guide, RFC 6120 §4.2, SMPP 3.4 §3.2, RFC 6733 §3, gitprotocol-common(5),
+RFC 3977 §5.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._families import first_found, text, wait_for_more
+from portcall.speech import TCP, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.dissectors._families import Recogniser
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({119, 1883, 3868, 5222, 5269, 9092, 9418})
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The protocol whose opening this is."""
+    return first_found(_BY_FIRST_BYTE.get(said.data[:1], ()), said, answered, ends)
+
+
+_MQTT_CONNECT = re.compile(
+    rb"\x10[\x80-\xff]{0,3}[\x00-\x7f]\x00(?:\x04MQTT[\x03-\x05]|\x06MQIsdp\x03)(.)..", re.DOTALL
+)
+_MQTT_ACKNOWLEDGEMENT = re.compile(rb"\x20(?:\x02|[\x03-\x7f])[\x00\x01][\x00-\x05\x80-\x9f]", re.DOTALL)
+_MQTT_LONGEST_OPENING = 16
+
+
+def _mqtt(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """0 kind 1 (CONNECT)  1 length, 1 to 4 bytes  then n:16 and "MQTT"  version:8  flags:8  alive:16  client, n:16."""
+    connect = _MQTT_CONNECT.match(said.data)
+    if connect:
+        at = connect.end()
+        client = said.data[at + 2 : at + 2 + int.from_bytes(said.data[at : at + 2], "big")]
+        return Finding("mqtt", Role.CLIENT, details=(("client", text(client)),) if client else ())
+    is_answer = _MQTT_ACKNOWLEDGEMENT.match(said.data) and (
+        ends.source_port == 1883 or _MQTT_CONNECT.match(answered.data)  # noqa: PLR2004
+    )
+    if is_answer:
+        return Finding("mqtt", Role.SERVER)
+    return wait_for_more(said, ends) if len(said.data) < _MQTT_LONGEST_OPENING else None
+
+
+_KAFKA_KEYS, _KAFKA_VERSIONS = range(93), range(19)
+_MOST_KAFKA_BYTES = 1 << 20
+_PRINTABLE = re.compile(rb"[!-~][ -~]{0,255}\Z")
+
+
+def _kafka(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """0 length:32  4 key:16  6 version:16  8 correlation:32  12 client, n:16; an answer has the correlation alone."""
+    data = said.data
+    if len(data) < 15:  # noqa: PLR2004
+        return wait_for_more(said, ends)
+    length = int.from_bytes(data[:4], "big")
+    if not 10 < length <= _MOST_KAFKA_BYTES:  # noqa: PLR2004
+        return None
+    key, version, client_bytes = data[5], data[7], data[12] << 8 | data[13]
+    is_request = not data[4] and not data[6] and key in _KAFKA_KEYS and version in _KAFKA_VERSIONS
+    is_request = is_request and client_bytes + 10 <= length and len(data) == length + 4
+    if is_request and _PRINTABLE.match(data[14 : 14 + client_bytes]):
+        return Finding("kafka", Role.CLIENT, details=(("client", text(data[14 : 14 + client_bytes])),))
+    is_answer = data[4:8] == answered.data[8:12] and answered.data[:1] == b"\0" and ends.source_port == 9092  # noqa: PLR2004
+    return Finding("kafka", Role.SERVER) if is_answer and len(data) >= 8 else None  # noqa: PLR2004
+
+
+_XMPP = re.compile(
+    rb"\s*(?:<\?xml [^>]{0,100}\?>\s*)?<(?:stream:stream|open xmlns=.urn:ietf:params:xml:ns:xmpp-framing)\b"
+)
+_XMPP_TO = re.compile(rb"""\bto=["']([^"']{1,253})["']""")
+_XML = re.compile(rb"\s*<(?:\?xml [^>]*(?:\?>\s*)?(?:<(?:[a-z:]*)?)?|s?t?r?e?a?m?:?s?t?r?e?a?)\Z")
+
+
+def _xmpp(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """A stream's opening tag, with the domain it is for."""
+    del answered
+    if not _XMPP.match(said.data, 0, 256):
+        return wait_for_more(said, ends) if _XML.match(said.data, 0, 256) else None
+    domain = _XMPP_TO.search(said.data, 0, 512)
+    return Finding("xmpp", details=(("to", text(domain[1], 253)),) if domain else ())
+
+
+_SMPP_BINDS = frozenset({1, 2, 9})
+_MOST_SMPP_BYTES = 512
+
+
+def _smpp(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """0 length:32  4 command:32  8 status:32  12 sequence:32; a session begins with a bind of ended strings."""
+    del answered
+    data = said.data
+    if len(data) < 17:  # noqa: PLR2004
+        return wait_for_more(said, ends)
+    length = int.from_bytes(data[:4], "big")
+    is_bind = data[4] in {0, 0x80} and data[5:7] == b"\0\0" and data[7] in _SMPP_BINDS
+    if not is_bind or not 17 <= length <= min(len(data), _MOST_SMPP_BYTES):  # noqa: PLR2004
+        return None
+    if data[4] == 0:  # a bind: no status, and three strings: system, password, kind
+        is_whole = not any(data[8:12]) and data[16:length].count(b"\0") >= 3  # noqa: PLR2004
+        return Finding("smpp", Role.CLIENT) if is_whole else None
+    return Finding("smpp", Role.SERVER) if data[length - 1] == 0 else None
+
+
+_DIAMETER_COMMANDS = frozenset({257, 258, 265, 268, 271, 272, 274, 275, 280, 282})
+_MOST_DIAMETER_BYTES = 1 << 16
+
+
+def _diameter(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """0 version 1  1 length:24  4 flags:8  5 command:24  8 application:32  12 hop:32  16 end:32  20 attributes."""
+    del answered
+    data = said.data
+    if len(data) < 24:  # noqa: PLR2004
+        return wait_for_more(said, ends) if data[1:2] in {b"", b"\0"} else None
+    length = int.from_bytes(data[1:4], "big")
+    command = int.from_bytes(data[5:8], "big")
+    is_known = command in _DIAMETER_COMMANDS or (ends.has_port(3868) and command)
+    if length % 4 or not 28 <= length <= _MOST_DIAMETER_BYTES or data[4] & 0x0F or not is_known:  # noqa: PLR2004
+        return None
+    return Finding("diameter", Role.CLIENT if data[4] & 0x80 else Role.SERVER)
+
+
+_GIT = re.compile(
+    rb"[0-9a-f]{4}(?:git-(?:upload-pack|receive-pack|upload-archive)|fetch-pack) (/?[ -~]{1,256})\0(?:host=([!-~]{1,253})\0)?"
+)
+
+
+def _git(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+    """A packet line: its length in four hexadecimal digits, the service, the path, the host."""
+    del answered, ends
+    request = _GIT.match(said.data)
+    if request is None:
+        return None
+    details = [("path", text(request[1])), *([("host", text(request[2], 253))] if request[2] else [])]
+    return Finding("git", Role.CLIENT, details=tuple(details))
+
+
+_NNTP_GREETING = re.compile(rb"20[01] [ -~]{0,256}NNTP", re.IGNORECASE)
+_NNTP_COMMAND = re.compile(
+    rb"(?:MODE READER|AUTHINFO USER [!-~]+|GROUP [!-~]+|LIST (?:ACTIVE|NEWSGROUPS|OVERVIEW.FMT))\r?\n"
+)
+
+
+def _nntp(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+    """A greeting that says so, or a reader's first command."""
+    if _NNTP_GREETING.match(said.data):
+        return Finding("nntp", Role.SERVER)
+    is_client = _NNTP_COMMAND.match(said.data) and (ends.target_port == 119 or answered.data[:3] in {b"200", b"201"})  # noqa: PLR2004
+    return Finding("nntp", Role.CLIENT) if is_client else None
+
+
+_LISTS: dict[bytes, tuple[Recogniser, ...]] = {
+    b"\x00": (_kafka, _smpp),
+    b"\x01": (_diameter,),
+    b"\x10 ": (_mqtt,),
+    b"<": (_xmpp,),
+    b"0": (_git,),
+    b"2AGLM": (_nntp,),
+}
+_BY_FIRST_BYTE = {bytes([first]): recognisers for firsts, recognisers in _LISTS.items() for first in firsts}

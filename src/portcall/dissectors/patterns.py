@@ -1,0 +1,104 @@
+r"""Protocols that a pattern and a length tell on any port; what tells them stands in the table, its source beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._rules import Length, Rule
+from portcall.speech import TCP, UDP, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Finding, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS: frozenset[int] = frozenset()
+
+_MOST_HELD_BYTES = 48
+"""A stream shorter than this may still grow into a pattern that begins like it."""
+
+_RULES = (
+    # RFC 4271 §4.1: a marker of ones, length, kind 1 to 5.
+    Rule("bgp", TCP, b"\xff", rb"\xff{16}[\x00-\x10].[\x01-\x05]", least=19),
+    # FastCGI 1.0 §5.1: BEGIN_REQUEST has 8 bytes, a role from 1 to 3, one flag, five zero bytes.
+    Rule("fastcgi", TCP, b"\1", rb"\x01\x01..\x00\x08.\x00\x00[\x01-\x03][\x00\x01]\x00{5}", role=Role.CLIENT),
+    # Apache's AJPv13: a forwarded request with its protocol, or a ping.
+    Rule("ajp", TCP, b"\x12", rb"\x12\x34..\x02[\x01-\x1b]\x00\x08HTTP/1", role=Role.CLIENT),
+    Rule("ajp", TCP, b"\x12", rb"\x12\x34\x00\x01\x0a", role=Role.CLIENT),
+    # DICOM PS3.8 §9.3: an association request with two titles of printable characters.
+    Rule("dicom", TCP, b"\1", rb"\x01\x00.{4}\x00\x01\x00\x00[ -~]{32}", Length(2, 4, 6), role=Role.CLIENT),
+    # RFC 7143 §11.12: a login request whose text, behind 48 bytes, names the initiator.
+    Rule("iscsi", TCP, b"\x03\x43", rb"[\x03\x43].{47}InitiatorName=iqn", role=Role.CLIENT),
+    # Thrift's binary and compact protocols: version, kind, and a method's name.
+    Rule("thrift", TCP, b"\x80", rb"\x80\x01\x00[\x01-\x04]\x00\x00\x00.[A-Za-z_][A-Za-z0-9_:]"),
+    Rule("thrift", TCP, b"\0", rb"\x00[\x00-\x0f]..\x80\x01\x00[\x01-\x04]\x00\x00\x00.[A-Za-z_][A-Za-z0-9_:]"),
+    Rule("thrift", UDP, b"\x82", rb"\x82[\x21\x41\x61\x81][\x80-\xff]{0,4}[\x00-\x7f][\x03-\x40][A-Za-z_]{3}"),
+    # eDonkey's hello and its answer, which begin with the 16 of a hash's size or the hash (eMule's opcodes.h).
+    Rule("edonkey", TCP, b"\xe3", rb"\xe3..\x00\x00(?:\x01\x10|\x4c)", Length(1, 4, 5, "little"), least=38),
+    # Canonical's raft: protocol 1, the server's number, the length of its address, the address.
+    Rule("raft", TCP, b"\1", rb"\x01\x00{7}.{8}[\x08-\x40]\x00{7}[0-9A-Za-z\[][0-9A-Za-z.:\]-]+:\d+\x00"),
+    # Stratum, over TCP, in JSON: the methods of mining pools.
+    Rule("mining", TCP, b"{", rb'\{[^\r\n]{0,64}"method" ?: ?"(?:mining\.|eth_submit|eth_getWork|getjobtemplate)'),
+    Rule("mining", TCP, b"{", rb'\{[^\r\n]{0,64}"method" ?: ?"login"[^\r\n]{0,32}"params" ?: ?\{[^\r\n]{0,512}"agent"'),
+    # Nano's node protocol: R and the network, three versions, a kind.
+    Rule("nano", TCP, b"R", rb"R[ABC]([\x10-\x16])[\x10-\x16][\x10-\x16][\x02-\x10][\x00-\x1f]", least=8),
+    # Veeder-Root's TLS-350 tank gauges: SOH, I or S, function and tank in five digits.
+    Rule("tank-gauge", TCP, b"\1", rb"\x01[IiSs][1-9]\d{5}", least=7),
+    # tinc's ID request: number 0, the name, version 17 of the protocol.
+    Rule("tinc", TCP, b"0", rb"0 [A-Za-z0-9_^]{1,64} 17(?:\.\d{1,2})?\n"),
+    # TeamViewer's first commands, by what its connections begin with.
+    Rule("teamviewer", TCP, b"\x17", rb"\x17\x24\x0a\x20\x00", role=Role.CLIENT),
+    Rule("teamviewer", UDP, b"\0", rb"\x00{10}\x03\x17\x24"),
+    # X11's connection set-up: byte order, protocol 11.0.
+    Rule("x11", TCP, b"l", rb"l\x00\x0b\x00\x00\x00..", least=12, role=Role.CLIENT),
+    Rule("x11", TCP, b"B", rb"B\x00\x00\x0b\x00\x00..", least=12, role=Role.CLIENT),
+    # RTMP §5.2: version 3, then 1536 bytes that begin with a time and four zero bytes.
+    Rule("rtmp", TCP, b"\3", rb"\x03.{4}\x00{4}[^\x00]", least=1537),
+    # Radmin 2 and 3's first request, NBD's newstyle negotiation.
+    Rule("radmin", TCP, b"\1", rb"\x01\x00\x00\x00\x01\x00\x00\x00\x08\x08", role=Role.CLIENT),
+    Rule("nbd", TCP, b"N", rb"NBDMAGIC(?:IHAVEOPT|\x00\x00\x42\x02\x81\x86\x12\x53)", role=Role.SERVER),
+    # Zero bytes, sixteen times the address: AMD's Magic Packet white paper.
+    Rule("wake-on-lan", UDP, b"\xff", rb"\xff{6}(.{6})\1{15}", least=102),
+    # SoftEther's NAT traversal servers tell a host how it looks from outside.
+    Rule("softether", UDP, b"I", rb"IP=\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3},PORT=\d{1,5}\Z", role=Role.SERVER),
+    # Tuya's local protocol: prefix, sequence, command, length; the suffix at the end.
+    Rule("tuya", UDP, b"\0", rb"\x00\x00\x55\xaa.*\x00\x00\xaa\x55\Z", Length(12, 4, 16), least=24),
+    # Discord's voice connections, "IP Discovery", and the keep-alive of its clients.
+    Rule("discord", UDP, b"\0", rb"\x00[\x01\x02]\x00\x46.{4}[0-9a-fA-F.:]{0,46}\x00+..\Z", least=74),
+    Rule("discord", UDP, b"\x13", rb"\x13\x37\xca\xfe.{4}\Z", least=8),
+    # Valve's Server Queries: information, challenge, players, rules.
+    Rule("source-engine", UDP, b"\xff", rb"\xff{4}(?:I.[ -~\x80-\xff]{1,64}\x00|A.{4}\Z|[UV].{4}\Z)", least=9),
+    # SRT's and UDT's handshake: a control packet of kind 0 to nobody yet, version 4 or 5.
+    Rule("srt", UDP, b"\x80", rb"\x80\x00{7}.{4}\x00{7}[\x04\x05]", least=48),
+    # ISO 13818-1 §2.4.3: packets of 188 bytes, each with its sync byte; two at least.
+    Rule("mpeg-ts", UDP, b"\x47", rb"(?:\x47.{187}){2,7}\Z", least=376),
+    # RFC 6726 §3.4: FLUTE's table of files, behind LCT's header.
+    Rule("flute", UDP, b"\x10", rb"\x10.{7,64}?<\?xml .{0,128}?<FDT-Instance"),
+    # WS-Discovery 1.1 §3: a SOAP envelope of its namespace.
+    Rule("ws-discovery", UDP, b"<", rb".{0,1024}/ws/(?:2005/04/discovery|dd/ns/discovery/2009/01)"),
+)
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """The protocol of the first rule that fits."""
+    del answered
+    data = said.data
+    rules = _BY_FIRST_BYTE.get((ends.transport, data[:1]), ())
+    for rule in rules:
+        found = rule.find(data)
+        if found is not None:
+            return found
+    return wait_for_more(said, ends) if len(data) < _MOST_HELD_BYTES and (rules or not data) else None
+
+
+def _by_first_byte() -> dict[tuple[int, bytes], list[Rule]]:
+    found: dict[tuple[int, bytes], list[Rule]] = {}
+    for rule in _RULES:
+        for first in rule.where if isinstance(rule.where, bytes) else ():
+            found.setdefault((rule.transport, bytes([first])), []).append(rule)
+    return found
+
+
+_BY_FIRST_BYTE = _by_first_byte()

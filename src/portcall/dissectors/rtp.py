@@ -1,0 +1,84 @@
+r"""RTP and RTCP (RFC 3550 §5.1, §6.4, and the validity checks of its §A.1 and §A.2; the demultiplexing of RFC 7983).
+
+::
+
+    RTP    0 version 2:2 padding:1 extension:1 contributors:4  1 marker:1 type:7  2 sequence:16  4 time:32  8 source:32
+    RTCP   0 version 2:2 padding:1 count:5  1 type:8, 192 to 223  2 length:16, in words less one  4 source:32
+
+One packet of RTP looks like chance: two and more of one source have to follow each other. A compound packet of RTCP
+begins with a report, and its lengths have to fill the datagram; where it is ciphered (SRTCP) the first has to fit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.speech import UDP, WAIT, Finding
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({5004, 5005})
+
+_HEADER_BYTES = 12
+_REPORTS = frozenset({200, 201})
+_RTCP_TYPES = range(192, 224)
+_MOST_PACKETS_OF_RTCP = 20
+_NEEDED = 3
+"""Packets of one source in order that make a stream; two where the other end streams likewise."""
+_GREATEST_GAP = 3
+_STATIC_TYPES = frozenset(range(35))
+"""Payload types that RFC 3551 §6 gives out; others are dynamic, from 96 on."""
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """``rtp`` with its payload type, or ``rtcp``."""
+    del ends
+    data = said.data
+    if len(data) < 8 or data[0] & 0xC0 != 0x80:  # noqa: PLR2004 (version 2)
+        return None
+    if data[1] in _REPORTS:
+        return Finding("rtcp") if _is_rtcp(data, said.datagrams) else WAIT
+    if data[1] in _RTCP_TYPES or len(data) < _HEADER_BYTES or not _is_payload_type(data[1] & 0x7F):
+        return None
+    streak = _streak(said.datagrams)
+    if streak >= _NEEDED or (streak == _NEEDED - 1 and _streak(answered.datagrams) >= _NEEDED - 1):
+        return Finding("rtp", details=(("payload_type", str(data[1] & 0x7F)),))
+    return WAIT
+
+
+def _is_payload_type(kind: int) -> bool:
+    return kind in _STATIC_TYPES or kind >= 96  # noqa: PLR2004 (RFC 3551 §3)
+
+
+def _streak(datagrams: tuple[bytes, ...]) -> int:
+    """How many of the newest datagrams are one source's, one after the other."""
+    count = 0
+    later: bytes | None = None
+    for datagram in reversed(datagrams):
+        if len(datagram) < _HEADER_BYTES or datagram[0] & 0xC0 != 0x80:  # noqa: PLR2004
+            break
+        if later is not None:
+            step = (later[2] << 8 | later[3]) - (datagram[2] << 8 | datagram[3])
+            if datagram[8:12] != later[8:12] or not 0 < step % 65536 <= _GREATEST_GAP:
+                break
+        count += 1
+        later = datagram
+    return count
+
+
+def _is_rtcp(data: bytes, datagrams: tuple[bytes, ...]) -> bool:
+    """Whether its packets fill the datagram; or, ciphered, whether the first fits and another is of the same source."""
+    at = 0
+    for _ in range(_MOST_PACKETS_OF_RTCP):
+        if at + 4 > len(data) or data[at] & 0xC0 != 0x80 or data[at + 1] not in _RTCP_TYPES:  # noqa: PLR2004
+            break
+        at += 4 * ((data[at + 2] << 8 | data[at + 3]) + 1)
+    if at == len(data):
+        return True
+    first_bytes = 4 * ((data[2] << 8 | data[3]) + 1)
+    is_alike = [datagram[4:8] == data[4:8] and datagram[1:2] in {b"\xc8", b"\xc9"} for datagram in datagrams[:-1]]
+    return 8 <= first_bytes <= len(data) and any(is_alike)  # noqa: PLR2004

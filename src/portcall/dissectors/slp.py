@@ -1,0 +1,55 @@
+r"""Service Location Protocol, versions 1 and 2 (RFC 2165 §4.1, RFC 2608 §8).
+
+::
+
+    v2:  0 version 2  1 function:8  2 length:24  5 flags:16  7 extension:24  10 transaction:16  12 n:16  14 language, n bytes
+    v1:  0 version 1  1 function:8  2 length:16  4 flags:8   5 dialect:8     6 language, 2 bytes  8 encoding:16 …
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._families import wait_for_more
+from portcall.speech import TCP, UDP, Finding
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({427})
+
+_FUNCTIONS = range(1, 12)
+_HEADER_BYTES = {1: 12, 2: 14}
+_LANGUAGE = re.compile(rb"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
+_MOST_LANGUAGE_BYTES = 40
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """SLP with its version: the length has to be the message's, and the language one."""
+    del answered
+    data = said.data
+    if not data or data[0] not in _HEADER_BYTES:
+        return None
+    version = data[0]
+    if len(data) < _HEADER_BYTES[version]:
+        return wait_for_more(said, ends)
+    if data[1] not in _FUNCTIONS:
+        return None
+    length = int.from_bytes(data[2 : 5 if version > 1 else 4], "big")
+    if length < _HEADER_BYTES[version] or (length != len(data) if ends.transport == UDP else length > len(data)):
+        return None
+    # The older version writes so little that it counts at home only.
+    is_slp = _speaks(data) if version > 1 else ends.has_port(*PORTS) and data[6:8].isalpha()
+    return Finding("slp", details=(("version", str(version)),)) if is_slp else None
+
+
+def _speaks(data: bytes) -> bool:
+    """Whether the flags that must be zero are, and the language is one (RFC 5646)."""
+    language_bytes = data[12] << 8 | data[13]
+    if data[5] & 0x1F or data[6] or not 0 < language_bytes <= _MOST_LANGUAGE_BYTES:
+        return False
+    return _LANGUAGE.match(data[14 : 14 + language_bytes]) is not None

@@ -1,0 +1,79 @@
+r"""STUN and TURN, over UDP and TCP (RFC 8489 §5, RFC 8656; the older STUN without a cookie by RFC 3489 §11.1).
+
+::
+
+    0 00 method and class:14  2 length:16  4 magic cookie 0x2112A442  8 transaction:96  20 attributes
+    an attribute:  0 type:16  2 length:16  4 value, padded to 4 bytes
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._families import text, wait_for_more
+from portcall.speech import TCP, UDP, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech, Wait
+
+TRANSPORTS = frozenset({TCP, UDP})
+CERTAINTY = Certainty.MAGIC
+PORTS = frozenset({3478, 3479, 5349, 19302})
+
+_COOKIE = b"\x21\x12\xa4\x42"
+_HEADER_BYTES = 20
+_MOST_ATTRIBUTES = 40
+_SOFTWARE, _REALM = 0x8022, 0x0014
+_DETAILS = {_SOFTWARE: "software", _REALM: "realm"}
+_METHODS = {1: "binding", 3: "allocate", 4: "refresh", 6: "send", 7: "data", 8: "create-permission", 9: "channel-bind"}
+_CLASSIC_TYPES = frozenset({0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112})
+_CLASSIC_ATTRIBUTES = frozenset(range(0x0001, 0x000C)) | {0x0101, 0x8020, 0x8022}
+_RESPONSE = 0x0100
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    """STUN, with its method, and the software and realm it names."""
+    data = said.data
+    if not data or data[0] >= 0x40:  # noqa: PLR2004 (its first two bits are zero)
+        return None
+    if len(data) < _HEADER_BYTES:
+        return wait_for_more(said, ends)
+    length = data[2] << 8 | data[3]
+    if length % 4 or (ends.transport == UDP and length + _HEADER_BYTES != len(data)):
+        return None
+    kind = data[0] << 8 | data[1]
+    if data[4:8] == _COOKIE:
+        return _finding(kind, data)
+    return _classic(kind, data, answered, ends) if ends.transport == UDP else None
+
+
+def _finding(kind: int, data: bytes) -> Finding:
+    method = kind & 0x000F | (kind & 0x00E0) >> 1 | (kind & 0x3E00) >> 2
+    named = [("method", _METHODS.get(method, str(method)))]
+    named += [(_DETAILS[type_], text(value)) for type_, value in _attributes(data) or () if type_ in _DETAILS]
+    # Peers send each other binding requests; only a relay has clients.
+    role = None if method == 1 else Role.SERVER if kind & _RESPONSE else Role.CLIENT
+    return Finding("stun", role, details=tuple(dict(named).items()))
+
+
+def _classic(kind: int, data: bytes, answered: Speech, ends: Ends) -> Finding | None:
+    """Without a cookie every attribute has to be a known one, or the other end to talk of the same transaction."""
+    if kind not in _CLASSIC_TYPES:
+        return None
+    attributes = _attributes(data)
+    if attributes is None or any(type_ not in _CLASSIC_ATTRIBUTES for type_, _ in attributes):
+        return None
+    is_echoed = answered.data[4:_HEADER_BYTES] == data[4:_HEADER_BYTES] and answered.data[:2] != data[:2]
+    return _finding(kind, data) if attributes or is_echoed or ends.has_port(*PORTS) else None
+
+
+def _attributes(data: bytes) -> list[tuple[int, bytes]] | None:
+    """(type, value) of each; None where they do not fill the message."""
+    found: list[tuple[int, bytes]] = []
+    at = _HEADER_BYTES
+    while at + 4 <= len(data) and len(found) < _MOST_ATTRIBUTES:
+        length = data[at + 2] << 8 | data[at + 3]
+        found.append((data[at] << 8 | data[at + 1], data[at + 4 : at + 4 + length]))
+        at += 4 + length + -length % 4
+    return found if at >= len(data) and at - len(data) < 4 else None  # noqa: PLR2004 (the last may lack its padding)

@@ -1,0 +1,113 @@
+r"""What measuring devices send to collectors: NetFlow, IPFIX, sFlow, collectd (over UDP, on any port).
+
+Sources: Cisco's NetFlow v5 layout, RFC 3954 §5.1, RFC 7011 §3.1, sFlow 5 §5, collectd's binary protocol.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.dissectors._families import text
+from portcall.speech import UDP, Finding, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from portcall.speech import Ends, Speech
+
+TRANSPORTS = frozenset({UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({2055, 4739, 6343, 9995, 9996, 25826})
+
+_LEAST_BYTES = 16
+_MOST_PARTS = 200
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+    """``netflow``, ``ipfix``, ``sflow`` or ``collectd``; who sends is the client of the collector."""
+    del answered, ends
+    data = said.data
+    if len(data) < _LEAST_BYTES or data[0]:
+        return None
+    recognise = _BY_SECOND_BYTE.get(data[1])
+    return recognise(data) if recognise else None
+
+
+def _netflow(record_bytes: int) -> Callable[[bytes], Finding | None]:
+    """0 version:16  2 count:16  4 up:32  8 time:32  12 nanoseconds:32  16 sequence:32  20 engine:16  22 sampling:16 …"""
+
+    def recognise(data: bytes) -> Finding | None:
+        count = data[2] << 8 | data[3]
+        is_whole = 0 < count <= 30 and len(data) == 24 + count * record_bytes  # noqa: PLR2004 (version 5's most)
+        return _found("netflow", data[1]) if is_whole else None
+
+    return recognise
+
+
+def _netflow_9(data: bytes) -> Finding | None:
+    """0 version 9  2 count:16  4 up:32  8 time:32  12 sequence:32  16 source:32  20 sets: number:16, length:16."""
+    count = data[2] << 8 | data[3]
+    return _found("netflow", 9) if count and _is_filled(data, 20) else None
+
+
+def _ipfix(data: bytes) -> Finding | None:
+    """0 version 10  2 length:16  4 time:32  8 sequence:32  12 domain:32  16 sets, as in NetFlow 9."""
+    length = data[2] << 8 | data[3]
+    return _found("ipfix", 10) if length == len(data) and _is_filled(data, 16) else None
+
+
+def _is_filled(data: bytes, at: int) -> bool:
+    """Whether sets of known numbers fill the datagram: 0 to 3 are templates, from 256 on data."""
+    for _ in range(_MOST_PARTS):
+        if at + 4 > len(data):
+            break
+        number, length = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
+        if length < 4 or 3 < number < 256:  # noqa: PLR2004
+            return False
+        at += length
+    return at == len(data)
+
+
+def _sflow_or_collectd(data: bytes) -> Finding | None:
+    return _sflow(data) or _collectd(data)
+
+
+def _sflow(data: bytes) -> Finding | None:
+    """0 version:32  4 kind of address:32, 1 or 2  8 agent  then part:32  sequence:32  up:32  samples:32."""
+    version, address_kind = data[3], int.from_bytes(data[4:8], "big")
+    if data[2] or version not in {2, 4, 5} or address_kind not in {1, 2}:
+        return None
+    at = 8 + (4 if address_kind == 1 else 16) + (8 if version == 5 else 4)  # noqa: PLR2004
+    samples = int.from_bytes(data[at + 4 : at + 8], "big")
+    return _found("sflow", version) if len(data) >= at + 8 and samples * 8 <= len(data) - at - 8 else None
+
+
+def _collectd(data: bytes) -> Finding | None:
+    """Parts: kind:16, length:16 with both, value; the first is the host's name, ended by a zero."""
+    host_bytes = data[2] << 8 | data[3]
+    if not 6 <= host_bytes <= len(data) or data[host_bytes - 1]:  # noqa: PLR2004
+        return None
+    at = 0
+    for _ in range(_MOST_PARTS):
+        if at + 4 > len(data):
+            break
+        length = data[at + 2] << 8 | data[at + 3]
+        if data[at] not in {0, 1, 2} or length < 5:  # noqa: PLR2004 (0x0000 to 0x0010, 0x0100, 0x0101, 0x0200, 0x0210)
+            return None
+        at += length
+    is_whole = at == len(data) or (at <= len(data) and len(data) - at < 4)  # noqa: PLR2004
+    return Finding("collectd", Role.CLIENT, details=(("host", text(data[4 : host_bytes - 1])),)) if is_whole else None
+
+
+def _found(protocol: str, version: int) -> Finding:
+    return Finding(protocol, Role.CLIENT, details=(("version", str(version)),))
+
+
+_BY_SECOND_BYTE: dict[int, Callable[[bytes], Finding | None]] = {
+    0: _sflow_or_collectd,
+    5: _netflow(48),
+    7: _netflow(52),
+    9: _netflow_9,
+    10: _ipfix,
+}

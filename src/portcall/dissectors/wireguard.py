@@ -1,0 +1,65 @@
+"""WireGuard, over UDP (the WireGuard protocol, §5.4).
+
+::
+
+    handshake initiation  148 bytes  0 type 1  1 zero:24  4 sender:32 …
+    handshake response     92        0 type 2  1 zero:24  4 sender:32  8 receiver:32 …
+    cookie reply           64        0 type 3  1 zero:24  4 receiver:32 …
+    transport data   32 + 16 n       0 type 4  1 zero:24  4 receiver:32  8 counter:64 …
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty
+from portcall.speech import UDP, Finding, Role
+
+if TYPE_CHECKING:
+    from portcall.speech import Ends, Speech
+
+TRANSPORTS = frozenset({UDP})
+CERTAINTY = Certainty.STRUCTURE
+PORTS = frozenset({51820})
+
+_INITIATION, _RESPONSE, _COOKIE, _DATA = 1, 2, 3, 4
+_BYTES = {_INITIATION: 148, _RESPONSE: 92, _COOKIE: 64}
+_LEAST_DATA_BYTES = 32
+_TUNNELBEAR_BYTES = 204
+"""An initiation that a provider has lengthened; of one that is answered any length counts."""
+
+
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+    """WireGuard; whoever sends the first initiation is its client."""
+    data = said.data
+    if len(data) < _LEAST_DATA_BYTES or data[1:4] != b"\0\0\0" or not _INITIATION <= data[0] <= _DATA:
+        return None
+    kind = data[0]
+    if kind == _DATA:
+        return Finding("wireguard") if _is_data(said, answered, ends) else None
+    if len(data) == _BYTES[kind] or _is_answered(data, answered.data):
+        return Finding("wireguard", {_INITIATION: Role.CLIENT, _RESPONSE: Role.SERVER}.get(kind))
+    return None
+
+
+def _is_data(said: Speech, answered: Speech, ends: Ends) -> bool:
+    """Data alone are loose: the port, the answer, or counters that run, have to agree."""
+    if len(said.data) % 16:
+        return False
+    if ends.has_port(51820):
+        return True
+    if _is_answered(answered.data, said.data):
+        return True
+    counters = [int.from_bytes(datagram[8:16], "little") for datagram in said.datagrams[-3:]]
+    starts = {datagram[:8] for datagram in said.datagrams[-3:]}
+    return len(counters) == 3 and len(starts) == 1 and counters == list(range(counters[0], counters[0] + 3))  # noqa: PLR2004
+
+
+def _is_answered(initiation: bytes, response: bytes) -> bool:
+    """Whether a response talks of the initiation's sender."""
+    return (
+        len(response) >= _LEAST_DATA_BYTES
+        and initiation[:4] == b"\1\0\0\0"
+        and response[:4] == b"\2\0\0\0"
+        and response[8:12] == initiation[4:8]
+    )
