@@ -30,7 +30,7 @@ RULES = (
     Rule("ldp", TCP, _on(646), rb"\x00\x01", Length(2, 2, 4), 10),
     Rule("rip", UDP, _on(520), rb"[\x01\x02][\x01\x02]\x00\x00", least=24),
     Rule("rip", UDP, _on(521), rb"[\x01\x02]\x01\x00\x00", least=24),
-    Rule("ptp", UDP, _on(319, 320), rb".[\x02\x12]", Length(2, 2), 34),
+    Rule("ptp", UDP, _on(319, 320), rb".[\x02\x12]", least=34),
     Rule("lisp", UDP, _on(4341, 4342), rb"[\x10-\x4f\x70-\x8f]", least=12),
     Rule("lisp", TCP, _on(4342), rb"\x00[\x10-\x1f]", Length(2, 2), 8),
     Rule("glbp", UDP, _on(3222), rb"\x01[\x00\x01]", least=12),
@@ -46,8 +46,10 @@ RULES = (
     Rule("capwap", UDP, _on(5246, 5247), rb"[\x00\x01][\x00-\x7f]", least=8),
     Rule("nat-pmp", UDP, _on(5350, 5351), rb"\x00[\x00-\x02\x80-\x82]", least=2),
     Rule("pcp", UDP, _on(5350, 5351), rb"\x02[\x00-\x03\x80-\x83]", least=24),
-    # Watching and waking: RMCP (ASF 2.0 §3.2), statsd's lines, XDMCP §2, sFlow 5, IPFIX (RFC 7011 §3.1), NetFlow (RFC 3954).
+    # Watching and waking: RMCP (ASF 2.0 §3.2), statsd's lines, XDMCP §2, collectd's signed and
+    # encrypted parts.
     Rule("ipmi", UDP, _on(623, 664), rb"\x06\x00.[\x06-\x08\x86]", least=4),
+    Rule("collectd", UDP, _on(25826), rb"\x02[\x00\x10]", Length(2, 2), 32),
     Rule("statsd", UDP, _on(8125), rb"[!-~]{1,250}?:[-+]?[0-9.]+\|(?:c|g|ms|h|s|d)\b"),
     Rule("xdmcp", UDP, _on(177), rb"\x00\x01\x00[\x01-\x0e]", Length(4, 2, 6), 6),
     # Files and desks: DSI of AFP 3.1, the r commands (RFC 1282), WHOIS (RFC 3912), ZooKeeper's ConnectRequest.

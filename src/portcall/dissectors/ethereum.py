@@ -22,7 +22,15 @@ CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({30303, 30304})
 
 _LIST_AT = 98
-_KINDS = range(1, 7)
+_FIRST_ITEMS = {
+    1: (b"\x03", b"\x04", b"\x05"),  # ping: the version
+    2: tuple(bytes([first]) for first in range(0xC4, 0xF8)),  # pong: an end, a list
+    3: (b"\xb8\x40",),  # find: a key of 64 bytes
+    4: tuple(bytes([first]) for first in range(0xC0, 0xFA)),  # neighbours: a list
+    5: (b"\x84",),  # record wanted: a time
+    6: (b"\xa0",),  # record: the hash of what is answered
+}
+"""What a list begins with, by its kind."""
 _HANDSHAKE_BYTES = range(194, 1024)
 """Of an authentication that EIP-8 pads, and of its answer."""
 _OLD_HANDSHAKES = frozenset({307, 210})
@@ -33,7 +41,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     """Ethereum, with the way it is spoken."""
     data = said.data
     if ends.transport == UDP:
-        is_discovery = len(data) > _LIST_AT + 1 and data[96] <= 1 and data[97] in _KINDS and _is_list(data[_LIST_AT:])
+        is_discovery = len(data) > _LIST_AT + 1 and data[96] <= 1 and _is_message(data[97], data[_LIST_AT:])
         return Finding("ethereum", details=(("part", "discovery"),)) if is_discovery else None
     if len(data) < _LEAST_POINT_BYTES:
         is_open = data[:1] in {b"", b"\0", b"\1", b"\2", b"\3", b"\4"}
@@ -53,10 +61,11 @@ def _is_handshake(data: bytes, ends: Ends) -> bool:
     return data[0] == 4 and len(data) in _OLD_HANDSHAKES and ends.has_port(*PORTS)  # noqa: PLR2004
 
 
-def _is_list(data: bytes) -> bool:
-    """Whether an RLP list (Ethereum's Yellow Paper, appendix B) lies within ``data``."""
-    first = data[0]
-    if 0xC0 < first <= 0xF7:  # noqa: PLR2004
-        return 1 + first - 0xC0 <= len(data)
-    size = first - 0xF7
-    return size in {1, 2} and 1 + size + int.from_bytes(data[1 : 1 + size], "big") <= len(data)
+def _is_message(kind: int, data: bytes) -> bool:
+    """Whether an RLP list (Ethereum's Yellow Paper, appendix B) with such a kind's first item fills ``data``."""
+    first, at = data[0], 1
+    length = first - 0xC0
+    if first > 0xF7:  # noqa: PLR2004 (the length itself has one or two bytes)
+        at += first - 0xF7
+        length = int.from_bytes(data[1:at], "big")
+    return 0 < length == len(data) - at and at <= 3 and data.startswith(_FIRST_ITEMS.get(kind, ()), at)  # noqa: PLR2004

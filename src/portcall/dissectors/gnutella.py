@@ -37,8 +37,8 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if ends.transport == TCP:
         return _handshake(said, ends)
     if data[:3] in _RELIABLE:
-        # 3 flags:8, of which four exist  4 sequence:16  6 part:8, from 1  7 parts:8, 0 in an acknowledgement
-        is_part = len(data) >= 8 and not data[3] & 0xF0 and data[6] and (not data[7] or data[6] <= data[7])  # noqa: PLR2004
+        # 3 flags:8, of which 1, 2 and 16 exist  4 sequence:16  6 part:8, from 1  7 parts:8, 0 in an acknowledgement
+        is_part = len(data) >= 8 and not data[3] & 0xEC and data[6] and (not data[7] or data[6] <= data[7])  # noqa: PLR2004
         return Finding("gnutella") if is_part else None
     if len(data) < _HEADER_BYTES or data[16] not in _TYPES:
         return None

@@ -28,7 +28,7 @@ _CLIENT_RESETS, _SERVER_RESET, _CONTROL, _ACK = (7, 10), 8, 4, 5
 _ROLES = {7: Role.CLIENT, 10: Role.CLIENT, 8: Role.SERVER}
 _SESSION = slice(1, 9)
 _LEAST_BYTES, _LONGEST_RESET_BYTES = 14, 1200
-_PLAIN_RESET_BYTES = 14
+_PLAIN_RESET_BYTES, _PLAIN_ANSWER_BYTES = 14, 26
 _TAG_BYTES = (16, 20, 32, 48, 64)
 """Of the digests that tls-auth is used with; tls-crypt has 32."""
 
@@ -51,7 +51,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         return None
     if _is_plain(opening, opcode) or _names_session(opening, reply) or _names_session(reply, opening):
         return Finding("openvpn", _ROLES[opcode])
-    if ends.has_port(*PORTS) and _has_digest(opening):
+    if _has_digest(opening) and (ends.has_port(*PORTS) or (_is_other_reset(opcode, reply) and _has_digest(reply))):
         return Finding("openvpn", _ROLES[opcode])
     return WAIT if opcode in _CLIENT_RESETS and _has_digest(opening) and not answered.is_ended else None
 
@@ -62,8 +62,10 @@ def _first(speech: Speech, ends: Ends) -> bytes:
 
 
 def _is_plain(data: bytes, opcode: int) -> bool:
-    """A hard reset without any protection: nothing is acknowledged, message 0."""
-    return opcode in _CLIENT_RESETS and len(data) == _PLAIN_RESET_BYTES and data[9:] == bytes(5) and any(data[_SESSION])
+    """A hard reset without any protection: message 0 by a client, or by a server that acknowledges it."""
+    if opcode == _SERVER_RESET:
+        return len(data) == _PLAIN_ANSWER_BYTES and data[9:14] == b"\1\0\0\0\0" and not any(data[22:])
+    return len(data) == _PLAIN_RESET_BYTES and not any(data[9:]) and any(data[_SESSION])
 
 
 def _names_session(data: bytes, reply: bytes) -> bool:
@@ -71,6 +73,12 @@ def _names_session(data: bytes, reply: bytes) -> bool:
     if min(len(data), len(reply)) < _LEAST_BYTES or data[0] >> 3 not in _CLIENT_RESETS or reply[0] >> 3 != _SERVER_RESET:
         return False
     return data[_SESSION] in reply[9:]
+
+
+def _is_other_reset(opcode: int, reply: bytes) -> bool:
+    """Whether the other end answers a reset of a client with a server's, or was answered so."""
+    other = reply[0] >> 3 if len(reply) >= _LEAST_BYTES else None
+    return other == _SERVER_RESET if opcode in _CLIENT_RESETS else other in _CLIENT_RESETS
 
 
 def _has_digest(data: bytes) -> bool:

@@ -40,12 +40,12 @@ _RULES = (
     # Canonical's raft: protocol 1, the server's number, the length of its address, the address.
     Rule("raft", TCP, b"\1", rb"\x01\x00{7}.{8}[\x08-\x40]\x00{7}[0-9A-Za-z\[][0-9A-Za-z.:\]-]+:\d+\x00"),
     # Stratum, over TCP, in JSON: the methods of mining pools.
-    Rule("mining", TCP, b"{", rb'\{[^\r\n]{0,64}"method" ?: ?"(?:mining\.|eth_submit|eth_getWork|getjobtemplate)'),
+    Rule("mining", TCP, b"{", rb'\{[^\r\n]{0,512}"method" ?: ?"(?:mining\.|eth_submit|eth_getWork|getjobtemplate)'),
     Rule("mining", TCP, b"{", rb'\{[^\r\n]{0,64}"method" ?: ?"login"[^\r\n]{0,32}"params" ?: ?\{[^\r\n]{0,512}"agent"'),
     # Nano's node protocol: R and the network, three versions, a kind.
     Rule("nano", TCP, b"R", rb"R[ABC]([\x10-\x16])[\x10-\x16][\x10-\x16][\x02-\x10][\x00-\x1f]", least=8),
     # Veeder-Root's TLS-350 tank gauges: SOH, I or S, function and tank in five digits.
-    Rule("tank-gauge", TCP, b"\1", rb"\x01[IiSs][1-9]\d{5}", least=7),
+    Rule("tank-gauge", TCP, b"\1", rb"\x01[IiSs][1-9]\d{4}", least=7),
     # tinc's ID request: number 0, the name, version 17 of the protocol.
     Rule("tinc", TCP, b"0", rb"0 [A-Za-z0-9_^]{1,64} 17(?:\.\d{1,2})?\n"),
     # TeamViewer's first commands, by what its connections begin with.
@@ -63,6 +63,8 @@ _RULES = (
     Rule("wake-on-lan", UDP, b"\xff", rb"\xff{6}(.{6})\1{15}", least=102),
     # SoftEther's NAT traversal servers tell a host how it looks from outside.
     Rule("softether", UDP, b"I", rb"IP=\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3},PORT=\d{1,5}\Z", role=Role.SERVER),
+    # SoftEther's packs: how many values, then n and name, kind and how many.
+    Rule("softether", UDP, b"\0", rb"\x00{3}[\x01-\x40]\x00{3}[\x02-\x40][a-z_]{1,63}\x00{3}[\x00-\x04]\x00{3}[\x01-\x10]"),
     # Tuya's local protocol: prefix, sequence, command, length; the suffix at the end.
     Rule("tuya", UDP, b"\0", rb"\x00\x00\x55\xaa.*\x00\x00\xaa\x55\Z", Length(12, 4, 16), least=24),
     # Discord's voice connections, "IP Discovery", and the keep-alive of its clients.

@@ -40,12 +40,12 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if len(data) < _HEADER_BYTES:
         return wait_for_more(said, ends)
     length = data[2] << 8 | data[3]
-    if length % 4 or (ends.transport == UDP and length + _HEADER_BYTES != len(data)):
+    if ends.transport == UDP and length + _HEADER_BYTES != len(data):
         return None
     kind = data[0] << 8 | data[1]
     if data[4:8] == _COOKIE:
         return _finding(kind, data)
-    return _classic(kind, data, answered, ends) if ends.transport == UDP else None
+    return _classic(kind, data, answered, ends) if ends.transport == UDP and not length % 4 else None
 
 
 def _finding(kind: int, data: bytes) -> Finding:
