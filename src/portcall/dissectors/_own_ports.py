@@ -60,6 +60,7 @@ RULES = (
     Rule("zookeeper", TCP, _on(2181), rb"\x00\x00\x00[\x2c\x2d]\x00{4}|(?:ruok|stat|srvr|mntr|conf|cons|envi|imok)"),
     Rule("nomachine", UDP, _on(4000), rb"[\x01-\x05]\x00[\x01-\x05]\x00.\x00", Length(4, 2, 0, "little"), 10),
     Rule("anydesk", UDP, _on(50001, 50002, 50003), rb"\x3e\xd1\x01"),
+    Rule("steam", TCP, _on(*range(27014, 27051)), rb".{4}VT01", Length(0, 4, 8, "little")),
     # Voices: IAX2 (RFC 5456 §8.1, full frames), Skinny (station messages), Mumble's ping, Zoom's and Viber's and OICQ's
     # openings and libtgvoip's reflectors (a tag, then ones), as their clients send them.
     Rule("iax", UDP, _on(4569), rb"[\x80-\xff].[\x00-\x7f].{7}(?:\x06[\x01-\x28]|[\x01-\x0c].)", least=12),

@@ -17,8 +17,6 @@ class Signature(NamedTuple):
     protocol: str
     transport: int
     magic: bytes
-    offset: int = 0
-    """Where in the stream or datagram they stand."""
     role: Role | None = None
     """Whose words they are, where only one end says them."""
 
@@ -47,7 +45,7 @@ SIGNATURES = (
     Signature("adb", TCP, b"CNXN\x01\x00\x00\x01"),
     Signature("mpd", TCP, b"OK MPD ", role=_SERVER),
     Signature("jetdirect", TCP, b"\x1b%-12345X"),
-    # Messages and queues: AMQP 0-9-1 §4.2.2 and 1.0 §2.2, STOMP 1.2, NATS client protocol, ZMTP 3 §4, OpenWire,
+    # Messages and queues: AMQP 0-9-1 §4.2.2 and 1.0 §2.2, STOMP 1.2, NATS client protocol, ZMTP 3 §4,
     # Gearman's PROTOCOL, MLLP of HL7 v2, FIX session layer (with FIXT and FAST's compressed kin).
     Signature("amqp", TCP, b"AMQP\0\0\x09\x01", role=_CLIENT),
     Signature("amqp", TCP, b"AMQP\0\1\0\0"),
@@ -62,7 +60,6 @@ SIGNATURES = (
     Signature("nats", TCP, b'CONNECT {"', role=_CLIENT),
     Signature("gearman", TCP, b"\0REQ\0\0\0"),
     Signature("gearman", TCP, b"\0RES\0\0\0", role=_SERVER),
-    Signature("openwire", TCP, b"\1ActiveMQ", 4),
     Signature("hl7", TCP, b"\x0bMSH|^~\\&"),
     Signature("fix", TCP, b"8=FIX"),
     Signature("fix", TCP, b"8=O\0019=0"),
@@ -73,7 +70,8 @@ SIGNATURES = (
     Signature("ice", TCP, b"IceP\1\0\1\0"),
     Signature("ice", UDP, b"IceP\1\0\1\0"),
     Signature("hadoop-rpc", TCP, b"hrpc\x09", role=_CLIENT),
-    # Monitoring and logs: Zabbix's header, munin's and check_mk's and kismet's greetings, GELF chunks are too short.
+    # Monitoring and logs: Zabbix's header, munin's and check_mk's and kismet's greetings, RIPE Atlas' probes,
+    # Ookla's, Elasticsearch's transport, Bolt's handshake.
     Signature("zabbix", TCP, b"ZBXD"),
     Signature("munin", TCP, b"# munin node at ", role=_SERVER),
     Signature("checkmk", TCP, b"<<<check_mk>>>", role=_SERVER),
@@ -82,14 +80,11 @@ SIGNATURES = (
     Signature("speedtest", TCP, b"HELLO 2.", role=_SERVER),
     Signature("elasticsearch-cluster", TCP, b"ES\0\0"),
     Signature("neo4j", TCP, b"\x60\x60\xb0\x17", role=_CLIENT),
-    # Tunnels and overlays: Tailscale's disco, RFC 2637 §2, PROXY protocol §2, AnyConnect is TLS.
+    # Tunnels and overlays: Tailscale's disco, PROXY protocol §2, ZUG as nDPI has it.
     Signature("tailscale", UDP, b"TS\xf0\x9f\x92\xac"),
-    Signature("pptp", TCP, b"\0\1\x1a\x2b\x3c\x4d", 2),
     Signature("proxy-protocol", TCP, b"PROXY TCP4 ", role=_CLIENT),
     Signature("proxy-protocol", TCP, b"PROXY TCP6 ", role=_CLIENT),
     Signature("proxy-protocol", TCP, b"\r\n\r\n\0\r\nQUIT\n", role=_CLIENT),
-    Signature("sd-rtn", UDP, b"SNI\0", 13, role=_CLIENT),
-    Signature("sd-rtn", UDP, b"PEID", 13, role=_SERVER),
     Signature("zug", UDP, b"\0zUG\x10"),
     # Coins: levin of Monero (contrib/epee), bitcoin's four networks, whose first message is "version".
     Signature("monero", TCP, b"\x01\x21\x01\x01\x01\x01\x01\x01"),
@@ -98,14 +93,12 @@ SIGNATURES = (
     Signature("bitcoin", TCP, b"\xfa\xbf\xb5\xdaversion\0"),
     Signature("bitcoin", TCP, b"\x0a\x03\xcf\x40version\0"),
     # Players and games: Spotify Connect, Valve's queries and Steam's remote play and relay pings, WoW, netcode.io,
-    # Quake III's getinfo family, TeamSpeak 3's init, RakNet's offline messages (their magic stands at three places),
-    # Nintendo Pia's magic, Battle.net's chat gateway.
+    # Quake III's getinfo family, TeamSpeak 3's init, Nintendo Pia's magic,
+    # NetEase's as nDPI has it.
     Signature("spotify-connect", UDP, b"SpotUdp0"),
     Signature("source-engine", UDP, b"\xff\xff\xff\xffTSource Engine Query", role=_CLIENT),
     Signature("steam-remote-play", UDP, b"\xff\xff\xff\xff\x21\x4c\x5f\xa0"),
-    Signature("steam-relay", UDP, b"sdping", 2),
     Signature("steam", UDP, b"VS01"),
-    Signature("steam", TCP, b"VT01", 4),
     Signature("world-of-warcraft", TCP, b"\x30\0WORLD OF WARCRAFT CONNECTION"),
     Signature("netcode", UDP, b"\0NETCODE 1.0", role=_CLIENT),
     Signature("quake", UDP, b"\xff\xff\xff\xffgetinfo", role=_CLIENT),
@@ -115,13 +108,10 @@ SIGNATURES = (
     Signature("quake", UDP, b"\xff\xff\xff\xffinfoResponse", role=_SERVER),
     Signature("quake", UDP, b"\xff\xff\xff\xffstatusResponse", role=_SERVER),
     Signature("teamspeak", UDP, b"TS3INIT1"),
-    Signature("raknet", UDP, b"\0\xff\xff\0\xfe\xfe\xfe\xfe\xfd\xfd\xfd\xfd\x12\x34\x56\x78", 1),
-    Signature("raknet", UDP, b"\0\xff\xff\0\xfe\xfe\xfe\xfe\xfd\xfd\xfd\xfd\x12\x34\x56\x78", 9),
-    Signature("raknet", UDP, b"\0\xff\xff\0\xfe\xfe\xfe\xfe\xfd\xfd\xfd\xfd\x12\x34\x56\x78", 17),
     Signature("nintendo", UDP, b"\x32\xab\x98\x64"),
     Signature("netease-games", UDP, b"\x07\x08\x08\x0c"),
     # Works and homes: Omron FINS/TCP §1, Ether-S-I/O, CAN over UDP, DDS-RTPS 2.5 §9.4, Meraki's and AliCloud's as nDPI
-    # has them, TP-Link's ciphered {"system" and {"emeter", Kostal-like gauges (Veeder-Root ATG I20100).
+    # has them, TP-Link's ciphered {"system", RFC 3525 §7 (MEGACO).
     Signature("fins", TCP, b"FINS\0\0\0"),
     Signature("ether-s-io", UDP, b"ESIO\0"),
     Signature("can", UDP, b"ISO11898"),
@@ -131,8 +121,8 @@ SIGNATURES = (
     Signature("meraki-cloud", UDP, b"\xfe\xf7\x28\x91"),
     Signature("alicloud", TCP, b"\xce\xfa\xbe\xba"),
     Signature("tplink-smart-home", UDP, b"\xd0\xf2\x81\xf8\x8b\xff\x9a\xf7"),
+    Signature("mms", TCP, b"\1\0\0\0\xce\xfa\x0b\xb0", role=_CLIENT),
     Signature("tivo-connect", UDP, b"TiVoConnect="),
-    Signature("mms", TCP, b"\xce\xfa\x0b\xb0", 4, role=_CLIENT),
     Signature("roughtime", UDP, b"ROUGHTIM"),
     Signature("megaco", UDP, b"!/1 "),
     Signature("megaco", UDP, b"MEGACO/"),

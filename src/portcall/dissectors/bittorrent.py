@@ -21,6 +21,8 @@ _DISCOVERY = b"BT-SEARCH * HTTP/1.1\r\n"
 _DHT = re.compile(rb"d(?:1:ad2:id20:|1:rd2:id20:|1:eli20\d|2:ip(?:6|18):.{6,18}?1:[re]|1:v4:|1:t\d:)", re.DOTALL)
 _DHT_END = re.compile(rb"1:y1:[qre](?:e|1:v)|1:v\d:.{2,4}1:y1:[qre]e", re.DOTALL)
 _TRACKER_CONNECT = b"\x00\x00\x04\x17\x27\x10\x19\x80\x00\x00\x00\x00"
+_FIRST_BYTES = frozenset(b"\x13Bd\x00\x01\x11\x21\x31\x41")
+"""Of the handshake, local discovery, the DHT, trackers, and uTP's five kinds of version 1."""
 _CLIENT = re.compile(rb"-([A-Za-z]{2}[0-9A-Za-z]{4})-")
 _UTP_HEADER_BYTES = 20
 
@@ -28,6 +30,8 @@ _UTP_HEADER_BYTES = 20
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     """BitTorrent, with the way it is spoken, and the peer's program where it says so."""
     data = said.data
+    if not data or data[0] not in _FIRST_BYTES:
+        return None
     if ends.transport == TCP:
         return _peer(data) or (wait_for_more(said, ends) if _HANDSHAKE.startswith(data) else None)
     if data[:1] == b"d":

@@ -25,8 +25,11 @@ PORTS = frozenset({1433, 1521, 3306, 5432, 6379, 9042, 11211, 27017, 50000})
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     """The database whose protocol opens so."""
-    recognisers = _BY_FIRST_BYTE.get(said.data[0], _BY_THIRD_BYTE) if said.data else ()
-    return first_found(recognisers, said, answered, ends)
+    data = said.data
+    # A length in its first bytes, as several have, leaves the fourth zero.
+    behind = _BY_LENGTH if data[3:4] in {b"", b"\0"} else (_drda,) if data[2] == _DDM_MAGIC else ()
+    recognisers = (*_BY_FIRST_BYTE.get(data[:1], ()), *behind)
+    return first_found(recognisers, said, answered, ends) if recognisers else None
 
 
 _MYSQL_VERSION = re.compile(rb"(?:[0-9]{1,2}\.[0-9]{1,2}|[0-9]{2}-)[ -~]{0,80}\0")
@@ -129,9 +132,7 @@ def _mongodb(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | Non
         return None
     if opcode == 2004 and b".$cmd\0" not in data[20:148]:  # noqa: PLR2004
         return None
-    if opcode not in {1, 2004, 2013} and not ends.has_port(27017, 27018, 27019):
-        return None
-    if opcode == 1 and not ends.has_port(27017, 27018, 27019) and (not answer_to or data[16] & 0xF0):
+    if opcode not in {2004, 2013} and not ends.has_port(27017, 27018, 27019):
         return None
     return Finding("mongodb", Role.SERVER if answer_to else Role.CLIENT)
 
@@ -209,6 +210,7 @@ def _memcached(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
     return None
 
 
+_DDM_MAGIC = 0xD0
 _DDM_CODE_POINTS = frozenset({0x1041, 0x1443, 0x106D, 0x106E, 0x2001, 0x2201})
 
 
@@ -217,28 +219,24 @@ def _drda(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     del answered
     data = said.data
     if len(data) < 10:  # noqa: PLR2004
-        return wait_for_more(said, ends) if data[2:3] == b"\xd0" else None
-    if data[2] != 0xD0 or data[3] & 0x8F > 3:  # noqa: PLR2004
+        return wait_for_more(said, ends) if data[2:3] in {b"", b"\xd0"} else None
+    if data[2] != _DDM_MAGIC or data[3] & 0x8F > 3:  # noqa: PLR2004
         return None
     is_drda = (data[0] << 8 | data[1]) == (data[6] << 8 | data[7]) + 6
     is_drda = is_drda and (data[8] << 8 | data[9]) in _DDM_CODE_POINTS
     return Finding("drda", Role.SERVER if data[8] == 0x14 or data[8] == 0x22 else Role.CLIENT) if is_drda else None  # noqa: PLR2004
 
 
-_BY_THIRD_BYTE: tuple[Recogniser, ...] = (_mysql, _mongodb, _drda)
-"""Those that begin with a length."""
-_BY_FIRST_BYTE: dict[int, tuple[Recogniser, ...]] = {
-    0x00: (_postgresql, _mongodb, _oracle, _drda),
-    0x01: (_oracle, _mongodb, _mysql, _drda),
-    0x02: (_oracle, _mongodb, _mysql),
-    0x03: (_cassandra, _mongodb, _mysql),
-    0x04: (_tds, _cassandra, _mongodb, _mysql),
-    0x05: (_cassandra, _mongodb, _mysql),
-    0x12: (_tds, _mongodb, _mysql),
-    0x80: (_memcached, _mongodb),
-    **dict.fromkeys(b"\x83\x84\x85", (_cassandra, _mongodb)),
-    **dict.fromkeys(b"*+-%", (_redis, _mysql, _mongodb)),
-    **dict.fromkeys(b"CIMPQ", (_redis_inline, _mysql, _mongodb)),
-    **dict.fromkeys(b"RE", (_postgresql_server, _mysql, _mongodb)),
-    **dict.fromkeys(b"adfgimprstv", (_memcached, _mysql, _mongodb)),
+_BY_LENGTH: tuple[Recogniser, ...] = (_mysql, _mongodb, _drda)
+_LISTS: dict[bytes, tuple[Recogniser, ...]] = {
+    b"\x00": (_postgresql, _oracle),
+    b"\x01\x02": (_oracle,),
+    b"\x03\x05\x83\x84\x85": (_cassandra,),
+    b"\x04": (_tds, _cassandra),
+    b"\x12": (_tds,),
+    b"*+-%": (_redis,),
+    b"CIMPQ": (_redis_inline,),
+    b"RE": (_postgresql_server,),
+    b"adfgimprstv\x80": (_memcached,),
 }
+_BY_FIRST_BYTE = {bytes([first]): recognisers for firsts, recognisers in _LISTS.items() for first in firsts}

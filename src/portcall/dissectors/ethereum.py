@@ -46,9 +46,11 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if len(data) < _LEAST_POINT_BYTES:
         is_open = data[:1] in {b"", b"\0", b"\1", b"\2", b"\3", b"\4"}
         return wait_for_more(said, ends) if is_open else None
-    if _is_handshake(data, ends) and (ends.has_port(*PORTS) or _is_handshake(answered.data, ends)):
+    if not _is_handshake(data, ends):
+        return None
+    if ends.has_port(*PORTS) or _is_handshake(answered.data, ends):
         return Finding("ethereum", details=(("part", "rlpx"),))
-    return wait_for_more(answered, ends) if _is_handshake(data, ends) else None
+    return wait_for_more(answered, ends)
 
 
 def _is_handshake(data: bytes, ends: Ends) -> bool:
@@ -56,7 +58,7 @@ def _is_handshake(data: bytes, ends: Ends) -> bool:
     if len(data) < _LEAST_POINT_BYTES:
         return False
     length = data[0] << 8 | data[1]
-    if length in _HANDSHAKE_BYTES and data[2] == 4 and length + 2 <= len(data):  # noqa: PLR2004
+    if data[2] == 4 and length in _HANDSHAKE_BYTES and length + 2 <= len(data):  # noqa: PLR2004
         return True
     return data[0] == 4 and len(data) in _OLD_HANDSHAKES and ends.has_port(*PORTS)  # noqa: PLR2004
 

@@ -38,6 +38,8 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
 
 def _minecraft(said: Speech, ends: Ends) -> Finding | Wait | None:
     data = said.data
+    if data[1:2] not in {b"", b"\0"} and data[2:3] not in {b"", b"\0"}:
+        return None  # packet 0 follows a length of one or two bytes
     length, at = _number(data, 0)
     if not 6 < length < _LONGEST_HANDSHAKE_BYTES:  # noqa: PLR2004
         return None

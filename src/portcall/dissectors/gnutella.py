@@ -50,6 +50,8 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
 
 def _handshake(said: Speech, ends: Ends) -> Finding | Wait | None:
     data = said.data
+    if data[:1] not in {b"", b"G"}:
+        return None
     for opening, role in ((_CONNECT, Role.CLIENT), (_ANSWER, Role.SERVER)):
         if data.startswith(opening):
             agent = _AGENT.search(data, 0, 1024)

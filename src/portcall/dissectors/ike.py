@@ -35,7 +35,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
     data = said.data
     if data[:4] == b"\0\0\0\0":
         data = data[4:]
-    if len(data) >= _HEADER_BYTES and int.from_bytes(data[24:28], "big") == len(data) and data[17] in _VERSIONS:
+    if len(data) >= _HEADER_BYTES and data[17] in _VERSIONS and int.from_bytes(data[24:28], "big") == len(data):
         return _ike(data)
     if not ends.has_port(_NAT_TRAVERSAL):
         return None

@@ -70,7 +70,11 @@ def _is_plain(data: bytes, opcode: int) -> bool:
 
 def _names_session(data: bytes, reply: bytes) -> bool:
     """Whether a server's reset names the session of the client's."""
-    if min(len(data), len(reply)) < _LEAST_BYTES or data[0] >> 3 not in _CLIENT_RESETS or reply[0] >> 3 != _SERVER_RESET:
+    if (
+        min(len(data), len(reply)) < _LEAST_BYTES
+        or data[0] >> 3 not in _CLIENT_RESETS
+        or reply[0] >> 3 != _SERVER_RESET
+    ):
         return False
     return data[_SESSION] in reply[9:]
 

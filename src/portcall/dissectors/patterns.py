@@ -59,12 +59,27 @@ _RULES = (
     # Radmin 2 and 3's first request, NBD's newstyle negotiation.
     Rule("radmin", TCP, b"\1", rb"\x01\x00\x00\x00\x01\x00\x00\x00\x08\x08", role=Role.CLIENT),
     Rule("nbd", TCP, b"N", rb"NBDMAGIC(?:IHAVEOPT|\x00\x00\x42\x02\x81\x86\x12\x53)", role=Role.SERVER),
-    # Zero bytes, sixteen times the address: AMD's Magic Packet white paper.
+    # RFC 2637 §2.1: length, kind 1 (control), the cookie. OpenWire's WireFormatInfo.
+    Rule("pptp", TCP, b"\0", rb"\x00.\x00\x01\x1a\x2b\x3c\x4d", Length(0, 2)),
+    Rule("openwire", TCP, b"\0", rb"\x00{2}..\x01ActiveMQ"),
+    # RakNet's offline messages: a magic behind the kind, behind a time, behind a time and a GUID.
+    Rule("raknet", UDP, b"\1\2", rb"..{8}\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78"),
+    Rule("raknet", UDP, b"\5\6\7\x08\x19", rb"..?\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78"),
+    Rule("raknet", UDP, b"\x1c", rb"..{16}\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78"),
+    # Steam's relays are measured by these; Agora's network names whom it wants, and who answers.
+    Rule("steam-relay", UDP, b"\0\1", rb"..sdping"),
+    Rule("sd-rtn", UDP, b"\0", rb".{12}[\x01-\x08](?:SNI\x00|PEID)"),
+    # Ones, then sixteen times the address: AMD's Magic Packet white paper.
     Rule("wake-on-lan", UDP, b"\xff", rb"\xff{6}(.{6})\1{15}", least=102),
     # SoftEther's NAT traversal servers tell a host how it looks from outside.
     Rule("softether", UDP, b"I", rb"IP=\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3},PORT=\d{1,5}\Z", role=Role.SERVER),
     # SoftEther's packs: how many values, then n and name, kind and how many.
-    Rule("softether", UDP, b"\0", rb"\x00{3}[\x01-\x40]\x00{3}[\x02-\x40][a-z_]{1,63}\x00{3}[\x00-\x04]\x00{3}[\x01-\x10]"),
+    Rule(
+        "softether",
+        UDP,
+        b"\0",
+        rb"\x00{3}[\x01-\x40]\x00{3}[\x02-\x40][a-z_]{1,63}\x00{3}[\x00-\x04]\x00{3}[\x01-\x10]",
+    ),
     # Tuya's local protocol: prefix, sequence, command, length; the suffix at the end.
     Rule("tuya", UDP, b"\0", rb"\x00\x00\x55\xaa.*\x00\x00\xaa\x55\Z", Length(12, 4, 16), least=24),
     # Discord's voice connections, "IP Discovery", and the keep-alive of its clients.

@@ -5,6 +5,7 @@ Sources: Cisco's NetFlow v5 layout, RFC 3954 §5.1, RFC 7011 §3.1, sFlow 5 §5,
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
@@ -21,6 +22,7 @@ CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({2055, 4739, 6343, 9995, 9996, 25826})
 
 _LEAST_BYTES = 16
+_HOST = re.compile(rb"[!-~]{1,255}\0\Z")
 _MOST_PARTS = 200
 
 
@@ -86,7 +88,7 @@ def _sflow(data: bytes) -> Finding | None:
 def _collectd(data: bytes) -> Finding | None:
     """Parts: kind:16, length:16 with both, value; the first is the host's name, ended by a zero."""
     host_bytes = data[2] << 8 | data[3]
-    if not 6 <= host_bytes <= len(data) or data[host_bytes - 1]:  # noqa: PLR2004
+    if host_bytes > len(data) or not _HOST.match(data[4:host_bytes]):
         return None
     at = 0
     for _ in range(_MOST_PARTS):
