@@ -11,7 +11,9 @@ import pytest
 
 from portcall import model
 from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
+from portcall.hearing import HELLO
 from portcall.kernels import headers
+from portcall.kernels.hellos import HelloListener
 from portcall.kernels.walk import PcapngWalk, PcapWalk
 from portcall.links import entries
 from portcall.model import DATAGRAM, FLOW, FRAME, PACKET, Direction, FlowKind, Fragmentation, Verdict
@@ -26,6 +28,7 @@ TWINS = {
     "VerdictTally": _VERDICT_TALLY,
     "Interface": INTERFACE,
     "Payload": PAYLOAD,
+    "Hello": HELLO,
 }
 C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
 
@@ -80,6 +83,7 @@ def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
     walk = PcapWalk(big=False, fraction_ns=1, header_bytes=16, link=1, swapped_lengths=0)
     no_bytes = np.zeros(1, np.uint8)
+    no_payloads, listener = np.zeros(0, PAYLOAD), HelloListener(np.zeros(1, np.uint8), 1)
     store = FlowTable()._store
     return {
         "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),
@@ -89,6 +93,7 @@ def kernel_users():
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
+        "Hello": (HELLO, lambda rows: listener.listen(np.zeros(0, PACKET), np.zeros(0, FRAME), no_bytes, no_payloads, rows)),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
     }

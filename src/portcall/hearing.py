@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.dissectors import Certainty, find_dissectors
-from portcall.speech import SILENCE, TCP, UDP, WAIT, Ends, Finding, NameKind, Speech
+from portcall.dissectors import Certainty, dns, find_dissectors
+from portcall.flows import MAX_BATCH
+from portcall.kernels.hellos import DNS_ANSWER, DNS_MESSAGE, HTTP_REQUEST, MOST_ANSWERS, TLS_HELLO, HelloListener
+from portcall.speech import SILENCE, TCP, UDP, WAIT, Answer, Ends, Finding, Name, NameKind, Speech
 from portcall.voices import Datagrams, Stream
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from portcall.dissectors import Dissector
     from portcall.flows import FlowTable
     from portcall.model import FrameBatch
-    from portcall.speech import Answer, Name
 
     Voice = Stream | Datagrams
     HearAnswers = Callable[[bytes, int, tuple[Answer, ...]], None]
@@ -33,8 +34,27 @@ if TYPE_CHECKING:
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 32 << 20
 _MOST_FOUND_CHARACTERS = 32 << 20
+HELLO = np.dtype(
+    [
+        ("name_at", "u8"),  # in the batch's buffer
+        ("address_at", "u8"),
+        ("name_length", "u4"),
+        ("address_length", "u4"),
+        ("seconds", "u4"),  # time to live
+        ("packet", "u4"),  # as in PAYLOAD, and the next two
+        ("row", "u4"),
+        ("side", "u1"),
+        ("kind", "u1"),
+        ("reserved", "u1", (2,)),
+    ]
+)
+"""What the kernel heard in one payload."""
+
 _BOTH = 3
-_RESOLVER_SHIFT = 2  # above the two bits that the table reads: 1 + the dissector that hears all of a row
+_RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
+_HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
+_DNS = Finding("dns")
+_ANSWER = ("name_at", "name_length", "address_at", "address_length", "seconds")
 _STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
 _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
@@ -89,6 +109,8 @@ class Hearing:
         self._with_details = with_details
         self._conversations: dict[int, _Conversation] = {}
         self._held_bytes = 0
+        self._listener = HelloListener(table.heard, 1 + _resolvers().index(dns))
+        self._hellos = np.zeros(MAX_BATCH + MOST_ANSWERS, HELLO)
         self.found = np.zeros(0, np.int32)
         """int32[rows or more]: number of the finding of each row of the table."""
         self.evidence = np.zeros(0, np.uint64)
@@ -99,6 +121,10 @@ class Hearing:
         if not len(payloads):
             return
         self._grow(len(self._table))
+        if not self._with_details:
+            left = self._listener.listen(packets, batch.frames, batch.buffer, payloads, self._hellos)
+            self._note_hellos(self._hellos[: self._listener.hello_count], batch, packets, first_number)
+            payloads = payloads[:left]
         for said in _sayings(batch, packets, payloads, first_number):
             self._listen(said)
         while self._held_bytes > _MOST_HELD_BYTES:
@@ -143,7 +169,7 @@ class Hearing:
         row, side, heard = said.row, said.side, self._table.heard
         resolver = int(heard[row]) >> _RESOLVER_SHIFT
         if resolver:
-            self._hear_resolver(find_dissectors()[resolver - 1], said)
+            self._hear_resolver(_resolvers()[resolver - 1], said)
             return
         if heard[row] >> side & 1:
             return  # an earlier packet of the same batch said enough
@@ -162,7 +188,7 @@ class Hearing:
                 self._hear_answers(said.target, said.ts_ns, finding.answers)
         elif is_last:
             heard[row] |= 1 << side
-        if heard[row] >= _BOTH:
+        if heard[row] & _BOTH == _BOTH or heard[row] >> _RESOLVER_SHIFT:
             self._forget(row)
 
     def _ask(self, row: int, side: int, speech: Speech) -> Finding | None:
@@ -177,8 +203,8 @@ class Hearing:
         kept = Finding(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._findings.number(kept)
         self.evidence[row] = self.evidence[row] or conversation.voices[side].number
-        if conversation.ends[side].transport == UDP and getattr(dissector, "LISTENS_ALWAYS", False):
-            self._table.heard[row] = (1 + find_dissectors().index(dissector)) << _RESOLVER_SHIFT
+        if conversation.ends[side].transport == UDP and dissector in _resolvers():
+            self._table.heard[row] = (1 + _resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
             self._table.heard[row] = _BOTH
         elif finding.is_final or speech.is_ended:
@@ -189,6 +215,34 @@ class Hearing:
         finding = dissector.listen(_alone(said.payload), SILENCE, Ends(said.transport, *said.ports))
         if isinstance(finding, Finding) and finding.answers:
             self._hear_answers(said.target, said.ts_ns, finding.answers)
+
+    def _note_hellos(
+        self, hellos: NDArray[np.void], batch: FrameBatch, packets: NDArray[np.void], first_number: int
+    ) -> None:
+        """Note what the kernel heard: HELLO[n]."""
+        buffer = batch.buffer.data
+        told = hellos[hellos["kind"] != DNS_ANSWER]
+        spans = zip(told["kind"].tolist(), told["name_at"].tolist(), told["name_length"].tolist(), strict=True)
+        numbers = [self._number_of(kind, buffer[at : at + length].tobytes()) for kind, at, length in spans]
+        is_new = self.found[told["row"]] == 0
+        rows = told["row"][is_new]
+        self.found[rows] = np.array(numbers, np.int32)[is_new]
+        self.evidence[rows] = first_number + told["packet"][is_new].astype(np.uint64)
+        answers = hellos[hellos["kind"] == DNS_ANSWER]
+        of_answers = packets[answers["packet"]]
+        clients, columns = of_answers["target"].tobytes(), (of_answers["ts_ns"], *(answers[name] for name in _ANSWER))
+        for i, (ts_ns, *spans) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+            at, length, address_at, address_length, seconds = spans
+            name = _plain_name(buffer[at : at + length].tobytes())
+            answer = Answer(name, buffer[address_at : address_at + address_length].tobytes(), seconds)
+            self._hear_answers(clients[16 * i : 16 * i + 16], ts_ns, (answer,))
+
+    def _number_of(self, kind: int, name: bytes) -> int:
+        """The finding's number for what the kernel heard."""
+        if kind == DNS_MESSAGE:
+            return self._findings.number(_DNS)
+        protocol, name_kind = _HELLOS[kind]
+        return self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
 
     def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
         if said.transport != TCP:
@@ -274,6 +328,22 @@ def _sayings(
         [targets[at : at + 16] for at in range(0, len(targets), 16)],
     )
     return map(_Saying, *columns)
+
+
+@lru_cache(maxsize=1 << 14)
+def _plain_name(labels: bytes) -> str:
+    """The name in a DNS question without its last byte, the root: each label's length before it (RFC 1035 §3.1)."""
+    names, at = [], 0
+    while at < len(labels):
+        names.append(labels[at + 1 : at + 1 + labels[at]].decode("ascii").lower())
+        at += 1 + labels[at]
+    return ".".join(names)
+
+
+@lru_cache(maxsize=1)
+def _resolvers() -> tuple[Dissector, ...]:
+    """The dissectors that hear all of a conversation."""
+    return tuple(dissector for dissector in find_dissectors() if getattr(dissector, "LISTENS_ALWAYS", False))
 
 
 def _alone(payload: bytes) -> Speech:

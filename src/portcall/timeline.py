@@ -42,6 +42,7 @@ class NameTimeline:
         self._of_capture: dict[bytes, tuple[str, ...]] = {}
         self._numbers: dict[tuple[tuple[str, ...], NameKind], int] = {NO_NAMES: 0}
         self._sets = [NO_NAMES]
+        self._hashes: NDArray[np.uint64] | None = None
 
     def __getitem__(self, number: int) -> tuple[tuple[str, ...], NameKind]:
         """The names behind a number of ``find``, in order, and where they come from."""
@@ -59,11 +60,13 @@ class NameTimeline:
             pair = client, answer.address.rjust(16, b"\0")
             told = [entry for entry in self._told.pop(pair, ()) if entry[2] != answer.name]
             self._told[pair] = [*told[1 - _MOST_NAMES :], (time_ns, until_ns, answer.name)]
+        self._hashes = None
         while len(self._told) > _MOST_PAIRS:
             del self._told[next(iter(self._told))]
 
     def note_capture(self, name: str, address: bytes) -> None:
         """The capture file says that an address (4 or 16 bytes) has a name."""
+        self._hashes = None
         address = address.rjust(16, b"\0")
         known = self._of_capture.get(address, ())
         if name not in known and len(known) < _MOST_NAMES and len(self._of_capture) < _MOST_PAIRS:
@@ -74,11 +77,17 @@ class NameTimeline:
         numbers = np.zeros(len(first_ns), np.int64)
         everybody = np.zeros(len(first_ns), np.uint64)
         hashes = [_hashes(clients.high_half, clients.low_half, servers), _hashes(everybody, everybody, servers)]
-        known = np.fromiter(map(_hash, self._pairs()), np.uint64)
-        maybe = np.flatnonzero(np.isin(hashes[0], known) | np.isin(hashes[1], known))
+        known = self._known_hashes()
+        maybe = np.flatnonzero(_are_in(hashes[0], known) | _are_in(hashes[1], known))
         pairs = zip(_as_bytes(clients, maybe), _as_bytes(servers, maybe), first_ns[maybe].tolist(), strict=True)
         numbers[maybe] = [self._number(client, server, time_ns) for client, server, time_ns in pairs]
         return numbers
+
+    def _known_hashes(self) -> NDArray[np.uint64]:
+        """The hashes of all pairs, sorted; computed once for many calls of ``find``."""
+        if self._hashes is None:
+            self._hashes = np.unique(np.fromiter(map(_hash, self._pairs()), np.uint64))
+        return self._hashes
 
     def _pairs(self) -> Iterator[tuple[bytes, bytes]]:
         yield from self._told
@@ -103,6 +112,12 @@ def _is_multicast(address: bytes) -> bool:
     if any(address[:12]):
         return address[0] == _MULTICAST_6
     return address[12] & 0xF0 == _MULTICAST_4
+
+
+def _are_in(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """bool[n]: whether each of the hashes is among the known ones, which are sorted and at least one."""
+    places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return np.asarray(known[places] == hashes)
 
 
 def _hashes(high: NDArray[np.uint64], low: NDArray[np.uint64], servers: Addresses) -> NDArray[np.uint64]:

@@ -247,7 +247,7 @@ cdef class FlowStore:
             self._tally(packet)
             if packet.verdict <= NO_PORTS:
                 row = self._fold_packet(packet, &stages[i], first_number + start + i)
-                if packet.payload and self.heard.shape[0]:
+                if packet.payload and self.heard.shape[0] and (packet.protocol == 6 or packet.protocol == 17):
                     self._want(packet, row, start + i)
             elif packet.verdict == LATER_FRAGMENT:
                 self._fold_fragment(packet, first_number + start + i)

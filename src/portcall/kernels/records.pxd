@@ -89,6 +89,19 @@ cdef struct Payload:
     uint32_t side
 
 
+cdef struct Hello:
+    uint64_t name_at
+    uint64_t address_at
+    uint32_t name_length
+    uint32_t address_length
+    uint32_t seconds
+    uint32_t packet
+    uint32_t row
+    uint8_t side
+    uint8_t kind
+    uint8_t reserved[2]
+
+
 cdef struct VerdictTally:
     uint64_t frames
     uint64_t bytes

@@ -1,0 +1,21 @@
+import numpy as np
+from numpy.typing import NDArray
+
+TLS_HELLO: int
+HTTP_REQUEST: int
+DNS_MESSAGE: int
+DNS_ANSWER: int
+MOST_ANSWERS: int
+
+class HelloListener:
+    @property
+    def hello_count(self) -> int: ...
+    def __init__(self, heard: NDArray[np.uint8], resolver: int) -> None: ...
+    def listen(
+        self,
+        packets: NDArray[np.void],
+        frames: NDArray[np.void],
+        buffer: NDArray[np.uint8],
+        payloads: NDArray[np.void],
+        out_hellos: NDArray[np.void],
+    ) -> int: ...

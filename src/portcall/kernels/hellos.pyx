@@ -1,0 +1,293 @@
+"""Payloads → hellos: the commonest beginnings of conversations in their plainest form, read where they lie.
+
+A TLS ClientHello, an HTTP request with its Host field, a DNS message: each whole in one packet, with nothing unusual in it.
+That is most of what networks carry, and far faster here than by way of the dissectors. Whatever is cut, spread
+over packets or odd in any way is left to them, with all later packets of its conversation; so what this kernel tells is
+what they would tell, and a test compares both.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from portcall.kernels.records cimport FRAGMENT_NONE, Frame, Hello, Packet, Payload
+
+cdef enum:
+    _TLS_HELLO = 1
+    _HTTP_REQUEST = 2
+    _DNS_MESSAGE = 3
+    _DNS_ANSWER = 4
+
+TLS_HELLO, HTTP_REQUEST, DNS_MESSAGE, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_MESSAGE, _DNS_ANSWER
+"""Kinds of Hello. An answer follows its message, whose name it is for."""
+
+MOST_ANSWERS = 16
+"""Of one DNS message; one with more is left to the dissector."""
+
+cdef enum:
+    BOTH_SIDES = 3  # the bits of ``heard``
+    IS_OPEN = 4
+    RESOLVER_SHIFT = 3
+    TCP = 6
+    UDP = 17
+    DNS_PORT = 53
+    MOST_HEAD_BYTES = 8192
+
+
+cdef struct Speech:  # one payload, as far as the capture has it
+    const uint8_t *bytes
+    Py_ssize_t size
+    uint64_t offset  # of its first byte in the buffer
+
+
+cdef inline uint16_t _u16(const Speech *said, Py_ssize_t at) noexcept nogil:
+    """Two bytes in network order; 0 beyond the end, which every caller has excluded."""
+    if at < 0 or at + 2 > said.size:
+        return 0
+    return <uint16_t>(said.bytes[at] << 8 | said.bytes[at + 1])
+
+
+cdef inline uint8_t _u8(const Speech *said, Py_ssize_t at) noexcept nogil:
+    if at < 0 or at >= said.size:
+        return 0
+    return said.bytes[at]
+
+
+cdef inline bint _is_plain(const Speech *said, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Whether these are printable ASCII bytes without space and backslash, at least one."""
+    cdef Py_ssize_t i
+    if at < 0 or end > said.size or at >= end:
+        return False
+    for i in range(at, end):
+        if said.bytes[i] <= 0x20 or said.bytes[i] >= 0x7F or said.bytes[i] == 0x5C:
+            return False
+    return True
+
+
+cdef inline bint _hear_tls(const Speech *said, Hello *out) noexcept nogil:
+    """A ClientHello with a server name (RFC 8446 §4.1.2, RFC 6066 §3), whole in one record.
+
+    0 type=22  1 version:16  3 length:16  5 handshake type=1  6 length:24  9 version:16  11 random:256
+    43 session id:8+n  cipher suites:16+n  compression:8+n  extensions:16+n
+    """
+    cdef Py_ssize_t at = 43, end, extension_end, record_end = 5 + <Py_ssize_t>_u16(said, 3)
+    cdef uint16_t kind
+    if said.size < 48 or said.bytes[1] != 3 or said.bytes[5] != 1 or said.bytes[9] != 3 or record_end > said.size:
+        return False
+    end = 9 + (<Py_ssize_t>said.bytes[6] << 16 | <Py_ssize_t>_u16(said, 7))
+    if end != record_end or _u8(said, at) > 32:
+        return False
+    at += 1 + _u8(said, at)
+    if at + 2 > end or _u16(said, at) < 2 or _u16(said, at) & 1:
+        return False
+    at += 2 + _u16(said, at)
+    if at >= end or _u8(said, at) < 1:
+        return False
+    at += 1 + _u8(said, at)
+    if at + 2 > end or at + 2 + _u16(said, at) != end:
+        return False
+    at += 2
+    out.name_length = 0
+    while at + 4 <= end:
+        kind = _u16(said, at)
+        extension_end = at + 4 + _u16(said, at + 2)
+        if extension_end > end:
+            return False
+        if kind == 0:
+            # list length:16  type=0  name length:16  name
+            if (
+                out.name_length or at + 9 > extension_end or _u16(said, at + 4) != extension_end - at - 6
+                or _u8(said, at + 6) != 0 or _u16(said, at + 7) != extension_end - at - 9
+                or extension_end - at - 9 > 255 or not _is_plain(said, at + 9, extension_end)
+            ):
+                return False
+            out.name_at, out.name_length = said.offset + at + 9, <uint32_t>(extension_end - at - 9)
+        at = extension_end
+    out.kind = _TLS_HELLO
+    return at == end and out.name_length > 0
+
+
+cdef inline Py_ssize_t _line_end(const Speech *said, Py_ssize_t at) noexcept nogil:
+    """Where the line's carriage return is, of CR LF; -1 where there is none or another control character before it."""
+    while at + 1 < said.size:
+        if said.bytes[at] < 0x20 and said.bytes[at] != 0x09:
+            return at if said.bytes[at] == 0x0D and said.bytes[at + 1] == 0x0A else -1
+        at += 1
+    return -1
+
+
+cdef inline bint _is_field(const Speech *said, Py_ssize_t at, const char *name, Py_ssize_t length) noexcept nogil:
+    """Whether a line begins with this field name, given in lower case with its colon."""
+    cdef Py_ssize_t i
+    if at + length > said.size:
+        return False
+    for i in range(length):
+        if (said.bytes[at + i] | 0x20 if 0x41 <= said.bytes[at + i] <= 0x5A else said.bytes[at + i]) != <uint8_t>name[i]:
+            return False
+    return True
+
+
+cdef inline bint _hear_http(const Speech *said, Hello *out) noexcept nogil:
+    """A request of HTTP/1.0 or 1.1 for a path, with one Host field and a whole header (RFC 9112)."""
+    cdef Py_ssize_t at = 0, end, line_end
+    if said.size > MOST_HEAD_BYTES:
+        return False
+    while at < said.size and 0x41 <= said.bytes[at] <= 0x5A:
+        at += 1
+    if at < 3 or at > 10 or _u8(said, at) != 0x20 or _u8(said, at + 1) != 0x2F:
+        return False
+    line_end = _line_end(said, at)
+    if line_end < at + 11 or not _is_version(said, line_end - 9):
+        return False
+    if not _is_plain(said, at + 1, line_end - 9):
+        return False
+    at, out.name_length = line_end + 2, 0
+    while True:
+        line_end = _line_end(said, at)
+        if line_end < 0 or _u8(said, at) == 0x20 or _u8(said, at) == 0x09:
+            return False
+        if line_end == at:
+            break
+        if _is_field(said, at, b"upgrade", 7) and _u8(said, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
+            return False
+        if _is_field(said, at, b"host", 4):
+            if out.name_length or _u8(said, at + 4) != 0x3A:
+                return False
+            at, end = at + 5, line_end
+            while at < end and _u8(said, at) == 0x20:
+                at += 1
+            while end > at and _u8(said, end - 1) == 0x20:
+                end -= 1
+            if not _is_plain(said, at, end) or end - at > 255:
+                return False
+            out.name_at, out.name_length = said.offset + at, <uint32_t>(end - at)
+        at = line_end + 2
+    out.kind = _HTTP_REQUEST
+    return out.name_length > 0
+
+
+cdef inline bint _is_version(const Speech *said, Py_ssize_t at) noexcept nogil:
+    """Whether `` HTTP/1.0`` or `` HTTP/1.1`` is there."""
+    cdef const char *words = b" HTTP/1."
+    cdef Py_ssize_t i
+    if at < 0 or at + 9 > said.size:
+        return False
+    for i in range(8):
+        if said.bytes[at + i] != <uint8_t>words[i]:
+            return False
+    return said.bytes[at + 8] == 0x30 or said.bytes[at + 8] == 0x31
+
+
+cdef inline Py_ssize_t _question_end(const Speech *said) noexcept nogil:
+    """Where the one question of a DNS message ends (RFC 1035 §4.1.2), if its name is plain and its class IN; else -1."""
+    cdef Py_ssize_t at = 12, label
+    while _u8(said, at):
+        label = _u8(said, at)
+        if label > 63 or at + label >= 12 + 255 or not _is_plain(said, at + 1, at + 1 + label):
+            return -1
+        at += 1 + label
+    if at + 5 > said.size or at == 12 or _u16(said, at + 3) != 1:
+        return -1
+    return at + 5
+
+
+cdef inline int _hear_dns(const Speech *said, Hello *out, Py_ssize_t room) noexcept nogil:
+    """A query, or a response whose answers are all addresses of the very name; gives how many hellos, 0 for not plain.
+
+    0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
+    answer: pointer to the question=0xc00c  type:16  class:16  time to live:32  length:16  address
+    """
+    cdef Py_ssize_t at, i, answers = _u16(said, 6), size
+    cdef uint16_t flags = _u16(said, 2)
+    if said.size < 17 or _u16(said, 4) != 1 or answers > 16 or 1 + answers > room or flags & 0x7840:
+        return 0
+    if (_u16(said, 8) or _u16(said, 10)) or (not flags & 0x8000 and answers):
+        return 0
+    at = _question_end(said)
+    if at < 0:
+        return 0
+    out.kind, out.name_at, out.name_length = _DNS_MESSAGE, said.offset + 12, <uint32_t>(at - 4 - 12)
+    for i in range(1, 1 + answers):
+        if _u16(said, at) != 0xC00C or _u16(said, at + 4) != 1 or at + 12 > said.size:
+            return 0
+        size = 4 if _u16(said, at + 2) == 1 else 16 if _u16(said, at + 2) == 28 else 0
+        if not size or _u16(said, at + 10) != size or at + 12 + size > said.size:
+            return 0
+        out[i].kind, out[i].name_at, out[i].name_length = _DNS_ANSWER, out.name_at, out.name_length
+        out[i].seconds = <uint32_t>_u16(said, at + 6) << 16 | _u16(said, at + 8)
+        out[i].address_at, out[i].address_length = said.offset + at + 12, <uint32_t>size
+        at += 12 + size
+    return <int>(1 + answers) if at == said.size else 0
+
+
+cdef class HelloListener:
+    """Listens for one flow table, whose ``heard`` it shares. ``resolver``: what marks a row that is a resolver's there."""
+
+    cdef uint8_t[::1] heard
+    cdef uint8_t resolver
+    cdef readonly Py_ssize_t hello_count
+
+    def __init__(self, uint8_t[::1] heard, uint8_t resolver):
+        self.heard = heard
+        self.resolver = resolver
+
+    def listen(
+        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload[::1] payloads,
+        Hello[::1] out_hellos,
+    ):
+        """Fill ``out_hellos`` with ``hello_count`` rows; gives how many payloads are left, now the first of ``payloads``.
+
+        Rows of which a payload is left are marked as open, so that all that follows is left too.
+        """
+        cdef Py_ssize_t i, left = 0, found
+        cdef uint8_t marks
+        self.hello_count = 0
+        with nogil:
+            for i in range(payloads.shape[0]):
+                marks = self.heard[payloads[i].row]
+                if marks >> payloads[i].side & 1:
+                    continue
+                found = 0 if marks & IS_OPEN else self._hear(packets, frames, buffer, payloads[i], out_hellos)
+                if found:
+                    self.hello_count += found
+                else:
+                    if not marks >> RESOLVER_SHIFT:
+                        self.heard[payloads[i].row] = marks | IS_OPEN
+                    payloads[left] = payloads[i]
+                    left += 1
+        return left
+
+    cdef inline Py_ssize_t _hear(
+        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload payload,
+        Hello[::1] out_hellos,
+    ) noexcept nogil:
+        """How many hellos were told; 0 where the payload is left."""
+        cdef const Packet *packet = &packets[payload.packet]
+        cdef const Frame *frame = &frames[payload.packet]
+        cdef uint64_t size = buffer.shape[0]
+        cdef Speech said
+        cdef Hello *out
+        cdef Py_ssize_t found = 0, i, room = out_hellos.shape[0] - self.hello_count
+        if packet.fragmentation != FRAGMENT_NONE or packet.payload > frame.captured or room < 1:
+            return 0
+        if packet.payload_offset > frame.captured - packet.payload:
+            return 0
+        said.offset = frame.offset + packet.payload_offset
+        said.size = packet.payload
+        if said.offset >= size or <uint64_t>said.size > size - said.offset:
+            return 0
+        said.bytes = &buffer[said.offset]
+        out = &out_hellos[self.hello_count]
+        if packet.protocol == UDP:
+            if packet.source_port == DNS_PORT or packet.target_port == DNS_PORT:
+                found = _hear_dns(&said, out, room)
+                if found:
+                    self.heard[payload.row] = self.resolver << RESOLVER_SHIFT
+        elif packet.protocol == TCP:
+            if said.bytes[0] == 0x16:
+                found = _hear_tls(&said, out)
+            elif 0x41 <= said.bytes[0] <= 0x5A:
+                found = _hear_http(&said, out)
+            if found:
+                self.heard[payload.row] |= BOTH_SIDES
+        for i in range(found):
+            out[i].packet, out[i].row, out[i].side = payload.packet, payload.row, payload.side
+        return found
