@@ -35,8 +35,16 @@ _PRIVATE = (
     if hasattr(mmap, "MAP_PRIVATE")
     else {}
 )
-PAYLOAD = np.dtype([("packet", "u4"), ("row", "u4"), ("side", "u4")])
-"""A wanted payload: index of its packet in the batch, of its flow in ``rows()``; which end sent it, 0 low, 1 high."""
+PAYLOAD = np.dtype(
+    [
+        ("openings", "u8", (2,)),  # what it may be the beginning of, a bit each; 0 until somebody looks
+        ("packet", "u4"),  # index in the batch
+        ("row", "u4"),  # index in ``rows()``
+        ("side", "u4"),  # which end of the flow sent it, 0 low, 1 high
+        ("reserved", "u4"),
+    ]
+)
+"""A payload that is wanted."""
 _VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
 
 

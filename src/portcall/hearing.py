@@ -16,6 +16,7 @@ import numpy as np
 from portcall.dissectors import Certainty, dns, find_dissectors
 from portcall.flows import MAX_BATCH
 from portcall.kernels.hellos import DNS_ANSWER, DNS_MESSAGE, HTTP_REQUEST, MOST_ANSWERS, TLS_HELLO, HelloListener
+from portcall.openings import dissectors_of, openings
 from portcall.speech import SILENCE, TCP, UDP, WAIT, Answer, Ends, Finding, Name, NameKind, Speech
 from portcall.voices import Datagrams, Stream
 
@@ -109,7 +110,7 @@ class Hearing:
         self._with_details = with_details
         self._conversations: dict[int, _Conversation] = {}
         self._held_bytes = 0
-        self._listener = HelloListener(table.heard, 1 + _resolvers().index(dns))
+        self._listener = HelloListener(table.heard, 1 + _resolvers().index(dns), *openings())
         self._hellos = np.zeros(MAX_BATCH + MOST_ANSWERS, HELLO)
         self.found = np.zeros(0, np.int32)
         """int32[rows or more]: number of the finding of each row of the table."""
@@ -270,6 +271,8 @@ class _Saying(NamedTuple):
     is_cut: bool
     ts_ns: int
     target: bytes
+    openings: tuple[int, int]
+    """What it may open, (0, 0) where nobody looked."""
 
 
 class _Conversation:
@@ -284,6 +287,9 @@ class _Conversation:
         self.voices = voices
         self.packets = [0, 0]
         self.candidates = [_candidates(known)] * 2
+        if said.openings != (0, 0):
+            possible = dissectors_of(said.transport, *said.openings)
+            self.candidates[said.side] = tuple(filter(possible.__contains__, self.candidates[said.side]))
         self.finding: Finding | None = None
 
     def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
@@ -326,6 +332,7 @@ def _sayings(
         (present < rows["payload"]).tolist(),
         rows["ts_ns"].tolist(),
         [targets[at : at + 16] for at in range(0, len(targets), 16)],
+        map(tuple, payloads["openings"].tolist()),
     )
     return map(_Saying, *columns)
 

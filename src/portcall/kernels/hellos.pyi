@@ -6,11 +6,19 @@ HTTP_REQUEST: int
 DNS_MESSAGE: int
 DNS_ANSWER: int
 MOST_ANSWERS: int
+OPENING_BYTES: int
 
 class HelloListener:
     @property
     def hello_count(self) -> int: ...
-    def __init__(self, heard: NDArray[np.uint8], resolver: int) -> None: ...
+    def __init__(
+        self,
+        heard: NDArray[np.uint8],
+        resolver: int,
+        openings: NDArray[np.uint64],
+        port_openings: NDArray[np.uint64],
+        own_ports: NDArray[np.uint8],
+    ) -> None: ...
     def listen(
         self,
         packets: NDArray[np.void],

@@ -15,12 +15,16 @@ cdef enum:
     _HTTP_REQUEST = 2
     _DNS_MESSAGE = 3
     _DNS_ANSWER = 4
+    _OPENING_BYTES = 16
 
 TLS_HELLO, HTTP_REQUEST, DNS_MESSAGE, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_MESSAGE, _DNS_ANSWER
 """Kinds of Hello. An answer follows its message, whose name it is for."""
 
 MOST_ANSWERS = 16
 """Of one DNS message; one with more is left to the dissector."""
+
+OPENING_BYTES = _OPENING_BYTES
+"""So many first bytes of a payload tell what it may be."""
 
 cdef enum:
     BOTH_SIDES = 3  # the bits of ``heard``
@@ -218,16 +222,42 @@ cdef inline int _hear_dns(const Speech *said, Hello *out, Py_ssize_t room) noexc
     return <int>(1 + answers) if at == said.size else 0
 
 
+cdef inline void _cut(
+    const Packet *packet, const Frame *frame, const uint8_t[::1] buffer, Speech *out
+) noexcept nogil:
+    """A packet's payload, as far as it was captured and lies in the buffer."""
+    cdef uint64_t size = buffer.shape[0], held = 0
+    if packet.payload_offset < frame.captured:
+        held = min(packet.payload, frame.captured - packet.payload_offset)
+    out.offset = frame.offset + packet.payload_offset
+    if out.offset >= size or held > size - out.offset:
+        held, out.offset = 0, 0
+    out.size = <Py_ssize_t>held
+    out.bytes = &buffer[out.offset] if size else NULL
+
+
 cdef class HelloListener:
-    """Listens for one flow table, whose ``heard`` it shares. ``resolver``: what marks a row that is a resolver's there."""
+    """Listens for one flow table, whose ``heard`` it shares. ``resolver``: what marks a row that is a resolver's there.
+
+    ``openings[2, OPENING_BYTES, 256, 2]``: for TCP and UDP, for each of a payload's first bytes and each value that it may
+    have, a bit for every opening that allows it. ``port_openings[2, 2]`` are those that count on ``own_ports`` only,
+    bool[65536].
+    """
 
     cdef uint8_t[::1] heard
     cdef uint8_t resolver
+    cdef const uint64_t[:, :, :, ::1] openings
+    cdef const uint64_t[:, ::1] port_openings
+    cdef const uint8_t[::1] own_ports
     cdef readonly Py_ssize_t hello_count
 
-    def __init__(self, uint8_t[::1] heard, uint8_t resolver):
+    def __init__(
+        self, uint8_t[::1] heard, uint8_t resolver, const uint64_t[:, :, :, ::1] openings,
+        const uint64_t[:, ::1] port_openings, const uint8_t[::1] own_ports,
+    ):
         self.heard = heard
         self.resolver = resolver
+        self.openings, self.port_openings, self.own_ports = openings, port_openings, own_ports
 
     def listen(
         self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload[::1] payloads,
@@ -235,7 +265,8 @@ cdef class HelloListener:
     ):
         """Fill ``out_hellos`` with ``hello_count`` rows; gives how many payloads are left, now the first of ``payloads``.
 
-        Rows of which a payload is left are marked as open, so that all that follows is left too.
+        Rows of which a payload is left are marked as open, so that all that follows is left too. A side whose first payload
+        opens nothing is marked as heard.
         """
         cdef Py_ssize_t i, left = 0, found
         cdef uint8_t marks
@@ -248,12 +279,34 @@ cdef class HelloListener:
                 found = 0 if marks & IS_OPEN else self._hear(packets, frames, buffer, payloads[i], out_hellos)
                 if found:
                     self.hello_count += found
-                else:
-                    if not marks >> RESOLVER_SHIFT:
-                        self.heard[payloads[i].row] = marks | IS_OPEN
-                    payloads[left] = payloads[i]
-                    left += 1
+                    continue
+                if not marks & IS_OPEN and not marks >> RESOLVER_SHIFT:
+                    if not self._opens(packets, frames, buffer, &payloads[i]):
+                        self.heard[payloads[i].row] |= 1 << payloads[i].side
+                        continue
+                    self.heard[payloads[i].row] |= IS_OPEN
+                payloads[left] = payloads[i]
+                left += 1
         return left
+
+    cdef inline bint _opens(
+        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload *payload
+    ) noexcept nogil:
+        """Whether any dissector may know this beginning; ``payload.openings`` then say which."""
+        cdef const Packet *packet = &packets[payload.packet]
+        cdef Speech said = Speech(NULL, 0, 0)
+        cdef Py_ssize_t at, transport = packet.protocol == UDP
+        cdef uint64_t low, high
+        cdef bint is_own_port = self.own_ports[packet.source_port] or self.own_ports[packet.target_port]
+        _cut(packet, &frames[payload.packet], buffer, &said)
+        low, high = ~<uint64_t>0, ~<uint64_t>0
+        if not is_own_port:
+            low, high = ~self.port_openings[transport, 0], ~self.port_openings[transport, 1]
+        for at in range(min(said.size, <Py_ssize_t>_OPENING_BYTES)):
+            low &= self.openings[transport, at, said.bytes[at], 0]
+            high &= self.openings[transport, at, said.bytes[at], 1]
+        payload.openings[0], payload.openings[1] = low, high
+        return low != 0 or high != 0
 
     cdef inline Py_ssize_t _hear(
         self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload payload,
@@ -261,20 +314,12 @@ cdef class HelloListener:
     ) noexcept nogil:
         """How many hellos were told; 0 where the payload is left."""
         cdef const Packet *packet = &packets[payload.packet]
-        cdef const Frame *frame = &frames[payload.packet]
-        cdef uint64_t size = buffer.shape[0]
-        cdef Speech said
+        cdef Speech said = Speech(NULL, 0, 0)
         cdef Hello *out
         cdef Py_ssize_t found = 0, i, room = out_hellos.shape[0] - self.hello_count
-        if packet.fragmentation != FRAGMENT_NONE or packet.payload > frame.captured or room < 1:
+        _cut(packet, &frames[payload.packet], buffer, &said)
+        if packet.fragmentation != FRAGMENT_NONE or said.size == 0 or said.size < <Py_ssize_t>packet.payload or room < 1:
             return 0
-        if packet.payload_offset > frame.captured - packet.payload:
-            return 0
-        said.offset = frame.offset + packet.payload_offset
-        said.size = packet.payload
-        if said.offset >= size or <uint64_t>said.size > size - said.offset:
-            return 0
-        said.bytes = &buffer[said.offset]
         out = &out_hellos[self.hello_count]
         if packet.protocol == UDP:
             if packet.source_port == DNS_PORT or packet.target_port == DNS_PORT:

@@ -84,9 +84,11 @@ cdef struct Datagram:
 
 
 cdef struct Payload:
+    uint64_t openings[2]
     uint32_t packet
     uint32_t row
     uint32_t side
+    uint32_t reserved
 
 
 cdef struct Hello:
