@@ -25,6 +25,7 @@ _HEADER_BYTES = 5
 _MESSAGE_HEADER_BYTES = 4
 _MOST_RECORD_BYTES = 2**14 + 2048  # RFC 5246 §6.2.3
 _ENOUGH_RECORDS = 3
+_MOST_RECORDS, _MOST_MESSAGES = 512, 32  # far more than anybody's hello and certificate take
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Handshake:
     def messages(self) -> Iterator[tuple[int, bytes, bool]]:
         """Kind, body and whether it is whole, of each message; only the last one can be cut."""
         at, data = 0, self.data
-        while at + _MESSAGE_HEADER_BYTES <= len(data):
+        for _ in range(_MOST_MESSAGES):
+            if at + _MESSAGE_HEADER_BYTES > len(data):
+                return
             body_at = at + _MESSAGE_HEADER_BYTES
             end = body_at + int.from_bytes(data[at + 1 : body_at], "big")
             yield data[at], data[body_at:end], end <= len(data)
@@ -72,7 +75,7 @@ def read_handshake(data: bytes) -> Handshake:
     at = 0
     while len(data) - at >= _HEADER_BYTES:
         size = _record_bytes(data, at)
-        if not size or data[at] != HANDSHAKE:
+        if not size or data[at] != HANDSHAKE or len(pieces) == _MOST_RECORDS:
             return Handshake(b"".join(pieces), is_over=True)
         pieces.append(data[at + _HEADER_BYTES : at + size])
         at += size

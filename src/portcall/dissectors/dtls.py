@@ -13,6 +13,7 @@ encrypted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ _CHANGE_CIPHER_SPEC, _HANDSHAKE, _CONNECTION_ID, _ACKNOWLEDGEMENT = 20, 22, 25, 
 _VERSIONS = frozenset({0xFEFF, 0xFEFD, DTLS_1_3, 0x0100})
 _MOST_RECORD_BYTES = 2**14 + 2048
 _MOST_DATAGRAMS = 12
+_MOST_RECORDS, _MOST_FRAGMENTS = 32, 256  # of a datagram, of all
 _HELLO_VERIFY_REQUEST = 3
 _FRAGMENT_HEADER_BYTES = 12
 _FRAGMENT_FIELDS = ((1, 4), (4, 6), (6, 9), (9, 12))
@@ -104,9 +106,9 @@ def _from_server(messages: Iterable[Message], *, is_last: bool) -> Finding:
 
 def _records(datagram: bytes) -> list[tuple[int, int, bytes]] | None:
     """Content type, epoch and content of each record; None where it begins with none."""
-    records = []
+    records: list[tuple[int, int, bytes]] = []
     at = 0
-    while at + _RECORD.size <= len(datagram):
+    while at + _RECORD.size <= len(datagram) and len(records) < _MOST_RECORDS:
         kind, version, epoch, _high, _low, size = _RECORD.unpack_from(datagram, at)
         is_record = _CHANGE_CIPHER_SPEC <= kind <= _ACKNOWLEDGEMENT and version in _VERSIONS
         if kind == _CONNECTION_ID and is_record:  # it stands before the length, and only the two know how long it is
@@ -122,7 +124,7 @@ def _records(datagram: bytes) -> list[tuple[int, int, bytes]] | None:
 def _messages(contents: Iterable[bytes]) -> list[Message]:
     """The handshake messages that records carry, in order of their sequence numbers."""
     pieces: dict[tuple[int, int, int], dict[int, bytes]] = {}
-    for sequence, kind, size, offset, fragment in _fragments(contents):
+    for sequence, kind, size, offset, fragment in islice(_fragments(contents), _MOST_FRAGMENTS):
         pieces.setdefault((sequence, kind, size), {}).setdefault(offset, fragment)
     messages = []
     for (_sequence, kind, size), of_message in sorted(pieces.items(), key=lambda item: item[0]):
