@@ -18,6 +18,7 @@ from dissectors.tls_handshakes import (
 )
 from portcall.dissectors import tls
 from portcall.dissectors._records import client_hello as hello_of
+from portcall.dissectors._records import client_hello_within
 from portcall.speech import SILENCE, WAIT, Finding, Name, NameKind, Role
 
 VERSIONS = {"TLS 1.3": ssl.TLSVersion.TLSv1_3, "TLS 1.2": ssl.TLSVersion.TLSv1_2}
@@ -93,6 +94,12 @@ def test_the_name_in_a_cut_hello_is_found():
 
     assert named(found) == [(NameKind.TLS_SNI, "example.org")]
     assert "ja4" not in dict(found.details)
+
+
+@pytest.mark.parametrize("size", [10, 14, 42])
+def test_a_client_is_known_by_the_headers_alone(size):
+    assert listen(HELLO[:size]) is WAIT
+    assert listen(HELLO[:size], is_ended=True) == Finding("tls", Role.CLIENT)
 
 
 def test_a_name_is_told_as_sent():
@@ -205,6 +212,15 @@ def test_one_record_that_is_all_there_is_is_tls_on_any_port():
     assert listen(b"\x15\x03\x03\0\2\2\x28") == Finding("tls")
 
 
+@pytest.mark.parametrize("rest", [b"\x17", b"\x17\x03\x03\0"])
+def test_one_record_and_the_beginning_of_a_header_are_waited_for(rest):
+    data = b"\x17\x03\x03\0\1a" + rest
+
+    assert listen(data) is WAIT
+    assert listen(data, is_ended=True) is None
+    assert listen(data + b"\x17\x03\x03\0\1a"[len(rest) :]) == Finding("tls")
+
+
 def test_the_beginning_of_a_record_is_tls_on_its_own_ports_only():
     cut = b"\x17\x03\x03\x10\0" + bytes(1000)
 
@@ -242,12 +258,24 @@ def test_a_server_of_ssl_2_is_recognised():
     assert listen(hello) == Finding("tls", Role.SERVER, details=(("version", "SSL 2.0"),))
 
 
-def test_a_hello_behind_another_protocol_is_read_by_the_same_function():
-    greeting = b"CONNECT example.org:443 HTTP/1.1\r\n\r\n"
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"CONNECT example.org:443 HTTP/1.1\r\n\r\n",
+        b"EHLO example.com\r\nSTARTTLS\r\n",
+        b"\x05\1\0\x05\1\0\3\x0bexample.org\1\xbb",
+        b"\x16\x03\x01\0\x50\1\0\0\1\x03\x03 is no hello",
+    ],
+)
+def test_a_hello_behind_another_protocol_is_found(before):
+    hello = client_hello_within(before + HELLO)
 
-    hello = hello_of((greeting + HELLO)[len(greeting) :])
-
+    assert hello == hello_of(HELLO)
     assert hello.names(NameKind.TLS_SNI) == (Name(NameKind.TLS_SNI, "example.org"),)
+
+
+def test_where_no_hello_follows_none_is_found():
+    assert client_hello_within(b"EHLO example.com\r\nSTARTTLS\r\n\x16\x03\x01" + bytes(100)) is None
 
 
 @given(st.integers(0, 2**32), st.booleans())
@@ -268,3 +296,4 @@ def test_a_damaged_server_never_raises(files, seed):
 def test_any_bytes_never_raise(data):
     assert is_sound(listen(b"\x16\x03\x01" + data))
     assert is_sound(listen(data, is_ended=True))
+    client_hello_within(data + b"\x16\x03\x01\0\x50\1\0\0\1\x03\x03" + data)
