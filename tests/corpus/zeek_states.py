@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+OUR_ENDS = ("client_ip", "client_port", "server_ip", "server_port", "protocol")
+THEIR_ENDS = ("a_ip", "a_port", "b_ip", "b_port", "proto")
 _SPECIAL_RUNS = ("skip_analyzer", "max_timer_expires", "expire-all-timers")
 _WITH_STATES = ("tcp", "udp")
 
@@ -36,12 +38,9 @@ def compare_states(oracle, views, result):
     ``views`` are lists of rows as of ``portcall read --by flow``, preferred first: Zeek logs the tunnel and what
     is in it, so a key that the outer view lacks is looked up in the inner one.
     """
-    ours = {}
-    for rows in reversed(views):
-        ours.update(_by_key(rows, ("client_ip", "client_port", "server_ip", "server_port", "protocol")))
+    ours = rows_by_ends(views)
     for baseline in oracle["baselines"]:
-        theirs = _by_key(baseline["flows"], ("a_ip", "a_port", "b_ip", "b_port", "proto"))
-        for key, logged in theirs.items():
+        for key, logged in by_ends(baseline["flows"], THEIR_ENDS).items():
             reason = _why_left_out(baseline, logged, ours.get(key))
             for number, row in enumerate(logged):
                 line = f"{oracle['capture']} {row['proto']} {row['a_ip']}:{row['a_port']} {row['b_ip']}:{row['b_port']}"
@@ -52,7 +51,16 @@ def compare_states(oracle, views, result):
                     _compare_row(row, ours[key][number], line, result)
 
 
-def _by_key(rows, columns):
+def rows_by_ends(views):
+    """Protocol and unordered ends → rows, of the first view that has them."""
+    ours = {}
+    for rows in reversed(views):
+        ours.update(by_ends(rows, OUR_ENDS))
+    return ours
+
+
+def by_ends(rows, columns):
+    """Protocol and unordered ends → rows; ``columns`` name both ends' addresses and ports, and the protocol."""
     grouped = defaultdict(list)
     for row in rows:
         client_ip, client_port, server_ip, server_port, protocol = (row[name] for name in columns)
