@@ -271,7 +271,6 @@ def test_help_has_a_worked_example(arguments):
     "word",
     [
         "--explain",
-        "--dissect",
         "--jobs",
         "--engine",
         "--from",

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from portcall.commands.dissecting import add_dissect_option, check_dissect, show_dissection
 from portcall.commands.reporting import (
     INTERRUPTED,
     NOTHING_FOUND,
@@ -47,6 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="outer",
         help="transport header of a tunnel that counts (default: %(default)s)",
     )
+    add_dissect_option(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -54,7 +56,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(options: argparse.Namespace) -> int:
     """Read, show, and say how it went: 0, 1 where nothing matches, 3 where part could not be read, 130 interrupted."""
     format_name = output_format(options)
+    check_dissect(options, format_name)
     from portcall import pipeline  # numpy and more
+    from portcall.sources.captures import expand
     from portcall.views.progress import ProgressBar
 
     with ProgressBar(sys.stderr) as progress:
@@ -70,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
             progress=progress,
         )
     present(outcome.report, format_name, options)
+    if options.dissect:
+        show_dissection(outcome.report, expand(options.captures))
     for problem in outcome.problems:
         say(str(problem))
     return _status(outcome, is_search=bool(options.filter or options.where))

@@ -1,17 +1,20 @@
 """Saved captures: which format a stream holds, told by its first four bytes; and many files as one capture.
 
 Each format is a class with ``batches()``: FrameBatch after FrameBatch, and at damage a CaptureError after everything
-that came before it. A format answers in one of three ways: mine, not mine, or broken.
+that came before it. A format answers in one of three ways: mine, not mine, or broken. What none of ours is, tshark may
+know: it is asked last, where it is installed.
 """
 
 from __future__ import annotations
 
 import glob
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from portcall.errors import CaptureError, UsageError
 from portcall.model import NO_TIME
+from portcall.sources import tshark
 from portcall.sources.pcap import PcapSource
 from portcall.sources.pcapng import PcapngSource
 from portcall.sources.streams import Window, open_stream
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from portcall.model import FrameBatch
 
 _FORMATS = (PcapSource, PcapngSource)
+_NEITHER = "this is neither pcap nor pcapng"
 _GLOB = frozenset("*?[")
 
 
@@ -48,20 +52,37 @@ def open_capture(path: str) -> Capture:
     """Open a capture by what it holds; CaptureError where it is not one."""
     stream, bytes_read, bytes_total = open_stream(path)
     window = Window(stream)
-    try:
-        magic = window.bytes[: window.end].tobytes()[:4] if window.want(4) else b""
-    except CaptureError:
-        window.close()
-        raise
+    magic = _magic(window)
     for format_ in _FORMATS:
         if magic in format_.MAGICS:
             return Capture(path, format_(path, window), bytes_read, bytes_total)
     window.close()
     if not window.end:
         raise CaptureError(path, 0, "the file is empty", "Was the capture stopped before its first frame?")
-    raise CaptureError(
-        path, 0, "this is neither pcap nor pcapng", "Convert other formats first: editcap -F pcapng FILE NEW.pcapng"
-    )
+    return _open_converted(path)
+
+
+def _open_converted(path: str) -> Capture:
+    """A capture in a format that only tshark reads."""
+    if not Path(path).is_file():  # what a pipe has told is gone
+        raise CaptureError(path, 0, _NEITHER, "Other formats are read from files only")
+    if not tshark.is_installed():
+        raise CaptureError(path, 0, _NEITHER, f"For other formats, {tshark.REMEDY}")
+    stream = tshark.ConvertedStream(path)
+    window = Window(stream)
+    try:
+        _magic(window)
+    except CaptureError as problem:
+        raise CaptureError(path, 0, _NEITHER, problem.reason) from problem
+    return Capture(path, PcapngSource(path, window), lambda: window.position, None)
+
+
+def _magic(window: Window) -> bytes:
+    try:
+        return window.bytes[: window.end].tobytes()[:4] if window.want(4) else b""
+    except CaptureError:
+        window.close()
+        raise
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
