@@ -229,14 +229,17 @@ class Hearing:
         rows = told["row"][is_new]
         self.found[rows] = np.array(numbers, np.int32)[is_new]
         self.evidence[rows] = first_number + told["packet"][is_new].astype(np.uint64)
-        answers = hellos[hellos["kind"] == DNS_ANSWER]
+        self._note_answers(hellos[hellos["kind"] == DNS_ANSWER], buffer, packets)
+
+    def _note_answers(self, answers: NDArray[np.void], buffer: memoryview, packets: NDArray[np.void]) -> None:
+        """Note addresses that resolvers gave, HELLO[n] of kind DNS_ANSWER."""
         of_answers = packets[answers["packet"]]
-        clients, columns = of_answers["target"].tobytes(), (of_answers["ts_ns"], *(answers[name] for name in _ANSWER))
-        for i, (ts_ns, *spans) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-            at, length, address_at, address_length, seconds = spans
+        clients, times = of_answers["target"].tobytes(), of_answers["ts_ns"].tolist()
+        columns = zip(*(answers[name].tolist() for name in _ANSWER), strict=True)
+        for i, (at, length, address_at, address_length, seconds) in enumerate(columns):
             name = _plain_name(buffer[at : at + length].tobytes())
             answer = Answer(name, buffer[address_at : address_at + address_length].tobytes(), seconds)
-            self._hear_answers(clients[16 * i : 16 * i + 16], ts_ns, (answer,))
+            self._hear_answers(clients[16 * i : 16 * i + 16], times[i], (answer,))
 
     def _number_of(self, kind: int, name: bytes) -> int:
         """The finding's number for what the kernel heard."""
