@@ -100,7 +100,7 @@ def kernel_users():
         "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
         "Hello": (
             HELLO,
-            lambda rows: listener.listen(np.zeros(0, PACKET), np.zeros(0, FRAME), no_bytes, no_payloads, rows),
+            lambda rows: listener.listen(rows_of(PACKET), rows_of(FRAME), no_bytes, rows_of(PAYLOAD), rows),
         ),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),

@@ -1,8 +1,8 @@
 """Openings: how the speech of each dissector's protocols may begin, as tables that a kernel looks bytes up in.
 
-Most payloads are nothing that any dissector knows. To ask them all about each costs 20 µs; here every dissector states
-what the first bytes must be for it to have any chance, and the rest is passed over in nanoseconds. What a dissector does
-not state is taken for possible, so an opening never changes an answer, it only saves the question.
+Most payloads are nothing that any dissector knows. To ask all about each costs 20 µs; here every dissector states what
+the first bytes must be for it to have any chance, and the rest is passed over in nanoseconds. What a dissector does not
+state is taken for possible, so an opening never changes an answer, it only saves the question.
 """
 
 from __future__ import annotations
