@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from portcall.schema import LIVE_GROUPINGS, REASONS, columns
+from portcall.schema import LISTS, LIVE_GROUPINGS, REASONS, columns
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 
@@ -18,7 +18,7 @@ scripts can name them today. Adding a column is free; renaming or dropping one t
 
 
 def page() -> str:
-    """The whole page: one table for each kind of row, then the closed list of reasons."""
+    """The whole page: one table for each kind of row, and the closed list of reasons."""
     grouped = [grouping for grouping in LIVE_GROUPINGS if grouping != "flow"]
     firsts = [(grouping, columns(grouping)[0].name) for grouping in grouped]
     names = ", ".join(f"`{first}` for `--by {grouping}`" for grouping, first in firsts)
@@ -36,6 +36,7 @@ def page() -> str:
             "",
             *_table(["flow"]),
             "",
+            *_lists(),
             "## Reasons",
             "",
             "What `unattributed_reason` may say:",
@@ -44,6 +45,14 @@ def page() -> str:
             "",
         ]
     )
+
+
+def _lists() -> list[str]:
+    return [
+        line
+        for name, row in LISTS.items()
+        for line in (f"## `portcall {name}`: one row per {row}", "", *_table([name]), "")
+    ]
 
 
 def _table(groupings: list[str]) -> list[str]:

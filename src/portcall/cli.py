@@ -8,14 +8,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from portcall.commands import live, read
+from portcall.commands import check, live, read
 from portcall.errors import PortcallError
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (read, live)
+COMMANDS = (read, live, check)
 """Every command's module, in the order of ``--help``."""
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it

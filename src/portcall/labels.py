@@ -158,6 +158,15 @@ def service_evidence(protocol: int, port: int) -> str | None:
     return f"{'curated' if rank is Rank.CURATED else 'IANA'} {port}/{TRANSPORTS[row]}"
 
 
+def ports_of(name: str) -> list[tuple[int, str]]:
+    """(port, transport) of every port whose service has that name, in any case; our list's before IANA's."""
+    wanted = name.lower()
+    numbers = [number for number, known in enumerate(_tables().names) if known.lower() == wanted]
+    rows, ports = np.nonzero(np.isin(_tables().ids, numbers))
+    ranked = zip((-_tables().ranks[rows, ports].astype(int)).tolist(), ports.tolist(), rows.tolist(), strict=True)
+    return [(port, TRANSPORTS[row]) for _, port, row in sorted(ranked)]
+
+
 def curated(port: int, transport: str) -> Service | None:
     """What our own list says of a port, with words for people; ``transport`` is one of TRANSPORTS."""
     return _curated_services().get((port, transport))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 from portcall.errors import UsageError
 
@@ -18,6 +18,12 @@ GROUPINGS = ("app", "service", "host", "flow")
 """What ``--by`` accepts; the first is the default."""
 LIVE_GROUPINGS = ("app", "process", "service", "host", "flow")
 """What it accepts where the owners of the flows are known."""
+
+LISTS = {
+    "check": "port of one address",
+    "doctor": "thing that portcall needs, or works better with",
+}
+"""Commands that list something else than traffic, and what a row of each stands for."""
 
 REASONS = {
     "not-ip": "not IP",
@@ -31,6 +37,10 @@ REASONS = {
 }
 """Why traffic has no app: the closed list → plain words."""
 
+
+Verdict = Literal["open", "closed", "filtered", "open-or-filtered", "no-route", "unresolved"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""What ``check`` may say of a port."""
 
 Unit = Literal["", "bytes", "ns", "s"]
 
@@ -47,7 +57,9 @@ class Column:
 
 
 def columns(by: str) -> tuple[Column, ...]:
-    """The columns of one grouping, in output order. UsageError for a grouping that does not exist."""
+    """The columns of a grouping or of one of LISTS, in output order. UsageError for a grouping that does not exist."""
+    if by in LISTS:
+        return _OF_LIST[by]
     if by not in LIVE_GROUPINGS:
         raise UsageError(f"--by {by}: no such grouping{did_you_mean(by, LIVE_GROUPINGS)}")
     if by == "process":
@@ -57,7 +69,7 @@ def columns(by: str) -> tuple[Column, ...]:
 
 @lru_cache
 def column_names(by: str) -> tuple[str, ...]:
-    """The names of one grouping's columns, in output order."""
+    """The names of one grouping's or list's columns, in output order."""
     return tuple(column.name for column in columns(by))
 
 
@@ -173,3 +185,29 @@ _FLOW = (
     _REASON,
     Column("opener_evidence", "text", "", "why this end is taken for the client"),
 )
+_OF_LIST = {
+    "check": (
+        Column("host", "address", "", "the host as it was asked for"),
+        Column("ip_version", "integer", "", "4 or 6; null where the name has no address"),
+        Column("address", "address", "", "the address that was asked; null where the name has none"),
+        Column("protocol", "text", "", "tcp or udp"),
+        Column("port", "integer", "", "the port that was asked"),
+        Column("service", "text", "", "service that usually lives on the port"),
+        Column("verdict", "text", "", ", ".join(VERDICTS)),
+        Column("reason", "text", "", "what the verdict rests on"),
+        Column("answer_ns", "integer", "ns", "until something answered, whatever it said; null where nothing did"),
+        Column("icmp_type", "integer", "", "type of the ICMP or ICMPv6 error that decided; null without one"),
+        Column("icmp_code", "integer", "", "its code"),
+        Column("said_by", "address", "", "who sent the ICMP error"),
+        Column(
+            "banner", "text", "", "the first bytes that came, where asked for by --banner; others than UTF-8 as \\xNN"
+        ),
+    ),
+    "doctor": (
+        Column("subject", "text", "", "what was tried"),
+        Column("state", "text", "", "works, works less well or missing"),
+        Column("detail", "text", "", "what was found"),
+        Column("remedy", "text", "", "the command that mends it; null where nothing is to be mended, or nothing can"),
+        Column("needed_for", "texts", "", "commands that do not run without it"),
+    ),
+}

@@ -1,5 +1,7 @@
 """Rows out: one module per format, each with ``write(report, stream)`` and nothing else to know.
 
+A report of traffic and a listing of something else have rows alike; only the envelope of JSON tells them apart.
+
 Exports are exact, in base units, never localised. All characters outside printable text are escaped, so that nothing a
 packet carries reaches a terminal. A module is imported when its format is asked for.
 """
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Report
+    from portcall.model import Listing, Report
 
 MODULES = {"json": "json_envelope", "jsonl": "json_lines", "csv": "comma_separated"}
 """Format → module of this package. A file's suffix is the format's name."""
@@ -21,6 +23,6 @@ CARRIES_DEGRADATIONS = frozenset({"json"})
 """Formats that say themselves what was degraded; with others, somebody has to tell people."""
 
 
-def write(report: Report, format_name: str, stream: TextIO) -> None:
+def write(report: Report | Listing, format_name: str, stream: TextIO) -> None:
     """Write the report in one of the formats of MODULES."""
     import_module(f"portcall.exports.{MODULES[format_name]}").write(report, stream)

@@ -13,10 +13,10 @@ from portcall.schema import column_names
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Report
+    from portcall.model import Listing, Report
 
 
-def write(report: Report, stream: TextIO) -> None:
+def write(report: Report | Listing, stream: TextIO) -> None:
     """Write the header and all rows."""
     writer = csv.writer(stream, lineterminator="\n")
     names = column_names(report.by)

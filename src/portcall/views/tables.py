@@ -49,7 +49,15 @@ class _Column:
 
 
 def write_table(report: Report, stream: TextIO, most_rows: int | None = MOST_ROWS, width: int | None = None) -> None:
-    """Write the report for people: as wide as the terminal and in colour, elsewhere 100 columns of plain text."""
+    """Write the report for people."""
+    write_rendered(stream, lambda console, is_plain: _render(report, console, most_rows, is_plain=is_plain), width)
+
+
+def write_rendered(stream: TextIO, render: Callable[[Console, bool], None], width: int | None = None) -> None:
+    """Write what ``render(console, is_plain)`` prints; ``is_plain`` where only ASCII can be shown.
+
+    As wide as the terminal and in colour, elsewhere 100 columns of plain text.
+    """
     is_terminal = stream.isatty()
     # Rendered into memory and written at once: rich answers a closed pipe by leaving the program by itself.
     buffer = io.StringIO()
@@ -63,7 +71,7 @@ def write_table(report: Report, stream: TextIO, most_rows: int | None = MOST_ROW
         highlight=False,
     )
     is_plain = not (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
-    _render(report, console, most_rows, is_plain=is_plain)
+    render(console, is_plain)
     text = buffer.getvalue()
     if not is_terminal:
         text = "".join(line.rstrip() + "\n" for line in text.splitlines())
