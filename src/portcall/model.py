@@ -245,16 +245,6 @@ class Report:
         return [dict(row) for row in self.rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Rows of a command that lists something else than traffic; ``by`` names their columns, one of ``schema.LISTS``."""
-
-    by: str
-    source: str
-    """What the command was asked about."""
-    rows: list[dict[str, Any]]
-
-
 SIGHTING = np.dtype(
     [
         ("time_ns", "i8"),  # ns since 1970 UTC

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from portcall.errors import UsageError
 
@@ -54,6 +54,16 @@ class Column:
     """``address`` is text that may be an IP address; ``texts`` is a list of texts, joined by ``;`` in csv."""
     unit: Unit
     meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows of a command that lists something else than traffic; ``by`` names their columns, one of LISTS."""
+
+    by: str
+    source: str
+    """What the command was asked about."""
+    rows: list[dict[str, Any]]  # Any: plain values of several types
 
 
 def columns(by: str) -> tuple[Column, ...]:
@@ -207,7 +217,12 @@ _OF_LIST = {
         Column("subject", "text", "", "what was tried"),
         Column("state", "text", "", "works, works less well or missing"),
         Column("detail", "text", "", "what was found"),
-        Column("remedy", "text", "", "the command that mends it; null where nothing is to be mended, or nothing can"),
+        Column(
+            "remedy",
+            "text",
+            "",
+            "what mends it; null where nothing is to be mended, or nothing can",
+        ),
         Column("needed_for", "texts", "", "commands that do not run without it"),
     ),
 }

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     ports = ports_asked(options.ports, "udp" if options.udp else "tcp")
     if len(ports) > MOST_WITHOUT_YES and not options.yes:
         raise UsageError(f"these are {len(ports)} ports. If the host's owner does not mind, add --yes")
-    from portcall.model import Listing
+    from portcall.schema import Listing
     from portcall.views.checks import write_checks
 
     say_classic(_classic(options, ports), options)

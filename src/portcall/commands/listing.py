@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from portcall.model import Listing
+    from portcall.schema import Listing
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Listing, Report
+    from portcall.model import Report
+    from portcall.schema import Listing
 
 MODULES = {"json": "json_envelope", "jsonl": "json_lines", "csv": "comma_separated"}
 """Format → module of this package. A file's suffix is the format's name."""

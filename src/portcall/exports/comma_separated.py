@@ -13,7 +13,8 @@ from portcall.schema import column_names
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Listing, Report
+    from portcall.model import Report
+    from portcall.schema import Listing
 
 
 def write(report: Report | Listing, stream: TextIO) -> None:

@@ -6,14 +6,14 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from portcall.model import Report
+from portcall.schema import Listing
 
 from portcall.exports.json_lines import row_text
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Listing
+    from portcall.model import Report
 
 SCHEMA = 1
 """Version of the envelope and its columns; it grows when one is renamed or dropped."""
@@ -22,7 +22,7 @@ SCHEMA = 1
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write ``schema source by`` and ``rows``; of a report also ``window_ns coverage degradations rows_left_out``."""
     envelope: dict[str, Any] = {"schema": SCHEMA, "source": report.source, "by": report.by}  # Any: JSON
-    if isinstance(report, Report):
+    if not isinstance(report, Listing):
         envelope |= {
             "window_ns": report.window_ns,
             "coverage": asdict(report.coverage),

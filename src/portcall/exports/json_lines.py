@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Listing, Report
+    from portcall.model import Report
+    from portcall.schema import Listing
 
 row_text = json.JSONEncoder(check_circular=False).encode
 """A row as one JSON object. No row holds itself, and looking for that takes a third of the time."""

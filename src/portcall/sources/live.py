@@ -93,11 +93,15 @@ def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
 
 def missing_rights() -> str:
     """One sentence: what to do, and what can be done meanwhile."""
-    python = shlex.quote(os.path.realpath(sys.executable))
     return (
         "this user may not capture packets: run it with sudo, or allow it for this Python once with "
-        f"'sudo setcap {CAPABILITIES}+ep {python}'; meanwhile 'portcall read' attributes what others have captured"
+        f"'{setcap_command()}'; meanwhile 'portcall read' attributes what others have captured"
     )
+
+
+def setcap_command() -> str:
+    """What gives this Python the rights once and for all."""
+    return f"sudo setcap {CAPABILITIES}+ep {shlex.quote(os.path.realpath(sys.executable))}"
 
 
 def _namespaces(names: Sequence[str]) -> list[Namespace]:

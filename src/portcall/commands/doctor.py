@@ -1,0 +1,92 @@
+"""``portcall doctor``: what works on this machine, what does not, and the command that mends it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from portcall.commands.listing import add_list_options, present_list, say_classic
+from portcall.commands.reporting import NOTHING_FOUND, SUCCESS
+from portcall.errors import UsageError
+from portcall.schema import Listing, did_you_mean
+from portcall.views.text import visible
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from portcall.examinations import Examination
+
+    Row = dict[str, Any]  # Any: plain values of several types, see schema
+
+_COLOURS = {"works": "green", "works less well": "yellow", "missing": "red"}
+_EPILOG = """\
+examples:
+  portcall doctor
+  sudo portcall doctor capture bpf owners
+
+exit status: 0 if nothing is missing that 'portcall read' needs, else 1
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Declare the command and its options."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="try what portcall needs on this machine, and say what mends the rest",
+        description="Try for real what portcall needs on this machine, and say which command mends the rest. "
+        "Rights are those of whoever runs it: with sudo more works.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("subjects", metavar="SUBJECT", nargs="*", help="try only these, such as kernels or capture")
+    add_list_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Try, and show: 0, or 1 where something is missing that reading captures needs."""
+    from portcall.examinations import examine
+
+    rows: list[Row] = []
+    for examination in _chosen(options.subjects):
+        say_classic(examination.classic, options)
+        finding = examine(examination)
+        rows.append(
+            {
+                "subject": examination.subject,
+                "state": finding.state,
+                "detail": finding.detail,
+                "remedy": finding.remedy,
+                "needed_for": list(examination.needed_for),
+            }
+        )
+    present_list(Listing("doctor", "this machine", rows), options, lambda stream: _write_table(rows, stream))
+    is_broken = any(row["state"] == "missing" and "read" in row["needed_for"] for row in rows)
+    return NOTHING_FOUND if is_broken else SUCCESS
+
+
+def _write_table(rows: list[Row], stream: TextIO) -> None:
+    lines = [{"subject": row["subject"], "state": row["state"], "detail": _sentence(row)} for row in rows]
+    try:
+        from portcall.views.lists import write_list
+    except ImportError:  # no rich: that is what the table says, so it is not needed for it
+        stream.writelines(visible("  ".join(line.values())) + "\n" for line in lines)
+        return
+    write_list(stream, lines, colours=_COLOURS)
+
+
+def _sentence(row: Row) -> str:
+    remedy = f". Remedy: {row['remedy']}" if row["remedy"] else ""
+    return f"{row['detail']}{remedy}"
+
+
+def _chosen(subjects: list[str]) -> list[Examination]:
+    from portcall.examinations import EXAMINATIONS
+
+    known = tuple(examination.subject for examination in EXAMINATIONS)
+    for subject in subjects:
+        if subject not in known:
+            raise UsageError(f"{subject}: no such thing to try{did_you_mean(subject, known)}")
+    return [examination for examination in EXAMINATIONS if not subjects or examination.subject in subjects]
