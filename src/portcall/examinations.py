@@ -171,8 +171,8 @@ def _capture() -> Finding:
         else:
             os.close(os.open("/dev/bpf0", os.O_RDONLY))
     except PermissionError:
-        remedy = f"{setcap_command()}, or sudo portcall live" if sys.platform == "linux" else "sudo portcall live"
-        return Finding("missing", "this user may not capture packets", remedy)
+        remedy = setcap_command() if sys.platform == "linux" else None
+        return Finding("missing", "this user may not capture packets; with sudo it may be otherwise", remedy)
     except OSError as error:
         if error.errno != errno.EBUSY:  # somebody else captures by it, so it can be done
             return Finding("missing", f"no packet socket: {error.strerror}")
@@ -182,6 +182,8 @@ def _capture() -> Finding:
 def _ring() -> Finding:
     from portcall.sources.live import RING, LiveSpec, best_source
 
+    if _capture().state == "missing":
+        return Finding("missing", "it cannot be tried without the right to capture")
     try:
         source, degradations = best_source(LiveSpec())
     except PortcallError as error:
@@ -235,7 +237,7 @@ def _bpf() -> Finding:
     try:
         loaded = Loaded()
     except OSError as error:
-        return Finding("missing", f"the kernel takes no programs: {error.strerror}", "sudo portcall live")
+        return Finding("missing", f"the kernel takes no programs: {error.strerror}", "run as root")
     with closing(loaded):
         programs = f"{len(loaded.programs)} programs load and attach: {', '.join(loaded.programs)}"
     if not loaded.degradations:

@@ -68,18 +68,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write_table(rows: list[Row], stream: TextIO) -> None:
-    lines = [{"subject": row["subject"], "state": row["state"], "detail": _sentence(row)} for row in rows]
+    lines = [{name: row[name] for name in ("subject", "state", "detail")} for row in rows]
+    remedies = [f"to mend {row['subject']}: {row['remedy']}" for row in rows if row["remedy"]]
     try:
         from portcall.views.lists import write_list
     except ImportError:  # no rich: that is what the table says, so it is not needed for it
-        stream.writelines(visible("  ".join(line.values())) + "\n" for line in lines)
+        texts = [*("  ".join(line.values()) for line in lines), *remedies]
+        stream.writelines(f"{visible(text)}\n" for text in texts)
         return
-    write_list(stream, lines, colours=_COLOURS)
-
-
-def _sentence(row: Row) -> str:
-    remedy = f". Remedy: {row['remedy']}" if row["remedy"] else ""
-    return f"{row['detail']}{remedy}"
+    write_list(stream, lines, colours=_COLOURS, footnotes=remedies)
 
 
 def _chosen(subjects: list[str]) -> list[Examination]:

@@ -88,10 +88,12 @@ def _snmp(randomness: bytes) -> _Asked:
     security = _ber(4, _ber(0x30, empty + zero + zero + empty * 3))
     scope = _ber(0x30, empty * 2 + _ber(0xA0, number + zero * 2 + _ber(0x30, b"")))
 
-    def is_answer(data: bytes) -> bool:
-        return data[:1] == b"\x30" and number in data[:32]
+    question = _ber(0x30, _ber(2, b"\3") + header + security + scope)
 
-    return _ber(0x30, _ber(2, b"\3") + header + security + scope), is_answer
+    def is_answer(data: bytes) -> bool:
+        return data[:1] == b"\x30" and number in data[:32] and data != question
+
+    return question, is_answer
 
 
 def _ber(kind: int, content: bytes) -> bytes:
@@ -116,8 +118,8 @@ def _stun(randomness: bytes) -> _Asked:
 def _quic(randomness: bytes) -> _Asked:
     """Which versions do you speak? Asked by one of those reserved for that (RFC 9000 §6.3, §15), in 1200 bytes (§14.1).
 
-    0              1         5   6            14  15          23
-    │ long header │ version │ 8 │ their id    │ 8 │ our id    │ zeros
+    0             1         5   6          14  15       23          24             26
+    │ long header │ version │ 8 │ their id │ 8 │ our id │ token: 0 │ length of it │ zeros
 
     The answer has version 0 and our id where we had theirs (RFC 9000 §17.2.1).
     """
@@ -126,7 +128,8 @@ def _quic(randomness: bytes) -> _Asked:
     def is_answer(data: bytes) -> bool:
         return data[:1] >= b"\x80" and data[1:5] == bytes(4) and data[5:14] == ours
 
-    return (b"\xc0" + struct.pack(">I", 0x1A2A3A4A) + theirs + ours).ljust(1200, b"\0"), is_answer
+    head = b"\xc0" + struct.pack(">I", 0x1A2A3A4A) + theirs + ours + b"\0"
+    return (head + struct.pack(">H", 0x4000 | 1200 - len(head) - 2)).ljust(1200, b"\0"), is_answer
 
 
 _ASKED_BY_PORT: dict[int, tuple[str, Callable[[bytes], _Asked]]] = {

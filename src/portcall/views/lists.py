@@ -29,15 +29,21 @@ def write_list(
     *,
     heading: str | None = None,
     colours: Mapping[str, str] | None = None,
+    footnotes: Sequence[str] = (),
     width: int | None = None,
 ) -> None:
-    """Write the rows for people, after a heading; ``colours``: words in which cells that begin so are shown."""
+    """Write the rows for people, after a heading; ``colours``: words in which cells that say so are shown.
+
+    ``footnotes`` are lines that no line break may part, such as commands to copy.
+    """
 
     def render(console: Console, _: bool) -> None:  # noqa: FBT001 - as it is called
         if heading:
             console.print(Text(visible(heading)), end="\n\n" if rows else "\n")
         if rows:
             console.print(_table(rows, colours or {}))
+        for number, footnote in enumerate(footnotes):
+            console.print(Text(("" if number else "\n") + visible(footnote)), soft_wrap=True)
 
     write_rendered(stream, render, width)
 
