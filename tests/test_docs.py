@@ -37,7 +37,7 @@ OPTIONS = {
 def documented_options():
     """The options that the first cells of the README's table name."""
     cells = re.findall(r"^\| (.+?) \| ", README, re.MULTILINE)
-    return {option for cell in cells for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", cell)}
+    return {option for cell in cells for option in re.findall(r"(?<![\w-])--?[a-z0-9][a-z-]*", cell)}
 
 
 @pytest.mark.parametrize("command", commands())
