@@ -175,7 +175,9 @@ def test_ports_are_numbers_ranges_and_names(words, ports):
     assert ports_asked(words, "tcp") == ports
 
 
-@pytest.mark.parametrize("word", ["0", "65536", "90-80", "nosuchservice", "80/sctp", "", "80,", "http-alt", "-1"])
+@pytest.mark.parametrize(
+    "word", ["0", "65536", "90-80", "nosuchservice", "80/sctp", "", "80,", "http-alt", "-1", "9" * 5000]
+)
 def test_what_is_no_port_is_refused(word):
     with pytest.raises(UsageError):
         ports_asked([word], "tcp")

@@ -298,3 +298,17 @@ def test_the_snapshot_can_be_made_again_from_the_same_packages():
     if packages not in made.stdout:
         pytest.skip(f"other versions than {packages} are installed here")
     assert made.stdout == shipped
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("redis", [(6379, "tcp")]), ("REDIS", [(6379, "tcp")]), ("dhcp", [(67, "udp"), (68, "udp")]), ("no such", [])],
+)
+def test_the_ports_of_a_name_are_found(name, found):
+    assert labels.ports_of(name) == found
+
+
+def test_the_ports_of_a_name_come_with_our_own_before_those_of_iana():
+    ranks = [labels.service_evidence(6, port).split()[0] for port, _ in labels.ports_of("irc")]
+
+    assert ranks == sorted(ranks, key=["curated", "IANA"].index)

@@ -6,6 +6,7 @@ import argparse
 import math
 import re
 import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 from portcall.commands.listing import add_list_options, present_list, say_classic
@@ -23,7 +24,7 @@ MOST_WITHOUT_YES = 100
 
 _LAST_PORT = 65535
 _NUMBERS = {"tcp": 6, "udp": 17}
-_PORTS = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?")
+_PORTS = re.compile(r"(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?")
 _EPILOG = """\
 example:
   portcall check example.org 22,80,https 8000-8010 53/udp
@@ -130,6 +131,7 @@ def _learn(options: argparse.Namespace, ports: Ports, rows: list[Row]) -> None:
     from portcall.probes import Target
     from portcall.probes.addresses import addresses_of
     from portcall.probes.asking import Manner, ask_all
+    from portcall.views.progress import ProgressBar
 
     try:
         addresses = addresses_of(options.host, options.ip_version)
@@ -142,8 +144,13 @@ def _learn(options: argparse.Namespace, ports: Ports, rows: list[Row]) -> None:
         for protocol, port in ports
         for version, address in addresses
     ]
-    manner = Manner(options.timeout, options.concurrency, options.banner)
-    ask_all(targets, manner, lambda answer: rows.append(_row_of(answer, options)))
+    with ProgressBar(sys.stderr, doing="asking", counted="things") as progress:
+
+        def tell(answer: Answer) -> None:
+            rows.append(_row_of(answer, options))
+            progress(len(rows), len(targets))
+
+        ask_all(targets, Manner(options.timeout, options.concurrency, options.banner), tell)
 
 
 def _row_of(answer: Answer, options: argparse.Namespace) -> Row:

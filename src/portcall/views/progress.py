@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,25 +17,35 @@ PATIENCE_S = 1.0
 
 
 class ProgressBar:
-    """A context manager that is called with bytes done and, where it is known, bytes in all.
+    """A context manager that is called with what is done and, where it is known, what there is in all.
 
-    ``clock`` gives seconds; nothing is drawn unless ``stream`` is a terminal.
+    ``counted`` says whether these are bytes, ``doing`` is the word before the bar. ``clock`` gives seconds; nothing is
+    drawn unless ``stream`` is a terminal.
     """
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        doing: str = "reading",
+        counted: Literal["bytes", "things"] = "bytes",
+    ) -> None:
         self._stream = stream
+        self._doing = doing
+        self._counted = counted
         self._clock = clock
         self._is_terminal = stream.isatty()
         self._began_s = clock()
         self._bar: Progress | None = None
 
-    def __call__(self, bytes_done: int, bytes_total: int | None) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         """Show how far the work is."""
         if self._bar is None:
             if not self._is_terminal or self._clock() - self._began_s < PATIENCE_S:
                 return
-            self._bar = _new_bar(self._stream)
-        self._bar.update(self._bar.task_ids[0], completed=bytes_done, total=bytes_total)
+            self._bar = _new_bar(self._stream, self._doing, self._counted)
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
     def __enter__(self) -> ProgressBar:  # noqa: PYI034 - Self is of Python 3.11
         return self
@@ -47,18 +57,18 @@ class ProgressBar:
             self._bar.stop()
 
 
-def _new_bar(stream: TextIO) -> Progress:
+def _new_bar(stream: TextIO, doing: str, counted: str) -> Progress:
     from rich import progress  # most captures are read before a bar is worth it
     from rich.console import Console
 
     bar = progress.Progress(
-        progress.TextColumn("reading"),
+        progress.TextColumn(doing),
         progress.BarColumn(),
-        progress.DownloadColumn(),
+        progress.DownloadColumn() if counted == "bytes" else progress.MofNCompleteColumn(),
         progress.TimeRemainingColumn(compact=True),
         console=Console(file=stream),
         transient=True,
     )
-    bar.add_task("reading", total=None)
+    bar.add_task(doing, total=None)
     bar.start()
     return bar
