@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from contextlib import closing, contextmanager
@@ -9,7 +10,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from portcall.probes import Target
-from portcall.probes.asking import Manner, ask_all
+from portcall.probes.asking import Manner, _Question, _told_later, ask_all
 
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -190,3 +191,18 @@ def test_more_targets_than_are_asked_at_a_time_are_all_answered():
         answers = asked_all(targets, Manner(timeout_s=20, concurrency=3))
 
     assert sorted(answer.verdict for answer in answers) == ["closed"] * 20 + ["open"] * 20
+
+
+@pytest.mark.parametrize("code", [errno.ECONNRESET, errno.EPIPE])
+def test_a_connection_that_is_reset_once_it_stood_was_open(code):
+    with bound(4, socket.SOCK_STREAM) as asking:
+        answer = _told_later(_Question(asking, target_of(asking)), code)
+
+    assert (answer.verdict, answer.reason) == ("open", "accepted, then reset")
+
+
+def test_an_unreachable_host_of_which_no_icmp_error_is_known_is_filtered():
+    with bound(4, socket.SOCK_STREAM) as asking:
+        answer = _told_later(_Question(asking, target_of(asking)), errno.EHOSTUNREACH)
+
+    assert (answer.verdict, answer.reason) == ("filtered", "no route to host")
