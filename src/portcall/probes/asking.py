@@ -28,7 +28,7 @@ from portcall.probes.refusals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from portcall.probes.refusals import Refusal
     from portcall.schema import Verdict
@@ -62,9 +62,9 @@ class Manner:
     is_banner_wanted: bool = False
 
 
-def ask_all(targets: Iterable[Target], manner: Manner, tell: Callable[[Answer], None]) -> None:
+def ask_all(targets: Sequence[Target], manner: Manner, tell: Callable[[Answer], None]) -> None:
     """Ask every target, and tell each answer when it is there, in no particular order."""
-    asyncio.run(_Asking(manner, tell).ask_all(iter(targets)))
+    asyncio.run(_Asking(manner, tell).ask_all(targets))
 
 
 class _Asking:
@@ -75,8 +75,9 @@ class _Asking:
         self._tell = tell
         self._own_ends: set[SocketName] = set()
 
-    async def ask_all(self, targets: Iterator[Target]) -> None:
-        await asyncio.gather(*(self._work(targets) for _ in range(self._manner.concurrency)))
+    async def ask_all(self, targets: Sequence[Target]) -> None:
+        waiting = iter(targets)
+        await asyncio.gather(*(self._work(waiting) for _ in range(min(self._manner.concurrency, len(targets)))))
 
     async def _work(self, targets: Iterator[Target]) -> None:
         for target in targets:
