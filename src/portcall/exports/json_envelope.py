@@ -6,9 +6,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from portcall.schema import Listing
-
 from portcall.exports.json_lines import row_text
+from portcall.schema import Listing
 
 if TYPE_CHECKING:
     from typing import TextIO
