@@ -25,12 +25,12 @@ from portcall.services import are_attributed, service_keys, without_ports
 from portcall.sums import SERVICE, SERVICE_AND_ADDRESS, SERVICE_AND_PARTY, Sums, reduce_equal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from portcall.locality import Addresses
-    from portcall.model import Match, Tally
+    from portcall.model import Match, Place, Tally
     from portcall.parties import Matches
     from portcall.sums import Table
 
@@ -41,12 +41,16 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs held for top_host, 10
 
 
 class Attribution:
-    """Sums of flows under one grouping. ``local`` are the networks that the user calls local, as text or objects."""
+    """Sums of flows under one grouping. ``local`` are the networks that the user calls local, as text or objects.
 
-    def __init__(self, by: str, local: Iterable[Any] = ()) -> None:
+    ``places`` are where live flows were seen, by the number in their ``namespace``.
+    """
+
+    def __init__(self, by: str, local: Iterable[Any] = (), places: Sequence[Place] = ()) -> None:
         self._names = column_names(by)
         self._by = by
         self._local = networks(local)
+        self._places = places
         self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None]] = []
         self._sums = Sums(SERVICE_AND_ADDRESS if by == "host" else SERVICE)
         self._hosts = Sums(SERVICE_AND_ADDRESS, bound=_HOSTS_REMEMBERED)
@@ -60,7 +64,8 @@ class Attribution:
         """Count FLOW[n]. By flow they are kept, and must not change afterwards.
 
         ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
-        machine's. Then local are just the ends that the rows' bits call so. UsageError by process without them.
+        machine's. Then local are, unless the user named networks, just the ends that the rows' bits call so.
+        UsageError by process without them.
         """
         matches = None
         if low is not None or high is not None:
@@ -79,7 +84,7 @@ class Attribution:
         client_is_low, _ = clients_are_low(flows)
         services = service_keys(flows, client_is_low)
         low, high = addresses(flows, "low"), addresses(flows, "high")
-        local = _own_ends(flows) if matches else local_ends(flows, low, high, self._local)
+        local = _own_ends(flows) if matches and not self._local else local_ends(flows, low, high, self._local)
         self._inferred_flows += local.inferred
         low_views = np.where(local.low == local.high, client_is_low, local.low)
         credited = _credits(flows, services, low_views, high.where(low_views, low))
@@ -176,7 +181,7 @@ class Attribution:
 
     def _rows_of_flows(self) -> Iterator[Row]:
         for flows, matches in self._flows:
-            yield from flow_rows(flows, matches)
+            yield from flow_rows(flows, matches, self._places)
         sums, hosts = self._sums.joined(), self._hosts.joined()
         if sums is not None:
             yield from group_rows(self._by, sums, hosts, self._hosts.missing_bytes)

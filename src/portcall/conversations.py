@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.model import Match, Tally
+    from portcall.model import Match, Place, Tally
     from portcall.parties import Matches
     from portcall.services import Identity
 
@@ -34,12 +34,21 @@ _PORT_CLASSES = tuple(port_class.label for port_class in PortClass)
 _EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OpenerEvidence)
 
 
-def flow_rows(flows: NDArray[np.void], matches: tuple[Matches, Matches] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of ``--by flow`` for FLOW[n], in the same order; ``matches`` tell whose low and high ends are."""
+def flow_rows(
+    flows: NDArray[np.void], matches: tuple[Matches, Matches] | None = None, places: Sequence[Place] = ()
+) -> Iterator[dict[str, Any]]:
+    """The rows of ``--by flow`` for FLOW[n], in the same order.
+
+    ``matches`` tell whose low and high ends are, ``places`` what the numbers in their ``namespace`` mean.
+    """
     names = column_names("flow")
     columns = _columns(flows)
     if matches:
         columns.update(_owner_columns(flows, *matches))
+    if places:
+        where = [places[number] for number in flows["namespace"].tolist()]
+        columns["interface"] = [place.interface for place in where]
+        columns["namespace"] = [place.namespace for place in where]
     ordered: list[Iterable[Any]] = [columns.get(name, repeat(None)) for name in names]
     for values in zip(*ordered):  # noqa: B905 - columns that nothing fills repeat None without end
         yield dict(zip(names, values))  # noqa: B905 - one value a name by construction, and a million rows

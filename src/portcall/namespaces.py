@@ -39,6 +39,13 @@ class Namespace:
     """As ``ip netns`` knows it, else the path by which it was found."""
     path: str
 
+    @property
+    def title(self) -> str | None:
+        """What people call it: its name, ``net:[NUMBER]`` where it has none; None for one's own."""
+        if self.name and not self.path.startswith("/proc/"):
+            return self.name
+        return f"net:[{self.number}]" if self.name else None
+
 
 def own_namespace() -> Namespace:
     """The one that this process is in."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.errors import PortcallError, UsageError
-from portcall.model import FRAME, NO_TIME, Direction, FrameBatch
+from portcall.model import FRAME, NO_TIME, Direction, FrameBatch, Place
 from portcall.namespaces import own_namespace
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Interface
@@ -22,6 +22,7 @@ from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Inte
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from portcall.model import Degradation
     from portcall.sources.interfaces import Selection
 
 FRAMES_PER_BATCH = 1024
@@ -56,6 +57,8 @@ class ScapySource:
         in_kernel = None if asks_for_tag(filter) else filter
         if in_kernel:
             self._filter = None  # it was compiled to be found wrong early
+        self.degradations: list[Degradation] = []
+        self._names = {interface.index: interface.name for interface in selections[0].interfaces}
         self._frames_given = 0
         self._dropped = 0
         self._sockets: dict[Any, tuple[int, int]] = {}  # scapy's socket → interface and link type
@@ -103,6 +106,10 @@ class ScapySource:
             told = opened.ins.getsockopt(_SOL_PACKET, _STATISTICS, 8)  # struct tpacket_stats, forgotten once told
             self._dropped += int(np.frombuffer(told, np.uint32)[1])
         return self._dropped
+
+    def place(self, namespace: int, interface: int) -> Place:  # noqa: ARG002 - its own is the only one
+        """What the interface of a frame is called."""
+        return Place(self._names.get(interface))
 
     def close(self) -> None:
         """Close scapy's sockets."""
