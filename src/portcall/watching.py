@@ -59,16 +59,20 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
 
 
 def turn(source: LiveSource, owners: Owners, tracker: LiveTracker, *, asks: bool) -> None:
-    """Hear first, then count: what a packet's sender did was reported before the packet came."""
+    """Hear first, then count: what a packet's sender did was reported before the packet came.
+
+    So each batch is heard of once it is there: its last packets may be younger than what was drained before.
+    """
     tracker.hear(owners.drain(tracker.unknown_ends() if asks else None))
     for batch in source.batches():
+        tracker.hear(owners.drain())
         tracker.feed(batch)
 
 
 def settle(source: LiveSource, owners: Owners, tracker: LiveTracker) -> None:
     """Stop taking frames in; count and attribute the last ones."""
-    tracker.hear(owners.drain(None))
     for batch in source.finish():
+        tracker.hear(owners.drain())
         tracker.feed(batch)
     tracker.hear(owners.drain(tracker.unknown_ends() if owners.name == "netlink" else None))
     tracker.match()

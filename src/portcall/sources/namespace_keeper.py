@@ -99,6 +99,7 @@ def main() -> None:
         poll = select.poll()
         poll.register(link, select.POLLIN)
         poll.register(mounts, select.POLLERR | select.POLLPRI)  # proc(5): when something is mounted
+        _look(link, seen_s, names)  # there may have been some since the numbers were listed
         while link.fileno() not in dict(poll.poll(1000 * LOOK_S)):
             _look(link, seen_s, names)
 
