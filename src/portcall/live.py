@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Matches = list[Match | None]
 
 SETTLE_NS = 3_000_000_000
+_MATCHES_AT_ONCE = 1024
 _TURN_BITS = 20
 _TURNS = np.uint32((1 << _TURN_BITS) - 1)
 _MOST_PLACES = 1 << (32 - _TURN_BITS)
@@ -89,10 +90,15 @@ class LiveTracker:
 
     def match(self) -> None:
         """Find owners for the rows that had packets since the last time, or shortly before."""
+        for _ in self.matching():
+            pass
+
+    def matching(self) -> Iterator[None]:
+        """The same in steps of some milliseconds, between which packets may be fed."""
         since_ns = self._matched_until_ns - SETTLE_NS
         self._matched_until_ns = self._last_ns
         for table in self._tables:
-            table.match(self.timeline, self._places, since_ns)
+            yield from table.matching(self.timeline, self._places, since_ns)
 
     def report(
         self,
@@ -227,16 +233,19 @@ class _OwnedTable:
             [_ends(rows[new[_is_local(rows[new], bit)]], near, far, places) for near, far, bit in _ENDS]
         )
 
-    def match(self, timeline: Timeline, places: _Places, since_ns: int) -> None:
+    def matching(self, timeline: Timeline, places: _Places, since_ns: int) -> Iterator[None]:
         rows = self.table.rows()
         active = np.flatnonzero(rows["last_ns"] >= since_ns)
-        for near, far, bit in _ENDS:
-            matches = self._matches[near]
+        for matches in self._matches.values():
             matches.extend([None] * (len(rows) - len(matches)))
-            here = active[_is_local(rows[active], bit)]
-            found = timeline.find(_ends(rows[here], near, far, places))
-            for row, match in zip(here.tolist(), found, strict=True):
-                matches[row] = match
+        for start in range(0, len(active), _MATCHES_AT_ONCE):
+            for near, far, bit in _ENDS:
+                here = active[start : start + _MATCHES_AT_ONCE]
+                here = here[_is_local(rows[here], bit)]
+                found = timeline.find(_ends(rows[here], near, far, places))
+                for row, match in zip(here.tolist(), found, strict=True):
+                    self._matches[near][row] = match
+            yield
 
     def parts(self, places: _Places) -> Iterator[_Part]:
         """The table's rows with the matches of their ends, each passage once."""

@@ -53,7 +53,8 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
         time.sleep(_ASKING_CROWD_S if asks else _CROWD_S)
         if clock() >= next_look:
             began = clock()
-            tracker.match()
+            for _ in tracker.matching():
+                turn(source, owners, tracker, asks=asks)  # or the ring could run full meanwhile
             on_interval()
             next_look = clock() + max(interval_s, _LOOK_COST * (clock() - began))
 

@@ -52,11 +52,12 @@ if TYPE_CHECKING:
 SNAP_LENGTH = 4096
 """Headers and the beginning of what is said, which is all that is looked at; lengths come from the headers. With whole
 frames, a bulk stream of 64 KiB frames fills a block with fifteen, and waking up for them costs four times the CPU."""
-BLOCK_BYTES = 1 << 20
-"""Few wake-ups under load; smaller blocks were no faster, and a frame of 64 KiB fits whole if it is wanted so."""
-BLOCKS = 32
-"""32 MiB: most of a second of 250 000 small packets a second. Namespaces share them."""
-LEAST_BLOCKS = 4
+BLOCK_BYTES = 1 << 18
+"""A batch of some two thousand small frames; a frame of 64 KiB still fits whole if it is wanted so."""
+BLOCKS = 128
+"""32 MiB: most of a second of 250 000 small packets a second, and six seconds of few, as no block waits longer than
+RETIRE_MS: a report of many conversations may take a while. Namespaces share them."""
+LEAST_BLOCKS = 16
 """What a namespace gets however many there are."""
 MOST_RINGS = 256
 """Namespaces at a time, when they come and come: 1 GiB of the kernel's memory."""
