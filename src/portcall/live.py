@@ -66,6 +66,8 @@ class LiveTracker:
 
     def hear(self, events: OwnerEvents) -> None:
         """Take in what the owners reported; before the packets that were caught meanwhile."""
+        if not (len(events.sightings) or events.processes):
+            return
         self.timeline.update(events)
         self._changes = np.concatenate([self._changes, self.timeline.take_changes()])
 
