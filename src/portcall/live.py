@@ -130,12 +130,12 @@ class LiveTracker:
         report = attribution.report(tallies, source, where=where, top=top)
         return replace(report, degradations=[*report.degradations, *self._places.told(repeats)])
 
-    def _partition(self, packets: NDArray[np.void], places: NDArray[np.uint32]) -> None:
+    def _partition(self, packets: NDArray[np.void], places: NDArray[np.uint32] | np.uint32) -> None:
         """Put the partition in place of the namespace."""
         turns = self._turn_of(packets, "source_port") + self._turn_of(packets, "target_port")
         if len(self._changes):
             turns += self._take_turns(packets)
-        packets["namespace"] = (places << _TURN_BITS) | (turns & _TURNS)
+        packets["namespace"] = (places << np.uint32(_TURN_BITS)) | (turns & _TURNS)
 
     def _turn_of(self, packets: NDArray[np.void], port: str) -> NDArray[np.uint32]:
         return np.asarray(self._turns[(packets["protocol"] != _TCP).astype(np.intp), packets[port]])
@@ -162,21 +162,28 @@ class _Places:
         self.names: list[Place] = []
         self.has_several = False
         """Whether a namespace has more than one of them."""
-        self._numbers: dict[tuple[int, int], int] = {}
+        self._numbers: dict[tuple[int, int], np.uint32] = {}
         self._namespaces: list[int] = []
 
-    def numbers(self, batch: FrameBatch, name_place: Callable[[int, int], Place]) -> NDArray[np.uint32]:
-        """The place of each frame, new ones named; of one that has frames."""
-        interfaces, which = np.unique(batch.frames["interface"], return_inverse=True)
-        for interface in interfaces.tolist():
-            key = batch.namespace, interface
-            if key not in self._numbers and len(self.names) < _MOST_PLACES:
-                self._numbers[key] = len(self.names)
-                self.names.append(name_place(*key))
-                self.has_several |= batch.namespace in self._namespaces
-                self._namespaces.append(batch.namespace)
-        known = [self._numbers.get((batch.namespace, interface), _MOST_PLACES - 1) for interface in interfaces.tolist()]
-        return np.asarray(np.array(known, np.uint32)[which])
+    def numbers(self, batch: FrameBatch, name_place: Callable[[int, int], Place]) -> NDArray[np.uint32] | np.uint32:
+        """The place of each frame of a batch that has some, or of all; new ones are named."""
+        interfaces = batch.frames["interface"]
+        first = interfaces[0]
+        if (interfaces == first).all():  # as mostly
+            return self._number(batch.namespace, int(first), name_place)
+        here, which = np.unique(interfaces, return_inverse=True)
+        return np.array([self._number(batch.namespace, one, name_place) for one in here.tolist()], np.uint32)[which]
+
+    def _number(self, namespace: int, interface: int, name_place: Callable[[int, int], Place]) -> np.uint32:
+        key = namespace, interface
+        if key not in self._numbers:
+            if len(self.names) == _MOST_PLACES:
+                return np.uint32(_MOST_PLACES - 1)
+            self._numbers[key] = np.uint32(len(self.names))
+            self.names.append(name_place(*key))
+            self.has_several |= namespace in self._namespaces
+            self._namespaces.append(namespace)
+        return self._numbers[key]
 
     def namespaces(self, partitions: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """The numbers of the partitions' namespaces."""
