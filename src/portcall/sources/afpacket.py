@@ -117,7 +117,13 @@ class RingSource:
         blocks = max(blocks // len(selections), LEAST_BLOCKS)
         try:
             for selection in selections:
-                self._open(selection, open_packet_socket(selection.namespace), blocks)
+                try:
+                    opened = open_packet_socket(selection.namespace)
+                except FileNotFoundError:  # gone since it was chosen
+                    if follow is None:
+                        raise
+                    continue
+                self._open(selection, opened, blocks)
             if follow is not None:
                 self._keeper = NamespaceKeeper(follow, selections)
                 self._epoll.register(self._keeper.fileno(), select.EPOLLIN)

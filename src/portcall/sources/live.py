@@ -107,14 +107,15 @@ def missing_rights() -> str:
 
 
 def _selections(spec: LiveSpec) -> list[Selection]:
-    """Where to listen; of all namespaces, those that have an interface that is meant."""
+    """Where to listen; of all namespaces, those that have an interface that is meant and are not gone meanwhile."""
     if ALL not in spec.namespaces or platform.system() != "Linux":
         return [_select(spec, namespace) for namespace in _namespaces(spec.namespaces)]
-    selections, refusals = [], []
+    selections: list[Selection] = []
+    refusals: list[Exception] = []
     for namespace in every_namespace():
         try:
             selections.append(_select(spec, namespace))
-        except UsageError as error:
+        except (UsageError, FileNotFoundError) as error:
             refusals.append(error)
     if not selections:
         raise refusals[0]
