@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from portcall.live import SETTLE_NS, LiveTracker
 from portcall.model import FRAME, Direction, FrameBatch, Place, Verdict
 from portcall.ownership import Timeline
 from portcall.schema import LIVE_GROUPINGS, directions
+from portcall.watching import turn
 from sightings import at, executed, sighting, started, told
 
 RAW_IPV4 = 228
@@ -246,6 +248,26 @@ def test_whoever_comes_and_goes_every_byte_is_in_the_report_once_for_each_local_
     assert sum(row[f"bytes_{out}"] + row[f"bytes_{back}"] for row in report) == (
         coverage.bytes + coverage.bytes_credited_twice
     )
+
+
+def test_a_batch_is_heard_of_when_it_is_there(tracker):
+    class Source:
+        def batches(self):
+            reported.append(sighting(3, 8, 200, "USED", SERVER, protocol="udp"))  # after the turn began
+            yield batch(packet(1, CLIENT, SERVER), packet(4, CLIENT, SERVER))
+
+    class Owners:
+        def drain(self, unknown=None):
+            events = []
+            told(SimpleNamespace(update=events.append), *reported)
+            reported.clear()
+            return events[0]
+
+    reported = [sighting(0, 7, 100, "USED", SERVER, protocol="udp"), sighting(2, 7, 100, "CLOSED")]
+
+    turn(Source(), Owners(), tracker, asks=False)
+
+    assert rows(tracker, "server_pid", "packets_to_server") == [(100, 1), (200, 1)]
 
 
 def test_what_passes_two_interfaces_counts_once_where_its_owner_is_known(tracker):

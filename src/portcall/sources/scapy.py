@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from portcall.sources.interfaces import Selection
 
 FRAMES_PER_BATCH = 1024
+ROUNDS = 16
+"""So many batches of an interface at a time, then the caller gets a word in."""
 BUFFER_BYTES = 8 << 20
 """What the kernel may hold back for each interface while Python is busy."""
 _UNKNOWN_LINK = 0xFFFF
@@ -85,14 +87,19 @@ class ScapySource:
         return [opened.fileno() for opened in self._sockets]
 
     def batches(self, timeout_ms: int = 0) -> Iterator[FrameBatch]:
-        """What waits now, a batch for each interface, copied; waits for the first of it."""
+        """What waits now, copied, in batches of one interface, at most ROUNDS of each; waits for the first of it."""
         sockets = list(self._sockets)
-        for opened in type(sockets[0]).select(sockets, timeout_ms / 1000):
-            batch = self._batch(opened)
-            found = batch and (next(self._filter.matching(iter([batch])), None) if self._filter else batch)
-            if found:
-                self._frames_given += len(found.frames)
-                yield found
+        for _ in range(ROUNDS):
+            sockets = type(sockets[0]).select(sockets, timeout_ms / 1000)
+            if not sockets:
+                return
+            timeout_ms = 0
+            for opened in sockets:
+                batch = self._batch(opened)
+                found = batch and (next(self._filter.matching(iter([batch])), None) if self._filter else batch)
+                if found:
+                    self._frames_given += len(found.frames)
+                    yield found
 
     def finish(self) -> Iterator[FrameBatch]:
         """What waits now; frames that come later stay unread."""
