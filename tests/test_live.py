@@ -257,7 +257,7 @@ def test_a_batch_is_heard_of_when_it_is_there(tracker):
             yield batch(packet(1, CLIENT, SERVER), packet(4, CLIENT, SERVER))
 
     class Owners:
-        def drain(self, unknown=None):
+        def drain(self, *_):
             events = []
             told(SimpleNamespace(update=events.append), *reported)
             reported.clear()
