@@ -1,10 +1,12 @@
 """How much live traffic a source stands: packets counted and dropped, and CPU for each, with decoding and flow table.
 
-    sudo PYTHONPATH=src python benchmarks/live_load.py [--source ring|scapy] [--seconds 30] [--bulk] [--idle]
+    sudo PYTHONPATH=src python benchmarks/live_load.py [--command] [--source ring|scapy] [--seconds S] [--bulk] [--idle]
 
 Two network namespaces with a veth pair between them are made for it and removed afterwards. One end sends small UDP
 packets with sendmmsg (compiled here with cc), or with ``--bulk`` an iperf3 stream; the other end is captured. CPU is
-that of this process, user and system; filling the ring is the receiving interrupt's work, and not in it.
+that of the capturing process, user and system; filling the ring is the receiving interrupt's work, and not in it.
+That process is this one, with decoding and flow table; with ``--command`` it is ``portcall live`` with all it does,
+owners too.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import ctypes
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -112,6 +115,67 @@ def measure(
     return frames, time.process_time() - started, wakes, time.monotonic() - wall
 
 
+def measure_command(
+    source: str, start_sender: Callable[[], subprocess.Popen[str] | None], seconds: float
+) -> tuple[dict[str, Any], subprocess.Popen[str] | None]:
+    """The same through ``portcall live`` on the receiving end, and the sender."""
+    words = ["nsenter", f"--net=/run/netns/{RECEIVER}", sys.executable, "-m", "portcall", "live", "-i", "load0"]
+    words += ["--source", source, "--format", "json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as live:
+        live.stderr.readline()  # with the first line it listens
+        before, wall = cpu_seconds(live.pid), time.monotonic()
+        sender = start_sender()
+        if sender:
+            sender.wait()
+        else:
+            time.sleep(seconds)
+        cpu, wall = cpu_seconds(live.pid) - before, time.monotonic() - wall
+        live.send_signal(signal.SIGINT)
+        report = json.loads(live.communicate()[0])
+    frames = report["coverage"]["frames"]
+    result = {
+        "source": report["source"],
+        "frames": frames,
+        "frames_per_second": round(frames / wall),
+        "dropped_by_kernel": report["coverage"]["dropped_by_kernel"],
+        "apps": [row["app"] or row["unattributed_reason"] for row in report["rows"]][:3],
+        "cpu_us_per_frame": round(cpu / max(frames, 1) * 1e6, 3),
+        "cpu_percent": round(100 * cpu / wall, 2),
+    }
+    return result, sender
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure_here(
+    options: argparse.Namespace, stack: ExitStack, start_sender: Callable[[], subprocess.Popen[str] | None]
+) -> tuple[dict[str, Any], subprocess.Popen[str] | None]:
+    """A source in this process, and the sender."""
+    wishes = {"filter": options.filter, "snap_length": options.snap_length}
+    wishes |= {"block_bytes": options.block_bytes, "blocks": options.blocks}
+    source = open_source(options.source, {name: wish for name, wish in wishes.items() if wish})
+    stack.callback(source.close)
+    sender, end = start_sender(), time.monotonic() + options.seconds
+    is_over = (lambda: time.monotonic() > end) if sender is None else (lambda: sender.poll() is not None)
+    table = FlowTable()
+    frames, cpu, wakes, wall = measure(source, is_over, Decoder(), table)
+    result = {
+        "source": source.name,
+        "frames": frames,
+        "frames_per_second": round(frames / wall),
+        "dropped_by_kernel": source.dropped_by_kernel(),
+        "flows": len(table),
+        "cpu_us_per_frame": round(cpu / max(frames, 1) * 1e6, 3),
+        "cpu_percent": round(100 * cpu / wall, 2),
+        "wakes_per_second": round(wakes / wall, 2),
+    }
+    return result, sender
+
+
 def main() -> None:
     """Measure once and print a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -123,30 +187,18 @@ def main() -> None:
     parser.add_argument("--blocks", type=int)
     parser.add_argument("--bulk", action="store_true", help="an iperf3 stream instead of small packets")
     parser.add_argument("--idle", action="store_true", help="no traffic at all")
+    parser.add_argument("--command", action="store_true", help="measure portcall live, with owners")
     options = parser.parse_args()
     with ExitStack() as stack:
         make_pair(stack)
-        wishes = {"filter": options.filter, "snap_length": options.snap_length}
-        wishes |= {"block_bytes": options.block_bytes, "blocks": options.blocks}
-        source = open_source(options.source, {name: wish for name, wish in wishes.items() if wish})
-        stack.callback(source.close)
-        if options.idle:
-            sender, end = None, time.monotonic() + options.seconds
+
+        def start_sender() -> subprocess.Popen[str] | None:
+            return None if options.idle else (start_bulk if options.bulk else start_small)(stack, options.seconds)
+
+        if options.command:
+            result, sender = measure_command(options.source, start_sender, options.seconds)
         else:
-            sender = (start_bulk if options.bulk else start_small)(stack, options.seconds)
-        is_over = (lambda: time.monotonic() > end) if sender is None else (lambda: sender.poll() is not None)
-        table = FlowTable()
-        frames, cpu, wakes, wall = measure(source, is_over, Decoder(), table)
-        result = {
-            "source": source.name,
-            "frames": frames,
-            "frames_per_second": round(frames / wall),
-            "dropped_by_kernel": source.dropped_by_kernel(),
-            "flows": len(table),
-            "cpu_us_per_frame": round(cpu / max(frames, 1) * 1e6, 3),
-            "cpu_percent": round(100 * cpu / wall, 2),
-            "wakes_per_second": round(wakes / wall, 2),
-        }
+            result, sender = measure_here(options, stack, start_sender)
         if sender and not options.bulk:
             result["sent"] = int(sender.communicate()[0])
         elif sender:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from frame_bytes import udp
 from portcall.live import SETTLE_NS, LiveTracker
-from portcall.model import FRAME, Direction, FrameBatch, Verdict
+from portcall.model import FRAME, Direction, FrameBatch, Place, Verdict
 from portcall.ownership import Timeline
 from portcall.schema import LIVE_GROUPINGS, directions
+from portcall.watching import turn
 from sightings import at, executed, sighting, started, told
 
 RAW_IPV4 = 228
@@ -39,11 +41,12 @@ def packet(seconds, source, target, *, size=10, protocol=socket.IPPROTO_UDP, dir
     return at(seconds), head + addresses + content, direction
 
 
-def batch(*packets, namespace=1):
+def batch(*packets, namespace=1, interface=0):
     frames, data = np.zeros(len(packets), FRAME), b""
     for row, (time_ns, content, direction) in zip(frames, packets, strict=True):
         row["ts_ns"], row["offset"], row["link"], row["direction"] = time_ns, len(data), RAW_IPV4, direction
         row["captured"] = row["wire"] = len(content)
+        row["interface"] = interface
         data += content
     return FrameBatch(frames, np.frombuffer(data or b"\0", np.uint8), 1, namespace)
 
@@ -245,6 +248,76 @@ def test_whoever_comes_and_goes_every_byte_is_in_the_report_once_for_each_local_
     assert sum(row[f"bytes_{out}"] + row[f"bytes_{back}"] for row in report) == (
         coverage.bytes + coverage.bytes_credited_twice
     )
+
+
+def test_a_batch_is_heard_of_when_it_is_there(tracker):
+    class Source:
+        def batches(self):
+            reported.append(sighting(3, 8, 200, "USED", SERVER, protocol="udp"))  # after the turn began
+            yield batch(packet(1, CLIENT, SERVER), packet(4, CLIENT, SERVER))
+
+    class Owners:
+        def drain(self, *_):
+            events = []
+            told(SimpleNamespace(update=events.append), *reported)
+            reported.clear()
+            return events[0]
+
+    reported = [sighting(0, 7, 100, "USED", SERVER, protocol="udp"), sighting(2, 7, 100, "CLOSED")]
+
+    turn(Source(), Owners(), tracker, asks=False)
+
+    assert rows(tracker, "server_pid", "packets_to_server") == [(100, 1), (200, 1)]
+
+
+def test_what_passes_two_interfaces_counts_once_where_its_owner_is_known(tracker):
+    tracker.name_place = lambda namespace, interface: Place(f"eth{interface}", None)
+    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
+
+    tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.UNKNOWN), interface=1))
+    tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND), interface=2))
+    tracker.match()
+    report = tracker.report(by="flow", source="")
+
+    (row,) = report
+    assert (row["client_pid"], row["interface"], row["packets_to_server"]) == (100, "eth2", 1)
+    assert (report.coverage.frames, report.coverage.verdicts["ok"]) == (1, 1)
+    assert [note.reason for note in report.degradations] == [
+        "1 frames passed several of eth1, eth2; each conversation counts on one"
+    ]
+
+
+def test_what_passes_two_namespaces_counts_in_both(tracker):
+    tracker.feed(batch(packet(1, CLIENT, REMOTE), interface=1, namespace=1))
+    tracker.feed(batch(packet(1, CLIENT, REMOTE), interface=1, namespace=2))
+
+    assert rows(tracker, "packets_to_server") == [(1,), (1,)]
+
+
+def test_networks_that_are_named_decide_which_ends_are_credited(tracker):
+    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
+
+    tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
+    tracker.match()
+    (row,) = tracker.report(by="process", source="", local=["192.0.2.0/24"])
+
+    assert (row["pid"], row["bytes_out"], row["bytes_in"]) == (None, 0, 38)
+
+
+def test_the_other_end_of_a_wanted_conversation_is_not_credited(tracker):
+    tracker.is_wanted = lambda match: match is not None and match.owner is not None and match.owner.pid == 100
+    hear(
+        tracker,
+        sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"),
+        sighting(0, 8, 200, "USED", SERVER, CLIENT, protocol="udp"),
+    )
+
+    tracker.feed(batch(packet(1, CLIENT, SERVER)))
+    tracker.match()
+    report = tracker.report(by="process", source="")
+
+    assert [(row["pid"], row["bytes_out"]) for row in report] == [(100, 38)]
+    assert report.coverage.bytes_credited_twice == 0
 
 
 def test_frames_that_are_not_ip_are_counted_with_their_verdict(tracker):

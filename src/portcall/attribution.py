@@ -25,11 +25,11 @@ from portcall.services import app_keys, are_attributed, label_keys, service_keys
 from portcall.sums import SERVICE, SERVICE_AND_HOST, SERVICE_AND_PARTY, Sums, reduce_equal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from portcall.model import Match, Tally
+    from portcall.model import Match, Place, Tally
     from portcall.names import Found, Names
     from portcall.parties import Matches
     from portcall.sums import Table
@@ -43,14 +43,18 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs held for top_host, 10
 class Attribution:
     """Sums of flows under one grouping.
 
-    ``local`` are the networks that the user calls local, as text or objects; ``names`` what the traffic itself tells.
+    ``local`` are the networks that the user calls local, as text or objects; ``names`` what the traffic itself tells;
+    ``places`` where live flows were seen, by the number in their ``namespace``.
     """
 
-    def __init__(self, by: str, local: Iterable[Any] = (), names: Names | None = None) -> None:
+    def __init__(
+        self, by: str, local: Iterable[Any] = (), names: Names | None = None, places: Sequence[Place] = ()
+    ) -> None:
         self._columns = column_names(by)
         self._by = by
         self._local = networks(local)
         self._names = names
+        self._places = places
         self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None, Found | None]] = []
         self._sums = Sums(SERVICE_AND_HOST if by == "host" else SERVICE)
         self._hosts = Sums(SERVICE_AND_HOST, bound=_HOSTS_REMEMBERED)
@@ -70,7 +74,8 @@ class Attribution:
         """Count FLOW[n]. By flow they are kept, and must not change afterwards.
 
         ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
-        machine's. Then local are just the ends that the rows' bits call so. UsageError by process without them.
+        machine's. Then local are, unless the user named networks, just the ends that the rows' bits call so.
+        UsageError by process without them.
         ``found`` is what each row's own traffic told.
         """
         matches = None
@@ -95,7 +100,7 @@ class Attribution:
         if self._names and found:
             heard = self._names.heard(flows, client_is_low, services, found)
             services, server_names = heard.services, heard.hosts
-        local = _own_ends(flows) if matches else local_ends(flows, low, high, self._local)
+        local = _own_ends(flows) if matches and not self._local else local_ends(flows, low, high, self._local)
         self._inferred_flows += local.inferred
         low_views = np.where(local.low == local.high, client_is_low, local.low)
         remote = hosts(high.where(low_views, low), np.where(low_views == client_is_low, server_names, np.uint64(0)))
@@ -196,7 +201,8 @@ class Attribution:
 
     def _rows_of_flows(self) -> Iterator[Row]:
         for flows, matches, found in self._flows:
-            yield from flow_rows(flows, matches, self._names, found)
+            told = (self._names, found) if self._names and found else None
+            yield from flow_rows(flows, matches, told, self._places)
         sums, remote = self._sums.joined(), self._hosts.joined()
         if sums is not None:
             yield from group_rows(self._by, sums, remote, self._hosts.missing_bytes)

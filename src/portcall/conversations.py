@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.model import Match, Tally
+    from portcall.model import Match, Place, Tally
     from portcall.names import Found, Names
     from portcall.parties import Matches
     from portcall.services import Identity
@@ -42,19 +42,24 @@ _EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in Opener
 def flow_rows(
     flows: NDArray[np.void],
     matches: tuple[Matches, Matches] | None = None,
-    names_heard: Names | None = None,
-    found: Found | None = None,
+    told: tuple[Names, Found] | None = None,
+    places: Sequence[Place] = (),
 ) -> Iterator[dict[str, Any]]:
     """The rows of ``--by flow`` for FLOW[n], in the same order.
 
-    ``matches`` tell whose low and high ends are, ``found`` what was heard in their traffic.
+    ``matches`` tell whose low and high ends are, ``told`` what was heard in their traffic, ``places`` what the numbers
+    in their ``namespace`` mean.
     """
     names = column_names("flow")
     columns = _columns(flows)
-    if names_heard and found:
-        columns.update(_name_columns(flows, names_heard, found))
+    if told:
+        columns.update(_name_columns(flows, *told))
     if matches:
         columns.update(_owner_columns(flows, *matches))
+    if places:
+        where = [places[number] for number in flows["namespace"].tolist()]
+        columns["interface"] = [place.interface for place in where]
+        columns["namespace"] = [place.namespace for place in where]
     ordered: list[Iterable[Any]] = [columns.get(name, repeat(None)) for name in names]
     for values in zip(*ordered):  # noqa: B905 - columns that nothing fills repeat None without end
         yield dict(zip(names, values))  # noqa: B905 - one value a name by construction, and a million rows

@@ -4,39 +4,45 @@ A tracker hears what owners report and counts batches. Rows of the flow table ke
 two ends, and are asked about again as long as packets come and SETTLE_NS after, because reports and packets do not wait
 for each other: bytes wait that long for an owner and are then credited backwards.
 
-Where another socket or process takes over a local port, flows on it go on in new rows: the packets' namespace number
-becomes a partition, of which the low 24 bits count such turns and the others the network namespace. Time comes in with
-packets and owners' reports; no clock is read here.
+Where another socket or process takes over a local port, flows on it go on in new rows, and each interface has rows of
+its own: the packets' namespace number becomes a partition, of which the low 20 bits count such turns and the others
+tell the place, an interface in a network namespace. ``passages`` brings together what passed several interfaces. Time
+comes in with packets and owners' reports; no clock is read here.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from portcall.attribution import Attribution
 from portcall.decode import Decoder
 from portcall.flows import MAX_FLOWS, FlowTable
-from portcall.model import FLOW_END, OWNER_CHANGE, FlowKind, Tally, Verdict
+from portcall.model import FLOW, FLOW_END, OWNER_CHANGE, Degradation, FlowKind, Place, Tally, Verdict
 from portcall.names import Found
+from portcall.passages import count_once
 from portcall.pipeline import sum_tallies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from portcall.model import FrameBatch, Match, OwnerEvents, Report
     from portcall.names import Names
     from portcall.ownership import Timeline
+    from portcall.passages import Once
 
     Matches = list[Match | None]
 
 SETTLE_NS = 3_000_000_000
-_TURN_BITS = 24
+_MATCHES_AT_ONCE = 1024
+_TURN_BITS = 20
+_TURNS = np.uint32((1 << _TURN_BITS) - 1)
+_MOST_PLACES = 1 << (32 - _TURN_BITS)
 _ENDS = (("low", "high", 1), ("high", "low", 2))
 """Near end, far end, and the bit of FLOW.local that calls the near one local."""
 _TCP = 6
@@ -52,9 +58,11 @@ class LiveTracker:
     """Which owners count; None: everybody, and nobody too."""
     names: Names | None = None
     """Hears what the traffic itself says; None: nobody listens."""
+    name_place: Callable[[int, int], Place] = lambda _namespace, _interface: Place()
+    """What a network namespace's interface is called, by their numbers; asked when a frame comes from there."""
     frames: int = 0
     _tables: list[_OwnedTable] = field(default_factory=list)
-    _namespaces: list[int] = field(default_factory=list)
+    _places: _Places = field(default_factory=lambda: _Places())  # noqa: PLW0108 - it is defined below
     _turns: NDArray[np.uint32] = field(default_factory=lambda: np.zeros((2, 1 << 16), np.uint32))
     _changes: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, OWNER_CHANGE))
     _matched_until_ns: int = 0
@@ -62,13 +70,16 @@ class LiveTracker:
 
     def hear(self, events: OwnerEvents) -> None:
         """Take in what the owners reported; before the packets that were caught meanwhile."""
+        if not (len(events.sightings) or events.processes):
+            return
         self.timeline.update(events)
         self._changes = np.concatenate([self._changes, self.timeline.take_changes()])
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch."""
         packets = self.decoder.decode(batch)
-        self._partition(packets, batch.namespace)
+        if len(packets):
+            self._partition(packets, self._places.numbers(batch, self.name_place))
         if not self._tables or self._tables[-1].table.is_full:
             self._tables.append(_OwnedTable(self.names))
         self._tables[-1].feed(batch, packets, self.frames + 1)
@@ -80,15 +91,20 @@ class LiveTracker:
         """FLOW_END[n] of new rows for which no socket was seen, for back ends that must be asked."""
         if not self._tables:
             return np.zeros(0, FLOW_END)
-        ends = self._tables[-1].new_ends(self._namespaces)
+        ends = self._tables[-1].new_ends(self._places)
         return ends[~self.timeline.knows(ends)]
 
     def match(self) -> None:
         """Find owners for the rows that had packets since the last time, or shortly before."""
+        for _ in self.matching():
+            pass
+
+    def matching(self) -> Iterator[None]:
+        """The same in steps of some milliseconds, between which packets may be fed."""
         since_ns = self._matched_until_ns - SETTLE_NS
         self._matched_until_ns = self._last_ns
         for table in self._tables:
-            table.match(self.timeline, self._namespaces, since_ns)
+            yield from table.matching(self.timeline, self._places, since_ns)
 
     def report(
         self,
@@ -100,23 +116,31 @@ class LiveTracker:
         top: int | None = None,
     ) -> Report:
         """Everything counted so far."""
-        attribution = Attribution(by, local, self.names)
+        attribution = Attribution(by, () if self.is_wanted else local, self.names, self._places.names)
         tallies: dict[Verdict, Tally] = {}
+        repeats: list[_Repeats] = []
         for table in self._tables:
-            for chunk in table.chunks(self.is_wanted):
-                attribution.add(*chunk)
-            for verdict, tally in table.tallies(self.is_wanted).items():
+            parts = list(table.parts(self._places))
+            here = [part.repeats for part in parts if part.repeats]
+            told = _without(table.table.tallies(), here)
+            if self.is_wanted:
+                parts = [_wanted(part, self.is_wanted) for part in parts]
+                told = _tallies(parts)
+            for part in parts:
+                flows = _placed(part.flows) if by == "flow" else part.flows
+                attribution.add(flows, part.low, part.high, part.found)
+            for verdict, tally in told.items():
                 tallies[verdict] = sum_tallies(tallies.get(verdict), tally)
-        return attribution.report(tallies, source, where=where, top=top)
+            repeats += here
+        report = attribution.report(tallies, source, where=where, top=top)
+        return replace(report, degradations=[*report.degradations, *self._places.told(repeats)])
 
-    def _partition(self, packets: NDArray[np.void], namespace: int) -> None:
+    def _partition(self, packets: NDArray[np.void], places: NDArray[np.uint32] | np.uint32) -> None:
         """Put the partition in place of the namespace."""
-        if namespace not in self._namespaces:
-            self._namespaces.append(namespace)
         turns = self._turn_of(packets, "source_port") + self._turn_of(packets, "target_port")
-        if len(self._changes) and len(packets):
+        if len(self._changes):
             turns += self._take_turns(packets)
-        packets["namespace"] = (self._namespaces.index(namespace) << _TURN_BITS) + turns
+        packets["namespace"] = (places << np.uint32(_TURN_BITS)) | (turns & _TURNS)
 
     def _turn_of(self, packets: NDArray[np.void], port: str) -> NDArray[np.uint32]:
         return np.asarray(self._turns[(packets["protocol"] != _TCP).astype(np.intp), packets[port]])
@@ -136,6 +160,78 @@ class LiveTracker:
         return extra
 
 
+class _Places:
+    """Interfaces of network namespaces, by small numbers in order of appearance."""
+
+    def __init__(self) -> None:
+        self.names: list[Place] = []
+        self.has_several = False
+        """Whether a namespace has more than one of them."""
+        self._numbers: dict[tuple[int, int], np.uint32] = {}
+        self._namespaces: list[int] = []
+
+    def numbers(self, batch: FrameBatch, name_place: Callable[[int, int], Place]) -> NDArray[np.uint32] | np.uint32:
+        """The place of each frame of a batch that has some, or of all; new ones are named."""
+        interfaces = batch.frames["interface"]
+        first = interfaces[0]
+        if (interfaces == first).all():  # as mostly
+            return self._number(batch.namespace, int(first), name_place)
+        here, which = np.unique(interfaces, return_inverse=True)
+        return np.array([self._number(batch.namespace, one, name_place) for one in here.tolist()], np.uint32)[which]
+
+    def _number(self, namespace: int, interface: int, name_place: Callable[[int, int], Place]) -> np.uint32:
+        key = namespace, interface
+        if key not in self._numbers:
+            if len(self.names) == _MOST_PLACES:
+                return np.uint32(_MOST_PLACES - 1)
+            self._numbers[key] = np.uint32(len(self.names))
+            self.names.append(name_place(*key))
+            self.has_several |= namespace in self._namespaces
+            self._namespaces.append(namespace)
+        return self._numbers[key]
+
+    def namespaces(self, partitions: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """The numbers of the partitions' namespaces."""
+        return np.asarray(np.array(self._namespaces or [0], np.uint32)[partitions >> _TURN_BITS])
+
+    def networks(self, partitions: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """The partitions without their interfaces."""
+        first_of_namespace = np.array([self._namespaces.index(number) for number in self._namespaces], np.uint32)
+        return np.asarray((first_of_namespace[partitions >> _TURN_BITS] << _TURN_BITS) | (partitions & _TURNS))
+
+    def told(self, repeats: Sequence[_Repeats]) -> list[Degradation]:
+        """What passed several of them, and where it counts."""
+        frames = sum(repeat.frames for repeat in repeats)
+        if not frames:
+            return []
+        seen_on = ", ".join(dict.fromkeys(self._title(place) for repeat in repeats for place in repeat.places))
+        reason = f"{frames} frames passed several of {seen_on}; each conversation counts on one"
+        return [Degradation("interfaces", reason, "the column 'interface' of --by flow says which; choose with -i")]
+
+    def _title(self, number: int) -> str:
+        interface, namespace = self.names[number]
+        return f"{interface or 'an interface'} ({namespace})" if namespace else interface or "an interface"
+
+
+class _Repeats(NamedTuple):
+    """Frames that do not count, as they were counted on another interface."""
+
+    frames: int
+    bytes: int
+    places: list[int]
+    """Where they were seen, and where they count instead."""
+
+
+class _Part(NamedTuple):
+    """FLOW[n] and the matches of their ends."""
+
+    flows: NDArray[np.void]
+    low: Matches
+    high: Matches
+    found: Found | None
+    repeats: _Repeats | None = None
+
+
 class _OwnedTable:
     """A flow table with a match for each end of each row."""
 
@@ -153,52 +249,103 @@ class _OwnedTable:
         if self._hearing:
             self._hearing.hear(batch, packets, payloads, first_number)
 
-    def new_ends(self, namespaces: Sequence[int]) -> NDArray[np.void]:
+    def new_ends(self, places: _Places) -> NDArray[np.void]:
         rows = self.table.rows()
         new = np.arange(self._asked, len(rows))
         self._asked = len(rows)
         return np.concatenate(
-            [_ends(rows[new[_is_local(rows[new], bit)]], near, far, namespaces) for near, far, bit in _ENDS]
+            [_ends(rows[new[_is_local(rows[new], bit)]], near, far, places) for near, far, bit in _ENDS]
         )
 
-    def match(self, timeline: Timeline, namespaces: Sequence[int], since_ns: int) -> None:
+    def matching(self, timeline: Timeline, places: _Places, since_ns: int) -> Iterator[None]:
         rows = self.table.rows()
         active = np.flatnonzero(rows["last_ns"] >= since_ns)
-        for near, far, bit in _ENDS:
-            matches = self._matches[near]
+        for matches in self._matches.values():
             matches.extend([None] * (len(rows) - len(matches)))
-            here = active[_is_local(rows[active], bit)]
-            found = timeline.find(_ends(rows[here], near, far, namespaces))
-            for row, match in zip(here.tolist(), found, strict=True):
-                matches[row] = match
+        for start in range(0, len(active), _MATCHES_AT_ONCE):
+            for near, far, bit in _ENDS:
+                here = active[start : start + _MATCHES_AT_ONCE]
+                here = here[_is_local(rows[here], bit)]
+                found = timeline.find(_ends(rows[here], near, far, places))
+                for row, match in zip(here.tolist(), found, strict=True):
+                    self._matches[near][row] = match
+            yield
 
-    def chunks(
-        self, is_wanted: Callable[[Match | None], bool] | None
-    ) -> Iterator[tuple[NDArray[np.void], Matches, Matches, Found | None]]:
-        """The table's chunks with the matches of their rows, and what was heard in them."""
-        for indexes, chunk in self.table.indexed_chunks():
-            low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
-            found = Found(*self._hearing.of(indexes)) if self._hearing else None
-            if is_wanted:
-                kept = [i for i, ends in enumerate(zip(low, high, strict=True)) if any(map(is_wanted, ends))]
-                yield chunk[kept], [low[i] for i in kept], [high[i] for i in kept], found and found.part(kept)
-            else:
-                yield chunk, low, high, found
+    def parts(self, places: _Places) -> Iterator[_Part]:
+        """The table's rows with the matches of their ends, each passage once."""
+        pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.void]]] = self.table.indexed_chunks()
+        if not places.has_several:
+            for indexes, flows in pieces:
+                low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
+                yield _Part(flows, low, high, self._found(indexes))
+            return
+        indexes, flows = _joined(pieces)
+        low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
+        is_owned = np.array([any(map(_names_somebody, ends)) for ends in zip(low, high, strict=True)], np.bool_)
+        once = count_once(flows, places.networks(flows["namespace"]), is_owned)
+        kept = once.kept.tolist()
+        low, high = ([end[i] for i in kept] for end in (low, high))
+        yield _Part(once.flows, low, high, self._found(indexes[once.kept]), _repeats(flows, once))
 
-    def tallies(self, is_wanted: Callable[[Match | None], bool] | None) -> dict[Verdict, Tally]:
-        """Frames by verdict; of those wanted, only what their flows counted."""
-        if not is_wanted:
-            return self.table.tallies()
-        tallies: dict[Verdict, Tally] = {}
-        for chunk, *_ in self.chunks(is_wanted):
-            if len(chunk):
-                tallies[Verdict.OK] = sum_tallies(tallies.get(Verdict.OK), _tally(chunk))
-        return tallies
+    def _found(self, indexes: NDArray[np.int64]) -> Found | None:
+        return Found(*self._hearing.of(indexes)) if self._hearing else None
 
 
-def _tally(flows: NDArray[np.void]) -> Tally:
-    first_ns, last_ns = int(flows["first_ns"].min()), int(flows["last_ns"].max())
-    return Tally(int(flows["packets"].sum()), int(flows["bytes"].sum()), first_ns, last_ns)
+def _placed(flows: NDArray[np.void]) -> NDArray[np.void]:
+    """The rows with the number of their place in the partition's stead."""
+    placed = flows.copy()
+    placed["namespace"] >>= _TURN_BITS
+    return placed
+
+
+def _joined(
+    pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.void]]],
+) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    indexes, flows = zip(*pieces, (np.zeros(0, np.int64), np.zeros(0, FLOW)), strict=False)
+    return np.concatenate(indexes), np.concatenate(flows)
+
+
+def _names_somebody(match: Match | None) -> bool:
+    return match is not None and match.owner is not None
+
+
+def _repeats(flows: NDArray[np.void], once: Once) -> _Repeats:
+    frames, octets = (int(flows[name].sum()) - int(once.flows[name].sum()) for name in ("packets", "bytes"))
+    places = flows["namespace"][np.concatenate([once.shared, once.again])] >> _TURN_BITS
+    return _Repeats(frames, octets, np.unique(places).tolist())
+
+
+def _without(tallies: dict[Verdict, Tally], repeats: Sequence[_Repeats]) -> dict[Verdict, Tally]:
+    """Tallies of what counts: the repeats are off those that decoded, and where they do not suffice off fragments."""
+    frames, octets = (sum(getattr(repeat, name) for repeat in repeats) for name in ("frames", "bytes"))
+    left = dict(tallies)
+    for verdict in (Verdict.OK, Verdict.LATER_FRAGMENT):
+        tally = left.get(verdict)
+        if tally is not None:
+            off, octets_off = min(frames, tally.frames), min(octets, tally.bytes)
+            left[verdict] = replace(tally, frames=tally.frames - off, bytes=tally.bytes - octets_off)
+            frames, octets = frames - off, octets - octets_off
+    return left
+
+
+def _wanted(part: _Part, is_wanted: Callable[[Match | None], bool]) -> _Part:
+    """Of a part, the rows with a wanted end; another end is nobody's, as if it were on another machine."""
+    low, high = ([match if is_wanted(match) else None for match in end] for end in (part.low, part.high))
+    kept = [i for i, ends in enumerate(zip(low, high, strict=True)) if any(ends)]
+    flows = part.flows[kept]
+    low, high = ([end[i] for i in kept] for end in (low, high))
+    flows["local"] &= np.array([bool(a) | bool(b) << 1 for a, b in zip(low, high, strict=True)], np.uint8)
+    return _Part(flows, low, high, part.found and part.found.part(kept))
+
+
+def _tallies(parts: Sequence[_Part]) -> dict[Verdict, Tally]:
+    """What the rows count, as frames that decoded."""
+    tally = None
+    for flows in [part.flows for part in parts if len(part.flows)]:
+        first_ns, last_ns = int(flows["first_ns"].min()), int(flows["last_ns"].max())
+        counts = int(flows["packets"].sum()), int(flows["bytes"].sum())
+        tally = sum_tallies(tally, Tally(*counts, first_ns, last_ns))
+    return {Verdict.OK: tally} if tally else {}
 
 
 def _picked(matches: Matches, indexes: NDArray[np.int64]) -> Matches:
@@ -210,11 +357,11 @@ def _is_local(rows: NDArray[np.void], bit: int) -> NDArray[np.bool_]:
     return np.asarray(((rows["local"] & bit) != 0) & (rows["kind"] == FlowKind.CONVERSATION))
 
 
-def _ends(rows: NDArray[np.void], near: str, far: str, namespaces: Sequence[int]) -> NDArray[np.void]:
+def _ends(rows: NDArray[np.void], near: str, far: str, places: _Places) -> NDArray[np.void]:
     ends = np.zeros(len(rows), FLOW_END)
     for name in ("protocol", "ip_version", "first_ns", "last_ns"):
         ends[name] = rows[name]
     ends["local"], ends["remote"] = rows[near], rows[far]
     ends["local_port"], ends["remote_port"] = rows[f"{near}_port"], rows[f"{far}_port"]
-    ends["namespace"] = np.array(namespaces or [0], np.uint32)[rows["namespace"] >> _TURN_BITS]
+    ends["namespace"] = places.namespaces(rows["namespace"])
     return ends

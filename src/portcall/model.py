@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -181,6 +181,14 @@ class FrameBatch:
     """1-based number of the first frame within its capture."""
     namespace: int = 0
     """Network namespace in which the frames were seen, by its inode number; 0 offline."""
+
+
+class Place(NamedTuple):
+    """Where a frame was seen, in people's words; None where nothing says so."""
+
+    interface: str | None = None
+    namespace: str | None = None
+    """Its network namespace's name, ``net:[NUMBER]`` for one without; None for portcall's own."""
 
 
 @dataclass(frozen=True, slots=True)

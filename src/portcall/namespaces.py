@@ -39,6 +39,13 @@ class Namespace:
     """As ``ip netns`` knows it, else the path by which it was found."""
     path: str
 
+    @property
+    def title(self) -> str | None:
+        """What people call it: its name, ``net:[NUMBER]`` where it has none; None for one's own."""
+        if self.name and not self.path.startswith("/proc/"):
+            return self.name
+        return f"net:[{self.number}]" if self.name else None
+
 
 def own_namespace() -> Namespace:
     """The one that this process is in."""
@@ -60,13 +67,16 @@ def every_namespace() -> list[Namespace]:
     """Each that has a name or a process now, named ones first; without those that this user may not see."""
     found: dict[int, Namespace] = {}
     named = [*sorted(_NAMED.glob("*")), *sorted(_NAMED_BY_DOCKER.glob("*"))]
+    device = _OWN.stat().st_dev
     for path in [*named, _OWN, *Path("/proc").glob("[0-9]*/ns/net")]:
         try:
-            number = path.stat().st_ino
+            status = path.stat()
         except OSError:  # gone meanwhile, or somebody else's
             continue
+        if status.st_dev != device:  # the name of one that comes or goes just now: a plain file without its mount
+            continue
         name = "" if path == _OWN else path.name if path in named else str(path)
-        found.setdefault(number, Namespace(number, name, str(path)))
+        found.setdefault(status.st_ino, Namespace(status.st_ino, name, str(path)))
     return list(found.values())
 
 
@@ -74,6 +84,7 @@ def inside(namespace: Namespace, action: Callable[[], Result]) -> Result:
     """What the action gives inside the namespace; sockets stay where they were opened.
 
     It runs in a thread of its own, which ends there, so that no failure leaves this process in the wrong namespace.
+    FileNotFoundError for a namespace that is gone, PortcallError for one that cannot be entered.
     """
     if namespace.number == _OWN.stat().st_ino:
         return action()
@@ -88,6 +99,8 @@ def _enter_and_act(namespace: Namespace, action: Callable[[], Result]) -> Result
             _set_namespace(descriptor)
         finally:
             os.close(descriptor)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise PortcallError(

@@ -194,6 +194,8 @@ _FLOW = (
     Column("owner_source", "text", "", "which back end saw the owner"),
     _REASON,
     Column("opener_evidence", "text", "", "why this end is taken for the client"),
+    Column("interface", "text", "", "live, the interface on which the conversation counts"),
+    Column("namespace", "text", "", "live, the network namespace of that interface; null for portcall's own"),
 )
 _OF_LIST = {
     "check": (

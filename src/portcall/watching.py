@@ -53,22 +53,27 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
         time.sleep(_ASKING_CROWD_S if asks else _CROWD_S)
         if clock() >= next_look:
             began = clock()
-            tracker.match()
+            for _ in tracker.matching():
+                turn(source, owners, tracker, asks=asks)  # or the ring could run full meanwhile
             on_interval()
             next_look = clock() + max(interval_s, _LOOK_COST * (clock() - began))
 
 
 def turn(source: LiveSource, owners: Owners, tracker: LiveTracker, *, asks: bool) -> None:
-    """Hear first, then count: what a packet's sender did was reported before the packet came."""
+    """Hear first, then count: what a packet's sender did was reported before the packet came.
+
+    So each batch is heard of once it is there: its last packets may be younger than what was drained before.
+    """
     tracker.hear(owners.drain(tracker.unknown_ends() if asks else None))
     for batch in source.batches():
+        tracker.hear(owners.drain())
         tracker.feed(batch)
 
 
 def settle(source: LiveSource, owners: Owners, tracker: LiveTracker) -> None:
     """Stop taking frames in; count and attribute the last ones."""
-    tracker.hear(owners.drain(None))
     for batch in source.finish():
+        tracker.hear(owners.drain())
         tracker.feed(batch)
     tracker.hear(owners.drain(tracker.unknown_ends() if owners.name == "netlink" else None))
     tracker.match()

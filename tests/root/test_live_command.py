@@ -258,7 +258,7 @@ def test_a_command_is_followed_with_its_children_and_nobody_else():
     assert status == 0
     assert set(rows) == {port, gate_port} != {stranger_port}
     assert rows[port]["client_pid"] != rows[gate_port]["client_pid"]
-    assert [rows[each]["server_pid"] for each in (port, gate_port)] == [server.pid, os.getpid()]
+    assert {row["server_pid"] for row in rows.values()} == {None}
 
 
 def test_it_ends_with_the_command_and_prints_its_traffic():
@@ -270,7 +270,30 @@ def test_it_ends_with_the_command_and_prints_its_traffic():
     server.communicate(timeout=DEADLINE_S)
 
     (row,) = map(json.loads, printed.splitlines())
-    assert (status, row["server_pid"], row["payload_to_server"]) == (0, server.pid, REQUEST)
+    assert (status, row["server_pid"], row["payload_to_server"]) == (0, None, REQUEST)
+
+
+def test_only_the_ends_of_the_command_are_credited():
+    server = start(SERVE)
+    port = int(server.stdout.readline())
+
+    with live(
+        "-i", "lo", "--by", "process", "--format", "json", "--", sys.executable, "-c", CALL, str(port)
+    ) as running:
+        _, printed = running.end()
+    server.communicate(timeout=DEADLINE_S)
+
+    (row,) = json.loads(printed)["rows"]
+    assert row["bytes_out"] > REQUEST
+    assert json.loads(printed)["coverage"]["bytes_credited_twice"] == 0
+
+
+@pytest.mark.parametrize(("command", "expected"), [("exit 7", 7), ("kill -TERM $$", 128 + signal.SIGTERM)])
+def test_the_exit_status_of_the_command_is_passed_on(command, expected):
+    with live("-i", "lo", "--format", "json", "--", "sh", "-c", command) as running:
+        status, _ = running.end()
+
+    assert status == expected
 
 
 def test_a_command_that_does_not_exist_is_one_sentence():
@@ -412,22 +435,96 @@ def test_every_socket_end_of_the_workload_is_in_a_flow_with_its_owner_and_payloa
     assert score.returncode == 0, score.stdout + "".join(running.said[-3:])
 
 
-def test_a_conversation_in_another_namespace_is_seen_with_its_owner():
-    name = f"portcall-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
+@contextmanager
+def namespace(name):
+    """A network namespace with loopback; gives its name."""
+    name = f"portcall-{os.getpid()}-{name}"
+    ip("netns", "add", name)
     try:
-        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
-        with listening("--netns", name, "-i", "lo", "--by", "flow", "--format", "jsonl") as running:
-            inside = subprocess.run(
-                ["ip", "netns", "exec", name, sys.executable, "-c", SELF], capture_output=True, text=True, check=True
-            )
-            converse(ANSWER, ASK)
-            rows = running.rows()
+        ip("-n", name, "link", "set", "lo", "up")
+        yield name
     finally:
-        subprocess.run(["ip", "netns", "del", name], check=True)
+        ip("netns", "del", name)
 
-    port, pid = map(int, inside.stdout.split())
-    assert [(row["server_port"], row["client_pid"], row["server_pid"]) for row in rows] == [(port, pid, pid)]
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
+def run_in(name, script, *arguments):
+    command = ["ip", "netns", "exec", name, sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_conversation_in_another_namespace_is_seen_with_its_owner():
+    with (
+        namespace("a") as name,
+        listening("--netns", name, "-i", "lo", "--by", "flow", "--format", "jsonl") as running,
+    ):
+        port, pid = map(int, run_in(name, SELF).split())
+        converse(ANSWER, ASK)
+        rows = running.rows()
+
+    (row,) = rows
+    assert (row["server_port"], row["client_pid"], row["server_pid"]) == (port, pid, pid)
+    assert (row["interface"], row["namespace"]) == ("lo", name)
+
+
+def has_listener(name):
+    """Whether a packet socket there takes all protocols (ETH_P_ALL)."""
+    lines = run_in(name, "print(open('/proc/self/net/packet').read())").splitlines()
+    return any(line.split()[3:4] == ["0003"] for line in lines)
+
+
+def test_a_namespace_that_comes_later_is_listened_to_until_it_is_gone():
+    sudo = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY), "SUDO_USER": "nobody"}
+
+    with flows("--netns", "all", program=("-c", PRELOADED), environment=sudo) as running, namespace("other") as other:
+        with namespace("later") as name:
+            ip("-n", other, "link", "add", "wire0", "type", "veth", "peer", "name", "wire0", "netns", name)
+            assert wait_until(lambda: has_listener(name))
+            port, pid = map(int, run_in(name, SELF).split())
+        show = ["ip", "-n", other, "link", "show", "wire0"]  # it goes with the namespace of its other end
+        assert wait_until(lambda: subprocess.run(show, capture_output=True, check=False).returncode != 0)
+        rows = of_port(running.rows(), port)
+
+    assert [(row["client_pid"], row["server_pid"], row["namespace"]) for row in rows] == [(pid, pid, name)]
+
+
+def test_nothing_but_the_end_is_heard_by_the_part_that_keeps_its_rights():
+    with flows("--netns", "all") as running:
+        (keeper,) = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        running.end(signal.SIGKILL)
+
+        assert wait_until(lambda: not Path(f"/proc/{keeper}").exists())
+
+
+def test_what_passes_a_bridge_and_its_ports_counts_once_and_it_is_said_where():
+    with namespace("host") as host, namespace("guest") as guest:
+        ip("-n", host, "link", "add", "br0", "type", "bridge")
+        ip("-n", host, "link", "add", "port0", "type", "veth", "peer", "name", "eth0", "netns", guest)
+        ip("-n", host, "link", "set", "port0", "master", "br0", "up")
+        for name, interface, address in ((host, "br0", "10.77.1.1/24"), (guest, "eth0", "10.77.1.2/24")):
+            ip("-n", name, "address", "add", address, "dev", interface)
+            ip("-n", name, "link", "set", interface, "up")
+        with listening("--netns", host, "-i", "any", "--by", "flow", "--format", "json") as running:
+            server = subprocess.Popen(
+                ["ip", "netns", "exec", guest, sys.executable, "-c", SERVE.replace("127.0.0.1", "10.77.1.2")],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            port = server.stdout.readline().strip()
+            run_in(host, CALL.replace("127.0.0.1", "10.77.1.2"), port)
+            server.communicate(timeout=DEADLINE_S)
+            report = json.loads(running.end(signal.SIGINT)[1])
+
+    (row,) = of_port(report["rows"], int(port))
+    assert (row["payload_to_server"], row["payload_to_client"]) == (REQUEST, REPLY)
+    assert row["interface"] == "br0"
+    assert row["client_process"].startswith("python")
+    assert any("port0" in note["reason"] for note in report["degradations"])
+    out, back = ("bytes_to_server", "bytes_to_client")
+    assert sum(each[out] + each[back] for each in report["rows"]) == report["coverage"]["bytes"]
 
 
 SELF = """

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from portcall.owners import Owners
     from portcall.sources.live import LiveSource
 
+_KILLED = 128
+"""Plus the signal's number, as shells say it."""
 _EPILOG = """\
 examples:
   sudo portcall live --by process
@@ -57,8 +59,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="where to listen; any: everywhere (default: interfaces with an address, and lo)",
     )  # fmt: skip
     parser.add_argument(
-        "--netns", metavar="NAME", action="append", default=[], help="network namespace to listen in; all: every one"
-    )
+        "--netns", metavar="NAME", action="append", default=[],
+        help="network namespace to listen in; all: every one, those that come later within a second",
+    )  # fmt: skip
     parser.add_argument("--duration", metavar="S", type=float, help="end after S seconds (default: Ctrl-C)")
     parser.add_argument("--source", choices=("ring", "scapy"), help="what captures (default: the best there is)")
     parser.add_argument(
@@ -66,13 +69,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="what tells whose sockets are (default: the best there is)",
     )  # fmt: skip
     add_report_options(parser, LIVE_GROUPINGS)
-    parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="follow only this command and its children")
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="-- COMMAND",
+        help="follow only this command and its children, and end with its status",
+    )
     parser.set_defaults(run=run)
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
-    """Watch until the end; 0, 1 where nothing matches, 130 when interrupted. The report is printed in any case."""
+    """Watch until the end; 0, 1 where nothing matches, 130 when interrupted, and the status of a command that ended.
+
+    The report is printed in any case.
+    """
     format_name = output_format(options)
     from portcall.live import LiveTracker
     from portcall.names import Names
@@ -90,15 +101,17 @@ def run(options: argparse.Namespace) -> int:
         _load_what_shows()
         priority = raise_priority()
         become_invoking_user(os.environ)
-        tracker = LiveTracker(Timeline(owners.name, user_name), names=names)
+        tracker = LiveTracker(Timeline(owners.name, user_name), names=names, name_place=source.place)
         with _Stop() as stop:
-            _watch(source, owners, tracker, stop, options, priority)
+            status = _watch(source, owners, tracker, stop, options, priority)
             report = tracker.report(
                 by=options.by, source=_source_name(source, owners), local=options.local, where=where, top=options.top
             )
         present(_completed(report, source, owners, missing), format_name, options)
     if stop.is_asked:
         return INTERRUPTED
+    if status is not None:
+        return status
     return SUCCESS if report.rows or not options.where else NOTHING_FOUND
 
 
@@ -109,8 +122,8 @@ def _watch(
     stop: _Stop,
     options: argparse.Namespace,
     priority: int | None,
-) -> None:
-    """Watch until the time is over, the command has ended or somebody interrupts."""
+) -> int | None:
+    """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
     from portcall.views.live import LiveView
     from portcall.watching import settle, watch
 
@@ -139,9 +152,14 @@ def _watch(
             interval_s=interval_s,
         )
         settle(source, owners, tracker)
-        if process and process.poll() is None:
+        if process is None:
+            return None
+        status = process.poll()
+        if status is None:
             process.terminate()
             process.wait()
+            return None
+        return status if status >= 0 else _KILLED - status
 
 
 def _load_what_shows() -> None:
@@ -183,7 +201,7 @@ def _completed(report: Report, source: LiveSource, owners: Owners, missing: list
     """The report with what only the back ends know."""
     from portcall.model import Degradation
 
-    notes = [*report.degradations, *missing, *owners.degradations]
+    notes = [*report.degradations, *missing, *source.degradations, *owners.degradations]
     dropped = source.dropped_by_kernel()
     if dropped:
         notes.append(

@@ -47,7 +47,10 @@ class KeptOwners:
         with other:
             command = [sys.executable, "-m", __name__, str(number), str(other.fileno())]
             self._process = subprocess.Popen(  # noqa: S603 - this very interpreter, a module of ours and two numbers
-                command, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL
+                command,
+                pass_fds=[other.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is ours to hear
             )
         self._link.settimeout(_ANSWER_S)
         try:

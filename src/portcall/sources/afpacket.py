@@ -15,13 +15,14 @@ meant: so frames of different interfaces come in the order of time. What a frame
   way, so each capture stamps it for itself, some 100 ns to a few µs apart.
 - It is whole up to ``snap_length`` and the size of a block; its length on the wire is told in any case.
 
-Rights are needed to open a ring, none to read it.
+Rights are needed to open a packet socket, none to make a ring of it and to read that.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import mmap
 import os
 import select
@@ -34,11 +35,11 @@ import numpy as np
 
 from portcall.errors import PortcallError
 from portcall.kernels import ring
-from portcall.model import FRAME, FrameBatch
-from portcall.namespaces import inside
+from portcall.model import FRAME, Degradation, FrameBatch, Place
 from portcall.sources import kernel_filter
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE
+from portcall.sources.namespace_keeper import NamespaceKeeper, open_packet_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,12 +52,15 @@ if TYPE_CHECKING:
 SNAP_LENGTH = 4096
 """Headers and the beginning of what is said, which is all that is looked at; lengths come from the headers. With whole
 frames, a bulk stream of 64 KiB frames fills a block with fifteen, and waking up for them costs four times the CPU."""
-BLOCK_BYTES = 1 << 20
-"""Few wake-ups under load; smaller blocks were no faster, and a frame of 64 KiB fits whole if it is wanted so."""
-BLOCKS = 32
-"""32 MiB: most of a second of 250 000 small packets a second. Namespaces share them."""
-LEAST_BLOCKS = 4
+BLOCK_BYTES = 1 << 18
+"""A batch of some two thousand small frames; a frame of 64 KiB still fits whole if it is wanted so."""
+BLOCKS = 128
+"""32 MiB: most of a second of 250 000 small packets a second, and six seconds of few, as no block waits longer than
+RETIRE_MS: a report of many conversations may take a while. Namespaces share them."""
+LEAST_BLOCKS = 16
 """What a namespace gets however many there are."""
+MOST_RINGS = 256
+"""Namespaces at a time, when they come and come: 1 GiB of the kernel's memory."""
 RETIRE_MS = 50
 """A block is handed over after this long, full or not. An empty one is not, so nobody wakes without traffic."""
 
@@ -64,6 +68,7 @@ RETIRE_MS = 50
 _SOL_PACKET, _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _ALL_PROTOCOLS = 263, 26, 35, 0x0003
 _ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION, _RESERVE = 1, 5, 6, 10, 12
 _TPACKET_V3, _PROMISCUOUS = 2, 1
+_GET_NAME = 0x8910  # SIOCGIFNAME, linux/sockios.h
 _ROOM_BYTES = 16  # before a frame, for a tag
 _FRAME_BYTES = 2048  # only the kernel's arithmetic asks for it
 _DROP_ALL = kernel_filter.build([], {}, 0)
@@ -85,7 +90,7 @@ class RingSource:
 
     name = "ring"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (wishes, all but the first by name)
         self,
         selections: Sequence[Selection],
         *,
@@ -94,21 +99,34 @@ class RingSource:
         block_bytes: int = BLOCK_BYTES,
         blocks: int = BLOCKS,
         is_promiscuous: bool = False,
+        follow: Sequence[str] | None = None,
     ) -> None:
-        """PermissionError without the rights, UsageError for a bad filter, PortcallError for want of memory."""
+        """PermissionError without the rights, UsageError for a bad filter, PortcallError for want of memory.
+
+        ``follow``: listen also in namespaces that come later, on interfaces with these names, without names on all.
+        """
         self._filter = FrameFilter(filter) if filter else None
-        in_kernel = None if asks_for_tag(filter) else self._filter
+        self._in_kernel = None if asks_for_tag(filter) else self._filter
+        self._snap_length, self._block_bytes, self._is_promiscuous = snap_length, block_bytes, is_promiscuous
         self._rings: dict[int, _Ring] = {}
+        self._keeper: NamespaceKeeper | None = None
         self._epoll = select.epoll()
         self._frames_given = 0
+        self._counts_gone = np.zeros(3, np.int64)
+        self.degradations: list[Degradation] = []
         blocks = max(blocks // len(selections), LEAST_BLOCKS)
         try:
             for selection in selections:
-                opened = _Ring(selection.namespace, block_bytes, blocks)
-                self._rings[opened.fileno()] = opened
-                opened.judge(selection, in_kernel, snap_length)
-                opened.listen([interface.index for interface in selection.interfaces] if is_promiscuous else [])
-                self._epoll.register(opened.fileno(), select.EPOLLIN)
+                try:
+                    opened = open_packet_socket(selection.namespace)
+                except FileNotFoundError:  # gone since it was chosen
+                    if follow is None:
+                        raise
+                    continue
+                self._open(selection, opened, blocks)
+            if follow is not None:
+                self._keeper = NamespaceKeeper(follow, selections)
+                self._epoll.register(self._keeper.fileno(), select.EPOLLIN)
         except BaseException:
             self.close()
             raise
@@ -130,13 +148,14 @@ class RingSource:
         is the kernel's index within the batch's namespace.
         """
         for descriptor, _ in self._epoll.poll(timeout_ms / 1000):
-            for batch in self._filtered(self._rings[descriptor]):
-                numbered = replace(batch, first_number=self._frames_given + 1)
-                self._frames_given += len(batch.frames)
-                yield numbered
+            if self._keeper and descriptor == self._keeper.fileno():
+                yield from self._follow(self._keeper)
+            else:
+                yield from self._numbered(self._rings[descriptor])
 
     def finish(self) -> Iterator[FrameBatch]:
         """Stop taking frames in; gives those that were taken in before, which takes a moment."""
+        self._stop_following()
         for opened in self._rings.values():
             opened.attach(_DROP_ALL)
         while self._epoll.poll(3 * RETIRE_MS / 1000):  # an open block comes at the second tick of its timer
@@ -144,18 +163,81 @@ class RingSource:
 
     def statistics(self) -> Statistics:
         """Since the rings were opened, over all of them."""
-        counts = np.array([opened.statistics() for opened in self._rings.values()]).sum(axis=0)
+        counts = sum([opened.statistics() for opened in self._rings.values()], start=self._counts_gone)
         return Statistics(*map(int, counts))
 
     def dropped_by_kernel(self) -> int:
         """Frames for which no block was free."""
         return self.statistics().dropped_by_kernel
 
+    def place(self, namespace: int, interface: int) -> Place:
+        """Names of an interface that a frame came from, and of its namespace."""
+        for opened in self._rings.values():
+            if opened.namespace.number == namespace:
+                return Place(opened.interface_name(interface), opened.namespace.title)
+        return Place()
+
     def close(self) -> None:
         """Let go of the rings; the kernel frees each once no batch points into it."""
+        self._stop_following()
         self._epoll.close()
         while self._rings:
             self._rings.popitem()[1].close()
+
+    def _open(self, selection: Selection, opened: socket.socket, blocks: int) -> None:
+        """Listen with a packet socket of the selection's namespace."""
+        new = _Ring(selection.namespace, opened, self._block_bytes, blocks)
+        self._rings[new.fileno()] = new
+        new.judge(selection, self._in_kernel, self._snap_length)
+        new.listen([interface.index for interface in selection.interfaces] if self._is_promiscuous else [])
+        self._epoll.register(new.fileno(), select.EPOLLIN)
+
+    def _follow(self, keeper: NamespaceKeeper) -> Iterator[FrameBatch]:
+        """Listen in namespaces that are new, let go of those that are gone; gives the last frames of those."""
+        try:
+            while (news := keeper.news()) is not None:
+                if news.selection and news.opened:
+                    self._open_later(news.selection, news.opened)
+                else:
+                    yield from self._let_go(news.number)
+        except EOFError as error:
+            self._stop_following()
+            self._miss(str(error))
+
+    def _open_later(self, selection: Selection, opened: socket.socket) -> None:
+        if len(self._rings) >= MOST_RINGS:
+            opened.close()
+            self._miss(f"those beyond {MOST_RINGS} at a time were not listened to")
+            return
+        try:
+            self._open(selection, opened, LEAST_BLOCKS)
+        except (OSError, PortcallError) as error:
+            opened.close()
+            self._miss(f"{selection.namespace.title} could not be listened to: {error}")
+
+    def _let_go(self, number: int) -> Iterator[FrameBatch]:
+        for opened in [there for there in self._rings.values() if there.namespace.number == number]:
+            yield from self._numbered(opened)
+            self._counts_gone += opened.statistics()
+            self._epoll.unregister(opened.fileno())
+            self._rings.pop(opened.fileno()).close()
+
+    def _miss(self, reason: str) -> None:
+        """Say what of later namespaces is missing, the first such thing only."""
+        if not self.degradations:
+            self.degradations.append(Degradation("later network namespaces", reason, "--netns NAME of fewer"))
+
+    def _stop_following(self) -> None:
+        if self._keeper:
+            self._epoll.unregister(self._keeper.fileno())
+            self._keeper.close()
+            self._keeper = None
+
+    def _numbered(self, opened: _Ring) -> Iterator[FrameBatch]:
+        for batch in self._filtered(opened):
+            numbered = replace(batch, first_number=self._frames_given + 1)
+            self._frames_given += len(batch.frames)
+            yield numbered
 
     def _filtered(self, opened: _Ring) -> Iterator[FrameBatch]:
         for batch in opened.batches():
@@ -168,15 +250,15 @@ class RingSource:
 class _Ring:
     """The ring of one namespace: opened silent, told what to take, then to listen, so that no frame slips through."""
 
-    def __init__(self, namespace: Namespace, block_bytes: int, blocks: int) -> None:
-        self._namespace = namespace
+    def __init__(self, namespace: Namespace, opened: socket.socket, block_bytes: int, blocks: int) -> None:
+        self.namespace = namespace
         self._block_bytes = block_bytes
         self._blocks = blocks
         self._block = 0
         self._counts = np.zeros(3, np.int64)
         self._frames = np.zeros(block_bytes // ring.LEAST_FRAME_BYTES, FRAME)
         self.is_judged = np.zeros(1 << 16, np.bool_)  # by link type: the kernel's program has judged its frames
-        self._socket = inside(namespace, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+        self._socket = opened
         self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
         self._socket.setsockopt(_SOL_PACKET, _RESERVE, _ROOM_BYTES)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -241,10 +323,18 @@ class _Ring:
             try:
                 count = ring.walk(self._buffer, start, self._block_bytes, LINK_BY_HARDWARE, self._frames)
                 if count:
-                    yield FrameBatch(self._frames[:count], self._buffer, 1, self._namespace.number)
+                    yield FrameBatch(self._frames[:count], self._buffer, 1, self.namespace.number)
             finally:  # also where the caller breaks off: a block is never walked twice
                 ring.release(self._buffer, start)
                 self._block = (self._block + 1) % self._blocks
+
+    def interface_name(self, index: int) -> str | None:
+        """The interface's name now; asking takes no rights. None where there is none any more."""
+        request = struct.pack("=16si20x", b"", index)  # struct ifreq
+        try:
+            return fcntl.ioctl(self._socket, _GET_NAME, request)[:16].rstrip(b"\0").decode(errors="replace")
+        except OSError:
+            return None
 
     def statistics(self) -> NDArray[np.int64]:
         """Frames, drops and times full since it was opened; the kernel forgets what it has told."""

@@ -24,9 +24,10 @@ from portcall.sources.interfaces import ANY, Selection, choose, select
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcall.model import FrameBatch
+    from portcall.model import FrameBatch, Place
 
 RING, SCAPY = "ring", "scapy"
+ALL = "all"
 CAPABILITIES = "cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"
 """What ring, eBPF programs and other users' processes need together."""
 
@@ -35,6 +36,8 @@ class LiveSource(Protocol):
     """Frames as they come."""
 
     name: str
+    degradations: list[Degradation]
+    """What could not be captured, as far as it has come."""
 
     def descriptors(self) -> list[int]:
         """Files that are readable while frames wait."""
@@ -48,6 +51,9 @@ class LiveSource(Protocol):
     def dropped_by_kernel(self) -> int | None:
         """Frames that the kernel dropped so far, None where it does not say."""
 
+    def place(self, namespace: int, interface: int) -> Place:
+        """What people call the interface of a frame."""
+
     def close(self) -> None:
         """Give everything back."""
 
@@ -59,7 +65,7 @@ class LiveSpec:
     interfaces: Sequence[str] = ()
     """Names, or ``any``; none: those with an address, and loopback."""
     namespaces: Sequence[str] = ()
-    """Names of network namespaces, or ``all``; none: one's own."""
+    """Names of network namespaces, or ``all``, those that come later too; none: one's own."""
     filter: str | None = None
     source: str | None = None
     """``ring`` or ``scapy``; None: the best."""
@@ -73,7 +79,7 @@ def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
     """
     if spec.source not in (None, RING, SCAPY):
         raise UsageError(f"--source {spec.source!r} is none of {RING}, {SCAPY}")
-    selections = [_select(spec, namespace) for namespace in _namespaces(spec.namespaces)]
+    selections = _selections(spec)
     try:
         if spec.source == SCAPY:
             return _scapy(spec, selections), []
@@ -104,13 +110,27 @@ def setcap_command() -> str:
     return f"sudo setcap {CAPABILITIES}+ep {shlex.quote(os.path.realpath(sys.executable))}"
 
 
+def _selections(spec: LiveSpec) -> list[Selection]:
+    """Where to listen; of all namespaces, those that have an interface that is meant and are not gone meanwhile."""
+    if ALL not in spec.namespaces or platform.system() != "Linux":
+        return [_select(spec, namespace) for namespace in _namespaces(spec.namespaces)]
+    selections: list[Selection] = []
+    refusals: list[Exception] = []
+    for namespace in every_namespace():
+        try:
+            selections.append(_select(spec, namespace))
+        except (UsageError, FileNotFoundError) as error:
+            refusals.append(error)
+    if not selections:
+        raise refusals[0]
+    return selections
+
+
 def _namespaces(names: Sequence[str]) -> list[Namespace]:
     if platform.system() != "Linux":
         if names:
             raise UsageError("--netns needs Linux")
         return [Namespace(0, "", "")]
-    if "all" in names:
-        return every_namespace()
     return list({(found := find_namespace(name)).number: found for name in names}.values()) or [own_namespace()]
 
 
@@ -125,7 +145,8 @@ def _select(spec: LiveSpec, namespace: Namespace) -> Selection:
 def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
     from portcall.sources.afpacket import RingSource
 
-    return RingSource(selections, filter=spec.filter, is_promiscuous=spec.is_promiscuous)
+    follow = spec.interfaces if ALL in spec.namespaces else None
+    return RingSource(selections, filter=spec.filter, is_promiscuous=spec.is_promiscuous, follow=follow)
 
 
 def _scapy(spec: LiveSpec, selections: list[Selection]) -> LiveSource:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.errors import PortcallError, UsageError
-from portcall.model import FRAME, NO_TIME, Direction, FrameBatch
+from portcall.model import FRAME, NO_TIME, Direction, FrameBatch, Place
 from portcall.namespaces import own_namespace
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Interface
@@ -22,9 +22,12 @@ from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Inte
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from portcall.model import Degradation
     from portcall.sources.interfaces import Selection
 
 FRAMES_PER_BATCH = 1024
+ROUNDS = 16
+"""So many batches of an interface at a time, then the caller gets a word in."""
 BUFFER_BYTES = 8 << 20
 """What the kernel may hold back for each interface while Python is busy."""
 _UNKNOWN_LINK = 0xFFFF
@@ -56,6 +59,8 @@ class ScapySource:
         in_kernel = None if asks_for_tag(filter) else filter
         if in_kernel:
             self._filter = None  # it was compiled to be found wrong early
+        self.degradations: list[Degradation] = []
+        self._names = {interface.index: interface.name for interface in selections[0].interfaces}
         self._frames_given = 0
         self._dropped = 0
         self._sockets: dict[Any, tuple[int, int]] = {}  # scapy's socket → interface and link type
@@ -82,14 +87,19 @@ class ScapySource:
         return [opened.fileno() for opened in self._sockets]
 
     def batches(self, timeout_ms: int = 0) -> Iterator[FrameBatch]:
-        """What waits now, a batch for each interface, copied; waits for the first of it."""
+        """What waits now, copied, in batches of one interface, at most ROUNDS of each; waits for the first of it."""
         sockets = list(self._sockets)
-        for opened in type(sockets[0]).select(sockets, timeout_ms / 1000):
-            batch = self._batch(opened)
-            found = batch and (next(self._filter.matching(iter([batch])), None) if self._filter else batch)
-            if found:
-                self._frames_given += len(found.frames)
-                yield found
+        for _ in range(ROUNDS):
+            sockets = type(sockets[0]).select(sockets, timeout_ms / 1000)
+            if not sockets:
+                return
+            timeout_ms = 0
+            for opened in sockets:
+                batch = self._batch(opened)
+                found = batch and (next(self._filter.matching(iter([batch])), None) if self._filter else batch)
+                if found:
+                    self._frames_given += len(found.frames)
+                    yield found
 
     def finish(self) -> Iterator[FrameBatch]:
         """What waits now; frames that come later stay unread."""
@@ -103,6 +113,10 @@ class ScapySource:
             told = opened.ins.getsockopt(_SOL_PACKET, _STATISTICS, 8)  # struct tpacket_stats, forgotten once told
             self._dropped += int(np.frombuffer(told, np.uint32)[1])
         return self._dropped
+
+    def place(self, namespace: int, interface: int) -> Place:  # noqa: ARG002 - its own is the only one
+        """What the interface of a frame is called."""
+        return Place(self._names.get(interface))
 
     def close(self) -> None:
         """Close scapy's sockets."""

@@ -75,10 +75,12 @@ class EbpfOwners:
     def drain(self, unknown: NDArray[np.void] | None = None) -> OwnerEvents:
         """What was seen since the last drain; the programs see everything, so ``unknown`` is not looked at."""
         del unknown
-        offset_ns = _offset_ns()
         until_ns = time.time_ns()
         events = self._loaded.events.read()  # before the execs, or a child could be taken for what its parent was
         execs = self._loaded.execs.read()
+        if not (len(events) or len(execs) or self._waiting or self._connector):
+            return OwnerEvents(np.zeros(0, SIGHTING), [], until_ns, self._tells_closes)  # as mostly, under load
+        offset_ns = _offset_ns()
         is_process = events["evidence"] >= ProcessReport.FORKED
         processes = [*self._first(), *self._executed(execs, offset_ns), *_born_or_gone(events[is_process], offset_ns)]
         if self._connector:
