@@ -32,6 +32,7 @@ from generate import SHARED
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BASE = "limit"
+WITH_NAMES = "portcall with names"
 _EMPTY_BYTES = 24  # a pcap's header
 _FEW_PACKETS = 200
 _NFSTREAM = "import sys, nfstream; print(sum(1 for _ in nfstream.NFStreamer(source=sys.argv[1], n_meters=1)))"
@@ -105,6 +106,7 @@ def _contenders(options: argparse.Namespace, workshop: Path) -> list[Contender]:
     """Every contender that can run here."""
     all_kinds = ("mix.pcap", "snap.pcap", "tiny.pcap")
     read = (*shlex.split(options.portcall), "read", "{capture}", "--by", "service", "--no-names", "--format", "json")
+    named = tuple(word for word in read if word != "--no-names")
     python = (sys.executable, "-c")
     limit = _compiled(options.shared / "limit.c", workshop)
     peers = [
@@ -118,7 +120,9 @@ def _contenders(options: argparse.Namespace, workshop: Path) -> list[Contender]:
             ("mix.pcap",),
             3,
         ),
-        Contender("nfstream", (options.nfstream, "-c", _NFSTREAM, "{capture}"), ("mix.pcap",), 1),
+        # The peers that name applications: their ratio is of their time to ours with names.
+        Contender("ndpiReader", ("ndpiReader", "-q", "-i", "{capture}"), ("mix.pcap",), 1, WITH_NAMES),
+        Contender("nfstream", (options.nfstream, "-c", _NFSTREAM, "{capture}"), ("mix.pcap",), 1, WITH_NAMES),
         Contender(
             "tshark", ("tshark", "-n", "-r", "{capture}", "-q", "-z", "conv,tcp", "-z", "conv,udp"), ("mix.pcap",), 1
         ),
@@ -127,6 +131,7 @@ def _contenders(options: argparse.Namespace, workshop: Path) -> list[Contender]:
         *([Contender(BASE, (limit, "{capture}"), all_kinds)] if limit else []),
         *([Contender("limit -m read", (limit, "-m", "read", "{capture}"), all_kinds)] if limit else []),
         Contender("portcall", (*read, "-o", os.devnull), (*all_kinds[:1], "mix.pcapng", *all_kinds[1:], "empty.pcap")),
+        Contender(WITH_NAMES, (*named, "-o", os.devnull), ("mix.pcap",), baseline="portcall"),
         Contender("import numpy", (*python, "import numpy"), ("few.pcap",)),
         Contender("portcall", (*read, "-o", os.devnull), ("few.pcap",), baseline="import numpy"),
         Contender("import rich.console", (*python, "import rich.console"), ("none",)),
