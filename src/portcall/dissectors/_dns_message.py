@@ -23,6 +23,8 @@ HEADER = Struct(">6H")
 _QUESTION = Struct(">HH")
 _RECORD = Struct(">HHIH")
 _MOST_RECORDS = 512
+_POINTERS = 0xC000
+"""Two bytes from here on are an offset in the message (RFC 1035 §4.1.4); fewer are a label, below 0 here."""
 
 ADDRESS, ALIAS, TEXT, ADDRESS_6, OPTIONS = 1, 5, 16, 28, 41
 """Types of records: A, CNAME, TXT, AAAA, OPT."""
@@ -53,8 +55,11 @@ class Message(NamedTuple):
     """False where the message ends before its counts are served."""
 
 
-def read_message(data: bytes) -> Message | None:
-    """The message at the start of the data, or as much of it as is there; None where a question is broken."""
+def read_message(data: bytes, *, only_answers: bool = False) -> Message | None:
+    """The message at the start of the data, or as much of it as is there; None where a question is broken.
+
+    ``only_answers`` leaves out what follows the answers, as if the message ended there.
+    """
     if len(data) < HEADER.size:
         return None
     _, flags, question_count, answer_count, authority_count, additional_count = HEADER.unpack_from(data)
@@ -68,7 +73,7 @@ def read_message(data: bytes) -> Message | None:
             return None
         questions.append(Question(named[0], *_QUESTION.unpack_from(data, named[1])))
         offset = named[1] + 4
-    record_count = answer_count + authority_count + additional_count
+    record_count = answer_count if only_answers else answer_count + authority_count + additional_count
     if not record_count:
         return Message(flags, questions, [], 0, offset, True)  # noqa: FBT003 - a record's field
     records, offset = _read_records(data, offset, min(record_count, _MOST_RECORDS), questions)
@@ -79,15 +84,18 @@ def _read_records(data: bytes, offset: int, count: int, questions: list[Question
     """Records as long as they are whole, and where they end."""
     records: list[Record] = []
     size = len(data)
-    asked = questions[0].name if questions else None
+    names = {HEADER.size: questions[0].name} if questions else {}
     for _ in range(count):
-        if asked is not None and data.startswith(b"\xc0\x0c", offset):  # the most common name: that of the question
-            name, end = asked, offset + 2
+        pointer = int.from_bytes(data[offset : offset + 2], "big") - _POINTERS
+        if pointer in names:  # most records point to a name that was read before
+            name, end = names[pointer], offset + 2
         else:
             named = read_name(data, offset)
             if named is None:
                 break
             name, end = named
+            if pointer >= 0:
+                names[pointer] = name
         start = end + 10
         if start > size:
             break

@@ -30,7 +30,7 @@ def with_inside(outer: Finding, said: Speech, answered: Speech, ends: Ends, amon
         return replace(outer, is_final=False)
     return replace(
         outer,
-        names=tuple(sorted(inner.names + outer.names, key=lambda name: _STRENGTH[name.kind])),
+        names=tuple(sorted(dict.fromkeys(inner.names + outer.names), key=lambda name: _STRENGTH[name.kind])),
         details=(*outer.details, ("inside", inner.protocol), *inner.details),
         is_final=inner.is_final,
     )

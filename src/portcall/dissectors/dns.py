@@ -27,6 +27,8 @@ _IS_RESPONSE = 0x8000
 _OPCODES = frozenset({0, 1, 2, 4, 5, 6})
 _NETBIOS_OPCODES = frozenset({0, 5, 6, 7, 8, 9, 15})
 _CLASSES = frozenset({1, 3, 4, 254, 255})
+_WITHOUT_ADDITIONS = frozenset({"dns", "llmnr"})
+"""On their own ports: what follows the answers is not looked at."""
 _UNICAST_BIT = 0x8000
 """mDNS: in questions please answer me alone, in records forget what you knew (RFC 6762 §18.12)."""
 _MOST_MESSAGES = 64
@@ -43,7 +45,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     protocol = _protocol(ends)
     if ends.transport == TCP:
         return _hear_stream(said, protocol, is_own_port=ends.has_port(53, 137, 5353, 5355))
-    message = read_message(said.data)
+    message = read_message(said.data, only_answers=protocol in _WITHOUT_ADDITIONS)
     if message is None:
         return Finding(protocol) if protocol and said.is_ended and _begins_plausibly(said.data) else None
     if not _is_plausible(message, protocol):
