@@ -80,7 +80,7 @@ _MOST_ID_BYTES = 20  # RFC 9000 §17.2
 _MOST_PACKETS = 4  # of a datagram: one of each kind
 _SAMPLE_BYTES, _SAMPLE_AFTER = 16, 4  # RFC 9001 §5.4.2
 _PADDING, _PING, _ACKNOWLEDGED, _ACKNOWLEDGED_MARKS, _CRYPTO, _GOOGLE_PING, _GOOGLE_CRYPTO = 0, 1, 2, 3, 6, 7, 8
-_MOST_RANGES = 64
+_MOST_RANGES, _MOST_FRAMES = 16, 256  # browsers cut and mix their hello on purpose, into tens of frames
 
 
 def is_reserved(version: int) -> bool:
@@ -198,7 +198,9 @@ def crypto_pieces(payload: bytes) -> dict[int, bytes]:
     """What the CRYPTO frames of an Initial packet carry, by offset (RFC 9000 §19)."""
     pieces: dict[int, bytes] = {}
     at = 0
-    while at < len(payload):
+    for _ in range(_MOST_FRAMES):
+        if at >= len(payload):
+            break
         kind = payload[at]
         if kind == _PADDING:
             at = len(payload) - len(payload[at:].lstrip(b"\0"))
@@ -222,7 +224,9 @@ def _after_acknowledgement(payload: bytes, at: int) -> int:
     _largest, at = _variable(payload, at + 1)
     _delay, at = _variable(payload, at)
     ranges, at = _variable(payload, at)
-    for _ in range(1 + 2 * min(ranges, _MOST_RANGES) + marks):
+    if ranges > _MOST_RANGES:  # of the few packets of a beginning
+        return len(payload)
+    for _ in range(1 + 2 * ranges + marks):
         _number, at = _variable(payload, at)
     return at
 

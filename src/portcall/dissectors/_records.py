@@ -7,7 +7,9 @@ Records (RFC 8446 §5.1) carry bytes; handshake messages (§4) are cut over them
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import islice
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -20,11 +22,16 @@ if TYPE_CHECKING:
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = 20, 21, 22, 23, 24
 """Content types (IANA, TLS ContentType)."""
 
+HEADER_BYTES = 5
+"""Of a record."""
+
 _HEADER = Struct(">BBBH")
-_HEADER_BYTES = 5
 _MESSAGE_HEADER_BYTES = 4
 _MOST_RECORD_BYTES = 2**14 + 2048  # RFC 5246 §6.2.3
-_ENOUGH_RECORDS = 3
+_ENOUGH_RECORDS = 2
+_MOST_BEGINNINGS = 4
+_BEGINNING = re.compile(rb"\x16\x03[\0-\4][\0-\x48][\0-\xff]\x01\0[\0-\xff]{2}\x03[\0-\4]", re.DOTALL)
+_MOST_RECORDS, _MOST_MESSAGES = 512, 32  # far more than anybody's hello and certificate take
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,9 @@ class Handshake:
     def messages(self) -> Iterator[tuple[int, bytes, bool]]:
         """Kind, body and whether it is whole, of each message; only the last one can be cut."""
         at, data = 0, self.data
-        while at + _MESSAGE_HEADER_BYTES <= len(data):
+        for _ in range(_MOST_MESSAGES):
+            if at + _MESSAGE_HEADER_BYTES > len(data):
+                return
             body_at = at + _MESSAGE_HEADER_BYTES
             end = body_at + int.from_bytes(data[at + 1 : body_at], "big")
             yield data[at], data[body_at:end], end <= len(data)
@@ -52,9 +61,9 @@ def client_hello(data: bytes) -> ClientHello | Wait | None:
     """
     if not looks_like_records(data):
         return None
-    if len(data) <= _HEADER_BYTES:
+    if len(data) <= HEADER_BYTES:
         return WAIT
-    if data[0] != HANDSHAKE or data[_HEADER_BYTES] != CLIENT_HELLO:
+    if data[0] != HANDSHAKE or data[HEADER_BYTES] != CLIENT_HELLO:
         return None
     handshake = read_handshake(data).data
     end = _MESSAGE_HEADER_BYTES + int.from_bytes(handshake[1:_MESSAGE_HEADER_BYTES], "big")
@@ -63,18 +72,30 @@ def client_hello(data: bytes) -> ClientHello | Wait | None:
     return hello or (None if is_whole else WAIT)
 
 
+def client_hello_within(data: bytes) -> ClientHello | None:
+    """The ClientHello somewhere behind the beginning of a stream: after STARTTLS, CONNECT, SOCKS or the like.
+
+    For streams that some protocol has recognised as its own. Neither whole nor all there need it be.
+    """
+    for begin in islice(_BEGINNING.finditer(data, 1), _MOST_BEGINNINGS):
+        hello = client_hello(data[begin.start() :])
+        if isinstance(hello, ClientHello):
+            return hello
+    return None
+
+
 def read_handshake(data: bytes) -> Handshake:
     """The handshake messages at the beginning of a stream that looks like records."""
     size = _record_bytes(data, 0)
     if size == len(data) and data[0] == HANDSHAKE:  # nearly every ClientHello is all of one segment
-        return Handshake(data[_HEADER_BYTES:], is_over=False)
+        return Handshake(data[HEADER_BYTES:], is_over=False)
     pieces: list[bytes] = []
     at = 0
-    while len(data) - at >= _HEADER_BYTES:
+    while len(data) - at >= HEADER_BYTES:
         size = _record_bytes(data, at)
-        if not size or data[at] != HANDSHAKE:
+        if not size or data[at] != HANDSHAKE or len(pieces) == _MOST_RECORDS:
             return Handshake(b"".join(pieces), is_over=True)
-        pieces.append(data[at + _HEADER_BYTES : at + size])
+        pieces.append(data[at + HEADER_BYTES : at + size])
         at += size
     return Handshake(b"".join(pieces), is_over=False)
 
@@ -83,25 +104,23 @@ def looks_like_records(data: bytes) -> bool:
     """Whether a stream begins with what may be (the beginning of) a record's header."""
     if not data or not CHANGE_CIPHER_SPEC <= data[0] <= HEARTBEAT:
         return False
-    if len(data) < _HEADER_BYTES:
+    if len(data) < HEADER_BYTES:
         return data[1:2] in (b"", b"\x03")
     return bool(_record_bytes(data, 0))
 
 
-def count_records(data: bytes) -> tuple[int, bool]:
-    """How many whole records follow one another (counting ends early), and whether the first bytes are nothing else.
+def count_records(data: bytes) -> tuple[int, int]:
+    """How many headers of records stand one behind the other (counting ends early), and where the last record ends.
 
-    The second is False where something follows them that is no record.
+    That end may be behind the data; before it, what follows is the beginning of a header, or no record.
     """
     at = count = 0
-    while len(data) - at >= _HEADER_BYTES and count < _ENOUGH_RECORDS:
+    while len(data) - at >= HEADER_BYTES and count < _ENOUGH_RECORDS:
         size = _record_bytes(data, at)
         if not size:
-            return count, False
-        if at + size > len(data):
             break
         at, count = at + size, count + 1
-    return count, True
+    return count, at
 
 
 def _record_bytes(data: bytes, at: int) -> int:
@@ -110,4 +129,4 @@ def _record_bytes(data: bytes, at: int) -> int:
     is_record = CHANGE_CIPHER_SPEC <= kind <= HEARTBEAT and major == 3 and minor <= 4  # noqa: PLR2004 - SSL 3.0 …
     # OpenSSL's countermeasure against BEAST sends records of application data without any.
     is_record = is_record and size <= _MOST_RECORD_BYTES and (size > 0 or kind == APPLICATION_DATA)
-    return _HEADER_BYTES + size if is_record else 0
+    return HEADER_BYTES + size if is_record else 0

@@ -12,28 +12,20 @@ encrypted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import islice
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._certificate import certificate_names
-from portcall.dissectors._hello import (
-    CERTIFICATE,
-    CLIENT_HELLO,
-    DTLS_1_3,
-    SERVER_HELLO,
-    SERVER_HELLO_DONE,
-    client_hello_of,
-    server_hello_of,
-)
+from portcall.dissectors._hello import CLIENT_HELLO, SERVER_HELLO, ClientHello, client_hello_of
 from portcall.dissectors._pieces import joined
+from portcall.dissectors._server_messages import server_finding
 from portcall.speech import UDP, Finding, NameKind, Role, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcall.speech import Ends, Name, Speech
+    from portcall.speech import Ends, Speech
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
@@ -41,21 +33,13 @@ PORTS = frozenset({443, 853, 2221, 3391, 4433, 5061, 5349, 5684, 10161, 10162})
 
 _RECORD = Struct(">BHHHIH")
 _CHANGE_CIPHER_SPEC, _HANDSHAKE, _CONNECTION_ID, _ACKNOWLEDGEMENT = 20, 22, 25, 26
-_VERSIONS = frozenset({0xFEFF, 0xFEFD, DTLS_1_3, 0x0100})
+_VERSIONS = frozenset({0xFEFF, 0xFEFD, 0xFEFC, 0x0100})  # 1.0, 1.2, 1.3, and OpenSSL's before 0.9.8f
 _MOST_RECORD_BYTES = 2**14 + 2048
 _MOST_DATAGRAMS = 12
+_MOST_RECORDS, _MOST_FRAGMENTS = 32, 256  # of a datagram, of all
 _HELLO_VERIFY_REQUEST = 3
 _FRAGMENT_HEADER_BYTES = 12
 _FRAGMENT_FIELDS = ((1, 4), (4, 6), (6, 9), (9, 12))
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One handshake message, as far as its fragments are there."""
-
-    kind: int
-    body: bytes
-    is_whole: bool
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:  # noqa: ARG001 - the contract
@@ -68,45 +52,24 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     records = [record for datagram in datagrams for record in _records(datagram) or ()]
     messages = _messages(fragments for kind, epoch, fragments in records if kind == _HANDSHAKE and not epoch)
     is_over = any(epoch or kind in (_CHANGE_CIPHER_SPEC, _CONNECTION_ID) for kind, epoch, _ in records)
-    if any(message.kind in (SERVER_HELLO, _HELLO_VERIFY_REQUEST) for message in messages):
-        return _from_server(messages, is_last=is_last or is_over)
-    hello = next((message for message in messages if message.kind == CLIENT_HELLO), None)
-    return _from_client(hello, is_last=is_last) if hello else Finding("dtls", is_final=is_last or is_over)
+    if any(kind in (SERVER_HELLO, _HELLO_VERIFY_REQUEST) for kind, _body, _is_whole in messages):
+        return server_finding("dtls", messages, is_over=is_last or is_over)
+    for kind, body, is_whole in messages:
+        if kind == CLIENT_HELLO:
+            return _from_client(client_hello_of(body, is_whole=is_whole), is_final=is_whole or is_last)
+    return Finding("dtls", is_final=is_last or is_over)
 
 
-def _from_client(message: Message, *, is_last: bool) -> Finding:
-    hello = client_hello_of(message.body, is_whole=message.is_whole)
-    return Finding(
-        "dtls",
-        Role.CLIENT,
-        hello.names(NameKind.TLS_SNI) if hello else (),
-        hello.details("d") if hello else (),
-        is_final=message.is_whole or is_last,
-    )
-
-
-def _from_server(messages: Iterable[Message], *, is_last: bool) -> Finding:
-    details: tuple[tuple[str, str], ...] = ()
-    names: tuple[Name, ...] = ()
-    is_final = is_last
-    for message in messages:
-        if message.kind == SERVER_HELLO and message.is_whole:
-            hello = server_hello_of(message.body)
-            details = hello.details() if hello else ()
-            is_final = is_final or hello is None or hello.version == DTLS_1_3  # what follows is encrypted
-        elif message.kind == CERTIFICATE:
-            certified = certificate_names(message.body)
-            names, is_final = certified or (), is_final or certified is not None
-        elif message.kind == SERVER_HELLO_DONE:
-            is_final = True
-    return Finding("dtls", Role.SERVER, names, details, is_final=is_final)
+def _from_client(hello: ClientHello | None, *, is_final: bool) -> Finding:
+    names = hello.names(NameKind.TLS_SNI) if hello else ()
+    return Finding("dtls", Role.CLIENT, names, hello.details("d") if hello else (), is_final=is_final)
 
 
 def _records(datagram: bytes) -> list[tuple[int, int, bytes]] | None:
     """Content type, epoch and content of each record; None where it begins with none."""
-    records = []
+    records: list[tuple[int, int, bytes]] = []
     at = 0
-    while at + _RECORD.size <= len(datagram):
+    while at + _RECORD.size <= len(datagram) and len(records) < _MOST_RECORDS:
         kind, version, epoch, _high, _low, size = _RECORD.unpack_from(datagram, at)
         is_record = _CHANGE_CIPHER_SPEC <= kind <= _ACKNOWLEDGEMENT and version in _VERSIONS
         if kind == _CONNECTION_ID and is_record:  # it stands before the length, and only the two know how long it is
@@ -119,16 +82,13 @@ def _records(datagram: bytes) -> list[tuple[int, int, bytes]] | None:
     return records or None
 
 
-def _messages(contents: Iterable[bytes]) -> list[Message]:
-    """The handshake messages that records carry, in order of their sequence numbers."""
+def _messages(contents: Iterable[bytes]) -> list[tuple[int, bytes, bool]]:
+    """Kind, body as far as it is there, and whether it is whole, of each handshake message, in their own order."""
     pieces: dict[tuple[int, int, int], dict[int, bytes]] = {}
-    for sequence, kind, size, offset, fragment in _fragments(contents):
+    for sequence, kind, size, offset, fragment in islice(_fragments(contents), _MOST_FRAGMENTS):
         pieces.setdefault((sequence, kind, size), {}).setdefault(offset, fragment)
-    messages = []
-    for (_sequence, kind, size), of_message in sorted(pieces.items(), key=lambda item: item[0]):
-        body = joined(of_message)
-        messages.append(Message(kind, body, is_whole=len(body) == size))
-    return messages
+    bodies = [(kind, size, joined(pieces[sequence, kind, size])) for sequence, kind, size in sorted(pieces)]
+    return [(kind, body, len(body) == size) for kind, size, body in bodies]
 
 
 def _fragments(contents: Iterable[bytes]) -> Iterator[tuple[int, int, int, int, bytes]]:

@@ -10,22 +10,21 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._certificate import certificate_names, names_of
-from portcall.dissectors._hello import (
-    CERTIFICATE,
-    CLIENT_HELLO,
-    SERVER_HELLO,
-    SERVER_HELLO_DONE,
-    TLS_1_3,
-    ClientHello,
-    server_hello_of,
-    version_text,
+from portcall.dissectors._certificate import names_of
+from portcall.dissectors._hello import CLIENT_HELLO, SERVER_HELLO, TLS_1_3, ClientHello, version_text
+from portcall.dissectors._records import (
+    HANDSHAKE,
+    HEADER_BYTES,
+    client_hello,
+    count_records,
+    looks_like_records,
+    read_handshake,
 )
-from portcall.dissectors._records import HANDSHAKE, client_hello, count_records, looks_like_records, read_handshake
+from portcall.dissectors._server_messages import server_finding
 from portcall.speech import TCP, WAIT, Finding, NameKind, Role, Wait
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Name, Speech
+    from portcall.speech import Ends, Speech
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
@@ -34,9 +33,8 @@ PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 
 _OLD_CLIENT_HELLO = Struct(">HBHHHH")
 _OLD_SERVER_HELLO = Struct(">HBBBHHHH")
 _OLD_SERVER_KIND = 4
-_ENOUGH_RECORDS = 2
 _SSL_2 = 0x0002
-_KIND_AT = 5  # of the first message, behind the record's header
+_KIND_AT, _VERSION_AT = HEADER_BYTES, HEADER_BYTES + 4  # of the first message
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:  # noqa: ARG001 - the contract
@@ -47,41 +45,31 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         is_final = hello.is_whole or said.is_ended
         return Finding("tls", Role.CLIENT, hello.names(NameKind.TLS_SNI), hello.details("t"), is_final=is_final)
     if hello is WAIT:
-        return None if said.is_ended else WAIT
+        return _from_cut_hello(data) if said.is_ended else WAIT
     if looks_like_records(data):
-        is_server = data[0] == HANDSHAKE and data[_KIND_AT] == SERVER_HELLO
-        return _from_server(said) if is_server else _from_the_middle(said, ends)
+        if data[0] == HANDSHAKE and data[_KIND_AT] == SERVER_HELLO:
+            handshake = read_handshake(data)
+            return server_finding("tls", handshake.messages(), is_over=said.is_ended or handshake.is_over)
+        return _from_the_middle(said, ends)
     return _from_old_hello(data, is_ended=said.is_ended) if data and data[0] & 0x80 else None
 
 
-def _from_server(said: Speech) -> Finding | Wait | None:
-    hello = None
-    names: tuple[Name, ...] = ()
-    handshake = read_handshake(said.data)
-    is_final = said.is_ended or handshake.is_over
-    for kind, body, is_whole in handshake.messages():
-        if kind == SERVER_HELLO and is_whole:
-            hello = server_hello_of(body)
-            is_final = is_final or hello is None or hello.version >= TLS_1_3  # what follows is encrypted
-        elif kind == CERTIFICATE:
-            certified = certificate_names(body)
-            names, is_final = certified or (), is_final or certified is not None
-        elif kind == SERVER_HELLO_DONE:
-            is_final = True
-    if hello is None and not is_final:
-        return WAIT
-    return Finding("tls", Role.SERVER, names, hello.details() if hello else (), is_final=is_final)
+def _from_cut_hello(data: bytes) -> Finding | None:
+    """A ClientHello of which the capture kept hardly more than the headers."""
+    is_hello = data.startswith(bytes((CLIENT_HELLO, 0)), _KIND_AT) and data.startswith(b"\x03", _VERSION_AT)
+    return Finding("tls", Role.CLIENT) if is_hello else None
 
 
 def _from_the_middle(said: Speech, ends: Ends) -> Finding | Wait | None:
     """Records that no conversation begins with: sure where two follow one another, or one is all that was said."""
-    whole_records, nothing_else = count_records(said.data)
-    if not nothing_else and whole_records < _ENOUGH_RECORDS:
-        return None
-    if whole_records:
+    count, end = count_records(said.data)
+    size = len(said.data)
+    if count > 1 or end == size:
         return Finding("tls")
+    if end + HEADER_BYTES <= size:
+        return None  # whatever it is that follows
     if said.is_ended:
-        return Finding("tls") if ends.has_port(*PORTS) and len(said.data) > _KIND_AT else None
+        return Finding("tls") if ends.has_port(*PORTS) else None
     return WAIT
 
 
