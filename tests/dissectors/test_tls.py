@@ -1,8 +1,11 @@
 import ssl
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.layers.inet import TCP as SCAPY_TCP
+from scapy.utils import PcapReader
 
 from dissectors.tls_handshakes import (
     HTTPS,
@@ -297,3 +300,14 @@ def test_any_bytes_never_raise(data):
     assert is_sound(listen(b"\x16\x03\x01" + data))
     assert is_sound(listen(data, is_ended=True))
     client_hello_within(data + b"\x16\x03\x01\0\x50\1\0\0\1\x03\x03" + data)
+
+
+def test_the_clients_of_a_capture_say_which_servers_they_want():
+    office = Path(__file__).parents[2] / "captures" / "office.pcapng"
+
+    with PcapReader(str(office)) as packets:
+        payloads = [bytes(packet[SCAPY_TCP].payload) for packet in packets if SCAPY_TCP in packet]
+    findings = [listen(payload, HTTPS) for payload in payloads if payload[:1] == b"\x16"]
+
+    texts = {name.text for found in findings if found for name in found.names}
+    assert texts == {"bank.example.org", "music.example.net", "news.example.org"}

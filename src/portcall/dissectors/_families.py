@@ -32,5 +32,5 @@ def wait_for_more(said: Speech, ends: Ends) -> Wait | None:
 
 
 def text(raw: bytes, most_characters: int = 128) -> str:
-    """Bytes as the details of a finding show them: what is not ASCII as ``\\\\xff``, and no more than so much."""
+    r"""Bytes as the details of a finding show them: what is not ASCII as ``\xff``, and no more than so much."""
     return raw[:most_characters].decode("ascii", "backslashreplace")[:most_characters]

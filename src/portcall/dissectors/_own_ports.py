@@ -1,4 +1,4 @@
-r"""Protocols whose messages could be something else's: what they look like on their own ports. The table of ``own_ports``.
+r"""The table of ``own_ports``: what messages that could be something else's look like on their own ports.
 
 Ports are IANA's or their makers'; the source of each shape stands beside it.
 """
@@ -37,7 +37,7 @@ RULES = (
     Rule("mndp", UDP, _on(5678), rb"..\x00.(?:\x00[\x01-\x11]\x00.)?", least=4),
     Rule("tacacs", TCP, _on(49), rb"[\xc0\xc1][\x01-\x03][\x01-\xff][\x00-\x07]", Length(8, 4, 12), 12),
     Rule("openflow", TCP, _on(6633, 6653), rb"[\x01-\x06][\x00-\x23]", Length(2, 2), 8),
-    # Tunnels: RFC 2661 §3.1, RFC 4380 §5, RFC 7348 §5, RFC 8926 §3, RFC 5415 §4, NAT-PMP (RFC 6886 §3), PCP (RFC 6887 §7).
+    # Tunnels: RFC 2661 §3.1, RFC 4380 §5, RFC 7348 §5, RFC 8926 §3, RFC 5415 §4, RFC 6886 §3 (NAT-PMP), RFC 6887 §7.
     Rule("l2tp", UDP, _on(1701), rb"[\xc0-\xcf]\x02", Length(2, 2), 12),
     Rule("l2tp", UDP, _on(1701), rb"[\x00-\x4f]\x02", least=6),
     Rule("teredo", UDP, _on(3544), rb"\x60.{5}|\x00[\x00\x01]", least=8),
@@ -52,7 +52,8 @@ RULES = (
     Rule("collectd", UDP, _on(25826), rb"\x02[\x00\x10]", Length(2, 2), 32),
     Rule("statsd", UDP, _on(8125), rb"[!-~]{1,250}?:[-+]?[0-9.]+\|(?:c|g|ms|h|s|d)\b"),
     Rule("xdmcp", UDP, _on(177), rb"\x00\x01\x00[\x01-\x0e]", Length(4, 2, 6), 6),
-    # Files and desks: DSI of AFP 3.1, the r commands (RFC 1282), WHOIS (RFC 3912), ZooKeeper's ConnectRequest.
+    # Files and desks: DSI of AFP 3.1, the r commands (RFC 1282), WHOIS (RFC 3912), ZooKeeper's ConnectRequest, Rx's
+    # header (AFS), Notes' RPC, FLAP of OSCAR.
     Rule("afp", TCP, _on(548), rb"[\x00\x01][\x01-\x08].{10}\x00{4}", Length(8, 4, 16), 16),
     Rule("rsh", TCP, _on(514), rb"\d{1,5}\x00"),
     Rule("rlogin", TCP, _on(513), rb"\x00[ -~]{1,32}\x00[ -~]{1,32}\x00[ -~]{1,64}\x00"),
@@ -61,6 +62,9 @@ RULES = (
     Rule("nomachine", UDP, _on(4000), rb"[\x01-\x05]\x00[\x01-\x05]\x00.\x00", Length(4, 2, 0, "little"), 10),
     Rule("anydesk", UDP, _on(50001, 50002, 50003), rb"\x3e\xd1\x01"),
     Rule("steam", TCP, _on(*range(27014, 27051)), rb".{4}VT01", Length(0, 4, 8, "little")),
+    Rule("afs", UDP, _on(*range(7000, 7010)), rb".{20}[\x01-\x0d][\x00-\x3f]", least=28),
+    Rule("lotus-notes", TCP, _on(1352), rb"..\x00\x00", Length(0, 4, 4, "little"), 8),
+    Rule("oscar", TCP, _on(5190), rb"\x2a[\x01-\x05]", Length(4, 2, 6), 6),
     # Voices: IAX2 (RFC 5456 §8.1, full frames), Skinny (station messages), Mumble's ping, Zoom's and Viber's and OICQ's
     # openings and libtgvoip's reflectors (a tag, then ones), as their clients send them.
     Rule("iax", UDP, _on(4569), rb"[\x80-\xff].[\x00-\x7f].{7}(?:\x06[\x01-\x28]|[\x01-\x0c].)", least=12),
@@ -77,13 +81,14 @@ RULES = (
         _on(80, 443, 5222, 5223),
         rb"(?:ED\x00\x01)?...?WA[\x01-\x06][\x00-\x06]|WA[\x01-\x06][\x00-\x06]",
     ),
-    # Homes: Dropbox's LAN sync, Ubiquiti's discovery, Weave (lengths, then version 1 with both ends), CoAP (RFC 7252 §3).
+    # Homes: Dropbox's LAN sync, Ubiquiti's discovery, Weave (length, version 1, both ends), CoAP (RFC 7252 §3).
     Rule("dropbox-lan", UDP, _on(17500), rb'\{"[a-z_]+": '),
     Rule("ubiquiti-discovery", UDP, _on(10001), rb"[\x01\x02][\x00-\x0b]", Length(2, 2, 4), 4),
     Rule("weave", TCP, _on(11095), rb"..[\x00-\x10]\x13", Length(0, 2, 2, "little"), 20),
     Rule("coap", UDP, _on(5683), rb"[\x40-\x48\x50-\x58\x60-\x68\x70-\x78][\x00-\x1f\x40-\x5f\x80-\xbf]", least=4),
     # Works: IEC 61375-2-3 annex A (TRDP), SOME/IP PRS §4.1, ISO 13400-2, FieldComm's HART-IP, OMRON W421, SAIA's
-    # Ether-S-Bus, PROFINET's context manager (DCE 1.1 §12.5.2), Modbus Messaging on TCP/IP §3.1.
+    # Ether-S-Bus, PROFINET's context manager (DCE 1.1 §12.5.2), GE's EGD, IEEE 1278.1 §6.2 (DIS),
+    # Modbus Messaging on TCP/IP §3.1.
     Rule("trdp", UDP, _on(17224, 17225), rb"....\x01.(?:P[dpre]|M[nrpqce])", least=40),
     Rule("trdp", TCP, _on(17225), rb"....\x01.M[nrpqce]", least=40),
     Rule(
@@ -97,6 +102,8 @@ RULES = (
     Rule("fins", UDP, _on(9600), rb"[\x80\x81\xc0\xc1]\x00[\x00-\x07].{7}[\x01-\x26]", least=12),
     Rule("ether-s-bus", UDP, _on(5050), rb".{4}[\x00\x01]", Length(0, 4), 9),
     Rule("profinet-io", UDP, _on(34964), rb"\x04[\x00-\x0a]", least=80),
+    Rule("egd", UDP, _on(18246), rb"\x0d\x01", least=32),
+    Rule("dis", UDP, _on(3000), rb"[\x04-\x07].[\x01-\x48][\x01-\x0b]", Length(8, 2), 12),
     Rule("modbus", TCP, _on(502, 5020), rb"..\x00\x00\x00.", Length(4, 2, 6), 8),
     # Checkpoint's cluster (port 8116), UFTP 4 §2, the meter of Brazil's broadband, as nDPI has it.
     Rule("cpha", UDP, _on(8116), rb"\x1a\x90", least=20),

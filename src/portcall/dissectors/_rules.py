@@ -1,4 +1,4 @@
-"""A rule tells a protocol by a pattern and, mostly, a length that has to be the message's. Two dissectors have tables."""
+"""A rule tells a protocol by a pattern and, mostly, a length that has to be the message's; two dissectors have them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Protocols whose first bytes alone tell them: the table behind ``signatures``.
 
-A row is here only if its bytes are long and odd enough that nothing else begins so: at least four bytes, no mere number.
+A row is here only if its bytes are long and odd enough that nothing else begins so: four at least, no mere number.
 Beside each block stands who says that these bytes open the protocol.
 """
 
@@ -25,15 +25,16 @@ _SERVER, _CLIENT = Role.SERVER, Role.CLIENT
 
 SIGNATURES = (
     # Files and versions: rsync's csprotocol.txt, Subversion's ra_svn protocol notes, syncthing BEP v1 and Local
-    # Discovery v4, the Ceph messenger's documents.
+    # Discovery v4, the Ceph messenger's documents, Lustre's LNet acceptor.
     Signature("rsync", TCP, b"@RSYNCD: "),
     Signature("svn", TCP, b"( success ( ", role=_SERVER),
     Signature("svn", TCP, b"( 2 ( edit-pipeline ", role=_CLIENT),
     Signature("syncthing", TCP, b"\x2e\xa7\xd9\x0b"),
     Signature("syncthing-discovery", UDP, b"\x2e\xa7\xd9\x0b"),
+    Signature("lustre", TCP, b"\0\x71\xce\xac", role=_CLIENT),
     Signature("ceph", TCP, b"ceph v"),
     # Desks: RFC 6143 §7.1.1, the Citrix ICA and NoMachine greetings as Wireshark and nDPI have them, SPICE protocol
-    # §2.2, adb's protocol.txt, MPD protocol.
+    # §2.2, adb's protocol.txt, MPD protocol, Canon's printers (BJNP).
     Signature("vnc", TCP, b"RFB 003."),
     Signature("vnc", TCP, b"RFB 004."),
     Signature("vnc", TCP, b"RFB 005."),
@@ -43,6 +44,9 @@ SIGNATURES = (
     Signature("spice", TCP, b"REDQ\x02\0\0\0"),
     Signature("adb", TCP, b"CNXN\x00\x00\x00\x01"),
     Signature("adb", TCP, b"CNXN\x01\x00\x00\x01"),
+    Signature("vmware", TCP, b"220 VMware Authentication Daemon", role=_SERVER),
+    Signature("bjnp", UDP, b"BJNP"),
+    Signature("bjnp", UDP, b"BJNB"),
     Signature("mpd", TCP, b"OK MPD ", role=_SERVER),
     Signature("jetdirect", TCP, b"\x1b%-12345X"),
     # Messages and queues: AMQP 0-9-1 §4.2.2 and 1.0 §2.2, STOMP 1.2, NATS client protocol, ZMTP 3 §4,

@@ -58,7 +58,7 @@ def _utp(data: bytes, answered: bytes) -> Finding | None:
 
     ::
 
-        0 type:4 version:4  1 extension:8  2 connection:16  4 time  8 delay  12 window  16 sequence:16  18 acknowledged:16
+        0 type:4 version:4  1 extension:8  2 connection:16  4 time 8 delay 12 window:32  16 sequence:16  18 seen:16
     """
     if len(data) < _UTP_HEADER_BYTES or data[0] & 0x0F != 1 or data[1] > 2:  # noqa: PLR2004 (BEP 29's extensions)
         return None

@@ -1,8 +1,8 @@
 r"""Databases, by their greetings: one recogniser each, chosen by the first byte.
 
-Sources: MySQL's Protocol::HandshakeV10, PostgreSQL 16 §55.7, Redis' RESP 2 and 3, MongoDB's wire protocol, MS-TDS §2.2.3.1,
-Oracle Net (TNS) as Wireshark reads it, Cassandra's native_protocol_v5.spec §2, memcached's protocol.txt and its binary
-kin, DRDA §3 (DDM architecture).
+Sources: MySQL's Protocol::HandshakeV10, PostgreSQL 16 §55.7, Redis' RESP 2 and 3, MongoDB's wire protocol, MS-TDS
+§2.2.3.1, Oracle Net (TNS) as Wireshark reads it, Cassandra's native_protocol_v5.spec §2, memcached's protocol.txt and
+its binary kin, DRDA §3 (DDM architecture).
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def _postgresql(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | 
     if len(data) < length:
         return wait_for_more(said, ends)
     fields = data[8:length].split(b"\0", 32)
-    named = [(text(key), text(value)) for key, value in zip(fields[::2], fields[1::2]) if key in _PARAMETERS]
+    named = [
+        (text(key), text(value)) for key, value in zip(fields[::2], fields[1::2], strict=False) if key in _PARAMETERS
+    ]
     return Finding("postgresql", Role.CLIENT, details=tuple(named)) if named else None
 
 
@@ -138,7 +140,7 @@ def _mongodb(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | Non
 
 
 def _tds(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
-    """0 kind 18 pre-login or 4 answer  1 status:8  2 length:16  4 process:16  6 packet:8  7 window 0  8 options: 0 …, 0xff."""
+    """0 kind 18 pre-login or 4 answer  1 status:8  2 length:16  4 process:16  6 packet:8  7 zero  8 options … 0xff."""
     del answered
     data = said.data
     if len(data) < 14:  # noqa: PLR2004
@@ -156,7 +158,7 @@ _TNS_SERVICE = re.compile(rb"\((?:SERVICE_NAME|SID)=([^()]{1,128})\)", re.IGNORE
 
 
 def _oracle(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
-    """0 length:16  2 sum 0  4 kind 1 (connect)  5 zero  6 header sum 0  8 version:16 … 24 data: length:16, offset:16."""
+    """0 length:16  2 sum 0  4 kind 1 (connect)  5 zero  6 header sum 0  8 version:16 … 24 length:16 26 offset:16."""
     del answered
     data = said.data
     if len(data) < 28:  # noqa: PLR2004

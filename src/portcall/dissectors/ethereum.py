@@ -46,11 +46,8 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if len(data) < _LEAST_POINT_BYTES:
         is_open = data[:1] in {b"", b"\0", b"\1", b"\2", b"\3", b"\4"}
         return wait_for_more(said, ends) if is_open else None
-    if not _is_handshake(data, ends):
-        return None
-    if ends.has_port(*PORTS) or _is_handshake(answered.data, ends):
-        return Finding("ethereum", details=(("part", "rlpx"),))
-    return wait_for_more(answered, ends)
+    is_rlpx = _is_handshake(data, ends) and (ends.has_port(*PORTS) or _is_handshake(answered.data, ends))
+    return Finding("ethereum", details=(("part", "rlpx"),)) if is_rlpx else None
 
 
 def _is_handshake(data: bytes, ends: Ends) -> bool:

@@ -1,4 +1,4 @@
-r"""Gnutella: the handshake over TCP, messages over UDP (Gnutella Protocol 0.6 §2.1 and §2.2.1, the GDF's UDP extensions).
+r"""Gnutella: handshakes over TCP, messages over UDP (Gnutella Protocol 0.6 §2.1 and §2.2.1, the GDF's extensions).
 
 ::
 

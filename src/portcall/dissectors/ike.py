@@ -1,8 +1,8 @@
-r"""IKE (ISAKMP), alone and behind the four zero bytes of NAT traversal, with ESP in UDP (RFC 2408 §3.1, 7296 §3.1, 3948).
+r"""IKE (ISAKMP), alone and in NAT traversal, with ESP in UDP (RFC 2408 §3.1, RFC 7296 §3.1, RFC 3948 §2).
 
 ::
 
-    0 initiator:64  8 responder:64  16 next payload:8  17 version:8  18 exchange:8  19 flags:8  20 message:32  24 length:32
+    0 initiator:64  8 responder:64  16 next:8  17 version:8  18 exchange:8  19 flags:8  20 message:32  24 length:32
     in NAT traversal:  0 zero:32 then IKE, or  0 SPI:32  4 sequence:32 … is ESP, or one byte 0xff keeps the way open
 """
 

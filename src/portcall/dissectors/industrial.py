@@ -1,8 +1,8 @@
 r"""Works, grids and buildings: protocols of machines whose lengths or checksums have to agree.
 
-Sources: IEC 60870-5-104 §5, IEEE 1815 (DNP3) §9.2, ODVA EtherNet/IP §2-3.1, OPC 10000-6 §7.1.2, ISO 22510 (KNXnet/IP)
-§2.3, ASHRAE 135 annex J, IEEE C37.118.2 §6.2, IEC 62056-46 §6.4 (HDLC), Beckhoff's AMS/TCP. Those that say too little for
-any port (Modbus, FINS, SOME/IP …) are in ``own_ports``.
+Sources: IEC 60870-5-104 §5, IEEE 1815 (DNP3) §9.2, ODVA EtherNet/IP §2-3.1, OPC 10000-6 §7.1.2, ISO 22510 §2.3
+(KNXnet/IP), ASHRAE 135 annex J, IEEE C37.118.2 §6.2, IEC 62056-46 §6.4 (HDLC), Beckhoff's AMS/TCP.
+Those that say too little for any port (Modbus, FINS, SOME/IP …) are in ``own_ports``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
 
 
 def _iec104(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
-    """0 0x68  1 length:8, 4 to 253  2 control, 4 bytes, whose last bits say numbered, supervisory (1) or unnumbered (3)."""
+    """0 0x68  1 length:8, 4 to 253  2 control, 4 bytes: its last bits say numbered, supervisory 1, unnumbered 3."""
     del answered
     data = said.data
     if len(data) < 6:  # noqa: PLR2004
@@ -41,7 +41,7 @@ def _iec104(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None
         # Unnumbered frames have one of six bits; supervisory ones a number alone.
         is_control = control in _U_FRAMES or (control[:2] == b"\1\0" and not control[2] & 1)
     else:
-        is_control = not control[0] & 1 and not control[2] & 1 and 10 <= length and 1 <= data[6] <= 127  # noqa: PLR2004
+        is_control = not control[0] & 1 and not control[2] & 1 and length >= 10 and 1 <= data[6] <= 127  # noqa: PLR2004
     is_followed = len(data) == 2 + length or data[2 + length] == 0x68  # noqa: PLR2004
     return Finding("iec-104") if is_control and is_followed else None
 
@@ -82,7 +82,7 @@ def _ethernet_ip(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait |
     is_whole = length + 24 == len(data) or (length and length + 24 < len(data) and data[24 + length] in _ENIP_COMMANDS)
     if data[1] or data[0] not in _ENIP_COMMANDS or any(data[20:24]) or data[9:12] != b"\0\0\0" or not is_whole:
         return None
-    return Finding("ethernet-ip") if ends.has_port(44818) or data[0] in {0x65, 0x6F, 0x70} else None  # noqa: PLR2004
+    return Finding("ethernet-ip") if ends.has_port(44818) or data[0] in {0x65, 0x6F, 0x70} else None
 
 
 _OPC_UA = {b"HELF": Role.CLIENT, b"ACKF": Role.SERVER, b"RHEF": Role.SERVER, b"ERRF": None, b"OPNF": None}
@@ -146,7 +146,7 @@ def _dlms(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
 
 
 def _ams(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
-    """0 zero:16  2 length:32  6 target, 8 bytes  14 source, 8 bytes  22 command:16  24 flags:16  26 length:32, six less 32."""
+    """0 zero:16  2 length:32  6 target:64  14 source:64  22 command:16  24 flags:16  26 length:32, 32 less."""
     del answered
     data = said.data
     if len(data) < 38 or ends.transport != TCP:  # noqa: PLR2004

@@ -1,7 +1,7 @@
 r"""Messages between programs and people: MQTT, Kafka, XMPP, SMPP, Diameter, git, NNTP.
 
-Sources: MQTT 3.1.1 and 5.0 §3.1, Kafka's protocol guide, RFC 6120 §4.2, SMPP 3.4 §3.2, RFC 6733 §3, gitprotocol-common(5),
-RFC 3977 §5.
+Sources: MQTT 3.1.1 and 5.0 §3.1, Kafka's protocol guide, RFC 6120 §4.2, SMPP 3.4 §3.2, RFC 6733 §3,
+gitprotocol-common(5), RFC 3977 §5.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ _XMPP = re.compile(
     rb"\s*(?:<\?xml [^>]{0,100}\?>\s*)?<(?:stream:stream|open xmlns=.urn:ietf:params:xml:ns:xmpp-framing)\b"
 )
 _XMPP_TO = re.compile(rb"""\bto=["']([^"']{1,253})["']""")
-_XML = re.compile(rb"\s*<(?:\?xml [^>]*(?:\?>\s*)?(?:<(?:[a-z:]*)?)?|s?t?r?e?a?m?:?s?t?r?e?a?)\Z")
+_LONGEST_XMPP_OPENING = 128
 
 
 def _xmpp(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     """A stream's opening tag, with the domain it is for."""
     del answered
     if not _XMPP.match(said.data, 0, 256):
-        return wait_for_more(said, ends) if _XML.match(said.data, 0, 256) else None
+        return wait_for_more(said, ends) if len(said.data) < _LONGEST_XMPP_OPENING else None
     domain = _XMPP_TO.search(said.data, 0, 512)
     return Finding("xmpp", details=(("to", text(domain[1], 253)),) if domain else ())
 
@@ -126,7 +126,7 @@ def _diameter(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | No
 
 
 _GIT = re.compile(
-    rb"[0-9a-f]{4}(?:git-(?:upload-pack|receive-pack|upload-archive)|fetch-pack) (/?[ -~]{1,256})\0(?:host=([!-~]{1,253})\0)?"
+    rb"[0-9a-f]{4}git-(?:upload-pack|receive-pack|upload-archive) ([ -~]{1,256})\0(?:host=([!-~]{1,253})\0)?"
 )
 
 

@@ -1,4 +1,4 @@
-r"""Protocols that a pattern and a length tell on any port; what tells them stands in the table, its source beside it."""
+"""Protocols that a pattern and a length tell on any port; they stand in a table, the source of each beside it."""
 
 from __future__ import annotations
 
@@ -69,6 +69,16 @@ _RULES = (
     # Steam's relays are measured by these; Agora's network names whom it wants, and who answers.
     Rule("steam-relay", UDP, b"\0\1", rb"..sdping"),
     Rule("sd-rtn", UDP, b"\0", rb".{12}[\x01-\x08](?:SNI\x00|PEID)"),
+    # ZMTP 3.1 §3.1: a greeting is signed by ff, eight bytes, 7f.
+    Rule("zmtp", TCP, b"\xff", rb"\xff\x00{7}[\x00\x01]\x7f"),
+    # RFC 3435 §3.2.1: verb, transaction, endpoint, version.
+    Rule("mgcp", UDP, b"ACDEMNR", rb"(?:AU(?:EP|CX)|[CMD][RLD]CX|EPCF|NTFY|RQNT|RSIP) \d{1,9} [!-~]{1,255} MGCP 1\.0"),
+    # JSON-RPC 2.0 §4, as one line or bare over TCP.
+    Rule("json-rpc", TCP, b"{", rb'\{\s{0,8}"jsonrpc"\s?:\s?"[12]\.0"'),
+    # IVI-6.1 §2.3: prologue, an Initialize without payload.
+    Rule("hislip", TCP, b"H", rb"HS[\x00\x01].{5}\x00{7}", least=16),
+    # CIP volume 2 §3-2.2: a sequenced address item of 8 bytes, then connected data.
+    Rule("cip-io", UDP, b"\2", rb"\x02\x00\x02\x80\x08\x00.{8}\xb1\x00"),
     # Ones, then sixteen times the address: AMD's Magic Packet white paper.
     Rule("wake-on-lan", UDP, b"\xff", rb"\xff{6}(.{6})\1{15}", least=102),
     # SoftEther's NAT traversal servers tell a host how it looks from outside.

@@ -2,7 +2,7 @@ r"""Service Location Protocol, versions 1 and 2 (RFC 2165 §4.1, RFC 2608 §8).
 
 ::
 
-    v2:  0 version 2  1 function:8  2 length:24  5 flags:16  7 extension:24  10 transaction:16  12 n:16  14 language, n bytes
+    v2:  0 version 2  1 function:8  2 length:24  5 flags:16  7 extension:24  10 transaction:16  12 n:16  14 language
     v1:  0 version 1  1 function:8  2 length:16  4 flags:8   5 dialect:8     6 language, 2 bytes  8 encoding:16 …
 """
 

@@ -37,7 +37,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
 
 
 def _netflow(record_bytes: int) -> Callable[[bytes], Finding | None]:
-    """0 version:16  2 count:16  4 up:32  8 time:32  12 nanoseconds:32  16 sequence:32  20 engine:16  22 sampling:16 …"""
+    """0 version:16  2 count:16  4 up:32  8 time:64  16 sequence:32  20 engine:16  22 sampling:16  24 records"""
 
     def recognise(data: bytes) -> Finding | None:
         count = data[2] << 8 | data[3]

@@ -1,0 +1,60 @@
+"""RTP and RTCP, by the layouts of RFC 3550."""
+
+import struct
+
+from hearing import UDP, datagrams, hear
+
+from portcall.dissectors import rtp
+from portcall.speech import SILENCE, WAIT, Ends
+
+ENDS = Ends(UDP, 15580, 16756)
+
+
+def packet(sequence, source=0x0EAF0EAF, kind=8):
+    return struct.pack(">BBHII", 0x80, kind, sequence & 0xFFFF, 160 * sequence & 0xFFFFFFFF, source) + b"\xd5" * 160
+
+
+REPORT = struct.pack(">BBHI", 0x80, 200, 6, 0xDD3AC170) + bytes(20)
+DESCRIPTION = struct.pack(">BBHI", 0x81, 202, 2, 0xDD3AC170) + b"\1\2me"
+CIPHERED = [struct.pack(">BBHI", 0x81, 200, 12, 0x549AA5DA) + bytes([i] * 90) for i in range(2)]
+SAMPLES = [(UDP, packet(1)), (UDP, packet(2)), (UDP, REPORT + DESCRIPTION), (UDP, CIPHERED[0])]
+
+
+def test_one_packet_is_not_yet_a_stream():
+    assert hear(rtp, UDP, packet(1)) is WAIT
+
+
+def test_three_packets_in_order_are_a_stream():
+    heard = rtp.listen(datagrams(packet(0xFFFE), packet(0xFFFF), packet(0x10000)), SILENCE, ENDS)
+
+    assert heard.protocol == "rtp"
+    assert dict(heard.details) == {"payload_type": "8"}
+
+
+def test_two_packets_are_enough_when_both_ends_stream():
+    said, answered = datagrams(packet(1), packet(2)), datagrams(packet(7, 5), packet(8, 5))
+
+    assert rtp.listen(said, SILENCE, ENDS) is WAIT
+    assert rtp.listen(said, answered, ENDS).protocol == "rtp"
+
+
+def test_packets_of_several_sources_are_no_stream():
+    assert rtp.listen(datagrams(packet(1, 1), packet(2, 2), packet(3, 3)), SILENCE, ENDS) is WAIT
+
+
+def test_packets_that_leap_are_no_stream():
+    assert rtp.listen(datagrams(packet(1), packet(900), packet(44)), SILENCE, ENDS) is WAIT
+
+
+def test_reports_that_fill_a_datagram_are_rtcp():
+    assert hear(rtp, UDP, REPORT + DESCRIPTION).protocol == "rtcp"
+    assert hear(rtp, UDP, REPORT + DESCRIPTION + b"\x80") is WAIT
+
+
+def test_ciphered_reports_need_a_second_of_their_source():
+    assert rtp.listen(datagrams(CIPHERED[0]), SILENCE, ENDS) is WAIT
+    assert rtp.listen(datagrams(*CIPHERED), SILENCE, ENDS).protocol == "rtcp"
+
+
+def test_unassigned_payload_types_are_not_rtp():
+    assert hear(rtp, UDP, packet(1, kind=50)) is None

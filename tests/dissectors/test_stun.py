@@ -1,0 +1,64 @@
+"""STUN and TURN, with messages built by RFC 8489 and the test vectors of RFC 5769."""
+
+import struct
+
+from hearing import TCP, UDP, hear
+
+from portcall.dissectors import stun
+from portcall.speech import WAIT, Role
+
+TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
+REQUEST = bytes.fromhex(
+    "000100582112a442b7e7a701bc34d686fa87dfae802200105354554e207465737420636c69656e74002400046e0001ff80290008932ff9b15126"
+    "3b36000600096576746a3a68367659202020000800149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a280280004e57a3bcf"
+)
+"""RFC 5769 §2.1, a binding request of "STUN test client"."""
+
+
+def message(kind, *attributes, cookie=b"\x21\x12\xa4\x42"):
+    body = b"".join(
+        struct.pack(">HH", type_, len(value)) + value + bytes(-len(value) % 4) for type_, value in attributes
+    )
+    return struct.pack(">HH", kind, len(body)) + cookie + TRANSACTION + body
+
+
+ALLOCATE = message(0x0003, (0x0019, b"\x11\0\0\0"))
+CLASSIC = message(0x0001, cookie=b"\xaa\xbb\xcc\xdd")
+CLASSIC_ANSWER = message(0x0101, (0x0001, bytes.fromhex("00011234c0000201")), cookie=b"\xaa\xbb\xcc\xdd")
+SAMPLES = [(UDP, REQUEST), (UDP, ALLOCATE), (UDP, CLASSIC), (UDP, CLASSIC_ANSWER), (TCP, ALLOCATE)]
+
+
+def test_a_binding_request_names_its_program_and_no_client():
+    heard = hear(stun, UDP, REQUEST)
+
+    assert (heard.protocol, heard.role) == ("stun", None)
+    assert dict(heard.details) == {"method": "binding", "software": "STUN test client"}
+
+
+def test_who_asks_for_an_allocation_is_the_client():
+    assert hear(stun, UDP, ALLOCATE).role == Role.CLIENT
+    assert hear(stun, UDP, message(0x0113, (0x0014, b"example.org"))).role == Role.SERVER
+
+
+def test_the_realm_of_a_relay_is_told():
+    assert dict(hear(stun, UDP, message(0x0113, (0x0014, b"example.org"))).details)["realm"] == "example.org"
+
+
+def test_a_stream_is_waited_for_until_the_header_is_whole():
+    assert hear(stun, TCP, ALLOCATE[:19]) is WAIT
+    assert hear(stun, TCP, ALLOCATE).protocol == "stun"
+
+
+def test_a_datagram_of_another_length_is_not_stun():
+    assert hear(stun, UDP, REQUEST + b"\0") is None
+
+
+def test_a_bare_request_without_cookie_needs_its_port_or_its_answer():
+    assert hear(stun, UDP, CLASSIC) is None
+    assert hear(stun, UDP, CLASSIC, target_port=3478).protocol == "stun"
+    assert hear(stun, UDP, CLASSIC, CLASSIC_ANSWER).protocol == "stun"
+
+
+def test_an_answer_without_cookie_tells_by_its_attributes():
+    assert hear(stun, UDP, CLASSIC_ANSWER).protocol == "stun"
+    assert hear(stun, UDP, message(0x0101, (0x7777, b"abcd"), cookie=b"\xaa\xbb\xcc\xdd")) is None
