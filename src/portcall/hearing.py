@@ -16,7 +16,7 @@ import numpy as np
 from portcall.dissectors import Certainty, dns, find_dissectors
 from portcall.flows import MAX_BATCH
 from portcall.kernels.hellos import DNS_ANSWER, DNS_MESSAGE, HTTP_REQUEST, MOST_ANSWERS, TLS_HELLO, HelloListener
-from portcall.openings import dissectors_of, openings
+from portcall.openings import opened_by, tables
 from portcall.speech import SILENCE, TCP, UDP, WAIT, Answer, Ends, Finding, Name, NameKind, Speech
 from portcall.voices import Datagrams, Stream
 
@@ -110,7 +110,7 @@ class Hearing:
         self._with_details = with_details
         self._conversations: dict[int, _Conversation] = {}
         self._held_bytes = 0
-        self._listener = HelloListener(table.heard, 1 + _resolvers().index(dns), *openings())
+        self._listener = HelloListener(table.heard, 1 + _resolvers().index(dns), *tables())
         self._hellos = np.zeros(MAX_BATCH + MOST_ANSWERS, HELLO)
         self.found = np.zeros(0, np.int32)
         """int32[rows or more]: number of the finding of each row of the table."""
@@ -271,14 +271,12 @@ class _Saying(NamedTuple):
     is_cut: bool
     ts_ns: int
     target: bytes
-    openings: tuple[int, int]
-    """What it may open, (0, 0) where nobody looked."""
 
 
 class _Conversation:
     """What both ends of one flow have said, and the dissectors that may still know it. Index 0 is the low end's."""
 
-    __slots__ = ("candidates", "ends", "finding", "packets", "voices")
+    __slots__ = ("candidates", "ends", "finding", "is_new", "packets", "voices")
 
     def __init__(self, said: _Saying, voices: tuple[Voice, Voice]) -> None:
         known = Ends(said.transport, *said.ports)
@@ -287,14 +285,16 @@ class _Conversation:
         self.voices = voices
         self.packets = [0, 0]
         self.candidates = [_candidates(known)] * 2
-        if said.openings != (0, 0):
-            possible = dissectors_of(said.transport, *said.openings)
-            self.candidates[said.side] = tuple(filter(possible.__contains__, self.candidates[said.side]))
+        self.is_new = [True, True]
         self.finding: Finding | None = None
 
     def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
         """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
         answered = self.voices[1 - side].speech() if len(self.voices[1 - side]) else SILENCE
+        if self.is_new[side] and not self.finding:
+            possible = opened_by(self.ends[side], said.data)
+            self.candidates[side] = tuple(filter(possible.__contains__, self.candidates[side]))
+        self.is_new[side] = False
         waiting: list[Dissector] = []
         for dissector in self.candidates[side]:
             answer = dissector.listen(said, answered, self.ends[side])
@@ -332,7 +332,6 @@ def _sayings(
         (present < rows["payload"]).tolist(),
         rows["ts_ns"].tolist(),
         [targets[at : at + 16] for at in range(0, len(targets), 16)],
-        map(tuple, payloads["openings"].tolist()),
     )
     return map(_Saying, *columns)
 

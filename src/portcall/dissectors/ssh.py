@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import together
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, WAIT, Finding, Role
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({22})
+OPENINGS = {TCP: (together(b"SSH-"),)}
 
 _BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,253})(\r?\n)?")
 _LATER_BANNER = re.compile(rb"\n(?=SSH-[12]\.\d)")

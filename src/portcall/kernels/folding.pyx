@@ -257,7 +257,6 @@ cdef class FlowStore:
         if self.heard[row_and_side >> 1] >> (row_and_side & 1) & 1:
             return
         payload = &self.out_payloads[self.payload_count]
-        payload.openings[0] = payload.openings[1] = 0
         payload.packet, payload.row, payload.side = <uint32_t>index, row_and_side >> 1, row_and_side & 1
         self.payload_count += 1
 

@@ -15,16 +15,12 @@ cdef enum:
     _HTTP_REQUEST = 2
     _DNS_MESSAGE = 3
     _DNS_ANSWER = 4
-    _OPENING_BYTES = 16
 
 TLS_HELLO, HTTP_REQUEST, DNS_MESSAGE, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_MESSAGE, _DNS_ANSWER
 """Kinds of Hello. An answer follows its message, whose name it is for."""
 
 MOST_ANSWERS = 16
 """Of one DNS message; one with more is left to the dissector."""
-
-OPENING_BYTES = _OPENING_BYTES
-"""So many first bytes of a payload tell what it may be."""
 
 cdef enum:
     BOTH_SIDES = 3  # the bits of ``heard``
@@ -239,25 +235,26 @@ cdef inline void _cut(
 cdef class HelloListener:
     """Listens for one flow table, whose ``heard`` it shares. ``resolver``: what marks a row that is a resolver's there.
 
-    ``openings[2, OPENING_BYTES, 256, 2]``: for TCP and UDP, for each of a payload's first bytes and each value that it may
-    have, a bit for every opening that allows it. ``port_openings[2, 2]`` are those that count on ``own_ports`` only,
-    bool[65536].
+    ``offsets[n]``, ``allowed[2, n, 256, 2]``, ``port_numbers[2, 65536]`` and ``of_ports[2, m, 2]`` are the tables of
+    ``portcall.openings``.
     """
 
     cdef uint8_t[::1] heard
     cdef uint8_t resolver
-    cdef const uint64_t[:, :, :, ::1] openings
-    cdef const uint64_t[:, ::1] port_openings
-    cdef const uint8_t[::1] own_ports
+    cdef const int64_t[::1] offsets
+    cdef const uint64_t[:, :, :, ::1] allowed
+    cdef const uint16_t[:, ::1] port_numbers
+    cdef const uint64_t[:, :, ::1] of_ports
     cdef readonly Py_ssize_t hello_count
 
     def __init__(
-        self, uint8_t[::1] heard, uint8_t resolver, const uint64_t[:, :, :, ::1] openings,
-        const uint64_t[:, ::1] port_openings, const uint8_t[::1] own_ports,
+        self, uint8_t[::1] heard, uint8_t resolver, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed,
+        const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports,
     ):
         self.heard = heard
         self.resolver = resolver
-        self.openings, self.port_openings, self.own_ports = openings, port_openings, own_ports
+        self.offsets, self.allowed = offsets, allowed
+        self.port_numbers, self.of_ports = port_numbers, of_ports
 
     def listen(
         self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload[::1] payloads,
@@ -290,22 +287,23 @@ cdef class HelloListener:
         return left
 
     cdef inline bint _opens(
-        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload *payload
+        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, const Payload *payload
     ) noexcept nogil:
-        """Whether any dissector may know this beginning; ``payload.openings`` then say which."""
+        """Whether any dissector may know this beginning."""
         cdef const Packet *packet = &packets[payload.packet]
         cdef Speech said = Speech(NULL, 0, 0)
-        cdef Py_ssize_t at, transport = packet.protocol == UDP
-        cdef uint64_t low, high
-        cdef bint is_own_port = self.own_ports[packet.source_port] or self.own_ports[packet.target_port]
+        cdef Py_ssize_t i, at, transport = packet.protocol == UDP
+        cdef uint16_t source = self.port_numbers[transport, packet.source_port]
+        cdef uint16_t target = self.port_numbers[transport, packet.target_port]
+        cdef uint64_t low = self.of_ports[transport, source, 0] | self.of_ports[transport, target, 0]
+        cdef uint64_t high = self.of_ports[transport, source, 1] | self.of_ports[transport, target, 1]
         _cut(packet, &frames[payload.packet], buffer, &said)
-        low, high = ~<uint64_t>0, ~<uint64_t>0
-        if not is_own_port:
-            low, high = ~self.port_openings[transport, 0], ~self.port_openings[transport, 1]
-        for at in range(min(said.size, <Py_ssize_t>_OPENING_BYTES)):
-            low &= self.openings[transport, at, said.bytes[at], 0]
-            high &= self.openings[transport, at, said.bytes[at], 1]
-        payload.openings[0], payload.openings[1] = low, high
+        for i in range(self.offsets.shape[0]):
+            at = self.offsets[i]
+            if at >= said.size or not low | high:
+                break
+            low &= self.allowed[transport, i, said.bytes[at], 0]
+            high &= self.allowed[transport, i, said.bytes[at], 1]
         return low != 0 or high != 0
 
     cdef inline Py_ssize_t _hear(

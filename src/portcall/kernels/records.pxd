@@ -84,7 +84,6 @@ cdef struct Datagram:
 
 
 cdef struct Payload:
-    uint64_t openings[2]
     uint32_t packet
     uint32_t row
     uint32_t side
