@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 32 << 20
 _MOST_FOUND_CHARACTERS = 32 << 20
+_MOST_KNOWN_HELLOS = 1 << 14
 HELLO = np.dtype(
     [
         ("name_at", "u8"),  # in the batch's buffer
@@ -46,16 +47,16 @@ HELLO = np.dtype(
         ("row", "u4"),
         ("side", "u1"),
         ("kind", "u1"),
-        ("reserved", "u1", (2,)),
+        ("reserved", "u2"),
     ]
 )
 """What the kernel heard in one payload."""
 
 _BOTH = 3
+_SYN = 2
 _RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
 _DNS = Finding("dns")
-_ANSWER = ("name_at", "name_length", "address_at", "address_length", "seconds")
 _STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
 _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
@@ -112,6 +113,7 @@ class Hearing:
         self._held_bytes = 0
         self._listener = HelloListener(table.heard, 1 + _resolvers().index(dns), *tables())
         self._hellos = np.zeros(MAX_BATCH + MOST_ANSWERS, HELLO)
+        self._numbers_of_hellos: dict[tuple[int, bytes], int] = {}
         self.found = np.zeros(0, np.int32)
         """int32[rows or more]: number of the finding of each row of the table."""
         self.evidence = np.zeros(0, np.uint64)
@@ -221,29 +223,30 @@ class Hearing:
         self, hellos: NDArray[np.void], batch: FrameBatch, packets: NDArray[np.void], first_number: int
     ) -> None:
         """Note what the kernel heard: HELLO[n]."""
-        buffer = batch.buffer.data
-        told = hellos[hellos["kind"] != DNS_ANSWER]
-        spans = zip(told["kind"].tolist(), told["name_at"].tolist(), told["name_length"].tolist(), strict=True)
-        numbers = [self._number_of(kind, buffer[at : at + length].tobytes()) for kind, at, length in spans]
-        is_new = self.found[told["row"]] == 0
-        rows = told["row"][is_new]
-        self.found[rows] = np.array(numbers, np.int32)[is_new]
-        self.evidence[rows] = first_number + told["packet"][is_new].astype(np.uint64)
-        answers = hellos[hellos["kind"] == DNS_ANSWER]
-        of_answers = packets[answers["packet"]]
-        clients, columns = of_answers["target"].tobytes(), (of_answers["ts_ns"], *(answers[name] for name in _ANSWER))
-        for i, (ts_ns, *spans) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-            at, length, address_at, address_length, seconds = spans
-            name = _plain_name(buffer[at : at + length].tobytes())
-            answer = Answer(name, buffer[address_at : address_at + address_length].tobytes(), seconds)
-            self._hear_answers(clients[16 * i : 16 * i + 16], ts_ns, (answer,))
+        buffer, found = batch.buffer.data, self.found
+        for name_at, address_at, length, address_length, seconds, packet, row, _, kind, _ in hellos.tolist():
+            if kind == DNS_ANSWER:
+                name = _plain_name(buffer[name_at : name_at + length].tobytes())
+                answer = Answer(name, buffer[address_at : address_at + address_length].tobytes(), seconds)
+                answered = packets[packet]
+                self._hear_answers(answered["target"].tobytes(), int(answered["ts_ns"]), (answer,))
+            elif not found[row]:
+                hello = kind, buffer[name_at : name_at + length].tobytes() if kind != DNS_MESSAGE else b""
+                found[row] = self._numbers_of_hellos.get(hello) or self._number_of(hello)
+                self.evidence[row] = first_number + packet
 
-    def _number_of(self, kind: int, name: bytes) -> int:
-        """The finding's number for what the kernel heard."""
+    def _number_of(self, hello: tuple[int, bytes]) -> int:
+        """The finding's number for the kind and name that the kernel heard."""
+        kind, name = hello
         if kind == DNS_MESSAGE:
-            return self._findings.number(_DNS)
-        protocol, name_kind = _HELLOS[kind]
-        return self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
+            finding = _DNS
+        else:
+            protocol, name_kind = _HELLOS[kind]
+            finding = Finding(protocol, names=(Name(name_kind, name.decode("ascii")),))
+        if len(self._numbers_of_hellos) >= _MOST_KNOWN_HELLOS:
+            self._numbers_of_hellos.clear()
+        self._numbers_of_hellos[hello] = self._findings.number(finding)
+        return self._numbers_of_hellos[hello]
 
     def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
         if said.transport != TCP:
@@ -313,27 +316,25 @@ class _Conversation:
 def _sayings(
     batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int
 ) -> Iterator[_Saying]:
-    """What is in the payloads, as far as the capture has it."""
-    indexes = payloads["packet"]
-    rows, frames = packets[indexes], batch.frames[indexes]
-    starts = frames["offset"].astype(np.int64) + rows["payload_offset"]
-    present = np.clip(frames["captured"].astype(np.int64) - rows["payload_offset"], 0, rows["payload"])
-    sequences = rows["tcp_sequence"].astype(np.int64) + ((rows["tcp_flags"] & 2) != 0)  # a SYN counts as a byte
-    buffer, stops = batch.buffer.data, starts + present
-    targets = rows["target"].tobytes()
-    columns = (
-        payloads["row"].tolist(),
-        payloads["side"].tolist(),
-        (indexes.astype(np.int64) + first_number).tolist(),
-        rows["protocol"].tolist(),
-        sequences.tolist(),
-        zip(rows["source_port"].tolist(), rows["target_port"].tolist(), strict=True),
-        [buffer[start:stop].tobytes() for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)],
-        (present < rows["payload"]).tolist(),
-        rows["ts_ns"].tolist(),
-        [targets[at : at + 16] for at in range(0, len(targets), 16)],
-    )
-    return map(_Saying, *columns)
+    """What is in the payloads, as far as the capture has it. Few are left to be heard here, so one by one."""
+    buffer = batch.buffer.data
+    for index, row, side, _ in payloads.tolist():
+        packet = packets[index]
+        ts_ns, _, target, _, _, offset, size, sequence, source_port, target_port, protocol, _, flags, *_ = packet.item()
+        _, start, captured, *_ = batch.frames[index].item()
+        present = max(0, min(captured - offset, size))
+        yield _Saying(
+            row,
+            side,
+            first_number + index,
+            protocol,
+            sequence + bool(flags & _SYN),  # which counts as a byte
+            (source_port, target_port),
+            buffer[start + offset : start + offset + present].tobytes(),
+            present < size,
+            ts_ns,
+            target.tobytes(),
+        )
 
 
 @lru_cache(maxsize=1 << 14)

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends
 
 _TRANSPORTS = (TCP, UDP)
 _WORD_BITS = 64
 _MOST_OPENINGS = 2 * _WORD_BITS
-_ANYTHING: tuple[dict[int, frozenset[int]], ...] = ({},)
+_ANYTHING: tuple[Opening, ...] = ({},)
 
 
 class Tables(NamedTuple):
@@ -74,11 +75,21 @@ def opened_by(ends: Ends, first: bytes) -> frozenset[Dissector]:
     of_ports = _of_ports(ends.transport)
     anywhere = _anywhere(ends.transport)
     bits = of_ports.get(ends.source_port, anywhere) | of_ports.get(ends.target_port, anywhere)
-    for at, allowed in _allowed_at(ends.transport).items():
-        if at >= len(first) or not bits:
+    for at, of_bytes, still_looking in _steps(ends.transport):
+        if at >= len(first) or not bits & still_looking:
             break
-        bits &= allowed[first[at]]
+        bits &= of_bytes[first[at]]
     return _dissectors_of(ends.transport, bits)
+
+
+@cache
+def _steps(transport: int) -> tuple[tuple[int, list[int], int], ...]:
+    """Offset, bits for each byte there, and the openings that look there or beyond."""
+    looking = [
+        sum(1 << bit for bit, opening in enumerate(_of(transport)) if max(opening.allowed, default=-1) >= at)
+        for at in _allowed_at(transport)
+    ]
+    return tuple((*step, bits) for step, bits in zip(_allowed_at(transport).items(), looking, strict=True))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -139,5 +150,5 @@ def _all_of(transport: int) -> Iterator[_Opening]:
                 yield _Opening(dissector, _frozen(opening), ports)
 
 
-def _frozen(opening: dict[int, bytes]) -> dict[int, frozenset[int]]:
+def _frozen(opening: Opening) -> dict[int, frozenset[int]]:
     return {at: frozenset(allowed) for at, allowed in opening.items()}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_contract import samples_of
 
 from heard_captures import conversations
 from portcall.dissectors import Certainty, find_dissectors
@@ -16,7 +17,6 @@ from portcall.dissectors._own_ports import RULES
 from portcall.dissectors.patterns import _RULES
 from portcall.openings import opened_by, tables
 from portcall.speech import SILENCE, TCP, UDP, WAIT, Ends, Finding, Speech
-from test_contract import samples_of
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 DISSECTORS = find_dissectors()
@@ -35,7 +35,7 @@ def listened(dissector, data, ends, *, is_ended):
 
 
 def assert_opened(transport, data, ports):
-    """Whoever finds something, or waits for another datagram, is let in; a stream's beginning tells all that matters."""
+    """Whoever finds something, or waits for another datagram, is let in; a stream's first bytes decide."""
     for source, target in ports:
         ends = Ends(transport, source, target)
         opened = opened_by(ends, data)
@@ -101,7 +101,7 @@ def test_messages_that_a_rule_describes_open_its_table(rule):
     ports = sorted(rule.where)[:2] if isinstance(rule.where, frozenset) else [40000]
 
     @settings(max_examples=30, deadline=None)
-    @given(st.from_regex(rule._match), st.binary(max_size=64), st.sampled_from(ports))  # noqa: SLF001 - what it matches
+    @given(st.from_regex(rule._match), st.binary(max_size=64), st.sampled_from(ports))
     def check(beginning, rest, port):
         assert_opened(rule.transport, beginning + rest, [(50000, port), (port, 50000)])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-Opening: TypeAlias = "dict[int, Collection[int]]"
+Opening: TypeAlias = "Mapping[int, Collection[int]]"
 """Offset → the bytes that may stand there."""
 
 ZERO = b"\0"

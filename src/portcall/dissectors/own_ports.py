@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._openings import DIGITS, ZERO, together
 from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._openings import DIGITS, ZERO, together
 from portcall.dissectors._own_ports import RULES
 from portcall.speech import TCP, UDP
 

@@ -6,7 +6,6 @@ HTTP_REQUEST: int
 DNS_MESSAGE: int
 DNS_ANSWER: int
 MOST_ANSWERS: int
-OPENING_BYTES: int
 
 class HelloListener:
     @property
@@ -15,9 +14,10 @@ class HelloListener:
         self,
         heard: NDArray[np.uint8],
         resolver: int,
-        openings: NDArray[np.uint64],
-        port_openings: NDArray[np.uint64],
-        own_ports: NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+        allowed: NDArray[np.uint64],
+        port_numbers: NDArray[np.uint16],
+        of_ports: NDArray[np.uint64],
     ) -> None: ...
     def listen(
         self,

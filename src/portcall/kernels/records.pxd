@@ -100,7 +100,7 @@ cdef struct Hello:
     uint32_t row
     uint8_t side
     uint8_t kind
-    uint8_t reserved[2]
+    uint16_t reserved
 
 
 cdef struct VerdictTally:
