@@ -32,6 +32,8 @@ def words(*beginnings: bytes) -> Opening:
 
 REQUEST_LINES: tuple[Opening, ...] = (
     {0: LETTERS, 1: TOKEN, 2: TOKEN, 3: TOKEN + b" \t", 4: b"\t" + bytes(range(0x20, 0x100))},
+    {0: LETTERS, 1: b" "},
+    {0: LETTERS, 1: TOKEN, 2: b" "},
     {0: LINE_END, 1: LINE_END + LETTERS, 2: LINE_END + LETTERS + TOKEN},
 )
-"""HTTP's and its kin's: a method of three characters at least, behind empty lines perhaps."""
+"""HTTP's and its kin's: a method, mostly of three characters and more, behind empty lines perhaps."""

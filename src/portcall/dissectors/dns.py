@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
-PORTS = frozenset({53, 137, 5353, 5355})
+_BY_PORT = {53: "dns", 137: "netbios-ns", 5353: "mdns", 5355: "llmnr"}
+PORTS = frozenset(_BY_PORT)
 OPENINGS = {UDP: ({4: ZERO, 5: range(65)},), TCP: ({6: ZERO, 7: range(65)},)}
 """How many questions there are, behind number and flags."""
 LISTENS_ALWAYS = True
@@ -47,7 +48,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     del answered
     protocol = _protocol(ends)
     if ends.transport == TCP:
-        return _hear_stream(said, protocol, is_own_port=ends.has_port(53, 137, 5353, 5355))
+        return _hear_stream(said, protocol)
     message = read_message(said.data, only_answers=protocol in _WITHOUT_ADDITIONS)
     if message is None:
         return Finding(protocol) if protocol and said.is_ended and _begins_plausibly(said.data) else None
@@ -62,16 +63,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
 
 def _protocol(ends: Ends) -> str | None:
     """What a message between these ports is called; None where they say nothing."""
-    ports = (ends.source_port, ends.target_port)
-    if 53 in ports:  # noqa: PLR2004 - the port of DNS
-        return "dns"
-    for port, protocol in _BY_PORT:
-        if port in ports:
-            return protocol
-    return None
-
-
-_BY_PORT = ((5353, "mdns"), (5355, "llmnr"), (137, "netbios-ns"))
+    return _BY_PORT.get(ends.target_port) or _BY_PORT.get(ends.source_port)
 
 
 def _is_plausible(message: Message, protocol: str | None) -> bool:
@@ -82,10 +74,11 @@ def _is_plausible(message: Message, protocol: str | None) -> bool:
         return opcode in _NETBIOS_OPCODES and _has_netbios_name(message)
     if opcode not in _OPCODES:
         return False
-    if not message.questions and not message.records:
-        return bool(flags & _IS_RESPONSE and flags & 15)  # an error may repeat nothing
+    if not message.questions:
+        # Only mDNS answers what it does not repeat; elsewhere an error may say nothing more.
+        return bool(flags & _IS_RESPONSE and (message.records or flags & 15))
     mask = 0xFFFF if protocol == "dns" else ~_UNICAST_BIT
-    return all(question.record_class & mask in _CLASSES for question in message.questions)
+    return _CLASSES.issuperset([record_class & mask for _, _, record_class in message.questions])
 
 
 def _begins_plausibly(data: bytes) -> bool:
@@ -114,7 +107,7 @@ def _is_host_like(name: bytes) -> bool:
     return name.replace(b"-", b"").replace(b".", b"").replace(b"_", b"").isalnum()
 
 
-def _hear_stream(said: Speech, protocol: str | None, *, is_own_port: bool) -> Finding | Wait | None:
+def _hear_stream(said: Speech, protocol: str | None) -> Finding | Wait | None:
     """Messages with two bytes of length before each (RFC 1035 §4.2.2)."""
     data, start = said.data, 0
     found: Finding | None = None
@@ -128,7 +121,7 @@ def _hear_stream(said: Speech, protocol: str | None, *, is_own_port: bool) -> Fi
         message = read_message(body)
         if message is None or not _is_plausible(message, protocol):
             break
-        if not is_own_port and not _is_beyond_doubt(message, len(body)):
+        if protocol is None and not _is_beyond_doubt(message, len(body)):
             break
         found = _joined(found, _finding(body, message, protocol or "dns"), is_final=said.is_ended)
         start = end
@@ -154,12 +147,11 @@ def _joined(earlier: Finding | None, later: Finding, *, is_final: bool) -> Findi
 
 def _finding(data: bytes, message: Message, protocol: str) -> Finding:
     is_response = message.flags & _IS_RESPONSE
-    details = tuple(
-        [
-            ("query", (protocol == "netbios-ns" and netbios_name(question.name)) or as_text(question.name) or ".")
-            for question in message.questions[:_MOST_QUERIES]
-        ]
-    )
+    if protocol == "netbios-ns":
+        queries = [netbios_name(question[0]) or as_text(question[0]) for question in message.questions]
+    else:
+        queries = [as_text(question[0]) or "." for question in message.questions]
+    details = tuple([("query", query) for query in queries[:_MOST_QUERIES]])
     return Finding(
         protocol,
         Role.SERVER if is_response else Role.CLIENT,

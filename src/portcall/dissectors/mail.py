@@ -44,7 +44,7 @@ _PROTOCOLS = (
     _Protocol(
         "smtp",
         frozenset({25, 465, 587, 2525}),
-        _words(rb"[245]\d\d[ -]"),
+        _words(rb"[245]\d\d[ -](?![^\r\n]{0,512}FTP)"),
         _words(rb"220[ -][^\r\n]{0,256}\b(?:E?SMTP|LMTP|Postfix|Exim|Sendmail)\b"),
         _words(rb"(?:EHLO|HELO|LHLO|MAIL FROM:|RCPT TO:|STARTTLS|AUTH |DATA|RSET|NOOP|QUIT|XCLIENT )"),
         _words(rb"(?:EHLO|HELO|LHLO) [!-~]{1,255}\r?\n"),
@@ -88,20 +88,8 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
         {0: b"+-*", 1: b"OE ", 2: b"KR" + DIGITS + LETTERS},
         words(
             *(b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"STAR", b"AUTH", b"DATA", b"RSET", b"NOOP", b"QUIT"),
-            *(
-                b"XCLI",
-                b"USER",
-                b"PASS",
-                b"CAPA",
-                b"APOP",
-                b"STLS",
-                b"STAT",
-                b"LIST",
-                b"RETR",
-                b"UIDL",
-                b"TOP ",
-                b"DELE",
-            ),
+            *(b"XCLI", b"USER", b"PASS", b"CAPA", b"APOP", b"STLS", b"STAT", b"LIST", b"RETR", b"UIDL", b"TOP "),
+            b"DELE",
         ),
         {0: PRINTABLE, 1: b" " + PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE, 4: b" \r\n" + PRINTABLE},
     )
@@ -116,7 +104,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     line = first_line(said.data)
     if line is None and not said.is_ended:
         is_text = len(said.data) < 1024 and is_printable(said.data.rstrip(b"\r"))  # noqa: PLR2004 - more than any line
-        return WAIT if is_text and (said.data[:1] in b"+*-245" or ends.has_port(*PORTS)) else None
+        return WAIT if is_text and (said.data[:1].isalnum() or said.data[:1] in b"+*-") else None
     if not is_printable(said.data[:512].split(b"\n", 1)[0].rstrip(b"\r")):
         return None
     is_waiting = False

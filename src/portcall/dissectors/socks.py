@@ -29,6 +29,8 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
 }
 
 _INSIDE = frozenset({"http", "http2", "tls", "ssh"})
+_MOST_METHODS = 8
+_NO_METHOD = 0xFF
 _COMMANDS = b"\1\2"
 _METHODS = frozenset({0, 1, 2, 3, 5, 6, 7, 8, 9, 0x80, 0x86})
 """GSSAPI, name and password … (IANA, SOCKS Methods), and two private ones in use."""
@@ -74,36 +76,47 @@ def _is_reply_4(data: bytes) -> bool:
 
 def _hear_5(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if _is_greeting(said.data):
-        if len(said.data) == 2 + said.data[1]:
-            return _hear_greeting(said, answered)
-        request = _read_request_5(said.data)
-        if request is None:
-            return None if said.is_ended else WAIT
-        outer = Finding("socks", Role.CLIENT, details=(("version", "5"), ("connect", request.target)))
-        reply = _read_reply_5(answered.data)
-        rest = after(answered, reply.end if reply else len(answered.data))
-        return with_inside(outer, after(said, request.end), rest, ends, _INSIDE)
-    if not _is_greeting(answered.data) or said.data[1] not in _METHODS | {0xFF}:
-        return None
-    outer, reply, request = Finding("socks", Role.SERVER), _read_reply_5(said.data), _read_request_5(answered.data)
+        is_all = len(said.data) == 2 + said.data[1]
+        return _hear_greeting(said, answered) if is_all else _hear_request_5(said, answered, ends)
+    if _is_greeting(answered.data) and (said.data[1] in answered.data[2:] or said.data[1] == _NO_METHOD):
+        return _hear_reply_5(said, answered, ends)
+    return WAIT if not said.is_ended and _may_become_greeting(said.data) else None
+
+
+def _hear_request_5(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+    request, reply = _read_request_5(said.data), _read_reply_5(answered.data)
+    if request is None:
+        return None if said.is_ended else WAIT
+    outer = Finding("socks", Role.CLIENT, details=(("version", "5"), ("connect", request.target)))
+    rest = after(answered, reply.end if reply else len(answered.data))
+    return with_inside(outer, after(said, request.end), rest, ends, _INSIDE)
+
+
+def _hear_reply_5(said: Speech, answered: Speech, ends: Ends) -> Finding:
+    request, reply = _read_request_5(answered.data), _read_reply_5(said.data)
     if reply is None or request is None:
         return Finding("socks", Role.SERVER, is_final=said.is_ended)
-    return with_inside(outer, after(said, reply.end), after(answered, request.end), ends, _INSIDE)
+    rest = after(answered, request.end)
+    return with_inside(Finding("socks", Role.SERVER), after(said, reply.end), rest, ends, _INSIDE)
 
 
 def _hear_greeting(said: Speech, answered: Speech) -> Finding | Wait | None:
     """The methods that a client offers: known to be SOCKS once one of them is chosen."""
     answer = answered.data
-    if answer[:1] == b"\5" and len(answer) == 2 and answer[1] in {*said.data[2:], 0xFF}:  # noqa: PLR2004 - as drawn
+    if answer[:1] == b"\5" and len(answer) == 2 and answer[1] in {*said.data[2:], _NO_METHOD}:  # noqa: PLR2004 - as drawn
         return Finding("socks", Role.CLIENT, details=(("version", "5"),), is_final=said.is_ended)
     return None if said.is_ended else WAIT
 
 
 def _is_greeting(data: bytes) -> bool:
-    if len(data) < 3 or data[0] != 5 or not 0 < data[1] <= 8:  # noqa: PLR2004 - nobody has more methods
+    if len(data) < 3 or data[0] != 5 or not 0 < data[1] <= _MOST_METHODS:  # noqa: PLR2004 - as drawn
         return False
     methods = data[2 : 2 + data[1]]
     return len(methods) == data[1] and _METHODS.issuperset(methods) and len(set(methods)) == len(methods)
+
+
+def _may_become_greeting(data: bytes) -> bool:
+    return 0 < data[1] <= _MOST_METHODS and len(data) < 2 + data[1] and _METHODS.issuperset(data[2:])
 
 
 def _read_request_5(data: bytes) -> _Request | None:

@@ -25,7 +25,7 @@ _DATED = re.compile(
     rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d )"
 )
 _PLAIN = re.compile(_PRIORITY + rb"[\t\x20-\x7e]{3}")
-_SHORT = re.compile(rb"(?:\d{1,5}|\d{1,5} <\d{0,3}|<\d{0,3}>?[^\x00-\x1f]{0,20})\Z")
+_SHORT = re.compile(rb"\d{1,5}\Z|(?:\d{1,5} )?(?:<(?:\d{1,3}(?:>[^\x00-\x1f]{0,20})?)?)?\Z")
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
