@@ -1,4 +1,4 @@
-"""Whether details are wanted or not, what is heard is the same: by the kernel and its openings, or by the dissectors."""
+"""Whether details are wanted or not, the same is heard: by the kernel and its openings, or by the dissectors."""
 
 from __future__ import annotations
 

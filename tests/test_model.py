@@ -17,6 +17,7 @@ from portcall.kernels.hellos import HelloListener
 from portcall.kernels.walk import PcapngWalk, PcapWalk
 from portcall.links import entries
 from portcall.model import DATAGRAM, FLOW, FRAME, PACKET, Direction, FlowKind, Fragmentation, Verdict
+from portcall.openings import tables
 from portcall.sources.pcapng import INTERFACE
 
 RECORDS = (Path(model.__file__).parent / "kernels" / "records.pxd").read_text()
@@ -83,7 +84,7 @@ def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
     walk = PcapWalk(big=False, fraction_ns=1, header_bytes=16, link=1, swapped_lengths=0)
     no_bytes = np.zeros(1, np.uint8)
-    no_payloads, listener = np.zeros(0, PAYLOAD), HelloListener(np.zeros(1, np.uint8), 1)
+    no_payloads, listener = np.zeros(0, PAYLOAD), HelloListener(np.zeros(1, np.uint8), 1, *tables())
     store = FlowTable()._store
     return {
         "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),
@@ -93,7 +94,10 @@ def kernel_users():
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
-        "Hello": (HELLO, lambda rows: listener.listen(np.zeros(0, PACKET), np.zeros(0, FRAME), no_bytes, no_payloads, rows)),
+        "Hello": (
+            HELLO,
+            lambda rows: listener.listen(np.zeros(0, PACKET), np.zeros(0, FRAME), no_bytes, no_payloads, rows),
+        ),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
     }

@@ -6,8 +6,8 @@ import ipaddress
 
 import numpy as np
 import pytest
-from flow_builder import SECOND_NS, START_NS, flow
 
+from flow_builder import SECOND_NS, START_NS, flow
 from portcall import timeline as timelines
 from portcall.locality import addresses
 from portcall.openers import clients_are_low
