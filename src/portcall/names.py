@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.apps import app_of_hostname
-from portcall.hearing import Findings, Hearing
+from portcall.findings import Findings
+from portcall.hearing import Hearing
 from portcall.locality import addresses, host_name_number
 from portcall.services import found_key, has_ports, identity
 from portcall.sums import grouped

@@ -30,7 +30,6 @@ _GRACE_NS = 60 * 10**9  # programs go on with an address for a while after its t
 _NANOSECONDS = 10**9
 _EVERYBODY = bytes(16)
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)  # odd, bits well mixed
-_WORD = (1 << 64) - 1
 _MULTICAST_4, _MULTICAST_6 = 0xE0, 0xFF  # first byte of the group: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 §2.7)
 
 
@@ -76,7 +75,8 @@ class NameTimeline:
         """int64[n]: number of the names that each client knew its server by when it first spoke, 0 for none."""
         numbers = np.zeros(len(first_ns), np.int64)
         everybody = np.zeros(len(first_ns), np.uint64)
-        hashes = [_hashes(clients.high_half, clients.low_half, servers), _hashes(everybody, everybody, servers)]
+        of_servers = servers.high_half, servers.low_half
+        hashes = [_hashes(*clients[:2], *of_servers), _hashes(everybody, everybody, *of_servers)]
         known = self._known_hashes()
         maybe = np.flatnonzero(_are_in(hashes[0], known) | _are_in(hashes[1], known))
         pairs = zip(_as_bytes(clients, maybe), _as_bytes(servers, maybe), first_ns[maybe].tolist(), strict=True)
@@ -86,7 +86,8 @@ class NameTimeline:
     def _known_hashes(self) -> NDArray[np.uint64]:
         """The hashes of all pairs, sorted; computed once for many calls of ``find``."""
         if self._hashes is None:
-            self._hashes = np.unique(np.fromiter(map(_hash, self._pairs()), np.uint64))
+            halves = np.frombuffer(b"".join(client + address for client, address in self._pairs()), ">u8")
+            self._hashes = np.unique(_hashes(*halves.astype(np.uint64).reshape(-1, 4).T))
         return self._hashes
 
     def _pairs(self) -> Iterator[tuple[bytes, bytes]]:
@@ -120,18 +121,12 @@ def _are_in(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np
     return np.asarray(known[places] == hashes)
 
 
-def _hashes(high: NDArray[np.uint64], low: NDArray[np.uint64], servers: Addresses) -> NDArray[np.uint64]:
-    columns = (high, low, servers.high_half, servers.low_half)
-    mixed = np.zeros(len(low), np.uint64)
-    for column, multiplier in zip(columns, _MULTIPLIERS, strict=True):
+def _hashes(*halves: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Of the four halves of two addresses. That they can be foreseen matters not: what they find is compared."""
+    mixed = np.zeros(len(halves[0]), np.uint64)
+    for column, multiplier in zip(halves, _MULTIPLIERS, strict=True):
         mixed += column * np.uint64(multiplier)
     return mixed
-
-
-def _hash(pair: tuple[bytes, bytes]) -> int:
-    """The same of one pair. That it can be foreseen matters not: what it finds is compared."""
-    halves = [int.from_bytes(end[at : at + 8], "big") for end in pair for at in (0, 8)]
-    return sum(half * multiplier for half, multiplier in zip(halves, _MULTIPLIERS, strict=True)) & _WORD
 
 
 def _as_bytes(column: Addresses, rows: NDArray[np.intp]) -> Iterator[bytes]:
