@@ -20,6 +20,7 @@ _BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,253})(\r?\n)?")
 _LATER_BANNER = re.compile(rb"\n(?=SSH-[12]\.\d)")
 _BEGINNING = b"SSH-"
 _MOST_LINES_BYTES = 8192
+_MOST_VERSION_CHARACTERS = 256  # a byte that is no text takes four
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
@@ -33,7 +34,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if banner is None:
         is_short = _BEGINNING.startswith(data[:4]) and len(data) < 8 and not said.is_ended  # noqa: PLR2004 - SSH-2.0-
         return WAIT if is_short else None
-    details = (("version", as_text(banner[2])), ("protocol_version", as_text(banner[1])))
+    details = (("version", as_text(banner[2])[:_MOST_VERSION_CHARACTERS]), ("protocol_version", as_text(banner[1])))
     return Finding("ssh", _role(ends), details=details, is_final=banner[3] is not None or said.is_ended)
 
 
