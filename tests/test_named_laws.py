@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from portcall import pipeline
+from portcall import hearing, pipeline
 from portcall.attribution import Attribution
 from portcall.decode import Decoder
 from portcall.flows import FlowTable
+from portcall.model import FRAME, FrameBatch
 from portcall.names import Found, Names
 from portcall.schema import GROUPINGS, directions
 from portcall.sources.captures import open_capture
@@ -119,3 +123,36 @@ def test_shards_that_merge_have_names(batches):
     rows = rows_of_shards(batches, 100, "flow")
 
     assert {row["hostname_source"] for row in rows} >= {"tls-sni", "http-host"}
+
+
+def flood(first, count, said):
+    """A batch of so many conversations that say this and no more."""
+    header = bytes(12) + b"\x08\0"
+    frames = []
+    for number in range(first, first + count):
+        tcp = struct.pack(">HHIIBBHHH", 1024 + number % 60000, 9999, 7, 0, 0x50, 0x18, 1000, 0, 0) + said
+        lengths = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 7, 0, 64, 6, 0)
+        frames.append(header + lengths + struct.pack(">I", 0x0A000000 + number // 60000) + b"\xc0\0\2\1" + tcp)
+    rows = np.zeros(count, FRAME)
+    rows["captured"] = rows["wire"] = len(frames[0])
+    rows["offset"], rows["link"] = np.arange(count) * len(frames[0]), 1
+    return FrameBatch(rows, np.frombuffer(b"".join(frames), np.uint8), first + 1)
+
+
+def test_conversations_that_say_one_byte_each_are_held_within_the_bound(monkeypatch):
+    monkeypatch.setattr(hearing, "_MOST_HELD_BYTES", 1 << 20)
+    table, decoder = FlowTable(seed=1, max_flows=1 << 14, listens=True), Decoder("outer")
+    listener = Names().listen_to(table)
+    listener.of(np.zeros(0, np.int64))  # what the library itself takes once is not the conversations'
+
+    tracemalloc.start()
+    for first in range(0, 6000, 1000):
+        batch = flood(first, 1000, b"\x16")
+        packets = decoder.decode(batch)
+        listener.hear(batch, packets, table.update(packets, first + 1), first + 1)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(table) == 6000
+    assert 0 < len(listener._conversations) < 1000
+    assert held < 4 << 20

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     HearAnswers = Callable[[bytes, int, tuple[Answer, ...]], None]
 
 _MOST_PACKETS = 24  # of one end, before it is given up
-_MOST_HELD_BYTES = 32 << 20
+_MOST_HELD_BYTES = 64 << 20
+_CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
 _MOST_FOUND_CHARACTERS = 32 << 20
 HELLO = np.dtype(
     [
@@ -177,6 +178,7 @@ class Hearing:
         conversation = self._conversations.get(row)
         if conversation is None:
             conversation = self._conversations[row] = _Conversation(said, self._voices(said))
+            self._held_bytes += _CONVERSATION_BYTES
         voice = conversation.voices[side]
         held = len(voice)
         is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
@@ -257,7 +259,7 @@ class Hearing:
         return Stream(beginning if opener == 0 else None), Stream(beginning if opener == 1 else None)
 
     def _forget(self, row: int) -> None:
-        self._held_bytes -= sum(map(len, self._conversations.pop(row).voices))
+        self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).voices))
 
 
 class _Saying(NamedTuple):
