@@ -8,7 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
+import capture_damage
 from portcall.cli import main
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -55,6 +58,21 @@ def test_the_frame_of_the_evidence_is_the_one_that_tshark_calls_so():
     )
 
     assert said.stdout.strip() == "music.example.net"
+
+
+def test_the_frame_of_a_name_is_the_one_that_brought_it(read, tmp_path):
+    ends = Ether() / IP(src="10.0.0.1", dst="192.0.2.1")
+    pieces = [b"GET / HTTP/1.1\r\nHo", b"st: www.example.org\r\n", b"Accept: */*\r\n\r\n"]
+    at = [2 + sum(map(len, pieces[:number])) for number in range(len(pieces))]
+    frames = [ends / TCP(sport=4000, dport=80, seq=1, flags="S")]
+    frames += [
+        ends / TCP(sport=4000, dport=80, seq=seq, flags="PA") / said for seq, said in zip(at, pieces, strict=True)
+    ]
+    capture_damage._write_pcap(tmp_path / "pieces.pcap", list(map(bytes, frames)))
+
+    _, out, _ = read("--explain", "1", capture=str(tmp_path / "pieces.pcap"))
+
+    assert "name      www.example.org: the client's HTTP request is to it (Host), frame 3" in out.splitlines()
 
 
 def test_json_has_one_object_a_conversation_with_its_row_and_its_evidence(read):

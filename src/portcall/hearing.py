@@ -202,10 +202,12 @@ class Hearing:
             is_given_up = speech.is_ended or not conversation.candidates[side]
             self._table.heard[row] |= is_given_up << side
             return None
+        is_named = bool(conversation.finding and conversation.finding.names)
         conversation.finding = known = _joined(conversation.finding, finding)
         kept = Finding(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._findings.number(kept)
-        self.evidence[row] = self.evidence[row] or conversation.voices[side].number
+        if not self.evidence[row] or (known.names and not is_named):
+            self.evidence[row] = conversation.voices[side].number
         if conversation.ends[side].transport == UDP and dissector in _resolvers():
             self._table.heard[row] = (1 + _resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):

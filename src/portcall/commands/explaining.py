@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from portcall.commands.reporting import NOTHING_FOUND, SUCCESS, opened, say, say_degradations
@@ -80,8 +78,13 @@ def _write(stories: list[Story], choice: FlowChoice, format_name: str, stream: T
         from portcall.views.stories import write_stories
 
         write_stories(stories, stream)
-    elif format_name == "jsonl":
-        stream.writelines(json.dumps(asdict(story)) + "\n" for story in stories)
+        return
+    import json
+    from dataclasses import asdict
+
+    objects = [json.dumps(asdict(story)) for story in stories]
+    if format_name == "jsonl":
+        stream.writelines(f"{one}\n" for one in objects)
     else:
-        told = ",\n".join(json.dumps(asdict(story)) for story in stories)
+        told = ",\n".join(objects)
         stream.write(f'{{"schema": {_SCHEMA}, "explain": {json.dumps(choice.text)}, "stories": [\n{told}\n]}}\n')
