@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
 
+import capture_damage
 from portcall import hearing, pipeline
 from portcall.attribution import Attribution
 from portcall.decode import Decoder
@@ -45,6 +48,16 @@ def test_names_change_what_conversations_are_called_and_none_of_their_numbers(pa
     named, plain = (pipeline.read([str(path)], by="flow", names=names).report.rows for names in (True, False))
 
     assert sorted(map(_numbers, named)) == sorted(map(_numbers, plain))
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+def test_a_capture_of_nothing_but_later_fragments_has_its_row(tmp_path, by):
+    fragment = Ether() / IP(src="10.0.0.1", dst="192.0.2.1", proto=17, frag=100) / bytes(40)
+    capture_damage._write_pcap(tmp_path / "fragments.pcap", [bytes(fragment)])
+
+    (row,) = pipeline.read([str(tmp_path / "fragments.pcap")], by=by).report.rows
+
+    assert row["unattributed_reason"] == "fragment-without-first"
 
 
 def _numbers(row):

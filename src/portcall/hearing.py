@@ -136,7 +136,7 @@ class Hearing:
 
     def of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
         """For some rows of the table the numbers of findings and of the packets that told them; 0 for -1, an orphan."""
-        self._grow(len(self._table))
+        self._grow(max(len(self._table), 1))  # orphans alone make no row, yet -1 must find something
         return np.where(rows < 0, np.int32(0), self.found[rows]), np.where(rows < 0, np.uint64(0), self.evidence[rows])
 
     def finish(self) -> None:
