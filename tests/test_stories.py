@@ -209,4 +209,5 @@ def test_frames_on_no_conversation_have_a_reason_only():
 def test_later_fragments_without_their_first_have_a_story():
     orphan = next(flow_rows(flow("192.168.1.5", "93.184.216.34", UDP, kind=FlowKind.ORPHAN)))
 
+    assert said(tell(orphan, 1, []), "server") == ["93.184.216.34; the port stands in the first fragment"]
     assert said(tell(orphan, 1, []), "app") == ["none: fragments without their first"]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_TELLINGS = 8
 
+_WITHOUT_FIRST = "fragment-without-first"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _CLASSES = {
     "well-known": "a well-known port (0–1023), where services wait",
@@ -164,7 +165,9 @@ def _names(row: Row, told: Sequence[Telling]) -> list[str]:
 def _end_sentences(row: Row, end: str) -> Iterator[str]:
     port, port_class = row[f"{end}_port"], row[f"{end}_port_class"]
     if port_class is None:
-        yield f"{row[f'{end}_ip']}; {row['protocol']} knows no ports"
+        is_fragment = row["unattributed_reason"] == _WITHOUT_FIRST
+        why = "the port stands in the first fragment" if is_fragment else f"{row['protocol']} knows no ports"
+        yield f"{row[f'{end}_ip']}; {why}"
         return
     yield f"{row[f'{end}_ip']}, port {port}: {_CLASSES[port_class]}"
     lenders = [system for system, (first, last) in EPHEMERAL_BY_SYSTEM.items() if first <= port <= last]
@@ -194,7 +197,8 @@ def _state_words(row: Row) -> str:
 def _traffic_sentences(row: Row) -> Iterator[str]:
     for way in ("to_server", "to_client"):
         packets, size, payload = (row[f"{count}_{way}"] for count in ("packets", "bytes", "payload"))
-        yield f"{way.replace('_', ' ')}: {_count(packets)} packets, {_count(size)} bytes, {_count(payload)} of payload"
+        frames = "1 packet" if packets == 1 else f"{_count(packets)} packets"
+        yield f"{way.replace('_', ' ')}: {frames}, {_count(size)} bytes, {_count(payload)} of payload"
     if row["first_ns"] is not None:
         seconds = (row["last_ns"] - row["first_ns"]) / 1e9
         yield f"from {_moment(row['first_ns'])} to {_moment(row['last_ns'])}, {seconds:.6f} s"
