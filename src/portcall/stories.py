@@ -22,6 +22,7 @@ from portcall.labels import (
 )
 from portcall.model import NO_TIME
 from portcall.schema import REASONS
+from portcall.services import WITHOUT_FIRST
 from portcall.speech import NameKind
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
 MOST_TELLINGS = 8
-
-_WITHOUT_FIRST = "fragment-without-first"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _CLASSES = {
     "well-known": "a well-known port (0–1023), where services wait",
@@ -165,7 +164,7 @@ def _names(row: Row, told: Sequence[Telling]) -> list[str]:
 def _end_sentences(row: Row, end: str) -> Iterator[str]:
     port, port_class = row[f"{end}_port"], row[f"{end}_port_class"]
     if port_class is None:
-        is_fragment = row["unattributed_reason"] == _WITHOUT_FIRST
+        is_fragment = row["unattributed_reason"] == WITHOUT_FIRST
         why = "the port stands in the first fragment" if is_fragment else f"{row['protocol']} knows no ports"
         yield f"{row[f'{end}_ip']}; {why}"
         return
