@@ -73,7 +73,8 @@ SAYING = np.dtype(
 """One payload that is left to the dissectors. 72 bytes."""
 
 _MOST_PACKETS = 24  # of one end, before it is given up
-_MOST_HELD_BYTES = 32 << 20
+_MOST_HELD_BYTES = 64 << 20
+_CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
 _MOST_KNOWN_HELLOS = 1 << 14
 _HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 8, 16 * MOST_KEPT_BYTES
 _BOTH = 3
@@ -158,7 +159,7 @@ class Hearing:
     def _take(self) -> None:
         """Take what the kernel has gathered."""
         listener = self._listener
-        self._grow(len(self._table))
+        self._grow(max(len(self._table), 1))  # orphans alone make no row, yet -1 must find something
         arena = self._arena.data
         self._note_hellos(self._hellos[: listener.hello_count], arena)
         sayings = self._sayings[: listener.saying_count]
@@ -188,6 +189,7 @@ class Hearing:
             ends = said.ends
             low = Ends(ends.transport, ends.target_port, ends.source_port) if side else ends
             conversation = self._conversations[row] = Conversation(low, self._voices(said))
+            self._held_bytes += _CONVERSATION_BYTES
         voice = conversation.voices[side]
         held = len(voice)
         is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
@@ -211,10 +213,12 @@ class Hearing:
             is_given_up = speech.is_ended or not conversation.candidates[side]
             self._table.heard[row] |= is_given_up << side
             return None
+        is_named = bool(conversation.finding and conversation.finding.names)
         conversation.finding = known = joined(conversation.finding, finding)
         kept = Finding(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._findings.number(kept)
-        self.evidence[row] = self.evidence[row] or conversation.voices[side].number
+        if not self.evidence[row] or (known.names and not is_named):
+            self.evidence[row] = conversation.voices[side].number
         if conversation.ends[side].transport == UDP and dissector in resolvers():
             self._table.heard[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
@@ -271,7 +275,7 @@ class Hearing:
         return Stream(beginning if opener == 0 else None), Stream(beginning if opener == 1 else None)
 
     def _forget(self, row: int) -> None:
-        self._held_bytes -= sum(map(len, self._conversations.pop(row).voices))
+        self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).voices))
 
 
 class _Saying(NamedTuple):

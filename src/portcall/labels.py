@@ -115,6 +115,12 @@ def protocol_name(number: int) -> str:
     return _PROTOCOL_NAMES.get(number) or f"ip-{number}"
 
 
+def protocol_number(name: str) -> int:
+    """The IANA number of a protocol, by the word that ``protocol_name`` has for it; ValueError for other words."""
+    known = {word: number for number, word in _PROTOCOL_NAMES.items()}
+    return known[name] if name in known else int(name.removeprefix("ip-"))
+
+
 def ranks(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Rank of each port's service, ``uint8[n]``."""
     return np.asarray(_tables().ranks.ravel()[_BEGINNINGS[protocols] + ports])

@@ -40,6 +40,8 @@ class Outcome:
     problems: list[CaptureError]
     """Captures, or ends of captures, that could not be read."""
     interrupted: bool
+    names: Names | None = None
+    """What was heard in the traffic; None where nobody listened."""
 
 
 @dataclass(slots=True)
@@ -135,7 +137,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     if problems and not interrupted and len([problem for problem in problems if problem.is_whole]) == len(paths):
         raise PortcallError(str(problems[0])) from problems[0]
     report = tracker.attribution.report(tracker.finish(), ", ".join(paths), where=is_shown, top=top)
-    return Outcome(replace(report, degradations=report.degradations + tracker.shortfalls()), problems, interrupted)
+    report = replace(report, degradations=report.degradations + tracker.shortfalls())
+    return Outcome(report, problems, interrupted, book)
 
 
 def _batches(

@@ -7,7 +7,7 @@ Bounded: the pairs of client and address that were told longest ago go first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
     from portcall.locality import Addresses
     from portcall.speech import Answer
+
+
+class Telling(NamedTuple):
+    """A name that a client was told for an address, and when."""
+
+    time_ns: int
+    """NO_TIME where the capture has no times."""
+    until_ns: int
+    """When its time to live, and some grace, was over."""
+    name: str
+
 
 NO_NAMES: tuple[tuple[str, ...], NameKind] = ((), NameKind.DNS)
 
@@ -37,7 +48,7 @@ class NameTimeline:
     """Which names an address had for a client at a time."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[bytes, bytes], list[tuple[int, int, str]]] = {}
+        self._told: dict[tuple[bytes, bytes], list[Telling]] = {}
         self._of_capture: dict[bytes, tuple[str, ...]] = {}
         self._numbers: dict[tuple[tuple[str, ...], NameKind], int] = {NO_NAMES: 0}
         self._sets = [NO_NAMES]
@@ -57,8 +68,8 @@ class NameTimeline:
         for answer in answers:
             until_ns = time_ns + answer.time_to_live_s * _NANOSECONDS + _GRACE_NS
             pair = client, answer.address.rjust(16, b"\0")
-            told = [entry for entry in self._told.pop(pair, ()) if entry[2] != answer.name]
-            self._told[pair] = [*told[1 - _MOST_NAMES :], (time_ns, until_ns, answer.name)]
+            told = [entry for entry in self._told.pop(pair, ()) if entry.name != answer.name]
+            self._told[pair] = [*told[1 - _MOST_NAMES :], Telling(time_ns, until_ns, answer.name)]
         self._hashes = None
         while len(self._told) > _MOST_PAIRS:
             del self._told[next(iter(self._told))]
@@ -70,6 +81,15 @@ class NameTimeline:
         known = self._of_capture.get(address, ())
         if name not in known and len(known) < _MOST_NAMES and len(self._of_capture) < _MOST_PAIRS:
             self._of_capture[address] = (*known, name)
+
+    def told_before(self, client: bytes, server: bytes, time_ns: int) -> list[Telling]:
+        """What this client, and then what everybody, was told of a server before it spoke; addresses of 16 bytes."""
+        told = [*self._told.get((client, server), ()), *self._told.get((_EVERYBODY, server), ())]
+        return [entry for entry in told if entry.time_ns <= time_ns or NO_TIME in (entry.time_ns, time_ns)]
+
+    def of_capture(self, server: bytes) -> tuple[str, ...]:
+        """The names that the capture file itself has for an address of 16 bytes."""
+        return self._of_capture.get(server, ())
 
     def find(self, clients: Addresses, servers: Addresses, first_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n]: number of the names that each client knew its server by when it first spoke, 0 for none."""
@@ -96,11 +116,10 @@ class NameTimeline:
             yield _EVERYBODY, address
 
     def _number(self, client: bytes, server: bytes, time_ns: int) -> int:
-        told = [*self._told.get((client, server), ()), *self._told.get((_EVERYBODY, server), ())]
-        before = [entry for entry in told if entry[0] <= time_ns or NO_TIME in (entry[0], time_ns)]
-        current = [entry for entry in before if time_ns <= entry[1]] or before[-1:]
-        names = tuple(sorted({name for _, _, name in current}))
-        found = (names, NameKind.DNS) if names else (self._of_capture.get(server, ()), NameKind.CAPTURE)
+        before = self.told_before(client, server, time_ns)
+        current = [entry for entry in before if time_ns <= entry.until_ns] or before[-1:]
+        names = tuple(sorted({entry.name for entry in current}))
+        found = (names, NameKind.DNS) if names else (self.of_capture(server), NameKind.CAPTURE)
         if not found[0]:
             return 0
         number = self._numbers.setdefault(found, len(self._sets))

@@ -46,11 +46,16 @@ def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]
 
 def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
     """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it."""
-    with _opened(options.output) as stream:
+    with opened(options.output) as stream:
         _show(report, format_name, stream, options)
     if format_name not in ("table", *CARRIES_DEGRADATIONS):
-        for degradation in report.degradations:
-            say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
+        say_degradations(report)
+
+
+def say_degradations(report: Report) -> None:
+    """Tell people what was not to be had."""
+    for degradation in report.degradations:
+        say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
 
 
 def _show(report: Report, format_name: str, stream: TextIO, options: argparse.Namespace) -> None:
@@ -78,7 +83,7 @@ def output_format(options: argparse.Namespace) -> str:
 
 
 @contextmanager
-def _opened(output: str | None) -> Iterator[TextIO]:
+def opened(output: str | None) -> Iterator[TextIO]:
     """stdout, or a file that appears under its name only when it is complete."""
     if output is None:
         yield sys.stdout
