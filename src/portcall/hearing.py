@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from portcall.dissectors import Dissector
     from portcall.flows import FlowTable
+    from portcall.key_log import KeyLog
     from portcall.model import FrameBatch
 
     Voice = Stream | Datagrams
@@ -98,15 +99,22 @@ class Hearing:
     """Listens to the conversations of one flow table, which must be one that listens.
 
     ``hear_answers`` is told who asked a resolver, when, and what it answered. ``with_details``: keep what is found
-    besides protocol and names.
+    besides protocol and names. ``key_log``: secrets of TLS sessions, which may yet become more.
     """
 
     def __init__(
-        self, table: FlowTable, findings: Findings, hear_answers: HearAnswers, *, with_details: bool = False
+        self,
+        table: FlowTable,
+        findings: Findings,
+        hear_answers: HearAnswers,
+        *,
+        key_log: KeyLog | None = None,
+        with_details: bool = False,
     ) -> None:
         self._table = table
         self._findings = findings
         self._hear_answers = hear_answers
+        self._key_log = key_log
         self._with_details = with_details
         self._conversations: dict[int, _Conversation] = {}
         self._held_bytes = 0
@@ -122,7 +130,7 @@ class Hearing:
         if not len(payloads):
             return
         self._grow(len(self._table))
-        if not self._with_details:
+        if not self._with_details and not self._key_log:  # the kernel would hear no more than a hello
             left = self._listener.listen(packets, batch.frames, batch.buffer, payloads, self._hellos)
             self._note_hellos(self._hellos[: self._listener.hello_count], batch, packets, first_number)
             payloads = payloads[:left]
@@ -176,7 +184,7 @@ class Hearing:
             return  # an earlier packet of the same batch said enough
         conversation = self._conversations.get(row)
         if conversation is None:
-            conversation = self._conversations[row] = _Conversation(said, self._voices(said))
+            conversation = self._conversations[row] = _Conversation(said, self._voices(said), self._key_log)
         voice = conversation.voices[side]
         held = len(voice)
         is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
@@ -283,9 +291,9 @@ class _Conversation:
 
     __slots__ = ("candidates", "ends", "finding", "packets", "voices")
 
-    def __init__(self, said: _Saying, voices: tuple[Voice, Voice]) -> None:
-        known = Ends(said.transport, *said.ports)
-        turned = Ends(said.transport, *said.ports[::-1])
+    def __init__(self, said: _Saying, voices: tuple[Voice, Voice], key_log: KeyLog | None) -> None:
+        known = Ends(said.transport, *said.ports, key_log)
+        turned = Ends(said.transport, *said.ports[::-1], key_log)
         self.ends = (turned, known) if said.side else (known, turned)
         self.voices = voices
         self.packets = [0, 0]

@@ -16,6 +16,7 @@ import numpy as np
 
 from portcall.apps import app_of_hostname
 from portcall.hearing import Findings, Hearing
+from portcall.key_log import read_key_log
 from portcall.locality import addresses, host_name_number
 from portcall.services import found_key, has_ports, identity
 from portcall.sums import grouped
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.flows import FlowTable
+    from portcall.model import FrameBatch
     from portcall.services import Identity
     from portcall.speech import Finding, NameKind
 
@@ -56,6 +58,7 @@ _RECOGNISABLE = frozenset(
 _SAME = {"smtp": "submission", "smb": "netbios-ssn", "pop": "pop3"}
 """Protocol → the start of other services' names that it is spoken by."""
 _MOST_TOLD = 1 << 18  # remembered
+_MOST_SECRETS = 1 << 17
 
 
 class Found(NamedTuple):
@@ -111,15 +114,22 @@ class Names:
         self._with_details = with_details
         self._findings = Findings()
         self._timeline = NameTimeline()
+        self._key_log: dict[tuple[str, bytes], bytes] = {}
         self._told: dict[tuple[int, int, int], Told] = {}
 
     def listen_to(self, table: FlowTable) -> Hearing:
         """A hearing for one flow table."""
-        return Hearing(table, self._findings, self._timeline.note, with_details=self._with_details)
+        return Hearing(
+            table, self._findings, self._timeline.note, key_log=self._key_log, with_details=self._with_details
+        )
 
-    def note_address(self, name: str, address: bytes) -> None:
-        """The capture itself says that an address (4 or 16 bytes) has this name."""
-        self._timeline.note_capture(name, address)
+    def note_capture(self, batch: FrameBatch) -> None:
+        """Keep what the capture itself says beside its frames: what hosts are called, and secrets of TLS sessions."""
+        for name, address in batch.host_names:
+            self._timeline.note_capture(name, address)
+        for session, secret in read_key_log(batch.key_log):
+            if len(self._key_log) < _MOST_SECRETS:
+                self._key_log[session] = secret
 
     def heard(
         self,

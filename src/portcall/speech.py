@@ -6,7 +6,11 @@ Pure data. ``names`` collects the speech of each flow, ``dissectors`` turn it in
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portcall.key_log import KeyLog
 
 TCP, UDP = 6, 17
 
@@ -40,6 +44,8 @@ class Ends:
     """IP protocol number: TCP, UDP …"""
     source_port: int
     target_port: int
+    key_log: KeyLog | None = field(default=None, compare=False)
+    """Secrets of TLS sessions that the capture brings."""
 
     def has_port(self, *ports: int) -> bool:
         """Whether either end has one of these ports."""

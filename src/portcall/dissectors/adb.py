@@ -57,7 +57,7 @@ def _start_of_tls(speech: Speech) -> int | None:
         command, _, _, size, _, magic = _HEADER.unpack_from(data, at)
         if command not in _COMMANDS or int.from_bytes(command, "little") ^ _ALL_BITS != magic:
             return None
-        at += _HEADER.size + size
+        at += _HEADER.size + int(size)
         if command == b"STLS":
             return at
     return None
