@@ -224,7 +224,7 @@ def test_a_name_that_the_capture_gives_an_address_names_the_server(tmp_path):
     [
         (b"outside.example", {"by": "flow"}, {"tls_server_name": "outside.example", "http_host": "inside.example"}),
         (None, {"by": "host"}, {"host": "inside.example"}),
-        (None, {"by": "app", "filter": "tcp"}, {"app": "inside.example", "app_source": "name"}),
+        (None, {"by": "host", "filter": "tcp"}, {"host": "inside.example"}),
     ],
 )
 def test_secrets_that_a_capture_brings_show_who_is_asked_inside_tls(tmp_path, server_name, options, told):
@@ -234,7 +234,7 @@ def test_secrets_that_a_capture_brings_show_who_is_asked_inside_tls(tmp_path, se
     hello = 5 + int.from_bytes(client[3:5], "big")
     said = [(40000, 443, 1, client[:hello]), (443, 40000, 1, server), (40000, 443, 1 + hello, client[hello:])]
     frames = [
-        enhanced(bytes(between(source) / TCP(sport=source, dport=target, seq=sequence) / data))
+        enhanced(bytes(between(source) / TCP(sport=source, dport=target, flags="PA", seq=sequence) / data))
         for source, target, sequence, data in said
     ]
     path.write_bytes(section() + interface(link=101) + secrets(key_log) + b"".join(frames))

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._families import text
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, WAIT, Finding, Role
 
@@ -16,7 +17,8 @@ TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({22})
 
-_BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,253})(\r?\n)?")
+_MOST_BANNER_BYTES = 253
+_BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,%d})(\r?\n)?" % _MOST_BANNER_BYTES)
 _LATER_BANNER = re.compile(rb"\n(?=SSH-[12]\.\d)")
 _BEGINNING = b"SSH-"
 _MOST_LINES_BYTES = 8192
@@ -33,7 +35,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if banner is None:
         is_short = _BEGINNING.startswith(data[:4]) and len(data) < 8 and not said.is_ended  # noqa: PLR2004 - SSH-2.0-
         return WAIT if is_short else None
-    details = (("version", as_text(banner[2])), ("protocol_version", as_text(banner[1])))
+    details = (("version", text(banner[2], _MOST_BANNER_BYTES)), ("protocol_version", as_text(banner[1])))
     return Finding("ssh", _role(ends), details=details, is_final=banner[3] is not None or said.is_ended)
 
 
