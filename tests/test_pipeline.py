@@ -242,3 +242,22 @@ def test_secrets_that_a_capture_brings_show_who_is_asked_inside_tls(tmp_path, se
     [row] = pipeline.read([str(path)], **options).report
 
     assert {column: row[column] for column in told} == told
+
+
+def test_what_ftp_announces_is_its_data_however_late(tmp_path):
+    path = tmp_path / "transfers.pcapng"
+    said = [(21, b"220 FTP\r\n"), (40000, b"USER me\r\n"), *[(40000, b"NOOP\r\n"), (21, b"200 Ok\r\n")] * 40]
+    said += [(21, b"229 Entering Extended Passive Mode (|||1021|)\r\n")]
+    sequences, frames = {21: 1, 40000: 1}, []
+    for port, data in said:
+        header = TCP(sport=port, dport=21 + 40000 - port, flags="PA", seq=sequences[port])
+        frames.append(enhanced(bytes(between(port) / header / data), ticks=len(frames)))
+        sequences[port] += len(data)
+    transfer = bytes(between(1021) / TCP(sport=1021, dport=40001, flags="PA", seq=1) / bytes(range(200)))
+    frames.append(enhanced(transfer, ticks=len(frames)))
+    path.write_bytes(section() + interface(link=101) + b"".join(frames))
+
+    control, data = pipeline.read([str(path)], by="flow").report
+
+    assert (control["application_protocol"], data["application_protocol"]) == ("ftp", "ftp-data")
+    assert (data["app"], data["evidence_frame"]) == ("ftp", len(said))

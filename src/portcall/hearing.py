@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
+    from portcall.expectations import Expectations
     from portcall.flows import FlowTable
     from portcall.key_log import KeyLog
     from portcall.model import FrameBatch
@@ -98,7 +99,8 @@ class Findings:
 class Hearing:
     """Listens to the conversations of one flow table, which must be one that listens.
 
-    ``hear_answers`` is told who asked a resolver, when, and what it answered. ``with_details``: keep what is found
+    ``hear_answers`` is told who asked a resolver, when, and what it answered; ``expectations`` keep what is announced
+    of other conversations. ``with_details``: keep what is found
     besides protocol and names. ``key_log``: secrets of TLS sessions, which may yet become more.
     """
 
@@ -107,6 +109,7 @@ class Hearing:
         table: FlowTable,
         findings: Findings,
         hear_answers: HearAnswers,
+        expectations: Expectations,
         *,
         key_log: KeyLog | None = None,
         with_details: bool = False,
@@ -114,6 +117,7 @@ class Hearing:
         self._table = table
         self._findings = findings
         self._hear_answers = hear_answers
+        self._expectations = expectations
         self._key_log = key_log
         self._with_details = with_details
         self._conversations: dict[int, _Conversation] = {}
@@ -154,6 +158,10 @@ class Hearing:
                     self._ask(row, side, conversation.voices[side].speech(is_ended=True))
         self._conversations.clear()
         self._held_bytes = 0
+        self._grow(len(self._table))
+        for row, protocol, number in self._expectations.find(self._table.rows()):
+            if not self.found[row]:
+                self.found[row], self.evidence[row] = self._findings.number(Finding(protocol)), number
         for beginning, continuation in zip(*(rows.tolist()[::-1] for rows in self._table.continued()), strict=True):
             if not self.found[beginning]:
                 self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
@@ -193,8 +201,7 @@ class Hearing:
         is_last = conversation.packets[side] >= _MOST_PACKETS
         if is_new:
             finding = self._ask(row, side, voice.speech(is_ended=is_last))
-            if finding and finding.answers:
-                self._hear_answers(said.target, said.ts_ns, finding.answers)
+            self._pass_on(said, finding)
         elif is_last:
             heard[row] |= 1 << side
         if heard[row] & _BOTH == _BOTH or heard[row] >> _RESOLVER_SHIFT:
@@ -212,7 +219,7 @@ class Hearing:
         kept = Finding(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._findings.number(kept)
         self.evidence[row] = self.evidence[row] or conversation.voices[side].number
-        if conversation.ends[side].transport == UDP and dissector in _resolvers():
+        if _hears_all(dissector, conversation.ends[side], finding):
             self._table.heard[row] = (1 + _resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
             self._table.heard[row] = _BOTH
@@ -222,8 +229,14 @@ class Hearing:
 
     def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
         finding = dissector.listen(_alone(said.payload), SILENCE, Ends(said.transport, *said.ports))
-        if isinstance(finding, Finding) and finding.answers:
+        self._pass_on(said, finding if isinstance(finding, Finding) else None)
+
+    def _pass_on(self, said: _Saying, finding: Finding | None) -> None:
+        """Tell what concerns other conversations."""
+        if finding and finding.answers:
             self._hear_answers(said.target, said.ts_ns, finding.answers)
+        if finding and finding.expected:
+            self._expectations.note((said.source, said.target), said.ts_ns, said.number, finding.expected)
 
     def _note_hellos(
         self, hellos: NDArray[np.void], batch: FrameBatch, packets: NDArray[np.void], first_number: int
@@ -281,6 +294,7 @@ class _Saying(NamedTuple):
     payload: bytes
     is_cut: bool
     ts_ns: int
+    source: bytes
     target: bytes
     openings: tuple[int, int]
     """What it may open, (0, 0) where nobody looked."""
@@ -331,7 +345,7 @@ def _sayings(
     present = np.clip(frames["captured"].astype(np.int64) - rows["payload_offset"], 0, rows["payload"])
     sequences = rows["tcp_sequence"].astype(np.int64) + ((rows["tcp_flags"] & 2) != 0)  # a SYN counts as a byte
     buffer, stops = batch.buffer.data, starts + present
-    targets = rows["target"].tobytes()
+    ends = [rows[end].tobytes() for end in ("source", "target")]
     columns = (
         payloads["row"].tolist(),
         payloads["side"].tolist(),
@@ -342,7 +356,7 @@ def _sayings(
         [buffer[start:stop].tobytes() for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)],
         (present < rows["payload"]).tolist(),
         rows["ts_ns"].tolist(),
-        [targets[at : at + 16] for at in range(0, len(targets), 16)],
+        *([addresses[at : at + 16] for at in range(0, len(addresses), 16)] for addresses in ends),
         map(tuple, payloads["openings"].tolist()),
     )
     return map(_Saying, *columns)
@@ -362,6 +376,12 @@ def _plain_name(labels: bytes) -> str:
 def _resolvers() -> tuple[Dissector, ...]:
     """The dissectors that hear all of a conversation."""
     return tuple(dissector for dissector in find_dissectors() if getattr(dissector, "LISTENS_ALWAYS", False))
+
+
+def _hears_all(dissector: Dissector, ends: Ends, finding: Finding) -> bool:
+    """Whether a dissector that made this finding hears all that follows: each datagram, or segment, by itself."""
+    is_clear = finding.is_final and not finding.names and UDP not in dissector.TRANSPORTS
+    return dissector in _resolvers() and (ends.transport == UDP or is_clear)
 
 
 def _alone(payload: bytes) -> Speech:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.apps import app_of_hostname
+from portcall.expectations import Expectations
 from portcall.hearing import Findings, Hearing
 from portcall.key_log import read_key_log
 from portcall.locality import addresses, host_name_number
@@ -57,6 +58,8 @@ _RECOGNISABLE = frozenset(
 """… unless that would have been recognised if it were there."""
 _SAME = {"smtp": "submission", "smb": "netbios-ssn", "pop": "pop3"}
 """Protocol → the start of other services' names that it is spoken by."""
+_PART_OF = {"ftp-data": "ftp"}
+"""Protocol → the app that it is a part of."""
 _MOST_TOLD = 1 << 18  # remembered
 _MOST_SECRETS = 1 << 17
 
@@ -114,13 +117,19 @@ class Names:
         self._with_details = with_details
         self._findings = Findings()
         self._timeline = NameTimeline()
+        self._expectations = Expectations()
         self._key_log: dict[tuple[str, bytes], bytes] = {}
         self._told: dict[tuple[int, int, int], Told] = {}
 
     def listen_to(self, table: FlowTable) -> Hearing:
         """A hearing for one flow table."""
         return Hearing(
-            table, self._findings, self._timeline.note, key_log=self._key_log, with_details=self._with_details
+            table,
+            self._findings,
+            self._timeline.note,
+            self._expectations,
+            key_log=self._key_log,
+            with_details=self._with_details,
         )
 
     def note_capture(self, batch: FrameBatch) -> None:
@@ -200,7 +209,8 @@ def _key(service: int, protocol: str | None, names: tuple[str, ...]) -> int:
         return found_key(service, protocol if foreign else None, app, "name")
     if protocol is None:
         return service
-    return found_key(service, protocol if foreign else None, (not foreign and by_port.app) or protocol, "protocol")
+    app = _PART_OF.get(protocol) or (not foreign and by_port.app) or protocol
+    return found_key(service, protocol if foreign else None, app, "protocol")
 
 
 def _agrees(protocol: str, by_port: Identity) -> bool:

@@ -93,6 +93,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """Another conversation between the same two hosts that was announced, by the end that is called."""
+
+    protocol: str
+    transport: int
+    port: int
+    address: bytes = b""
+    """4 or 16 bytes; empty where it is the speaker's own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a dissector recognised in the speech of one end."""
 
@@ -107,6 +118,8 @@ class Finding:
     """Addresses of names; DNS and its kin only."""
     is_final: bool = True
     """Whether later bytes of this end can add nothing."""
+    expected: tuple[Expected, ...] = ()
+    """Conversations that it announces."""
 
 
 class Wait(enum.Enum):

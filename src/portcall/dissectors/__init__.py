@@ -16,7 +16,8 @@ a stream, and few datagrams. To be asked seldom, a module may state how what it 
                  {TCP: ({0: {22}, 1: {3}}, {0: range(128, 256), 2: {1}})}
 
 Where none fits the first payload of a side, ``listen`` would say None; what lies beyond its end fits all. A module with
-``LISTENS_ALWAYS = True`` is asked about every datagram of a flow that it recognised, not just the first ones.
+``LISTENS_ALWAYS = True`` is asked about every datagram of a flow that it recognised, not just the first ones; one for
+TCP alone about every segment, by itself, once it has given a final finding without a name.
 """
 
 from __future__ import annotations

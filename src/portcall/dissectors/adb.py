@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({5555})
+OPENINGS = {TCP: ({0: b"C", 1: b"N", 2: b"X", 3: b"N"},)}
+
 _GREETINGS = (b"CNXN\0\0\0\1", b"CNXN\1\0\0\1")  # and the version: A_VERSION_MIN and A_VERSION_SKIP_CHECKSUM
 _COMMANDS = frozenset({b"CNXN", b"AUTH", b"SYNC", b"STLS"})
 """What is said before anything is opened."""
