@@ -18,8 +18,9 @@ from portcall.apps import app_of_hostname
 from portcall.expectations import Expectations
 from portcall.hearing import Findings, Hearing
 from portcall.key_log import read_key_log
+from portcall.labels import Rank, ranks
 from portcall.locality import addresses, host_name_number
-from portcall.services import found_key, has_ports, identity
+from portcall.services import found_key, has_ports, identity, server_ports
 from portcall.sums import grouped
 from portcall.timeline import NameTimeline
 
@@ -77,6 +78,19 @@ class Found(NamedTuple):
         return Found(self.numbers[rows], self.evidence[rows])
 
 
+class _Fact(NamedTuple):
+    """What is known of a row: all that ``Told`` follows from."""
+
+    service: int
+    """Service key by port."""
+    is_curated: bool
+    """Whether that is a service of the curated list."""
+    found: int
+    """Number of the finding."""
+    inferred: int
+    """Number of the timeline's names."""
+
+
 class Told(NamedTuple):
     """What is told of a server."""
 
@@ -119,7 +133,7 @@ class Names:
         self._timeline = NameTimeline()
         self._expectations = Expectations()
         self._key_log: dict[tuple[str, bytes], bytes] = {}
-        self._told: dict[tuple[int, int, int], Told] = {}
+        self._told: dict[_Fact, Told] = {}
 
     def listen_to(self, table: FlowTable) -> Hearing:
         """A hearing for one flow table."""
@@ -149,10 +163,15 @@ class Names:
     ) -> Heard:
         """What is told of FLOW[n], whose service keys by port are given."""
         numbers = found.numbers.astype(np.int64)
-        inferred = self._inferred(flows, client_is_low, numbers)
-        groups, members = grouped({"service": services, "found": numbers, "inferred": inferred}, _FACT)
-        facts = zip(services[members].tolist(), numbers[members].tolist(), inferred[members].tolist(), strict=True)
-        return Heard([self._tell(*fact) for fact in facts], groups)
+        columns = {
+            "service": services,
+            "is_curated": ranks(flows["protocol"], server_ports(flows, client_is_low)) == Rank.CURATED,
+            "found": numbers,
+            "inferred": self._inferred(flows, client_is_low, numbers),
+        }
+        groups, members = grouped(columns, tuple(columns))
+        facts = map(_Fact, *(column[members].tolist() for column in columns.values()))
+        return Heard(list(map(self._tell, facts)), groups)
 
     def finding(self, number: int) -> Finding | None:
         """What has this number in Found; None for 0."""
@@ -175,34 +194,30 @@ class Names:
             inferred[nameless] = self._timeline.find(low.where(is_low, high), high.where(is_low, low), rows["first_ns"])
         return inferred
 
-    def _tell(self, service: int, found: int, inferred: int) -> Told:
-        fact = (service, found, inferred)
+    def _tell(self, fact: _Fact) -> Told:
         told = self._told.get(fact)
         if told is None:
             if len(self._told) >= _MOST_TOLD:
                 self._told.clear()
-            told = self._told[fact] = _tell(service, self._findings[found], self._timeline[inferred])
+            told = self._told[fact] = _tell(fact, self._findings[fact.found], self._timeline[fact.inferred])
         return told
 
 
-_FACT = ("service", "found", "inferred")
-
-
-def _tell(service: int, finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> Told:
+def _tell(fact: _Fact, finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> Told:
     if not finding and not inferred[0]:
-        return Told(service, None, None, None, 0)
+        return Told(fact.service, None, None, None, 0)
     names, source = _names(finding, inferred)
     hostname = names[0] if len(names) == 1 else None
     host = host_name_number(hostname) if hostname else 0
     protocol = finding.protocol if finding else None
-    key = _key(service, protocol, names)
+    key = _key(fact, protocol, names)
     return Told(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
 
 
-def _key(service: int, protocol: str | None, names: tuple[str, ...]) -> int:
-    """The service key for what the port says (a service key too), the protocol, and the names, if need be several."""
-    by_port = identity(service)
-    foreign = protocol is not None and not _agrees(protocol, by_port)
+def _key(fact: _Fact, protocol: str | None, names: tuple[str, ...]) -> int:
+    """The service key for what the port says, the protocol, and the names, if need be several."""
+    service, by_port = fact.service, identity(fact.service)
+    foreign = protocol is not None and not _agrees(protocol, by_port, is_curated=fact.is_curated)
     apps = {label.app if label else None for label in map(app_of_hostname, names)}
     app = apps.pop() if len(apps) == 1 else None
     if app:
@@ -213,12 +228,15 @@ def _key(service: int, protocol: str | None, names: tuple[str, ...]) -> int:
     return found_key(service, protocol if foreign else None, app, "protocol")
 
 
-def _agrees(protocol: str, by_port: Identity) -> bool:
-    """Whether a protocol that was recognised is what the port promises, or carries it."""
+def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:
+    """Whether a protocol that was recognised is what the port promises, or carries it.
+
+    What IANA has on a port is seldom what is found there; so that TLS or HTTP carries it is believed of a curated port.
+    """
     service = by_port.app
     if service is None:
         return False
-    if protocol in _CARRIERS and service not in _RECOGNISABLE:
+    if protocol in _CARRIERS and is_curated and service not in _RECOGNISABLE:
         return True
     if protocol in ("tls", "quic"):
         return service.startswith("https")

@@ -10,7 +10,7 @@ IPV4, IPV6 = bytes([192, 0, 2, 7]), bytes.fromhex("20010db8000000000000000000000
 SAMPLES = [
     (
         TCP,
-        b"USER anonymous\r\nPASS x\r\nPORT 192,0,2,7,195,80\r\nEPRT |2|2001:db8::7|50000|\r\nLPRT 4,4,192,0,2,7,2,1,2\r\n",
+        b"USER anonymous\r\nPORT 192,0,2,7,195,80\r\nEPRT |2|2001:db8::7|50000|\r\nLPRT 4,4,192,0,2,7,2,1,2\r\n",
     ),
     (TCP, b"220 FTP ready\r\n227 Entering Passive Mode (192,0,2,7,195,80).\r\n229 Ok (|||50000|)\r\n"),
 ]
