@@ -159,8 +159,8 @@ _FLOW = (
         "hostname_source",
         "text",
         "",
-        "where the name comes from: tls-sni, quic-sni, http-host, certificate, dns or capture; ambiguous where "
-        "resolvers gave several names for the address",
+        "where the name comes from: tls-sni, quic-sni, http-host, certificate, stun-realm, dns or capture; "
+        "ambiguous where resolvers gave several names for the address",
     ),
     Column("said", "texts", "", "what else was said, as key=text: alpn, ja4, user_agent, version …"),
     Column("evidence_frame", "integer", "", "number of the frame that told protocol and name; null for none"),

@@ -66,6 +66,8 @@ class NameKind(enum.Enum):
     QUIC_SNI = "quic-sni"
     HTTP_HOST = "http-host"
     CERTIFICATE = "certificate"
+    REALM = "stun-realm"
+    """The domain that a STUN or TURN server says its users belong to (RFC 8489 §14.9)."""
     DNS = "dns"
     CAPTURE = "capture"
     """The name resolution block of a pcapng file."""

@@ -2,10 +2,11 @@
 
 import struct
 
+import pytest
 from hearing import SILENCE, TCP, UDP, datagrams, hear
 
 from portcall.dissectors import stun
-from portcall.speech import WAIT, Ends, Finding, Role
+from portcall.speech import WAIT, Ends, Finding, Name, NameKind, Role
 
 TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
 REQUEST = bytes.fromhex(
@@ -42,6 +43,20 @@ def test_who_asks_for_an_allocation_is_the_client():
 
 def test_the_realm_of_a_relay_is_told():
     assert dict(hear(stun, UDP, message(0x0113, (0x0014, b"example.org"))).details)["realm"] == "example.org"
+
+
+@pytest.mark.parametrize(
+    ("realm", "names"),
+    [
+        (b"relay.example.org", [Name(NameKind.REALM, "relay.example.org")]),
+        (b"realm", []),
+        (b"192.0.2.1", []),
+        (b"my own realm.org", []),
+        (b"example.\x1b[2J", []),
+    ],
+)
+def test_a_realm_that_is_a_domain_names_the_server(realm, names):
+    assert list(hear(stun, UDP, message(0x0113, (0x0014, realm))).names) == names
 
 
 def test_a_stream_is_waited_for_until_the_header_is_whole():

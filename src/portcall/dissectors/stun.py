@@ -11,12 +11,13 @@ the two are told apart): such a conversation is DTLS.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._inside import listen_among
-from portcall.speech import SILENCE, TCP, UDP, Finding, Role, Speech
+from portcall.speech import SILENCE, TCP, UDP, Finding, Name, NameKind, Role, Speech
 
 if TYPE_CHECKING:
     from portcall.speech import Ends, Wait
@@ -26,6 +27,8 @@ CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({3478, 3479, 5349, 19302})
 
 _INSIDE = frozenset({"dtls"})
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{1,62}\.?")
+"""A realm may be any text; servers that mean their domain write it so."""
 _COOKIE = b"\x21\x12\xa4\x42"
 _HEADER_BYTES = 20
 _MOST_ATTRIBUTES = 40
@@ -98,7 +101,10 @@ def _finding(kind: int, data: bytes, *, is_final: bool = True) -> Finding:
     named += [(_DETAILS[type_], text(value)) for type_, value in _attributes(data) or () if type_ in _DETAILS]
     # Peers send each other binding requests; only a relay has clients.
     role = None if method == _BINDING else Role.SERVER if kind & _RESPONSE else Role.CLIENT
-    return Finding("stun", role, details=tuple(dict(named).items()), is_final=is_final or method != _BINDING)
+    details = dict(named)
+    realm = details.get("realm", "")
+    names = (Name(NameKind.REALM, realm),) if _DOMAIN.fullmatch(realm) else ()
+    return Finding("stun", role, names, tuple(details.items()), is_final=is_final or method != _BINDING)
 
 
 def _classic(kind: int, data: bytes, answered: Speech, ends: Ends) -> Finding | None:
