@@ -261,3 +261,11 @@ def test_what_ftp_announces_is_its_data_however_late(tmp_path):
 
     assert (control["application_protocol"], data["application_protocol"]) == ("ftp", "ftp-data")
     assert (data["app"], data["evidence_frame"]) == ("ftp", len(said))
+
+
+def test_a_capture_of_nothing_but_later_fragments_has_a_row(written):
+    path = written("fragments.pcap", (1, ipv4(bytes(40), fragment=5)))
+
+    [row] = pipeline.read([path], by="flow").report
+
+    assert row["unattributed_reason"] == "fragment-without-first"

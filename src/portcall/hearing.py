@@ -124,9 +124,9 @@ class Hearing:
         self._held_bytes = 0
         self._listener = HelloListener(table.heard, 1 + _resolvers().index(dns), *openings())
         self._hellos = np.zeros(MAX_BATCH + MOST_ANSWERS, HELLO)
-        self.found = np.zeros(0, np.int32)
+        self.found = np.zeros(1, np.int32)  # not empty, so that -1 is an index
         """int32[rows or more]: number of the finding of each row of the table."""
-        self.evidence = np.zeros(0, np.uint64)
+        self.evidence = np.zeros(1, np.uint64)
         """uint64[rows or more]: number of the packet that told it."""
 
     def hear(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
