@@ -76,6 +76,20 @@ def interface(*pairs, order="<", link=ETHERNET, snap=0):
     return block(1, struct.pack(f"{order}HHI", link, 0, snap) + options(*pairs, order=order), order)
 
 
+def name_resolution(*entries, order="<"):
+    """What hosts are called, each entry an address and its names."""
+    records = b""
+    for address, *names in entries:
+        value = address + b"".join(name + b"\0" for name in names)
+        records += struct.pack(f"{order}HH", 1 if len(address) == 4 else 2, len(value)) + value + bytes(-len(value) % 4)
+    return block(NAME_RESOLUTION, records + bytes(4), order)
+
+
+def secrets(data, *, order="<", kind=0x544C534B):
+    """Secrets, of TLS unless said otherwise."""
+    return block(SECRETS, struct.pack(f"{order}II", kind, len(data)) + data, order)
+
+
 def enhanced(content, *pairs, order="<", ticks=0, index=0, wire=None):
     wire = len(content) if wire is None else wire
     head = struct.pack(f"{order}IIIII", index, ticks >> 32, ticks & 0xFFFFFFFF, len(content), wire)

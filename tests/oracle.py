@@ -120,7 +120,8 @@ def _count(row, sender, number, packet):
         row["last_ns"] = max(row["last_ns"], int(packet["ts_ns"]))
     if row["first_frame"] is None or number < row["first_frame"]:
         row["first_frame"], row["first_sender"] = number, sender
-    if packet["direction"] == Direction.INTERNAL:
+    is_one_host = packet["direction"] != Direction.UNKNOWN and (packet["source"] == packet["target"]).all()
+    if packet["direction"] == Direction.INTERNAL or is_one_host:
         row["local"] |= 0b11
     elif packet["direction"] == Direction.OUTBOUND:
         row["local"] |= 1 << sender

@@ -138,6 +138,15 @@ def test_outbound_makes_the_sender_local_and_inbound_the_receiver(rows_of):
     assert (row["local"], other["local"]) == (0b01, 0b10)
 
 
+@pytest.mark.parametrize("direction", [Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL])
+@pytest.mark.parametrize("kind", [packet, lambda *ends, **fields: later_fragment(7, *ends, **fields)])
+@pytest.mark.parametrize("ports", [(53, 53), (40000, 53), (53, 40000)])
+def test_an_address_that_speaks_to_itself_is_local_at_both_ends(rows_of, direction, kind, ports):
+    [row] = rows_of(kind(("10.0.0.1", ports[0]), ("10.0.0.1", ports[1]), direction=direction))
+
+    assert row["local"] == 0b11
+
+
 # --- connections on one key
 
 

@@ -85,7 +85,7 @@ def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
     walk = PcapWalk(big=False, fraction_ns=1, header_bytes=16, link=1, swapped_lengths=0)
     no_bytes = np.zeros(1, np.uint8)
-    listener = HelloListener(np.zeros(1, np.uint8), 1, *tables(), reads_hellos=True)
+    listener = HelloListener(np.zeros(1, np.uint8), 1, *tables())
     store = FlowTable()._store
     return {
         "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),

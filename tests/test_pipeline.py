@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 import capture_catalogue
-from capture_bytes import pcap_header, pcap_record, read_frames
+from capture_bytes import enhanced, interface, name_resolution, pcap_header, pcap_record, read_frames, secrets, section
+from dissectors.test_secrets import conversation
+from dissectors.tls_handshakes import certificate_files
 from frame_bytes import IP4, ethernet, ipv4, ports, udp
 from portcall import pipeline
 from portcall.attribution import Attribution
@@ -31,6 +34,12 @@ DAMAGED = [
 
 def read(*names, **options):
     return pipeline.read([str(CAPTURES / name) for name in names], **options)
+
+
+def between(port):
+    """The IP header from the end with this port: a client above 1023."""
+    ends = ("10.0.0.1", "192.0.2.1")
+    return IP(src=ends[port < 1024], dst=ends[port >= 1024])
 
 
 def totals(report):
@@ -198,3 +207,65 @@ def test_frames_on_no_flow_are_rows_with_their_reason(tmp_path):
 
     assert {row["unattributed_reason"] for row in report} == {"not-ip", "malformed", "truncated", None}
     assert totals(report) == (4, sum(map(len, contents)) + 90)
+
+
+def test_a_name_that_the_capture_gives_an_address_names_the_server(tmp_path):
+    path = tmp_path / "named.pcapng"
+    asked = enhanced(ipv4(udp(source=40000, target=9)))
+    path.write_bytes(section() + interface(link=101) + asked + name_resolution((bytes([10, 0, 0, 2]), b"nas.example")))
+
+    [row] = pipeline.read([str(path)], by="flow").report
+
+    assert (row["hostname"], row["hostname_source"]) == ("nas.example", "capture")
+
+
+@pytest.mark.parametrize(
+    ("server_name", "options", "told"),
+    [
+        (b"outside.example", {"by": "flow"}, {"tls_server_name": "outside.example", "http_host": "inside.example"}),
+        (None, {"by": "host"}, {"host": "inside.example"}),
+        (None, {"by": "host", "filter": "tcp"}, {"host": "inside.example"}),
+    ],
+)
+def test_secrets_that_a_capture_brings_show_who_is_asked_inside_tls(tmp_path, server_name, options, told):
+    path = tmp_path / "opened.pcapng"
+    suite = "TLS_AES_128_GCM_SHA256"
+    client, server, key_log = conversation(certificate_files(tmp_path), suite, server_name=server_name)
+    hello = 5 + int.from_bytes(client[3:5], "big")
+    said = [(40000, 443, 1, client[:hello]), (443, 40000, 1, server), (40000, 443, 1 + hello, client[hello:])]
+    frames = [
+        enhanced(bytes(between(source) / TCP(sport=source, dport=target, flags="PA", seq=sequence) / data))
+        for source, target, sequence, data in said
+    ]
+    path.write_bytes(section() + interface(link=101) + secrets(key_log) + b"".join(frames))
+
+    [row] = pipeline.read([str(path)], **options).report
+
+    assert {column: row[column] for column in told} == told
+
+
+def test_what_ftp_announces_is_its_data_however_late(tmp_path):
+    path = tmp_path / "transfers.pcapng"
+    said = [(21, b"220 FTP\r\n"), (40000, b"USER me\r\n"), *[(40000, b"NOOP\r\n"), (21, b"200 Ok\r\n")] * 40]
+    said += [(21, b"229 Entering Extended Passive Mode (|||1021|)\r\n")]
+    sequences, frames = {21: 1, 40000: 1}, []
+    for port, data in said:
+        header = TCP(sport=port, dport=21 + 40000 - port, flags="PA", seq=sequences[port])
+        frames.append(enhanced(bytes(between(port) / header / data), ticks=len(frames)))
+        sequences[port] += len(data)
+    transfer = bytes(between(1021) / TCP(sport=1021, dport=40001, flags="PA", seq=1) / bytes(range(200)))
+    frames.append(enhanced(transfer, ticks=len(frames)))
+    path.write_bytes(section() + interface(link=101) + b"".join(frames))
+
+    control, data = pipeline.read([str(path)], by="flow").report
+
+    assert (control["application_protocol"], data["application_protocol"]) == ("ftp", "ftp-data")
+    assert (data["app"], data["evidence_frame"]) == ("ftp", len(said))
+
+
+def test_a_capture_of_nothing_but_later_fragments_has_a_row(written):
+    path = written("fragments.pcap", (1, ipv4(bytes(40), fragment=5)))
+
+    [row] = pipeline.read([path], by="flow").report
+
+    assert row["unattributed_reason"] == "fragment-without-first"

@@ -25,7 +25,7 @@ class Conversation:
     __slots__ = ("candidates", "ends", "finding", "is_new", "packets", "voices")
 
     def __init__(self, low: Ends, voices: tuple[Voice, Voice]) -> None:
-        self.ends = (low, Ends(low.transport, low.target_port, low.source_port))
+        self.ends = (low, Ends(low.transport, low.target_port, low.source_port, low.key_log))
         self.voices = voices
         self.packets = [0, 0]
         self.candidates = [_candidates(low)] * 2

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
+    from portcall.expectations import Expectations
     from portcall.findings import Findings
     from portcall.flows import FlowTable
+    from portcall.key_log import KeyLog
     from portcall.model import FrameBatch
 
     Voice = Stream | Datagrams
@@ -57,6 +59,7 @@ SAYING = np.dtype(
         ("openings", "u8", (2,)),  # that it fits, as bits; 0 where the kernel did not look
         ("ts_ns", "i8"),
         ("number", "u8"),  # of its packet
+        ("source", "u1", (16,)),
         ("target", "u1", (16,)),
         ("at", "u4"),  # in the arena
         ("length", "u4"),
@@ -70,7 +73,7 @@ SAYING = np.dtype(
         ("reserved", "u1"),
     ]
 )
-"""One payload that is left to the dissectors. 72 bytes."""
+"""One payload that is left to the dissectors. 88 bytes."""
 
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
@@ -88,24 +91,32 @@ _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 class Hearing:
     """Listens to the conversations of one flow table, which must be one that listens.
 
-    ``hear_answers`` is told who asked a resolver, when, and what it answered. ``with_details``: keep what is found
-    besides protocol and names.
+    ``hear_answers`` is told who asked a resolver, when, and what it answered; ``expectations`` keep what is announced
+    of other conversations. ``with_details``: keep what is found besides protocol and names. ``key_log``: secrets of
+    TLS sessions, which may yet become more.
     """
 
     def __init__(
-        self, table: FlowTable, findings: Findings, hear_answers: HearAnswers, *, with_details: bool = False
+        self,
+        table: FlowTable,
+        findings: Findings,
+        hear_answers: HearAnswers,
+        expectations: Expectations,
+        *,
+        key_log: KeyLog | None = None,
+        with_details: bool = False,
     ) -> None:
         self._table = table
         self._findings = findings
         self._hear_answers = hear_answers
+        self._expectations = expectations
+        self._key_log = key_log
         self._with_details = with_details
         self._conversations: dict[int, Conversation] = {}
         self._held_bytes = 0
         self._hellos, self._sayings = np.zeros(_HELLOS_AT_ONCE, HELLO), np.zeros(_SAYINGS_AT_ONCE, SAYING)
         self._arena = np.zeros(_ARENA_BYTES, np.uint8)
-        self._listener = HelloListener(
-            table.heard, 1 + resolvers().index(dns), *tables(), reads_hellos=not with_details
-        )
+        self._listener = HelloListener(table.heard, 1 + resolvers().index(dns), *tables())
         self._listener.hellos, self._listener.sayings, self._listener.arena = self._hellos, self._sayings, self._arena
         self._numbers_of_hellos: dict[tuple[int, bytes], int] = {}
         self.found = np.zeros(0, np.int32)
@@ -116,6 +127,7 @@ class Hearing:
     def hear(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
         """Listen to PAYLOAD[n] of a batch whose first packet is number ``first_number`` of the capture."""
         done = 0
+        self._listener.reads_hellos = not (self._with_details or self._key_log)  # the kernel opens nothing
         while done < len(payloads):
             done += self._listener.listen(packets, batch.frames, batch.buffer, payloads[done:], first_number)
             if done < len(payloads):
@@ -135,6 +147,9 @@ class Hearing:
                     self._ask(row, side, conversation.voices[side].speech(is_ended=True))
         self._conversations.clear()
         self._held_bytes = 0
+        for row, protocol, number in self._expectations.find(self._table.rows()):
+            if not self.found[row]:
+                self.found[row], self.evidence[row] = self._findings.number(Finding(protocol)), number
         for beginning, continuation in zip(*(rows.tolist()[::-1] for rows in self._table.continued()), strict=True):
             if not self.found[beginning]:
                 self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
@@ -163,13 +178,13 @@ class Hearing:
         arena = self._arena.data
         self._note_hellos(self._hellos[: listener.hello_count], arena)
         sayings = self._sayings[: listener.saying_count]
-        columns = _rows_of_bytes(sayings["target"]), sayings["openings"].tolist(), sayings.tolist()
-        for target, (low, high), saying in zip(*columns, strict=True):
-            _, ts_ns, number, _, at, length, row, sequence, source_port, target_port, side, protocol, is_cut, _ = saying
+        addresses = (_rows_of_bytes(sayings[name]) for name in ("source", "target"))
+        for *pair, (low, high), saying in zip(*addresses, sayings["openings"].tolist(), sayings.tolist(), strict=True):
+            _, ts_ns, number, _, _, at, length, row, sequence, source, target, side, protocol, is_cut, _ = saying
+            ends = Ends(protocol, source, target, self._key_log)
             payload = arena[at : at + length].tobytes()
-            ends = Ends(protocol, source_port, target_port)
             openings = high << 64 | low
-            self._listen(_Saying(row, side, number, ends, sequence, payload, bool(is_cut), ts_ns, target, openings))
+            self._listen(_Saying(row, side, number, ends, sequence, payload, bool(is_cut), ts_ns, *pair, openings))
         listener.hello_count = listener.saying_count = listener.arena_used = 0
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))
@@ -187,7 +202,7 @@ class Hearing:
         conversation = self._conversations.get(row)
         if conversation is None:
             ends = said.ends
-            low = Ends(ends.transport, ends.target_port, ends.source_port) if side else ends
+            low = Ends(ends.transport, ends.target_port, ends.source_port, self._key_log) if side else ends
             conversation = self._conversations[row] = Conversation(low, self._voices(said))
             self._held_bytes += _CONVERSATION_BYTES
         voice = conversation.voices[side]
@@ -198,8 +213,7 @@ class Hearing:
         is_last = conversation.packets[side] >= _MOST_PACKETS
         if is_new:
             finding = self._ask(row, side, voice.speech(is_ended=is_last), said.openings)
-            if finding and finding.answers:
-                self._hear_answers(said.target, said.ts_ns, finding.answers)
+            self._pass_on(said, finding)
         elif is_last:
             heard[row] |= 1 << side
         if heard[row] & _BOTH == _BOTH or heard[row] >> _RESOLVER_SHIFT:
@@ -219,7 +233,7 @@ class Hearing:
         self.found[row] = self._findings.number(kept)
         if not self.evidence[row] or (known.names and not is_named):
             self.evidence[row] = conversation.voices[side].number
-        if conversation.ends[side].transport == UDP and dissector in resolvers():
+        if _hears_all(dissector, conversation.ends[side], finding):
             self._table.heard[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
             self._table.heard[row] = _BOTH
@@ -229,8 +243,14 @@ class Hearing:
 
     def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
         finding = dissector.listen(Speech(said.payload, (said.payload,)), SILENCE, said.ends)
-        if isinstance(finding, Finding) and finding.answers:
+        self._pass_on(said, finding if isinstance(finding, Finding) else None)
+
+    def _pass_on(self, said: _Saying, finding: Finding | None) -> None:
+        """Tell what concerns other conversations."""
+        if finding and finding.answers:
             self._hear_answers(said.target, said.ts_ns, finding.answers)
+        if finding and finding.expected:
+            self._expectations.note((said.source, said.target), said.ts_ns, said.number, finding.expected)
 
     def _note_hellos(self, hellos: NDArray[np.void], arena: memoryview) -> None:
         """Note what the kernel heard: HELLO[n]."""
@@ -289,9 +309,16 @@ class _Saying(NamedTuple):
     payload: bytes
     is_cut: bool
     ts_ns: int
+    source: bytes
     target: bytes
     openings: int
     """The openings that it fits, a bit each; 0 where nobody looked."""
+
+
+def _hears_all(dissector: Dissector, ends: Ends, finding: Finding) -> bool:
+    """Whether a dissector that made this finding hears all that follows: each datagram, or segment, by itself."""
+    is_clear = finding.is_final and not finding.names and UDP not in dissector.TRANSPORTS
+    return dissector in resolvers() and (ends.transport == UDP or is_clear)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -171,7 +171,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class FrameBatch:
-    """Raw frames over one buffer. Valid until the source is asked for the next batch."""
+    """Raw frames over one buffer, perhaps none. Valid until the source is asked for the next batch."""
 
     frames: NDArray[np.void]
     """FRAME[n], in capture order."""
@@ -181,6 +181,10 @@ class FrameBatch:
     """1-based number of the first frame within its capture."""
     namespace: int = 0
     """Network namespace in which the frames were seen, by its inode number; 0 offline."""
+    host_names: tuple[tuple[str, bytes], ...] = ()
+    """What the capture itself calls hosts, as (name, address of 4 or 16 bytes), said before these frames."""
+    key_log: bytes = b""
+    """Secrets of TLS sessions that the capture itself brings, lines of an SSLKEYLOGFILE, said before these frames."""
 
 
 class Place(NamedTuple):

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.apps import app_of_hostname
+from portcall.expectations import Expectations
 from portcall.findings import Findings
 from portcall.hearing import Hearing
+from portcall.key_log import read_key_log
+from portcall.labels import Rank, ranks
 from portcall.locality import addresses, host_name_number
 from portcall.model import NO_TIME
-from portcall.services import found_key, has_ports, identity
+from portcall.services import found_key, has_ports, identity, server_ports
 from portcall.sums import grouped
 from portcall.timeline import NameTimeline
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.flows import FlowTable
+    from portcall.model import FrameBatch
     from portcall.services import Identity
     from portcall.speech import Finding, NameKind
     from portcall.timeline import Telling
@@ -58,7 +62,10 @@ _RECOGNISABLE = frozenset(
 """… unless that would have been recognised if it were there."""
 _SAME = {"smtp": "submission", "smb": "netbios-ssn", "pop": "pop3"}
 """Protocol → the start of other services' names that it is spoken by."""
+_PART_OF = {"ftp-data": "ftp"}
+"""Protocol → the app that it is a part of."""
 _MOST_TOLD = 1 << 18  # remembered
+_MOST_SECRETS = 1 << 17
 
 
 class Found(NamedTuple):
@@ -72,6 +79,19 @@ class Found(NamedTuple):
     def part(self, rows: slice | list[int]) -> Found:
         """Of some rows."""
         return Found(self.numbers[rows], self.evidence[rows])
+
+
+class _Fact(NamedTuple):
+    """What is known of a row: all that ``Told`` follows from."""
+
+    service: int
+    """Service key by port."""
+    is_curated: bool
+    """Whether that is a service of the curated list."""
+    found: int
+    """Number of the finding."""
+    inferred: int
+    """Number of the timeline's names."""
 
 
 class Told(NamedTuple):
@@ -114,15 +134,28 @@ class Names:
         self._with_details = with_details
         self._findings = Findings()
         self._timeline = NameTimeline()
-        self._told: dict[tuple[int, int, int], Told] = {}
+        self._expectations = Expectations()
+        self._key_log: dict[tuple[str, bytes], bytes] = {}
+        self._told: dict[_Fact, Told] = {}
 
     def listen_to(self, table: FlowTable) -> Hearing:
         """A hearing for one flow table."""
-        return Hearing(table, self._findings, self._timeline.note, with_details=self._with_details)
+        return Hearing(
+            table,
+            self._findings,
+            self._timeline.note,
+            self._expectations,
+            key_log=self._key_log,
+            with_details=self._with_details,
+        )
 
-    def note_address(self, name: str, address: bytes) -> None:
-        """The capture itself says that an address (4 or 16 bytes) has this name."""
-        self._timeline.note_capture(name, address)
+    def note_capture(self, batch: FrameBatch) -> None:
+        """Keep what the capture itself says beside its frames: what hosts are called, and secrets of TLS sessions."""
+        for name, address in batch.host_names:
+            self._timeline.note_capture(name, address)
+        for session, secret in read_key_log(batch.key_log):
+            if len(self._key_log) < _MOST_SECRETS:
+                self._key_log[session] = secret
 
     def heard(
         self,
@@ -133,10 +166,15 @@ class Names:
     ) -> Heard:
         """What is told of FLOW[n], whose service keys by port are given."""
         numbers = found.numbers.astype(np.int64)
-        inferred = self._inferred(flows, client_is_low, numbers)
-        groups, members = grouped({"service": services, "found": numbers, "inferred": inferred}, _FACT)
-        facts = zip(services[members].tolist(), numbers[members].tolist(), inferred[members].tolist(), strict=True)
-        return Heard([self._tell(*fact) for fact in facts], groups)
+        columns = {
+            "service": services,
+            "is_curated": ranks(flows["protocol"], server_ports(flows, client_is_low)) == Rank.CURATED,
+            "found": numbers,
+            "inferred": self._inferred(flows, client_is_low, numbers),
+        }
+        groups, members = grouped(columns, tuple(columns))
+        facts = map(_Fact, *(column[members].tolist() for column in columns.values()))
+        return Heard(list(map(self._tell, facts)), groups)
 
     def finding(self, number: int) -> Finding | None:
         """What has this number in Found; None for 0."""
@@ -164,49 +202,49 @@ class Names:
             inferred[nameless] = self._timeline.find(low.where(is_low, high), high.where(is_low, low), rows["first_ns"])
         return inferred
 
-    def _tell(self, service: int, found: int, inferred: int) -> Told:
-        fact = (service, found, inferred)
+    def _tell(self, fact: _Fact) -> Told:
         told = self._told.get(fact)
         if told is None:
             if len(self._told) >= _MOST_TOLD:
                 self._told.clear()
-            told = self._told[fact] = _tell(service, self._findings[found], self._timeline[inferred])
+            told = self._told[fact] = _tell(fact, self._findings[fact.found], self._timeline[fact.inferred])
         return told
 
 
-_FACT = ("service", "found", "inferred")
-
-
-def _tell(service: int, finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> Told:
+def _tell(fact: _Fact, finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> Told:
     if not finding and not inferred[0]:
-        return Told(service, None, None, None, 0)
+        return Told(fact.service, None, None, None, 0)
     names, source = _names(finding, inferred)
     hostname = names[0] if len(names) == 1 else None
     host = host_name_number(hostname) if hostname else 0
     protocol = finding.protocol if finding else None
-    key = _key(service, protocol, names)
+    key = _key(fact, protocol, names)
     return Told(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
 
 
-def _key(service: int, protocol: str | None, names: tuple[str, ...]) -> int:
-    """The service key for what the port says (a service key too), the protocol, and the names, if need be several."""
-    by_port = identity(service)
-    foreign = protocol is not None and not _agrees(protocol, by_port)
+def _key(fact: _Fact, protocol: str | None, names: tuple[str, ...]) -> int:
+    """The service key for what the port says, the protocol, and the names, if need be several."""
+    service, by_port = fact.service, identity(fact.service)
+    foreign = protocol is not None and not _agrees(protocol, by_port, is_curated=fact.is_curated)
     apps = {label.app if label else None for label in map(app_of_hostname, names)}
     app = apps.pop() if len(apps) == 1 else None
     if app:
         return found_key(service, protocol if foreign else None, app, "name")
     if protocol is None:
         return service
-    return found_key(service, protocol if foreign else None, (not foreign and by_port.app) or protocol, "protocol")
+    app = _PART_OF.get(protocol) or (not foreign and by_port.app) or protocol
+    return found_key(service, protocol if foreign else None, app, "protocol")
 
 
-def _agrees(protocol: str, by_port: Identity) -> bool:
-    """Whether a protocol that was recognised is what the port promises, or carries it."""
+def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:
+    """Whether a protocol that was recognised is what the port promises, or carries it.
+
+    What IANA has on a port is seldom what is found there; so that TLS or HTTP carries it is believed of a curated port.
+    """
     service = by_port.app
     if service is None:
         return False
-    if protocol in _CARRIERS and service not in _RECOGNISABLE:
+    if protocol in _CARRIERS and is_curated and service not in _RECOGNISABLE:
         return True
     if protocol in ("tls", "quic"):
         return service.startswith("https")

@@ -62,6 +62,10 @@ class Tracker:
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch, numbered on from the frames before it."""
+        if self.names:
+            self.names.note_capture(batch)
+        if not len(batch.frames):
+            return
         if self._table is None:
             self._table = FlowTable(seed=self.seed, max_flows=self.max_flows, listens=self.names is not None)
             self._hearing = self.names.listen_to(self._table) if self.names else None

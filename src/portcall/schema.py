@@ -180,8 +180,8 @@ _FLOW = (
         "hostname_source",
         "text",
         "",
-        "where the name comes from: tls-sni, quic-sni, http-host, certificate, dns or capture; ambiguous where "
-        "resolvers gave several names for the address",
+        "where the name comes from: tls-sni, quic-sni, http-host, certificate, stun-realm, dns or capture; "
+        "ambiguous where resolvers gave several names for the address",
     ),
     _APP,
     _APP_SOURCE,

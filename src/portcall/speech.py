@@ -6,7 +6,11 @@ Pure data. ``names`` collects the speech of each flow, ``dissectors`` turn it in
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portcall.key_log import KeyLog
 
 TCP, UDP = 6, 17
 
@@ -40,6 +44,8 @@ class Ends:
     """IP protocol number: TCP, UDP …"""
     source_port: int
     target_port: int
+    key_log: KeyLog | None = field(default=None, compare=False)
+    """Secrets of TLS sessions that the capture brings."""
 
     def has_port(self, *ports: int) -> bool:
         """Whether either end has one of these ports."""
@@ -60,6 +66,8 @@ class NameKind(enum.Enum):
     QUIC_SNI = "quic-sni"
     HTTP_HOST = "http-host"
     CERTIFICATE = "certificate"
+    REALM = "stun-realm"
+    """The domain that a STUN or TURN server says its users belong to (RFC 8489 §14.9)."""
     DNS = "dns"
     CAPTURE = "capture"
     """The name resolution block of a pcapng file."""
@@ -87,6 +95,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """Another conversation between the same two hosts that was announced, by the end that is called."""
+
+    protocol: str
+    transport: int
+    port: int
+    address: bytes = b""
+    """4 or 16 bytes; empty where it is the speaker's own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a dissector recognised in the speech of one end."""
 
@@ -101,6 +120,8 @@ class Finding:
     """Addresses of names; DNS and its kin only."""
     is_final: bool = True
     """Whether later bytes of this end can add nothing."""
+    expected: tuple[Expected, ...] = ()
+    """Conversations that it announces."""
 
 
 class Wait(enum.Enum):

@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from corpus_reports import compared_rows
 from zeek_states import THEIR_ENDS, Comparison, by_ends, rows_by_ends
@@ -38,12 +39,31 @@ _PROTOCOLS, _APPS, _ZEEK = _NAMES["ndpi"]["protocols"], _NAMES["ndpi"]["apps"], 
 # --- tshark: server names and Host
 
 
+class AdditionalName(NamedTuple):
+    """A name that tshark does not have, for somebody to judge."""
+
+    capture: str
+    flow: str
+    name: str
+    place: str
+    """Packet and bytes."""
+
+    def __str__(self):
+        return f"{self.capture} {self.flow} {self.name!r}: {self.place}"
+
+
+def judged_names():
+    """(capture, name) of those that somebody has looked at and found to be there."""
+    judged = tomllib.loads(Path(__file__).with_name("additional_names.toml").read_text())["name"]
+    return {(entry["capture"], name) for entry in judged for name in entry["names"]}
+
+
 @dataclass
 class NameComparison(Comparison):
     """What the names of one or more captures came to; ``left_out`` has the flows that have no row."""
 
-    additional: list[str] = field(default_factory=list)
-    """Names that tshark does not have, each with its packet and bytes."""
+    additional: list[AdditionalName] = field(default_factory=list)
+    """Names that tshark does not have."""
 
     def __str__(self):
         return (
@@ -71,7 +91,8 @@ def compare_names(compare, entry, rows, view, result):
         for label in _LABELS:
             if row[label] is not None and theirs.get(key, {}).get(label) is None:
                 place = where_said(entry.path, row[label])
-                result.additional.append(f"{entry.name} {compare.fmtk(key)} {label} {row[label]!r}: {place}")
+                flow = f"{compare.fmtk(key)} {label}"
+                result.additional.append(AdditionalName(entry.name, flow, row[label], place))
 
 
 def where_said(path, name):

@@ -73,7 +73,7 @@ def test_a_name_that_tshark_lacks_is_told_with_packet_and_bytes(compare, capture
     result = names_compared(compare, capture, [row(http_host="a.example")])
 
     assert result.same == result.different == []
-    assert result.additional[0].endswith("host 'a.example': packet 2 byte 3: 3f 3f 20 | b'a.example'")
+    assert str(result.additional[0]).endswith("host 'a.example': packet 2 byte 3: 3f 3f 20 | b'a.example'")
 
 
 def test_a_name_that_no_packet_shows_is_told_as_such(capture):

@@ -3,7 +3,14 @@
 import json
 
 import pytest
-from name_scores import NameComparison, ServiceComparison, compare_names, compare_services, compare_with_ndpi
+from name_scores import (
+    NameComparison,
+    ServiceComparison,
+    compare_names,
+    compare_services,
+    compare_with_ndpi,
+    judged_names,
+)
 from zeek_states import Comparison
 
 LEAST_AGREEMENT_WITH_TSHARK = 0.995
@@ -31,6 +38,7 @@ def test_server_names_and_hosts_are_tsharks(corpus, compare, score, view):
     score += [f"    not tshark's: {line}" for line in result.different]
     score += [f"    tshark has none: {line}" for line in result.additional if view == "outer+frag"]
     assert result.agreement >= LEAST_AGREEMENT_WITH_TSHARK
+    assert {(added.capture, added.name) for added in result.additional} <= judged_names()
 
 
 def test_services_and_apps_are_ndpis_where_it_read_them_from_the_traffic(corpus, score):

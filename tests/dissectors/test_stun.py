@@ -2,10 +2,11 @@
 
 import struct
 
-from hearing import TCP, UDP, hear
+import pytest
+from hearing import SILENCE, TCP, UDP, datagrams, hear
 
 from portcall.dissectors import stun
-from portcall.speech import WAIT, Role
+from portcall.speech import WAIT, Ends, Finding, Name, NameKind, Role
 
 TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
 REQUEST = bytes.fromhex(
@@ -44,6 +45,20 @@ def test_the_realm_of_a_relay_is_told():
     assert dict(hear(stun, UDP, message(0x0113, (0x0014, b"example.org"))).details)["realm"] == "example.org"
 
 
+@pytest.mark.parametrize(
+    ("realm", "names"),
+    [
+        (b"relay.example.org", [Name(NameKind.REALM, "relay.example.org")]),
+        (b"realm", []),
+        (b"192.0.2.1", []),
+        (b"my own realm.org", []),
+        (b"example.\x1b[2J", []),
+    ],
+)
+def test_a_realm_that_is_a_domain_names_the_server(realm, names):
+    assert list(hear(stun, UDP, message(0x0113, (0x0014, realm))).names) == names
+
+
 def test_a_stream_is_waited_for_until_the_header_is_whole():
     assert hear(stun, TCP, ALLOCATE[:19]) is WAIT
     assert hear(stun, TCP, ALLOCATE).protocol == "stun"
@@ -62,3 +77,35 @@ def test_a_bare_request_without_cookie_needs_its_port_or_its_answer():
 def test_an_answer_without_cookie_tells_by_its_attributes():
     assert hear(stun, UDP, CLASSIC_ANSWER).protocol == "stun"
     assert hear(stun, UDP, message(0x0101, (0x7777, b"abcd"), cookie=b"\xaa\xbb\xcc\xdd")) is None
+
+
+# --- calls: STUN first, then DTLS (RFC 7983)
+
+PEERS = Ends(UDP, 50000, 50001)
+DTLS_ALERT = bytes.fromhex("15feff00000000000000000002022f")
+"""One record of DTLS 1.0 (RFC 6347 §4.1) with a fatal alert."""
+
+
+def test_a_binding_is_not_the_last_word_of_peers():
+    assert not stun.listen(datagrams(REQUEST), SILENCE, PEERS).is_final
+    assert hear(stun, UDP, ALLOCATE).is_final
+
+
+def test_a_conversation_that_goes_on_with_dtls_is_dtls():
+    assert stun.listen(datagrams(REQUEST, DTLS_ALERT), SILENCE, PEERS).protocol == "dtls"
+    assert stun.listen(datagrams(REQUEST, DTLS_ALERT, REQUEST), SILENCE, PEERS).protocol == "dtls"
+
+
+def test_it_is_dtls_for_the_end_that_still_says_stun():
+    assert stun.listen(datagrams(REQUEST), datagrams(DTLS_ALERT), PEERS) == Finding("dtls", is_final=False)
+    assert stun.listen(datagrams(DTLS_ALERT), datagrams(REQUEST), PEERS).protocol == "dtls"
+
+
+def test_dtls_without_stun_is_not_told_here():
+    assert stun.listen(datagrams(DTLS_ALERT), SILENCE, PEERS) is None
+
+
+def test_what_is_no_dtls_leaves_it_stun():
+    rtp = bytes.fromhex("806f000100000000deadbeef") + bytes(20)
+
+    assert stun.listen(datagrams(REQUEST, b"\x16\xfe\xff", REQUEST), datagrams(rtp), PEERS).protocol == "stun"

@@ -20,8 +20,10 @@ from capture_bytes import (
     block,
     enhanced,
     interface,
+    name_resolution,
     obsolete,
     read_frames,
+    secrets,
     section,
     simple,
 )
@@ -30,6 +32,7 @@ from portcall.sources.captures import open_capture
 
 SECOND_NS = 10**9
 START_NS = 1_700_000_000_123_456_789
+ADDRESS_4, ADDRESS_6 = bytes([192, 0, 2, 1]), bytes.fromhex("20010db8000000000000000000000001")
 FRAMES = [bytes(range(60)), b"\x01" * 61, b"\x02" * 62]
 NEEDS_TSHARK = pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark: apt install tshark")
 
@@ -84,6 +87,63 @@ def test_blocks_without_packets_are_passed_over(written, kind):
 
     assert [frame.content for frame in frames] == FRAMES[:2]
     assert error is None
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_names_of_hosts_are_handed_on(written, order):
+    path = written(
+        section(order),
+        interface(order=order),
+        name_resolution((ADDRESS_4, b"Printer.example."), (ADDRESS_6, b"a.example", b"b\xff"), order=order),
+        enhanced(FRAMES[0], order=order),
+        name_resolution((ADDRESS_4, b"late.example"), order=order),
+    )
+
+    batches = list(open_capture(str(path)).source.batches())
+
+    names = (("printer.example", ADDRESS_4), ("a.example", ADDRESS_6), ("b\\xff", ADDRESS_6))
+    assert [batch.host_names for batch in batches] == [names, (), (("late.example", ADDRESS_4),)]
+    assert [len(batch.frames) for batch in batches] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        b"\1\0\5\0\1\2\3\4n",  # no zero ends the name
+        b"\1\0\3\0\1\2\3\0",  # no room for the address
+        b"\1\0\4\0\1\2\3\4",  # no name
+        b"\1\0\5\0\1\2\3\4\0\0\0\0",  # an empty name
+        b"\1\0\xff\xff\1\2\3\4name",
+        b"\3\0\x0a\0\1\2\3\4\5\6abc\0\0\0",  # a hardware address
+        b"\0\0\0\0\1\0\6\0\1\2\3\4n\0",  # behind the end
+        b"\1\0\x06\1\1\2\3\4" + b"n" * 257 + b"\0",  # longer than a name can be
+        b"\1\0\6",
+    ],
+)
+def test_records_that_name_no_host_are_passed_over(written, records):
+    path = written(section(), interface(), block(NAME_RESOLUTION, records), enhanced(FRAMES[0]))
+
+    batches = list(open_capture(str(path)).source.batches())
+
+    assert [batch.host_names for batch in batches] == [()]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_secrets_of_tls_come_before_the_frames_behind_them(written, order):
+    path = written(
+        section(order),
+        interface(order=order),
+        enhanced(FRAMES[0], order=order),
+        secrets(b"CLIENT_RANDOM a b\n", order=order),
+        secrets(b"a key of WireGuard", order=order, kind=0x57474B4C),
+        enhanced(FRAMES[1], order=order),
+    )
+
+    batches = list(open_capture(str(path)).source.batches())
+
+    assert [batch.key_log for batch in batches] == [b"", b"CLIENT_RANDOM a b\n", b""]
+    assert [len(batch.frames) for batch in batches] == [1, 0, 1]
+    assert [batch.first_number for batch in batches] == [1, 2, 2]
 
 
 @pytest.mark.parametrize("code", RESOLUTIONS)

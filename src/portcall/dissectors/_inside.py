@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import find_dissectors
-from portcall.speech import TCP, WAIT, Finding, NameKind, Speech
+from portcall.speech import WAIT, Finding, NameKind, Speech
 
 if TYPE_CHECKING:
     from portcall.speech import Ends, Wait
@@ -23,7 +23,7 @@ def after(speech: Speech, start: int) -> Speech:
 
 def with_inside(outer: Finding, said: Speech, answered: Speech, ends: Ends, among: frozenset[str]) -> Finding:
     """The outer finding together with what one of these dissectors hears inside; not final while that may change."""
-    inner = _listen(said, answered, ends, among)
+    inner = listen_among(among, said, answered, ends)
     if inner is None:
         return outer
     if not isinstance(inner, Finding):
@@ -45,13 +45,13 @@ def with_hello(outer: Finding, said: Speech, answered: Speech, ends: Ends) -> Fi
     return with_inside(outer, after(said, said_at.end()), rest, ends, frozenset({"tls"}))
 
 
-def _listen(said: Speech, answered: Speech, ends: Ends, among: frozenset[str]) -> Finding | Wait | None:
+def listen_among(among: frozenset[str], said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     """The first finding of the dissectors named, by their modules; WAIT where one of them wants more."""
     if not said.data:
         return None if said.is_ended else WAIT
     is_waiting = False
     for dissector in find_dissectors():
-        if TCP in dissector.TRANSPORTS and dissector.__name__.rpartition(".")[2] in among:
+        if ends.transport in dissector.TRANSPORTS and dissector.__name__.rpartition(".")[2] in among:
             heard = dissector.listen(said, answered, ends)
             if isinstance(heard, Finding):
                 return heard

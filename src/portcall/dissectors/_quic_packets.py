@@ -18,6 +18,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from portcall.dissectors._secrets import expanded
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -156,19 +158,13 @@ def opened(packet: LongPacket, first_id: bytes, *, from_client: bool) -> bytes |
 def initial_keys(salt: bytes, first_id: bytes, is_version_2: bool, from_client: bool) -> Keys:  # noqa: FBT001 - cached
     """The keys of a connection's Initial packets (RFC 9001 §5.2, RFC 9369 §3.3)."""
     initial = hmac.digest(salt, first_id, "sha256")
-    secret = _expanded(initial, b"client in" if from_client else b"server in", 32)
+    secret = expanded(initial, b"client in" if from_client else b"server in", 32)
     family = b"quicv2 " if is_version_2 else b"quic "
     return Keys(
-        _expanded(secret, family + b"key", 16),
-        _expanded(secret, family + b"iv", 12),
-        _expanded(secret, family + b"hp", 16),
+        expanded(secret, family + b"key", 16),
+        expanded(secret, family + b"iv", 12),
+        expanded(secret, family + b"hp", 16),
     )
-
-
-def _expanded(secret: bytes, label: bytes, size: int) -> bytes:
-    """HKDF-Expand-Label (RFC 8446 §7.1) with an empty context, for no more than one hash."""
-    label = b"tls13 " + label
-    return hmac.digest(secret, bytes((0, size, len(label))) + label + b"\0\1", "sha256")[:size]
 
 
 def _decrypted(packet: LongPacket, keys: Keys) -> bytes | None:

@@ -100,6 +100,17 @@ def read_handshake(data: bytes) -> Handshake:
     return Handshake(b"".join(pieces), is_over=False)
 
 
+def read_records(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Content type, header and content of each record that is wholly there, up to the first that is none."""
+    at = 0
+    for _ in range(_MOST_RECORDS):
+        size = _record_bytes(data, at) if len(data) - at >= HEADER_BYTES else 0
+        if not size or at + size > len(data):
+            return
+        yield data[at], data[at : at + HEADER_BYTES], data[at + HEADER_BYTES : at + size]
+        at += size
+
+
 def looks_like_records(data: bytes) -> bool:
     """Whether a stream begins with what may be (the beginning of) a record's header."""
     if not data or not CHANGE_CIPHER_SPEC <= data[0] <= HEARTBEAT:

@@ -34,7 +34,7 @@ SIGNATURES = (
     Signature("lustre", TCP, b"\0\x71\xce\xac", role=_CLIENT),
     Signature("ceph", TCP, b"ceph v"),
     # Desks: RFC 6143 §7.1.1, the Citrix ICA and NoMachine greetings as Wireshark and nDPI have them, SPICE protocol
-    # §2.2, adb's protocol.txt, MPD protocol, Canon's printers (BJNP).
+    # §2.2, MPD protocol, Canon's printers (BJNP).
     Signature("vnc", TCP, b"RFB 003."),
     Signature("vnc", TCP, b"RFB 004."),
     Signature("vnc", TCP, b"RFB 005."),
@@ -42,8 +42,6 @@ SIGNATURES = (
     Signature("nomachine", TCP, b"NXSH-", role=_CLIENT),
     Signature("nomachine", TCP, b"NXD-", role=_SERVER),
     Signature("spice", TCP, b"REDQ\x02\0\0\0"),
-    Signature("adb", TCP, b"CNXN\x00\x00\x00\x01"),
-    Signature("adb", TCP, b"CNXN\x01\x00\x00\x01"),
     Signature("vmware", TCP, b"220 VMware Authentication Daemon", role=_SERVER),
     Signature("bjnp", UDP, b"BJNP"),
     Signature("bjnp", UDP, b"BJNB"),

@@ -1,17 +1,29 @@
-"""FTP's control connection (RFC 959, RFC 4217): told from SMTP, which greets with 220 too, by port and words."""
+"""FTP's control connection (RFC 959, RFC 4217): told from SMTP, which greets with 220 too, by port and words.
+
+It announces each connection for data (RFC 959 §4.1.2, RFC 2428, RFC 1639), by a client's command or a server's answer::
+
+    PORT h1,h2,h3,h4,p1,p2         227 … h1,h2,h3,h4,p1,p2
+    EPRT |1 or 2|address|port|     229 … (|||port|)
+    LPRT 4,4,h1 … 2,p1,p2          228 … 6,16,h1 … 2,p1,p2
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from contextlib import suppress
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._inside import with_hello
 from portcall.dissectors._openings import DIGITS, words
 from portcall.dissectors._text import as_text, first_line, is_printable
-from portcall.speech import TCP, WAIT, Finding, Role
+from portcall.speech import TCP, WAIT, Expected, Finding, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
@@ -24,10 +36,27 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
         words(
             *(b"USE", b"PAS", b"AUT", b"FEA", b"SYS", b"OPT", b"HOS", b"CLN", b"TYP", b"EPS", b"POR", b"EPR", b"LIS"),
             *(b"NLS", b"MLS", b"RET", b"STO", b"CWD", b"PWD", b"XPW", b"QUI", b"NOO", b"SIZ", b"MDT", b"PBS", b"PRO"),
-            *(b"ACC", b"HEL", b"SIT", b"RES", b"DEL", b"MKD", b"RMD", b"RNF", b"RNT", b"CDU", b"STA", b"ABO", b"APP"),
+            *(
+                b"ACC",
+                b"HEL",
+                b"SIT",
+                b"RES",
+                b"DEL",
+                b"MKD",
+                b"RMD",
+                b"RNF",
+                b"RNT",
+                b"CDU",
+                b"STA",
+                b"ABO",
+                b"APP",
+                b"LPR",
+                b"LPS",
+            ),
         ),
     )
 }
+LISTENS_ALWAYS = True  # transfers are announced as long as it lasts
 
 _REPLY = re.compile(rb"[1-5]\d\d[ -]")
 _SURE_GREETING = re.compile(rb"(?:220|120|421|530)[ -](?![^\r\n]{0,512}SMTP)[^\r\n]{0,512}FTP", re.IGNORECASE)
@@ -42,6 +71,15 @@ _SURE_COMMAND = re.compile(
     re.IGNORECASE,
 )
 _UPGRADE = re.compile(rb"(?:^|\n)AUTH (?:TLS|SSL)\b", re.IGNORECASE)
+_NUMBERS = rb"\d{1,3}(?:,\d{1,3})"
+_ANNOUNCED = re.compile(
+    rb"^(?:PORT |227 [^\r\n\d]{0,128})(?P<plain>" + _NUMBERS + rb"{5})\b"
+    rb"|^(?:LPRT |228 [^\r\n\d]{0,128})(?P<long>" + _NUMBERS + rb"{8,20})\b"
+    rb"|^EPRT (?P<bar>[!-~])[12](?P=bar)(?P<address>[0-9A-Fa-f.:]{2,45})(?P=bar)(?P<port>\d{1,5})(?P=bar)"
+    rb"|^229 [^\r\n(]{0,128}\((?P<mark>[!-~])(?P=mark){2}(?P<own>\d{1,5})(?P=mark)\)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MOST_ANNOUNCED = 64
 _SETTLED = re.compile(rb"(?:^|\n)(?:USER|QUIT)\b", re.IGNORECASE)
 
 
@@ -64,11 +102,40 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         details.append(("starttls", "yes"))
     is_settled = len(client.data) > 4096 or _SETTLED.search(client.data) is not None  # noqa: PLR2004 - enough for a hello
     is_final = said.is_ended or (is_settled and not has_upgrade)
-    finding = Finding("ftp", role, details=tuple(details), is_final=is_final)
+    expected = tuple(islice(chain.from_iterable(map(_expected, _ANNOUNCED.finditer(said.data))), _MOST_ANNOUNCED))
+    finding = Finding("ftp", role, details=tuple(details), expected=expected, is_final=is_final)
     return with_hello(finding, said, answered, ends) if has_upgrade else finding
 
 
+def _expected(announced: re.Match[bytes]) -> Iterator[Expected]:
+    """The connections that may follow: to the address announced and, of a server behind a translator, to its own."""
+    own, port = announced["own"], announced["port"]
+    if own:
+        yield from _to(b"", int(own))
+    elif port:
+        with suppress(ValueError):
+            yield from _to(ipaddress.ip_address(announced["address"].decode()).packed, int(port))
+    else:
+        numbers = bytes(min(int(number), 255) for number in (announced["plain"] or announced["long"]).split(b","))
+        address, rest = (numbers[:4], b"\2" + numbers[4:]) if announced["plain"] else _long(numbers)
+        if len(address) in (4, 16) and len(rest) == 3 and rest[0] == 2:  # noqa: PLR2004 - IPv4, IPv6; a port's two bytes
+            yield from _to(address, int.from_bytes(rest[1:], "big"))
+            yield from _to(b"", int.from_bytes(rest[1:], "big"))
+
+
+def _long(numbers: bytes) -> tuple[bytes, bytes]:
+    """The address, and the length of the port with the port, of RFC 1639's notation; the first is the IP version."""
+    return numbers[2 : 2 + numbers[1]], numbers[2 + numbers[1] :]
+
+
+def _to(address: bytes, port: int) -> Iterator[Expected]:
+    if 0 < port < 1 << 16:
+        yield Expected("ftp-data", TCP, port, address)
+
+
 def _role(said: bytes, answered: bytes, ends: Ends) -> Role | None:
+    if _ANNOUNCED.match(said):
+        return Role.SERVER if said[:1] == b"2" else Role.CLIENT
     if _SURE_GREETING.match(said):
         return Role.SERVER
     if _REPLY.match(said) and (ends.source_port in PORTS or _SURE_COMMAND.match(answered)):

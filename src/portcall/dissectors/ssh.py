@@ -18,7 +18,8 @@ CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({22})
 OPENINGS = {TCP: (together(b"SSH-"),)}
 
-_BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,253})(\r?\n)?")
+_MOST_BANNER_BYTES = 253
+_BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,%d})(\r?\n)?" % _MOST_BANNER_BYTES)
 _LATER_BANNER = re.compile(rb"\n(?=SSH-[12]\.\d)")
 _BEGINNING = b"SSH-"
 _MOST_LINES_BYTES = 8192

@@ -4,20 +4,25 @@ r"""STUN and TURN, over UDP and TCP (RFC 8489 §5, RFC 8656; the older STUN with
 
     0 00 method and class:14  2 length:16  4 magic cookie 0x2112A442  8 transaction:96  20 attributes
     an attribute:  0 type:16  2 length:16  4 value, padded to 4 bytes
+
+Calls look for a way between two peers with binding requests, and then speak DTLS there (RFC 5764, RFC 7983 §7 says how
+the two are told apart): such a conversation is DTLS.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
+from portcall.dissectors._inside import listen_among
 from portcall.dissectors._openings import together
-from portcall.speech import TCP, UDP, Finding, Role
+from portcall.speech import SILENCE, TCP, UDP, Finding, Name, NameKind, Role, Speech
 
 if TYPE_CHECKING:
     from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.speech import Ends, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
@@ -28,19 +33,61 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
     UDP: (_WITH_COOKIE, {0: b"\0\1", 1: b"\1\2\x11\x12", 3: range(0, 256, 4)}),
 }
 
+_INSIDE = frozenset({"dtls"})
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{1,62}\.?")
+"""A realm may be any text; servers that mean their domain write it so."""
 _COOKIE = b"\x21\x12\xa4\x42"
 _HEADER_BYTES = 20
 _MOST_ATTRIBUTES = 40
 _SOFTWARE, _REALM = 0x8022, 0x0014
 _DETAILS = {_SOFTWARE: "software", _REALM: "realm"}
-_METHODS = {1: "binding", 3: "allocate", 4: "refresh", 6: "send", 7: "data", 8: "create-permission", 9: "channel-bind"}
+_BINDING = 1
+_METHODS = {
+    _BINDING: "binding",
+    3: "allocate",
+    4: "refresh",
+    6: "send",
+    7: "data",
+    8: "create-permission",
+    9: "channel-bind",
+}
 _CLASSIC_TYPES = frozenset({0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112})
 _CLASSIC_ATTRIBUTES = frozenset(range(0x0001, 0x000C)) | {0x0101, 0x8020, 0x8022}
 _RESPONSE = 0x0100
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
-    """STUN, with its method, and the software and realm it names."""
+    """STUN, with its method, and the software and realm it names; DTLS once that has begun."""
+    if ends.transport == UDP and any(map(_has_cookie, (*said.datagrams, *answered.datagrams))):
+        inner = _dtls(said, answered, ends)
+        # The other end speaks it, this one is still looking for ways.
+        inner = inner or (_dtls(answered, said, ends) and Finding("dtls", is_final=said.is_ended))
+        if inner:
+            return inner
+    return _hear(said, answered, ends)
+
+
+def _dtls(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+    """What an end says of DTLS, between its messages of STUN."""
+    heard = listen_among(_INSIDE, _without_stun(said), _without_stun(answered), ends)
+    return heard if isinstance(heard, Finding) else None
+
+
+def _without_stun(speech: Speech) -> Speech:
+    inside = tuple(filter(_is_dtls, speech.datagrams))
+    return Speech(inside[-1], inside, is_ended=speech.is_ended) if inside else SILENCE
+
+
+def _has_cookie(datagram: bytes) -> bool:
+    return datagram[4:8] == _COOKIE
+
+
+def _is_dtls(datagram: bytes) -> bool:
+    """Whether the first byte is one of DTLS's (RFC 7983 §7)."""
+    return 20 <= datagram[0] < 64 if datagram else False  # noqa: PLR2004 (between STUN and TURN's channels)
+
+
+def _hear(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     data = said.data
     if not data or data[0] >= 0x40:  # noqa: PLR2004 (its first two bits are zero)
         return None
@@ -51,17 +98,20 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         return None
     kind = data[0] << 8 | data[1]
     if data[4:8] == _COOKIE:
-        return _finding(kind, data)
+        return _finding(kind, data, is_final=ends.transport == TCP or said.is_ended)
     return _classic(kind, data, answered, ends) if ends.transport == UDP and not length % 4 else None
 
 
-def _finding(kind: int, data: bytes) -> Finding:
+def _finding(kind: int, data: bytes, *, is_final: bool = True) -> Finding:
     method = kind & 0x000F | (kind & 0x00E0) >> 1 | (kind & 0x3E00) >> 2
     named = [("method", _METHODS.get(method, str(method)))]
     named += [(_DETAILS[type_], text(value)) for type_, value in _attributes(data) or () if type_ in _DETAILS]
     # Peers send each other binding requests; only a relay has clients.
-    role = None if method == 1 else Role.SERVER if kind & _RESPONSE else Role.CLIENT
-    return Finding("stun", role, details=tuple(dict(named).items()))
+    role = None if method == _BINDING else Role.SERVER if kind & _RESPONSE else Role.CLIENT
+    details = dict(named)
+    realm = details.get("realm", "")
+    names = (Name(NameKind.REALM, realm),) if _DOMAIN.fullmatch(realm) else ()
+    return Finding("stun", role, names, tuple(details.items()), is_final=is_final or method != _BINDING)
 
 
 def _classic(kind: int, data: bytes, answered: Speech, ends: Ends) -> Finding | None:

@@ -1,6 +1,7 @@
 """TLS and its ancestors, from SSL 2.0's hello to TLS 1.3, from the first byte or in mid-conversation.
 
-A client's finding has the server's name (SNI), what it offers, and its JA4; a server's has what it chose and, up to
+A client's finding has the server's name (SNI), what it offers, its JA4, and the HTTP inside where the capture itself
+brings the session's secrets; a server's has what it chose and, up to
 TLS 1.2, whom its certificate is for.
 """
 
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._certificate import names_of
 from portcall.dissectors._hello import CLIENT_HELLO, SERVER_HELLO, TLS_1_3, ClientHello, version_text
+from portcall.dissectors._inside import with_inside
 from portcall.dissectors._records import (
     HANDSHAKE,
     HEADER_BYTES,
@@ -20,8 +22,9 @@ from portcall.dissectors._records import (
     looks_like_records,
     read_handshake,
 )
+from portcall.dissectors._secrets import has_secrets, opened
 from portcall.dissectors._server_messages import server_finding
-from portcall.speech import TCP, WAIT, Finding, NameKind, Role, Wait
+from portcall.speech import SILENCE, TCP, WAIT, Finding, NameKind, Role, Wait
 
 if TYPE_CHECKING:
     from portcall.dissectors._openings import Opening
@@ -38,6 +41,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
     )
 }
 
+_INSIDE = frozenset({"http", "http2"})
 _OLD_CLIENT_HELLO = Struct(">HBHHHH")
 _OLD_SERVER_HELLO = Struct(">HBBBHHHH")
 _OLD_SERVER_KIND = 4
@@ -45,13 +49,16 @@ _SSL_2 = 0x0002
 _KIND_AT, _VERSION_AT = HEADER_BYTES, HEADER_BYTES + 4  # of the first message
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:  # noqa: ARG001 - the contract
+def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     """What the beginning of a stream shows."""
     data = said.data
     hello = client_hello(data)
     if isinstance(hello, ClientHello):
         is_final = hello.is_whole or said.is_ended
-        return Finding("tls", Role.CLIENT, hello.names(NameKind.TLS_SNI), hello.details("t"), is_final=is_final)
+        finding = Finding("tls", Role.CLIENT, hello.names(NameKind.TLS_SNI), hello.details("t"), is_final=is_final)
+        if ends.key_log and has_secrets(data, ends.key_log):
+            return with_inside(finding, opened(said, answered, ends.key_log), SILENCE, ends, _INSIDE)
+        return finding
     if hello is WAIT:
         return _from_cut_hello(data) if said.is_ended else WAIT
     if looks_like_records(data):

@@ -14,7 +14,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from portcall.kernels.records cimport (
     CONVERSATION, FRAGMENT_FIRST, INBOUND, INTERNAL, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN,
-    TCP_RST, TCP_SYN, Datagram, Flow, Packet, Payload, VerdictTally,
+    TCP_RST, TCP_SYN, UNKNOWN_DIRECTION, Datagram, Flow, Packet, Payload, VerdictTally,
 )
 
 cdef extern from *:
@@ -146,8 +146,10 @@ cdef inline void _begin(Flow *flow, const Packet *packet, uint64_t number) noexc
 
 
 cdef inline uint8_t _local(const Packet *packet, int side) noexcept nogil:
-    """Which ends the capture calls local, as bits, where the packet's source is end ``side``."""
-    if packet.direction == INTERNAL:
+    """Which ends the capture calls local, as bits, where the packet's source is end ``side``: both if they are one host."""
+    if packet.direction == UNKNOWN_DIRECTION:
+        return 0
+    if packet.direction == INTERNAL or memcmp(packet.source, packet.target, 16) == 0:
         return 3
     elif packet.direction == OUTBOUND:
         return 1 << side

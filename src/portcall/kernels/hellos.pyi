@@ -12,6 +12,7 @@ class HelloListener:
     hellos: NDArray[np.void]
     sayings: NDArray[np.void]
     arena: NDArray[np.uint8]
+    reads_hellos: bool
     hello_count: int
     saying_count: int
     arena_used: int
@@ -23,8 +24,6 @@ class HelloListener:
         allowed: NDArray[np.uint64],
         port_numbers: NDArray[np.uint16],
         of_ports: NDArray[np.uint64],
-        *,
-        reads_hellos: bool,
     ) -> None: ...
     def listen(
         self,

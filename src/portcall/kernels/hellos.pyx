@@ -248,7 +248,7 @@ cdef class HelloListener:
 
     cdef uint8_t[::1] heard
     cdef uint8_t resolver
-    cdef bint reads_hellos
+    cdef public bint reads_hellos
     cdef const int64_t[::1] offsets
     cdef const uint64_t[:, :, :, ::1] allowed
     cdef const uint16_t[:, ::1] port_numbers
@@ -260,11 +260,11 @@ cdef class HelloListener:
 
     def __init__(
         self, uint8_t[::1] heard, uint8_t resolver, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed,
-        const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, *, bint reads_hellos,
+        const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports,
     ):
         self.heard = heard
         self.resolver = resolver
-        self.reads_hellos = reads_hellos
+        self.reads_hellos = True
         self.offsets, self.allowed = offsets, allowed
         self.port_numbers, self.of_ports = port_numbers, of_ports
 
@@ -327,6 +327,7 @@ cdef class HelloListener:
         cdef Py_ssize_t size = min(said.size, <Py_ssize_t>_MOST_KEPT_BYTES)
         saying.at, saying.length = self._copy(said.bytes, size), <uint32_t>size
         saying.ts_ns, saying.number, saying.row = packet.ts_ns, first_number + payload.packet, payload.row
+        memcpy(saying.source, packet.source, 16)
         memcpy(saying.target, packet.target, 16)
         saying.sequence = packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0)  # a SYN counts as a byte
         saying.source_port, saying.target_port = packet.source_port, packet.target_port

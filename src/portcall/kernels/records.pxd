@@ -109,6 +109,7 @@ cdef struct Saying:
     uint64_t openings[2]
     int64_t ts_ns
     uint64_t number
+    uint8_t source[16]
     uint8_t target[16]
     uint32_t at
     uint32_t length

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 MORE_BYTES: int
 FULL: int
-SECTION_BLOCK: int
+OTHER_BLOCK: int
 DAMAGED: int
 
 class PcapWalk:

@@ -1,7 +1,7 @@
 """Bytes → frames: find the records of a capture in a buffer.
 
 Both walkers go from record to record over whole records only, and stop where they need somebody else: more bytes, a
-larger frame array, or (pcapng) a block that changes how later ones are read. ``position`` is where they stopped, ``stop``
+larger frame array, or (pcapng) a block that says more than a packet. ``position`` is where they stopped, ``stop``
 why. They copy nothing: a frame is an offset into the buffer. Layouts: pcap by draft-ietf-opsawg-pcap, its variants by
 libpcap's and Wireshark's readers; pcapng by draft-ietf-opsawg-pcapng.
 """
@@ -12,13 +12,13 @@ from portcall.kernels.records cimport INBOUND, NO_TIME, OUTBOUND, UNKNOWN_DIRECT
 
 MORE_BYTES = 0
 FULL = 1
-SECTION_BLOCK = 2
+OTHER_BLOCK = 2
 DAMAGED = 3
 
 cdef enum:
     _MORE_BYTES = 0
     _FULL = 1
-    _SECTION_BLOCK = 2
+    _OTHER_BLOCK = 2
     _DAMAGED = 3
 
 cdef enum:
@@ -29,7 +29,9 @@ cdef enum:
     INTERFACE_DESCRIPTION = 1
     OBSOLETE_PACKET = 2
     SIMPLE_PACKET = 3
+    NAME_RESOLUTION = 4
     ENHANCED_PACKET = 6
+    DECRYPTION_SECRETS = 10
     SECTION_HEADER = 0x0A0D0D0A
 
 
@@ -140,7 +142,8 @@ cdef class PcapngWalk:
       | type |length| body               | length     |   padded to 4 bytes
       +------+------+-------- ... -------+------------+
 
-    It stops with SECTION_BLOCK at a whole section header or interface description for its caller to read.
+    It stops with OTHER_BLOCK for its caller to read: at a section header, and at a whole interface description, name
+    resolution or decryption secrets.
     """
 
     cdef readonly Py_ssize_t position
@@ -175,7 +178,7 @@ cdef class PcapngWalk:
                     break
                 kind = _u32(buffer, at, self.big)
                 if kind == SECTION_HEADER:
-                    stop = _SECTION_BLOCK
+                    stop = _OTHER_BLOCK
                     break
                 length = _u32(buffer, at + 4, self.big)
                 if length < 12 or length > MAX_BLOCK_BYTES:
@@ -187,8 +190,8 @@ cdef class PcapngWalk:
                 if _u32(buffer, at + length - 4, self.big) != _u32(buffer, at + 4, self.big):
                     problem = b"a block's two lengths differ"
                     break
-                if kind == INTERFACE_DESCRIPTION:
-                    stop = _SECTION_BLOCK
+                if kind == INTERFACE_DESCRIPTION or kind == NAME_RESOLUTION or kind == DECRYPTION_SECRETS:
+                    stop = _OTHER_BLOCK
                     break
                 if kind == ENHANCED_PACKET or kind == OBSOLETE_PACKET or kind == SIMPLE_PACKET:
                     problem = self._frame(buffer[at:at + length], kind, at, &out_frames[count])

@@ -114,7 +114,8 @@ def in_time_order(paths: Sequence[str]) -> tuple[list[str], list[CaptureError]]:
 def _first_ns(path: str) -> int:
     try:
         for batch in open_capture(path).source.batches():
-            return int(batch.frames["ts_ns"][0])
+            if len(batch.frames):
+                return int(batch.frames["ts_ns"][0])
     except CaptureError as problem:
         if problem.offset is None:
             raise

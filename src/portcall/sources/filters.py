@@ -52,7 +52,7 @@ class FrameFilter:
         number = 1
         for batch in batches:
             frames = batch.frames[self._matches(batch)]
-            if len(frames):
+            if len(frames) or batch.host_names or batch.key_log:
                 yield replace(batch, frames=frames, first_number=number)
             number += len(frames)
 

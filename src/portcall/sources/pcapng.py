@@ -5,7 +5,11 @@ forgets the interfaces; an interface description tells link type, snap length an
 
     section    0 0A0D0D0A:32  4 length:32  8 1A2B3C4D:32 (in its byte order)  12 major:16  14 minor:16  16 length:64
     interface  0 1:32  4 length:32  8 link:16  10 reserved:16  12 snap length:32  16 options
+    names      0 4:32  4 length:32  8 records of 0 type:16  2 length:16  4 value, padded to 4 bytes; then options
+    secrets    0 10:32  4 length:32  8 type:32  12 length:32  16 data, padded to 4 bytes; then options
     option     0 code:16  2 length:16  4 value, padded to 4 bytes
+
+What hosts are called, and the secrets of TLS, are handed on in a batch without frames.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import CaptureError
-from portcall.kernels.walk import DAMAGED, MORE_BYTES, SECTION_BLOCK, PcapngWalk
+from portcall.kernels.walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, PcapngWalk
 from portcall.model import FRAME, FrameBatch
 from portcall.sources.pcap import FRAMES_PER_BATCH
 
@@ -44,6 +48,11 @@ _BINARY = 0x80
 _SECTION_HEADER_BYTES = 28
 _INTERFACE_HEADER_BYTES = 20
 _TIME_RESOLUTION, _TIME_OFFSET = 9, 14
+_NAME_RESOLUTION, _DECRYPTION_SECRETS = 4, 10
+_END_OF_RECORDS, _ADDRESS_BYTES = 0, {1: 4, 2: 16}
+_MOST_NAME_BYTES = 255  # RFC 1035 §2.3.4
+_MOST_NAMES = 1 << 17  # of one block
+_TLS_KEY_LOG = 0x544C534B
 
 
 class PcapngSource:
@@ -72,8 +81,10 @@ class PcapngSource:
                 if count:
                     yield FrameBatch(frames[:count], window.bytes, number)
                     number += count
-                if walk.stop == SECTION_BLOCK:
-                    self._read_block()
+                if walk.stop == OTHER_BLOCK:
+                    host_names, key_log = self._read_block()
+                    if host_names or key_log:
+                        yield FrameBatch(frames[:0], window.bytes, number, host_names=host_names, key_log=key_log)
                 elif walk.stop == DAMAGED:
                     raise self._damage(walk.reason)
                 elif walk.stop == MORE_BYTES and not window.more():
@@ -84,7 +95,19 @@ class PcapngSource:
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")
 
-    def _read_block(self) -> None:
+    def _read_block(self) -> tuple[tuple[tuple[str, bytes], ...], bytes]:
+        """Read a block that is no packet; gives the host names and the TLS secrets in it, if any."""
+        order = ">" if self._walk.big else "<"
+        kind, length = struct.unpack(order + "II", self._window.bytes[self._window.start :][:8].tobytes())
+        if kind not in (_NAME_RESOLUTION, _DECRYPTION_SECRETS):
+            self._read_section_block()
+            return (), b""
+        length = length + 3 & ~3
+        body = self._window.bytes[self._window.start :][8 : length - 4].tobytes()
+        self._window.start += length
+        return (_host_names(body, order), b"") if kind == _NAME_RESOLUTION else ((), _tls_secrets(body, order))
+
+    def _read_section_block(self) -> None:
         if not self._window.want(_SECTION_HEADER_BYTES if self._starts_section() else _INTERFACE_HEADER_BYTES):
             raise self._damage("the file ends inside a block")
         if self._starts_section():
@@ -130,6 +153,34 @@ class PcapngSource:
             struct.unpack(order + "q", offset)[0] if len(offset) == 8 else 0,  # noqa: PLR2004
         )
         self._count += 1
+
+
+def _host_names(body: bytes, order: str) -> tuple[tuple[str, bytes], ...]:
+    """(name, address) of each name in a Name Resolution Block (§4.6): an address, then names that end with a zero."""
+    found: list[tuple[str, bytes]] = []
+    at = 0
+    while at + 4 <= len(body) and len(found) < _MOST_NAMES:
+        kind, length = struct.unpack_from(order + "HH", body, at)
+        size = _ADDRESS_BYTES.get(kind, length)
+        if kind == _END_OF_RECORDS:
+            break
+        address, names = body[at + 4 : at + 4 + size], body[at + 4 + size : at + 4 + length].split(b"\0")[:-1]
+        found += [(_text(name), address) for name in names if 0 < len(name) <= _MOST_NAME_BYTES]
+        at += 4 + (length + 3 & ~3)
+    return tuple(found[:_MOST_NAMES])
+
+
+def _text(name: bytes) -> str:
+    """A host's name as resolvers' answers have it: lower case, without the last dot."""
+    return name.decode("utf-8", "backslashreplace").lower().rstrip(".")
+
+
+def _tls_secrets(body: bytes, order: str) -> bytes:
+    """The key log in a Decryption Secrets Block (§4.7), empty where it has secrets of another kind."""
+    if len(body) < 8:  # noqa: PLR2004 (kind and length)
+        return b""
+    kind, length = struct.unpack_from(order + "II", body)
+    return body[8 : 8 + length] if kind == _TLS_KEY_LOG else b""
 
 
 def _options(data: bytes, order: str) -> dict[int, bytes]:
