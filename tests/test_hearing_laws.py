@@ -56,12 +56,6 @@ def test_the_kernel_tells_what_the_dissectors_tell(path):
     assert_same(path)
 
 
-@pytest.mark.corpus
-def test_the_kernel_tells_what_the_dissectors_tell_of_the_corpus(corpus):
-    for entry in corpus.entries:
-        assert_same(entry.path)
-
-
 def test_both_hear_something():
     office = next(path for path in CAPTURES if path.name == "office.pcapng")
 

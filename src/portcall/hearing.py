@@ -178,13 +178,13 @@ class Hearing:
         arena = self._arena.data
         self._note_hellos(self._hellos[: listener.hello_count], arena)
         sayings = self._sayings[: listener.saying_count]
-        addresses = (_rows_of_bytes(sayings[name]) for name in ("source", "target"))
-        for *pair, (low, high), saying in zip(*addresses, sayings["openings"].tolist(), sayings.tolist(), strict=True):
+        addresses = zip(*(_rows_of_bytes(sayings[name]) for name in ("source", "target")), strict=True)
+        for pair, (low, high), saying in zip(addresses, sayings["openings"].tolist(), sayings.tolist(), strict=True):
             _, ts_ns, number, _, _, at, length, row, sequence, source, target, side, protocol, is_cut, _ = saying
             ends = Ends(protocol, source, target, self._key_log)
             payload = arena[at : at + length].tobytes()
             openings = high << 64 | low
-            self._listen(_Saying(row, side, number, ends, sequence, payload, bool(is_cut), ts_ns, *pair, openings))
+            self._listen(_Saying(row, side, number, ends, sequence, payload, bool(is_cut), ts_ns, pair, openings))
         listener.hello_count = listener.saying_count = listener.arena_used = 0
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))
@@ -248,9 +248,9 @@ class Hearing:
     def _pass_on(self, said: _Saying, finding: Finding | None) -> None:
         """Tell what concerns other conversations."""
         if finding and finding.answers:
-            self._hear_answers(said.target, said.ts_ns, finding.answers)
+            self._hear_answers(said.addresses[1], said.ts_ns, finding.answers)
         if finding and finding.expected:
-            self._expectations.note((said.source, said.target), said.ts_ns, said.number, finding.expected)
+            self._expectations.note(said.addresses, said.ts_ns, said.number, finding.expected)
 
     def _note_hellos(self, hellos: NDArray[np.void], arena: memoryview) -> None:
         """Note what the kernel heard: HELLO[n]."""
@@ -309,8 +309,8 @@ class _Saying(NamedTuple):
     payload: bytes
     is_cut: bool
     ts_ns: int
-    source: bytes
-    target: bytes
+    addresses: tuple[bytes, bytes]
+    """Of source and target."""
     openings: int
     """The openings that it fits, a bit each; 0 where nobody looked."""
 
