@@ -79,7 +79,7 @@ _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
 _MOST_KNOWN_HELLOS = 1 << 14
-_HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 8, 16 * MOST_KEPT_BYTES
+_HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 6, 16 * MOST_KEPT_BYTES
 _BOTH = 3
 _RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
@@ -107,6 +107,7 @@ class Hearing:
         with_details: bool = False,
     ) -> None:
         self._table = table
+        self._heard = table.heard.data  # a view: single items cost a third of an array's
         self._findings = findings
         self._hear_answers = hear_answers
         self._expectations = expectations
@@ -181,6 +182,8 @@ class Hearing:
         addresses = zip(*(_rows_of_bytes(sayings[name]) for name in ("source", "target")), strict=True)
         for pair, (low, high), saying in zip(addresses, sayings["openings"].tolist(), sayings.tolist(), strict=True):
             _, ts_ns, number, _, _, at, length, row, sequence, source, target, side, protocol, is_cut, _ = saying
+            if self._heard[row] >> side & 1:
+                continue  # an earlier one said enough
             ends = Ends(protocol, source, target, self._key_log)
             payload = arena[at : at + length].tobytes()
             openings = high << 64 | low
@@ -188,17 +191,15 @@ class Hearing:
         listener.hello_count = listener.saying_count = listener.arena_used = 0
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))
-            self._table.heard[oldest] = _BOTH
+            self._heard[oldest] = _BOTH
             self._forget(oldest)
 
     def _listen(self, said: _Saying) -> None:
-        row, side, heard = said.row, said.side, self._table.heard
-        resolver = int(heard[row]) >> _RESOLVER_SHIFT
+        row, side, heard = said.row, said.side, self._heard
+        resolver = heard[row] >> _RESOLVER_SHIFT
         if resolver:
             self._hear_resolver(resolvers()[resolver - 1], said)
             return
-        if heard[row] >> side & 1:
-            return  # an earlier packet of the same batch said enough
         conversation = self._conversations.get(row)
         if conversation is None:
             ends = said.ends
@@ -225,7 +226,7 @@ class Hearing:
         dissector, finding = conversation.ask(side, speech, openings)
         if not dissector or not finding:
             is_given_up = speech.is_ended or not conversation.candidates[side]
-            self._table.heard[row] |= is_given_up << side
+            self._heard[row] |= is_given_up << side
             return None
         is_named = bool(conversation.finding and conversation.finding.names)
         conversation.finding = known = joined(conversation.finding, finding)
@@ -234,11 +235,11 @@ class Hearing:
         if not self.evidence[row] or (known.names and not is_named):
             self.evidence[row] = conversation.voices[side].number
         if _hears_all(dissector, conversation.ends[side], finding):
-            self._table.heard[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
+            self._heard[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
-            self._table.heard[row] = _BOTH
+            self._heard[row] = _BOTH
         elif finding.is_final or speech.is_ended:
-            self._table.heard[row] |= 1 << side
+            self._heard[row] |= 1 << side
         return finding
 
     def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
