@@ -1,4 +1,4 @@
-"""What ``read`` and ``live`` share: options, formats, and how a report reaches people or files."""
+"""What commands share: options, formats, and how a report reaches people or files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from portcall.schema import did_you_mean
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from portcall.model import Report
+    from portcall.schema import Listing
 
 SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
@@ -26,11 +27,24 @@ FORMATS = ("table", *MODULES)
 _FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
 
 
+def add_command(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, short: str, long: str, examples: str
+) -> argparse.ArgumentParser:
+    """A command's parser, with a line for the list of commands, and what its own help begins and ends with."""
+    return subparsers.add_parser(
+        name,
+        help=short,
+        description=long,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # or every new option could break somebody's script
+    )
+
+
 def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]) -> None:
     """Declare how traffic is chosen, grouped and shown."""
     parser.add_argument("--by", choices=groupings, default=groupings[0], help="one row per … (default: %(default)s)")
-    parser.add_argument("--format", choices=FORMATS, help="how to print (default: table, or by the suffix of -o)")
-    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(_FORMAT_OF_SUFFIX)})")
+    add_output_options(parser)
     parser.add_argument("--filter", metavar="EXPR", help="count only packets that match, in tcpdump's syntax")
     parser.add_argument(
         "--where", metavar="EXPR", help="show only rows that match, such as 'service=dns and bytes>1MB'"
@@ -44,22 +58,38 @@ def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]
     parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
 
 
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the format, and where it goes."""
+    parser.add_argument("--format", choices=FORMATS, help="how to print (default: table, or by the suffix of -o)")
+    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(_FORMAT_OF_SUFFIX)})")
+
+
 def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
     """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it."""
-    with _opened(options.output) as stream:
-        _show(report, format_name, stream, options)
+
+    def draw(stream: TextIO) -> None:
+        from portcall.views.tables import MOST_ROWS, write_table  # rich
+
+        write_table(report, stream, most_rows=options.top or MOST_ROWS)
+
+    deliver(report, format_name, options.output, draw)
+
+
+def deliver(report: Report | Listing, format_name: str, output: str | None, draw: Callable[[TextIO], None]) -> None:
+    """The same with another way to draw a table, notes included."""
+    with _opened(output) as stream:
+        if format_name == "table":
+            draw(stream)
+        else:
+            write(report, format_name, stream)
     if format_name not in ("table", *CARRIES_DEGRADATIONS):
-        for degradation in report.degradations:
-            say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
+        say_degradations(report)
 
 
-def _show(report: Report, format_name: str, stream: TextIO, options: argparse.Namespace) -> None:
-    if format_name != "table":
-        write(report, format_name, stream)
-        return
-    from portcall.views.tables import MOST_ROWS, write_table  # rich
-
-    write_table(report, stream, most_rows=options.top or MOST_ROWS)
+def say_degradations(report: Report | Listing) -> None:
+    """Tell people what was not to be had."""
+    for degradation in report.degradations:
+        say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
 
 
 def output_format(options: argparse.Namespace) -> str:
@@ -109,3 +139,11 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def positive_seconds(text: str) -> float:
+    """A time above zero, for argparse."""
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return seconds
