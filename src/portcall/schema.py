@@ -51,6 +51,9 @@ Verdict = Literal["open", "closed", "filtered", "open-or-filtered", "no-route", 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """What ``check`` may say of a port."""
 
+ADDRESS_ENDS = {"client_ip": "client", "server_ip": "server", "top_host": "top_host", "remote_ip": "remote"}
+"""Columns with an address → how the columns begin that tell where it is and what it is called, where asked for."""
+
 Unit = Literal["", "bytes", "ns", "s"]
 
 
@@ -105,6 +108,11 @@ def directions(by: str) -> tuple[str, str]:
     return ("to_server", "to_client") if by == "flow" else ("out", "in")
 
 
+def asked_names(end: str) -> tuple[str, ...]:
+    """The columns about the address of an end, one of ADDRESS_ENDS' values, that are null unless they are asked for."""
+    return tuple(column.name for column in _asked(end, ""))
+
+
 def did_you_mean(word: str, words: tuple[str, ...]) -> str:
     """The end of a sentence that refuses a word: the nearest accepted one, or all of them."""
     near = difflib.get_close_matches(word, words, n=1)
@@ -134,6 +142,15 @@ def _owner(end: str) -> tuple[Column, ...]:
         Column(f"{end}_exe", "text", "", f"executable of the process at the {end}"),
         Column(f"{end}_user", "text", "", f"user of the process at the {end}"),
         Column(f"{end}_container", "text", "", f"container or unit of the process at the {end}"),
+    )
+
+
+def _asked(end: str, whose: str) -> tuple[Column, ...]:
+    """What only databases or DNS know of an address, and only tell who asks."""
+    return (
+        Column(f"{end}_country", "text", "", f"country of {whose}, two letters, as the files of --geo say"),
+        Column(f"{end}_network", "text", "", f"owner of the network of {whose}, as the files of --geo say"),
+        Column(f"{end}_reverse_name", "text", "", f"name of {whose} in reverse DNS, where --resolve asked"),
     )
 
 
@@ -174,6 +191,7 @@ _GROUPED = (
     Column("services", "texts", "", "the services with the most bytes, at most ten, greatest first"),
     _OWNER_QUALITY,
     _REASON,
+    *_asked("top_host", "the top host"),
 )
 _FLOW = (
     Column("protocol", "text", "", "transport: tcp, udp, sctp, dccp, udplite, icmp, icmp6 or ip-N; null on no flow"),
@@ -213,6 +231,8 @@ _FLOW = (
     Column("opener_evidence", "text", "", "why this end is taken for the client"),
     Column("interface", "text", "", "live, the interface on which the conversation counts"),
     Column("namespace", "text", "", "live, the network namespace of that interface; null for portcall's own"),
+    *_asked("client", "the client"),
+    *_asked("server", "the server"),
 )
 _PROTOCOL = Column("protocol", "text", "", "tcp or udp")
 _STATE = Column("state", "text", "", "state of the socket, in the words of ss")
@@ -278,6 +298,7 @@ _CONVERSATION_COLUMNS = (
     Column("round_trip_ns", "integer", "ns", "smoothed round-trip time"),
     Column("round_trip_variation_ns", "integer", "ns", "how much it varies"),
     *_PLACE,
+    *_asked("remote", "the other end"),
 )
 _HELD_COLUMNS = (
     Column("relation", "text", "", "local: the socket is on the port; connected to: its peer is"),

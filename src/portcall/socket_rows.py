@@ -15,6 +15,7 @@ import numpy as np
 from portcall.exposure import exposure_of, is_any
 from portcall.labels import PortClass, port_classes, service_name_of
 from portcall.openers import OpenerEvidence, clients_by_port
+from portcall.schema import asked_names
 from portcall.system_sockets import STATES, SocketListing, SystemSocket
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ def _conversation_row(socket: SystemSocket, direction: str | None, evidence: str
         "interface": socket.interface,
         "inode": socket.inode or None,
         "namespace": socket.namespace_name or None,
+        **dict.fromkeys(asked_names("remote")),
     }
 
 

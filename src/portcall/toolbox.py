@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from portcall.owners.listing import list_sockets
+from portcall.places import Places
 from portcall.schema import COUNTS, Listing
 from portcall.socket_rows import conversation_rows, count_rows, held_rows, port_rows
 from portcall.system_sockets import SocketCoverage
@@ -42,11 +43,19 @@ def ports(choice: Choice) -> Listing:
     return _report("ports", listing, choose(every), len(every))
 
 
-def conversations(choice: Choice, *, states: Sequence[str] = (), by: str | None = None) -> Listing:
-    """Who talks with whom; or, ``by`` one of ``schema.COUNTS``, how many conversations of what is chosen there are."""
+def conversations(
+    choice: Choice, *, states: Sequence[str] = (), by: str | None = None, geo: Sequence[str] = ()
+) -> Listing:
+    """Who talks with whom; or, ``by`` one of ``schema.COUNTS``, how many conversations of what is chosen there are.
+
+    ``geo`` are databases that tell countries and networks.
+    """
     choose = chooser(choice.where, "conns", None if by else choice.top)
+    places = Places(geo) if geo else None
     listing = list_sockets(choice.namespaces)
     every = conversation_rows(listing)
+    if places:
+        every = list(map(places.completed, every))
     chosen = choose([row for row in every if not states or row["state"] in states])
     if by is None:
         return _report("conns", listing, chosen, len(every))

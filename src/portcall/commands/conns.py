@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
-from portcall.commands.reporting import NOTHING_FOUND, SUCCESS, add_command, deliver, output_format
+from portcall.commands.reporting import (
+    NOTHING_FOUND,
+    SUCCESS,
+    add_address_options,
+    add_command,
+    deliver,
+    output_format,
+    with_reverse_names,
+)
 from portcall.schema import COUNTS, did_you_mean
 from portcall.system_sockets import LISTENING, STATES
 
@@ -36,6 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--explain-states", action="store_true", help="say what each state that is shown means")
     add_list_options(parser, "service=https and bytes>1MB")
     add_namespace_option(parser)
+    add_address_options(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -49,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     states = [state.lower().replace("estab", "established") for state in options.state] or ["connected"]
     say_classic(f"ss -tunp {' '.join(f'state {state}' for state in states)}", options)
     choice = Choice(options.netns, options.where, options.top)
-    report = conversations(choice, states=options.state, by=options.by)
+    report = conversations(choice, states=options.state, by=options.by, geo=options.geo)
+    if options.resolve:
+        report = replace(report, rows=with_reverse_names(report.rows))
     draw = partial(write_sockets, report, most_rows=options.top, explain_states=options.explain_states)
     deliver(report, format_name, options.output, draw)
     return SUCCESS if report.rows or not (options.where or options.state) else NOTHING_FOUND

@@ -71,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
             where=options.where,
             top=options.top,
             names=options.names,
+            geo=options.geo,
             progress=progress,
         )
     present(outcome.report, format_name, options)

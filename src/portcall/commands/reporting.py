@@ -6,12 +6,13 @@ import argparse
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError, UsageError
 from portcall.exports import CARRIES_DEGRADATIONS, MODULES, write
-from portcall.schema import did_you_mean
+from portcall.schema import ADDRESS_ENDS, did_you_mean
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from portcall.model import Report
     from portcall.schema import Listing
+    from portcall.system_sockets import SocketListing
 
 SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
@@ -56,6 +58,16 @@ def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]
         "--no-names", dest="names", action="store_false", help="do not listen to what the traffic says; twice as fast"
     )
     parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
+    add_address_options(parser)
+
+
+def add_address_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what else to find out about addresses."""
+    parser.add_argument(
+        "--geo", metavar="FILE", action="append", default=[],
+        help="MaxMind-format database (.mmdb) that tells countries or network owners; more than one may be given",
+    )  # fmt: skip
+    parser.add_argument("--resolve", action="store_true", help="ask reverse DNS for the names of addresses shown")
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +78,8 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
     """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it."""
+    if options.resolve:
+        report = replace(report, rows=with_reverse_names(report.rows))
 
     def draw(stream: TextIO) -> None:
         from portcall.views.tables import MOST_ROWS, write_table  # rich
@@ -86,7 +100,19 @@ def deliver(report: Report | Listing, format_name: str, output: str | None, draw
         say_degradations(report)
 
 
-def say_degradations(report: Report | Listing) -> None:
+def with_reverse_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain values, see schema
+    """The rows with what reverse DNS calls their addresses; of too many, those of the first rows."""
+    from portcall.reverse_names import reverse_names
+
+    ends = [{end: row[column] for column, end in ADDRESS_ENDS.items() if row.get(column)} for row in rows]
+    names = reverse_names(address for addresses in ends for address in addresses.values())
+    return [
+        {**row, **{f"{end}_reverse_name": names.get(address) for end, address in addresses.items()}}
+        for row, addresses in zip(rows, ends, strict=True)
+    ]
+
+
+def say_degradations(report: Report | Listing | SocketListing) -> None:
     """Tell people what was not to be had."""
     for degradation in report.degradations:
         say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")

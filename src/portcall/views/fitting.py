@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WIDTH_WITHOUT_TERMINAL = 100
 
 _GAP = 2
+_ASKED_WIDTH = 32
 _LEAST_NAME_WIDTH = 8
 _LEAST_WRAPPED_WIDTH = 16
 
@@ -34,7 +35,7 @@ class Column:
     """One column of the table; when room gets short the highest rank goes first."""
 
     title: str
-    rank: int
+    rank: float
     text: Callable[[Row], str]
     most: int | None = None
     """Terminal columns that its texts take at the most; None for numbers, which are never cut."""
@@ -46,6 +47,19 @@ class Column:
 
 if TYPE_CHECKING:
     Cells = dict[Column, list[str]]
+
+
+def asked_columns(end: str, title: str = "") -> tuple[Column, ...]:
+    """What --geo and --resolve tell of the address at an end; who asked for it wants it before most else."""
+
+    def column(heading: str, rank: float, name: str) -> Column:
+        return Column(heading, rank, lambda row: row.get(f"{end}_{name}") or "", _ASKED_WIDTH, is_needed=False)
+
+    return (
+        column("reverse DNS", 1.4, "reverse_name"),
+        column(f"{title}country", 1.2, "country"),
+        column(f"{title}network", 1.3, "network"),
+    )
 
 
 def write_fitting(stream: TextIO, draw: Callable[[Console, bool], None], width: int | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.schema import COUNTS
 from portcall.system_sockets import STATES, end_text
-from portcall.views.fitting import Column
+from portcall.views.fitting import Column, asked_columns
 from portcall.views.lists import Sheet, write_list
 from portcall.views.text import bytes_text, count_text, counted_text, duration_text, visible
 
@@ -117,6 +117,7 @@ def _conversation_columns(*, is_plain: bool) -> tuple[Column, ...]:
         Column("received", 6, lambda row: _bytes(row["bytes_received"])),
         Column("round trip", 7, lambda row: _duration(row["round_trip_ns"])),
         Column("age", 7, lambda row: _duration(row["age_ns"])),
+        *asked_columns("remote"),
         Column("user", 8, lambda row: row["user"] or "", _NAME_WIDTH),
         *_place_columns(),
     )

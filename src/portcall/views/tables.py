@@ -13,7 +13,7 @@ from rich.text import Text
 
 from portcall.schema import REASONS, directions
 from portcall.system_sockets import end_text
-from portcall.views.fitting import Column, fitting_table, print_lines, write_fitting
+from portcall.views.fitting import Column, asked_columns, fitting_table, print_lines, write_fitting
 from portcall.views.text import bytes_text, count_text, duration_text, share_text, visible
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def _group_columns(by: str, credited: int, *, is_plain: bool) -> tuple[Column, .
         Column("flows", 4, lambda row: count_text(row["flows"])),
         Column("packets", 8, lambda row: count_text(row["packets_out"] + row["packets_in"])),
         *([] if by == "host" else [Column("top host", 7, lambda row: row["top_host"] or "", _NAME_WIDTH)]),
+        *asked_columns("top_host"),
         *([] if by == "service" else [Column("services", 9, lambda row: " ".join(row["services"]), _NAME_WIDTH)]),
     )
 
@@ -95,6 +96,7 @@ def _flow_columns(by: str, credited: int, *, is_plain: bool) -> tuple[Column, ..
         Column("protocol", 5, lambda row: row["protocol"] or "", _NAME_WIDTH),
         Column("state", 7, lambda row: row["state"] or "", _NAME_WIDTH),
         Column("duration", 8, _duration),
+        *asked_columns("server", "server "),
     )
 
 
