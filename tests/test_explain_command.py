@@ -89,14 +89,36 @@ def test_the_range_of_this_system_is_read_from_the_kernel(capsys):
 
 
 def test_an_explanation_for_people_has_every_part(capsys):
-    shown = explained(capsys, "443", "--verbose")
+    shown = explained(capsys, "443")
 
-    for part in ("Port 443: HTTPS", "well-known (0–1023)", "tcp/443", "udp/443", "here now", "next", "classic", "lsof"):
+    for part in ("Port 443: HTTPS", "well-known (0–1023)", "tcp/443", "udp/443", "here now", "next"):
         assert part in shown
 
 
-def test_the_classic_commands_are_shown_only_where_asked(capsys):
-    assert "lsof" not in explained(capsys, "443")
+@pytest.mark.parametrize("words", [["443"], []])
+def test_verbose_shows_the_classic_commands_on_stderr(capsys, words):
+    told = []
+    for options in ([], ["--verbose"]):
+        main(["explain", *words, *options])
+        told.append(capsys.readouterr())
+
+    assert ["the classic command: " in each.err for each in told] == [False, True]
+    assert "lsof" in told[1].err
+    assert "lsof" not in told[1].out
+
+
+def test_an_explanation_goes_into_a_file_in_the_format_of_its_suffix(capsys, tmp_path):
+    path = tmp_path / "port.json"
+
+    main(["explain", "443", "-o", str(path)])
+
+    assert json.loads(path.read_text(encoding="utf-8"))["ports"][0]["port"] == 443
+    assert capsys.readouterr().out == ""
+
+
+def test_an_explanation_has_no_rows_to_put_into_csv(capsys, tmp_path):
+    assert main(["explain", "443", "-o", str(tmp_path / "port.csv")]) == 2
+    assert "no format has the suffix '.csv'" in capsys.readouterr().err
 
 
 def test_network_and_country_of_an_address_come_from_the_file(capsys, database):

@@ -9,7 +9,7 @@ import pytest
 
 from machine_builder import machine, system_socket
 from portcall.explanations import explain
-from portcall.model import Place
+from portcall.model import Origin
 from portcall.port_settings import PortSettings
 from portcall.subjects import parse_subject
 
@@ -237,7 +237,7 @@ def test_addresses_say_whose_they_are():
 
 def test_place_and_name_of_an_address_are_told_where_they_were_found():
     known = machine(
-        places={"142.250.80.46": Place("US", 64500, "Example")}, reverse_names={"142.250.80.46": "far.example"}
+        origins={"142.250.80.46": Origin("US", 64500, "Example")}, reverse_names={"142.250.80.46": "far.example"}
     )
 
     (facts,) = explained("142.250.80.46", known).addresses

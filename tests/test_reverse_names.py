@@ -49,9 +49,13 @@ def test_what_does_not_answer_in_time_has_no_name_and_holds_nobody_up():
 def test_only_so_many_addresses_are_asked_for():
     asked = []
 
-    reverse_names(map(str, range(MOST_ADDRESSES + 500)), ask=asked.append)
+    reverse_names((f"10.0.{number >> 8}.{number & 255}" for number in range(MOST_ADDRESSES + 500)), ask=asked.append)
 
     assert len(asked) == MOST_ADDRESSES
+
+
+def test_a_host_that_is_known_by_its_name_is_not_asked_for():
+    assert reverse_names(["www.example.com", "300.1.1.1"], ask=pytest.fail) == {}
 
 
 def test_nobody_is_asked_about_nothing():

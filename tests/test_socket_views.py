@@ -12,8 +12,8 @@ from portcall.schema import COUNTS, Listing
 from portcall.socket_rows import conversation_rows, count_rows, held_rows, port_rows
 from portcall.system_sockets import Holding, SocketCoverage, TcpFigures
 from portcall.views.held import MOST_SOCKETS, write_held
-from portcall.views.port_changes import PortChanges
 from portcall.views.lists import MOST_ROWS
+from portcall.views.port_changes import PortChanges
 from portcall.views.sockets import write_sockets
 from socket_builder import listing, owner, system_socket
 

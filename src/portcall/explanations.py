@@ -2,7 +2,7 @@
 
 A subject and what is known of the machine go in; an Explanation comes out, which is data: the sentences for people are
 fields of it, so that a view only lays them out and ``--format json`` has the same facts. Nothing is read here: sockets,
-settings, places and names come in.
+settings, origins and names come in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from portcall.system_sockets import STATES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from portcall.model import Place
+    from portcall.model import Origin
     from portcall.port_settings import PortSettings
     from portcall.subjects import Subject
     from portcall.system_sockets import SocketListing, SystemSocket
@@ -104,7 +104,7 @@ class Machine:
 
     listing: SocketListing
     settings: PortSettings
-    places: Mapping[str, Place] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
     reverse_names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -201,14 +201,14 @@ def _transports(port: int) -> list[str]:
 
 
 def _address_facts(address: str, machine: Machine) -> AddressFacts:
-    kind, place = address_kind(address), machine.places.get(address)
+    kind, origin = address_kind(address), machine.origins.get(address)
     return AddressFacts(
         address=address,
         kind=kind.name,
         meaning=kind.meaning,
         is_own=delivery.is_own(address, machine.listing),
-        country=place.country if place else None,
-        network=place.network if place else None,
+        country=origin.country if origin else None,
+        network=origin.network if origin else None,
         reverse_name=machine.reverse_names.get(address),
     )
 

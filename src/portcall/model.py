@@ -405,7 +405,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Origin:
     """Whose network an address is in, and in which country, as a database claims; None for what it does not know."""
 
     country: str | None = None

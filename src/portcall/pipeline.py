@@ -17,7 +17,7 @@ from portcall.errors import CaptureError, PortcallError
 from portcall.flows import MAX_FLOWS, FlowTable
 from portcall.model import Degradation, Tally
 from portcall.names import Found, Names
-from portcall.places import Places
+from portcall.origins import Origins
 from portcall.sources.captures import expand, in_time_order, open_capture
 from portcall.sources.filters import FrameFilter
 from portcall.where import compile_where
@@ -126,7 +126,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     is_shown = compile_where(where, by) if where else None
     book = Names(with_details=by == "flow") if names else None
     tracker = Tracker(Attribution(by, local, book), Decoder(layer), book)
-    completed = Places(geo).completed if geo else None
+    completed = Origins(geo).completed if geo else None
     frame_filter = FrameFilter(filter) if filter else None
     ordered, problems = in_time_order(expand(paths))
     batches = _batches(ordered, problems, progress)

@@ -6,6 +6,7 @@ waits for: a resolver may take half a minute for one address, and its call canno
 
 from __future__ import annotations
 
+import ipaddress
 import queue
 import socket
 import threading
@@ -27,15 +28,26 @@ def reverse_names(
     timeout_s: float = _TIMEOUT_S,
     ask: Callable[[str], str | None] | None = None,
 ) -> dict[str, str]:
-    """Address → name of those that have one and answered in time; ``ask`` is the system's resolver."""
+    """Address → name of those that have one and answered in time; ``ask`` is the system's resolver.
+
+    What is no address, such as a host by its name, is not asked.
+    """
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    distinct = list(dict.fromkeys(addresses))[:MOST_ADDRESSES]
+    distinct = list(filter(_is_address, dict.fromkeys(addresses)))[:MOST_ADDRESSES]
     for address in distinct:
         waiting.put(address)
     answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
     for _ in range(min(_AT_ONCE, len(distinct))):
         threading.Thread(target=_answer, args=(waiting, answers, ask or system_name), daemon=True).start()
     return _collected(answers, len(distinct), time.monotonic() + timeout_s, waiting)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def system_name(address: str) -> str | None:

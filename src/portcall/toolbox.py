@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from portcall.origins import Origins
 from portcall.owners.listing import list_sockets
-from portcall.places import Places
 from portcall.schema import COUNTS, Listing
 from portcall.socket_rows import conversation_rows, count_rows, held_rows, port_rows
 from portcall.system_sockets import SocketCoverage
@@ -51,11 +51,11 @@ def conversations(
     ``geo`` are databases that tell countries and networks.
     """
     choose = chooser(choice.where, "conns", None if by else choice.top)
-    places = Places(geo) if geo else None
+    origins = Origins(geo) if geo else None
     listing = list_sockets(choice.namespaces)
     every = conversation_rows(listing)
-    if places:
-        every = list(map(places.completed, every))
+    if origins:
+        every = list(map(origins.completed, every))
     chosen = choose([row for row in every if not states or row["state"] in states])
     if by is None:
         return _report("conns", listing, chosen, len(every))

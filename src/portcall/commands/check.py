@@ -35,7 +35,6 @@ MOST_WITHOUT_YES = 100
 """Ports that may be asked without ``--yes``: more is a scan, and somebody may mind."""
 
 _LAST_PORT = 65535
-_NUMBERS = {"tcp": 6, "udp": 17}
 _PORTS = re.compile(r"(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?")
 _EPILOG = """\
 example:
@@ -190,10 +189,10 @@ def _row_of(answer: Answer, options: argparse.Namespace) -> Row:
 
 def _row(host: str, protocol: Protocol, port: int, **learnt: Any) -> Row:  # Any: plain values, see schema
     """One row with all columns; those that are not given are null."""
-    from portcall.labels import service_name_of
+    from portcall.labels import PROTOCOL_NUMBERS, service_name_of
     from portcall.schema import column_names
 
-    service = service_name_of(_NUMBERS[protocol], port)
+    service = service_name_of(PROTOCOL_NUMBERS[protocol], port)
     known = {"host": host, "protocol": protocol, "port": port, "service": service, **learnt}
     return {name: known.get(name) for name in column_names("check")}
 

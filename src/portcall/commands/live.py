@@ -87,16 +87,16 @@ def run(options: argparse.Namespace) -> int:
     format_name = output_format(options)
     from portcall.live import LiveTracker
     from portcall.names import Names
+    from portcall.origins import Origins
     from portcall.owners import open_owners
     from portcall.owners.processes import user_name
     from portcall.ownership import Timeline
-    from portcall.places import Places
     from portcall.rights import become_invoking_user, raise_priority
     from portcall.sources.live import LiveSpec, best_source
     from portcall.where import compile_where
 
     where = compile_where(options.where, options.by) if options.where else None
-    completed = Places(options.geo).completed if options.geo else None
+    completed = Origins(options.geo).completed if options.geo else None
     source, missing = best_source(LiveSpec(options.interface, options.netns, options.filter, options.source))
     names = Names(with_details=options.by == "flow") if options.names else None
     with closing(source), closing(open_owners(options.owners)) as owners:

@@ -70,10 +70,11 @@ def add_address_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolve", action="store_true", help="ask reverse DNS for the names of addresses shown")
 
 
-def add_output_options(parser: argparse.ArgumentParser) -> None:
+def add_output_options(parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS) -> None:
     """Declare the format, and where it goes."""
-    parser.add_argument("--format", choices=FORMATS, help="how to print (default: table, or by the suffix of -o)")
-    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(_FORMAT_OF_SUFFIX)})")
+    suffixes = [suffix for suffix, name in _FORMAT_OF_SUFFIX.items() if name in formats]
+    parser.add_argument("--format", choices=formats, help="how to print (default: table, or by the suffix of -o)")
+    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(suffixes)})")
 
 
 def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
@@ -91,7 +92,7 @@ def present(report: Report, format_name: str, options: argparse.Namespace) -> No
 
 def deliver(report: Report | Listing, format_name: str, output: str | None, draw: Callable[[TextIO], None]) -> None:
     """The same with another way to draw a table, notes included."""
-    with _opened(output) as stream:
+    with opened(output) as stream:
         if format_name == "table":
             draw(stream)
         else:
@@ -118,7 +119,7 @@ def say_degradations(report: Report | Listing | SocketListing) -> None:
         say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
 
 
-def output_format(options: argparse.Namespace) -> str:
+def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS) -> str:
     """The format asked for, before hours of reading; also whether the output file can be made at all."""
     output = options.output and Path(options.output)
     if output and not output.parent.is_dir():
@@ -127,14 +128,15 @@ def output_format(options: argparse.Namespace) -> str:
         return str(options.format)
     if not output:
         return "table"
-    if output.suffix not in _FORMAT_OF_SUFFIX:
-        remedy = did_you_mean(output.suffix, tuple(_FORMAT_OF_SUFFIX))
+    suffixes = tuple(suffix for suffix, name in _FORMAT_OF_SUFFIX.items() if name in formats)
+    if output.suffix not in suffixes:
+        remedy = did_you_mean(output.suffix, suffixes)
         raise UsageError(f"-o {output}: no format has the suffix '{output.suffix}'{remedy}")
     return _FORMAT_OF_SUFFIX[output.suffix]
 
 
 @contextmanager
-def _opened(output: str | None) -> Iterator[TextIO]:
+def opened(output: str | None) -> Iterator[TextIO]:
     """stdout, or a file that appears under its name only when it is complete."""
     if output is None:
         yield sys.stdout

@@ -32,22 +32,22 @@ _MOST_SOCKETS = 8
 _MOST_COMMAND_WIDTH = 40
 
 
-def write_explanation(explanation: Explanation, stream: TextIO, *, verbose: bool = False) -> None:
-    """Write everything that is said of a subject; with ``verbose`` also the classic commands."""
+def write_explanation(explanation: Explanation, stream: TextIO) -> None:
+    """Write everything that is said of a subject."""
     entries = [
         *_role_entries(explanation),
         *(entry for facts in explanation.addresses for entry in _address_entries(facts)),
         *(entry for facts in explanation.ports for entry in _port_entries(facts)),
         *_socket_entries(explanation),
-        *_step_entries(explanation.next_steps, explanation.classic if verbose else ()),
+        *_step_entries(explanation.next_steps),
     ]
     _write(stream, explanation.title, explanation.lessons, entries)
 
 
-def write_story(story: Story, stream: TextIO, *, verbose: bool = False) -> None:
-    """Write the story of ports; with ``verbose`` also the classic commands."""
+def write_story(story: Story, stream: TextIO) -> None:
+    """Write the story of ports."""
     passages = [(passage.heading, passage.text) for passage in story.passages]
-    _write(stream, "", (), [*passages, *_step_entries(story.next_steps, story.classic if verbose else ())])
+    _write(stream, "", (), [*passages, *_step_entries(story.next_steps)])
 
 
 def question_text(number: int, question: Question) -> str:
@@ -133,8 +133,7 @@ def _socket_entries(explanation: Explanation) -> Iterator[Entry]:
         yield "", f"and {len(sockets) - _MOST_SOCKETS} more"
 
 
-def _step_entries(steps: Sequence[Step], classic: Sequence[Step]) -> Iterator[Entry]:
-    for heading, group in (("next", steps), ("classic", classic)):
-        width = min(_MOST_COMMAND_WIDTH, max((len(step.command) for step in group), default=0))
-        for number, step in enumerate(group):
-            yield "" if number else heading, f"{step.command:{width}}  # {step.shows}"
+def _step_entries(steps: Sequence[Step]) -> Iterator[Entry]:
+    width = min(_MOST_COMMAND_WIDTH, max((len(step.command) for step in steps), default=0))
+    for number, step in enumerate(steps):
+        yield "" if number else "next", f"{step.command:{width}}  # {step.shows}"

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError
-from portcall.model import Place
+from portcall.model import Origin
 from portcall.schema import ADDRESS_ENDS
 
 if TYPE_CHECKING:
@@ -30,37 +30,37 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-_REMEMBERED = 1 << 16  # addresses whose place is kept: of a million conversations most share theirs
+_REMEMBERED = 1 << 16  # addresses whose origin is kept: of a million conversations most share theirs
 _MOST_ASN = 0xFFFFFFFF  # RFC 6793
 _OF_DAMAGE = (ValueError, TypeError, LookupError, RecursionError, struct.error)
 """What the reader raises, besides its own error, where bytes are not what it takes for granted."""
 
 
-class Places:
+class Origins:
     """Several databases as one. PortcallError where one cannot be opened, or is found to be damaged when it is read."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._readers = [(path, _opened(path)) for path in paths]
-        self.look_up: Callable[[str], Place] = lru_cache(maxsize=_REMEMBERED)(self._look_up)
-        """The place of an address in text; one without country and network where no database knows it."""
+        self.look_up: Callable[[str], Origin] = lru_cache(maxsize=_REMEMBERED)(self._look_up)
+        """The origin of an address in text; one without country and network where no database knows it."""
 
     def completed(self, row: Row) -> Row:
         """A report row with the columns of country and network that its addresses stand for."""
         found: Row = {}
         for column, end in ADDRESS_ENDS.items():
             if row.get(column):
-                place = self.look_up(row[column])
-                found |= {f"{end}_country": place.country, f"{end}_network": place.network}
+                origin = self.look_up(row[column])
+                found |= {f"{end}_country": origin.country, f"{end}_network": origin.network}
         return {**row, **found}
 
-    def _look_up(self, text: str) -> Place:
+    def _look_up(self, text: str) -> Origin:
         address = _plain_address(text)
         if address is None:
-            return Place()
+            return Origin()
         records = [record for path, reader in self._readers for record in [_record(path, reader, address)] if record]
         asn_and_name = [(asn, name) for asn, name in map(_autonomous_system, records) if asn or name]
         asn, organisation = asn_and_name[0] if asn_and_name else (None, None)
-        return Place(next(filter(None, map(_country, records)), None), asn, organisation)
+        return Origin(next(filter(None, map(_country, records)), None), asn, organisation)
 
 
 def _opened(path: str) -> Reader:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from databases import write_database
 from portcall.errors import PortcallError
-from portcall.model import Place
-from portcall.places import Places
+from portcall.model import Origin
+from portcall.origins import Origins
 
 COUNTRIES = {
     "203.0.113.0/24": {"country": {"iso_code": "DE", "names": {"en": "Germany"}}},
@@ -36,19 +36,19 @@ def systems(tmp_path):
     return write_database(tmp_path / "systems.mmdb", SYSTEMS)
 
 
-def place_in(tmp_path, record):
-    return Places([write_database(tmp_path / "one.mmdb", {"203.0.113.0/24": record})]).look_up("203.0.113.9")
+def origin_in(tmp_path, record):
+    return Origins([write_database(tmp_path / "one.mmdb", {"203.0.113.0/24": record})]).look_up("203.0.113.9")
 
 
 def test_two_databases_tell_network_and_country_together(countries, systems):
-    place = Places([countries, systems]).look_up("203.0.113.9")
+    origin = Origins([countries, systems]).look_up("203.0.113.9")
 
-    assert place == Place("DE", 64500, "Example Networks")
-    assert place.network == "AS64500 Example Networks"
+    assert origin == Origin("DE", 64500, "Example Networks")
+    assert origin.network == "AS64500 Example Networks"
 
 
 def test_what_only_one_database_knows_is_told(countries, systems):
-    assert Places([systems, countries]).look_up("203.0.113.200") == Place("DE")
+    assert Origins([systems, countries]).look_up("203.0.113.200") == Origin("DE")
 
 
 @pytest.mark.parametrize(
@@ -65,28 +65,28 @@ def test_what_only_one_database_knows_is_told(countries, systems):
     ],
 )
 def test_every_way_to_write_an_address_is_found_and_nothing_else(countries, address, country):
-    assert Places([countries]).look_up(address).country == country
+    assert Origins([countries]).look_up(address).country == country
 
 
 def test_a_database_of_ipv4_knows_no_ipv6(tmp_path):
     records = {"203.0.113.0/24": {"country": {"iso_code": "DE"}}}
-    places = Places([write_database(tmp_path / "four.mmdb", records, ip_version=4)])
+    origins = Origins([write_database(tmp_path / "four.mmdb", records, ip_version=4)])
 
-    assert places.look_up("203.0.113.9").country == "DE"
-    assert places.look_up("2001:db8::9") == Place()
+    assert origins.look_up("203.0.113.9").country == "DE"
+    assert origins.look_up("2001:db8::9") == Origin()
 
 
 @pytest.mark.parametrize(
-    ("record", "place"),
+    ("record", "origin"),
     [
-        ({"country_code": "SE", "country": "Sweden", "asn": "AS64500", "as_name": "One"}, Place("SE", 64500, "One")),
-        ({"country": "SE", "asn": "AS64500", "name": "One"}, Place("SE", 64500, "One")),
-        ({"asn": 64500}, Place(None, 64500, None)),
-        ({"autonomous_system_organization": "Alone"}, Place(None, None, "Alone")),
+        ({"country_code": "SE", "country": "Sweden", "asn": "AS64500", "as_name": "One"}, Origin("SE", 64500, "One")),
+        ({"country": "SE", "asn": "AS64500", "name": "One"}, Origin("SE", 64500, "One")),
+        ({"asn": 64500}, Origin(None, 64500, None)),
+        ({"autonomous_system_organization": "Alone"}, Origin(None, None, "Alone")),
     ],
 )
-def test_other_publishers_fields_are_known_too(tmp_path, record, place):
-    assert place_in(tmp_path, record) == place
+def test_other_publishers_fields_are_known_too(tmp_path, record, origin):
+    assert origin_in(tmp_path, record) == origin
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_other_publishers_fields_are_known_too(tmp_path, record, place):
     ],
 )
 def test_a_record_of_other_types_says_nothing(tmp_path, record):
-    assert place_in(tmp_path, record) == Place()
+    assert origin_in(tmp_path, record) == Origin()
 
 
 def test_flow_rows_get_a_country_and_a_network_for_either_end(countries, systems):
     row = {"client_ip": "192.0.2.1", "server_ip": "203.0.113.9", "app": "https", "client_network": None}
 
-    completed = Places([countries, systems]).completed(row)
+    completed = Origins([countries, systems]).completed(row)
 
     assert completed["server_country"] == "DE"
     assert completed["server_network"] == "AS64500 Example Networks"
@@ -119,21 +119,21 @@ def test_flow_rows_get_a_country_and_a_network_for_either_end(countries, systems
 
 
 def test_grouped_rows_get_those_of_their_top_host(countries):
-    assert Places([countries]).completed({"top_host": "203.0.113.9"})["top_host_country"] == "DE"
+    assert Origins([countries]).completed({"top_host": "203.0.113.9"})["top_host_country"] == "DE"
 
 
 def test_a_row_without_addresses_stays_as_it_is(countries):
-    assert Places([countries]).completed({"top_host": None, "app": None}) == {"top_host": None, "app": None}
+    assert Origins([countries]).completed({"top_host": None, "app": None}) == {"top_host": None, "app": None}
 
 
 def test_a_missing_file_is_named():
     with pytest.raises(PortcallError, match=r"--geo /nonexistent.mmdb: cannot be opened: No such file"):
-        Places(["/nonexistent.mmdb"])
+        Origins(["/nonexistent.mmdb"])
 
 
 def test_a_directory_is_no_database(tmp_path):
     with pytest.raises(PortcallError, match=f"--geo {tmp_path}: "):
-        Places([str(tmp_path)])
+        Origins([str(tmp_path)])
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\xab\xcd\xefMaxMind.com", b"\xab\xcd\xefMaxMind.com\xe1"])
@@ -142,7 +142,7 @@ def test_a_file_of_another_format_is_refused(tmp_path, content):
     path.write_bytes(content)
 
     with pytest.raises(PortcallError, match=f"--geo {path}: not a database in MaxMind's format"):
-        Places([str(path)])
+        Origins([str(path)])
 
 
 def test_damage_is_found_when_it_is_read_and_is_one_sentence(tmp_path, systems):
@@ -153,7 +153,7 @@ def test_damage_is_found_when_it_is_read_and_is_one_sentence(tmp_path, systems):
     path.write_bytes(content)
 
     with pytest.raises(PortcallError, match=f"--geo {path}: damaged"):
-        Places([str(path)]).look_up("203.0.113.9")
+        Origins([str(path)]).look_up("203.0.113.9")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -167,21 +167,21 @@ def test_any_damage_is_one_sentence_or_no_harm(tmp_path, systems, chance):
     path.write_bytes(content)
 
     try:
-        place = Places([str(path)]).look_up("203.0.113.9")
+        origin = Origins([str(path)]).look_up("203.0.113.9")
     except PortcallError:
         return
 
-    assert place.asn is None or 0 < place.asn < 1 << 32
+    assert origin.asn is None or 0 < origin.asn < 1 << 32
 
 
 def test_without_the_package_the_line_that_installs_it_is_said(monkeypatch, countries):
     monkeypatch.setitem(sys.modules, "maxminddb", None)
 
     with pytest.raises(PortcallError, match=r"pip install 'portcall\[geo\]'"):
-        Places([countries])
+        Origins([countries])
 
 
 def test_nothing_of_it_is_imported_unless_it_is_asked_for():
-    program = "import sys, portcall.places, portcall.pipeline; sys.exit('maxminddb' in sys.modules)"
+    program = "import sys, portcall.origins, portcall.pipeline; sys.exit('maxminddb' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
