@@ -61,6 +61,12 @@ def test_grouped_rows_have_the_place_of_their_top_host(countries, by, name):
     assert (row["top_host"], row["top_host_country"]) == ("198.51.100.20", "DE")
 
 
+def test_a_top_host_that_is_known_by_its_name_has_no_place(countries):
+    hosts = {row["host"]: row for row in portcall.read(OFFICE, by="host", geo=[countries])}
+
+    assert hosts["music.example.net"]["top_host_country"] is None
+
+
 def test_rows_can_be_chosen_by_country(countries):
     report = portcall.read(OFFICE, by="flow", geo=[countries], where="server_country=SE")
 

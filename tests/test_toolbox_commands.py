@@ -140,6 +140,12 @@ def test_who_tells_tcp_from_udp(capsys, port):
     assert [row["protocol"] for row in one] == ["udp"]
 
 
+def test_who_says_how_many_sockets_were_left_out(capsys, port):
+    status = main(["who", str(port), "--where", "protocol=udp"])
+
+    assert (status, capsys.readouterr().out) == (1, "and 1 more socket\n")
+
+
 def test_who_finds_sockets_by_the_name_of_a_process(capsys, port):
     _, found = rows(capsys, "who", Path(sys.executable).name)
 

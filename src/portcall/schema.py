@@ -191,7 +191,7 @@ _GROUPED = (
     Column("services", "texts", "", "the services with the most bytes, at most ten, greatest first"),
     _OWNER_QUALITY,
     _REASON,
-    *_asked("top_host", "the top host"),
+    *_asked("top_host", "the top host, where that is an address"),
 )
 _FLOW = (
     Column("protocol", "text", "", "transport: tcp, udp, sctp, dccp, udplite, icmp, icmp6 or ip-N; null on no flow"),

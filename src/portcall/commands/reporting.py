@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
 FORMATS = ("table", *MODULES)
+_HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
 _FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
 
 
@@ -36,7 +38,7 @@ def add_command(
     return subparsers.add_parser(
         name,
         help=short,
-        description=long,
+        description=textwrap.fill(long, _HELP_WIDTH),
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # or every new option could break somebody's script

@@ -80,7 +80,8 @@ def _nothing(query: SocketQuery, report: Listing) -> str:
     if query.port is None:
         seen, others = report.coverage, ""
         if seen and seen.unseen_holders:
-            others = f"; whose {seen.unseen_holders} of {seen.sockets} sockets are only root may see: try it with sudo"
+            hidden = f"{seen.unseen_holders} of {seen.sockets} sockets"
+            others = f"; {hidden} belong to processes that only root may look at: try it with sudo"
         return f"no process called {query.process!r} has a TCP or UDP socket{others}"
     return (
         f"nothing listens on {query.text}, of the sockets that can be seen from here; those in other network "

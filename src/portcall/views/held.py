@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.system_sockets import end_text
 from portcall.views.sockets import process_text
-from portcall.views.text import duration_text, visible
+from portcall.views.text import counted_text, duration_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,8 @@ def write_held(report: Listing, stream: TextIO, now_ns: int) -> None:
         for relation, processes in sorted(relations.items(), reverse=True)
         for block in _relation(relation, processes, now_ns)
     ]
+    if report.rows_left_out:
+        blocks.append([f"and {counted_text(report.rows_left_out, 'more socket')}"])
     text = "\n\n".join("\n".join(map(visible, lines)) for lines in blocks)
     is_plain = not (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
     stream.write((text.encode("ascii", "backslashreplace").decode() if is_plain else text) + "\n" if text else "")
