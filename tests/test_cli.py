@@ -271,7 +271,6 @@ def test_help_has_a_worked_example(arguments):
 @pytest.mark.parametrize(
     "word",
     [
-        "--explain",
         "--jobs",
         "--engine",
         "--from",

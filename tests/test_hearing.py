@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 
 from made_conversations import CLIENT, GET, RESOLVER, SERVER, answered, batch_of, client_hello, connection, heard_in
+from portcall import findings
 from portcall import hearing as hearings
 from portcall.decode import Decoder
 from portcall.flows import FlowTable
@@ -106,6 +108,7 @@ def test_once_a_conversation_is_known_its_packets_are_wanted_no_more():
     batch = batch_of(connection([client_hello("www.example.com")]))
     packets = Decoder().decode(batch)
     hearing.hear(batch, packets, table.update(packets), 1)
+    hearing.of(np.zeros(0, np.int64))  # what was gathered is taken when somebody asks
 
     later = Decoder().decode(batch_of(connection([b"x" * 1000], answers=[b"y" * 1000])[3:]))
 
@@ -118,6 +121,7 @@ def test_a_conversation_that_nobody_knows_is_given_up():
     batch = batch_of(connection([b"\xf1" * 50], port=29997, answers=[b"\xf2" * 50]))
     packets = Decoder().decode(batch)
     hearing.hear(batch, packets, table.update(packets), 1)
+    hearing.of(np.zeros(0, np.int64))  # what was gathered is taken when somebody asks
 
     later = Decoder().decode(batch_of(connection([b"\xf3" * 1000], port=29997, answers=[b"\xf4" * 1000])[3:]))
 
@@ -134,13 +138,14 @@ def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch):
     decoded = Decoder().decode(batch)
 
     hearing.hear(batch, decoded, table.update(decoded), 1)
+    hearing.of(np.zeros(0, np.int64))
 
     assert hearing._held_bytes <= 2000
     assert (table.heard[:10] & 3 == 3).all()
 
 
 def test_names_without_room_are_counted_and_the_protocol_stays(monkeypatch):
-    monkeypatch.setattr(hearings, "_MOST_FOUND_CHARACTERS", 300)
+    monkeypatch.setattr(findings, "_MOST_CHARACTERS", 300)
     packets = [
         packet
         for number in range(4)

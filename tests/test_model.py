@@ -11,13 +11,13 @@ import pytest
 
 from portcall import model
 from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
-from portcall.hearing import HELLO
+from portcall.hearing import HELLO, SAYING
 from portcall.kernels import headers
 from portcall.kernels.hellos import HelloListener
 from portcall.kernels.walk import PcapngWalk, PcapWalk
 from portcall.links import entries
 from portcall.model import DATAGRAM, FLOW, FRAME, PACKET, Direction, FlowKind, Fragmentation, Verdict
-from portcall.openings import openings
+from portcall.openings import tables
 from portcall.sources.pcapng import INTERFACE
 
 RECORDS = (Path(model.__file__).parent / "kernels" / "records.pxd").read_text()
@@ -30,6 +30,7 @@ TWINS = {
     "Interface": INTERFACE,
     "Payload": PAYLOAD,
     "Hello": HELLO,
+    "Saying": SAYING,
 }
 C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
 
@@ -80,15 +81,11 @@ def test_numbers_mean_the_same_on_both_sides(meanings):
         assert numbers[name] == meaning, name
 
 
-def rows_of(dtype):
-    return np.zeros(0, dtype)
-
-
 def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
     walk = PcapWalk(big=False, fraction_ns=1, header_bytes=16, link=1, swapped_lengths=0)
     no_bytes = np.zeros(1, np.uint8)
-    listener = HelloListener(np.zeros(1, np.uint8), 1, *openings())
+    listener = HelloListener(np.zeros(1, np.uint8), 1, *tables(), reads_hellos=True)
     store = FlowTable()._store
     return {
         "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),
@@ -98,10 +95,8 @@ def kernel_users():
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
-        "Hello": (
-            HELLO,
-            lambda rows: listener.listen(rows_of(PACKET), rows_of(FRAME), no_bytes, rows_of(PAYLOAD), rows),
-        ),
+        "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),
+        "Saying": (SAYING, lambda rows: setattr(listener, "sayings", rows)),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
     }

@@ -37,11 +37,10 @@ _PRIVATE = (
 )
 PAYLOAD = np.dtype(
     [
-        ("openings", "u8", (2,)),  # what it may be the beginning of, a bit each; 0 until somebody looks
         ("packet", "u4"),  # index in the batch
         ("row", "u4"),  # index in ``rows()``
         ("side", "u4"),  # which end of the flow sent it, 0 low, 1 high
-        ("reserved", "u4"),
+        ("is_later", "u4"),  # 1 where a SYN told that others of this end go before it
     ]
 )
 """A payload that is wanted."""

@@ -1,9 +1,10 @@
 """Hearing: listens to the first payloads of every conversation until a dissector knows what it is.
 
-The flow table tells with each batch which payloads are of ends that were not heard enough of; here they become speech,
-the dissectors are asked, and as soon as nothing more is to be learnt the end is marked as heard, so that its further
-packets cost nothing. What is found is a number per row of the table; equal findings share one. Nothing is kept of a
-conversation that is known, and of all those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
+The flow table tells with each batch which payloads are of ends that were not heard enough of. The kernel ``hellos``
+reads the plain ones where they lie and passes over those that nobody can know; the others become speech, and the
+dissectors are asked. As soon as nothing more is to be learnt an end is marked as heard: its further packets cost
+nothing. What is found is a number per row of the table. Nothing is kept of a conversation that is known, and of all
+those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
 """
 
 from __future__ import annotations
@@ -13,85 +14,75 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.dissectors import Certainty, dns, find_dissectors
-from portcall.flows import MAX_BATCH
-from portcall.kernels.hellos import DNS_ANSWER, DNS_MESSAGE, HTTP_REQUEST, MOST_ANSWERS, TLS_HELLO, HelloListener
-from portcall.openings import dissectors_of, openings
-from portcall.speech import SILENCE, TCP, UDP, WAIT, Answer, Ends, Finding, Name, NameKind, Speech
+from portcall.asking import Conversation, joined, resolvers
+from portcall.dissectors import dns
+from portcall.kernels.hellos import DNS_ANSWER, DNS_MESSAGE, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, HelloListener
+from portcall.openings import tables
+from portcall.speech import SILENCE, TCP, UDP, Answer, Ends, Finding, Name, NameKind, Speech
 from portcall.voices import Datagrams, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
+    from portcall.findings import Findings
     from portcall.flows import FlowTable
     from portcall.model import FrameBatch
 
     Voice = Stream | Datagrams
     HearAnswers = Callable[[bytes, int, tuple[Answer, ...]], None]
 
-_MOST_PACKETS = 24  # of one end, before it is given up
-_MOST_HELD_BYTES = 32 << 20
-_MOST_FOUND_CHARACTERS = 32 << 20
 HELLO = np.dtype(
     [
-        ("name_at", "u8"),  # in the batch's buffer
-        ("address_at", "u8"),
+        ("ts_ns", "i8"),
+        ("number", "u8"),  # of its packet
+        ("target", "u1", (16,)),  # whom it was said to
+        ("address", "u1", (16,)),  # of an answer, IPv4 in the last four bytes
+        ("name_at", "u4"),  # in the arena
         ("name_length", "u4"),
         ("address_length", "u4"),
         ("seconds", "u4"),  # time to live
-        ("packet", "u4"),  # as in PAYLOAD, and the next two
         ("row", "u4"),
         ("side", "u1"),
         ("kind", "u1"),
         ("reserved", "u1", (2,)),
     ]
 )
-"""What the kernel heard in one payload."""
+"""What the kernel heard in one payload. 72 bytes."""
 
+SAYING = np.dtype(
+    [
+        ("openings", "u8", (2,)),  # that it fits, as bits; 0 where the kernel did not look
+        ("ts_ns", "i8"),
+        ("number", "u8"),  # of its packet
+        ("target", "u1", (16,)),
+        ("at", "u4"),  # in the arena
+        ("length", "u4"),
+        ("row", "u4"),
+        ("sequence", "u4"),  # of its first byte, TCP only
+        ("source_port", "u2"),
+        ("target_port", "u2"),
+        ("side", "u1"),
+        ("protocol", "u1"),
+        ("is_cut", "u1"),  # 1 where there is not all of it
+        ("reserved", "u1"),
+    ]
+)
+"""One payload that is left to the dissectors. 72 bytes."""
+
+_MOST_PACKETS = 24  # of one end, before it is given up
+_MOST_HELD_BYTES = 64 << 20
+_CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
+_MOST_KNOWN_HELLOS = 1 << 14
+_HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 8, 16 * MOST_KEPT_BYTES
 _BOTH = 3
 _RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
 _DNS = Finding("dns")
-_ANSWER = ("name_at", "name_length", "address_at", "address_length", "seconds")
-_STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
 _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
-
-
-class Findings:
-    """Numbers for what was found, 0 for nothing, so that a row needs only a number. Bounded by its text."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[Finding, int] = {}
-        self._findings: list[Finding | None] = [None]
-        self._characters = 0
-        self.left_out = 0
-        """Conversations whose names found no room."""
-
-    def __getitem__(self, number: int) -> Finding | None:
-        """What has this number."""
-        return self._findings[number]
-
-    def have_names(self) -> NDArray[np.bool_]:
-        """bool[numbers]: whether each finding has a name."""
-        return np.array([bool(finding and finding.names) for finding in self._findings], np.bool_)
-
-    def number(self, finding: Finding) -> int:
-        """The number of a finding; where there is no room for its names, of one without them."""
-        known = self._numbers.get(finding)
-        if known is not None:
-            return known
-        if self._characters > _MOST_FOUND_CHARACTERS and (finding.names or finding.details):
-            self.left_out += 1
-            return self.number(Finding(finding.protocol))
-        self._characters += 200 + sum(len(name.text) for name in finding.names)
-        self._characters += sum(len(text) for _, text in finding.details)
-        self._numbers[finding] = len(self._findings)
-        self._findings.append(finding)
-        return len(self._findings) - 1
 
 
 class Hearing:
@@ -108,10 +99,15 @@ class Hearing:
         self._findings = findings
         self._hear_answers = hear_answers
         self._with_details = with_details
-        self._conversations: dict[int, _Conversation] = {}
+        self._conversations: dict[int, Conversation] = {}
         self._held_bytes = 0
-        self._listener = HelloListener(table.heard, 1 + _resolvers().index(dns), *openings())
-        self._hellos = np.zeros(MAX_BATCH + MOST_ANSWERS, HELLO)
+        self._hellos, self._sayings = np.zeros(_HELLOS_AT_ONCE, HELLO), np.zeros(_SAYINGS_AT_ONCE, SAYING)
+        self._arena = np.zeros(_ARENA_BYTES, np.uint8)
+        self._listener = HelloListener(
+            table.heard, 1 + resolvers().index(dns), *tables(), reads_hellos=not with_details
+        )
+        self._listener.hellos, self._listener.sayings, self._listener.arena = self._hellos, self._sayings, self._arena
+        self._numbers_of_hellos: dict[tuple[int, bytes], int] = {}
         self.found = np.zeros(0, np.int32)
         """int32[rows or more]: number of the finding of each row of the table."""
         self.evidence = np.zeros(0, np.uint64)
@@ -119,27 +115,20 @@ class Hearing:
 
     def hear(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
         """Listen to PAYLOAD[n] of a batch whose first packet is number ``first_number`` of the capture."""
-        if not len(payloads):
-            return
-        self._grow(len(self._table))
-        if not self._with_details:
-            left = self._listener.listen(packets, batch.frames, batch.buffer, payloads, self._hellos)
-            self._note_hellos(self._hellos[: self._listener.hello_count], batch, packets, first_number)
-            payloads = payloads[:left]
-        for said in _sayings(batch, packets, payloads, first_number):
-            self._listen(said)
-        while self._held_bytes > _MOST_HELD_BYTES:
-            row = next(iter(self._conversations))
-            self._table.heard[row] = _BOTH
-            self._forget(row)
+        done = 0
+        while done < len(payloads):
+            done += self._listener.listen(packets, batch.frames, batch.buffer, payloads[done:], first_number)
+            if done < len(payloads):
+                self._take()
 
     def of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
         """For some rows of the table the numbers of findings and of the packets that told them; 0 for -1, an orphan."""
-        self._grow(len(self._table))
+        self._take()
         return np.where(rows < 0, np.int32(0), self.found[rows]), np.where(rows < 0, np.uint64(0), self.evidence[rows])
 
     def finish(self) -> None:
         """Ask about what still waits, as nothing more will come; a row that goes on in another shares what is found."""
+        self._take()
         for row, conversation in self._conversations.items():
             for side in (0, 1):
                 if len(conversation.voices[side]):
@@ -155,7 +144,8 @@ class Hearing:
 
         Both share their Findings. What a conversation said first counts: the earlier finding stays.
         """
-        self._grow(len(self._table))
+        self._take()
+        later._take()
         known = np.flatnonzero(later.found[: len(rows)])
         known = known[self.found[rows[known]] == 0]
         self.found[rows[known]], self.evidence[rows[known]] = later.found[known], later.evidence[known]
@@ -166,17 +156,40 @@ class Hearing:
             self.found = np.concatenate([self.found, np.zeros(room, np.int32)])
             self.evidence = np.concatenate([self.evidence, np.zeros(room, np.uint64)])
 
+    def _take(self) -> None:
+        """Take what the kernel has gathered."""
+        listener = self._listener
+        self._grow(max(len(self._table), 1))  # orphans alone make no row, yet -1 must find something
+        arena = self._arena.data
+        self._note_hellos(self._hellos[: listener.hello_count], arena)
+        sayings = self._sayings[: listener.saying_count]
+        columns = _rows_of_bytes(sayings["target"]), sayings["openings"].tolist(), sayings.tolist()
+        for target, (low, high), saying in zip(*columns, strict=True):
+            _, ts_ns, number, _, at, length, row, sequence, source_port, target_port, side, protocol, is_cut, _ = saying
+            payload = arena[at : at + length].tobytes()
+            ends = Ends(protocol, source_port, target_port)
+            openings = high << 64 | low
+            self._listen(_Saying(row, side, number, ends, sequence, payload, bool(is_cut), ts_ns, target, openings))
+        listener.hello_count = listener.saying_count = listener.arena_used = 0
+        while self._held_bytes > _MOST_HELD_BYTES:
+            oldest = next(iter(self._conversations))
+            self._table.heard[oldest] = _BOTH
+            self._forget(oldest)
+
     def _listen(self, said: _Saying) -> None:
         row, side, heard = said.row, said.side, self._table.heard
         resolver = int(heard[row]) >> _RESOLVER_SHIFT
         if resolver:
-            self._hear_resolver(_resolvers()[resolver - 1], said)
+            self._hear_resolver(resolvers()[resolver - 1], said)
             return
         if heard[row] >> side & 1:
             return  # an earlier packet of the same batch said enough
         conversation = self._conversations.get(row)
         if conversation is None:
-            conversation = self._conversations[row] = _Conversation(said, self._voices(said))
+            ends = said.ends
+            low = Ends(ends.transport, ends.target_port, ends.source_port) if side else ends
+            conversation = self._conversations[row] = Conversation(low, self._voices(said))
+            self._held_bytes += _CONVERSATION_BYTES
         voice = conversation.voices[side]
         held = len(voice)
         is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
@@ -184,7 +197,7 @@ class Hearing:
         conversation.packets[side] += 1
         is_last = conversation.packets[side] >= _MOST_PACKETS
         if is_new:
-            finding = self._ask(row, side, voice.speech(is_ended=is_last))
+            finding = self._ask(row, side, voice.speech(is_ended=is_last), said.openings)
             if finding and finding.answers:
                 self._hear_answers(said.target, said.ts_ns, finding.answers)
         elif is_last:
@@ -192,20 +205,22 @@ class Hearing:
         if heard[row] & _BOTH == _BOTH or heard[row] >> _RESOLVER_SHIFT:
             self._forget(row)
 
-    def _ask(self, row: int, side: int, speech: Speech) -> Finding | None:
+    def _ask(self, row: int, side: int, speech: Speech, openings: int = 0) -> Finding | None:
         """Ask the dissectors what one side of a conversation says, and note it."""
         conversation = self._conversations[row]
-        dissector, finding = conversation.ask(side, speech)
+        dissector, finding = conversation.ask(side, speech, openings)
         if not dissector or not finding:
             is_given_up = speech.is_ended or not conversation.candidates[side]
             self._table.heard[row] |= is_given_up << side
             return None
-        conversation.finding = known = _joined(conversation.finding, finding)
+        is_named = bool(conversation.finding and conversation.finding.names)
+        conversation.finding = known = joined(conversation.finding, finding)
         kept = Finding(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._findings.number(kept)
-        self.evidence[row] = self.evidence[row] or conversation.voices[side].number
-        if conversation.ends[side].transport == UDP and dissector in _resolvers():
-            self._table.heard[row] = (1 + _resolvers().index(dissector)) << _RESOLVER_SHIFT
+        if not self.evidence[row] or (known.names and not is_named):
+            self.evidence[row] = conversation.voices[side].number
+        if conversation.ends[side].transport == UDP and dissector in resolvers():
+            self._table.heard[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
             self._table.heard[row] = _BOTH
         elif finding.is_final or speech.is_ended:
@@ -213,43 +228,46 @@ class Hearing:
         return finding
 
     def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
-        finding = dissector.listen(_alone(said.payload), SILENCE, Ends(said.transport, *said.ports))
+        finding = dissector.listen(Speech(said.payload, (said.payload,)), SILENCE, said.ends)
         if isinstance(finding, Finding) and finding.answers:
             self._hear_answers(said.target, said.ts_ns, finding.answers)
 
-    def _note_hellos(
-        self, hellos: NDArray[np.void], batch: FrameBatch, packets: NDArray[np.void], first_number: int
-    ) -> None:
+    def _note_hellos(self, hellos: NDArray[np.void], arena: memoryview) -> None:
         """Note what the kernel heard: HELLO[n]."""
-        buffer = batch.buffer.data
         told = hellos[hellos["kind"] != DNS_ANSWER]
-        spans = zip(told["kind"].tolist(), told["name_at"].tolist(), told["name_length"].tolist(), strict=True)
-        numbers = [self._number_of(kind, buffer[at : at + length].tobytes()) for kind, at, length in spans]
+        known, numbers = self._numbers_of_hellos, []
+        for kind, at, length in zip(*(told[name].tolist() for name in ("kind", "name_at", "name_length")), strict=True):
+            hello = kind, arena[at : at + length].tobytes() if kind != DNS_MESSAGE else b""
+            numbers.append(known.get(hello) or self._number_of(hello))
         is_new = self.found[told["row"]] == 0
         rows = told["row"][is_new]
         self.found[rows] = np.array(numbers, np.int32)[is_new]
-        self.evidence[rows] = first_number + told["packet"][is_new].astype(np.uint64)
-        self._note_answers(hellos[hellos["kind"] == DNS_ANSWER], buffer, packets)
+        self.evidence[rows] = told["number"][is_new]
+        self._note_answers(hellos[hellos["kind"] == DNS_ANSWER], arena)
 
-    def _note_answers(self, answers: NDArray[np.void], buffer: memoryview, packets: NDArray[np.void]) -> None:
+    def _note_answers(self, answers: NDArray[np.void], arena: memoryview) -> None:
         """Note addresses that resolvers gave, HELLO[n] of kind DNS_ANSWER."""
-        of_answers = packets[answers["packet"]]
-        clients, times = of_answers["target"].tobytes(), of_answers["ts_ns"].tolist()
-        columns = zip(*(answers[name].tolist() for name in _ANSWER), strict=True)
-        for i, (at, length, address_at, address_length, seconds) in enumerate(columns):
-            name = _plain_name(buffer[at : at + length].tobytes())
-            answer = Answer(name, buffer[address_at : address_at + address_length].tobytes(), seconds)
-            self._hear_answers(clients[16 * i : 16 * i + 16], times[i], (answer,))
+        columns = (answers[name].tolist() for name in ("ts_ns", "name_at", "name_length", "address_length", "seconds"))
+        ends = (_rows_of_bytes(answers[name]) for name in ("target", "address"))
+        for client, address, ts_ns, at, length, size, seconds in zip(*ends, *columns, strict=True):
+            name = _plain_name(arena[at : at + length].tobytes())
+            self._hear_answers(client, ts_ns, (Answer(name, address[-size:], seconds),))
 
-    def _number_of(self, kind: int, name: bytes) -> int:
-        """The finding's number for what the kernel heard."""
+    def _number_of(self, hello: tuple[int, bytes]) -> int:
+        """The finding's number for the kind and name that the kernel heard."""
+        kind, name = hello
         if kind == DNS_MESSAGE:
-            return self._findings.number(_DNS)
-        protocol, name_kind = _HELLOS[kind]
-        return self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
+            finding = _DNS
+        else:
+            protocol, name_kind = _HELLOS[kind]
+            finding = Finding(protocol, names=(Name(name_kind, name.decode("ascii")),))
+        if len(self._numbers_of_hellos) >= _MOST_KNOWN_HELLOS:
+            self._numbers_of_hellos.clear()
+        self._numbers_of_hellos[hello] = self._findings.number(finding)
+        return self._numbers_of_hellos[hello]
 
     def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
-        if said.transport != TCP:
+        if said.ends.transport != TCP:
             return Datagrams(), Datagrams()
         flow = self._table.rows()[said.row]
         opener = int(flow["syn_ns"].argmin()) if flow["has_syn"] else -1
@@ -257,7 +275,7 @@ class Hearing:
         return Stream(beginning if opener == 0 else None), Stream(beginning if opener == 1 else None)
 
     def _forget(self, row: int) -> None:
-        self._held_bytes -= sum(map(len, self._conversations.pop(row).voices))
+        self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).voices))
 
 
 class _Saying(NamedTuple):
@@ -266,78 +284,14 @@ class _Saying(NamedTuple):
     row: int
     side: int
     number: int
-    transport: int
+    ends: Ends
     sequence: int
-    ports: tuple[int, int]
-    """Source and target."""
     payload: bytes
     is_cut: bool
     ts_ns: int
     target: bytes
-    openings: tuple[int, int]
-    """What it may open, (0, 0) where nobody looked."""
-
-
-class _Conversation:
-    """What both ends of one flow have said, and the dissectors that may still know it. Index 0 is the low end's."""
-
-    __slots__ = ("candidates", "ends", "finding", "packets", "voices")
-
-    def __init__(self, said: _Saying, voices: tuple[Voice, Voice]) -> None:
-        known = Ends(said.transport, *said.ports)
-        turned = Ends(said.transport, *said.ports[::-1])
-        self.ends = (turned, known) if said.side else (known, turned)
-        self.voices = voices
-        self.packets = [0, 0]
-        self.candidates = [_candidates(known)] * 2
-        if said.openings != (0, 0):
-            possible = dissectors_of(said.transport, *said.openings)
-            self.candidates[said.side] = tuple(filter(possible.__contains__, self.candidates[said.side]))
-        self.finding: Finding | None = None
-
-    def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
-        """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
-        answered = self.voices[1 - side].speech() if len(self.voices[1 - side]) else SILENCE
-        waiting: list[Dissector] = []
-        for dissector in self.candidates[side]:
-            answer = dissector.listen(said, answered, self.ends[side])
-            if answer is None or (answer is WAIT and said.is_ended):
-                continue
-            # A surer one that needs more bytes may yet be it.
-            if not isinstance(answer, Finding) or (waiting and waiting[0].CERTAINTY < dissector.CERTAINTY):
-                waiting.append(dissector)
-                continue
-            self.candidates = [(dissector,), (dissector,)]
-            return dissector, answer
-        self.candidates[side] = tuple(waiting)
-        return None, None
-
-
-def _sayings(
-    batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int
-) -> Iterator[_Saying]:
-    """What is in the payloads, as far as the capture has it."""
-    indexes = payloads["packet"]
-    rows, frames = packets[indexes], batch.frames[indexes]
-    starts = frames["offset"].astype(np.int64) + rows["payload_offset"]
-    present = np.clip(frames["captured"].astype(np.int64) - rows["payload_offset"], 0, rows["payload"])
-    sequences = rows["tcp_sequence"].astype(np.int64) + ((rows["tcp_flags"] & 2) != 0)  # a SYN counts as a byte
-    buffer, stops = batch.buffer.data, starts + present
-    targets = rows["target"].tobytes()
-    columns = (
-        payloads["row"].tolist(),
-        payloads["side"].tolist(),
-        (indexes.astype(np.int64) + first_number).tolist(),
-        rows["protocol"].tolist(),
-        sequences.tolist(),
-        zip(rows["source_port"].tolist(), rows["target_port"].tolist(), strict=True),
-        [buffer[start:stop].tobytes() for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)],
-        (present < rows["payload"]).tolist(),
-        rows["ts_ns"].tolist(),
-        [targets[at : at + 16] for at in range(0, len(targets), 16)],
-        map(tuple, payloads["openings"].tolist()),
-    )
-    return map(_Saying, *columns)
+    openings: int
+    """The openings that it fits, a bit each; 0 where nobody looked."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -350,50 +304,7 @@ def _plain_name(labels: bytes) -> str:
     return ".".join(names)
 
 
-@lru_cache(maxsize=1)
-def _resolvers() -> tuple[Dissector, ...]:
-    """The dissectors that hear all of a conversation."""
-    return tuple(dissector for dissector in find_dissectors() if getattr(dissector, "LISTENS_ALWAYS", False))
-
-
-def _alone(payload: bytes) -> Speech:
-    return Speech(payload, (payload,))
-
-
-def _joined(earlier: Finding | None, later: Finding) -> Finding:
-    """Both in one, what was found first before what was found later, and surer names before others."""
-    if not earlier:
-        return later
-    names: dict[Name, None] = dict.fromkeys((*earlier.names, *later.names))
-    return Finding(
-        later.protocol,
-        names=tuple(sorted(names, key=lambda name: _STRENGTH[name.kind])),
-        details=tuple(dict.fromkeys((*earlier.details, *later.details))),
-    )
-
-
-def _candidates(ends: Ends) -> tuple[Dissector, ...]:
-    hinted = _hinted_ports()
-    return _ordered(ends.transport, frozenset({ends.source_port, ends.target_port} & hinted))
-
-
-@lru_cache(maxsize=1 << 12)
-def _ordered(transport: int, ports: frozenset[int]) -> tuple[Dissector, ...]:
-    """The dissectors to ask where a conversation has these ports of theirs: those of the ports before the others."""
-    able = [dissector for dissector in find_dissectors() if transport in dissector.TRANSPORTS]
-    able = [dissector for dissector in able if dissector.CERTAINTY < Certainty.PORT or ports & dissector.PORTS]
-    return tuple(
-        sorted(
-            able,
-            key=lambda dissector: (
-                dissector.CERTAINTY == Certainty.PORT,
-                not ports & dissector.PORTS,
-                dissector.CERTAINTY,
-            ),
-        )
-    )
-
-
-@lru_cache(maxsize=1)
-def _hinted_ports() -> frozenset[int]:
-    return frozenset().union(*(dissector.PORTS for dissector in find_dissectors()))
+def _rows_of_bytes(column: NDArray[np.uint8]) -> list[bytes]:
+    """Each row of uint8[n, 16] as bytes."""
+    whole = column.tobytes()
+    return [whole[at : at + 16] for at in range(0, len(whole), 16)]

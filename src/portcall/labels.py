@@ -124,6 +124,12 @@ def protocol_name(number: int) -> str:
     return _PROTOCOL_NAMES.get(number) or f"ip-{number}"
 
 
+def protocol_number(name: str) -> int:
+    """The IANA number of a protocol, by the word that ``protocol_name`` has for it; ValueError for other words."""
+    known = {word: number for number, word in _PROTOCOL_NAMES.items()}
+    return known[name] if name in known else int(name.removeprefix("ip-"))
+
+
 def ranks(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Rank of each port's service, ``uint8[n]``."""
     return np.asarray(_tables().ranks.ravel()[_BEGINNINGS[protocols] + ports])
@@ -137,11 +143,14 @@ def service_ids(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDAr
     return np.asarray(_tables().ids.ravel()[_BEGINNINGS[protocols] + ports], np.int32)
 
 
-@cache
 def service_id_of(name: str) -> int | None:
     """The number of a service's name, as ``service_ids`` gives it, or None where no port has it."""
-    names = _tables().names
-    return names.index(name) if name in names else None
+    return _ids_by_name().get(name)
+
+
+@cache
+def _ids_by_name() -> dict[str, int]:
+    return {name: service_id for service_id, name in enumerate(_tables().names)}
 
 
 def service_name(service_id: int) -> str:

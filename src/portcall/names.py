@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.apps import app_of_hostname
-from portcall.hearing import Findings, Hearing
+from portcall.findings import Findings
+from portcall.hearing import Hearing
 from portcall.locality import addresses, host_name_number
+from portcall.model import NO_TIME
 from portcall.services import found_key, has_ports, identity
 from portcall.sums import grouped
 from portcall.timeline import NameTimeline
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from portcall.flows import FlowTable
     from portcall.services import Identity
     from portcall.speech import Finding, NameKind
+    from portcall.timeline import Telling
 
 AMBIGUOUS = "ambiguous"
 """Stands in ``hostname_source`` where resolvers gave several names for the address."""
@@ -138,6 +141,11 @@ class Names:
     def finding(self, number: int) -> Finding | None:
         """What has this number in Found; None for 0."""
         return self._findings[number]
+
+    def told_before(self, client: str, server: str, time_ns: int | None) -> list[Telling]:
+        """What resolvers told an address (as text) of another one before a time; of a capture without times, all."""
+        asker, asked = (ipaddress.ip_address(end).packed.rjust(16, b"\0") for end in (client, server))
+        return self._timeline.told_before(asker, asked, NO_TIME if time_ns is None else time_ns)
 
     @property
     def left_out(self) -> int:

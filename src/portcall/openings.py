@@ -1,8 +1,8 @@
 """Openings: how the speech of each dissector's protocols may begin, as tables that a kernel looks bytes up in.
 
-Most payloads are nothing that any dissector knows. To ask all about each costs 20 µs; here every dissector states what
-the first bytes must be for it to have any chance, and the rest is passed over in nanoseconds. What a dissector does not
-state is taken for possible, so an opening never changes an answer, it only saves the question.
+Most payloads are nothing that any dissector knows. To ask them all about each costs 20 µs; here every dissector states
+what must stand in the first bytes for it to have any chance, and the rest is passed over in nanoseconds. What it does
+not state is taken for possible, so an opening never changes an answer, it only saves the question.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.dissectors import Certainty, find_dissectors
-from portcall.kernels.hellos import OPENING_BYTES
 from portcall.speech import TCP, UDP
 
 if TYPE_CHECKING:
@@ -22,56 +21,135 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
+    from portcall.dissectors._openings import Opening
+    from portcall.speech import Ends
 
 _TRANSPORTS = (TCP, UDP)
 _WORD_BITS = 64
 _MOST_OPENINGS = 2 * _WORD_BITS
-_ANYTHING: tuple[dict[int, frozenset[int]], ...] = ({},)
+_ANYTHING: tuple[Opening, ...] = ({},)
 
 
-class Openings(NamedTuple):
-    """Tables as ``hellos.HelloListener`` takes them."""
+class Tables(NamedTuple):
+    """What ``hellos.HelloListener`` looks up, a bit for every opening: first that of TCP, then that of UDP."""
 
-    tables: NDArray[np.uint64]
+    offsets: NDArray[np.int64]
+    """int64[n]: where openings look, in order."""
+    allowed: NDArray[np.uint64]
+    """uint64[2, n, 256, 2]: those that a byte there allows."""
+    port_numbers: NDArray[np.uint16]
+    """uint16[2, 65536]: an index for each port …"""
     of_ports: NDArray[np.uint64]
-    own_ports: NDArray[np.uint8]
+    """uint64[2, m, 2]: … of those that count on that port; 0 is a port that is nobody's."""
+
+
+class _Opening(NamedTuple):
+    dissector: Dissector
+    allowed: dict[int, frozenset[int]]
+    ports: frozenset[int] | None
+    """On which it counts; None for all."""
 
 
 @cache
-def openings() -> Openings:
+def tables() -> Tables:
     """Of all dissectors."""
-    tables = np.zeros((2, OPENING_BYTES, 256, 2), np.uint64)
-    of_ports = np.zeros((2, 2), np.uint64)
-    own_ports = np.zeros(1 << 16, np.uint8)
-    for number, transport in enumerate(_TRANSPORTS):
-        for bit, (dissector, opening) in enumerate(_of_transport(transport)):
-            word, mask = divmod(bit, _WORD_BITS)
-            for at in range(OPENING_BYTES):
-                tables[number, at, list(opening.get(at, range(256))), word] |= np.uint64(1 << mask)
-            if dissector.CERTAINTY == Certainty.PORT:
-                of_ports[number, word] |= np.uint64(1 << mask)
-                own_ports[list(dissector.PORTS)] = 1
-    return Openings(tables, of_ports, own_ports)
+    offsets = sorted({at for transport in _TRANSPORTS for at in _allowed_at(transport)})
+    allowed = np.full((len(_TRANSPORTS), len(offsets), 256, 2), ~np.uint64(0))
+    port_numbers = np.zeros((len(_TRANSPORTS), 1 << 16), np.uint16)
+    of_ports: list[list[list[int]]] = []
+    for i, transport in enumerate(_TRANSPORTS):
+        for at, of_bytes in _allowed_at(transport).items():
+            allowed[i, offsets.index(at)] = [_words(bits) for bits in of_bytes]
+        distinct = dict.fromkeys([_anywhere(transport), *_of_ports(transport).values()])
+        numbers = {bits: number for number, bits in enumerate(distinct)}
+        for port, bits in _of_ports(transport).items():
+            port_numbers[i, port] = numbers[bits]
+        of_ports.append([_words(bits) for bits in distinct])
+    most = max(map(len, of_ports))
+    padded = np.array([masks + [[0, 0]] * (most - len(masks)) for masks in of_ports], np.uint64)
+    return Tables(np.array(offsets, np.int64), allowed, port_numbers, padded)
+
+
+def opened_by(ends: Ends, first: bytes) -> frozenset[Dissector]:
+    """The dissectors that may know what begins with ``first``, between these ports."""
+    of_ports = _of_ports(ends.transport)
+    anywhere = _anywhere(ends.transport)
+    bits = of_ports.get(ends.source_port, anywhere) | of_ports.get(ends.target_port, anywhere)
+    for at, of_bytes, still_looking in _steps(ends.transport):
+        if at >= len(first) or not bits & still_looking:
+            break
+        bits &= of_bytes[first[at]]
+    return dissectors_of(ends.transport, bits)
+
+
+@cache
+def _steps(transport: int) -> tuple[tuple[int, list[int], int], ...]:
+    """Offset, bits for each byte there, and the openings that look there or beyond."""
+    looking = [
+        sum(1 << bit for bit, opening in enumerate(_of(transport)) if max(opening.allowed, default=-1) >= at)
+        for at in _allowed_at(transport)
+    ]
+    return tuple((*step, bits) for step, bits in zip(_allowed_at(transport).items(), looking, strict=True))
 
 
 @lru_cache(maxsize=1 << 14)
-def dissectors_of(transport: int, low: int, high: int) -> frozenset[Dissector]:
-    """Whose openings these bits are."""
-    bits = high << _WORD_BITS | low
-    return frozenset(dissector for bit, (dissector, _) in enumerate(_of_transport(transport)) if bits >> bit & 1)
+def dissectors_of(transport: int, bits: int) -> frozenset[Dissector]:
+    """Whose openings these are, a bit each."""
+    return frozenset(opening.dissector for bit, opening in enumerate(_of(transport)) if bits >> bit & 1)
+
+
+def _words(bits: int) -> list[int]:
+    return [bits & (1 << _WORD_BITS) - 1, bits >> _WORD_BITS]
 
 
 @cache
-def _of_transport(transport: int) -> tuple[tuple[Dissector, dict[int, frozenset[int]]], ...]:
-    """Every opening over one transport, and whose it is; ValueError where there are too many for the bits."""
+def _allowed_at(transport: int) -> dict[int, list[int]]:
+    """Offset → for each byte there the bits of the openings that allow it."""
+    offsets = sorted({at for opening in _of(transport) for at in opening.allowed})
+    found: dict[int, list[int]] = {}
+    for at in offsets:
+        indifferent = sum(1 << bit for bit, opening in enumerate(_of(transport)) if at not in opening.allowed)
+        found[at] = [indifferent] * 256
+        for bit, opening in enumerate(_of(transport)):
+            for byte in opening.allowed.get(at, ()):
+                found[at][byte] |= 1 << bit
+    return found
+
+
+@cache
+def _anywhere(transport: int) -> int:
+    """The bits of the openings that count on all ports."""
+    return sum(1 << bit for bit, opening in enumerate(_of(transport)) if opening.ports is None)
+
+
+@cache
+def _of_ports(transport: int) -> dict[int, int]:
+    """Port → the bits of all openings that count there; only ports that have some of their own."""
+    found: dict[int, int] = {}
+    for bit, opening in enumerate(_of(transport)):
+        for port in opening.ports or ():
+            found[port] = found.get(port, _anywhere(transport)) | 1 << bit
+    return found
+
+
+@cache
+def _of(transport: int) -> tuple[_Opening, ...]:
+    """Every opening over one transport; ValueError where there are too many for the bits."""
     found = tuple(_all_of(transport))
     if len(found) > _MOST_OPENINGS:
         raise ValueError(f"{len(found)} openings over protocol {transport}, more than {_MOST_OPENINGS}: join some")
     return found
 
 
-def _all_of(transport: int) -> Iterator[tuple[Dissector, dict[int, frozenset[int]]]]:
+def _all_of(transport: int) -> Iterator[_Opening]:
     for dissector in find_dissectors():
         if transport in dissector.TRANSPORTS:
+            home = dissector.PORTS if dissector.CERTAINTY == Certainty.PORT else None
             for opening in getattr(dissector, "OPENINGS", {}).get(transport, _ANYTHING):
-                yield dissector, {at: frozenset(allowed) for at, allowed in opening.items()}
+                yield _Opening(dissector, _frozen(opening), home)
+            for opening, ports in getattr(dissector, "OPENINGS_ON_PORTS", {}).get(transport, ()):
+                yield _Opening(dissector, _frozen(opening), ports)
+
+
+def _frozen(opening: Opening) -> dict[int, frozenset[int]]:
+    return {at: frozenset(allowed) for at, allowed in opening.items()}

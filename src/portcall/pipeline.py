@@ -41,6 +41,8 @@ class Outcome:
     problems: list[CaptureError]
     """Captures, or ends of captures, that could not be read."""
     interrupted: bool
+    names: Names | None = None
+    """What was heard in the traffic; None where nobody listened."""
 
 
 @dataclass(slots=True)
@@ -141,7 +143,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     report = tracker.attribution.report(
         tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
     )
-    return Outcome(replace(report, degradations=report.degradations + tracker.shortfalls()), problems, interrupted)
+    report = replace(report, degradations=report.degradations + tracker.shortfalls())
+    return Outcome(report, problems, interrupted, book)
 
 
 def _batches(

@@ -206,7 +206,6 @@ _FLOW = (
     Column("tcp_flags_to_client", "integer", "", "all TCP flags that the server sent, ORed; null for other protocols"),
     Column("state", "text", "", "how far the connection came, in Zeek's conn_state words"),
     Column("service", "text", "", "service at the server's port; the protocol found, where that is another one"),
-    Column("application_protocol", "text", "", "protocol recognised in what was said: tls, http, dns …; null for none"),
     Column("client_port_class", "text", "", "well-known, registered or ephemeral; null for protocols without ports"),
     Column("server_port_class", "text", "", "well-known, registered or ephemeral; null for protocols without ports"),
     Column("tls_server_name", "text", "", "server name that the client asked for in TLS or QUIC, as sent"),
@@ -219,8 +218,6 @@ _FLOW = (
         "where the name comes from: tls-sni, quic-sni, http-host, certificate, dns or capture; ambiguous where "
         "resolvers gave several names for the address",
     ),
-    Column("said", "texts", "", "what else was said, as key=text: alpn, ja4, user_agent, version …"),
-    Column("evidence_frame", "integer", "", "number of the frame that told protocol and name; null for none"),
     _APP,
     _APP_SOURCE,
     *_owner("client"),
@@ -231,6 +228,9 @@ _FLOW = (
     Column("opener_evidence", "text", "", "why this end is taken for the client"),
     Column("interface", "text", "", "live, the interface on which the conversation counts"),
     Column("namespace", "text", "", "live, the network namespace of that interface; null for portcall's own"),
+    Column("application_protocol", "text", "", "protocol recognised in what was said: tls, http, dns …; null for none"),
+    Column("said", "texts", "", "what else was said, as key=text: alpn, ja4, user_agent, version …"),
+    Column("evidence_frame", "integer", "", "number of the frame that told protocol and name; null for none"),
     *_asked("client", "the client"),
     *_asked("server", "the server"),
 )

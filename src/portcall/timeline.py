@@ -7,7 +7,7 @@ Bounded: the pairs of client and address that were told longest ago go first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from portcall.locality import Addresses
     from portcall.speech import Answer
 
+
+class Telling(NamedTuple):
+    """A name that a client was told for an address, and when."""
+
+    time_ns: int
+    """NO_TIME where the capture has no times."""
+    until_ns: int
+    """When its time to live, and some grace, was over."""
+    name: str
+
+
 NO_NAMES: tuple[tuple[str, ...], NameKind] = ((), NameKind.DNS)
 
 _MOST_PAIRS = 1 << 17
@@ -30,7 +41,6 @@ _GRACE_NS = 60 * 10**9  # programs go on with an address for a while after its t
 _NANOSECONDS = 10**9
 _EVERYBODY = bytes(16)
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)  # odd, bits well mixed
-_WORD = (1 << 64) - 1
 _MULTICAST_4, _MULTICAST_6 = 0xE0, 0xFF  # first byte of the group: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 §2.7)
 
 
@@ -38,7 +48,7 @@ class NameTimeline:
     """Which names an address had for a client at a time."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[bytes, bytes], list[tuple[int, int, str]]] = {}
+        self._told: dict[tuple[bytes, bytes], list[Telling]] = {}
         self._of_capture: dict[bytes, tuple[str, ...]] = {}
         self._numbers: dict[tuple[tuple[str, ...], NameKind], int] = {NO_NAMES: 0}
         self._sets = [NO_NAMES]
@@ -58,8 +68,8 @@ class NameTimeline:
         for answer in answers:
             until_ns = time_ns + answer.time_to_live_s * _NANOSECONDS + _GRACE_NS
             pair = client, answer.address.rjust(16, b"\0")
-            told = [entry for entry in self._told.pop(pair, ()) if entry[2] != answer.name]
-            self._told[pair] = [*told[1 - _MOST_NAMES :], (time_ns, until_ns, answer.name)]
+            told = [entry for entry in self._told.pop(pair, ()) if entry.name != answer.name]
+            self._told[pair] = [*told[1 - _MOST_NAMES :], Telling(time_ns, until_ns, answer.name)]
         self._hashes = None
         while len(self._told) > _MOST_PAIRS:
             del self._told[next(iter(self._told))]
@@ -72,11 +82,21 @@ class NameTimeline:
         if name not in known and len(known) < _MOST_NAMES and len(self._of_capture) < _MOST_PAIRS:
             self._of_capture[address] = (*known, name)
 
+    def told_before(self, client: bytes, server: bytes, time_ns: int) -> list[Telling]:
+        """What this client, and then what everybody, was told of a server before it spoke; addresses of 16 bytes."""
+        told = [*self._told.get((client, server), ()), *self._told.get((_EVERYBODY, server), ())]
+        return [entry for entry in told if entry.time_ns <= time_ns or NO_TIME in (entry.time_ns, time_ns)]
+
+    def of_capture(self, server: bytes) -> tuple[str, ...]:
+        """The names that the capture file itself has for an address of 16 bytes."""
+        return self._of_capture.get(server, ())
+
     def find(self, clients: Addresses, servers: Addresses, first_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n]: number of the names that each client knew its server by when it first spoke, 0 for none."""
         numbers = np.zeros(len(first_ns), np.int64)
         everybody = np.zeros(len(first_ns), np.uint64)
-        hashes = [_hashes(clients.high_half, clients.low_half, servers), _hashes(everybody, everybody, servers)]
+        of_servers = servers.high_half, servers.low_half
+        hashes = [_hashes(*clients[:2], *of_servers), _hashes(everybody, everybody, *of_servers)]
         known = self._known_hashes()
         maybe = np.flatnonzero(_are_in(hashes[0], known) | _are_in(hashes[1], known))
         pairs = zip(_as_bytes(clients, maybe), _as_bytes(servers, maybe), first_ns[maybe].tolist(), strict=True)
@@ -86,7 +106,8 @@ class NameTimeline:
     def _known_hashes(self) -> NDArray[np.uint64]:
         """The hashes of all pairs, sorted; computed once for many calls of ``find``."""
         if self._hashes is None:
-            self._hashes = np.unique(np.fromiter(map(_hash, self._pairs()), np.uint64))
+            halves = np.frombuffer(b"".join(client + address for client, address in self._pairs()), ">u8")
+            self._hashes = np.unique(_hashes(*halves.astype(np.uint64).reshape(-1, 4).T))
         return self._hashes
 
     def _pairs(self) -> Iterator[tuple[bytes, bytes]]:
@@ -95,11 +116,10 @@ class NameTimeline:
             yield _EVERYBODY, address
 
     def _number(self, client: bytes, server: bytes, time_ns: int) -> int:
-        told = [*self._told.get((client, server), ()), *self._told.get((_EVERYBODY, server), ())]
-        before = [entry for entry in told if entry[0] <= time_ns or NO_TIME in (entry[0], time_ns)]
-        current = [entry for entry in before if time_ns <= entry[1]] or before[-1:]
-        names = tuple(sorted({name for _, _, name in current}))
-        found = (names, NameKind.DNS) if names else (self._of_capture.get(server, ()), NameKind.CAPTURE)
+        before = self.told_before(client, server, time_ns)
+        current = [entry for entry in before if time_ns <= entry.until_ns] or before[-1:]
+        names = tuple(sorted({entry.name for entry in current}))
+        found = (names, NameKind.DNS) if names else (self.of_capture(server), NameKind.CAPTURE)
         if not found[0]:
             return 0
         number = self._numbers.setdefault(found, len(self._sets))
@@ -120,18 +140,12 @@ def _are_in(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np
     return np.asarray(known[places] == hashes)
 
 
-def _hashes(high: NDArray[np.uint64], low: NDArray[np.uint64], servers: Addresses) -> NDArray[np.uint64]:
-    columns = (high, low, servers.high_half, servers.low_half)
-    mixed = np.zeros(len(low), np.uint64)
-    for column, multiplier in zip(columns, _MULTIPLIERS, strict=True):
+def _hashes(*halves: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Of the four halves of two addresses. That they can be foreseen matters not: what they find is compared."""
+    mixed = np.zeros(len(halves[0]), np.uint64)
+    for column, multiplier in zip(halves, _MULTIPLIERS, strict=True):
         mixed += column * np.uint64(multiplier)
     return mixed
-
-
-def _hash(pair: tuple[bytes, bytes]) -> int:
-    """The same of one pair. That it can be foreseen matters not: what it finds is compared."""
-    halves = [int.from_bytes(end[at : at + 8], "big") for end in pair for at in (0, 8)]
-    return sum(half * multiplier for half, multiplier in zip(halves, _MULTIPLIERS, strict=True)) & _WORD
 
 
 def _as_bytes(column: Addresses, rows: NDArray[np.intp]) -> Iterator[bytes]:

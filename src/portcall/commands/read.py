@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from portcall.commands.dissecting import add_dissect_option, check_dissect, show_dissection
+from portcall.commands.explaining import add_explain_option, flow_choice, show_stories
 from portcall.commands.reporting import (
     INTERRUPTED,
     NOTHING_FOUND,
@@ -49,6 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="transport header of a tunnel that counts (default: %(default)s)",
     )
     add_dissect_option(parser)
+    add_explain_option(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -57,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     """Read, show, and say how it went: 0, 1 where nothing matches, 3 where part could not be read, 130 interrupted."""
     format_name = output_format(options)
     check_dissect(options, format_name)
+    choice = flow_choice(options, format_name)
     from portcall import pipeline  # numpy and more
     from portcall.sources.captures import expand
     from portcall.views.progress import ProgressBar
@@ -64,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     with ProgressBar(sys.stderr) as progress:
         outcome = pipeline.read(
             options.captures,
-            by=options.by,
+            by="flow" if choice else options.by,
             layer=options.layer,
             filter=options.filter,
             local=options.local,
@@ -74,12 +77,16 @@ def run(options: argparse.Namespace) -> int:
             geo=options.geo,
             progress=progress,
         )
-    present(outcome.report, format_name, options)
+    status = SUCCESS
+    if choice:
+        status = show_stories(outcome, choice, format_name, options.output)
+    else:
+        present(outcome.report, format_name, options)
     if options.dissect:
         show_dissection(outcome.report, expand(options.captures))
     for problem in outcome.problems:
         say(str(problem))
-    return _status(outcome, is_search=bool(options.filter or options.where))
+    return status or _status(outcome, is_search=bool(options.filter or options.where))
 
 
 def _status(outcome: Outcome, *, is_search: bool) -> int:

@@ -10,12 +10,14 @@ A dissector is a module of this folder, found by being there, with
 ``said`` is what one end has said so far, ``answered`` what the other one has (``SILENCE`` so far, perhaps). It is asked
 for either end, again whenever that end has said something new, until it gives a final finding or None: "not this, and
 more bytes will not change that". It keeps no state, raises on no bytes, and does bounded work: speech is at most 32 KiB
-a stream, and few datagrams. To be asked seldom, a module may state how what it knows begins:
+a stream, and few datagrams. To be asked seldom, a module states how what it knows begins:
 
-    OPENINGS     by transport the alternatives, each a dict: offset (below 16) → the bytes that may stand there
-                 {TCP: ({0: {22}, 1: {3}}, {0: range(128, 256), 2: {1}})}
+    OPENINGS            by transport the alternatives, each a dict: offset (below 256) → the bytes that may stand there
+                        {TCP: ({0: {22}, 1: {3}}, {0: range(128, 256), 2: {1}})}
+    OPENINGS_ON_PORTS   the same, each with the only ports that it counts on: {UDP: (({0: range(64, 128)}, PORTS),)}
 
-Where none fits the first payload of a side, ``listen`` would say None; what lies beyond its end fits all. A module with
+Where none fits the first payload of a side, it is not asked, so it must be sure to find nothing, however that goes on;
+what lies beyond the payload's end fits all. Those of PORT count on the module's ports only. A module with
 ``LISTENS_ALWAYS = True`` is asked about every datagram of a flow that it recognised, not just the first ones.
 """
 

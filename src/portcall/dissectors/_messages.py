@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}"
+_TOKEN = rb"[A-Za-z][!#$%&'*+.^_`|~0-9A-Za-z-]{0,31}"
+"""A method (RFC 9110 §5.6.2); all that IANA lists begin with a letter."""
 _METHOD = re.compile(_TOKEN)
 _VERSION = re.compile(rb"([A-Z]{2,6})/(\d\.\d)")
 _MOST_LINE_BYTES = 8192 + 64

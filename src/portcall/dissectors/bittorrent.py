@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
+from portcall.dissectors._openings import together
 from portcall.speech import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({6771, *range(6881, 6890), 51413})
+OPENINGS = {
+    TCP: (together(b"\x13BitTorrent"),),
+    UDP: (
+        together(b"\x13BitTorrent"),
+        together(b"\0\0\x04\x17\x27\x10\x19\x80"),
+        together(b"BT-SEARCH"),
+        together(b"d1:a", b"d1:r", b"d1:e", b"d2:i", b"d1:v", b"d1:t"),
+        {0: b"\x01\x11\x21\x31\x41", 1: range(3)},
+    ),
+}
 
 _HANDSHAKE = b"\x13BitTorrent protocol"
 _DISCOVERY = b"BT-SEARCH * HTTP/1.1\r\n"

@@ -12,15 +12,32 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import first_found, text, wait_for_more
+from portcall.dissectors._openings import CAPITALS, DIGITS, LETTERS, LINE_END, ZERO
 from portcall.speech import TCP, Finding, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._families import Recogniser
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({1433, 1521, 3306, 5432, 6379, 9042, 11211, 27017, 50000})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (
+        {1: range(3), 2: ZERO, 3: ZERO, 4: b"\x0a\xff"},  # MySQL
+        {3: range(3), 13: b"\0\7", 14: ZERO, 15: ZERO},  # MongoDB
+        {2: b"\xd0", 8: b"\x10\x14\x20\x22"},  # DRDA
+        {0: ZERO, 1: ZERO, 2: range(0x28), 4: b"\0\4", 5: b"\3\xd2", 6: b"\0\x16", 7: b"\0\2./0"},  # PostgreSQL
+        {0: b"RE", 1: ZERO, 2: ZERO, 3: range(5)},
+        {2: ZERO, 3: ZERO, 4: b"\1", 5: ZERO, 6: ZERO, 7: ZERO},  # Oracle
+        {0: b"\x04\x12", 1: b"\1", 7: ZERO, 8: ZERO},  # TDS
+        {0: b"\x03\x04\x05\x83\x84\x85", 1: range(32), 4: b"\1\5\6"},  # Cassandra
+        {0: b"*+-%", 1: CAPITALS + DIGITS, 2: b"\r" + CAPITALS + DIGITS, 3: LINE_END + CAPITALS + DIGITS},  # Redis
+        {0: b"CIMPQadfgimprstv", 1: LETTERS, 2: b" " + LETTERS},  # what people type to Redis and memcached
+        {0: b"\x80", 1: range(0x26), 5: ZERO, 6: ZERO, 7: ZERO},
+    ),
+}
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Literal
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import ZERO
 from portcall.speech import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({135})
+OPENINGS = {TCP: ({0: b"\5", 1: b"\0\1", 2: range(20), 4: b"\x10\0", 5: ZERO, 6: ZERO, 7: ZERO},)}
 
 _CLIENT_KINDS = frozenset({0, 11, 14, 16, 18, 19})
 _SERVER_KINDS = frozenset({2, 3, 12, 13, 15, 17})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({67, 68})
+OPENINGS = {UDP: ({0: b"\1\2", 2: range(17)},)}
 
 _ROLES = {1: Role.CLIENT, 2: Role.SERVER}
 _COOKIE, _COOKIE_AT, _OPTIONS_AT = b"\x63\x82\x53\x63", 236, 240

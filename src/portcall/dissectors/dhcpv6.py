@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.PORT
 PORTS = frozenset({546, 547})
+OPENINGS = {UDP: ({0: range(1, 37)},)}
 
 _OPTION = Struct(">HH")
 _RELAYED = frozenset({12, 13})

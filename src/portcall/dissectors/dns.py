@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, ALIAS, OPTIONS, read_message
 from portcall.dissectors._domain_names import netbios_name, read_name
+from portcall.dissectors._openings import ZERO
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, UDP, WAIT, Answer, Finding, Role
 
@@ -22,6 +23,8 @@ TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 _BY_PORT = {53: "dns", 137: "netbios-ns", 5353: "mdns", 5355: "llmnr"}
 PORTS = frozenset(_BY_PORT)
+OPENINGS = {UDP: ({4: ZERO, 5: range(65)},), TCP: ({6: ZERO, 7: range(65)},)}
+"""How many questions there are, behind number and flags."""
 LISTENS_ALWAYS = True
 
 _IS_RESPONSE = 0x8000

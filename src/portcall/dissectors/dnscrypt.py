@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import together
 from portcall.speech import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({443, 5443, 8443})
+OPENINGS = {
+    UDP: (together(b"q6fnvWj8", b"r6fnvWj8"), together(b"\x012\x0ddns", at=12)),
+    TCP: (together(b"q6fnvWj8", b"r6fnvWj8", at=2), together(b"\x012\x0ddns", at=14)),
+}
 
 _RESOLVER_MAGIC = b"r6fnvWj8"
 _FIRST_CLIENT_MAGIC = b"q6fnvWj8"

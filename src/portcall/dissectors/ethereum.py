@@ -15,11 +15,16 @@ from portcall.dissectors._families import wait_for_more
 from portcall.speech import TCP, UDP, Finding
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({30303, 30304})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    UDP: ({96: b"\0\1", 97: range(1, 7), 98: range(0xC0, 0x100)},),
+    TCP: ({0: range(4), 2: b"\4"}, {0: b"\4"}),
+}
 
 _LIST_AT = 98
 _FIRST_ITEMS = {

@@ -7,15 +7,27 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._inside import with_hello
+from portcall.dissectors._openings import DIGITS, words
 from portcall.dissectors._text import as_text, first_line, is_printable
 from portcall.speech import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({21, 990, 2121})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (
+        {0: b"12345", 1: DIGITS, 2: DIGITS, 3: b" -"},
+        words(
+            *(b"USE", b"PAS", b"AUT", b"FEA", b"SYS", b"OPT", b"HOS", b"CLN", b"TYP", b"EPS", b"POR", b"EPR", b"LIS"),
+            *(b"NLS", b"MLS", b"RET", b"STO", b"CWD", b"PWD", b"XPW", b"QUI", b"NOO", b"SIZ", b"MDT", b"PBS", b"PRO"),
+            *(b"ACC", b"HEL", b"SIT", b"RES", b"DEL", b"MKD", b"RMD", b"RNF", b"RNT", b"CDU", b"STA", b"ABO", b"APP"),
+        ),
+    )
+}
 
 _REPLY = re.compile(rb"[1-5]\d\d[ -]")
 _SURE_GREETING = re.compile(rb"(?:220|120|421|530)[ -](?![^\r\n]{0,512}SMTP)[^\r\n]{0,512}FTP", re.IGNORECASE)

@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
+from portcall.dissectors._openings import ZERO
 from portcall.speech import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({5055, 5056, 5058, 25565})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: ({0: range(7, 128), 1: ZERO}, {0: range(128, 256), 1: b"\0\1\2\x80\x81\x82", 2: ZERO}),
+    UDP: ({3: range(1, 61), 12: range(1, 16), 16: ZERO, 17: ZERO},),
+}
 
 _LONGEST_HANDSHAKE_BYTES = 300
 _PHOTON_HEADER_BYTES, _PHOTON_COMMAND_BYTES = 12, 12

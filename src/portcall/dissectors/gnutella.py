@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
+from portcall.dissectors._openings import ZERO, together
 from portcall.speech import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({6346, 6347})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (together(b"GNUTELLA"),),
+    UDP: (
+        {0: b"G", 1: b"NT", 2: b"DA"},
+        {16: b"\0\1\2012@ACDE\x80\x81", 17: range(16), 18: range(16), 21: ZERO, 22: ZERO},
+    ),
+}
 
 _CONNECT, _ANSWER = b"GNUTELLA CONNECT/0.", b"GNUTELLA/0."
 _AGENT = re.compile(rb"\r\nUser-Agent: ([^\r\n]{1,128})", re.IGNORECASE)

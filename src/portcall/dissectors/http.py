@@ -19,16 +19,22 @@ from portcall.dissectors._messages import (
     read_request,
     read_status,
 )
+from portcall.dissectors._openings import REQUEST_LINES, together
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, WAIT, Finding, Name, NameKind, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._messages import Request, Status
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({80, 3128, 8000, 8008, 8080, 8888})
+OPENINGS: dict[int, tuple[Opening, ...]] = {TCP: (*REQUEST_LINES, together(b"HTTP/", b"ICY/1"))}
+
+OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {TCP: (({}, PORTS),)}
+"""Where the capture began in the middle of a conversation, anything may stand before the next request."""
 
 _INSIDE = frozenset({"http2", "mail", "ssh", "tls"})
 _CLIENT_FIELDS = field_pattern("host", "user-agent", "upgrade")

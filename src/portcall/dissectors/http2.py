@@ -19,17 +19,22 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import ZERO, together
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, WAIT, Finding, Name, NameKind, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS: frozenset[int] = frozenset()
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (together(b"PRI * HTTP/2.0"), {0: ZERO, 1: ZERO, 2: range(193), 3: b"\4", **dict.fromkeys(range(4, 9), ZERO)})
+}
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME = Struct(">BHBBI")

@@ -11,14 +11,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import ZERO, together
 from portcall.speech import UDP, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({500, 4500})
+OPENINGS = {UDP: ({17: b"\x10\x20", 24: ZERO, 25: ZERO}, {**together(b"\0\0\0\0"), 21: b"\x10\x20"})}
+
+OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {UDP: (({}, frozenset({4500})),)}
+"""ESP is encrypted but for its two numbers."""
 
 _HEADER_BYTES = 28
 _VERSIONS = {0x10: "1", 0x20: "2"}

@@ -12,15 +12,39 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import first_found, wait_for_more
+from portcall.dissectors._openings import ZERO, together
 from portcall.speech import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._families import Recogniser
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({2404, 3671, 4059, 4712, 4713, 4840, 20000, 44818, 47808, 48898})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (
+        {0: b"\x68", 1: b"\4"},  # IEC 60870-5-104: a control, a telegram
+        {0: b"\x68", 1: range(10, 254), 2: range(0, 256, 2), 4: range(0, 256, 2), 6: range(1, 128)},
+        {0: b"\x05", 1: b"\x64"},  # DNP3
+        {0: b"\x04\x63\x64\x65\x66\x6f\x70\x72\x73", 1: ZERO, 9: ZERO, 10: ZERO, 11: ZERO},  # EtherNet/IP
+        together(b"HELF", b"ACKF", b"RHEF", b"ERRF", b"OPNF"),  # OPC UA
+        {0: b"\6", 1: b"\x10", 2: range(2, 10)},  # KNX
+        {0: b"\xaa", 1: [kind << 4 | version for kind in range(6) for version in range(1, 16)]},  # synchrophasors
+        {0: b"\x7e", 1: range(0xA0, 0xB0)},  # DLMS
+        {0: ZERO, 1: ZERO, 22: range(1, 10), 23: ZERO},  # AMS
+    ),
+    UDP: (
+        {0: b"\x05", 1: b"\x64"},
+        {0: b"\x04\x63\x64\x65\x66\x6f\x70\x72\x73", 1: ZERO, 9: ZERO, 10: ZERO, 11: ZERO},
+        together(b"HELF", b"ACKF", b"RHEF", b"ERRF", b"OPNF"),
+        {0: b"\6", 1: b"\x10", 2: range(2, 10)},
+        {0: b"\x81", 1: range(13)},  # BACnet
+        {0: b"\xaa", 1: [kind << 4 | version for kind in range(6) for version in range(1, 16)]},
+        {0: b"\x7e", 1: range(0xA0, 0xB0)},
+    ),
+}
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

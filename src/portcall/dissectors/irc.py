@@ -6,14 +6,26 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import DIGITS, LETTERS, PRINTABLE, words
 from portcall.speech import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({194, 6660, 6661, 6662, 6663, 6664, 6665, 6666, 6667, 6668, 6669, 7000})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (
+        words(
+            *(b"CAP ", b"STAR", b"PASS", b"NICK", b"USER", b"NOTI", b"ERRO", b"PRIV", b"JOIN", b"PING", b"PONG"),
+            *(b"MODE", b"WHO ", b"PART", b"QUIT"),
+        ),
+        {0: b":", 1: PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE},
+        {0: b"@", 1: b"+" + LETTERS + DIGITS},
+    )
+}
 
 _CLIENT = re.compile(
     rb"(?:CAP (?:LS|REQ|END)\b|STARTTLS\r?\n|(?:PASS [^\r\n]{1,128}\r?\n)?"
@@ -21,7 +33,7 @@ _CLIENT = re.compile(
     re.IGNORECASE,
 )
 _SERVER = re.compile(
-    rb"(?:@[^ \r\n]{1,512} )?:[!-~]{1,128} (?:NOTICE [!-~]{1,64} :|00[1-4] [!-~]{1,64} |"
+    rb"(?:@[+A-Za-z0-9][^ \r\n]{0,511} )?:[!-~]{1,128} (?:NOTICE [!-~]{1,64} :|00[1-4] [!-~]{1,64} |"
     rb"CAP [!-~]{1,64} |4\d\d [!-~]{1,64} )|"
     rb"NOTICE (?:AUTH|\*) :|ERROR :Closing Link"
 )

@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._ber import SEQUENCE, read_element
+from portcall.dissectors._openings import ZERO
 from portcall.speech import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({88, 464})
+_KINDS = b"\x6a\x6b\x6c\x6d\x6e\x6f\x7e"
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    UDP: ({0: _KINDS, 1: range(0x80), 2: b"\x30"}, {0: _KINDS, 1: range(0x81, 0x85)}),
+    TCP: ({0: ZERO, 4: _KINDS},),
+}
 
 _REQUESTS = frozenset({0x6A, 0x6C, 0x6E})
 _REPLIES = frozenset({0x6B, 0x6D, 0x6F, 0x7E})

@@ -15,11 +15,15 @@ from portcall.dissectors._inside import after, with_inside
 from portcall.speech import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({389, 3268})
+_SHORT, _LONG = {0: b"\x30", 1: range(0x80), 2: b"\2"}, {0: b"\x30", 1: range(0x81, 0x85)}
+OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (_SHORT, _LONG))
+"""A sequence of few bytes or many, its number first."""
 
 _FIRST_FIELD = {
     0x60: INTEGER,  # bind: version

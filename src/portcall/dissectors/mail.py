@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._inside import with_hello
+from portcall.dissectors._openings import DIGITS, LETTERS, PRINTABLE, words
 from portcall.dissectors._text import as_text, first_line, is_printable
 from portcall.speech import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 
@@ -66,7 +68,7 @@ _PROTOCOLS = (
         _words(rb"\* (?:OK|PREAUTH)\b[^\r\n]{0,512}(?:IMAP|\[CAPABILITY|Dovecot|Courier|Cyrus)"),
         _words(
             rb"[!-'+-~]{1,24} (?:UID )?(?:CAPABILITY|LOGIN|STARTTLS|NOOP|AUTHENTICATE|LOGOUT|ID|SELECT|EXAMINE|LIST|"
-            rb"LSUB|IDLE|FETCH)\b"
+            rb"LSUB|IDLE|FETCH)(?=[ \r\n]|\Z)"
         ),
         _words(
             rb"[a-z0-9.]{1,16} (?:CAPABILITY\r?\n|STARTTLS\r?\n|LOGIN [^\r\n]{1,512}\r?\n|"
@@ -80,6 +82,18 @@ _PROTOCOLS = (
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset().union(*[protocol.ports for protocol in _PROTOCOLS])
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (
+        {0: b"245", 1: DIGITS, 2: DIGITS, 3: b" -"},
+        {0: b"+-*", 1: b"OE ", 2: b"KR" + DIGITS + LETTERS},
+        words(
+            *(b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"STAR", b"AUTH", b"DATA", b"RSET", b"NOOP", b"QUIT"),
+            *(b"XCLI", b"USER", b"PASS", b"CAPA", b"APOP", b"STLS", b"STAT", b"LIST", b"RETR", b"UIDL", b"TOP "),
+            b"DELE",
+        ),
+        {0: PRINTABLE, 1: b" " + PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE, 4: b" \r\n" + PRINTABLE},
+    )
+}
 
 _LEAST_BYTES = 4
 _HELLO_NAME = re.compile(rb"(?:EHLO|HELO|LHLO) +([^\r\n]{1,255})", re.IGNORECASE)

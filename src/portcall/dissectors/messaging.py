@@ -11,15 +11,31 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import first_found, text, wait_for_more
+from portcall.dissectors._openings import ZERO, together
 from portcall.speech import TCP, Finding, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._families import Recogniser
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({119, 1883, 3868, 5222, 5269, 9092, 9418})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (
+        {0: b"\x10", 1: range(128), 2: ZERO, 3: b"\4\6", 4: b"M"},  # MQTT, by the bytes of its length
+        {0: b"\x10", 1: range(128, 256), 2: range(128), 3: ZERO, 4: b"\4\6", 5: b"M"},
+        {0: b"\x10", 1: range(128, 256), 2: range(128, 256), 5: b"\0\4\6"},
+        {0: b"\x20", 1: range(2, 128), 2: b"\0\1"},
+        {0: ZERO, 1: range(17)},  # Kafka, SMPP
+        {0: b"\1", 3: range(0, 256, 4), 4: range(0, 256, 16)},  # Diameter
+        {0: b"<", 1: b"?so"},  # XMPP
+        {0: b"0", 4: b"g", 5: b"i", 6: b"t"},
+        together(b"200 ", b"201 "),  # NNTP
+        together(b"MODE", b"AUTH", b"GROU", b"LIST"),
+    )
+}
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({138})
+OPENINGS = {UDP: ({0: range(0x10, 0x17), 14: b"\x20"},)}
 
 _KINDS = range(0x10, 0x17)
 _NAME_AT = 14

@@ -11,16 +11,27 @@ from portcall.dissectors import Certainty
 from portcall.speech import UDP, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.PORT
 PORTS = frozenset({123})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    UDP: (
+        {0: [byte for byte in range(256) if 1 <= byte >> 3 & 7 <= 4 and 1 <= byte & 7 <= 5], 1: range(17)},  # noqa: PLR2004
+        {0: [byte for byte in range(256) if 1 <= byte >> 3 & 7 <= 4 and byte & 7 == 6], 10: b"\0\1"},  # noqa: PLR2004
+        {0: [byte for byte in range(256) if 1 <= byte >> 3 & 7 <= 4 and byte & 7 == 7], 2: b"\0\2\3"},  # noqa: PLR2004
+    )
+}
+"""Versions 1 to 4: packets with their stratum, control messages, private ones."""
 
 _ROLES = {1: None, 2: None, 3: Role.CLIENT, 4: Role.SERVER, 5: Role.SERVER}
 _CONTROL, _PRIVATE = 6, 7
 _PACKET_BYTES, _CONTROL_BYTES, _PRIVATE_BYTES = 48, 12, 8
 _MOST_STRATUM = 16
+_MOST_CONTROL_DATA_BYTES = 468  # RFC 9327 §2
+_IMPLEMENTATIONS = b"\0\2\3"  # ntpd's ntp_request.h
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
@@ -36,7 +47,11 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if mode in _ROLES:
         is_whole = len(data) >= _PACKET_BYTES or said.is_ended
         return Finding("ntp", _ROLES[mode], details=details) if is_whole and data[1] <= _MOST_STRATUM else None
-    if mode == _PRIVATE or (mode == _CONTROL and len(data) >= _CONTROL_BYTES):
+    is_private = mode == _PRIVATE and data[2] in _IMPLEMENTATIONS
+    is_control = (
+        mode == _CONTROL and len(data) >= _CONTROL_BYTES and data[10] << 8 | data[11] <= _MOST_CONTROL_DATA_BYTES
+    )
+    if is_private or is_control:
         is_response = data[0] & 0x80 if mode == _PRIVATE else data[1] & 0x80
         return Finding("ntp", Role.SERVER if is_response else Role.CLIENT, details=details)
     return None

@@ -10,14 +10,20 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import ZERO
 from portcall.speech import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({111, 2049})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    UDP: ({4: ZERO, 5: ZERO, 6: ZERO, 7: b"\0\1", 8: ZERO},),
+    TCP: ({0: b"\0\x80", 1: range(0x41), 8: ZERO, 9: ZERO, 10: ZERO, 11: b"\0\1"},),
+}
 
 _CALL = Struct(">8I")
 _REPLY = Struct(">4I")

@@ -18,11 +18,14 @@ from portcall.dissectors._families import wait_for_more
 from portcall.speech import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({1194})
+_RESETS = b"\x38\x40\x50"
+OPENINGS: dict[int, tuple[Opening, ...]] = {UDP: ({0: _RESETS},), TCP: ({0: range(5), 2: _RESETS},)}
 
 _CLIENT_RESETS, _SERVER_RESET = (7, 10), 8
 _ROLES = {7: Role.CLIENT, 10: Role.CLIENT, 8: Role.SERVER}
@@ -36,7 +39,7 @@ _TAG_BYTES = (16, 20, 32, 48, 64)
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     """OpenVPN, with its role."""
     if ends.transport == TCP:
-        if len(said.data) > 2 and said.data[2] >> 3 not in _ROLES:  # noqa: PLR2004
+        if len(said.data) > 2 and (said.data[2] >> 3 not in _ROLES or _length(said.data) > _LONGEST_RESET_BYTES):  # noqa: PLR2004
             return None
         if _is_cut(said.data):
             return wait_for_more(said, ends)
@@ -54,13 +57,16 @@ def _is_cut(data: bytes) -> bool:
     """Whether a stream may begin with a reset whose end is not there yet."""
     if len(data) < 3:  # noqa: PLR2004
         return True
-    length = data[0] << 8 | data[1]
-    return len(data) < 2 + length <= 2 + _LONGEST_RESET_BYTES
+    return len(data) < 2 + _length(data) <= 2 + _LONGEST_RESET_BYTES
+
+
+def _length(data: bytes) -> int:
+    return data[0] << 8 | data[1]
 
 
 def _first_message(speech: Speech, ends: Ends) -> bytes:
     if ends.transport == TCP:
-        return speech.data[2 : 2 + (speech.data[0] << 8 | speech.data[1])] if len(speech.data) > 2 else b""  # noqa: PLR2004
+        return speech.data[2 : 2 + _length(speech.data)] if len(speech.data) > 2 else b""  # noqa: PLR2004
     return speech.datagrams[0] if speech.datagrams else speech.data
 
 

@@ -6,16 +6,39 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._openings import DIGITS, ZERO, together
 from portcall.dissectors._own_ports import RULES
 from portcall.speech import TCP, UDP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portcall.dissectors._openings import Opening
     from portcall.dissectors._rules import Rule
     from portcall.speech import Ends, Finding, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.PORT
 PORTS = frozenset(port for rule in RULES if isinstance(rule.where, frozenset) for port in rule.where)
+
+_BUSY: dict[str, tuple[Opening, ...]] = {
+    "rsh": ({0: DIGITS, 1: ZERO + DIGITS},),
+    "whatsapp": (together(b"ED\0\1"), *[{at: b"W", at + 1: b"A", at + 2: range(1, 7)} for at in (0, 2, 3)]),
+    "telegram-voip": (dict.fromkeys(range(16, 28), b"\xff"),),
+}
+"""On the ports of these much else talks; on those of all others one look at each conversation costs nothing."""
+
+
+def _openings(transport: int) -> Iterator[tuple[Opening, frozenset[int]]]:
+    rules = [(rule, rule.where) for rule in RULES if rule.transport == transport and isinstance(rule.where, frozenset)]
+    yield {}, frozenset().union(*[ports for rule, ports in rules if rule.protocol not in _BUSY])
+    for rule, ports in rules:
+        for opening in _BUSY.get(rule.protocol, ()):
+            yield opening, ports
+
+
+OPENINGS: dict[int, tuple[Opening, ...]] = {TCP: (), UDP: ()}
+OPENINGS_ON_PORTS = {transport: tuple(_openings(transport)) for transport in TRANSPORTS}
 
 _MOST_HELD_BYTES = 16
 

@@ -6,15 +6,60 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._openings import DIGITS, LETTERS, ZERO, together
 from portcall.dissectors._rules import Length, Rule
 from portcall.speech import TCP, UDP, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Finding, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS: frozenset[int] = frozenset()
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (
+        {0: b"\xff", 1: b"\0\xff", 2: b"\0\xff", 3: b"\0\xff"},  # BGP, ZMTP
+        {0: b"\1", 1: b"\0\1", 7: b"\0\1"},  # FastCGI, DICOM, raft, Radmin
+        {0: b"\1", 1: b"IiSs", 2: DIGITS, 3: DIGITS},
+        together(b"\x12\x34"),
+        {0: b"\3\x43", 48: b"I", 49: b"n"},
+        {0: b"\3", 5: ZERO, 6: ZERO, 7: ZERO, 8: ZERO},
+        {0: b"\x80", 1: b"\1", 2: ZERO, 3: range(1, 5)},  # Thrift, plain and framed
+        {0: ZERO, 1: range(16), 4: b"\x80", 5: b"\1", 6: ZERO},
+        {0: b"\xe3", 3: ZERO, 4: ZERO, 5: b"\1\x4c"},
+        {0: b"{", 1: b'" \t\n\r\f\v'},  # JSON
+        {0: b"R", 1: b"ABC", 2: range(0x10, 0x17), 3: range(0x10, 0x17)},
+        {0: b"0", 1: b" ", 2: b"_^" + LETTERS + DIGITS},
+        together(b"\x17\x24\x0a\x20"),
+        {0: b"lB", 1: ZERO, 2: b"\0\x0b", 3: b"\0\x0b"},
+        together(b"NBDMAGIC"),
+        {0: ZERO, 2: ZERO, 3: b"\1", 4: b"\x1a"},
+        {0: ZERO, 1: ZERO, 4: b"\1", 5: b"A", 6: b"c"},
+        {0: b"H", 1: b"S", 2: b"\0\1", 8: ZERO},
+    ),
+    UDP: (
+        {0: b"\x82", 1: b"\x21\x41\x61\x81"},
+        {**dict.fromkeys(range(10), ZERO), 10: b"\3"},
+        {0: b"\1\2", **together(b"\0\xff\xff\0", at=9)},  # RakNet
+        {0: b"\5\6\7\x08\x19", 2: b"\0\xff", 3: b"\xff", 4: b"\0\xff"},
+        {0: b"\x1c", **together(b"\0\xff\xff\0", at=17)},
+        {0: b"\0\1", **together(b"sdp", at=2)},
+        {0: ZERO, 12: range(1, 9), 13: b"SP", 14: b"NE"},
+        together(b"AUEP", b"AUCX", b"CRCX", b"MLCX", b"DDCX", b"EPCF", b"NTFY", b"RQNT", b"RSIP"),
+        together(b"\2\0\2\x80"),
+        together(b"\xff\xff\xff\xff"),  # Valve's, and Magic Packets
+        together(b"IP="),
+        {**together(b"\0\0\0"), 3: range(1, 65), 4: ZERO, 5: ZERO, 6: ZERO},
+        together(b"\0\0\x55\xaa"),
+        {0: ZERO, 1: b"\1\2", 2: ZERO, 3: b"\x46"},
+        together(b"\x13\x37\xca\xfe"),
+        together(b"\x80\0\0\0\0\0\0\0"),
+        {0: b"\x47", 188: b"\x47"},
+        {0: b"\x10", 2: range(1, 21)},
+        {0: b"<", 1: b"!?_" + LETTERS},
+    ),
+}
 
 _MOST_HELD_BYTES = 48
 """A stream shorter than this may still grow into a pattern that begins like it."""
@@ -40,8 +85,18 @@ _RULES = (
     # Canonical's raft: protocol 1, the server's number, the length of its address, the address.
     Rule("raft", TCP, b"\1", rb"\x01\x00{7}.{8}[\x08-\x40]\x00{7}[0-9A-Za-z\[][0-9A-Za-z.:\]-]+:\d+\x00"),
     # Stratum, over TCP, in JSON: the methods of mining pools.
-    Rule("mining", TCP, b"{", rb'\{[^\r\n]{0,512}"method" ?: ?"(?:mining\.|eth_submit|eth_getWork|getjobtemplate)'),
-    Rule("mining", TCP, b"{", rb'\{[^\r\n]{0,64}"method" ?: ?"login"[^\r\n]{0,32}"params" ?: ?\{[^\r\n]{0,512}"agent"'),
+    Rule(
+        "mining",
+        TCP,
+        b"{",
+        rb'\{(?=\s{0,8}")[^\r\n]{0,512}"method" ?: ?"(?:mining\.|eth_submit|eth_getWork|getjobtemplate)',
+    ),
+    Rule(
+        "mining",
+        TCP,
+        b"{",
+        rb'\{(?=\s{0,8}")[^\r\n]{0,64}"method" ?: ?"login"[^\r\n]{0,32}"params" ?: ?\{[^\r\n]{0,512}"agent"',
+    ),
     # Nano's node protocol: R and the network, three versions, a kind.
     Rule("nano", TCP, b"R", rb"R[ABC]([\x10-\x16])[\x10-\x16][\x10-\x16][\x02-\x10][\x00-\x1f]", least=8),
     # Veeder-Root's TLS-350 tank gauges: SOH, I or S, function and tank in five digits.
@@ -101,10 +156,10 @@ _RULES = (
     Rule("srt", UDP, b"\x80", rb"\x80\x00{7}.{4}\x00{7}[\x04\x05]", least=48),
     # ISO 13818-1 §2.4.3: packets of 188 bytes, each with its sync byte; two at least.
     Rule("mpeg-ts", UDP, b"\x47", rb"(?:\x47.{187}){2,7}\Z", least=376),
-    # RFC 6726 §3.4: FLUTE's table of files, behind LCT's header.
-    Rule("flute", UDP, b"\x10", rb"\x10.{7,64}?<\?xml .{0,128}?<FDT-Instance"),
+    # RFC 6726 §3.4: FLUTE's table of files, behind LCT's header, whose third byte is its length (RFC 5651 §5.1).
+    Rule("flute", UDP, b"\x10", rb"\x10.[\x01-\x14].{5,62}?<\?xml .{0,128}?<FDT-Instance"),
     # WS-Discovery 1.1 §3: a SOAP envelope of its namespace.
-    Rule("ws-discovery", UDP, b"<", rb".{0,1024}/ws/(?:2005/04/discovery|dd/ns/discovery/2009/01)"),
+    Rule("ws-discovery", UDP, b"<", rb"<[!?_A-Za-z].{0,1024}/ws/(?:2005/04/discovery|dd/ns/discovery/2009/01)"),
 )
 
 

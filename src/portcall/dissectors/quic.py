@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, _google_quic
 from portcall.dissectors._hello import CLIENT_HELLO, client_hello_of
+from portcall.dissectors._openings import DIGITS
 from portcall.dissectors._pieces import joined
 from portcall.dissectors._quic_packets import (
     NEGOTIATION,
@@ -30,11 +31,27 @@ from portcall.speech import UDP, WAIT, Finding, NameKind, Role, Wait
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({80, 443, 784, 853, 4433, 8443})
+_RESERVED = [high << 4 | 0x0A for high in range(16)]
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    UDP: (
+        {
+            0: range(0x80, 0x100),  # a long header: versions as ``_quic_packets`` knows them
+            1: b"\0\x6b\x70\xff\xfaQT" + bytes(_RESERVED),
+            2: b"\0\x33\x9a\xce0" + bytes(_RESERVED),
+            3: b"\0\x43\x50\xb0" + DIGITS + bytes(_RESERVED),
+        },
+        {0: [byte for byte in range(0x40) if byte & 9 == 9], 9: b"QT", 10: b"0", 11: DIGITS, 12: DIGITS},  # noqa: PLR2004
+    )
+}
+
+OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {UDP: (({0: range(0x40, 0x80)}, PORTS),)}
+"""Short headers, of which nothing else shows."""
 
 _MOST_DATAGRAMS = 8
 _MOST_IDS = 3  # a client's own, that of a server's Retry, that of the server

@@ -17,11 +17,19 @@ from portcall.dissectors import Certainty
 from portcall.speech import UDP, WAIT, Finding
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({5004, 5005})
+_REPORT = {0: range(0x80, 0xC0), 1: b"\xc8\xc9"}
+_KINDS = bytes([mark | kind for mark in (0, 128) for kind in (*range(35), *range(96, 128))])
+_PLAIN = {0: (*range(0x80, 0x84), *range(0xA0, 0xA4)), 1: _KINDS}
+_EXTENDED = {0: (0x90, 0xB0), 1: _KINDS, 14: b"\0"}
+_EXTENDED_MIX = {0: (*range(0x91, 0x94), *range(0xB1, 0xB4)), 1: _KINDS}
+OPENINGS: dict[int, tuple[Opening, ...]] = {UDP: (_REPORT, _PLAIN, _EXTENDED, _EXTENDED_MIX)}
+"""An extension of a kilobyte and more has nobody sent, and hardly a mixer names four contributors at once."""
 
 _HEADER_BYTES = 12
 _REPORTS = frozenset({200, 201})
@@ -30,6 +38,7 @@ _MOST_PACKETS_OF_RTCP = 20
 _NEEDED = 3
 """Packets of one source in order that make a stream; two where the other end streams likewise."""
 _GREATEST_GAP = 3
+_MOST_CONTRIBUTORS = 3
 _STATIC_TYPES = frozenset(range(35))
 """Payload types that RFC 3551 §6 gives out; others are dynamic, from 96 on."""
 
@@ -42,7 +51,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         return None
     if data[1] in _REPORTS:
         return Finding("rtcp") if _is_rtcp(data, said.datagrams) else WAIT
-    if data[1] in _RTCP_TYPES or len(data) < _HEADER_BYTES or not _is_payload_type(data[1] & 0x7F):
+    if data[1] in _RTCP_TYPES or not _begins_rtp(data):
         return None
     streak = _streak(said.datagrams)
     if streak >= _NEEDED or (streak == _NEEDED - 1 and _streak(answered.datagrams) >= _NEEDED - 1):
@@ -50,8 +59,14 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     return WAIT
 
 
-def _is_payload_type(kind: int) -> bool:
-    return kind in _STATIC_TYPES or kind >= 96  # noqa: PLR2004 (RFC 3551 §3)
+def _begins_rtp(data: bytes) -> bool:
+    """Whether the header's lengths fit, and its type is one that is given out (RFC 3551 §3) or dynamic, from 96 on."""
+    kind, contributors = data[1] & 0x7F, data[0] & 0x0F
+    end = _HEADER_BYTES + 4 * contributors
+    if len(data) < end or contributors > _MOST_CONTRIBUTORS or not (kind in _STATIC_TYPES or kind >= 96):  # noqa: PLR2004
+        return False
+    # 0 profile:16  2 length:16, in words behind these four bytes
+    return not data[0] & 0x10 or (data[end + 2 : end + 3] == b"\0" and len(data) >= end + 4 + 4 * data[end + 3])
 
 
 def _streak(datagrams: tuple[bytes, ...]) -> int:

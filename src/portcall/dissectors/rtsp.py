@@ -14,15 +14,18 @@ from portcall.dissectors._messages import (
     read_request,
     read_status,
 )
+from portcall.dissectors._openings import REQUEST_LINES, together
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({554, 8554})
+OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (*REQUEST_LINES, together(b"RTSP/")))
 
 _FIELDS = field_pattern("server", "user-agent")
 _SHOWN = ((b"server", "server"), (b"user-agent", "user_agent"))

@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._openings import together
 from portcall.dissectors._signatures import SIGNATURES
 from portcall.speech import TCP, UDP, Finding
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.dissectors._signatures import Signature
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS: frozenset[int] = frozenset()
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    transport: (together(*[signature.magic for signature in SIGNATURES if signature.transport == transport]),)
+    for transport in TRANSPORTS
+}
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
+from portcall.dissectors._openings import words
 from portcall.speech import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({5060, 5061})
+_WORDS = words(
+    *(b"ACK ", b"BYE ", b"CANC", b"INFO", b"INVI", b"MESS", b"NOTI", b"OPTI", b"PRAC", b"PUBL", b"REFE", b"REGI"),
+    *(b"SUBS", b"UPDA", b"SIP/"),
+)
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (_WORDS,),
+    UDP: (_WORDS, {0: b"\r\0", 1: b"\n\0", 2: b"\r\0", 3: b"\n\0"}),
+}
 
 _METHODS = (
     b"ACK|BYE|CANCEL|INFO|INVITE|MESSAGE|NOTIFY|OPTIONS|PRACK|PUBLISH|REFER|REGISTER|SUBSCRIBE|UPDATE"

@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._openings import LETTERS, ZERO
 from portcall.speech import TCP, UDP, Finding
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({427})
+_FIRST = {0: b"\1", 1: range(1, 12), 6: LETTERS, 7: LETTERS}
+_SECOND = {0: b"\2", 1: range(1, 12), 5: range(0, 256, 32), 6: ZERO}
+OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (_FIRST, _SECOND))
+"""Version 1 and version 2."""
 
 _FUNCTIONS = range(1, 12)
 _HEADER_BYTES = {1: 12, 2: 14}

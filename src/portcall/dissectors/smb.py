@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._domain_names import netbios_name
+from portcall.dissectors._openings import ZERO
 from portcall.speech import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({139, 445})
+OPENINGS = {TCP: ({0: ZERO, 4: b"\xfc\xfd\xfe\xff", 5: b"S"}, {0: range(0x81, 0x86), 1: b"\0\1"})}
 
 _OLD, _NEW, _SEALED, _PACKED = b"\xffSMB", b"\xfeSMB", b"\xfdSMB", b"\xfcSMB"
 _MARKS = (_OLD, _NEW, _SEALED, _PACKED)
@@ -31,7 +33,8 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     del answered
     data = said.data
     start = 0
-    if data[:1] and _REQUEST <= data[0] <= _LAST_KIND and ends.has_port(*PORTS):
+    is_session = data[:1] and _REQUEST <= data[0] <= _LAST_KIND and data[1:2] in {b"", b"\0", b"\1"}
+    if is_session and ends.has_port(*PORTS):
         called = _called(data) if data[0] == _REQUEST else None
         start = 4 + (data[2] << 8 | data[3] if len(data) >= 4 else 0)  # noqa: PLR2004 - as drawn
         if len(data) <= start:

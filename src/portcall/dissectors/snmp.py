@@ -15,11 +15,15 @@ from portcall.dissectors._ber import OCTETS, SEQUENCE, read_element, read_intege
 from portcall.speech import UDP, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({161, 162})
+_SHORT, _LONG = {0: b"\x30", 1: range(0x80), 2: b"\2"}, {0: b"\x30", 1: range(0x81, 0x85)}
+OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (_SHORT, _LONG))
+"""A sequence of few bytes or many, its number first."""
 
 _VERSIONS = {0: "1", 1: "2c", 2: "2", 3: "3"}
 _FIRST_PDU, _RESPONSE, _LAST_PDU = 0xA0, 0xA2, 0xA8

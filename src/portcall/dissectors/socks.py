@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._inside import after, with_inside
+from portcall.dissectors._openings import ZERO
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({1080, 9050})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: ({0: b"\5", 1: (*range(10), 0x80, 0x86, 0xFF)}, {0: b"\4", 1: b"\1\2"}, {0: ZERO, 1: range(90, 94)})
+}
 
 _INSIDE = frozenset({"http", "http2", "tls", "ssh"})
 _MOST_METHODS = 8

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._messages import field_pattern, read_fields, read_request, read_status
+from portcall.dissectors._openings import LINE_END, together
 from portcall.dissectors._text import as_text
 from portcall.speech import UDP, Finding, Name, NameKind, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({1900})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    UDP: (together(b"M-SEA", b"NOTIF", b"HTTP/"), {0: LINE_END, 1: LINE_END + b"MNH", 2: LINE_END + b"MNH-OT"})
+}
 
 _METHODS = frozenset({b"M-SEARCH", b"NOTIFY"})
 _FIELDS = field_pattern("host", "st", "nt", "server", "user-agent", "location")

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import together
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, WAIT, Finding, Role
 
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({22})
+OPENINGS = {TCP: (together(b"SSH-"),)}
 
 _BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,253})(\r?\n)?")
 _LATER_BANNER = re.compile(rb"\n(?=SSH-[12]\.\d)")
 _BEGINNING = b"SSH-"
 _MOST_LINES_BYTES = 8192
+_MOST_BANNER_CHARACTERS = 255  # RFC 4253 §4.2; escapes are longer than what they stand for
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
@@ -33,7 +36,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     if banner is None:
         is_short = _BEGINNING.startswith(data[:4]) and len(data) < 8 and not said.is_ended  # noqa: PLR2004 - SSH-2.0-
         return WAIT if is_short else None
-    details = (("version", as_text(banner[2])), ("protocol_version", as_text(banner[1])))
+    details = (("version", as_text(banner[2])[:_MOST_BANNER_CHARACTERS]), ("protocol_version", as_text(banner[1])))
     return Finding("ssh", _role(ends), details=details, is_final=banner[3] is not None or said.is_ended)
 
 

@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
+from portcall.dissectors._openings import together
 from portcall.speech import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({3478, 3479, 5349, 19302})
+_WITH_COOKIE = {0: range(0x40), **together(b"\x21\x12\xa4\x42", at=4)}
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (_WITH_COOKIE,),
+    UDP: (_WITH_COOKIE, {0: b"\0\1", 1: b"\1\2\x11\x12", 3: range(0, 256, 4)}),
+}
 
 _COOKIE = b"\x21\x12\xa4\x42"
 _HEADER_BYTES = 20

@@ -6,14 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import DIGITS
 from portcall.speech import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({514, 601})
+_COUNTED = {0: DIGITS, 1: b" " + DIGITS, 2: b" <" + DIGITS, 3: b" <" + DIGITS}
+OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, ({0: b"<", 1: DIGITS}, _COUNTED))
 
 _PRIORITY = rb"(?:\d{1,5} )?<(?:1?[1-9]?\d|1[0-8]\d|19[01])>"
 _DATED = re.compile(

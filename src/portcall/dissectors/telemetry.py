@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text
+from portcall.dissectors._openings import ZERO
 from portcall.speech import UDP, Finding, Role
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({2055, 4739, 6343, 9995, 9996, 25826})
+OPENINGS = {UDP: ({0: ZERO, 1: b"\0\5\7\x09\x0a"},)}
 
 _LEAST_BYTES = 16
 _HOST = re.compile(rb"[!-~]{1,255}\0\Z")

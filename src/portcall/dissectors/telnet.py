@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({23})
+OPENINGS = {TCP: ({0: b"\xff", 1: range(0xFA, 0xFF)},)}
 
 _OPTION = rb"[\x00-\x31\x8a-\x8c\xff]"
 _COMMAND = rb"\xff(?:[\xfb-\xfe]" + _OPTION + rb"|\xfa" + _OPTION + rb"[^\xff]{0,256}\xff\xf0)"

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._openings import ZERO
 from portcall.dissectors._text import as_text
 from portcall.speech import UDP, Finding, Role
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({69})
+OPENINGS = {UDP: ({0: ZERO, 1: range(1, 7)},)}
 
 _REQUEST = re.compile(
     rb"\x00[\x01\x02]([^\x00]{1,512})\x00(?:netascii|octet|mail)\x00(?:[!-~]{1,32}\x00[!-~]{1,32}\x00){0,16}\Z",

@@ -24,11 +24,19 @@ from portcall.dissectors._server_messages import server_finding
 from portcall.speech import TCP, WAIT, Finding, NameKind, Role, Wait
 
 if TYPE_CHECKING:
+    from portcall.dissectors._openings import Opening
     from portcall.speech import Ends, Speech
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 8443})
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    TCP: (
+        {0: range(20, 25), 1: b"\3", 2: range(5)},
+        {0: range(128, 256), 2: b"\1", 3: b"\0\3", 4: range(5)},  # SSL 2.0
+        {0: range(128, 256), 2: b"\4", 5: b"\0", 6: b"\2"},
+    )
+}
 
 _OLD_CLIENT_HELLO = Struct(">HBHHHH")
 _OLD_SERVER_HELLO = Struct(">HBBBHHHH")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({102, 1720, 3389})
+OPENINGS = {TCP: ({0: b"\3", 1: b"\0"},)}
 
 _LEAST_BYTES = 7
 _REQUEST, _CONFIRM, _DATA = 0xE0, 0xD0, 0xF0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({51820})
+OPENINGS = {UDP: ({0: range(1, 5), **dict.fromkeys(range(1, 4), b"\0")},)}
 
 _INITIATION, _RESPONSE, _COOKIE, _DATA = 1, 2, 3, 4
 _BYTES = {_INITIATION: 148, _RESPONSE: 92, _COOKIE: 64}

@@ -257,9 +257,15 @@ cdef class FlowStore:
         if self.heard[row_and_side >> 1] >> (row_and_side & 1) & 1:
             return
         payload = &self.out_payloads[self.payload_count]
-        payload.openings[0] = payload.openings[1] = 0
         payload.packet, payload.row, payload.side = <uint32_t>index, row_and_side >> 1, row_and_side & 1
+        payload.is_later = self._is_later(packet, &self.flows[row_and_side >> 1], row_and_side & 1)
         self.payload_count += 1
+
+    cdef inline bint _is_later(self, const Packet *packet, const Flow *flow, int side) noexcept nogil:
+        return (
+            packet.protocol == 6 and flow.has_syn and flow.syn_ns[side] != NEVER
+            and packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0) != <uint32_t>(flow.syn_sequence + 1)
+        )
 
     cdef inline void _tally(self, const Packet *packet) noexcept nogil:
         cdef VerdictTally *tally = &self.tallies[packet.verdict]

@@ -6,18 +6,25 @@ HTTP_REQUEST: int
 DNS_MESSAGE: int
 DNS_ANSWER: int
 MOST_ANSWERS: int
-OPENING_BYTES: int
+MOST_KEPT_BYTES: int
 
 class HelloListener:
-    @property
-    def hello_count(self) -> int: ...
+    hellos: NDArray[np.void]
+    sayings: NDArray[np.void]
+    arena: NDArray[np.uint8]
+    hello_count: int
+    saying_count: int
+    arena_used: int
     def __init__(
         self,
         heard: NDArray[np.uint8],
         resolver: int,
-        openings: NDArray[np.uint64],
-        port_openings: NDArray[np.uint64],
-        own_ports: NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+        allowed: NDArray[np.uint64],
+        port_numbers: NDArray[np.uint16],
+        of_ports: NDArray[np.uint64],
+        *,
+        reads_hellos: bool,
     ) -> None: ...
     def listen(
         self,
@@ -25,5 +32,5 @@ class HelloListener:
         frames: NDArray[np.void],
         buffer: NDArray[np.uint8],
         payloads: NDArray[np.void],
-        out_hellos: NDArray[np.void],
+        first_number: int,
     ) -> int: ...

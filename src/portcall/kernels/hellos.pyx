@@ -7,24 +7,26 @@ what they would tell, and a test compares both.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
-from portcall.kernels.records cimport FRAGMENT_NONE, Frame, Hello, Packet, Payload
+from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying
 
 cdef enum:
     _TLS_HELLO = 1
     _HTTP_REQUEST = 2
     _DNS_MESSAGE = 3
     _DNS_ANSWER = 4
-    _OPENING_BYTES = 16
+    _MOST_ANSWERS = 16
+    _MOST_KEPT_BYTES = 32768
 
 TLS_HELLO, HTTP_REQUEST, DNS_MESSAGE, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_MESSAGE, _DNS_ANSWER
 """Kinds of Hello. An answer follows its message, whose name it is for."""
 
-MOST_ANSWERS = 16
+MOST_ANSWERS = _MOST_ANSWERS
 """Of one DNS message; one with more is left to the dissector."""
 
-OPENING_BYTES = _OPENING_BYTES
-"""So many first bytes of a payload tell what it may be."""
+MOST_KEPT_BYTES = _MOST_KEPT_BYTES
+"""Of one payload that is left to the dissectors."""
 
 cdef enum:
     BOTH_SIDES = 3  # the bits of ``heard``
@@ -39,7 +41,6 @@ cdef enum:
 cdef struct Speech:  # one payload, as far as the capture has it
     const uint8_t *bytes
     Py_ssize_t size
-    uint64_t offset  # of its first byte in the buffer
 
 
 cdef inline uint16_t _u16(const Speech *said, Py_ssize_t at) noexcept nogil:
@@ -103,7 +104,7 @@ cdef inline bint _hear_tls(const Speech *said, Hello *out) noexcept nogil:
                 or extension_end - at - 9 > 255 or not _is_plain(said, at + 9, extension_end)
             ):
                 return False
-            out.name_at, out.name_length = said.offset + at + 9, <uint32_t>(extension_end - at - 9)
+            out.name_at, out.name_length = <uint32_t>(at + 9), <uint32_t>(extension_end - at - 9)
         at = extension_end
     out.kind = _TLS_HELLO
     return at == end and out.name_length > 0
@@ -162,7 +163,7 @@ cdef inline bint _hear_http(const Speech *said, Hello *out) noexcept nogil:
                 end -= 1
             if not _is_plain(said, at, end) or end - at > 255:
                 return False
-            out.name_at, out.name_length = said.offset + at, <uint32_t>(end - at)
+            out.name_at, out.name_length = <uint32_t>at, <uint32_t>(end - at)
         at = line_end + 2
     out.kind = _HTTP_REQUEST
     return out.name_length > 0
@@ -193,7 +194,7 @@ cdef inline Py_ssize_t _question_end(const Speech *said) noexcept nogil:
     return at + 5
 
 
-cdef inline int _hear_dns(const Speech *said, Hello *out, Py_ssize_t room) noexcept nogil:
+cdef inline int _hear_dns(const Speech *said, Hello *out) noexcept nogil:
     """A query, or a response whose answers are all addresses of the very name; gives how many hellos, 0 for not plain.
 
     0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
@@ -201,14 +202,14 @@ cdef inline int _hear_dns(const Speech *said, Hello *out, Py_ssize_t room) noexc
     """
     cdef Py_ssize_t at, i, answers = _u16(said, 6), size
     cdef uint16_t flags = _u16(said, 2)
-    if said.size < 17 or _u16(said, 4) != 1 or answers > 16 or 1 + answers > room or flags & 0x7840:
+    if said.size < 17 or _u16(said, 4) != 1 or answers > _MOST_ANSWERS or flags & 0x7840:
         return 0
     if (_u16(said, 8) or _u16(said, 10)) or (not flags & 0x8000 and answers):
         return 0
     at = _question_end(said)
     if at < 0:
         return 0
-    out.kind, out.name_at, out.name_length = _DNS_MESSAGE, said.offset + 12, <uint32_t>(at - 4 - 12)
+    out.kind, out.name_at, out.name_length = _DNS_MESSAGE, 12, <uint32_t>(at - 4 - 12)
     for i in range(1, 1 + answers):
         if _u16(said, at) != 0xC00C or _u16(said, at + 4) != 1 or at + 12 > said.size:
             return 0
@@ -217,7 +218,9 @@ cdef inline int _hear_dns(const Speech *said, Hello *out, Py_ssize_t room) noexc
             return 0
         out[i].kind, out[i].name_at, out[i].name_length = _DNS_ANSWER, out.name_at, out.name_length
         out[i].seconds = <uint32_t>_u16(said, at + 6) << 16 | _u16(said, at + 8)
-        out[i].address_at, out[i].address_length = said.offset + at + 12, <uint32_t>size
+        memset(out[i].address, 0, 16)
+        memcpy(&out[i].address[16 - size], &said.bytes[at + 12], size)  # it lies within the payload: checked above
+        out[i].address_length = <uint32_t>size
         at += 12 + size
     return <int>(1 + answers) if at == said.size else 0
 
@@ -226,113 +229,154 @@ cdef inline void _cut(
     const Packet *packet, const Frame *frame, const uint8_t[::1] buffer, Speech *out
 ) noexcept nogil:
     """A packet's payload, as far as it was captured and lies in the buffer."""
-    cdef uint64_t size = buffer.shape[0], held = 0
+    cdef uint64_t size = buffer.shape[0], held = 0, offset = frame.offset + packet.payload_offset
     if packet.payload_offset < frame.captured:
         held = min(packet.payload, frame.captured - packet.payload_offset)
-    out.offset = frame.offset + packet.payload_offset
-    if out.offset >= size or held > size - out.offset:
-        held, out.offset = 0, 0
+    if offset >= size or held > size - offset:
+        held, offset = 0, 0
     out.size = <Py_ssize_t>held
-    out.bytes = &buffer[out.offset] if size else NULL
+    out.bytes = &buffer[offset] if size else NULL
 
 
 cdef class HelloListener:
     """Listens for one flow table, whose ``heard`` it shares. ``resolver``: what marks a row that is a resolver's there.
 
-    ``openings[2, OPENING_BYTES, 256, 2]``: for TCP and UDP, for each of a payload's first bytes and each value that it may
-    have, a bit for every opening that allows it. ``port_openings[2, 2]`` are those that count on ``own_ports`` only,
-    bool[65536].
+    ``offsets[n]``, ``allowed[2, n, 256, 2]``, ``port_numbers[2, 65536]`` and ``of_ports[2, m, 2]`` are the tables of
+    ``portcall.openings``. What it hears gathers in ``hellos`` and ``sayings``, whose bytes are in ``arena``, until their
+    owner takes them and sets the three counts to 0.
     """
 
     cdef uint8_t[::1] heard
     cdef uint8_t resolver
-    cdef const uint64_t[:, :, :, ::1] openings
-    cdef const uint64_t[:, ::1] port_openings
-    cdef const uint8_t[::1] own_ports
-    cdef readonly Py_ssize_t hello_count
+    cdef bint reads_hellos
+    cdef const int64_t[::1] offsets
+    cdef const uint64_t[:, :, :, ::1] allowed
+    cdef const uint16_t[:, ::1] port_numbers
+    cdef const uint64_t[:, :, ::1] of_ports
+    cdef public Hello[::1] hellos
+    cdef public Saying[::1] sayings
+    cdef public uint8_t[::1] arena
+    cdef public Py_ssize_t hello_count, saying_count, arena_used
 
     def __init__(
-        self, uint8_t[::1] heard, uint8_t resolver, const uint64_t[:, :, :, ::1] openings,
-        const uint64_t[:, ::1] port_openings, const uint8_t[::1] own_ports,
+        self, uint8_t[::1] heard, uint8_t resolver, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed,
+        const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, *, bint reads_hellos,
     ):
         self.heard = heard
         self.resolver = resolver
-        self.openings, self.port_openings, self.own_ports = openings, port_openings, own_ports
+        self.reads_hellos = reads_hellos
+        self.offsets, self.allowed = offsets, allowed
+        self.port_numbers, self.of_ports = port_numbers, of_ports
 
     def listen(
-        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload[::1] payloads,
-        Hello[::1] out_hellos,
+        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, const Payload[::1] payloads,
+        uint64_t first_number,
     ):
-        """Fill ``out_hellos`` with ``hello_count`` rows; gives how many payloads are left, now the first of ``payloads``.
+        """Hear payloads of a batch whose first packet has that number; gives how many, all unless there is no more room.
 
-        Rows of which a payload is left are marked as open, so that all that follows is left too. A side whose first payload
-        opens nothing is marked as heard.
+        Rows of which a payload becomes a saying are marked as open, so that all that follows does too. A side whose first
+        payload opens nothing is marked as heard.
         """
-        cdef Py_ssize_t i, left = 0, found
+        cdef Py_ssize_t i, count = payloads.shape[0]
         cdef uint8_t marks
-        self.hello_count = 0
+        cdef const Packet *packet
+        cdef Saying *saying
+        cdef Speech said = Speech(NULL, 0)
         with nogil:
             for i in range(payloads.shape[0]):
                 marks = self.heard[payloads[i].row]
                 if marks >> payloads[i].side & 1:
                     continue
-                found = 0 if marks & IS_OPEN else self._hear(packets, frames, buffer, payloads[i], out_hellos)
-                if found:
-                    self.hello_count += found
-                    continue
-                if not marks & IS_OPEN and not marks >> RESOLVER_SHIFT:
-                    if not self._opens(packets, frames, buffer, &payloads[i]):
+                packet = &packets[payloads[i].packet]
+                _cut(packet, &frames[payloads[i].packet], buffer, &said)
+                if not self._has_room(&said):
+                    count = i
+                    break
+                saying = &self.sayings[self.saying_count]
+                memset(saying, 0, sizeof(Saying))
+                if not marks & IS_OPEN and not payloads[i].is_later:
+                    if self.reads_hellos and self._hear(packet, &said, &payloads[i], first_number):
+                        continue
+                    if not marks >> RESOLVER_SHIFT and not self._opens(packet, &said, saying):
                         self.heard[payloads[i].row] |= 1 << payloads[i].side
                         continue
+                if not marks >> RESOLVER_SHIFT:
                     self.heard[payloads[i].row] |= IS_OPEN
-                payloads[left] = payloads[i]
-                left += 1
-        return left
+                self._keep(packet, &said, &payloads[i], first_number)
+        return count
 
-    cdef inline bint _opens(
-        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload *payload
+    cdef inline bint _has_room(self, const Speech *said) noexcept nogil:
+        return (
+            self.hello_count + 1 + _MOST_ANSWERS <= self.hellos.shape[0] and self.saying_count < self.sayings.shape[0]
+            and self.arena_used + min(said.size, <Py_ssize_t>_MOST_KEPT_BYTES) <= self.arena.shape[0]
+        )
+
+    cdef inline uint32_t _copy(self, const uint8_t *source, Py_ssize_t size) noexcept nogil:
+        """Put bytes into the arena, which has room for them; gives where."""
+        cdef Py_ssize_t at = self.arena_used
+        if size > 0 and size <= self.arena.shape[0] - at:
+            memcpy(&self.arena[at], source, size)
+            self.arena_used += size
+        return <uint32_t>at
+
+    cdef inline void _keep(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t first_number
     ) noexcept nogil:
-        """Whether any dissector may know this beginning; ``payload.openings`` then say which."""
-        cdef const Packet *packet = &packets[payload.packet]
-        cdef Speech said = Speech(NULL, 0, 0)
-        cdef Py_ssize_t at, transport = packet.protocol == UDP
-        cdef uint64_t low, high
-        cdef bint is_own_port = self.own_ports[packet.source_port] or self.own_ports[packet.target_port]
-        _cut(packet, &frames[payload.packet], buffer, &said)
-        low, high = ~<uint64_t>0, ~<uint64_t>0
-        if not is_own_port:
-            low, high = ~self.port_openings[transport, 0], ~self.port_openings[transport, 1]
-        for at in range(min(said.size, <Py_ssize_t>_OPENING_BYTES)):
-            low &= self.openings[transport, at, said.bytes[at], 0]
-            high &= self.openings[transport, at, said.bytes[at], 1]
-        payload.openings[0], payload.openings[1] = low, high
+        """Leave a payload to the dissectors."""
+        cdef Saying *saying = &self.sayings[self.saying_count]
+        cdef Py_ssize_t size = min(said.size, <Py_ssize_t>_MOST_KEPT_BYTES)
+        saying.at, saying.length = self._copy(said.bytes, size), <uint32_t>size
+        saying.ts_ns, saying.number, saying.row = packet.ts_ns, first_number + payload.packet, payload.row
+        memcpy(saying.target, packet.target, 16)
+        saying.sequence = packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0)  # a SYN counts as a byte
+        saying.source_port, saying.target_port = packet.source_port, packet.target_port
+        saying.side, saying.protocol = payload.side, packet.protocol
+        saying.is_cut = <uint64_t>size < packet.payload
+        self.saying_count += 1
+
+    cdef inline bint _opens(self, const Packet *packet, const Speech *said, Saying *out) noexcept nogil:
+        """Whether any dissector may know this beginning; ``out.openings`` are the openings that it fits."""
+        cdef Py_ssize_t i, at, transport = packet.protocol == UDP
+        cdef uint16_t source = self.port_numbers[transport, packet.source_port]
+        cdef uint16_t target = self.port_numbers[transport, packet.target_port]
+        cdef uint64_t low = self.of_ports[transport, source, 0] | self.of_ports[transport, target, 0]
+        cdef uint64_t high = self.of_ports[transport, source, 1] | self.of_ports[transport, target, 1]
+        for i in range(self.offsets.shape[0]):
+            at = self.offsets[i]
+            if at >= said.size or not low | high:
+                break
+            low &= self.allowed[transport, i, said.bytes[at], 0]
+            high &= self.allowed[transport, i, said.bytes[at], 1]
+        out.openings[0], out.openings[1] = low, high
         return low != 0 or high != 0
 
-    cdef inline Py_ssize_t _hear(
-        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, Payload payload,
-        Hello[::1] out_hellos,
+    cdef inline bint _hear(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t first_number
     ) noexcept nogil:
-        """How many hellos were told; 0 where the payload is left."""
-        cdef const Packet *packet = &packets[payload.packet]
-        cdef Speech said = Speech(NULL, 0, 0)
-        cdef Hello *out
-        cdef Py_ssize_t found = 0, i, room = out_hellos.shape[0] - self.hello_count
-        _cut(packet, &frames[payload.packet], buffer, &said)
-        if packet.fragmentation != FRAGMENT_NONE or said.size == 0 or said.size < <Py_ssize_t>packet.payload or room < 1:
-            return 0
-        out = &out_hellos[self.hello_count]
+        """Whether it is a plain hello, which is then told."""
+        cdef Hello *out = &self.hellos[self.hello_count]
+        cdef Py_ssize_t found = 0, i
+        if packet.fragmentation != FRAGMENT_NONE or said.size == 0 or said.size < <Py_ssize_t>packet.payload:
+            return False
         if packet.protocol == UDP:
             if packet.source_port == DNS_PORT or packet.target_port == DNS_PORT:
-                found = _hear_dns(&said, out, room)
+                found = _hear_dns(said, out)
                 if found:
                     self.heard[payload.row] = self.resolver << RESOLVER_SHIFT
         elif packet.protocol == TCP:
             if said.bytes[0] == 0x16:
-                found = _hear_tls(&said, out)
+                found = _hear_tls(said, out)
             elif 0x41 <= said.bytes[0] <= 0x5A:
-                found = _hear_http(&said, out)
+                found = _hear_http(said, out)
             if found:
                 self.heard[payload.row] |= BOTH_SIDES
+        if not found:
+            return False
+        out.name_at = self._copy(&said.bytes[out.name_at], out.name_length)
         for i in range(found):
-            out[i].packet, out[i].row, out[i].side = payload.packet, payload.row, payload.side
-        return found
+            out[i].name_at = out.name_at
+            out[i].row, out[i].side = payload.row, payload.side
+            out[i].ts_ns, out[i].number = packet.ts_ns, first_number + payload.packet
+            memcpy(out[i].target, packet.target, 16)
+        self.hello_count += found
+        return True

@@ -84,24 +84,42 @@ cdef struct Datagram:
 
 
 cdef struct Payload:
-    uint64_t openings[2]
     uint32_t packet
     uint32_t row
     uint32_t side
-    uint32_t reserved
+    uint32_t is_later
 
 
 cdef struct Hello:
-    uint64_t name_at
-    uint64_t address_at
+    int64_t ts_ns
+    uint64_t number
+    uint8_t target[16]
+    uint8_t address[16]
+    uint32_t name_at
     uint32_t name_length
     uint32_t address_length
     uint32_t seconds
-    uint32_t packet
     uint32_t row
     uint8_t side
     uint8_t kind
     uint8_t reserved[2]
+
+
+cdef struct Saying:
+    uint64_t openings[2]
+    int64_t ts_ns
+    uint64_t number
+    uint8_t target[16]
+    uint32_t at
+    uint32_t length
+    uint32_t row
+    uint32_t sequence
+    uint16_t source_port
+    uint16_t target_port
+    uint8_t side
+    uint8_t protocol
+    uint8_t is_cut
+    uint8_t reserved
 
 
 cdef struct VerdictTally:
