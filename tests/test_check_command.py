@@ -181,3 +181,29 @@ def test_ports_are_numbers_ranges_and_names(words, ports):
 def test_what_is_no_port_is_refused(word):
     with pytest.raises(UsageError):
         ports_asked([word], "tcp")
+
+
+def test_rows_can_be_chosen_and_what_is_left_out_is_counted():
+    with port(is_open=True) as open_port, port(is_open=False) as closed:
+        run = check("127.0.0.1", open_port, closed, "--where", "verdict=closed", "--format", "json")
+
+    envelope = json.loads(run.stdout)
+    assert run.returncode == 0  # of all that was asked, one is open
+    assert [row["port"] for row in envelope["rows"]] == [closed]
+    assert envelope["rows_left_out"] == 1
+
+
+def test_a_wrong_expression_is_refused_before_anything_is_asked():
+    with port(is_open=True) as open_port:
+        run = check("127.0.0.1", open_port, "--where", "verdikt=open")
+
+    assert run.returncode == 2
+    assert "Did you mean 'verdict'?" in run.stderr
+
+
+def test_answers_go_into_a_file_in_the_format_of_its_suffix(tmp_path):
+    path = tmp_path / "answers.csv"
+    with port(is_open=True) as open_port:
+        check("127.0.0.1", open_port, "-o", path)
+
+    assert path.read_text(encoding="utf-8").splitlines()[0].startswith("host,ip_version,address")

@@ -74,7 +74,8 @@ def shell(*arguments: str, **options) -> subprocess.CompletedProcess:
 
 def test_options_reach_the_library_under_their_own_names(pipeline):
     options = (
-        "--by host --layer inner --filter tcp --where bytes>1 --top 3 --local 10.0.0.0/8 --local fd00::/8 --no-names"
+        "--by host --layer inner --filter tcp --where bytes>1 --top 3 --local 10.0.0.0/8 --local fd00::/8 --no-names "
+        "--geo one.mmdb"
     )
 
     main(["read", "a.pcap", "-", *options.split()])
@@ -83,7 +84,7 @@ def test_options_reach_the_library_under_their_own_names(pipeline):
     assert callable(progress)
     assert pipeline.asked == {
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
-        "local": ["10.0.0.0/8", "fd00::/8"], "names": False,
+        "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"],
     }  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def test_defaults_are_those_of_the_interface(pipeline):
     del pipeline.asked["progress"]
     assert pipeline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
-        "names": True,
+        "names": True, "geo": [],
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import document_columns
 from portcall.cli import _parser
-from portcall.schema import LIVE_GROUPINGS, REASONS, columns
+from portcall.schema import LISTS, LIVE_GROUPINGS, REASONS, columns
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,18 +42,27 @@ def documented_options():
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_is_in_the_readme(command):
-    assert f"`portcall {command} " in README
+    assert re.search(rf"`portcall {command}[ `]", README)
 
 
 def test_the_readme_names_every_option_and_no_other():
     assert documented_options() == set(OPTIONS)
 
 
-@pytest.mark.parametrize("option", [option for option, action in OPTIONS.items() if action.choices])
-def test_the_readme_names_every_choice_of_an_option(option):
-    (row,) = re.findall(rf"^\| `{option}` (.+?) \|", README, re.MULTILINE)
+CHOICES = {
+    (option, tuple(action.choices))
+    for parser in commands().values()
+    for action in shown_actions(parser)
+    for option in action.option_strings
+    if action.choices
+} - {("--by", ("app", "service", "host", "flow"))}  # the README says which of live's choices read lacks
 
-    assert row.split(", ") == list(OPTIONS[option].choices)
+
+@pytest.mark.parametrize(("option", "choices"), sorted(CHOICES))
+def test_the_readme_names_every_choice_of_an_option(option, choices):
+    rows = re.findall(rf"^\| `{option}` (.+?) \|", README, re.MULTILINE)
+
+    assert ", ".join(choices) in rows
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -65,7 +74,7 @@ def test_the_page_of_columns_is_what_the_schema_says():
     assert document_columns.page() == COLUMNS, "run: make docs"
 
 
-@pytest.mark.parametrize("by", LIVE_GROUPINGS)
+@pytest.mark.parametrize("by", [*LIVE_GROUPINGS, *LISTS])
 def test_every_column_has_a_row_in_the_page_of_columns(by):
     rows = set(re.findall(r"^\| `(\w+)` \|", COLUMNS, re.MULTILINE))
 

@@ -182,3 +182,10 @@ def test_a_subject_that_there_is_not_is_refused_with_the_nearest():
 
     assert run.returncode == 2
     assert "kernels" in run.stderr
+
+
+def test_rows_can_be_chosen():
+    run = doctor("kernels", "cgroup2", "--where", "subject=kernels", "--format", "json")
+
+    assert set(rows_of(run)) == {"kernels"}
+    assert json.loads(run.stdout)["rows_left_out"] == 1

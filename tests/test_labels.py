@@ -135,6 +135,31 @@ def test_the_same_number_is_another_service_on_another_transport(protocol, port,
     assert labels.service_name_of(protocol, port) == name
 
 
+@pytest.mark.parametrize(
+    ("name", "ports"),
+    [
+        ("dns", [(53, "tcp"), (53, "udp")]),
+        ("DHCP", [(67, "udp"), (68, "udp")]),
+        ("syslog", [(514, "udp")]),
+        ("nobody-has-this-name", []),
+    ],
+)
+def test_a_service_has_its_ports_by_number_in_any_case(name, ports):
+    assert labels.ports_of(name) == ports
+
+
+def test_the_ports_of_our_own_list_come_before_those_of_iana():
+    ranks = [labels.service_evidence({"tcp": TCP, "udp": UDP}[one], port) for port, one in labels.ports_of("http-alt")]
+
+    assert ranks[0].startswith("curated")
+    assert ranks == sorted(ranks, key=lambda words: words.startswith("IANA"))
+
+
+@pytest.mark.parametrize(("name", "near"), [("postgres", "postgresql"), ("Mongo", "mongodb"), ("qqqqqqqqqqqq", None)])
+def test_a_name_that_nothing_has_may_mean_the_nearest(name, near):
+    assert labels.nearest_name(name) == near
+
+
 def test_udplite_shares_the_services_of_udp():
     assert labels.service_name_of(UDPLITE, 514) == "syslog"
 

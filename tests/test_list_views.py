@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import io
 
-from portcall.schema import column_names
+import pytest
+
+from portcall.schema import Listing, column_names
 from portcall.views.checks import MOST_ALIKE, write_checks
-from portcall.views.lists import write_list
+from portcall.views.fitting import Column
+from portcall.views.lists import Sheet, write_list
+
+WORDS = Column("words", 0, lambda row: row["words"], 1000, wraps=True)
+LIST = Listing("doctor", "this machine", [])
 
 
 def row(port: int, verdict: str, **learnt) -> dict:
@@ -16,7 +22,7 @@ def row(port: int, verdict: str, **learnt) -> dict:
 
 def shown(rows: list[dict], width: int = 120) -> list[str]:
     stream = io.StringIO()
-    write_checks(rows, stream, width)
+    write_checks(Listing("check", rows[0]["host"], rows), stream, width=width)
     return stream.getvalue().splitlines()
 
 
@@ -71,6 +77,25 @@ def test_nothing_of_a_row_reaches_the_terminal_unescaped():
 def test_footnotes_are_not_broken_however_narrow_it_is():
     stream = io.StringIO()
 
-    write_list(stream, [{"subject": "x"}], footnotes=["sudo " + "y" * 200], width=40)
+    write_list(LIST, stream, lambda _: Sheet((WORDS,), [{"words": "x"}], footnotes=["sudo " + "y" * 200]), width=40)
 
     assert stream.getvalue().splitlines()[-1] == "sudo " + "y" * 200
+
+
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_the_last_column_wraps_and_loses_no_word(width):
+    why = " ".join(f"word{number}" for number in range(30))
+
+    lines = shown([row(1, "filtered", reason=why), row(2, "closed")], width)
+
+    assert max(map(len, lines)) <= width
+    assert [word for line in lines[3:] for word in line.split() if word.startswith("word")] == why.split()
+    assert lines[-1].split()[0] == "2/tcp"
+
+
+def test_what_is_left_out_is_counted():
+    stream = io.StringIO()
+
+    write_list(Listing("check", "h", [], rows_left_out=3), stream, lambda _: Sheet((WORDS,), [], "h"))
+
+    assert stream.getvalue() == "h\nand 3 more\n"

@@ -327,3 +327,16 @@ def test_frames_that_are_not_ip_are_counted_with_their_verdict(tracker):
 
     assert sum(verdicts.values()) == 2
     assert verdicts[Verdict.OK.name.lower()] == 1
+
+
+def test_rows_are_completed_by_others_before_they_are_chosen(tracker):
+    tracker.feed(batch(packet(1, CLIENT, SERVER)))
+
+    report = tracker.report(
+        by="flow",
+        source="test",
+        completed=lambda row: {**row, "server_country": "DE"},
+        where=lambda row: row["server_country"] == "DE",
+    )
+
+    assert [row["server_country"] for row in report] == ["DE"]

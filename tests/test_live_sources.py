@@ -643,3 +643,7 @@ def test_without_rights_both_remedies_and_a_way_out_are_named(source):
     assert all(
         word in said for word in ("sudo,", "setcap cap_net_raw", os.path.realpath(sys.executable), "portcall read")
     )
+
+
+def test_who_may_not_capture_is_told_what_can_be_done_meanwhile():
+    assert "'portcall conns' shows who talks with whom" in missing_rights()

@@ -14,7 +14,7 @@ from portcall.attribution import Attribution
 from portcall.errors import UsageError
 from portcall.model import FlowKind, Match, MatchQuality, Owner, Program, Report
 from portcall.openers import clients_are_low
-from portcall.schema import GROUPINGS, LIVE_GROUPINGS, column_names, directions
+from portcall.schema import GROUPINGS, LIVE_GROUPINGS, asked_names, column_names, directions
 from portcall.views.tables import write_table
 
 PC, LOOPBACK, WEB = "192.168.1.5", "127.0.0.1", "93.184.216.34"
@@ -189,6 +189,7 @@ def test_a_flow_row_names_the_owners_of_both_ends():
         "client_exe": "/usr/bin/curl",
         "client_user": "anna",
         "client_container": "session-2.scope",
+        **dict.fromkeys((*asked_names("client"), *asked_names("server"))),
         "server_ip": LOOPBACK,
         "server_port": 8080,
         "server_port_class": "registered",

@@ -25,6 +25,9 @@ GROUPED = [
     "services",
     "owner_quality",
     "unattributed_reason",
+    "top_host_country",
+    "top_host_network",
+    "top_host_reverse_name",
 ]
 FLOW = [
     "protocol",

@@ -105,3 +105,31 @@ def test_an_expression_that_makes_no_sense_is_a_usage_error_that_says_why(expres
         compile_where(expression, "app")
 
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        ("pids=7", True), ("pids=8", False), ("pids!=8", True), ("pids!=7", False), ("pids>8", True),
+        ("pids=null", False), ("bytes=30", True), ("age_ns>1min", True),
+        ("round_trip_ns=null", True), ("remote_ip=10.0.0.0/8", True),
+    ],
+)  # fmt: skip
+def test_columns_of_sockets_can_be_compared(expression, holds):
+    row = dict.fromkeys(column_names("conns")) | {
+        "pids": [7, 9], "bytes_sent": 10, "bytes_received": 20, "age_ns": 61 * 10**9, "remote_ip": "10.0.0.1",
+    }  # fmt: skip
+
+    assert compile_where(expression, "conns")(row) == holds
+
+
+def test_a_conversation_without_counts_has_no_bytes():
+    row = dict.fromkeys(column_names("conns"))
+
+    assert compile_where("bytes=null", "conns")(row)
+    assert not compile_where("bytes>=0", "conns")(row)
+
+
+def test_ports_have_no_bytes_to_compare():
+    with pytest.raises(UsageError, match="no column 'bytes' by ports"):
+        compile_where("bytes>1", "ports")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from portcall.schema import LISTS, LIVE_GROUPINGS, REASONS, columns
+from portcall.schema import COUNTS, LISTS, LIVE_GROUPINGS, REASONS, columns
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 
@@ -48,15 +48,22 @@ def page() -> str:
 
 
 def _lists() -> list[str]:
+    counts = ", ".join(f"`portcall conns --by {by}`" for by in COUNTS)
     return [
         line
         for name, row in LISTS.items()
-        for line in (f"## `portcall {name}`: one row per {row}", "", *_table([name]), "")
-    ]
+        if name not in COUNTS.values()
+        for line in (f"## `portcall {name}`: one row per {row}", "", *_list(name), "")
+    ] + [f"## {counts}", "", "The first column is what they are counted by.", "", *_table(list(COUNTS.values())), ""]
 
 
-def _table(groupings: list[str]) -> list[str]:
-    distinct = dict.fromkeys(column for grouping in groupings for column in columns(grouping))
+def _list(name: str) -> list[str]:
+    return ["The columns of `conns`, and:", "", *_table(["who"], without="conns")] if name == "who" else _table([name])
+
+
+def _table(groupings: list[str], without: str | None = None) -> list[str]:
+    known = columns(without) if without else ()
+    distinct = dict.fromkeys(column for grouping in groupings for column in columns(grouping) if column not in known)
     leading = {columns(grouping)[0]: None for grouping in groupings}
     return [
         "| column | type | unit | meaning |",

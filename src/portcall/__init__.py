@@ -33,6 +33,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     local: Sequence[str] = (),
     where: str | None = None,
     top: int | None = None,
+    names: bool = True,
+    geo: Sequence[str] = (),
 ) -> Report:
     """Attribute saved captures, as one capture in time order, and give the report that ``portcall read`` prints.
 
@@ -51,6 +53,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         local=local,
         where=where,
         top=top,
+        names=names,
+        geo=geo,
     )
     if outcome.interrupted:
         raise KeyboardInterrupt

@@ -147,9 +147,15 @@ class Attribution:
         *,
         where: Callable[[Row], bool] | None = None,
         top: int | None = None,
+        completed: Callable[[Row], Row] | None = None,
     ) -> Report:
-        """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered."""
+        """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered.
+
+        ``completed`` gives a row with what others know of its addresses, before ``where`` looks at it.
+        """
         everything = self.rows(tallies)
+        if completed:
+            everything = list(map(completed, everything))
         rows = [row for row in everything if where is None or where(row)][:top]
         times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
         coverage = Coverage(

@@ -8,14 +8,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from portcall.commands import check, doctor, live, read
+from portcall.commands import check, conns, doctor, explain, live, ports, read, who
 from portcall.errors import PortcallError
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (read, live, check, doctor)
+COMMANDS = (read, live, ports, conns, who, check, explain, doctor)
 """Every command's module, in the order of ``--help``."""
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it

@@ -15,6 +15,7 @@ milliseconds, since every ``portcall read`` waits for it.
 
 from __future__ import annotations
 
+import difflib
 import enum
 import re
 import sys
@@ -43,6 +44,9 @@ EPHEMERAL_BY_SYSTEM = {
 }
 """First and last port that a system hands out by itself to outgoing connections, where nobody changed its settings."""
 
+PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "dccp": 33}
+"""IANA protocol numbers of TRANSPORTS."""
+
 _ROW_OF_PROTOCOL = {6: 0, 17: 1, 136: 1, 132: 2, 33: 3}
 """Protocol number → row of the tables. UDP-Lite shares the names of UDP (RFC 3828 §6)."""
 
@@ -68,6 +72,11 @@ class PortClass(enum.IntEnum):
     def label(self) -> str:
         """The word in output columns: well-known, registered or ephemeral."""
         return self.name.lower().replace("_", "-")
+
+
+def class_of(port: int) -> PortClass:
+    """The class of one port."""
+    return PortClass(port_classes(np.array([port], np.uint16))[0])
 
 
 class Rank(enum.IntEnum):
@@ -174,6 +183,15 @@ def ports_of(name: str) -> list[tuple[int, str]]:
     rows, ports = np.nonzero(np.isin(_tables().ids, numbers))
     ranked = zip((-_tables().ranks[rows, ports].astype(int)).tolist(), ports.tolist(), rows.tolist(), strict=True)
     return [(port, TRANSPORTS[row]) for _, port, row in sorted(ranked)]
+
+
+def nearest_name(name: str) -> str | None:
+    """The service name that somebody may have meant, from our list before IANA's; None where none is near."""
+    ours = {service.name for service in _curated_services().values()}
+    for names in (sorted(ours), _tables().names):
+        if near := difflib.get_close_matches(name.lower(), names, n=1):
+            return near[0]
+    return None
 
 
 def curated(port: int, transport: str) -> Service | None:

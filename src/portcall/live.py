@@ -114,8 +114,9 @@ class LiveTracker:
         local: Sequence[str] = (),
         where: Callable[[dict[str, object]], bool] | None = None,
         top: int | None = None,
+        completed: Callable[[dict[str, object]], dict[str, object]] | None = None,
     ) -> Report:
-        """Everything counted so far."""
+        """Everything counted so far; the options are those of ``Attribution.report``."""
         attribution = Attribution(by, () if self.is_wanted else local, self.names, self._places.names)
         tallies: dict[Verdict, Tally] = {}
         repeats: list[_Repeats] = []
@@ -132,7 +133,7 @@ class LiveTracker:
             for verdict, tally in told.items():
                 tallies[verdict] = sum_tallies(tallies.get(verdict), tally)
             repeats += here
-        report = attribution.report(tallies, source, where=where, top=top)
+        report = attribution.report(tallies, source, where=where, top=top, completed=completed)
         return replace(report, degradations=[*report.degradations, *self._places.told(repeats)])
 
     def _partition(self, packets: NDArray[np.void], places: NDArray[np.uint32] | np.uint32) -> None:

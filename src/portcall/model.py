@@ -406,3 +406,20 @@ class Match:
     """The back end that saw it."""
     reason: str | None = None
     """``no-owner``, ``ambiguous`` or ``kernel`` from the closed list; None where a process is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose network an address is in, and in which country, as a database claims; None for what it does not know."""
+
+    country: str | None = None
+    """Two letters of ISO 3166."""
+    asn: int | None = None
+    """Number of the autonomous system."""
+    organisation: str | None = None
+
+    @property
+    def network(self) -> str | None:
+        """The network's owner in words: ``AS64500 Example Networks``."""
+        words = ([f"AS{self.asn}"] if self.asn else []) + ([self.organisation] if self.organisation else [])
+        return " ".join(words) or None

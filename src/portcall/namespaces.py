@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from typing import TYPE_CHECKING, TypeVar
 from portcall.errors import PortcallError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+ALL = "all"
+"""Stands for every namespace where one is named."""
 
 _NAMED = Path("/run/netns")
 _NAMED_BY_DOCKER = Path("/run/docker/netns")
@@ -61,6 +65,17 @@ def find_namespace(name: str) -> Namespace:
         raise UsageError(f"no network namespace {name!r}; 'ip netns' lists those with a name") from error
     except PermissionError as error:
         raise PortcallError(f"the network namespace {name!r} is not open to this user; try it with sudo") from error
+
+
+def choose_namespaces(names: Sequence[str]) -> list[Namespace]:
+    """Those that are meant, each once: by name, ``all``, or without any name one's own. UsageError for one unknown."""
+    if platform.system() != "Linux":
+        if names:
+            raise UsageError("--netns needs Linux")
+        return [Namespace(0, "", "")]
+    if ALL in names:
+        return every_namespace()
+    return list({(found := find_namespace(name)).number: found for name in names}.values()) or [own_namespace()]
 
 
 def every_namespace() -> list[Namespace]:

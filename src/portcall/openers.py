@@ -44,27 +44,19 @@ def clients_are_low(flows: NDArray[np.void]) -> tuple[NDArray[np.bool_], NDArray
     evidence = np.where(has_syn, np.uint8(OpenerEvidence.SYN), np.uint8(OpenerEvidence.SYN_ACK))
 
     silent = np.flatnonzero(~(has_syn | has_syn_ack))
-    client_is_low[silent], evidence[silent] = _clients_by_port(
+    client_is_low[silent], evidence[silent] = clients_by_port(
         flows["protocol"][silent], flows["low_port"][silent], flows["high_port"][silent], low_sent_first[silent]
     )
     return client_is_low, evidence
 
 
-def _low_was_earlier(
-    milestones_ns: NDArray[np.int64], low_sent_first: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether the low end reached the milestone first (equal times: who sent first at all), and whether anyone did."""
-    low_ns, high_ns = milestones_ns.T.copy()
-    was_earlier = (low_ns < high_ns) | ((low_ns == high_ns) & low_sent_first)
-    return was_earlier, (low_ns != NEVER) | (high_ns != NEVER)
-
-
-def _clients_by_port(
+def clients_by_port(
     protocols: NDArray[np.uint8],
     low_ports: NDArray[np.uint16],
     high_ports: NDArray[np.uint16],
     low_sent_first: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    """The same where only protocols, the ports of both ends and perhaps the first sender are known, all [n]."""
     low, high = _orders(protocols, low_ports), _orders(protocols, high_ports)
     client_is_low = (low > high) | ((low == high) & low_sent_first)
     differs = low ^ high
@@ -78,6 +70,15 @@ def _clients_by_port(
     conditions, words = [holds for holds, _ in rules], [np.uint8(said) for _, said in rules]
     evidence = np.select(conditions, words, OpenerEvidence.FIRST_SENDER)
     return client_is_low, evidence.astype(np.uint8)
+
+
+def _low_was_earlier(
+    milestones_ns: NDArray[np.int64], low_sent_first: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the low end reached the milestone first (equal times: who sent first at all), and whether anyone did."""
+    low_ns, high_ns = milestones_ns.T.copy()
+    was_earlier = (low_ns < high_ns) | ((low_ns == high_ns) & low_sent_first)
+    return was_earlier, (low_ns != NEVER) | (high_ns != NEVER)
 
 
 def _orders(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.uint32]:

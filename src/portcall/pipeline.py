@@ -17,6 +17,7 @@ from portcall.errors import CaptureError, PortcallError
 from portcall.flows import MAX_FLOWS, FlowTable
 from portcall.model import Degradation, Tally
 from portcall.names import Found, Names
+from portcall.origins import Origins
 from portcall.sources.captures import expand, in_time_order, open_capture
 from portcall.sources.filters import FrameFilter
 from portcall.where import compile_where
@@ -119,16 +120,19 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     where: str | None = None,
     top: int | None = None,
     names: bool = True,
+    geo: Sequence[str] = (),
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
 
+    ``geo`` are databases that tell countries and networks.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
     is_shown = compile_where(where, by) if where else None
     book = Names(with_details=by == "flow") if names else None
     tracker = Tracker(Attribution(by, local, book), Decoder(layer), book)
+    completed = Origins(geo).completed if geo else None
     frame_filter = FrameFilter(filter) if filter else None
     ordered, problems = in_time_order(expand(paths))
     batches = _batches(ordered, problems, progress)
@@ -140,7 +144,9 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         interrupted = True
     if problems and not interrupted and len([problem for problem in problems if problem.is_whole]) == len(paths):
         raise PortcallError(str(problems[0])) from problems[0]
-    report = tracker.attribution.report(tracker.finish(), ", ".join(paths), where=is_shown, top=top)
+    report = tracker.attribution.report(
+        tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
+    )
     report = replace(report, degradations=report.degradations + tracker.shortfalls())
     return Outcome(report, problems, interrupted, book)
 

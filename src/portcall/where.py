@@ -22,11 +22,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import UsageError
-from portcall.schema import Column, columns, did_you_mean, directions
+from portcall.schema import LISTS, Column, columns, did_you_mean, directions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Rows = list[dict[str, Any]]  # Any: plain values of several types, see schema
     Row = Mapping[str, Any]  # Any: plain values of several types, see schema
     Read = Callable[[Row], Any]
     Predicate = Callable[[Row], bool]
@@ -64,6 +65,15 @@ def compile_where(text: str, by: str) -> Predicate:
     if len(text) > _MAX_LENGTH:
         raise UsageError(f"--where: longer than {_MAX_LENGTH} characters. {_EXAMPLE}")
     return _parsed(text, comparison)
+
+
+def chooser(where: str | None, by: str, top: int | None = None) -> Callable[[Rows], Rows]:
+    """What picks of rows grouped ``by`` those for which ``where`` holds, and of them the first ``top``.
+
+    UsageError as of compile_where; what is None picks all.
+    """
+    keep = compile_where(where, by) if where else None
+    return lambda rows: [row for row in rows if keep is None or keep(row)][:top]
 
 
 def _parsed(text: str, comparison: Callable[[Any], Predicate]) -> Predicate:
@@ -108,11 +118,16 @@ def _fails(test: Predicate, row: Row) -> bool:
 
 
 def _columns(by: str) -> dict[str, tuple[Column, Read]]:
-    """Every name that may be compared: the output columns, and four that are derived from them."""
-    out, back = directions(by)
+    """Every name that may be compared: the output columns, and some that are derived from them."""
     known: dict[str, tuple[Column, Read]] = {
         column.name: (column, operator.itemgetter(column.name)) for column in columns(by)
     }
+    if by in LISTS:
+        if "bytes_sent" in known:
+            both = partial(_added, "bytes_sent", "bytes_received")
+            known["bytes"] = (Column("bytes", "integer", "bytes", "both ways"), both)
+        return known
+    out, back = directions(by)
     for count in ("bytes", "packets", "payload"):
         unit = known[f"{count}_{out}"][0].unit
         known[count] = (
@@ -123,8 +138,8 @@ def _columns(by: str) -> dict[str, tuple[Column, Read]]:
     return known
 
 
-def _added(name: str, other: str, row: Row) -> int:
-    return int(row[name] + row[other])
+def _added(name: str, other: str, row: Row) -> int | None:
+    return None if row[name] is None else int(row[name] + row[other])
 
 
 def _duration_ns(row: Row) -> int | None:
@@ -136,7 +151,7 @@ def _comparison(column: Column, read: Read, sign: str, value: str | None) -> Pre
         if sign not in ("=", "!="):
             raise UsageError(f"--where: {column.name} {sign} null: null is only = or !=")
         return lambda row: (read(row) in (None, [])) == (sign == "=")
-    if column.type == "integer":
+    if column.type in ("integer", "integers"):
         if sign == "~":
             raise UsageError(f"--where: {column.name} is a number, and ~ is for texts")
         number = _number(column, value)
@@ -149,6 +164,8 @@ def _comparison(column: Column, read: Read, sign: str, value: str | None) -> Pre
 
 def _number_holds(read: Read, compare: Callable[[Any, Any], bool], number: Any, of_null: bool, row: Row) -> bool:  # noqa: FBT001
     value = read(row)
+    if isinstance(value, list):
+        return of_null != any(compare(one, number) != of_null for one in value)
     return of_null if value is None else compare(value, number)
 
 

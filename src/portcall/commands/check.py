@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import re
 import shlex
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from portcall.commands.listing import add_list_options, present_list, say_classic
-from portcall.commands.reporting import INTERRUPTED, NOTHING_FOUND, SUCCESS, positive, say
+from portcall.commands.listing import add_list_options, say_classic
+from portcall.commands.reporting import (
+    INTERRUPTED,
+    NOTHING_FOUND,
+    SUCCESS,
+    add_command,
+    deliver,
+    output_format,
+    positive,
+    positive_seconds,
+    say,
+)
 from portcall.errors import UsageError
 
 if TYPE_CHECKING:
+    import argparse
+
     from portcall.probes import Answer, Protocol, Target
 
     Ports = list[tuple[Protocol, int]]
@@ -23,7 +35,6 @@ MOST_WITHOUT_YES = 100
 """Ports that may be asked without ``--yes``: more is a scan, and somebody may mind."""
 
 _LAST_PORT = 65535
-_NUMBERS = {"tcp": 6, "udp": 17}
 _PORTS = re.compile(r"(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?")
 _EPILOG = """\
 example:
@@ -37,14 +48,13 @@ exit status: 0 if at least one port is open, as nc -z has it; 1 if none is
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Declare the command and its options."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "check",
-        help="test whether ports of a host are open, closed or filtered",
-        description="Test whether ports of a host are open, closed or filtered, for each of its addresses. TCP "
+        "test whether ports of a host are open, closed or filtered",
+        "Test whether ports of a host are open, closed or filtered, for each of its addresses. TCP "
         "connects and says nothing; UDP asks what the usual service of the port answers, else sends an empty datagram.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        _EPILOG,
     )
     parser.add_argument("host", metavar="HOST", help="name or address")
     parser.add_argument(
@@ -58,7 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--timeout",
         metavar="S",
-        type=_seconds,
+        type=positive_seconds,
         default=4.0,
         help="wait S seconds for each answer (default: %(default)g)",
     )
@@ -66,7 +76,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--concurrency", metavar="N", type=positive, default=64, help="ask N ports at a time (default: %(default)s)"
     )
     parser.add_argument("--yes", action="store_true", help=f"do ask more than {MOST_WITHOUT_YES} ports")
-    add_list_options(parser)
+    add_list_options(parser, "verdict=open or said_by!=null")
     parser.set_defaults(run=run)
     return parser
 
@@ -76,9 +86,12 @@ def run(options: argparse.Namespace) -> int:
     ports = ports_asked(options.ports, "udp" if options.udp else "tcp")
     if len(ports) > MOST_WITHOUT_YES and not options.yes:
         raise UsageError(f"these are {len(ports)} ports. If the host's owner does not mind, add --yes")
+    format_name = output_format(options)
     from portcall.schema import Listing
     from portcall.views.checks import write_checks
+    from portcall.where import chooser
 
+    choose = chooser(options.where, "check", options.top)
     say_classic(_classic(options, ports), options)
     rows: list[Row] = []
     is_interrupted = False
@@ -88,7 +101,9 @@ def run(options: argparse.Namespace) -> int:
         is_interrupted = True
     places = {port: place for place, port in enumerate(ports)}
     rows.sort(key=lambda row: places[row["protocol"], row["port"]])
-    present_list(Listing("check", options.host, rows), options, lambda stream: write_checks(rows, stream))
+    chosen = choose(rows)
+    listing = Listing("check", options.host, chosen, rows_left_out=len(rows) - len(chosen))
+    deliver(listing, format_name, options.output, partial(write_checks, listing, most_rows=options.top))
     if is_interrupted:
         say("interrupted: this is what was learnt until then")
         return INTERRUPTED
@@ -174,10 +189,10 @@ def _row_of(answer: Answer, options: argparse.Namespace) -> Row:
 
 def _row(host: str, protocol: Protocol, port: int, **learnt: Any) -> Row:  # Any: plain values, see schema
     """One row with all columns; those that are not given are null."""
-    from portcall.labels import service_name_of
+    from portcall.labels import PROTOCOL_NUMBERS, service_name_of
     from portcall.schema import column_names
 
-    service = service_name_of(_NUMBERS[protocol], port)
+    service = service_name_of(PROTOCOL_NUMBERS[protocol], port)
     known = {"host": host, "protocol": protocol, "port": port, "service": service, **learnt}
     return {name: known.get(name) for name in column_names("check")}
 
@@ -188,11 +203,3 @@ def _classic(options: argparse.Namespace, ports: Ports) -> str:
     flags = {"tcp": "-zv", "udp": "-zuv"}
     shown = [f"nc {flags[protocol]} -w {timeout}{version} {host} {port}" for protocol, port in ports[:3]]
     return "; ".join(shown) + (f"; and so on for {len(ports) - 3} more" if len(ports) > len(shown) else "")
-
-
-def _seconds(text: str) -> float:
-    """A time above zero, for argparse."""
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return seconds

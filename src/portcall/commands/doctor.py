@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from portcall.commands.listing import add_list_options, present_list, say_classic
-from portcall.commands.reporting import NOTHING_FOUND, SUCCESS
+from portcall.commands.listing import add_list_options, say_classic
+from portcall.commands.reporting import NOTHING_FOUND, SUCCESS, add_command, deliver, output_format
 from portcall.errors import UsageError
 from portcall.schema import Listing, did_you_mean
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
+    import argparse
     from typing import TextIO
 
     from portcall.examinations import Examination
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-_COLOURS = {"works": "green", "works less well": "yellow", "missing": "red"}
+_STYLES = {"works": "", "works less well": "yellow", "missing": "red"}
 _EPILOG = """\
 examples:
   portcall doctor
@@ -30,25 +31,27 @@ exit status: 0 if nothing is missing that 'portcall read' needs, else 1
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Declare the command and its options."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "doctor",
-        help="try what portcall needs on this machine, and say what mends the rest",
-        description="Try for real what portcall needs on this machine, and say which command mends the rest. "
+        "try what portcall needs on this machine, and say what mends the rest",
+        "Try for real what portcall needs on this machine, and say which command mends the rest. "
         "Rights are those of whoever runs it: with sudo more works.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        _EPILOG,
     )
     parser.add_argument("subjects", metavar="SUBJECT", nargs="*", help="try only these, such as kernels or capture")
-    add_list_options(parser)
+    add_list_options(parser, "state!=works")
     parser.set_defaults(run=run)
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
     """Try, and show: 0, or 1 where something is missing that reading captures needs."""
+    format_name = output_format(options)
     from portcall.examinations import examine
+    from portcall.where import chooser
 
+    choose = chooser(options.where, "doctor", options.top)
     rows: list[Row] = []
     for examination in _chosen(options.subjects):
         say_classic(examination.classic, options)
@@ -62,21 +65,30 @@ def run(options: argparse.Namespace) -> int:
                 "needed_for": list(examination.needed_for),
             }
         )
-    present_list(Listing("doctor", "this machine", rows), options, lambda stream: _write_table(rows, stream))
+    chosen = choose(rows)
+    listing = Listing("doctor", "this machine", chosen, rows_left_out=len(rows) - len(chosen))
+    deliver(listing, format_name, options.output, partial(_write_table, listing))
     is_broken = any(row["state"] == "missing" and "read" in row["needed_for"] for row in rows)
     return NOTHING_FOUND if is_broken else SUCCESS
 
 
-def _write_table(rows: list[Row], stream: TextIO) -> None:
-    lines = [{name: row[name] for name in ("subject", "state", "detail")} for row in rows]
+def _write_table(listing: Listing, stream: TextIO) -> None:
+    rows = listing.rows
     remedies = [f"to mend {row['subject']}: {row['remedy']}" for row in rows if row["remedy"]]
     try:
-        from portcall.views.lists import write_list
+        from portcall.views.fitting import Column
+        from portcall.views.lists import Sheet, write_list
     except ImportError:  # no rich: that is what the table says, so it is not needed for it
-        texts = [*("  ".join(line.values()) for line in lines), *remedies]
+        texts = [*("  ".join((row["subject"], row["state"], row["detail"])) for row in rows), *remedies]
         stream.writelines(f"{visible(text)}\n" for text in texts)
         return
-    write_list(stream, lines, colours=_COLOURS, footnotes=remedies)
+    columns = (
+        Column("subject", 0, lambda row: row["subject"], 20),
+        Column("state", 1, lambda row: row["state"], 20),
+        Column("detail", 2, lambda row: row["detail"], 1000, wraps=True),
+    )
+    sheet = Sheet(columns, rows, style=lambda row: _STYLES[row["state"]], footnotes=["", *remedies] if remedies else [])
+    write_list(listing, stream, lambda _: sheet)
 
 
 def _chosen(subjects: list[str]) -> list[Examination]:

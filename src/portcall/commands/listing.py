@@ -1,36 +1,36 @@
-"""What commands share that list something else than traffic: formats, and the classic command behind ``--verbose``."""
+"""What commands share that list something else than traffic: options, and the classic command behind ``--verbose``."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from portcall.commands.reporting import FORMATS, say
-from portcall.exports import write
+from portcall.commands.reporting import add_output_options, positive, say
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
-    from typing import TextIO
-
-    from portcall.schema import Listing
 
 
-def add_list_options(parser: argparse.ArgumentParser) -> None:
-    """Declare how a list is shown."""
-    parser.add_argument("--format", choices=FORMATS, default="table", help="how to print (default: %(default)s)")
-    parser.add_argument("--verbose", action="store_true", help="show the classic command that this replaces, too")
+def add_list_options(parser: argparse.ArgumentParser, example: str) -> None:
+    """Declare how rows are chosen and shown; ``example`` is one for ``--where``."""
+    parser.add_argument("--where", metavar="EXPR", help=f"show only what matches, such as '{example}'")
+    parser.add_argument("--top", metavar="N", type=positive, help="show only the first N rows")
+    add_output_options(parser)
+    add_verbose_option(parser)
 
 
-def present_list(listing: Listing, options: argparse.Namespace, write_table: Callable[[TextIO], None]) -> None:
-    """Print the list as asked for; ``write_table`` writes it for people."""
-    if options.format == "table":
-        write_table(sys.stdout)
-    else:
-        write(listing, options.format, sys.stdout)
+def add_verbose_option(parser: argparse.ArgumentParser) -> None:
+    """Declare that people may ask what they would type without portcall."""
+    parser.add_argument("--verbose", action="store_true", help="also say which classic command this replaces")
+
+
+def add_namespace_option(parser: argparse.ArgumentParser) -> None:
+    """Declare whose sockets are meant."""
+    parser.add_argument(
+        "--netns", metavar="NAME", action="append", default=[], help="network namespace to look in; all: every one"
+    )
 
 
 def say_classic(command: str, options: argparse.Namespace) -> None:
     """Tell those who asked for it what one would have typed without portcall."""
     if options.verbose:
-        say(f"the classic way: {command}")
+        say(f"the classic command: {command}")

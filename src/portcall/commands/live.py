@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     format_name = output_format(options)
     from portcall.live import LiveTracker
     from portcall.names import Names
+    from portcall.origins import Origins
     from portcall.owners import open_owners
     from portcall.owners.processes import user_name
     from portcall.ownership import Timeline
@@ -95,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
     from portcall.where import compile_where
 
     where = compile_where(options.where, options.by) if options.where else None
+    completed = Origins(options.geo).completed if options.geo else None
     source, missing = best_source(LiveSpec(options.interface, options.netns, options.filter, options.source))
     names = Names(with_details=options.by == "flow") if options.names else None
     with closing(source), closing(open_owners(options.owners)) as owners:
@@ -105,7 +107,12 @@ def run(options: argparse.Namespace) -> int:
         with _Stop() as stop:
             status = _watch(source, owners, tracker, stop, options, priority)
             report = tracker.report(
-                by=options.by, source=_source_name(source, owners), local=options.local, where=where, top=options.top
+                by=options.by,
+                source=_source_name(source, owners),
+                local=options.local,
+                where=where,
+                top=options.top,
+                completed=completed,
             )
         present(_completed(report, source, owners, missing), format_name, options)
     if stop.is_asked:
@@ -164,7 +171,13 @@ def _watch(
 
 def _load_what_shows() -> None:
     """Import what is needed at the end: the invoking user may not be allowed to read where it is installed."""
-    for name in ("watching", "views.live", "views.tables", *(f"exports.{module}" for module in MODULES.values())):
+    for name in (
+        "watching",
+        "reverse_names",
+        "views.live",
+        "views.tables",
+        *(f"exports.{module}" for module in MODULES.values()),
+    ):
         import_module(f"portcall.{name}")
     import_module("rich.live")
 

@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
             where=options.where,
             top=options.top,
             names=options.names,
+            geo=options.geo,
             progress=progress,
         )
     status = SUCCESS

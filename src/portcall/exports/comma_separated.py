@@ -27,7 +27,7 @@ def write(report: Report | Listing, stream: TextIO) -> None:
 
 def _cell(value: Any) -> Any:  # Any: a plain value of several types
     if isinstance(value, list):
-        return ";".join(_printable(text) for text in value)
+        return ";".join(_printable(str(one)) for one in value)
     return _printable(value) if isinstance(value, str) else value
 
 

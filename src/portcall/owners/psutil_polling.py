@@ -84,7 +84,7 @@ class PsutilOwners:
         for pid in self._pids - pids:
             yield ProcessEvent(ProcessChange.EXITED, now_ns, pid)
         for pid in pids - self._pids:
-            found = _process(pid)
+            found = process_event(pid)
             if found:
                 yield found
         self._pids = set(pids)
@@ -109,7 +109,8 @@ def _sockets() -> dict[_Key, frozenset[int]]:
     return {key: frozenset(pids) for key, pids in found.items()}
 
 
-def _process(pid: int) -> ProcessEvent | None:
+def process_event(pid: int) -> ProcessEvent | None:
+    """The process as it is now, FOUND; None where there is none, or where it may not be looked at."""
     import psutil
 
     try:

@@ -55,17 +55,24 @@ def take_snapshot() -> Snapshot:
 
 def holders_of_sockets(pids: list[int] | None = None) -> dict[int, list[int]]:
     """Inode → pids of the processes that hold that socket, of all that may be looked at, or of those given."""
+    return look_for_holders(pids)[0]
+
+
+def look_for_holders(pids: list[int] | None = None) -> tuple[dict[int, list[int]], int]:
+    """The same, and how many of those processes may not be looked at."""
     holders: dict[int, list[int]] = {}
+    forbidden = 0
     for pid in process_ids() if pids is None else pids:
         try:
             with os.scandir(PROC / str(pid) / "fd") as entries:
                 links = {_read_link(entry.path) for entry in entries}
-        except OSError:
-            continue  # it ended, or belongs to somebody else
+        except OSError as error:  # else it ended
+            forbidden += isinstance(error, PermissionError)
+            continue
         for link in links:
             if link.startswith(_LINK):
                 holders.setdefault(int(link[len(_LINK) : -1]), []).append(pid)
-    return holders
+    return holders, forbidden
 
 
 def _read_link(path: str) -> str:

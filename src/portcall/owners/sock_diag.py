@@ -4,9 +4,10 @@
     inet_diag_req_v2   u8 family · u8 protocol · u8 extensions · u8 0 · u32 states · inet_diag_sockid
     inet_diag_sockid   be16 source port · be16 target port · 16 source · 16 target · u32 interface · u64 cookie
     inet_diag_msg      u8 family · u8 state · u8 timer · u8 retransmits · inet_diag_sockid · u32 expires ·
-                       u32 receive queue · u32 send queue · u32 user · u32 inode
+                       u32 receive queue · u32 send queue · u32 user · u32 inode, then attributes
+    nlattr             u16 length · u16 type · content, to the next multiple of 4
 
-Sources: include/uapi/linux/{netlink,sock_diag,inet_diag}.h.
+Sources: include/uapi/linux/{netlink,sock_diag,inet_diag,tcp}.h.
 """
 
 from __future__ import annotations
@@ -45,6 +46,20 @@ DIAG = np.dtype(
 )
 """inet_diag_msg, 72 bytes."""
 
+TCP_INFO = np.dtype(
+    {
+        "names": ["last_sent_ms", "last_received_ms", "round_trip_us", "round_trip_variation_us", "bytes_acked",
+                  "bytes_received", "data_segments_in", "data_segments_out", "bytes_sent", "bytes_repeated"],
+        "formats": ["u4", "u4", "u4", "u4", "u8", "u8", "u4", "u4", "u8", "u8"],
+        "offsets": [44, 52, 68, 72, 120, 128, 152, 156, 200, 208],
+        "itemsize": 216,
+    }
+)  # fmt: skip
+"""What is used of struct tcp_info, which has grown with the kernels: an older one's ends earlier."""
+
+INFO, V6_ONLY = 2, 11
+"""Attributes: tcp_info, which must be asked for; and a byte, which listening IPv6 sockets have."""
+
 TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
 PROTOCOLS = ((socket.AF_INET, TCP), (socket.AF_INET6, TCP), (socket.AF_INET, UDP), (socket.AF_INET6, UDP))
 
@@ -53,6 +68,7 @@ _BY_FAMILY, _ERROR, _DONE = 20, 2, 3
 _REQUEST, _DUMP = 0x1, 0x300
 _ALL_STATES = 0xFFFFFFFF
 _NO_COOKIE = b"\xff" * 8
+_ATTRIBUTE = struct.Struct("=HH")
 _HEADER, _QUESTION = struct.Struct("=IHHII"), struct.Struct("=BBBBI")
 _RECEIVE_BYTES = 1 << 18
 
@@ -69,8 +85,18 @@ class SocketList:
         found: dict[int, list[bytes]] = {protocol: [] for _, protocol in protocols}
         for family, protocol in protocols:
             self._ask(family, protocol, _REQUEST | _DUMP, bytes(40) + bytes(8))
-            found[protocol] += self._answers()
+            found[protocol] += (body[: DIAG.itemsize] for body in self._answers())
         return {protocol: np.frombuffer(b"".join(rows), DIAG) for protocol, rows in found.items()}
+
+    def detailed(
+        self, family: int, protocol: int, *, states: int = _ALL_STATES, attribute: int | None = None
+    ) -> tuple[NDArray[np.void], list[bytes]]:
+        """DIAG[n] of the sockets whose state's bit is set, and the attributes of each, one of them asked for."""
+        extensions = 0 if attribute is None else 1 << (attribute - 1)
+        self._ask(family, protocol, _REQUEST | _DUMP, bytes(40) + bytes(8), (extensions, states))
+        bodies = list(self._answers())
+        rows = np.frombuffer(b"".join(body[: DIAG.itemsize] for body in bodies), DIAG)
+        return rows, [body[DIAG.itemsize :] for body in bodies]
 
     def one(self, protocol: int, family: int, local: tuple[bytes, int], remote: tuple[bytes, int]) -> NDArray[np.void]:
         """DIAG[1] of the socket that would get a packet from remote to local, DIAG[0] where there is none.
@@ -86,14 +112,18 @@ class SocketList:
             answer = self._netlink.recv(_RECEIVE_BYTES)
         except TimeoutError:
             return np.zeros(0, DIAG)
-        return np.frombuffer(b"".join(body for kind, body in _messages(answer) if kind == _BY_FAMILY), DIAG)
+        bodies = (body[: DIAG.itemsize] for kind, body in _messages(answer) if kind == _BY_FAMILY)
+        return np.frombuffer(b"".join(bodies), DIAG)
 
     def close(self) -> None:
         """Close the netlink socket."""
         self._netlink.close()
 
-    def _ask(self, family: int, protocol: int, flags: int, sock_id: bytes) -> None:
-        question = _QUESTION.pack(family, protocol, 0, 0, _ALL_STATES) + sock_id
+    def _ask(
+        self, family: int, protocol: int, flags: int, sock_id: bytes, wanted: tuple[int, int] = (0, _ALL_STATES)
+    ) -> None:
+        extensions, states = wanted
+        question = _QUESTION.pack(family, protocol, extensions, 0, states) + sock_id
         self._netlink.send(_HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, flags, 1, 0) + question)
 
     def _answers(self) -> Iterator[bytes]:
@@ -135,8 +165,21 @@ def plain_addresses(addresses: NDArray[np.uint8], families: NDArray[np.uint8]) -
     return plain
 
 
+def attribute_of(attributes: bytes, wanted: int) -> bytes | None:
+    """The content of the first attribute of that type; None without one."""
+    at = 0
+    while at + _ATTRIBUTE.size <= len(attributes):
+        length, kind = _ATTRIBUTE.unpack_from(attributes, at)
+        if length < _ATTRIBUTE.size:
+            return None
+        if kind == wanted:
+            return attributes[at + _ATTRIBUTE.size : at + length]
+        at += (length + 3) & ~3
+    return None
+
+
 def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, body) of every netlink message; a body is cut to what a DIAG holds, as attributes follow."""
+    """(type, body) of every netlink message; those that are too short for a DIAG are left out."""
     at = 0
     while at + _HEADER.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, at)
@@ -144,5 +187,5 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         body = data[at + _HEADER.size : at + length]
         if kind != _BY_FAMILY or len(body) >= DIAG.itemsize:
-            yield kind, body[: DIAG.itemsize] if kind == _BY_FAMILY else body
+            yield kind, body
         at += (length + 3) & ~3

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.errors import PortcallError, UsageError
 from portcall.model import Degradation
-from portcall.namespaces import Namespace, every_namespace, find_namespace, own_namespace
+from portcall.namespaces import ALL, Namespace, choose_namespaces
 from portcall.sources.interfaces import ANY, Selection, choose, select
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from portcall.model import FrameBatch, Place
 
 RING, SCAPY = "ring", "scapy"
-ALL = "all"
 CAPABILITIES = "cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"
 """What ring, eBPF programs and other users' processes need together."""
 
@@ -101,7 +100,8 @@ def missing_rights() -> str:
     """One sentence: what to do, and what can be done meanwhile."""
     return (
         "this user may not capture packets: run it with sudo, or allow it for this Python once with "
-        f"'{setcap_command()}'; meanwhile 'portcall read' attributes what others have captured"
+        f"'{setcap_command()}'; meanwhile 'portcall conns' shows who talks with whom, "
+        "and 'portcall read' attributes what others have captured"
     )
 
 
@@ -112,11 +112,12 @@ def setcap_command() -> str:
 
 def _selections(spec: LiveSpec) -> list[Selection]:
     """Where to listen; of all namespaces, those that have an interface that is meant and are not gone meanwhile."""
-    if ALL not in spec.namespaces or platform.system() != "Linux":
-        return [_select(spec, namespace) for namespace in _namespaces(spec.namespaces)]
+    namespaces = choose_namespaces(spec.namespaces)
+    if ALL not in spec.namespaces:
+        return [_select(spec, namespace) for namespace in namespaces]
     selections: list[Selection] = []
     refusals: list[Exception] = []
-    for namespace in every_namespace():
+    for namespace in namespaces:
         try:
             selections.append(_select(spec, namespace))
         except (UsageError, FileNotFoundError) as error:
@@ -124,14 +125,6 @@ def _selections(spec: LiveSpec) -> list[Selection]:
     if not selections:
         raise refusals[0]
     return selections
-
-
-def _namespaces(names: Sequence[str]) -> list[Namespace]:
-    if platform.system() != "Linux":
-        if names:
-            raise UsageError("--netns needs Linux")
-        return [Namespace(0, "", "")]
-    return list({(found := find_namespace(name)).number: found for name in names}.values()) or [own_namespace()]
 
 
 def _select(spec: LiveSpec, namespace: Namespace) -> Selection:

@@ -6,22 +6,45 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from portcall.schema import VERDICTS
-from portcall.views.lists import write_list
+from portcall.views.fitting import Column
+from portcall.views.lists import Sheet, write_list
 from portcall.views.text import count_text, duration_text
 
 if TYPE_CHECKING:
     from typing import TextIO
+
+    from portcall.schema import Listing
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
 MOST_ALIKE = 8
 """More ports than this that got the same answer are one line, unless they are open."""
 
-_COLOURS = {"open": "green", "closed": "red", "filtered": "yellow", "open-or-filtered": "yellow"}
+_STYLES = {"open": "green", "filtered": "yellow", "open-or-filtered": "yellow"}
 
 
-def write_checks(rows: list[Row], stream: TextIO, width: int | None = None) -> None:
+def _column(title: str, rank: int, most: int | None = 60, *, wraps: bool = False) -> Column:
+    return Column(title, rank, lambda line: line[title], most, is_needed=False, wraps=wraps)
+
+
+_COLUMNS = (
+    _column("port", 0),
+    _column("service", 5, 32),
+    _column("address", 3),
+    _column("verdict", 1),
+    _column("after", 4, None),
+    _column("banner", 4),
+    _column("why", 2, 1000, wraps=True),
+)
+
+
+def write_checks(listing: Listing, stream: TextIO, *, most_rows: int | None = None, width: int | None = None) -> None:
     """Write the rows of ``portcall check`` for people."""
+    sheet = Sheet(_COLUMNS, _lines(listing.rows), _heading(listing), lambda line: _STYLES.get(line["verdict"], ""))
+    write_list(listing, stream, lambda _: sheet, most_rows=most_rows, width=width)
+
+
+def _lines(rows: list[Row]) -> list[dict[str, str]]:
     alike: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         alike.setdefault(_alike(row), []).append(row)
@@ -32,7 +55,7 @@ def write_checks(rows: list[Row], stream: TextIO, width: int | None = None) -> N
             lines.append(_line([row]))
         elif row is group[0]:
             lines.append(_line(group))
-    write_list(stream, lines, heading=_heading(rows), colours=_COLOURS, width=width)
+    return lines
 
 
 def _alike(row: Row) -> tuple[Any, ...]:
@@ -67,7 +90,7 @@ def _runs(ports: list[int]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs)
 
 
-def _heading(rows: list[Row]) -> str:
-    counts = Counter(row["verdict"] for row in rows)
+def _heading(listing: Listing) -> str:
+    counts = Counter(row["verdict"] for row in listing.rows)
     told = ", ".join(f"{count_text(counts[verdict])} {verdict}" for verdict in VERDICTS if counts[verdict])
-    return f"{rows[0]['host']}: {told}" if rows else "nothing was learnt"
+    return f"{listing.source}: {told or 'nothing to show'}"

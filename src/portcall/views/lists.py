@@ -1,60 +1,80 @@
-"""Rows that are no traffic, as a table: every column as wide as its texts, the last with what is left of the line.
+"""Rows that are no traffic, for people: a heading, a table that fits, and what they should know about it.
 
-All text passes ``visible``. Columns in which nothing stands are left out.
+All text passes ``visible``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
-from portcall.views.tables import write_rendered
-from portcall.views.text import visible
+from portcall.views.fitting import Column, fitting_table, print_lines, write_fitting
+from portcall.views.text import count_text, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
     from rich.console import Console
 
-_GAP = 2
-_MOST_WIDTH = 60  # of any column but the last, which wraps
+    from portcall.schema import Listing
+
+    Row = dict[str, Any]  # Any: plain values of several types, see schema
+
+MOST_ROWS = 1000
+"""Rows that a terminal gets unless ``--top`` says otherwise; files and pipes get all."""
+
+
+def _plain(_: Row) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What is shown of a list."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    heading: str = ""
+    style: Callable[[Row], str] = _plain
+    """rich's name of how a row looks."""
+    footnotes: Sequence[str] = ()
+    """Lines that no line break may part, such as commands to copy."""
 
 
 def write_list(
+    listing: Listing,
     stream: TextIO,
-    rows: Sequence[Mapping[str, str]],
+    sheet_of: Callable[[bool], Sheet],
     *,
-    heading: str | None = None,
-    colours: Mapping[str, str] | None = None,
-    footnotes: Sequence[str] = (),
+    most_rows: int | None = None,
     width: int | None = None,
 ) -> None:
-    """Write the rows for people, after a heading; ``colours``: words in which cells that say so are shown.
-
-    ``footnotes`` are lines that no line break may part, such as commands to copy.
-    """
-
-    def render(console: Console, _: bool) -> None:  # noqa: FBT001 - as it is called
-        if heading:
-            console.print(Text(visible(heading)), end="\n\n" if rows else "\n")
-        if rows:
-            console.print(_table(rows, colours or {}))
-        for number, footnote in enumerate(footnotes):
-            console.print(Text(("" if number else "\n") + visible(footnote)), soft_wrap=True)
-
-    write_rendered(stream, render, width)
+    """Write a list for people; ``sheet_of`` is told whether only ASCII can be shown."""
+    write_fitting(stream, partial(_render, listing, sheet_of, most_rows), width)
 
 
-def _table(rows: Sequence[Mapping[str, str]], colours: Mapping[str, str]) -> Table:
-    titles = [title for title in rows[0] if any(row[title] for row in rows)]
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for title in titles:
-        is_last = title == titles[-1]
-        table.add_column(Text(title), no_wrap=not is_last, overflow="fold" if is_last else "ellipsis")
-    for row in rows:
-        texts = [visible(row[title], None if title == titles[-1] else _MOST_WIDTH) for title in titles]
-        table.add_row(*(Text(text, style=colours.get(text, "")) for text in texts))
-    return table
+def _render(
+    listing: Listing,
+    sheet_of: Callable[[bool], Sheet],
+    most_rows: int | None,
+    console: Console,
+    is_plain: bool,  # noqa: FBT001 - a partial
+) -> None:
+    sheet = sheet_of(is_plain)
+    rows = sheet.rows[: most_rows or (MOST_ROWS if console.is_terminal else None)]
+    if sheet.heading:
+        console.print(Text(visible(sheet.heading)), end="\n\n" if rows else "\n")
+    if rows:
+        print_lines(console, fitting_table(sheet.columns, rows, console.width, sheet.style))
+    hidden = len(sheet.rows) - len(rows) + listing.rows_left_out
+    if hidden:
+        console.print(Text(f"and {count_text(hidden)} more"))
+    for footnote in sheet.footnotes:
+        console.print(Text(visible(footnote)), soft_wrap=True)
+    for degradation in listing.degradations:
+        words = f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}"
+        console.print(Text(visible(words), style="yellow"))

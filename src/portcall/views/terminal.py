@@ -33,7 +33,7 @@ class Terminal:
 
 def look(stream: TextIO) -> Terminal:
     """What the stream can show, as tables take it: with NO_COLOR, TERM and COLUMNS heeded."""
-    from portcall.views.tables import WIDTH_WITHOUT_TERMINAL
+    from portcall.views.fitting import WIDTH_WITHOUT_TERMINAL
 
     console = Console(file=stream)
     is_terminal = stream.isatty()

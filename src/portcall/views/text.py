@@ -19,6 +19,8 @@ def visible(text: str, width: int | None = None) -> str:
     What is not printable (control, bidi and zero-width characters, line breaks, NUL, surrogates) becomes ``\x1b``,
     ``\u202e`` and so on; of combining characters the first two after each character stay.
     """
+    if text.isascii() and text.isprintable() and (width is None or len(text) <= width):
+        return text  # nearly all there is, and much faster
     kept: list[str] = []
     used = marks = 0
     for shown in chain.from_iterable(map(_shown, text)):
@@ -35,6 +37,8 @@ def visible(text: str, width: int | None = None) -> str:
 
 def columns(text: str) -> int:
     """How many columns of a terminal a printable text takes; East Asian wide characters take two, marks none."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.category(c) in ("Mn", "Me") else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text
     )
@@ -62,6 +66,11 @@ def bytes_text(count: int) -> str:
 def count_text(count: int) -> str:
     """A number with thin gaps between thousands: ``1 234 567``."""
     return f"{count:,}".replace(",", " ")
+
+
+def counted_text(count: int, thing: str) -> str:
+    """How many of a thing whose plural takes an s: ``1 socket``, ``1 234 sockets``."""
+    return f"{count_text(count)} {thing}{'' if count == 1 else 's'}"
 
 
 def duration_text(duration_ns: int) -> str:

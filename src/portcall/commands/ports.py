@@ -1,0 +1,92 @@
+"""``portcall ports``: who listens where, and who can reach it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
+from portcall.commands.reporting import (
+    NOTHING_FOUND,
+    SUCCESS,
+    add_command,
+    deliver,
+    output_format,
+    positive_seconds,
+    say_degradations,
+)
+from portcall.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from portcall.toolbox import Choice
+
+_EPILOG = """\
+examples:
+  portcall ports --where 'outside=yes'
+  sudo portcall ports --watch
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Declare the command and its options."""
+    parser = add_command(
+        subparsers,
+        "ports",
+        "list who listens where, and who can reach it",
+        "List the TCP and UDP ports that processes of this machine listen on, and who can reach each.",
+        _EPILOG,
+    )
+    add_list_options(parser, "outside=yes and port<1024")
+    add_namespace_option(parser)
+    parser.add_argument("--watch", action="store_true", help="go on, and mark what appears and goes; Ctrl-C ends it")
+    parser.add_argument(
+        "--interval", metavar="S", type=positive_seconds, default=1.0,
+        help="with --watch, look again after S seconds (default: %(default)s)",
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """List, or watch until interrupted; 0, or 1 where a search finds nothing."""
+    format_name = output_format(options)
+    from portcall.toolbox import Choice, ports
+
+    choice = Choice(options.netns, options.where, options.top)
+    say_classic("ss -tulpn", options)
+    if options.watch:
+        if format_name not in ("table", "jsonl") or options.output:
+            raise UsageError("--watch goes on for ever: it prints a table or jsonl, and not into a file")
+        _watch(choice, options.interval, is_json=format_name == "jsonl")
+    from portcall.views.sockets import write_sockets
+
+    report = ports(choice)
+    deliver(report, format_name, options.output, partial(write_sockets, report, most_rows=options.top))
+    return SUCCESS if report.rows or not options.where else NOTHING_FOUND
+
+
+def _watch(choice: Choice, interval_s: float, *, is_json: bool) -> None:
+    """Until interrupted. Looking costs little: who holds sockets is asked only when one has come or gone."""
+    from portcall.owners.listing import listening_cookies
+    from portcall.port_watch import PortWatch
+    from portcall.toolbox import ports
+    from portcall.views.port_changes import PortChanges
+
+    before = listening_cookies(choice.namespaces)
+    report = ports(choice)
+    say_degradations(report)
+    watch = PortWatch(report.rows)
+    with PortChanges(sys.stdout, is_json=is_json) as view:
+        view.show(watch.marked(time.monotonic()), [("", row) for row in report.rows])
+        while True:
+            time.sleep(interval_s)
+            now = listening_cookies(choice.namespaces)
+            changes = []
+            if now is None or now != before:
+                changes = watch.update(ports(choice).rows, time.monotonic())
+            before = now
+            view.show(watch.marked(time.monotonic()), changes)

@@ -1,0 +1,93 @@
+"""Reverse DNS: the names that addresses' owners gave them. It asks the network, so only where somebody asked for it.
+
+A name is a claim of whoever holds the address, so nothing is attributed by it. Questions wait in threads that nobody
+waits for: a resolver may take half a minute for one address, and its call cannot be ended.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MOST_ADDRESSES = 1000
+"""Asked in one go; what is more stays without a name."""
+_AT_ONCE = 16
+_TIMEOUT_S = 3.0
+
+
+def reverse_names(
+    addresses: Iterable[str],
+    *,
+    timeout_s: float = _TIMEOUT_S,
+    ask: Callable[[str], str | None] | None = None,
+) -> dict[str, str]:
+    """Address → name of those that have one and answered in time; ``ask`` is the system's resolver.
+
+    What is no address, such as a host by its name, is not asked.
+    """
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    distinct = list(filter(_is_address, dict.fromkeys(addresses)))[:MOST_ADDRESSES]
+    for address in distinct:
+        waiting.put(address)
+    answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+    for _ in range(min(_AT_ONCE, len(distinct))):
+        threading.Thread(target=_answer, args=(waiting, answers, ask or system_name), daemon=True).start()
+    return _collected(answers, len(distinct), time.monotonic() + timeout_s, waiting)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def system_name(address: str) -> str | None:
+    """What this system's resolver calls an address: from /etc/hosts, DNS or wherever it looks; None for no name."""
+    try:
+        return socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0]
+    except OSError:
+        return None  # no name, no answer, or no address
+
+
+def _answer(
+    waiting: queue.SimpleQueue[str],
+    answers: queue.SimpleQueue[tuple[str, str | None]],
+    ask: Callable[[str], str | None],
+) -> None:
+    while True:
+        try:
+            address = waiting.get_nowait()
+        except queue.Empty:
+            return
+        answers.put((address, ask(address)))
+
+
+def _collected(
+    answers: queue.SimpleQueue[tuple[str, str | None]],
+    expected: int,
+    until_s: float,
+    waiting: queue.SimpleQueue[str],
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for _ in range(expected):
+        try:
+            address, name = answers.get(timeout=max(0.0, until_s - time.monotonic()))
+        except queue.Empty:
+            break
+        if name:
+            found[address] = name
+    while not waiting.empty():  # or the threads would go on asking
+        try:
+            waiting.get_nowait()
+        except queue.Empty:
+            break
+    return found

@@ -1,0 +1,239 @@
+"""``ports``, ``conns`` and ``who`` as people call them, on sockets that this process opens."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+import portcall
+from portcall.cli import main
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(portcall.__file__).parents[1])}
+DEADLINE_S = 20
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture
+def port(listener):
+    return listener.getsockname()[1]
+
+
+@pytest.fixture
+def client_port(listener):
+    """The port of a connection to the listener, accepted."""
+    with socket.create_connection(listener.getsockname()) as client, closing(listener.accept()[0]):
+        yield client.getsockname()[1]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def rows(capsys, *words):
+    status = main([*words, "--format", "jsonl"])
+    return status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_ports_lists_a_listener(capsys, port):
+    status, found = rows(capsys, "ports", "--where", f"port={port}")
+
+    assert status == 0
+    assert [(row["pid"], row["exposure"], row["outside"]) for row in found] == [(os.getpid(), "machine", "no")]
+
+
+def test_ports_without_a_match_ends_with_1(capsys):
+    assert rows(capsys, "ports", "--where", f"port={free_port()}") == (1, [])
+
+
+def test_conns_lists_both_ends_of_a_conversation_on_this_machine(capsys, port, client_port):
+    mine = f"pids={os.getpid()} and (local_port={port} or remote_port={port})"
+    _, found = rows(capsys, "conns", "--where", mine)
+
+    told = {(row["local_port"], row["remote_port"], row["direction"], row["opener_evidence"]) for row in found}
+    assert told == {(port, client_port, "in", "listener"), (client_port, port, "out", "remote-listener")}
+
+
+@pytest.mark.parametrize("word", ["established", "ESTAB", "Established"])
+def test_conns_of_one_state(capsys, client_port, word):
+    _, found = rows(capsys, "conns", "--state", word)
+
+    assert {row["state"] for row in found} == {"ESTAB"}
+    assert client_port in {row["local_port"] for row in found}
+
+
+def test_a_state_that_does_not_exist_is_wrong_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["conns", "--state", "establish"])
+
+    assert ended.value.code == 2
+    assert "Did you mean 'established'?" in capsys.readouterr().err
+
+
+def test_conns_are_counted_by_app(capsys, client_port):
+    mine = f"pids={os.getpid()} and (local_port={client_port} or remote_port={client_port})"
+    _, found = rows(capsys, "conns", "--by", "app", "--where", mine)
+
+    assert [(row["conversations"], row["pids"]) for row in found] == [(2, [os.getpid()])]
+
+
+def test_top_counts_what_it_leaves_out(capsys, client_port):
+    main(["conns", "--top", "1", "--format", "json", "--where", f"pids={os.getpid()}"])
+
+    report = json.loads(capsys.readouterr().out)
+    assert (len(report["rows"]), report["rows_left_out"] > 0, client_port > 0) == (1, True, True)
+
+
+def test_json_has_the_envelope_with_how_many_sockets_could_be_seen(capsys, port):
+    main(["ports", "--format", "json"])
+
+    report = json.loads(capsys.readouterr().out)
+    assert (report["schema"], report["by"], set(report["coverage"])) == (1, "ports", {"sockets", "unseen_holders"})
+    assert port in {row["port"] for row in report["rows"]}
+
+
+def test_csv_joins_lists(capsys, port):
+    main(["ports", "--format", "csv", "--where", f"port={port}"])
+
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row["pids"] == str(os.getpid())
+
+
+def test_who_names_the_process_that_listens(capsys, port):
+    status = main(["who", str(port)])
+
+    shown = capsys.readouterr().out
+    assert status == 0
+    assert f"pid {os.getpid()}, user" in shown
+    assert f"tcp LISTEN 127.0.0.1:{port}  this machine only" in shown
+
+
+def test_who_tells_the_end_of_a_conversation(capsys, port, client_port):
+    _, found = rows(capsys, "who", f"127.0.0.1:{client_port}")
+
+    told = {(row["relation"], row["local_port"], row["remote_port"]) for row in found if row["pid"] == os.getpid()}
+    assert told == {("local", client_port, port), ("connected to", port, client_port)}
+
+
+def test_who_tells_tcp_from_udp(capsys, port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", port))
+        both, one = (rows(capsys, "who", f"{port}{suffix}")[1] for suffix in ("", "/udp"))
+
+    assert [row["protocol"] for row in both] == ["tcp", "udp"]
+    assert [row["protocol"] for row in one] == ["udp"]
+
+
+def test_who_says_how_many_sockets_were_left_out(capsys, port):
+    status = main(["who", str(port), "--where", "protocol=udp"])
+
+    assert (status, capsys.readouterr().out) == (1, "and 1 more socket\n")
+
+
+def test_who_finds_sockets_by_the_name_of_a_process(capsys, port):
+    _, found = rows(capsys, "who", Path(sys.executable).name)
+
+    assert port in {row["local_port"] for row in found}
+
+
+def test_who_of_a_port_that_nobody_has_ends_with_1_and_says_what_else_to_look_at(capsys):
+    port = free_port()
+
+    status = main(["who", str(port)])
+
+    shown = capsys.readouterr()
+    assert (status, shown.out) == (1, "")
+    assert shown.err.startswith(f"portcall: nothing listens on {port}")
+    assert f"'sudo portcall who {port} --netns all'" in shown.err
+
+
+def test_conversations_with_such_a_port_elsewhere_do_not_make_it_a_find(capsys, listener):
+    with socket.create_connection(listener.getsockname()):
+        port = listener.getsockname()[1]
+        listener.close()  # with the connection that nobody accepted
+
+        status = main(["who", f"{port}"])
+
+    assert status == 1
+    assert capsys.readouterr().err.startswith("portcall: nothing listens on")
+
+
+@pytest.mark.parametrize(
+    ("words", "classic"),
+    [
+        (["ports"], "ss -tulpn"),
+        (["conns"], "ss -tunp state connected"),
+        (["conns", "--state", "estab"], "ss -tunp state established"),
+        (["who", "8080"], "lsof -nP -i :8080"),
+        (["who", ":443/udp"], "lsof -nP -i udp:443"),
+        (["who", "[::1]:80"], "lsof -nP -i @[::1]:80"),
+        (["who", "sshd"], "lsof -nP -i -a -c sshd"),
+    ],
+)
+def test_verbose_shows_the_classic_command(capsys, words, classic):
+    main([*words, "--verbose"])
+
+    assert f"portcall: the classic command: {classic}\n" in capsys.readouterr().err
+
+
+def test_watching_into_a_file_is_refused(capsys, tmp_path):
+    assert main(["ports", "--watch", "-o", str(tmp_path / "x.jsonl")]) == 2
+    assert "--watch" in capsys.readouterr().err
+
+
+@contextmanager
+def watched(*words):
+    """The command while it watches; it is killed after DEADLINE_S at the latest, so that reading its lines ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portcall", "ports", "--watch", "--interval", "0.05", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT, text=True,
+    )  # fmt: skip
+    deadline = threading.Timer(DEADLINE_S, process.kill)
+    deadline.start()
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+            deadline.cancel()
+
+
+def line_with(process, word):
+    """The next line that has the word."""
+    return next(line for line in process.stdout if word in line)
+
+
+def test_watching_tells_what_appears_and_goes_and_ends_with_130(port):
+    with watched() as process:
+        first = line_with(process, f":{port} ")
+        with socket.create_server(("127.0.0.1", 0)) as late:
+            late_end = f":{late.getsockname()[1]} "
+            appeared = line_with(process, late_end)
+        gone = line_with(process, late_end)
+        process.send_signal(signal.SIGINT)
+        status = process.wait(DEADLINE_S)
+
+    assert (first[0], appeared[0], gone[0], status) == (" ", "+", "-", 130)
+
+
+def test_watching_as_json_lines_names_each_change(port):
+    with watched("--format", "jsonl") as process:
+        line = line_with(process, f'"port": {port},')
+
+    assert json.loads(line)["change"] == "there"
