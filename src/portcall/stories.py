@@ -76,6 +76,7 @@ _NAME_SOURCES = {
     NameKind.QUIC_SNI.value: "the client asked for it when it began QUIC (SNI)",
     NameKind.HTTP_HOST.value: "the client's HTTP request is to it (Host)",
     NameKind.CERTIFICATE.value: "the server's certificate is for it",
+    NameKind.REALM.value: "a STUN or TURN relay of it says that it serves this domain",
     NameKind.DNS.value: "inferred: the conversation does not say it, but its client had been told that it is there",
     NameKind.CAPTURE.value: "the capture file itself says so",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from pathlib import Path
@@ -155,3 +156,9 @@ def test_a_file_that_tshark_cannot_read_is_said():
 
     with pytest.raises(PortcallError, match=r"tshark stopped: The file .*dns.pcap.xz. isn't a capture file"):
         list(tshark.dissect(str(CAPTURES / "compressed" / "dns.pcap.xz"), row, 1))
+
+
+def test_fields_are_read_also_after_something_else_has_run_an_event_loop():
+    asyncio.run(asyncio.sleep(0))
+
+    test_the_packets_of_a_flow_have_their_layers_and_fields()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -93,13 +94,37 @@ def dissect(path: str, row: Mapping[str, Any], most_packets: int) -> Iterator[Di
     import pyshark  # it brings lxml and asyncio
     from pyshark.capture.capture import TSharkCrashException
 
-    capture = pyshark.FileCapture(path, display_filter=filter_for(row), keep_packets=False, custom_parameters=["-n"])
+    with _event_loop():
+        capture = pyshark.FileCapture(
+            path, display_filter=filter_for(row), keep_packets=False, custom_parameters=["-n"]
+        )
+        started: list[Any] = []
+        try:
+            yield from islice((packet for packet in map(_dissected, capture) if packet.fields), most_packets)
+            started += capture._running_processes  # noqa: SLF001 - pyshark has no other way to them
+            capture.close()
+        except TSharkCrashException as error:
+            raise PortcallError(f"--dissect {path}: tshark stopped: {_last_line(str(error))}") from error
+        finally:
+            for process in {*started, *capture._running_processes}:  # noqa: SLF001 - as above
+                process._transport.close()  # noqa: SLF001 - it also ends tshark; pyshark would leave the pipe open
+            capture._running_processes.clear()  # noqa: SLF001 - or closing it would raise a crash once more
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """The loop that pyshark asks asyncio for, which has none any more once something else has run one."""
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     try:
-        yield from islice((packet for packet in map(_dissected, capture) if packet.fields), most_packets)
-        capture.close()
-    except TSharkCrashException as error:
-        capture._running_processes.clear()  # noqa: SLF001 - it has ended, and closing would raise the same once more
-        raise PortcallError(f"--dissect {path}: tshark stopped: {_last_line(str(error))}") from error
+        yield
+    finally:
+        for _ in range(2):
+            loop.run_until_complete(asyncio.sleep(0))  # what was closed hears of it
+        loop.close()
+        asyncio.set_event_loop(None)
 
 
 def _last_line(crash: str) -> str:
