@@ -80,7 +80,7 @@ _MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
 _MOST_KNOWN_HELLOS = 1 << 14
 _HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 6, 16 * MOST_KEPT_BYTES
-_BOTH = 3
+_BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
 _RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
 _DNS = Finding("dns")
@@ -217,7 +217,7 @@ class Hearing:
             self._pass_on(said, finding)
         elif is_last:
             heard[row] |= 1 << side
-        if heard[row] & _BOTH == _BOTH or heard[row] >> _RESOLVER_SHIFT:
+        if heard[row] & _BOTH == _BOTH or not heard[row] & _IS_OPEN:
             self._forget(row)
 
     def _ask(self, row: int, side: int, speech: Speech, openings: int = 0) -> Finding | None:
@@ -227,6 +227,8 @@ class Hearing:
         if not dissector or not finding:
             is_given_up = speech.is_ended or not conversation.candidates[side]
             self._heard[row] |= is_given_up << side
+            if is_given_up and not conversation.packets[1 - side]:
+                self._heard[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
             return None
         is_named = bool(conversation.finding and conversation.finding.names)
         conversation.finding = known = joined(conversation.finding, finding)

@@ -68,8 +68,10 @@ class NameTimeline:
         for answer in answers:
             until_ns = time_ns + answer.time_to_live_s * _NANOSECONDS + _GRACE_NS
             pair = client, answer.address.rjust(16, b"\0")
-            told = [entry for entry in self._told.pop(pair, ()) if entry.name != answer.name]
-            self._told[pair] = [*told[1 - _MOST_NAMES :], Telling(time_ns, until_ns, answer.name)]
+            told = self._told.pop(pair, None)
+            if told:
+                told = [entry for entry in told if entry.name != answer.name][1 - _MOST_NAMES :]
+            self._told[pair] = [*(told or ()), Telling(time_ns, until_ns, answer.name)]
         self._hashes = None
         while len(self._told) > _MOST_PAIRS:
             del self._told[next(iter(self._told))]
