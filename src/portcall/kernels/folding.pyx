@@ -12,20 +12,11 @@ any grouping: what a row means never depends on what came before the shard.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
     FRAGMENT_FIRST, INBOUND, INTERNAL, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN,
     TCP_RST, TCP_SYN, Datagram, Flow, Packet, Payload, VerdictTally,
 )
-
-cdef extern from *:
-    """
-    #if defined(__GNUC__) || defined(__clang__)
-    #define portcall_prefetch(address) __builtin_prefetch((address), 1)
-    #else
-    #define portcall_prefetch(address) ((void)(address))
-    #endif
-    """
-    void portcall_prefetch(const void *address) noexcept nogil
 
 cdef enum:
     STRIDE = 32
