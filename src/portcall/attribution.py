@@ -137,7 +137,8 @@ class Attribution:
         rows = [*self._rows_of_flows(), *self._rows_on_no_flow(tallies)]
         out, back = (f"bytes_{direction}" for direction in directions(self._by))
         first = self._columns[0]
-        rows.sort(key=lambda row: (-row[out] - row[back], str(row[first])))
+        rows.sort(key=lambda row: str(row[first]))
+        rows.sort(key=lambda row: row[out] + row[back], reverse=True)  # equal ones stay as they are
         return rows
 
     def report(

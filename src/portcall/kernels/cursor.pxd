@@ -1,7 +1,7 @@
 # One way to fetch a field: every byte from the network is read here, after a bounds check (the idea is tcpdump's
 # extract.h). A fetch beyond the end gives 0 and sets ``short``, which decides the verdict; it is never an exception.
+# The headers that most packets have are checked as a whole: ``header`` hands out their bytes.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy
 
 from portcall.kernels.records cimport Packet
 
@@ -137,11 +137,17 @@ cdef inline uint32_t u32_little(Cursor *cursor, size_t at) noexcept nogil:
     return <uint32_t>u16_little(cursor, at + 2) << 16 | u16_little(cursor, at)
 
 
-cdef inline bint copy(Cursor *cursor, size_t at, size_t count, uint8_t *out_bytes) noexcept nogil:
-    if not has(cursor, at, count):
-        return False
-    memcpy(out_bytes, cursor.bytes + at, count)
-    return True
+cdef inline const uint8_t *header(Cursor *cursor, size_t count) noexcept nogil:
+    """The next ``count`` bytes, of which ``big_16`` and ``big_32`` read; NULL, and short, where they are not all there."""
+    return cursor.bytes + cursor.at if has(cursor, cursor.at, count) else NULL
+
+
+cdef inline uint16_t big_16(const uint8_t *bytes) noexcept nogil:
+    return <uint16_t>(bytes[0] << 8 | bytes[1])
+
+
+cdef inline uint32_t big_32(const uint8_t *bytes) noexcept nogil:
+    return <uint32_t>bytes[0] << 24 | <uint32_t>bytes[1] << 16 | <uint32_t>bytes[2] << 8 | bytes[3]
 
 
 cdef inline void narrow(Cursor *cursor, size_t stop) noexcept nogil:

@@ -1,7 +1,7 @@
 """Packets → flow rows: one hash table of connections, one of fragmented datagrams.
 
 The table is dense rows (model.FLOW) plus slots: open addressing, each slot 32 bits of hash over 1 + the row. A packet
-batch is folded in strides of 64: hash and prefetch slots, find rows and prefetch them, then update; so the memory
+batch is folded in strides of 32: hash and prefetch slots, find rows and prefetch them, then update; so the memory
 latencies of a stride overlap.
 
 Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
@@ -12,27 +12,26 @@ any grouping: what a row means never depends on what came before the shard.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
-    CONVERSATION, FRAGMENT_FIRST, INBOUND, INTERNAL, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN,
-    TCP_RST, TCP_SYN, UNKNOWN_DIRECTION, Datagram, Flow, Packet, Payload, VerdictTally,
+    FRAGMENT_FIRST, INBOUND, INTERNAL, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN, TCP_RST,
+    TCP_SYN, UNKNOWN_DIRECTION, Datagram, Flow, Packet, Payload, VerdictTally,
 )
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__) || defined(__clang__)
-    #define portcall_prefetch(address) __builtin_prefetch((address), 1)
-    #else
-    #define portcall_prefetch(address) ((void)(address))
-    #endif
-    """
-    void portcall_prefetch(const void *address) noexcept nogil
-
 cdef enum:
-    STRIDE = 64
+    STRIDE = 32
 
 cdef struct Stage:
     uint32_t hash
     uint64_t slot  # the first of this hash, or the empty one that ended the search
+
+
+cdef struct Table:
+    # The arrays of connections, checked once a batch: slots are found by mask, rows only through slots.
+    Flow *flows
+    uint64_t *slots
+    uint64_t mask
+    uint64_t seed
 
 
 cdef inline uint64_t _mix(uint64_t value) noexcept nogil:
@@ -77,13 +76,15 @@ cdef inline int _side(const Flow *flow, const Packet *packet) noexcept nogil:
     cdef uint64_t high_0 = _word(flow.high), high_1 = _word(flow.high + 8)
     cdef uint64_t source_0 = _word(packet.source), source_1 = _word(packet.source + 8)
     cdef uint64_t target_0 = _word(packet.target), target_1 = _word(packet.target + 8)
+    cdef uint32_t ports = <uint32_t>flow.low_port << 16 | flow.high_port
+    cdef uint32_t sent = <uint32_t>packet.source_port << 16 | packet.target_port
     cdef uint64_t other = ((flow.protocol ^ packet.protocol) | (flow.ip_version ^ packet.ip_version)
-                           | (flow.namespace ^ packet.namespace) | flow.kind)
+                           | (flow.namespace ^ packet.namespace))
     cdef uint64_t upwards = (other | (low_0 ^ source_0) | (low_1 ^ source_1) | (high_0 ^ target_0) | (high_1 ^ target_1)
-                             | (flow.low_port ^ packet.source_port) | (flow.high_port ^ packet.target_port))
+                             | (ports ^ sent))
     cdef uint64_t downwards = (other | (low_0 ^ target_0) | (low_1 ^ target_1) | (high_0 ^ source_0) | (high_1 ^ source_1)
-                               | (flow.low_port ^ packet.target_port) | (flow.high_port ^ packet.source_port))
-    if upwards != 0 and downwards != 0:
+                               | (ports ^ (sent >> 16 | sent << 16)))
+    if min(upwards, downwards):  # two tests of them would be two branches
         return -1
     return upwards != 0
 
@@ -123,7 +124,7 @@ cdef inline void _note_tcp(Flow *flow, const Packet *packet, int side) noexcept 
 
 
 cdef inline bint _opens(const Packet *packet) noexcept nogil:
-    return packet.protocol == 6 and (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
+    return (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
 
 
 cdef inline void _begin(Flow *flow, const Packet *packet, uint64_t number) noexcept nogil:
@@ -195,6 +196,25 @@ cdef inline void _settle(Flow *flow, const Datagram *pending, int side) noexcept
         flow.last_ns = pending.last_ns
 
 
+cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:
+    """The slot of the first row with this hash, or the empty slot that ends its run."""
+    cdef uint64_t slot = hash & table.mask
+    while table.slots[slot] and table.slots[slot] >> 32 != hash:
+        slot = (slot + 1) & table.mask
+    return slot
+
+
+cdef inline void _prefetch_row(const Table *table, uint64_t slot, uint8_t tcp_flags) noexcept nogil:
+    cdef uint32_t row = <uint32_t>table.slots[slot]
+    cdef const uint8_t *flow
+    if row:
+        flow = <const uint8_t *>&table.flows[row - 1]
+        portcall_prefetch(flow)
+        portcall_prefetch(flow + 64)
+        if tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
+            portcall_prefetch(flow + 128)  # the milestones
+
+
 cdef class FlowStore:
     """The arrays of one flow table, and the loops over them. ``flows.FlowTable`` owns and grows them."""
 
@@ -217,42 +237,46 @@ cdef class FlowStore:
 
         The arrays must have room for one more flow, one more datagram and one more payload a packet.
         """
-        cdef Py_ssize_t start = 0, count = packets.shape[0]
-        cdef Stage stages[STRIDE]
+        cdef Py_ssize_t start = 0, count = packets.shape[0], slot_count = self.flow_slots.shape[0]
+        cdef Table table
         self.payload_count = 0
+        if count == 0:
+            return 0
+        if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
+            raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
+        table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
+        table.mask, table.seed = slot_count - 1, self.seed
         with nogil:
             while start < count:
-                self._fold_stride(packets[start:min(start + STRIDE, count)], stages, start, first_number)
+                self._fold_stride(&table, &packets[start], min(count - start, STRIDE), start, first_number)
                 start += STRIDE
         return self.payload_count
 
     cdef void _fold_stride(
-        self, const Packet[::1] packets, Stage *stages, Py_ssize_t start, uint64_t first_number
+        self, const Table *table, const Packet *packets, Py_ssize_t count, Py_ssize_t start, uint64_t first_number
     ) noexcept nogil:
-        cdef Py_ssize_t i, count = packets.shape[0]
-        cdef uint64_t mask = self.flow_slots.shape[0] - 1
-        cdef uint32_t row
-        cdef const Packet *packet
-        cdef Flow *flow
+        cdef Stage stages[STRIDE]
+        cdef Py_ssize_t i
         for i in range(count):
-            stages[i].hash = _hash_flow(&packets[i], self.seed)
-            portcall_prefetch(&self.flow_slots[stages[i].hash & mask])
+            stages[i].hash = _hash_flow(&packets[i], table.seed)
+            portcall_prefetch(&table.slots[stages[i].hash & table.mask])
         for i in range(count):
-            stages[i].slot = self._find_tag(stages[i].hash)
-            row = <uint32_t>self.flow_slots[stages[i].slot]
-            if row:
-                flow = &self.flows[row - 1]
-                portcall_prefetch(flow)
-                portcall_prefetch(<const uint8_t *>flow + 64)
+            stages[i].slot = _find_tag(table, stages[i].hash)
+            _prefetch_row(table, stages[i].slot, packets[i].tcp_flags)
         for i in range(count):
-            packet = &packets[i]
-            self._tally(packet)
-            if packet.verdict <= NO_PORTS:
-                row = self._fold_packet(packet, &stages[i], first_number + start + i)
-                if packet.payload and self.heard.shape[0] and (packet.protocol == 6 or packet.protocol == 17):
-                    self._want(packet, row, start + i)
-            elif packet.verdict == LATER_FRAGMENT:
-                self._fold_fragment(packet, first_number + start + i)
+            self._fold_packet(table, &packets[i], &stages[i], start + i, first_number)
+
+    cdef inline void _fold_packet(
+        self, const Table *table, const Packet *packet, const Stage *stage, Py_ssize_t index, uint64_t first_number
+    ) noexcept nogil:
+        cdef uint32_t row_and_side
+        self._tally(packet)
+        if packet.verdict <= NO_PORTS:
+            row_and_side = self._fold_whole(table, packet, stage, first_number + index)
+            if packet.payload and self.heard.shape[0] and (packet.protocol == 6 or packet.protocol == 17):
+                self._want(packet, row_and_side, index)
+        elif packet.verdict == LATER_FRAGMENT:
+            self._fold_fragment(packet, first_number + index)
 
     cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
         cdef Payload *payload
@@ -275,54 +299,45 @@ cdef class FlowStore:
         tally.bytes += packet.wire
         _span(packet.ts_ns, &tally.first_ns, &tally.last_ns)
 
-    cdef inline uint64_t _find_tag(self, uint32_t hash) noexcept nogil:
-        """The slot of the first row with this hash, or the empty slot that ends its run."""
-        cdef uint64_t mask = self.flow_slots.shape[0] - 1
-        cdef uint64_t slot = hash & mask
-        while self.flow_slots[slot] and self.flow_slots[slot] >> 32 != hash:
-            slot = (slot + 1) & mask
-        return slot
-
-    cdef inline uint32_t _fold_packet(self, const Packet *packet, const Stage *stage, uint64_t number) noexcept nogil:
+    cdef inline uint32_t _fold_whole(
+        self, const Table *table, const Packet *packet, const Stage *stage, uint64_t number
+    ) noexcept nogil:
         """Count it in its row; gives twice the row's index, plus the side that sent it."""
         # Since the stage was set, others of the stride may have filled slots, but no slot empties or moves.
-        cdef uint64_t mask = self.flow_slots.shape[0] - 1
         cdef uint64_t slot = stage.slot
         cdef uint32_t hash = stage.hash, row
         cdef int side
         cdef Flow *flow
-        while self.flow_slots[slot]:
-            if self.flow_slots[slot] >> 32 == hash:
-                row = <uint32_t>self.flow_slots[slot]
-                flow = &self.flows[row - 1]
+        while table.slots[slot]:
+            if table.slots[slot] >> 32 == hash:
+                row = <uint32_t>table.slots[slot]
+                flow = &table.flows[row - 1]
                 side = _side(flow, packet)
                 if side >= 0:
                     if not _opens(packet) or (flow.has_syn and flow.syn_sequence == packet.tcp_sequence):
-                        self._update(row, packet, side)
+                        self._update(flow, row, packet, side)
                         return (row - 1) << 1 | side
-                    return self._append(packet, slot, hash, number, row)
-            slot = (slot + 1) & mask
-        return self._append(packet, slot, hash, number, 0)
+                    return self._append(table, packet, slot, hash, number, row)
+            slot = (slot + 1) & table.mask
+        return self._append(table, packet, slot, hash, number, 0)
 
-    cdef inline uint32_t _append(
-        self, const Packet *packet, uint64_t slot, uint32_t hash, uint64_t number, uint32_t earlier
+    cdef uint32_t _append(
+        self, const Table *table, const Packet *packet, uint64_t slot, uint32_t hash, uint64_t number, uint32_t earlier
     ) noexcept nogil:
         cdef uint32_t row = self.flow_count + 1
-        cdef Flow *flow = &self.flows[row - 1]
+        cdef Flow *flow = &table.flows[row - 1]
         _begin(flow, packet, number)
         flow.earlier = earlier
         if _opens(packet):
             flow.has_syn, flow.syn_sequence = 1, packet.tcp_sequence
-        self.flow_slots[slot] = <uint64_t>hash << 32 | row
+        table.slots[slot] = <uint64_t>hash << 32 | row
         self.flow_count = row
-        self._update(row, packet, flow.first_sender)
+        self._update(flow, row, packet, flow.first_sender)
         return (row - 1) << 1 | flow.first_sender
 
-    cdef inline void _update(self, uint32_t row, const Packet *packet, int side) noexcept nogil:
-        cdef Flow *flow = &self.flows[row - 1]
+    cdef inline void _update(self, Flow *flow, uint32_t row, const Packet *packet, int side) noexcept nogil:
         _count(flow, packet, side)
-        if packet.protocol == 6:
-            _note_tcp(flow, packet, side)
+        _note_tcp(flow, packet, side)  # other packets have no flags
         if packet.fragmentation == FRAGMENT_FIRST:
             self._note_first_fragment(packet, row, side)
 

@@ -1,27 +1,33 @@
 """Rows with equal keys → groups: one hash table over a chunk's rows, which compares whole keys.
 
-A slot holds 1 + the number of a group. Groups are numbered in the order in which they appear, so neither the seed nor the
-number of slots changes a result; the seed keeps those who choose the keys from choosing their slots.
+A slot holds 1 + the first row of a group. Groups are numbered in the order in which they appear, so neither the seed nor the
+number of slots changes a result; the seed keeps those who choose the keys from choosing their slots. Rows go in strides, as
+packets do in ``folding``: so memory latencies overlap.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from portcall.kernels.prefetching cimport portcall_prefetch
 
-cdef inline uint64_t _hash(const uint64_t[:, ::1] keys, Py_ssize_t row, uint64_t seed) noexcept nogil:
+cdef enum:
+    STRIDE = 32
+
+
+cdef inline uint64_t _hash(const uint64_t *key, Py_ssize_t width, uint64_t seed) noexcept nogil:
     cdef uint64_t value = seed
     cdef Py_ssize_t column
-    for column in range(keys.shape[1]):
-        value = (value ^ keys[row, column]) * <uint64_t>0xBF58476D1CE4E5B9  # of splitmix64, as the next
+    for column in range(width):
+        value = (value ^ key[column]) * <uint64_t>0xBF58476D1CE4E5B9  # of splitmix64, as the next
         value ^= value >> 29
     value *= <uint64_t>0x94D049BB133111EB
     return value ^ (value >> 32)
 
 
-cdef inline bint _same(const uint64_t[:, ::1] keys, Py_ssize_t one, Py_ssize_t other) noexcept nogil:
+cdef inline bint _same(const uint64_t *one, const uint64_t *other, Py_ssize_t width) noexcept nogil:
     cdef uint64_t differs = 0
     cdef Py_ssize_t column
-    for column in range(keys.shape[1]):
-        differs |= keys[one, column] ^ keys[other, column]
+    for column in range(width):
+        differs |= one[column] ^ other[column]
     return differs == 0
 
 
@@ -30,18 +36,37 @@ def group(const uint64_t[:, ::1] keys, uint64_t seed, uint32_t[::1] slots, int64
 
     ``slots`` are zeros, a power of two of them and more than n.
     """
-    cdef Py_ssize_t row, count = 0
+    cdef Py_ssize_t start = 0, stop, row, width = keys.shape[1], rows = keys.shape[0], count = 0
     cdef uint64_t mask = slots.shape[0] - 1, slot
-    if slots.shape[0] <= keys.shape[0] or slots.shape[0] & mask:
+    cdef uint64_t first[STRIDE]  # the slot at which the search of each row of the stride begins
+    cdef const uint64_t *words
+    if slots.shape[0] <= rows or slots.shape[0] & mask:
         raise ValueError("grouping wants a power of two of slots, and more of them than rows")
+    if out_groups.shape[0] < rows or out_members.shape[0] < rows:
+        raise ValueError("grouping wants room for a group and a member a row")
+    if rows == 0 or width == 0:
+        return 0
+    words = &keys[0, 0]
     with nogil:
-        for row in range(keys.shape[0]):
-            slot = _hash(keys, row, seed) & mask
-            while slots[slot] and not _same(keys, row, out_members[slots[slot] - 1]):
-                slot = (slot + 1) & mask
-            if not slots[slot]:
-                out_members[count] = row
-                count += 1
-                slots[slot] = <uint32_t>count
-            out_groups[row] = slots[slot] - 1
+        while start < rows:
+            stop = min(start + STRIDE, rows)
+            for row in range(start, stop):
+                first[row - start] = _hash(words + row * width, width, seed) & mask
+                portcall_prefetch(&slots[first[row - start]])
+            for row in range(start, stop):
+                slot = slots[first[row - start]]
+                if slot:
+                    portcall_prefetch(words + (slot - 1) * width)
+            for row in range(start, stop):
+                slot = first[row - start]
+                while slots[slot] and not _same(words + row * width, words + (slots[slot] - 1) * width, width):
+                    slot = (slot + 1) & mask
+                if not slots[slot]:
+                    slots[slot] = <uint32_t>(row + 1)
+                    out_members[count] = row
+                    out_groups[row] = count
+                    count += 1
+                else:
+                    out_groups[row] = out_groups[slots[slot] - 1]
+            start = stop
     return count

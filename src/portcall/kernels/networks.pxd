@@ -3,8 +3,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from portcall.kernels.cursor cimport (
-    BROKEN, CUT, ETHER_IP, FINISHED, GRE, ICMP, IPV4, IPV6, MPLS, OTHER_PROTOCOL, Cursor, by_ip_protocol, copy, fits,
-    has, narrow, save, u8, u16, u32,
+    BROKEN, CUT, ETHER_IP, FINISHED, GRE, ICMP, IPV4, IPV6, MPLS, OTHER_PROTOCOL, Cursor, big_16, by_ip_protocol, fits,
+    has, header, narrow, save, u8, u16, u32,
 )
 from portcall.kernels.records cimport FRAGMENT_FIRST, FRAGMENT_LATER, LATER_FRAGMENT, NO_PORTS, Packet
 
@@ -27,28 +27,28 @@ cdef inline int ipv4(Cursor *cursor) noexcept nogil:
     """
     cdef Packet *packet = cursor.packet
     cdef size_t at = cursor.at
-    cdef uint8_t first = u8(cursor, at)
-    cdef size_t header = (first & 0x0F) * 4
-    cdef size_t total
+    cdef const uint8_t *fields = header(cursor, 20)
+    cdef size_t length, total
     cdef uint16_t fragment
-    if not has(cursor, at, 20):
+    if fields == NULL:
         return CUT
-    if first >> 4 != 4 or header < 20:
+    length = (fields[0] & 0x0F) * 4
+    if fields[0] >> 4 != 4 or length < 20:
         return BROKEN
-    total = u16(cursor, at + 2)
-    if total >= header:
+    total = big_16(fields + 2)
+    if total >= length:
         narrow(cursor, at + total)
     elif total:
         return BROKEN  # 0 is a super-frame that the network card was left to split: it goes to the frame's end
-    if not has(cursor, at, header):
+    if not has(cursor, at, length):
         return CUT
-    _begin(packet, 4, u8(cursor, at + 9))
-    copy(cursor, at + 12, 4, packet.source + 12)
-    copy(cursor, at + 16, 4, packet.target + 12)
-    cursor.at = at + header
-    fragment = u16(cursor, at + 6)
+    _begin(packet, 4, fields[9])
+    memcpy(packet.source + 12, fields + 12, 4)
+    memcpy(packet.target + 12, fields + 16, 4)
+    cursor.at = at + length
+    fragment = big_16(fields + 6)
     if fragment & 0x3FFF:
-        _note_fragment(packet, u16(cursor, at + 4))
+        _note_fragment(packet, big_16(fields + 4))
         if fragment & 0x1FFF:
             return _later_fragment(cursor)
     return _transport(cursor)
@@ -61,17 +61,17 @@ cdef inline int ipv6(Cursor *cursor) noexcept nogil:
     """
     cdef Packet *packet = cursor.packet
     cdef size_t at = cursor.at, length
-    cdef uint8_t first = u8(cursor, at)
-    if not has(cursor, at, 40):
+    cdef const uint8_t *fields = header(cursor, 40)
+    if fields == NULL:
         return CUT
-    if first >> 4 != 6:
+    if fields[0] >> 4 != 6:
         return BROKEN
-    length = u16(cursor, at + 4)
+    length = big_16(fields + 4)
     if length:
         narrow(cursor, at + 40 + length)
-    _begin(packet, 6, u8(cursor, at + 6))
-    copy(cursor, at + 8, 16, packet.source)
-    copy(cursor, at + 24, 16, packet.target)
+    _begin(packet, 6, fields[6])
+    memcpy(packet.source, fields + 8, 16)
+    memcpy(packet.target, fields + 24, 16)
     cursor.at = at + 40
     if length == 0 and packet.protocol == 0 and not _is_jumbogram(cursor):
         return _about(cursor)
@@ -170,9 +170,9 @@ cdef inline void _begin(Packet *packet, uint8_t version, uint8_t protocol) noexc
     packet.tcp_flags, packet.tcp_sequence = 0, 0
 
 
-cdef inline void carry(Cursor *cursor, size_t header) noexcept nogil:
-    """Note the payload that begins ``header`` bytes behind the cursor."""
-    cdef size_t start = cursor.at + header
+cdef inline void carry(Cursor *cursor, size_t length) noexcept nogil:
+    """Note the payload that begins ``length`` bytes behind the cursor."""
+    cdef size_t start = cursor.at + length
     cursor.packet.payload_offset = <uint32_t>start
     cursor.packet.payload = <uint32_t>(cursor.wire_end - start) if start < cursor.wire_end else 0
 

@@ -3,7 +3,8 @@
 from libc.stdint cimport uint8_t
 
 from portcall.kernels.cursor cimport (
-    AYIYA, CAPWAP, CUT, FINISHED, GENEVE, GRE, GTP_U, L2TP, LISP, LISP_CONTROL, TEREDO, VXLAN, VXLAN_GPE, Cursor, fits, has, save, u8, u16, u32,
+    AYIYA, CAPWAP, CUT, FINISHED, GENEVE, GRE, GTP_U, L2TP, LISP, LISP_CONTROL, TEREDO, VXLAN, VXLAN_GPE, Cursor, big_16, big_32,
+    fits, header, save, u8,
 )
 from portcall.kernels.networks cimport carry
 from portcall.kernels.records cimport NO_PORTS, OK, Packet
@@ -11,10 +12,11 @@ from portcall.kernels.records cimport NO_PORTS, OK, Packet
 
 cdef inline bint _ports(Cursor *cursor) noexcept nogil:
     """0 source port:16  2 target port:16"""
-    if not has(cursor, cursor.at, 4):
+    cdef const uint8_t *ports = header(cursor, 4)
+    if ports == NULL:
         return False
-    cursor.packet.source_port = u16(cursor, cursor.at)
-    cursor.packet.target_port = u16(cursor, cursor.at + 2)
+    cursor.packet.source_port = big_16(ports)
+    cursor.packet.target_port = big_16(ports + 2)
     cursor.packet.verdict = OK
     return True
 
@@ -25,16 +27,18 @@ cdef inline int tcp(Cursor *cursor) noexcept nogil:
     0 source port:16  2 target port:16  4 sequence:32  8 acknowledgement:32  12 header:4 (32-bit words) reserved:4
     13 flags:8  14 window:16  16 checksum:16  18 urgent:16  20 options
     """
-    cdef size_t header = 20
+    cdef size_t length = 20
+    cdef const uint8_t *fields
     if not _ports(cursor):
         return CUT
     if fits(cursor, cursor.at, 14):
-        cursor.packet.tcp_sequence = u32(cursor, cursor.at + 4)
-        cursor.packet.tcp_flags = u8(cursor, cursor.at + 13)
-        header = (u8(cursor, cursor.at + 12) >> 4) * 4
-        if header < 20:
-            header = 20
-    carry(cursor, header)
+        fields = cursor.bytes + cursor.at
+        cursor.packet.tcp_sequence = big_32(fields + 4)
+        cursor.packet.tcp_flags = fields[13]
+        length = (fields[12] >> 4) * 4
+        if length < 20:
+            length = 20
+    carry(cursor, length)
     return FINISHED
 
 
@@ -104,12 +108,12 @@ cdef inline int sctp(Cursor *cursor) noexcept nogil:
 
 cdef inline int dccp(Cursor *cursor) noexcept nogil:
     """RFC 4340 §5.1: 0 source port:16  2 target port:16  4 header:8 (32-bit words)  5 ..."""
-    cdef size_t header = 12
+    cdef size_t length = 12
     if not _ports(cursor):
         return CUT
     if fits(cursor, cursor.at, 5):
-        header = 4 * <size_t>u8(cursor, cursor.at + 4)
-    carry(cursor, header)
+        length = 4 * <size_t>u8(cursor, cursor.at + 4)
+    carry(cursor, length)
     return FINISHED
 
 

@@ -35,12 +35,15 @@ cdef enum:
     SECTION_HEADER = 0x0A0D0D0A
 
 
-cdef inline uint32_t _u32(const uint8_t[::1] buffer, Py_ssize_t at, bint big) noexcept nogil:
+cdef inline uint32_t _number(const uint8_t *bytes, bint big) noexcept nogil:
     if big:
-        return (<uint32_t>buffer[at] << 24 | <uint32_t>buffer[at + 1] << 16
-                | <uint32_t>buffer[at + 2] << 8 | buffer[at + 3])
-    return (<uint32_t>buffer[at + 3] << 24 | <uint32_t>buffer[at + 2] << 16
-            | <uint32_t>buffer[at + 1] << 8 | buffer[at])
+        return <uint32_t>bytes[0] << 24 | <uint32_t>bytes[1] << 16 | <uint32_t>bytes[2] << 8 | bytes[3]
+    return <uint32_t>bytes[3] << 24 | <uint32_t>bytes[2] << 16 | <uint32_t>bytes[1] << 8 | bytes[0]
+
+
+cdef inline uint32_t _u32(const uint8_t[::1] buffer, Py_ssize_t at, bint big) noexcept nogil:
+    cdef const uint8_t *last = &buffer[at + 3]  # the check for all four
+    return _number(last - 3, big)
 
 
 cdef inline uint16_t _u16(const uint8_t[::1] buffer, Py_ssize_t at, bint big) noexcept nogil:
@@ -80,8 +83,11 @@ cdef class PcapWalk:
         """Fill ``out_frames`` from buffer[at:end]; gives how many."""
         cdef Py_ssize_t count = 0, limit = out_frames.shape[0]
         cdef uint32_t captured, wire
+        cdef const uint8_t *record
         cdef Frame *frame
         cdef int stop = _MORE_BYTES
+        if not 0 <= at <= end <= buffer.shape[0] or self.header_bytes < 16:
+            raise ValueError("walking wants a part of the buffer, and headers that hold four numbers")
         with nogil:
             while True:
                 if count == limit:
@@ -89,8 +95,9 @@ cdef class PcapWalk:
                     break
                 if end - at < self.header_bytes:
                     break
-                captured = _u32(buffer, at + 8, self.big)
-                wire = _u32(buffer, at + 12, self.big)
+                record = &buffer[at]
+                captured = _number(record + 8, self.big)
+                wire = _number(record + 12, self.big)
                 if self.swapped_lengths == 2 or (self.swapped_lengths == 1 and captured > wire):
                     captured, wire = wire, captured
                 if captured > MAX_FRAME_BYTES:
@@ -99,8 +106,8 @@ cdef class PcapWalk:
                 if end - at < self.header_bytes + <Py_ssize_t>captured:
                     break
                 frame = &out_frames[count]
-                frame.ts_ns = (<int64_t>_u32(buffer, at, self.big) * 1000000000
-                               + <int64_t>_u32(buffer, at + 4, self.big) * self.fraction_ns)
+                frame.ts_ns = (<int64_t>_number(record, self.big) * 1000000000
+                               + <int64_t>_number(record + 4, self.big) * self.fraction_ns)
                 frame.offset = at + self.header_bytes
                 frame.captured, frame.wire, frame.interface = captured, wire, 0
                 frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
