@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Matches = list[Match | None]
 
 SETTLE_NS = 3_000_000_000
+_SKEW_NS = 1_000_000_000  # how far packets of one interface may be behind those of another
 _MATCHES_AT_ONCE = 1024
 _TURN_BITS = 20
 _TURNS = np.uint32((1 << _TURN_BITS) - 1)
@@ -138,26 +139,32 @@ class LiveTracker:
 
     def _partition(self, packets: NDArray[np.void], places: NDArray[np.uint32] | np.uint32) -> None:
         """Put the partition in place of the namespace."""
+        if len(self._changes):
+            self._settle_turns()
         turns = self._turn_of(packets, "source_port") + self._turn_of(packets, "target_port")
         if len(self._changes):
-            turns += self._take_turns(packets)
+            turns += self._recent_turns(packets)
         packets["namespace"] = (places << np.uint32(_TURN_BITS)) | (turns & _TURNS)
 
     def _turn_of(self, packets: NDArray[np.void], port: str) -> NDArray[np.uint32]:
         return np.asarray(self._turns[(packets["protocol"] != _TCP).astype(np.intp), packets[port]])
 
-    def _take_turns(self, packets: NDArray[np.void]) -> NDArray[np.uint32]:
-        """How many of the changes that are due each packet comes after; they are remembered for later batches."""
-        due = self._changes["time_ns"] <= packets["ts_ns"].max()
-        changes, self._changes = self._changes[due], self._changes[~due]
+    def _settle_turns(self) -> None:
+        """Count in the changes that no packet can come before any more, from whichever interface it comes."""
+        is_settled = self._changes["time_ns"] < self._last_ns - _SKEW_NS
+        settled, self._changes = self._changes[is_settled], self._changes[~is_settled]
+        transports = (settled["protocol"] != _TCP).astype(np.intp)
+        np.add.at(self._turns, (transports, settled["local_port"]), np.uint32(1))
+
+    def _recent_turns(self, packets: NDArray[np.void]) -> NDArray[np.uint32]:
+        """How many of the other changes each packet comes after."""
         extra = np.zeros(len(packets), np.uint32)
         is_tcp = packets["protocol"] == _TCP
-        for change in changes:
-            transport, port = int(change["protocol"] != _TCP), int(change["local_port"])
-            later = (packets["ts_ns"] >= change["time_ns"]) & (is_tcp != bool(transport))
+        ports = np.concatenate([packets["source_port"], packets["target_port"]])
+        for change in self._changes[np.isin(self._changes["local_port"], ports)]:
+            later = (packets["ts_ns"] >= change["time_ns"]) & (is_tcp == (change["protocol"] == _TCP))
             for end in ("source_port", "target_port"):
-                extra[later & (packets[end] == port)] += 1
-            self._turns[transport, port] += 1
+                extra[later & (packets[end] == change["local_port"])] += 1
         return extra
 
 

@@ -57,7 +57,10 @@ def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]
         "--local", metavar="CIDR", action="append", default=[], help="network whose addresses are local"
     )
     parser.add_argument(
-        "--no-names", dest="names", action="store_false", help="do not listen to what the traffic says; takes less than half the time"
+        "--no-names",
+        dest="names",
+        action="store_false",
+        help="do not listen to what the traffic says; takes less than half the time",
     )
     parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
     add_address_options(parser)
