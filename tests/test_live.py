@@ -100,6 +100,21 @@ def test_a_change_within_a_batch_parts_the_packets_by_their_times(tracker):
     assert rows(tracker, "server_pid", "packets_to_server", "packets_to_client") == [(100, 1, 1), (200, 1, 0)]
 
 
+def test_packets_of_an_interface_that_lags_belong_to_who_held_the_port_then(tracker):
+    hear(
+        tracker,
+        sighting(0, 7, 100, "USED", SERVER, protocol="udp"),
+        sighting(2, 7, 100, "CLOSED"),
+        sighting(2.1, 8, 200, "USED", SERVER, protocol="udp"),
+    )
+
+    tracker.feed(batch(packet(2.3, "10.0.0.1:40001", "10.0.0.2:2000"), namespace=2))  # another one is further
+    tracker.feed(batch(packet(1.9, CLIENT, SERVER), packet(2.2, CLIENT, SERVER)))
+
+    found = rows(tracker, "client_port", "server_pid", "packets_to_server")
+    assert found == [(40000, 100, 1), (40000, 200, 1), (40001, None, 1)]
+
+
 def test_a_change_on_a_port_of_udp_leaves_tcp_on_that_port_in_its_row(tracker):
     hear(tracker, sighting(0, 7, 100, "USED", SERVER, protocol="udp"))
     tracker.feed(batch(packet(1, CLIENT, SERVER, protocol=socket.IPPROTO_TCP)))
