@@ -42,15 +42,17 @@ def test_the_first_hierarchy_that_tells_a_place_counts():
 
 
 def test_a_process_is_found_with_its_program_and_parent():
-    child = subprocess.Popen([sys.executable, "-c", "input()", "an argument"], stdin=subprocess.PIPE)
+    words = ["-c", "print(flush=True); input()", "an argument"]
+    child = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdout.readline()  # before that its arguments may not be there yet
 
     found = find_process(child.pid)
-    child.communicate()
+    child.communicate(b"\n")
 
     assert found.parent == os.getpid()
     assert found.user == os.geteuid()
     assert found.program.exe == os.path.realpath(sys.executable)
-    assert found.program.cmdline[1:] == ("-c", "input()", "an argument")
+    assert found.program.cmdline[1:] == tuple(words)
 
 
 def test_a_process_that_ended_is_not_found():
