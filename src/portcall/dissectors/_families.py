@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from portcall.dissectors._text import as_text
 from portcall.speech import TCP, WAIT
 
 if TYPE_CHECKING:
@@ -32,5 +33,5 @@ def wait_for_more(said: Speech, ends: Ends) -> Wait | None:
 
 
 def text(raw: bytes, most_characters: int = 128) -> str:
-    r"""Bytes as the details of a finding show them: what is not ASCII as ``\xff``, and no more than so much."""
-    return raw[:most_characters].decode("ascii", "backslashreplace")[:most_characters]
+    """Bytes as the details of a finding show them."""
+    return as_text(raw, most_characters)

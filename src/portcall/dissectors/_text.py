@@ -7,9 +7,9 @@ import re
 MOST_CHARACTERS = 1024
 
 
-def as_text(data: bytes) -> str:
-    r"""The bytes as ASCII, all others as escapes (``\xff``), cut to 1024 characters."""
-    return data[:MOST_CHARACTERS].decode("ascii", "backslashreplace")[:MOST_CHARACTERS]
+def as_text(data: bytes, most_characters: int = MOST_CHARACTERS) -> str:
+    r"""The bytes as ASCII, all others as escapes (``\xff``), cut to so many characters."""
+    return data[:most_characters].decode("ascii", "backslashreplace")[:most_characters]
 
 
 def first_line(data: bytes) -> bytes | None:
