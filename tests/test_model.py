@@ -11,14 +11,16 @@ import pytest
 
 from portcall import model
 from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
-from portcall.hearing import HELLO, SAYING
+from portcall.hearing import HELLO, SAYING, SHORT_HEADERS
 from portcall.kernels import headers
 from portcall.kernels.hellos import HelloListener
+from portcall.kernels.tellings import TellingStore
 from portcall.kernels.walk import PcapngWalk, PcapWalk
 from portcall.links import entries
 from portcall.model import DATAGRAM, FLOW, FRAME, PACKET, Direction, FlowKind, Fragmentation, Verdict
 from portcall.openings import tables
 from portcall.sources.pcapng import INTERFACE
+from portcall.timeline import TELLING
 
 RECORDS = (Path(model.__file__).parent / "kernels" / "records.pxd").read_text()
 TWINS = {
@@ -31,6 +33,8 @@ TWINS = {
     "Payload": PAYLOAD,
     "Hello": HELLO,
     "Saying": SAYING,
+    "ShortHeaders": SHORT_HEADERS,
+    "Telling": TELLING,
 }
 C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
 
@@ -85,7 +89,7 @@ def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
     walk = PcapWalk(big=False, fraction_ns=1, header_bytes=16, link=1, swapped_lengths=0)
     no_bytes = np.zeros(1, np.uint8)
-    listener = HelloListener(np.zeros(1, np.uint8), 1, *tables())
+    listener = HelloListener(np.zeros(1, np.uint8), *tables())
     store = FlowTable()._store
     return {
         "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),
@@ -97,6 +101,8 @@ def kernel_users():
         "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),
         "Saying": (SAYING, lambda rows: setattr(listener, "sayings", rows)),
+        "ShortHeaders": (SHORT_HEADERS, lambda rows: setattr(listener, "short_headers", rows)),
+        "Telling": (TELLING, lambda rows: TellingStore(rows, np.zeros(16, np.uint64), 1)),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
     }

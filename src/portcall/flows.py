@@ -71,7 +71,7 @@ class FlowTable:
         self._store.flow_slots = _reserved(1 << 13, np.dtype(np.uint64))
         self._store.datagrams = self._datagrams
         self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
-        self.heard = _reserved(len(self._flows), np.dtype(np.uint8)) if listens else np.zeros(0, np.uint8)
+        self.heard = self.column(np.dtype(np.uint8)) if listens else np.zeros(0, np.uint8)
         """uint8[rows]: bit 0 where the low end of a row was heard enough of, bit 1 the high end. Listeners set them."""
         self._payloads = np.zeros(MAX_BATCH if listens else 0, PAYLOAD)
         self._store.heard, self._store.out_payloads = self.heard, self._payloads
@@ -79,6 +79,10 @@ class FlowTable:
     def __len__(self) -> int:
         """Rows in the table: connections, before those that continue another are joined to it."""
         return self._store.flow_count
+
+    def column(self, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Zeros for all rows that the table may ever have, which take memory only as they are used."""
+        return _reserved(len(self._flows), dtype)
 
     @property
     def is_full(self) -> bool:

@@ -9,6 +9,7 @@ those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,14 +17,13 @@ import numpy as np
 
 from portcall.asking import Conversation, joined, resolvers
 from portcall.dissectors import dns
-from portcall.kernels.hellos import DNS_ANSWER, DNS_MESSAGE, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, HelloListener
-from portcall.openings import tables
+from portcall.kernels.hellos import DNS_ANSWER, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, HelloListener
+from portcall.kernels.name_numbers import NameNumbers
+from portcall.openings import openings_on_ports, tables
 from portcall.speech import SILENCE, TCP, UDP, Answer, Ends, Finding, Name, NameKind, Speech
 from portcall.voices import Datagrams, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from portcall.flows import FlowTable
     from portcall.key_log import KeyLog
     from portcall.model import FrameBatch
+    from portcall.timeline import NameTimeline
 
     Voice = Stream | Datagrams
-    HearAnswers = Callable[[bytes, int, tuple[Answer, ...]], None]
 
 HELLO = np.dtype(
     [
@@ -75,15 +75,25 @@ SAYING = np.dtype(
 )
 """One payload that is left to the dissectors. 88 bytes."""
 
+SHORT_HEADERS = np.dtype(
+    [
+        ("connections", "u8", (2,)),  # the first 8 bytes of their connection ids, by side
+        ("first_bytes", "u1", (2,)),
+        ("counts", "u1", (2,)),
+        ("differ", "u1", (2,)),  # 1 where not all first bytes are the same
+        ("reserved", "u1", (2,)),
+    ]
+)
+"""The QUIC datagrams with a short header that began a row. 24 bytes."""
+
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
-_MOST_KNOWN_HELLOS = 1 << 14
 _HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 6, 16 * MOST_KEPT_BYTES
 _BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
 _RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
-_DNS = Finding("dns")
+_SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
 
@@ -91,7 +101,7 @@ _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 class Hearing:
     """Listens to the conversations of one flow table, which must be one that listens.
 
-    ``hear_answers`` is told who asked a resolver, when, and what it answered; ``expectations`` keep what is announced
+    ``timeline`` is told who asked a resolver, when, and what it answered; ``expectations`` keep what is announced
     of other conversations. ``with_details``: keep what is found besides protocol and names. ``key_log``: secrets of
     TLS sessions, which may yet become more.
     """
@@ -100,7 +110,7 @@ class Hearing:
         self,
         table: FlowTable,
         findings: Findings,
-        hear_answers: HearAnswers,
+        timeline: NameTimeline,
         expectations: Expectations,
         *,
         key_log: KeyLog | None = None,
@@ -109,7 +119,7 @@ class Hearing:
         self._table = table
         self._heard = table.heard.data  # a view: single items cost a third of an array's
         self._findings = findings
-        self._hear_answers = hear_answers
+        self._timeline = timeline
         self._expectations = expectations
         self._key_log = key_log
         self._with_details = with_details
@@ -117,18 +127,31 @@ class Hearing:
         self._held_bytes = 0
         self._hellos, self._sayings = np.zeros(_HELLOS_AT_ONCE, HELLO), np.zeros(_SAYINGS_AT_ONCE, SAYING)
         self._arena = np.zeros(_ARENA_BYTES, np.uint8)
-        self._listener = HelloListener(table.heard, 1 + resolvers().index(dns), *tables())
-        self._listener.hellos, self._listener.sayings, self._listener.arena = self._hellos, self._sayings, self._arena
-        self._numbers_of_hellos: dict[tuple[int, bytes], int] = {}
-        self.found = np.zeros(0, np.int32)
+        self._known_findings = NameNumbers(_SEED)
+        self.found = table.column(np.dtype(np.int32))
         """int32[rows or more]: number of the finding of each row of the table."""
-        self.evidence = np.zeros(0, np.uint64)
+        self.evidence = table.column(np.dtype(np.uint64))
         """uint64[rows or more]: number of the packet that told it."""
+        self._listener = self._new_listener()
+
+    def _new_listener(self) -> HelloListener:
+        listener = HelloListener(self._table.heard, *tables())
+        listener.reads_hellos = not self._with_details  # what it reads has none
+        listener.found, listener.evidence = self.found, self.evidence
+        listener.findings, listener.dns_finding = self._known_findings, self._findings.number(Finding("dns"))
+        listener.resolver = 1 + resolvers().index(dns)
+        listener.dns_names, listener.tellings = self._timeline.numbers, self._timeline.store
+        listener.quic_finding = self._findings.number(Finding("quic"))
+        listener.short_header_openings = openings_on_ports("quic", UDP)
+        listener.short_headers = self._table.column(SHORT_HEADERS)
+        listener.hellos, listener.sayings, listener.arena = self._hellos, self._sayings, self._arena
+        return listener
 
     def hear(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
         """Listen to PAYLOAD[n] of a batch whose first packet is number ``first_number`` of the capture."""
         done = 0
-        self._listener.reads_hellos = not (self._with_details or self._key_log)  # the kernel opens nothing
+        if self._key_log:
+            self._listener.reads_hellos = False  # it opens nothing
         while done < len(payloads):
             done += self._listener.listen(packets, batch.frames, batch.buffer, payloads[done:], first_number)
             if done < len(payloads):
@@ -166,16 +189,9 @@ class Hearing:
         known = known[self.found[rows[known]] == 0]
         self.found[rows[known]], self.evidence[rows[known]] = later.found[known], later.evidence[known]
 
-    def _grow(self, rows: int) -> None:
-        room = max(rows, 2 * len(self.found), 1 << 12) - len(self.found)
-        if rows > len(self.found):
-            self.found = np.concatenate([self.found, np.zeros(room, np.int32)])
-            self.evidence = np.concatenate([self.evidence, np.zeros(room, np.uint64)])
-
     def _take(self) -> None:
         """Take what the kernel has gathered."""
         listener = self._listener
-        self._grow(max(len(self._table), 1))  # orphans alone make no row, yet -1 must find something
         arena = self._arena.data
         self._note_hellos(self._hellos[: listener.hello_count], arena)
         sayings = self._sayings[: listener.saying_count]
@@ -189,6 +205,7 @@ class Hearing:
             openings = high << 64 | low
             self._listen(_Saying(row, side, number, ends, sequence, payload, bool(is_cut), ts_ns, pair, openings))
         listener.hello_count = listener.saying_count = listener.arena_used = 0
+        listener.dns_names, listener.tellings = self._timeline.numbers, self._timeline.store  # it may have begun anew
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))
             self._heard[oldest] = _BOTH
@@ -251,43 +268,30 @@ class Hearing:
     def _pass_on(self, said: _Saying, finding: Finding | None) -> None:
         """Tell what concerns other conversations."""
         if finding and finding.answers:
-            self._hear_answers(said.addresses[1], said.ts_ns, finding.answers)
+            self._timeline.note(said.addresses[1], said.ts_ns, finding.answers)
         if finding and finding.expected:
             self._expectations.note(said.addresses, said.ts_ns, said.number, finding.expected)
 
     def _note_hellos(self, hellos: NDArray[np.void], arena: memoryview) -> None:
-        """Note what the kernel heard: HELLO[n]."""
-        told = hellos[hellos["kind"] != DNS_ANSWER]
-        known, numbers = self._numbers_of_hellos, []
-        for kind, at, length in zip(*(told[name].tolist() for name in ("kind", "name_at", "name_length")), strict=True):
-            hello = kind, arena[at : at + length].tobytes() if kind != DNS_MESSAGE else b""
-            numbers.append(known.get(hello) or self._number_of(hello))
-        is_new = self.found[told["row"]] == 0
-        rows = told["row"][is_new]
-        self.found[rows] = np.array(numbers, np.int32)[is_new]
-        self.evidence[rows] = told["number"][is_new]
-        self._note_answers(hellos[hellos["kind"] == DNS_ANSWER], arena)
+        """Note HELLO[n], whose names the kernel did not know, and let it know them."""
+        for hello in hellos:
+            name = arena[hello["name_at"] : hello["name_at"] + hello["name_length"]].tobytes()
+            kind = int(hello["kind"])
+            if kind == DNS_ANSWER:
+                self._note_answer(hello, _plain_name(name))
+                self._timeline.numbers.learn(kind, name, self._timeline.number_of(_plain_name(name)))
+                continue
+            row, (protocol, name_kind) = hello["row"], _HELLOS[kind]
+            number = self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
+            self._known_findings.learn(kind, name, number)
+            if not self.found[row]:
+                self.found[row], self.evidence[row] = number, hello["number"]
 
-    def _note_answers(self, answers: NDArray[np.void], arena: memoryview) -> None:
-        """Note addresses that resolvers gave, HELLO[n] of kind DNS_ANSWER."""
-        columns = (answers[name].tolist() for name in ("ts_ns", "name_at", "name_length", "address_length", "seconds"))
-        ends = (_rows_of_bytes(answers[name]) for name in ("target", "address"))
-        for client, address, ts_ns, at, length, size, seconds in zip(*ends, *columns, strict=True):
-            name = _plain_name(arena[at : at + length].tobytes())
-            self._hear_answers(client, ts_ns, (Answer(name, address[-size:], seconds),))
-
-    def _number_of(self, hello: tuple[int, bytes]) -> int:
-        """The finding's number for the kind and name that the kernel heard."""
-        kind, name = hello
-        if kind == DNS_MESSAGE:
-            finding = _DNS
-        else:
-            protocol, name_kind = _HELLOS[kind]
-            finding = Finding(protocol, names=(Name(name_kind, name.decode("ascii")),))
-        if len(self._numbers_of_hellos) >= _MOST_KNOWN_HELLOS:
-            self._numbers_of_hellos.clear()
-        self._numbers_of_hellos[hello] = self._findings.number(finding)
-        return self._numbers_of_hellos[hello]
+    def _note_answer(self, answer: np.void, name: str) -> None:
+        """Note an address that a resolver gave for a name, a HELLO of kind DNS_ANSWER."""
+        address = answer["address"].tobytes()[-int(answer["address_length"]) :]
+        told = Answer(name, address, int(answer["seconds"]))
+        self._timeline.note(answer["target"].tobytes(), int(answer["ts_ns"]), (told,))
 
     def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
         if said.ends.transport != TCP:

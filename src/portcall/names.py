@@ -20,7 +20,7 @@ from portcall.findings import Findings
 from portcall.hearing import Hearing
 from portcall.key_log import read_key_log
 from portcall.labels import Rank, ranks
-from portcall.locality import addresses, host_name_number
+from portcall.locality import host_name_number
 from portcall.model import NO_TIME
 from portcall.services import found_key, has_ports, identity, server_ports
 from portcall.sums import grouped
@@ -143,7 +143,7 @@ class Names:
         return Hearing(
             table,
             self._findings,
-            self._timeline.note,
+            self._timeline,
             self._expectations,
             key_log=self._key_log,
             with_details=self._with_details,
@@ -197,9 +197,9 @@ class Names:
         nameless = np.flatnonzero(~self._findings.have_names()[numbers] & has_ports(flows))
         inferred = np.zeros(len(flows), np.int64)
         if len(nameless) and self._timeline:
-            rows, is_low = flows[nameless], client_is_low[nameless]
-            low, high = addresses(rows, "low"), addresses(rows, "high")
-            inferred[nameless] = self._timeline.find(low.where(is_low, high), high.where(is_low, low), rows["first_ns"])
+            low, high, is_low = flows["low"][nameless], flows["high"][nameless], client_is_low[nameless][:, None]
+            clients, servers = np.where(is_low, low, high), np.where(is_low, high, low)
+            inferred[nameless] = self._timeline.find(clients, servers, flows["first_ns"][nameless])
         return inferred
 
     def _tell(self, fact: _Fact) -> Told:

@@ -92,6 +92,13 @@ def _steps(transport: int) -> tuple[tuple[int, list[int], int], ...]:
     return tuple((*step, bits) for step, bits in zip(_allowed_at(transport).items(), looking, strict=True))
 
 
+def openings_on_ports(module: str, transport: int) -> NDArray[np.uint64]:
+    """uint64[2]: the bits of those openings of a module of ``dissectors`` that count on some ports only."""
+    openings = enumerate(_of(transport))
+    own = (bit for bit, opening in openings if opening.dissector.__name__.endswith(f".{module}") and opening.ports)
+    return np.array(_words(sum(1 << bit for bit in own)), np.uint64)
+
+
 @lru_cache(maxsize=1 << 14)
 def dissectors_of(transport: int, bits: int) -> frozenset[Dissector]:
     """Whose openings these are, a bit each."""

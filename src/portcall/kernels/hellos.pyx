@@ -1,26 +1,27 @@
-"""Payloads → hellos: the commonest beginnings of conversations in their plainest form, read where they lie.
+"""Payloads → what is plain in them: the commonest beginnings of conversations, read where they lie (``plain_hellos``).
 
-A TLS ClientHello, an HTTP request with its Host field, a DNS message: each whole in one packet, with nothing unusual in it.
-That is most of what networks carry, and far faster here than by way of the dissectors. Whatever is cut, spread
-over packets or odd in any way is left to them, with all later packets of its conversation; so what this kernel tells is
-what they would tell, and a test compares both.
+That is most of what networks carry, and far faster here than by way of the dissectors. Whatever is cut, spread over packets
+or odd in any way is left to them, with all later packets of its conversation; so what this kernel tells is what they would
+tell, and a test compares both. Names that were met before are told by number at once; only new ones reach Python.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying
+from portcall.kernels.name_numbers cimport NameNumbers
+from portcall.kernels.plain_hellos cimport DNS_ANSWER as _DNS_ANSWER
+from portcall.kernels.plain_hellos cimport HTTP_REQUEST as _HTTP_REQUEST
+from portcall.kernels.plain_hellos cimport MOST_ANSWERS as _MOST_ANSWERS
+from portcall.kernels.plain_hellos cimport TLS_HELLO as _TLS_HELLO
+from portcall.kernels.plain_hellos cimport KNOWN, WAITING, Speech, hear_dns, hear_http, hear_short_header, hear_tls
+from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying, ShortHeaders
+from portcall.kernels.tellings cimport TellingStore
 
 cdef enum:
-    _TLS_HELLO = 1
-    _HTTP_REQUEST = 2
-    _DNS_MESSAGE = 3
-    _DNS_ANSWER = 4
-    _MOST_ANSWERS = 16
     _MOST_KEPT_BYTES = 32768
 
-TLS_HELLO, HTTP_REQUEST, DNS_MESSAGE, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_MESSAGE, _DNS_ANSWER
-"""Kinds of Hello. An answer follows its message, whose name it is for."""
+TLS_HELLO, HTTP_REQUEST, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_ANSWER
+"""Kinds of Hello."""
 
 MOST_ANSWERS = _MOST_ANSWERS
 """Of one DNS message; one with more is left to the dissector."""
@@ -35,194 +36,6 @@ cdef enum:
     TCP = 6
     UDP = 17
     DNS_PORT = 53
-    MOST_HEAD_BYTES = 8192
-
-
-cdef struct Speech:  # one payload, as far as the capture has it
-    const uint8_t *bytes
-    Py_ssize_t size
-
-
-cdef inline uint16_t _u16(const Speech *said, Py_ssize_t at) noexcept nogil:
-    """Two bytes in network order; 0 beyond the end, which every caller has excluded."""
-    if at < 0 or at + 2 > said.size:
-        return 0
-    return <uint16_t>(said.bytes[at] << 8 | said.bytes[at + 1])
-
-
-cdef inline uint8_t _u8(const Speech *said, Py_ssize_t at) noexcept nogil:
-    if at < 0 or at >= said.size:
-        return 0
-    return said.bytes[at]
-
-
-cdef inline bint _is_plain(const Speech *said, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
-    """Whether these are printable ASCII bytes without space and backslash, at least one."""
-    cdef Py_ssize_t i
-    if at < 0 or end > said.size or at >= end:
-        return False
-    for i in range(at, end):
-        if said.bytes[i] <= 0x20 or said.bytes[i] >= 0x7F or said.bytes[i] == 0x5C:
-            return False
-    return True
-
-
-cdef inline bint _hear_tls(const Speech *said, Hello *out) noexcept nogil:
-    """A ClientHello with a server name (RFC 8446 §4.1.2, RFC 6066 §3), whole in one record.
-
-    0 type=22  1 version:16  3 length:16  5 handshake type=1  6 length:24  9 version:16  11 random:256
-    43 session id:8+n  cipher suites:16+n  compression:8+n  extensions:16+n
-    """
-    cdef Py_ssize_t at = 43, end, extension_end, record_end = 5 + <Py_ssize_t>_u16(said, 3)
-    cdef uint16_t kind
-    if said.size < 48 or said.bytes[1] != 3 or said.bytes[5] != 1 or said.bytes[9] != 3 or record_end > said.size:
-        return False
-    end = 9 + (<Py_ssize_t>said.bytes[6] << 16 | <Py_ssize_t>_u16(said, 7))
-    if end != record_end or _u8(said, at) > 32:
-        return False
-    at += 1 + _u8(said, at)
-    if at + 2 > end or _u16(said, at) < 2 or _u16(said, at) & 1:
-        return False
-    at += 2 + _u16(said, at)
-    if at >= end or _u8(said, at) < 1:
-        return False
-    at += 1 + _u8(said, at)
-    if at + 2 > end or at + 2 + _u16(said, at) != end:
-        return False
-    at += 2
-    out.name_length = 0
-    while at + 4 <= end:
-        kind = _u16(said, at)
-        extension_end = at + 4 + _u16(said, at + 2)
-        if extension_end > end:
-            return False
-        if kind == 0:
-            # list length:16  type=0  name length:16  name
-            if (
-                out.name_length or at + 9 > extension_end or _u16(said, at + 4) != extension_end - at - 6
-                or _u8(said, at + 6) != 0 or _u16(said, at + 7) != extension_end - at - 9
-                or extension_end - at - 9 > 255 or not _is_plain(said, at + 9, extension_end)
-            ):
-                return False
-            out.name_at, out.name_length = <uint32_t>(at + 9), <uint32_t>(extension_end - at - 9)
-        at = extension_end
-    out.kind = _TLS_HELLO
-    return at == end and out.name_length > 0
-
-
-cdef inline Py_ssize_t _line_end(const Speech *said, Py_ssize_t at) noexcept nogil:
-    """Where the line's carriage return is, of CR LF; -1 where there is none or another control character before it."""
-    while at + 1 < said.size:
-        if said.bytes[at] < 0x20 and said.bytes[at] != 0x09:
-            return at if said.bytes[at] == 0x0D and said.bytes[at + 1] == 0x0A else -1
-        at += 1
-    return -1
-
-
-cdef inline bint _is_field(const Speech *said, Py_ssize_t at, const char *name, Py_ssize_t length) noexcept nogil:
-    """Whether a line begins with this field name, given in lower case with its colon."""
-    cdef Py_ssize_t i
-    if at + length > said.size:
-        return False
-    for i in range(length):
-        if (said.bytes[at + i] | 0x20 if 0x41 <= said.bytes[at + i] <= 0x5A else said.bytes[at + i]) != <uint8_t>name[i]:
-            return False
-    return True
-
-
-cdef inline bint _hear_http(const Speech *said, Hello *out) noexcept nogil:
-    """A request of HTTP/1.0 or 1.1 for a path, with one Host field and a whole header (RFC 9112)."""
-    cdef Py_ssize_t at = 0, end, line_end
-    if said.size > MOST_HEAD_BYTES:
-        return False
-    while at < said.size and 0x41 <= said.bytes[at] <= 0x5A:
-        at += 1
-    if at < 3 or at > 10 or _u8(said, at) != 0x20 or _u8(said, at + 1) != 0x2F:
-        return False
-    line_end = _line_end(said, at)
-    if line_end < at + 11 or not _is_version(said, line_end - 9):
-        return False
-    if not _is_plain(said, at + 1, line_end - 9):
-        return False
-    at, out.name_length = line_end + 2, 0
-    while True:
-        line_end = _line_end(said, at)
-        if line_end < 0 or _u8(said, at) == 0x20 or _u8(said, at) == 0x09:
-            return False
-        if line_end == at:
-            break
-        if _is_field(said, at, b"upgrade", 7) and _u8(said, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
-            return False
-        if _is_field(said, at, b"host", 4):
-            if out.name_length or _u8(said, at + 4) != 0x3A:
-                return False
-            at, end = at + 5, line_end
-            while at < end and _u8(said, at) == 0x20:
-                at += 1
-            while end > at and _u8(said, end - 1) == 0x20:
-                end -= 1
-            if not _is_plain(said, at, end) or end - at > 255:
-                return False
-            out.name_at, out.name_length = <uint32_t>at, <uint32_t>(end - at)
-        at = line_end + 2
-    out.kind = _HTTP_REQUEST
-    return out.name_length > 0
-
-
-cdef inline bint _is_version(const Speech *said, Py_ssize_t at) noexcept nogil:
-    """Whether `` HTTP/1.0`` or `` HTTP/1.1`` is there."""
-    cdef const char *words = b" HTTP/1."
-    cdef Py_ssize_t i
-    if at < 0 or at + 9 > said.size:
-        return False
-    for i in range(8):
-        if said.bytes[at + i] != <uint8_t>words[i]:
-            return False
-    return said.bytes[at + 8] == 0x30 or said.bytes[at + 8] == 0x31
-
-
-cdef inline Py_ssize_t _question_end(const Speech *said) noexcept nogil:
-    """Where the one question of a DNS message ends (RFC 1035 §4.1.2), if its name is plain and its class IN; else -1."""
-    cdef Py_ssize_t at = 12, label
-    while _u8(said, at):
-        label = _u8(said, at)
-        if label > 63 or at + label >= 12 + 255 or not _is_plain(said, at + 1, at + 1 + label):
-            return -1
-        at += 1 + label
-    if at + 5 > said.size or at == 12 or _u16(said, at + 3) != 1:
-        return -1
-    return at + 5
-
-
-cdef inline int _hear_dns(const Speech *said, Hello *out) noexcept nogil:
-    """A query, or a response whose answers are all addresses of the very name; gives how many hellos, 0 for not plain.
-
-    0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
-    answer: pointer to the question=0xc00c  type:16  class:16  time to live:32  length:16  address
-    """
-    cdef Py_ssize_t at, i, answers = _u16(said, 6), size
-    cdef uint16_t flags = _u16(said, 2)
-    if said.size < 17 or _u16(said, 4) != 1 or answers > _MOST_ANSWERS or flags & 0x7840:
-        return 0
-    if (_u16(said, 8) or _u16(said, 10)) or (not flags & 0x8000 and answers):
-        return 0
-    at = _question_end(said)
-    if at < 0:
-        return 0
-    out.kind, out.name_at, out.name_length = _DNS_MESSAGE, 12, <uint32_t>(at - 4 - 12)
-    for i in range(1, 1 + answers):
-        if _u16(said, at) != 0xC00C or _u16(said, at + 4) != 1 or at + 12 > said.size:
-            return 0
-        size = 4 if _u16(said, at + 2) == 1 else 16 if _u16(said, at + 2) == 28 else 0
-        if not size or _u16(said, at + 10) != size or at + 12 + size > said.size:
-            return 0
-        out[i].kind, out[i].name_at, out[i].name_length = _DNS_ANSWER, out.name_at, out.name_length
-        out[i].seconds = <uint32_t>_u16(said, at + 6) << 16 | _u16(said, at + 8)
-        memset(out[i].address, 0, 16)
-        memcpy(&out[i].address[16 - size], &said.bytes[at + 12], size)  # it lies within the payload: checked above
-        out[i].address_length = <uint32_t>size
-        at += 12 + size
-    return <int>(1 + answers) if at == said.size else 0
 
 
 cdef inline void _cut(
@@ -239,31 +52,39 @@ cdef inline void _cut(
 
 
 cdef class HelloListener:
-    """Listens for one flow table, whose ``heard`` it shares. ``resolver``: what marks a row that is a resolver's there.
+    """Listens for one flow table, whose ``heard`` it shares.
 
     ``offsets[n]``, ``allowed[2, n, 256, 2]``, ``port_numbers[2, 65536]`` and ``of_ports[2, m, 2]`` are the tables of
-    ``portcall.openings``. What it hears gathers in ``hellos`` and ``sayings``, whose bytes are in ``arena``, until their
-    owner takes them and sets the three counts to 0.
+    ``portcall.openings``. What is known by number goes to ``found`` and ``evidence``, by row, and to ``tellings``. What else it
+    hears gathers in ``hellos`` and ``sayings``, whose bytes are in ``arena``, until their owner takes them and sets the three
+    counts to 0.
     """
 
     cdef uint8_t[::1] heard
-    cdef uint8_t resolver
-    cdef public bint reads_hellos
     cdef const int64_t[::1] offsets
     cdef const uint64_t[:, :, :, ::1] allowed
     cdef const uint16_t[:, ::1] port_numbers
     cdef const uint64_t[:, :, ::1] of_ports
+    cdef public bint reads_hellos
+    cdef public int32_t[::1] found  # number of the finding, by row
+    cdef public uint64_t[::1] evidence  # number of the packet that told it
+    cdef public NameNumbers findings  # by kind and name
+    cdef public int32_t dns_finding, quic_finding
+    cdef public uint8_t resolver  # what marks a row that is a DNS resolver's in ``heard``
+    cdef public NameNumbers dns_names  # numbers in ``tellings``
+    cdef public TellingStore tellings
+    cdef public ShortHeaders[::1] short_headers  # by row
+    cdef public uint64_t[::1] short_header_openings  # the two words of their bits
     cdef public Hello[::1] hellos
     cdef public Saying[::1] sayings
     cdef public uint8_t[::1] arena
     cdef public Py_ssize_t hello_count, saying_count, arena_used
 
     def __init__(
-        self, uint8_t[::1] heard, uint8_t resolver, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed,
+        self, uint8_t[::1] heard, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed,
         const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports,
     ):
         self.heard = heard
-        self.resolver = resolver
         self.reads_hellos = True
         self.offsets, self.allowed = offsets, allowed
         self.port_numbers, self.of_ports = port_numbers, of_ports
@@ -278,32 +99,42 @@ cdef class HelloListener:
         payload opens nothing is marked as heard.
         """
         cdef Py_ssize_t i, count = payloads.shape[0]
-        cdef uint8_t marks
-        cdef const Packet *packet
-        cdef Saying *saying
         cdef Speech said = Speech(NULL, 0)
         with nogil:
             for i in range(payloads.shape[0]):
-                marks = self.heard[payloads[i].row]
-                if marks >> payloads[i].side & 1:
+                if self.heard[payloads[i].row] >> payloads[i].side & 1:
                     continue
-                packet = &packets[payloads[i].packet]
-                _cut(packet, &frames[payloads[i].packet], buffer, &said)
+                _cut(&packets[payloads[i].packet], &frames[payloads[i].packet], buffer, &said)
                 if not self._has_room(&said):
                     count = i
                     break
-                saying = &self.sayings[self.saying_count]
-                memset(saying, 0, sizeof(Saying))
-                if not marks & IS_OPEN and not payloads[i].is_later:
-                    if self.reads_hellos and self._hear(packet, &said, &payloads[i], first_number):
-                        continue
-                    if not marks >> RESOLVER_SHIFT and not self._opens(packet, &said, saying):
-                        self.heard[payloads[i].row] |= 1 << payloads[i].side
-                        continue
-                if not marks >> RESOLVER_SHIFT:
-                    self.heard[payloads[i].row] |= IS_OPEN
-                self._keep(packet, &said, &payloads[i], first_number)
+                self._listen_to(
+                    &packets[payloads[i].packet], &said, &payloads[i], first_number + payloads[i].packet
+                )
         return count
+
+    cdef inline void _listen_to(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+    ) noexcept nogil:
+        cdef uint8_t marks = self.heard[payload.row]
+        cdef Saying *saying = &self.sayings[self.saying_count]
+        if self.reads_hellos and packet.protocol == UDP and self.short_headers[payload.row].counts[payload.side]:
+            self._hear_short_header(packet, said, payload, number)
+            return
+        memset(saying, 0, sizeof(Saying))
+        if not marks & IS_OPEN and not payload.is_later:
+            if self.reads_hellos and self._hear(packet, said, payload, number):
+                return
+            if not marks >> RESOLVER_SHIFT:
+                if not self._opens(packet, said, saying):
+                    self.heard[payload.row] |= 1 << payload.side
+                    return
+                if self.reads_hellos and self._may_be_short_header(packet, saying):
+                    self._hear_short_header(packet, said, payload, number)
+                    return
+        if not marks >> RESOLVER_SHIFT:
+            self.heard[payload.row] |= IS_OPEN
+        self._keep(packet, said, payload, number)
 
     cdef inline bint _has_room(self, const Speech *said) noexcept nogil:
         return (
@@ -320,13 +151,13 @@ cdef class HelloListener:
         return <uint32_t>at
 
     cdef inline void _keep(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t first_number
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
     ) noexcept nogil:
         """Leave a payload to the dissectors."""
         cdef Saying *saying = &self.sayings[self.saying_count]
         cdef Py_ssize_t size = min(said.size, <Py_ssize_t>_MOST_KEPT_BYTES)
         saying.at, saying.length = self._copy(said.bytes, size), <uint32_t>size
-        saying.ts_ns, saying.number, saying.row = packet.ts_ns, first_number + payload.packet, payload.row
+        saying.ts_ns, saying.number, saying.row = packet.ts_ns, number, payload.row
         memcpy(saying.source, packet.source, 16)
         memcpy(saying.target, packet.target, 16)
         saying.sequence = packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0)  # a SYN counts as a byte
@@ -352,32 +183,88 @@ cdef class HelloListener:
         return low != 0 or high != 0
 
     cdef inline bint _hear(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t first_number
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
     ) noexcept nogil:
         """Whether it is a plain hello, which is then told."""
         cdef Hello *out = &self.hellos[self.hello_count]
-        cdef Py_ssize_t found = 0, i
+        cdef bint is_plain = False
         if packet.fragmentation != FRAGMENT_NONE or said.size == 0 or said.size < <Py_ssize_t>packet.payload:
             return False
         if packet.protocol == UDP:
-            if packet.source_port == DNS_PORT or packet.target_port == DNS_PORT:
-                found = _hear_dns(said, out)
-                if found:
-                    self.heard[payload.row] = self.resolver << RESOLVER_SHIFT
-        elif packet.protocol == TCP:
-            if said.bytes[0] == 0x16:
-                found = _hear_tls(said, out)
-            elif 0x41 <= said.bytes[0] <= 0x5A:
-                found = _hear_http(said, out)
-            if found:
-                self.heard[payload.row] |= BOTH_SIDES
-        if not found:
+            return (packet.source_port == DNS_PORT or packet.target_port == DNS_PORT) and self._hear_dns(
+                packet, said, payload, number
+            )
+        if packet.protocol == TCP and said.bytes[0] == 0x16:
+            is_plain = hear_tls(said, out)
+        elif packet.protocol == TCP and 0x41 <= said.bytes[0] <= 0x5A:
+            is_plain = hear_http(said, out)
+        if is_plain:
+            self.heard[payload.row] |= BOTH_SIDES
+            self._tell_name(packet, said, payload, number)
+        return is_plain
+
+    cdef inline void _tell(self, uint32_t row, int32_t finding, uint64_t number) noexcept nogil:
+        """Note what a row is; what was found first stays."""
+        if not self.found[row]:
+            self.found[row], self.evidence[row] = finding, number
+
+    cdef inline void _tell_name(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+    ) noexcept nogil:
+        """Note the next hello's name, by number where it was met before."""
+        cdef Hello *out = &self.hellos[self.hello_count]
+        cdef int32_t finding = self.findings.find(out.kind, &said.bytes[out.name_at], out.name_length)
+        if finding:
+            self._tell(payload.row, finding, number)
+        else:
+            self._leave(packet, said, payload, number, 1)
+
+    cdef inline bint _hear_dns(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+    ) noexcept nogil:
+        cdef Hello *out = &self.hellos[self.hello_count]
+        cdef int i, answers = hear_dns(said, out)
+        cdef uint32_t name
+        if answers < 0:
             return False
-        out.name_at = self._copy(&said.bytes[out.name_at], out.name_length)
-        for i in range(found):
-            out[i].name_at = out.name_at
-            out[i].row, out[i].side = payload.row, payload.side
-            out[i].ts_ns, out[i].number = packet.ts_ns, first_number + payload.packet
-            memcpy(out[i].target, packet.target, 16)
-        self.hello_count += found
+        self.heard[payload.row] = self.resolver << RESOLVER_SHIFT
+        self._tell(payload.row, self.dns_finding, number)
+        if answers:
+            name = <uint32_t>self.dns_names.find(_DNS_ANSWER, &said.bytes[out.name_at], out.name_length)
+            if name:
+                for i in range(answers):
+                    self.tellings.note_bytes(packet.target, out[i].address, packet.ts_ns, out[i].seconds, name)
+            else:
+                self._leave(packet, said, payload, number, answers)
         return True
+
+    cdef inline void _leave(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, int count
+    ) noexcept nogil:
+        """Leave the next hellos, which are about one name that is new, to their owner."""
+        cdef Hello *out = &self.hellos[self.hello_count]
+        cdef uint32_t name_at = self._copy(&said.bytes[out.name_at], out.name_length)
+        cdef int i
+        for i in range(count):
+            out[i].name_at, out[i].row, out[i].side = name_at, payload.row, payload.side
+            out[i].ts_ns, out[i].number = packet.ts_ns, number
+            memcpy(out[i].target, packet.target, 16)
+        self.hello_count += count
+
+    cdef inline bint _may_be_short_header(self, const Packet *packet, const Saying *saying) noexcept nogil:
+        """Whether a datagram may be that, and nothing else."""
+        return (
+            packet.protocol == UDP and saying.openings[0] == self.short_header_openings[0]
+            and saying.openings[1] == self.short_header_openings[1]
+        )
+
+    cdef inline void _hear_short_header(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+    ) noexcept nogil:
+        cdef bint is_cut = said.size < <Py_ssize_t>packet.payload
+        cdef int heard = hear_short_header(said, is_cut, &self.short_headers[payload.row], payload.side)
+        if heard == KNOWN:
+            self.heard[payload.row] |= BOTH_SIDES
+            self._tell(payload.row, self.quic_finding, number)
+        elif heard != WAITING:
+            self.heard[payload.row] |= 1 << payload.side

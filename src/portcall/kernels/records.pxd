@@ -123,6 +123,25 @@ cdef struct Saying:
     uint8_t reserved
 
 
+cdef struct ShortHeaders:
+    uint64_t connections[2]
+    uint8_t first_bytes[2]
+    uint8_t counts[2]
+    uint8_t differ[2]
+    uint8_t reserved[2]
+
+
+cdef struct Telling:
+    uint64_t client[2]
+    uint64_t server[2]
+    int64_t first_ns
+    int64_t last_ns
+    int64_t until_ns
+    uint64_t earlier
+    uint32_t name
+    uint32_t reserved
+
+
 cdef struct VerdictTally:
     uint64_t frames
     uint64_t bytes

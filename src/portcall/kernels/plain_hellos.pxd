@@ -1,0 +1,227 @@
+# The commonest beginnings of conversations in their plainest form: a TLS ClientHello, an HTTP request with its Host field, a
+# DNS message, each whole in one payload. Whatever is cut or odd in any way is not plain, and left to the dissectors.
+# And QUIC's short headers, of which a capture that began in mid-conversation is full, and which say next to nothing.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from portcall.kernels.records cimport Hello, ShortHeaders
+
+cdef enum:
+    TLS_HELLO = 1
+    HTTP_REQUEST = 2
+    DNS_ANSWER = 3
+    MOST_ANSWERS = 16
+    MOST_HEAD_BYTES = 8192
+    ENOUGH_SHORT_HEADERS = 3
+
+cdef enum:  # what a short header makes of its side
+    GIVEN_UP
+    WAITING
+    KNOWN
+
+
+cdef struct Speech:  # one payload, as far as the capture has it
+    const uint8_t *bytes
+    Py_ssize_t size
+
+
+cdef inline uint16_t _u16(const Speech *said, Py_ssize_t at) noexcept nogil:
+    """Two bytes in network order; 0 beyond the end, which every caller has excluded."""
+    if at < 0 or at + 2 > said.size:
+        return 0
+    return <uint16_t>(said.bytes[at] << 8 | said.bytes[at + 1])
+
+
+cdef inline uint8_t _u8(const Speech *said, Py_ssize_t at) noexcept nogil:
+    if at < 0 or at >= said.size:
+        return 0
+    return said.bytes[at]
+
+
+cdef inline bint _is_plain(const Speech *said, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Whether these are printable ASCII bytes without space and backslash, at least one."""
+    cdef Py_ssize_t i
+    if at < 0 or end > said.size or at >= end:
+        return False
+    for i in range(at, end):
+        if said.bytes[i] <= 0x20 or said.bytes[i] >= 0x7F or said.bytes[i] == 0x5C:
+            return False
+    return True
+
+
+cdef inline bint hear_tls(const Speech *said, Hello *out) noexcept nogil:
+    """A ClientHello with a server name (RFC 8446 §4.1.2, RFC 6066 §3), whole in one record.
+
+    0 type=22  1 version:16  3 length:16  5 handshake type=1  6 length:24  9 version:16  11 random:256
+    43 session id:8+n  cipher suites:16+n  compression:8+n  extensions:16+n
+    """
+    cdef Py_ssize_t at = 43, end, extension_end, record_end = 5 + <Py_ssize_t>_u16(said, 3)
+    cdef uint16_t kind
+    if said.size < 48 or said.bytes[1] != 3 or said.bytes[5] != 1 or said.bytes[9] != 3 or record_end > said.size:
+        return False
+    end = 9 + (<Py_ssize_t>said.bytes[6] << 16 | <Py_ssize_t>_u16(said, 7))
+    if end != record_end or _u8(said, at) > 32:
+        return False
+    at += 1 + _u8(said, at)
+    if at + 2 > end or _u16(said, at) < 2 or _u16(said, at) & 1:
+        return False
+    at += 2 + _u16(said, at)
+    if at >= end or _u8(said, at) < 1:
+        return False
+    at += 1 + _u8(said, at)
+    if at + 2 > end or at + 2 + _u16(said, at) != end:
+        return False
+    at += 2
+    out.name_length = 0
+    while at + 4 <= end:
+        kind = _u16(said, at)
+        extension_end = at + 4 + _u16(said, at + 2)
+        if extension_end > end:
+            return False
+        if kind == 0:
+            # list length:16  type=0  name length:16  name
+            if (
+                out.name_length or at + 9 > extension_end or _u16(said, at + 4) != extension_end - at - 6
+                or _u8(said, at + 6) != 0 or _u16(said, at + 7) != extension_end - at - 9
+                or extension_end - at - 9 > 255 or not _is_plain(said, at + 9, extension_end)
+            ):
+                return False
+            out.name_at, out.name_length = <uint32_t>(at + 9), <uint32_t>(extension_end - at - 9)
+        at = extension_end
+    out.kind = TLS_HELLO
+    return at == end and out.name_length > 0
+
+
+cdef inline Py_ssize_t _line_end(const Speech *said, Py_ssize_t at) noexcept nogil:
+    """Where the line's carriage return is, of CR LF; -1 where there is none or another control character before it."""
+    while at + 1 < said.size:
+        if said.bytes[at] < 0x20 and said.bytes[at] != 0x09:
+            return at if said.bytes[at] == 0x0D and said.bytes[at + 1] == 0x0A else -1
+        at += 1
+    return -1
+
+
+cdef inline bint _is_field(const Speech *said, Py_ssize_t at, const char *name, Py_ssize_t length) noexcept nogil:
+    """Whether a line begins with this field name, given in lower case with its colon."""
+    cdef Py_ssize_t i
+    if at + length > said.size:
+        return False
+    for i in range(length):
+        if (said.bytes[at + i] | 0x20 if 0x41 <= said.bytes[at + i] <= 0x5A else said.bytes[at + i]) != <uint8_t>name[i]:
+            return False
+    return True
+
+
+cdef inline bint hear_http(const Speech *said, Hello *out) noexcept nogil:
+    """A request of HTTP/1.0 or 1.1 for a path, with one Host field and a whole header (RFC 9112)."""
+    cdef Py_ssize_t at = 0, end, line_end
+    if said.size > MOST_HEAD_BYTES:
+        return False
+    while at < said.size and 0x41 <= said.bytes[at] <= 0x5A:
+        at += 1
+    if at < 3 or at > 10 or _u8(said, at) != 0x20 or _u8(said, at + 1) != 0x2F:
+        return False
+    line_end = _line_end(said, at)
+    if line_end < at + 11 or not _is_version(said, line_end - 9):
+        return False
+    if not _is_plain(said, at + 1, line_end - 9):
+        return False
+    at, out.name_length = line_end + 2, 0
+    while True:
+        line_end = _line_end(said, at)
+        if line_end < 0 or _u8(said, at) == 0x20 or _u8(said, at) == 0x09:
+            return False
+        if line_end == at:
+            break
+        if _is_field(said, at, b"upgrade", 7) and _u8(said, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
+            return False
+        if _is_field(said, at, b"host", 4):
+            if out.name_length or _u8(said, at + 4) != 0x3A:
+                return False
+            at, end = at + 5, line_end
+            while at < end and _u8(said, at) == 0x20:
+                at += 1
+            while end > at and _u8(said, end - 1) == 0x20:
+                end -= 1
+            if not _is_plain(said, at, end) or end - at > 255:
+                return False
+            out.name_at, out.name_length = <uint32_t>at, <uint32_t>(end - at)
+        at = line_end + 2
+    out.kind = HTTP_REQUEST
+    return out.name_length > 0
+
+
+cdef inline bint _is_version(const Speech *said, Py_ssize_t at) noexcept nogil:
+    """Whether `` HTTP/1.0`` or `` HTTP/1.1`` is there."""
+    cdef const char *words = b" HTTP/1."
+    cdef Py_ssize_t i
+    if at < 0 or at + 9 > said.size:
+        return False
+    for i in range(8):
+        if said.bytes[at + i] != <uint8_t>words[i]:
+            return False
+    return said.bytes[at + 8] == 0x30 or said.bytes[at + 8] == 0x31
+
+
+cdef inline Py_ssize_t _question_end(const Speech *said) noexcept nogil:
+    """Where the one question of a DNS message ends (RFC 1035 §4.1.2), if its name is plain and its class IN; else -1."""
+    cdef Py_ssize_t at = 12, label
+    while _u8(said, at):
+        label = _u8(said, at)
+        if label > 63 or at + label >= 12 + 255 or not _is_plain(said, at + 1, at + 1 + label):
+            return -1
+        at += 1 + label
+    if at + 5 > said.size or at == 12 or _u16(said, at + 3) != 1:
+        return -1
+    return at + 5
+
+
+cdef inline int hear_dns(const Speech *said, Hello *out) noexcept nogil:
+    """A query, or a response whose answers are all addresses of the very name; gives how many answers, -1 for not plain.
+
+    0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
+    answer: pointer to the question=0xc00c  type:16  class:16  time to live:32  length:16  address
+    """
+    cdef Py_ssize_t question_end, at, i, answers = _u16(said, 6), size
+    cdef uint16_t flags = _u16(said, 2)
+    if said.size < 17 or _u16(said, 4) != 1 or answers > MOST_ANSWERS or flags & 0x7840:
+        return -1
+    if (_u16(said, 8) or _u16(said, 10)) or (not flags & 0x8000 and answers):
+        return -1
+    at = question_end = _question_end(said)
+    if at < 0:
+        return -1
+    for i in range(answers):
+        if _u16(said, at) != 0xC00C or _u16(said, at + 4) != 1 or at + 12 > said.size:
+            return -1
+        size = 4 if _u16(said, at + 2) == 1 else 16 if _u16(said, at + 2) == 28 else 0
+        if not size or _u16(said, at + 10) != size or at + 12 + size > said.size:
+            return -1
+        out[i].kind, out[i].name_at, out[i].name_length = DNS_ANSWER, 12, <uint32_t>(question_end - 4 - 12)
+        out[i].seconds = <uint32_t>_u16(said, at + 6) << 16 | _u16(said, at + 8)
+        memset(out[i].address, 0, 16)
+        memcpy(&out[i].address[16 - size], &said.bytes[at + 12], size)  # it lies within the payload: checked above
+        out[i].address_length = <uint32_t>size
+        at += 12 + size
+    return <int>answers if at == said.size else -1
+
+
+cdef inline int hear_short_header(const Speech *said, bint is_cut, ShortHeaders *heard, int side) noexcept nogil:
+    """QUIC's short headers (RFC 9000 §17.3.1), in which little shows: three datagrams in a row with one connection id, and
+    with first bytes that differ, since all but their first two bits are encrypted.
+
+    0 form=0 fixed=1 encrypted:6  1 connection id, mostly of 8 bytes or more; 21 bytes or more in all (§10.3)
+    """
+    cdef uint64_t connection
+    if said.size < 21 or said.bytes[0] & 0xC0 != 0x40:
+        return GIVEN_UP
+    memcpy(&connection, said.bytes + 1, 8)
+    if heard.counts[side] == 0:
+        heard.connections[side], heard.first_bytes[side] = connection, said.bytes[0]
+    elif connection != heard.connections[side]:
+        return GIVEN_UP
+    heard.differ[side] |= said.bytes[0] != heard.first_bytes[side]
+    heard.counts[side] += 1
+    if heard.counts[side] < ENOUGH_SHORT_HEADERS:
+        return GIVEN_UP if is_cut else WAITING
+    return KNOWN if heard.differ[side] else GIVEN_UP

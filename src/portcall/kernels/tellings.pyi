@@ -1,0 +1,17 @@
+import numpy as np
+from numpy.typing import NDArray
+
+SEVERAL: int
+
+class TellingStore:
+    def __init__(self, ring: NDArray[np.void], slots: NDArray[np.uint64], seed: int) -> None: ...
+    def __len__(self) -> int: ...
+    def note(self, client: bytes, server: bytes, time_ns: int, seconds: int, name: int) -> None: ...
+    def find(
+        self,
+        clients: NDArray[np.uint64],
+        servers: NDArray[np.uint64],
+        first_ns: NDArray[np.int64],
+        out_names: NDArray[np.uint32],
+    ) -> None: ...
+    def told(self, client: bytes, server: bytes) -> list[tuple[int, int, int, int]]: ...
