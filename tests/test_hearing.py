@@ -165,6 +165,17 @@ def test_what_is_no_series_of_short_headers_is_not_quic(with_details, said):
     assert row["application_protocol"] is None
 
 
+@pytest.mark.parametrize("with_details", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 1000])
+def test_an_end_that_nobody_knows_does_not_silence_the_other_one(with_details, batch_size):
+    strange = [b"\x4d" + bytes([number]) * 40 for number in range(3)]
+    packets = [*datagrams(strange, is_answer=True), *datagrams(SHORT_HEADERS)]
+
+    (row,) = heard_in(packets, with_details=with_details, batch_size=batch_size)
+
+    assert row["application_protocol"] == "quic"
+
+
 def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch):
     monkeypatch.setattr(hearings, "_MOST_HELD_BYTES", 2000)
     unfinished = client_hello("www.example.com")[:300]

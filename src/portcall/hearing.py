@@ -222,6 +222,7 @@ class Hearing:
             ends = said.ends
             low = Ends(ends.transport, ends.target_port, ends.source_port, self._key_log) if side else ends
             conversation = self._conversations[row] = Conversation(low, self._voices(said))
+            heard[row] |= _IS_OPEN  # given up since the kernel gathered this, it is taken up again
             self._held_bytes += _CONVERSATION_BYTES
         voice = conversation.voices[side]
         held = len(voice)
