@@ -10,6 +10,7 @@ import pytest
 from portcall.decode import Decoder
 from portcall.errors import CaptureError
 from portcall.flows import FlowTable
+from portcall.model import NO_TIME
 from portcall.names import Names
 from portcall.sources.captures import open_capture
 
@@ -17,7 +18,7 @@ CAPTURES = sorted((Path(__file__).parents[1] / "captures").glob("*.pcap*"))
 
 
 def heard(path, *, with_details):
-    """(ends, protocol, first name) of each flow."""
+    """(ends, protocol, first name, names that resolvers gave either end for the other) of each flow."""
     names = Names(with_details=with_details)
     table = FlowTable(seed=1, listens=True)
     hearing = names.listen_to(table)
@@ -35,6 +36,7 @@ def heard(path, *, with_details):
         (
             tuple(row[end].tobytes() for end in ("low", "high", "low_port", "high_port")),
             *_said(names.finding(number)),
+            *(_told(names, row[client], row[server]) for client, server in (("low", "high"), ("high", "low"))),
         )
         for row, number in zip(table.rows(), numbers.tolist(), strict=True)
     ]
@@ -43,6 +45,11 @@ def heard(path, *, with_details):
 def _said(finding):
     """The protocol, and the name that rows would show."""
     return (finding.protocol, finding.names[0] if finding.names else None) if finding else (None, None)
+
+
+def _told(names, client, server):
+    """Each name with when it was told first and until when it held, whoever told it first."""
+    return sorted(names._timeline.told_before(client.tobytes(), server.tobytes(), NO_TIME))
 
 
 def assert_same(path):
@@ -60,4 +67,6 @@ def test_both_hear_something():
     office = next(path for path in CAPTURES if path.name == "office.pcapng")
 
     for with_details in (False, True):
-        assert any(name for _, _, name in heard(office, with_details=with_details))
+        rows = heard(office, with_details=with_details)
+        assert any(name for _, _, name, *_ in rows)
+        assert any(told for *_, told, _ in rows) or any(told for *_, told in rows)

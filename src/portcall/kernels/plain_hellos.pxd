@@ -165,45 +165,74 @@ cdef inline bint _is_version(const Speech *said, Py_ssize_t at) noexcept nogil:
 
 cdef inline Py_ssize_t _question_end(const Speech *said) noexcept nogil:
     """Where the one question of a DNS message ends (RFC 1035 §4.1.2), if its name is plain and its class IN; else -1."""
-    cdef Py_ssize_t at = 12, label
+    cdef Py_ssize_t at = 12, label, i
     while _u8(said, at):
         label = _u8(said, at)
         if label > 63 or at + label >= 12 + 255 or not _is_plain(said, at + 1, at + 1 + label):
             return -1
+        for i in range(at + 1, at + 1 + label):
+            if said.bytes[i] == 0x2E:  # a dot within a label is written in another way
+                return -1
         at += 1 + label
     if at + 5 > said.size or at == 12 or _u16(said, at + 3) != 1:
         return -1
     return at + 5
 
 
+cdef inline bint _is_name(const Speech *said, Py_ssize_t at) noexcept nogil:
+    """Whether labels and pointers to earlier ones end in the root (RFC 1035 §4.1.4)."""
+    cdef Py_ssize_t target
+    cdef int step
+    for step in range(128):
+        if at >= said.size or (0x40 <= said.bytes[at] < 0xC0):
+            return False
+        if said.bytes[at] == 0:
+            return True
+        if said.bytes[at] >= 0xC0:
+            target = _u16(said, at) & 0x3FFF
+            if at + 2 > said.size or target >= at:
+                return False
+            at = target
+        else:
+            at += 1 + said.bytes[at]
+    return False
+
+
 cdef inline int hear_dns(const Speech *said, Hello *out) noexcept nogil:
-    """A query, or a response whose answers are all addresses of the very name; gives how many answers, -1 for not plain.
+    """A query, or a response whose answers are of the very name or a chain of its aliases; gives how many addresses they
+    have, -1 for not plain. What follows the answers is not looked at: it was not asked for.
 
     0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
-    answer: pointer to the question=0xc00c  type:16  class:16  time to live:32  length:16  address
+    answer: pointer=0xc000 + offset  type:16 (1 A, 5 CNAME, 28 AAAA)  class:16  time to live:32  length:16  data
     """
-    cdef Py_ssize_t question_end, at, i, answers = _u16(said, 6), size
-    cdef uint16_t flags = _u16(said, 2)
+    cdef Py_ssize_t question_end, at, data, i, answers = _u16(said, 6), owner_at = 12, count = 0
+    cdef uint16_t flags = _u16(said, 2), kind, size
+    cdef uint32_t seconds, least_seconds = 0xFFFFFFFF
     if said.size < 17 or _u16(said, 4) != 1 or answers > MOST_ANSWERS or flags & 0x7840:
         return -1
-    if (_u16(said, 8) or _u16(said, 10)) or (not flags & 0x8000 and answers):
-        return -1
     at = question_end = _question_end(said)
-    if at < 0:
+    if at < 0 or (not flags & 0x8000 and answers):
         return -1
     for i in range(answers):
-        if _u16(said, at) != 0xC00C or _u16(said, at + 4) != 1 or at + 12 > said.size:
+        data, kind, size = at + 12, _u16(said, at + 2), _u16(said, at + 10)
+        if data + size > said.size or _u16(said, at) != 0xC000 + owner_at or _u16(said, at + 4) != 1:
             return -1
-        size = 4 if _u16(said, at + 2) == 1 else 16 if _u16(said, at + 2) == 28 else 0
-        if not size or _u16(said, at + 10) != size or at + 12 + size > said.size:
-            return -1
-        out[i].kind, out[i].name_at, out[i].name_length = DNS_ANSWER, 12, <uint32_t>(question_end - 4 - 12)
-        out[i].seconds = <uint32_t>_u16(said, at + 6) << 16 | _u16(said, at + 8)
-        memset(out[i].address, 0, 16)
-        memcpy(&out[i].address[16 - size], &said.bytes[at + 12], size)  # it lies within the payload: checked above
-        out[i].address_length = <uint32_t>size
-        at += 12 + size
-    return <int>answers if at == said.size else -1
+        seconds = <uint32_t>_u16(said, at + 6) << 16 | _u16(said, at + 8)
+        seconds = min(seconds, least_seconds)
+        if kind == 5:
+            if not _is_name(said, data):
+                return -1
+            owner_at, least_seconds = data, seconds
+        elif kind == 1 or kind == 28:
+            if size != (4 if kind == 1 else 16):
+                return -1
+            out[count].kind, out[count].seconds, out[count].address_length = DNS_ANSWER, seconds, size
+            out[count].name_at, out[count].name_length = 12, <uint32_t>(question_end - 5 - 12)
+            memset(out[count].address, 0, 16)
+            memcpy(&out[count].address[16 - size], &said.bytes[data], size)  # it is within the payload: checked above
+            count += 1
+        at = data + size
+    return <int>count
 
 
 cdef inline int hear_short_header(const Speech *said, bint is_cut, ShortHeaders *heard, int side) noexcept nogil:
