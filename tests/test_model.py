@@ -12,7 +12,7 @@ import pytest
 from portcall import model
 from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
 from portcall.hearing import HELLO, SAYING, SHORT_HEADERS
-from portcall.kernels import headers
+from portcall.kernels.headers import FrameDecoder
 from portcall.kernels.hellos import HelloListener
 from portcall.kernels.tellings import TellingStore
 from portcall.kernels.walk import PcapngWalk, PcapWalk
@@ -87,18 +87,20 @@ def test_numbers_mean_the_same_on_both_sides(meanings):
 
 def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
-    walk = PcapWalk(big=False, fraction_ns=1, header_bytes=16, link=1, swapped_lengths=0)
+    pcap = {"big": False, "fraction_ns": 1, "header_bytes": 16, "link": 1, "swapped_lengths": 0}
     no_bytes = np.zeros(1, np.uint8)
     listener = HelloListener(np.zeros(1, np.uint8), *tables())
     store = FlowTable()._store
+    decoder = FrameDecoder(entries(), inner=False)
     return {
-        "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),
-        "Frame, decoding": (FRAME, lambda rows: headers.decode(rows, no_bytes, entries(), 0, np.zeros(8, PACKET))),
-        "Packet, decoding": (PACKET, lambda rows: headers.decode(np.zeros(1, FRAME), no_bytes, entries(), 0, rows)),
+        "Frame, walking": (FRAME, lambda rows: PcapWalk(rows, **pcap)),
+        "Frame, walking blocks": (FRAME, PcapngWalk),
+        "Frame, decoding": (FRAME, lambda rows: decoder.decode(rows[:0], no_bytes)),
+        "Packet, decoding": (PACKET, lambda rows: setattr(decoder, "out_packets", rows)),
         "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
-        "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
+        "Interface": (INTERFACE, lambda rows: PcapngWalk(np.zeros(1, FRAME)).describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),
         "Saying": (SAYING, lambda rows: setattr(listener, "sayings", rows)),
         "ShortHeaders": (SHORT_HEADERS, lambda rows: setattr(listener, "short_headers", rows)),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from portcall import links
-from portcall.kernels import headers
+from portcall.kernels.headers import FrameDecoder
 from portcall.model import PACKET
 
 if TYPE_CHECKING:
@@ -26,16 +26,19 @@ class Decoder:
     """Decodes batch after batch into one array, which the next batch overwrites."""
 
     def __init__(self, layer: Layer = "outer") -> None:
-        self._inner = layer == "inner"
-        self._packets = np.zeros(0, PACKET)
+        self._kernel = FrameDecoder(links.entries(), inner=layer == "inner")
+        self._grow(0)
 
     def decode(self, batch: FrameBatch) -> NDArray[np.void]:
         """PACKET[n] of the batch's n frames, valid until the next call."""
         count = len(batch.frames)
         if count > len(self._packets):
-            self._packets = np.zeros(count, PACKET)
+            self._grow(count)
+        self._kernel.decode(batch.frames, batch.buffer)
         packets = self._packets[:count]
-        headers.decode(batch.frames, batch.buffer, links.entries(), self._inner, packets)
         if batch.namespace:
             packets["namespace"] = batch.namespace
         return packets
+
+    def _grow(self, count: int) -> None:
+        self._packets = self._kernel.out_packets = np.zeros(count, PACKET)

@@ -9,9 +9,11 @@ FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when 
 any grouping: what a row means never depends on what came before the shard.
 """
 
+from cpython.buffer cimport PyBuffer_Release
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
     FRAGMENT_FIRST, INBOUND, INTERNAL, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN, TCP_RST,
@@ -228,16 +230,33 @@ cdef class FlowStore:
     cdef Py_ssize_t payload_count
     cdef public Py_ssize_t flow_count, datagram_count
     cdef readonly uint64_t seed
+    cdef object packet_dtype
 
     def __init__(self, uint64_t seed):
         self.seed = seed
 
-    def fold(self, const Packet[::1] packets, uint64_t first_number):
+    def fold(self, object packets, uint64_t first_number):
         """Count a batch; gives how many of its payloads are wanted, which are the first of ``out_payloads``.
 
         The arrays must have room for one more flow, one more datagram and one more payload a packet.
         """
-        cdef Py_ssize_t start = 0, count = packets.shape[0], slot_count = self.flow_slots.shape[0]
+        cdef Py_buffer view
+        cdef Py_ssize_t count
+        if packets.dtype is not self.packet_dtype:
+            self._compare(packets)
+        count = borrow(packets, sizeof(Packet), &view)
+        try:
+            self._fold(<const Packet *>view.buf, count, first_number)
+        finally:
+            PyBuffer_Release(&view)
+        return self.payload_count
+
+    cdef int _compare(self, const Packet[::1] packets) except -1:
+        self.packet_dtype = packets.base.dtype
+        return 0
+
+    cdef int _fold(self, const Packet *packets, Py_ssize_t count, uint64_t first_number) except -1:
+        cdef Py_ssize_t start = 0, slot_count = self.flow_slots.shape[0]
         cdef Table table
         self.payload_count = 0
         if count == 0:
@@ -250,7 +269,7 @@ cdef class FlowStore:
             while start < count:
                 self._fold_stride(&table, &packets[start], min(count - start, STRIDE), start, first_number)
                 start += STRIDE
-        return self.payload_count
+        return 0
 
     cdef void _fold_stride(
         self, const Table *table, const Packet *packets, Py_ssize_t count, Py_ssize_t start, uint64_t first_number

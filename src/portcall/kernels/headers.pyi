@@ -3,6 +3,7 @@ from numpy.typing import NDArray
 
 LINK_LAYERS: dict[str, int]
 
-def decode(
-    frames: NDArray[np.void], buffer: NDArray[np.uint8], entries: NDArray[np.uint8], inner: bool, out: NDArray[np.void]
-) -> None: ...
+class FrameDecoder:
+    out_packets: NDArray[np.void]
+    def __init__(self, entries: NDArray[np.uint8], *, inner: bool) -> None: ...
+    def decode(self, frames: NDArray[np.void], buffer: NDArray[np.uint8]) -> None: ...

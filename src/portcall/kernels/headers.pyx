@@ -4,10 +4,12 @@ A frame's walk is a loop over layers. Each layer is one function in the ``.pxd``
 its header at the cursor, moves on, and names the next layer. ``portcall.links`` names the first one by link type.
 """
 
+from cpython.buffer cimport PyBuffer_Release
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
 from portcall.kernels cimport cursor as layers
+from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.cursor cimport Cursor, by_nlpid
 from portcall.kernels.links_cooked cimport (
     avs, cooked, cooked_2, ipnet, nflog, pktap, ppi, prism, radiotap, wifi,
@@ -72,21 +74,47 @@ LINK_LAYERS = {
 """The layers that a link type may begin with."""
 
 
-def decode(const Frame[::1] frames, const uint8_t[::1] buffer, const uint8_t[::1] entries, bint inner, Packet[::1] out):
-    """Fill out[n] from frames[n]; a frame that does not lie in the buffer is malformed.
+cdef class FrameDecoder:
+    """Decodes batch after batch into ``out_packets``, which its owner grows."""
 
-    ``entries[65536]``: the first layer by link type. ``inner``: walk into UDP tunnels, and let the innermost packet count.
-    """
-    cdef Py_ssize_t i, count = frames.shape[0]
-    cdef Cursor cursor
-    if entries.shape[0] != 65536 or out.shape[0] < count:
-        raise ValueError("decode wants an entry a link type and room for a packet a frame")
-    with nogil:
+    cdef public Packet[::1] out_packets
+    cdef const uint8_t[::1] entries
+    cdef bint inner
+    cdef object frame_dtype
+
+    def __init__(self, const uint8_t[::1] entries, *, bint inner):
+        """``entries[65536]``: the first layer by link type. ``inner``: walk into UDP tunnels, and let the innermost packet count."""
+        if entries.shape[0] != 65536:
+            raise ValueError("decoding wants an entry a link type")
+        self.entries, self.inner = entries, inner
+
+    def decode(self, object frames, const uint8_t[::1] buffer):
+        """Fill out_packets[n] from frames[n]; a frame that does not lie in the buffer is malformed."""
+        cdef Py_buffer view
+        cdef Py_ssize_t count
+        if frames.dtype is not self.frame_dtype:
+            self._compare(frames)
+        count = borrow(frames, sizeof(Frame), &view)
+        try:
+            if self.out_packets.shape[0] < count:
+                raise ValueError("decoding wants room for a packet a frame")
+            with nogil:
+                self._decode(<const Frame *>view.buf, count, buffer)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef int _compare(self, const Frame[::1] frames) except -1:
+        self.frame_dtype = frames.base.dtype
+        return 0
+
+    cdef void _decode(self, const Frame *frames, Py_ssize_t count, const uint8_t[::1] buffer) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef Cursor cursor
         memset(&cursor, 0, sizeof(Cursor))
-        cursor.entries = &entries[0]
-        cursor.inner = inner
+        cursor.entries = &self.entries[0]
+        cursor.inner = self.inner
         for i in range(count):
-            _decode_frame(&cursor, &frames[i], buffer, &out[i])
+            _decode_frame(&cursor, &frames[i], buffer, &self.out_packets[i])
 
 
 cdef inline void _decode_frame(

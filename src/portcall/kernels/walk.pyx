@@ -69,9 +69,14 @@ cdef class PcapWalk:
     cdef Py_ssize_t header_bytes
     cdef uint16_t link
     cdef int swapped_lengths
+    cdef Frame[::1] out_frames
 
-    def __init__(self, *, bint big, int64_t fraction_ns, Py_ssize_t header_bytes, uint16_t link, int swapped_lengths):
+    def __init__(
+        self, Frame[::1] out_frames, *, bint big, int64_t fraction_ns, Py_ssize_t header_bytes, uint16_t link,
+        int swapped_lengths
+    ):
         """``swapped_lengths``: 0 never, 1 where the first is the larger (version 2.3), 2 always (before 2.3)."""
+        self.out_frames = out_frames
         self.big = big
         self.fraction_ns = fraction_ns
         self.header_bytes = header_bytes
@@ -79,9 +84,9 @@ cdef class PcapWalk:
         self.swapped_lengths = swapped_lengths
         self.reason = ""
 
-    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end, Frame[::1] out_frames):
+    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end):
         """Fill ``out_frames`` from buffer[at:end]; gives how many."""
-        cdef Py_ssize_t count = 0, limit = out_frames.shape[0]
+        cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0]
         cdef uint32_t captured, wire
         cdef const uint8_t *record
         cdef Frame *frame
@@ -105,7 +110,7 @@ cdef class PcapWalk:
                     break
                 if end - at < self.header_bytes + <Py_ssize_t>captured:
                     break
-                frame = &out_frames[count]
+                frame = &self.out_frames[count]
                 frame.ts_ns = (<int64_t>_number(record, self.big) * 1000000000
                                + <int64_t>_number(record + 4, self.big) * self.fraction_ns)
                 frame.offset = at + self.header_bytes
@@ -157,11 +162,13 @@ cdef class PcapngWalk:
     cdef readonly int stop
     cdef readonly str reason
     cdef public bint big
+    cdef Frame[::1] out_frames
     cdef const Interface[::1] interfaces
     cdef Py_ssize_t interface_count
     cdef uint32_t first_interface
 
-    def __init__(self):
+    def __init__(self, Frame[::1] out_frames):
+        self.out_frames = out_frames
         self.reason = ""
 
     def describe(self, const Interface[::1] interfaces, Py_ssize_t count, uint32_t first_interface):
@@ -170,9 +177,9 @@ cdef class PcapngWalk:
         self.interface_count = count
         self.first_interface = first_interface
 
-    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end, Frame[::1] out_frames):
+    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end):
         """Fill ``out_frames`` from buffer[at:end]; gives how many."""
-        cdef Py_ssize_t count = 0, limit = out_frames.shape[0], length
+        cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0], length
         cdef uint32_t kind
         cdef const char *problem = NULL
         cdef int stop = _MORE_BYTES
@@ -201,7 +208,7 @@ cdef class PcapngWalk:
                     stop = _OTHER_BLOCK
                     break
                 if kind == ENHANCED_PACKET or kind == OBSOLETE_PACKET or kind == SIMPLE_PACKET:
-                    problem = self._frame(buffer[at:at + length], kind, at, &out_frames[count])
+                    problem = self._frame(buffer[at:at + length], kind, at, &self.out_frames[count])
                     if problem != NULL:
                         break
                     count += 1

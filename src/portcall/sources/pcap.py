@@ -24,6 +24,8 @@ from portcall.model import FRAME, FrameBatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from portcall.sources.streams import Window
 
 FRAMES_PER_BATCH = 4096
@@ -50,11 +52,11 @@ class PcapSource:
         """Batch after batch; CaptureError after the last whole record of a damaged stream."""
         window = self._window
         with closing(window):
-            walk = self._read_header()
             frames = np.zeros(FRAMES_PER_BATCH, FRAME)
+            walk = self._read_header(frames)
             number = 1
             while True:
-                count = walk.walk(window.bytes, window.start, window.end, frames)
+                count = walk.walk(window.bytes, window.start, window.end)
                 window.start = walk.position
                 if count:
                     yield FrameBatch(frames[:count], window.bytes, number)
@@ -69,7 +71,7 @@ class PcapSource:
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")
 
-    def _read_header(self) -> PcapWalk:
+    def _read_header(self, out_frames: NDArray[np.void]) -> PcapWalk:
         if not self._window.want(_HEADER_BYTES):
             raise CaptureError(self._path, self._window.end, "the file ends inside its header", "Capture it again")
         header = self._window.take(_HEADER_BYTES)
@@ -83,6 +85,7 @@ class PcapSource:
             plausible = (size for size in _PATCHED_RECORD_BYTES if self._is_plausible(order, size, strict=True))
             record_bytes = next(plausible, record_bytes)
         return PcapWalk(
+            out_frames,
             big=order == ">",
             fraction_ns=1 if magic == _NANOSECONDS else 1000,
             header_bytes=record_bytes,

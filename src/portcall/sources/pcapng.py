@@ -63,20 +63,20 @@ class PcapngSource:
     def __init__(self, path: str, window: Window) -> None:
         self._path = path
         self._window = window
-        self._walk = PcapngWalk()
+        self._frames = np.zeros(FRAMES_PER_BATCH, FRAME)
+        self._walk = PcapngWalk(self._frames)
         self._interfaces = np.zeros(8, INTERFACE)
         self._count = 0
         self._before = 0
 
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch; CaptureError after the last whole block of a damaged stream."""
-        window, walk = self._window, self._walk
+        window, walk, frames = self._window, self._walk, self._frames
         with closing(window):
-            frames = np.zeros(FRAMES_PER_BATCH, FRAME)
             number = 1
             walk.describe(self._interfaces, 0, 0)
             while True:
-                count = walk.walk(window.bytes, window.start, window.end, frames)
+                count = walk.walk(window.bytes, window.start, window.end)
                 window.start = walk.position
                 if count:
                     yield FrameBatch(frames[:count], window.bytes, number)
