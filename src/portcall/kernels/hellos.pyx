@@ -5,9 +5,11 @@ or odd in any way is left to them, with all later packets of its conversation; s
 tell, and a test compares both. Names that were met before are told by number at once; only new ones reach Python.
 """
 
+from cpython.buffer cimport PyBuffer_Release
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.name_numbers cimport NameNumbers
 from portcall.kernels.plain_hellos cimport DNS_ANSWER as _DNS_ANSWER
 from portcall.kernels.plain_hellos cimport HTTP_REQUEST as _HTTP_REQUEST
@@ -79,6 +81,7 @@ cdef class HelloListener:
     cdef public Saying[::1] sayings
     cdef public uint8_t[::1] arena
     cdef public Py_ssize_t hello_count, saying_count, arena_used
+    cdef object dtypes  # of packets, frames and payloads, as compared
 
     def __init__(
         self, uint8_t[::1] heard, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed,
@@ -90,28 +93,55 @@ cdef class HelloListener:
         self.port_numbers, self.of_ports = port_numbers, of_ports
 
     def listen(
-        self, const Packet[::1] packets, const Frame[::1] frames, const uint8_t[::1] buffer, const Payload[::1] payloads,
-        uint64_t first_number,
+        self, object packets, object frames, const uint8_t[::1] buffer, object payloads, uint64_t first_number
     ):
         """Hear payloads of a batch whose first packet has that number; gives how many, all unless there is no more room.
 
         Rows of which a payload becomes a saying are marked as open, so that all that follows does too. A side whose first
         payload opens nothing is marked as heard.
         """
-        cdef Py_ssize_t i, count = payloads.shape[0]
-        cdef Speech said = Speech(NULL, 0)
-        with nogil:
-            for i in range(payloads.shape[0]):
-                if self.heard[payloads[i].row] >> payloads[i].side & 1:
-                    continue
-                _cut(&packets[payloads[i].packet], &frames[payloads[i].packet], buffer, &said)
-                if not self._has_room(&said):
-                    count = i
-                    break
-                self._listen_to(
-                    &packets[payloads[i].packet], &said, &payloads[i], first_number + payloads[i].packet
+        cdef Py_buffer views[3]
+        cdef Py_ssize_t packet_count, payload_count, borrowed = 0
+        cdef int i
+        if (packets.dtype, frames.dtype, payloads.dtype) != self.dtypes:
+            self._compare(packets, frames, payloads)
+        try:
+            packet_count = borrow(packets, sizeof(Packet), &views[0])
+            borrowed += 1
+            packet_count = min(packet_count, borrow(frames, sizeof(Frame), &views[1]))
+            borrowed += 1
+            payload_count = borrow(payloads, sizeof(Payload), &views[2])
+            borrowed += 1
+            with nogil:
+                payload_count = self._listen(
+                    <const Packet *>views[0].buf, <const Frame *>views[1].buf, packet_count, buffer,
+                    <const Payload *>views[2].buf, payload_count, first_number
                 )
-        return count
+        finally:
+            for i in range(borrowed):
+                PyBuffer_Release(&views[i])
+        return payload_count
+
+    cdef int _compare(self, const Packet[::1] packets, const Frame[::1] frames, const Payload[::1] payloads) except -1:
+        self.dtypes = packets.base.dtype, frames.base.dtype, payloads.base.dtype
+        return 0
+
+    cdef Py_ssize_t _listen(
+        self, const Packet *packets, const Frame *frames, Py_ssize_t packet_count, const uint8_t[::1] buffer,
+        const Payload *payloads, Py_ssize_t payload_count, uint64_t first_number
+    ) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef uint32_t packet
+        cdef Speech said = Speech(NULL, 0)
+        for i in range(payload_count):
+            packet = payloads[i].packet
+            if packet >= packet_count or self.heard[payloads[i].row] >> payloads[i].side & 1:
+                continue
+            _cut(&packets[packet], &frames[packet], buffer, &said)
+            if not self._has_room(&said):
+                return i
+            self._listen_to(&packets[packet], &said, &payloads[i], first_number + packet)
+        return payload_count
 
     cdef inline void _listen_to(
         self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
