@@ -10,11 +10,14 @@ from portcall.openings import dissectors_of, opened_by
 from portcall.speech import SILENCE, WAIT, Ends, Finding, NameKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from portcall.dissectors import Dissector
-    from portcall.speech import Name, Speech
+    from portcall.speech import Name, Speech, Wait
     from portcall.voices import Datagrams, Stream
 
     Voice = Stream | Datagrams
+    _Answer = tuple[Dissector, Finding | Wait]
 
 _STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
 
@@ -24,33 +27,30 @@ class Conversation:
 
     __slots__ = ("candidates", "ends", "finding", "is_new", "packets", "voices")
 
-    def __init__(self, low: Ends, voices: tuple[Voice, Voice]) -> None:
-        self.ends = (low, Ends(low.transport, low.target_port, low.source_port, low.key_log))
+    def __init__(self, speaker: Ends, side: int, voices: tuple[Voice, Voice]) -> None:
+        """``side`` has spoken one payload, of which somebody is to be heard."""
+        listener = Ends(speaker.transport, speaker.target_port, speaker.source_port, speaker.key_log)
+        self.ends = (listener, speaker) if side else (speaker, listener)
         self.voices = voices
-        self.packets = [0, 0]
-        self.candidates = [_candidates(low)] * 2
+        self.packets = [1 - side, side]
+        self.candidates = [_ordered(speaker.transport, _hints(speaker))] * 2
         self.is_new = [True, True]
         self.finding: Finding | None = None
 
-    def ask(self, side: int, said: Speech, openings: int) -> tuple[Dissector | None, Finding | None]:
-        """The first dissector that knows what this side said, and what it knows; who does not is asked no more.
-
-        ``openings`` are the bits of those that its first bytes fit, 0 where nobody looked.
-        """
-        answered = self.voices[1 - side].speech() if len(self.voices[1 - side]) else SILENCE
+    def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
+        """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
         if self.is_new[side] and not self.finding:
-            possible = (
-                dissectors_of(self.ends[side].transport, openings)
-                if openings
-                else opened_by(self.ends[side], said.data)
-            )
+            possible = opened_by(self.ends[side], said.data)
             self.candidates[side] = tuple(filter(possible.__contains__, self.candidates[side]))
+        other = self.voices[1 - side]
+        answered = other.speech() if len(other) else SILENCE
+        return self.hear(side, answers(self.candidates[side], said, answered, self.ends[side]))
+
+    def hear(self, side: int, told: Iterable[_Answer]) -> tuple[Dissector | None, Finding | None]:
+        """The same of what dissectors have told of a side."""
         self.is_new[side] = False
         waiting: list[Dissector] = []
-        for dissector in self.candidates[side]:
-            answer = dissector.listen(said, answered, self.ends[side])
-            if answer is None or (answer is WAIT and said.is_ended):
-                continue
+        for dissector, answer in told:
             # A surer one that needs more bytes may yet be it.
             if not isinstance(answer, Finding) or (waiting and waiting[0].CERTAINTY < dissector.CERTAINTY):
                 waiting.append(dissector)
@@ -59,6 +59,20 @@ class Conversation:
             return dissector, answer
         self.candidates[side] = tuple(waiting)
         return None, None
+
+
+def answers(dissectors: Iterable[Dissector], said: Speech, answered: Speech, ends: Ends) -> Iterator[_Answer]:
+    """What those have to say who do not rule it out, one after the other."""
+    for dissector in dissectors:
+        answer = dissector.listen(said, answered, ends)
+        if answer is not None and not (answer is WAIT and said.is_ended):
+            yield dissector, answer
+
+
+def first_asked(ends: Ends, openings: int, said: Speech) -> tuple[Dissector, ...]:
+    """Whom to ask about the first payload of a conversation, where nobody looked at its openings (0) by what it is."""
+    opened = dissectors_of(ends.transport, openings) if openings else opened_by(ends, said.data)
+    return _among(opened, ends.transport, _hints(ends))
 
 
 @lru_cache(maxsize=1)
@@ -79,9 +93,14 @@ def joined(earlier: Finding | None, later: Finding) -> Finding:
     )
 
 
-def _candidates(ends: Ends) -> tuple[Dissector, ...]:
-    hinted = _hinted_ports()
-    return _ordered(ends.transport, frozenset({ends.source_port, ends.target_port} & hinted))
+def _hints(ends: Ends) -> frozenset[int]:
+    """Those of the ports that some dissector calls its own."""
+    return frozenset((ends.source_port, ends.target_port)) & _hinted_ports()
+
+
+@lru_cache(maxsize=1 << 12)
+def _among(opened: frozenset[Dissector], transport: int, ports: frozenset[int]) -> tuple[Dissector, ...]:
+    return tuple(filter(opened.__contains__, _ordered(transport, ports)))
 
 
 @lru_cache(maxsize=1 << 12)

@@ -21,6 +21,7 @@ class Findings:
     def __init__(self) -> None:
         self._numbers: dict[Finding, int] = {}
         self._findings: list[Finding | None] = [None]
+        self._have_names = bytearray(1)
         self._characters = 0
         self.left_out = 0
         """Conversations whose names found no room."""
@@ -31,7 +32,7 @@ class Findings:
 
     def have_names(self) -> NDArray[np.bool_]:
         """bool[numbers]: whether each finding has a name."""
-        return np.array([bool(finding and finding.names) for finding in self._findings], np.bool_)
+        return np.frombuffer(bytes(self._have_names), np.bool_)
 
     def number(self, finding: Finding) -> int:
         """The number of a finding; where there is no room for its names, of one without them."""
@@ -45,4 +46,5 @@ class Findings:
         self._characters += sum(len(text) for _, text in finding.details)
         self._numbers[finding] = len(self._findings)
         self._findings.append(finding)
+        self._have_names.append(bool(finding.names))
         return len(self._findings) - 1

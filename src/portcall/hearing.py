@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.asking import Conversation, joined, resolvers
+from portcall.asking import Conversation, answers, first_asked, joined, resolvers
 from portcall.dissectors import dns
 from portcall.kernels.hellos import DNS_ANSWER, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, HelloListener
 from portcall.kernels.name_numbers import NameNumbers
@@ -168,7 +169,8 @@ class Hearing:
         for row, conversation in self._conversations.items():
             for side in (0, 1):
                 if len(conversation.voices[side]):
-                    self._ask(row, side, conversation.voices[side].speech(is_ended=True))
+                    answer = conversation.ask(side, conversation.voices[side].speech(is_ended=True))
+                    self._learn(row, side, answer, is_ended=True)
         self._conversations.clear()
         self._held_bytes = 0
         for row, protocol, number in self._expectations.find(self._table.rows()):
@@ -219,31 +221,47 @@ class Hearing:
             return
         conversation = self._conversations.get(row)
         if conversation is None:
-            ends = said.ends
-            low = Ends(ends.transport, ends.target_port, ends.source_port, self._key_log) if side else ends
-            conversation = self._conversations[row] = Conversation(low, self._voices(said))
-            heard[row] |= _IS_OPEN  # given up since the kernel gathered this, it is taken up again
-            self._held_bytes += _CONVERSATION_BYTES
-        voice = conversation.voices[side]
-        held = len(voice)
-        is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
-        self._held_bytes += len(voice) - held
-        conversation.packets[side] += 1
-        is_last = conversation.packets[side] >= _MOST_PACKETS
-        if is_new:
-            finding = self._ask(row, side, voice.speech(is_ended=is_last), said.openings)
-            self._pass_on(said, finding)
-        elif is_last:
-            heard[row] |= 1 << side
-        if heard[row] & _BOTH == _BOTH or not heard[row] & _IS_OPEN:
+            self._begin(said)
+        else:
+            voice = conversation.voices[side]
+            held = len(voice)
+            is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
+            self._held_bytes += len(voice) - held
+            conversation.packets[side] += 1
+            is_last = conversation.packets[side] >= _MOST_PACKETS
+            if is_new:
+                speech = voice.speech(is_ended=is_last)
+                self._pass_on(said, self._learn(row, side, conversation.ask(side, speech), is_ended=speech.is_ended))
+            elif is_last:
+                heard[row] |= 1 << side
+        if row in self._conversations and (heard[row] & _BOTH == _BOTH or not heard[row] & _IS_OPEN):
             self._forget(row)
 
-    def _ask(self, row: int, side: int, speech: Speech, openings: int = 0) -> Finding | None:
-        """Ask the dissectors what one side of a conversation says, and note it."""
+    def _begin(self, said: _Saying) -> None:
+        """Hear the first payload of a conversation, which is kept only if somebody may know it."""
+        row, side, voices, first = said.row, said.side, self._voices(said), None
+        if voices[side].add(said.sequence, said.payload, said.number, is_cut=said.is_cut):
+            speech = voices[side].speech()
+            told = answers(first_asked(said.ends, said.openings, speech), speech, SILENCE, said.ends)
+            first = next(told, None)
+            if first is None:  # then the kernel shall look at the other end's first payload itself
+                self._heard[row] = (self._heard[row] | 1 << side) & ~_IS_OPEN
+                return
+        conversation = self._conversations[row] = Conversation(said.ends, side, voices)
+        self._heard[row] |= _IS_OPEN  # given up since the kernel gathered this, it is taken up again
+        self._held_bytes += _CONVERSATION_BYTES + len(voices[side])
+        if first:
+            answer = conversation.hear(side, chain((first,), told))
+            self._pass_on(said, self._learn(row, side, answer, is_ended=speech.is_ended))
+
+    def _learn(
+        self, row: int, side: int, answer: tuple[Dissector | None, Finding | None], *, is_ended: bool
+    ) -> Finding | None:
+        """Note what a dissector knows of one side of a conversation, or that none will."""
         conversation = self._conversations[row]
-        dissector, finding = conversation.ask(side, speech, openings)
+        dissector, finding = answer
         if not dissector or not finding:
-            is_given_up = speech.is_ended or not conversation.candidates[side]
+            is_given_up = is_ended or not conversation.candidates[side]
             self._heard[row] |= is_given_up << side
             if is_given_up and not conversation.packets[1 - side]:
                 self._heard[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
@@ -258,7 +276,7 @@ class Hearing:
             self._heard[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
             self._heard[row] = _BOTH
-        elif finding.is_final or speech.is_ended:
+        elif finding.is_final or is_ended:
             self._heard[row] |= 1 << side
         return finding
 
