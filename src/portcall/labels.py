@@ -15,7 +15,6 @@ milliseconds, since every ``portcall read`` waits for it.
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 import sys
@@ -187,6 +186,8 @@ def ports_of(name: str) -> list[tuple[int, str]]:
 
 def nearest_name(name: str) -> str | None:
     """The service name that somebody may have meant, from our list before IANA's; None where none is near."""
+    import difflib
+
     ours = {service.name for service in _curated_services().values()}
     for names in (sorted(ours), _tables().names):
         if near := difflib.get_close_matches(name.lower(), names, n=1):

@@ -7,7 +7,6 @@ Columns that nothing fills yet are present as null, so that scripts can name the
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -115,6 +114,8 @@ def asked_names(end: str) -> tuple[str, ...]:
 
 def did_you_mean(word: str, words: tuple[str, ...]) -> str:
     """The end of a sentence that refuses a word: the nearest accepted one, or all of them."""
+    import difflib
+
     near = difflib.get_close_matches(word, words, n=1)
     return f". Did you mean '{near[0]}'?" if near else f". Choose from: {', '.join(words)}"
 

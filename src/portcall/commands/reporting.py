@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import textwrap
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +32,8 @@ _FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
 
 def describe(parser: argparse.ArgumentParser, description: str, examples: str) -> None:
     """Set what a command's help begins and ends with."""
+    import textwrap
+
     parser.description = textwrap.fill(description, _HELP_WIDTH)
     parser.epilog = examples
 

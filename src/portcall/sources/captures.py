@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.errors import CaptureError, UsageError
 from portcall.model import NO_TIME
-from portcall.sources import tshark
 from portcall.sources.pcap import PcapSource
 from portcall.sources.pcapng import PcapngSource
 from portcall.sources.streams import Window, open_stream
@@ -66,6 +65,8 @@ def _open_converted(path: str) -> Capture:
     """A capture in a format that only tshark reads."""
     if not Path(path).is_file():  # what a pipe has told is gone
         raise CaptureError(path, 0, _NEITHER, "Other formats are read from files only")
+    from portcall.sources import tshark
+
     if not tshark.is_installed():
         raise CaptureError(path, 0, _NEITHER, f"For other formats, {tshark.REMEDY}")
     stream = tshark.ConvertedStream(path)
