@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 MOST_NAME_CHARACTERS = 253
 """The longest host name (RFC 1035 §2.3.4: 255 bytes on the wire)."""
@@ -33,8 +33,7 @@ _INFRASTRUCTURE = ".arpa"  # RFC 3172
 _ENCODED = "xn--"  # RFC 5890 §2.3.2.1
 
 
-@dataclass(frozen=True, slots=True)
-class AppLabel:
+class AppLabel(NamedTuple):
     """Which app a conversation belongs to, and why."""
 
     app: str
@@ -44,8 +43,7 @@ class AppLabel:
     """``curated googlevideo.com``, or ``public suffix co.uk``."""
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(NamedTuple):
     """One entry of our list."""
 
     name: str

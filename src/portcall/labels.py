@@ -18,10 +18,9 @@ from __future__ import annotations
 import enum
 import re
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -86,8 +85,7 @@ class Rank(enum.IntEnum):
     CURATED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """One entry of the curated list, for one transport."""
 
     port: int
@@ -241,8 +239,7 @@ def _curated_services() -> dict[tuple[int, str], Service]:
     return read_services((_DATA / "services.toml").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Tables:
+class _Tables(NamedTuple):
     ids: NDArray[np.int16]  # [transport or _NO_ROW, port] → index into names, or -1. 640 KiB
     ranks: NDArray[np.uint8]  # [transport or _NO_ROW, port] → Rank. 320 KiB
     names: list[str]

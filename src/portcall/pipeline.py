@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.attribution import Attribution
 from portcall.decode import Decoder
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 _READ_LESS = "read fewer captures at a time, or choose with --filter"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A report, and what kept it from being a report of everything."""
 
     report: Report

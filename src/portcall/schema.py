@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from portcall.errors import UsageError
 
@@ -56,8 +56,7 @@ ADDRESS_ENDS = {"client_ip": "client", "server_ip": "server", "top_host": "top_h
 Unit = Literal["", "bytes", "ns", "s"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One output column. Every column may be null."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import find_dissectors
@@ -27,9 +26,8 @@ def with_inside(outer: Finding, said: Speech, answered: Speech, ends: Ends, amon
     if inner is None:
         return outer
     if not isinstance(inner, Finding):
-        return replace(outer, is_final=False)
-    return replace(
-        outer,
+        return outer._replace(is_final=False)
+    return outer._replace(
         names=tuple(sorted(dict.fromkeys(inner.names + outer.names), key=lambda name: _STRENGTH[name.kind])),
         details=(*outer.details, ("inside", inner.protocol), *inner.details),
         is_final=inner.is_final,

@@ -12,10 +12,9 @@ first packet (RFC 9001 §5.2). What they prove is that somebody speaks QUIC.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors._secrets import expanded, keyed_hash
 
@@ -36,8 +35,7 @@ class Kind(enum.IntEnum):
     RETRY = 3
 
 
-@dataclass(frozen=True, slots=True)
-class LongPacket:
+class LongPacket(NamedTuple):
     """One packet of a datagram."""
 
     version: int
@@ -50,8 +48,7 @@ class LongPacket:
     """Where in it the packet number begins: what is before it is the header. 0 where it has none, or not in here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """What one side protects its Initial packets with (RFC 9001 §5.3, §5.4)."""
 
     key: bytes

@@ -8,10 +8,9 @@ Records (RFC 8446 §5.1) carry bytes; handshake messages (§4) are cut over them
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import islice
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._hello import CLIENT_HELLO, ClientHello, client_hello_of
@@ -35,8 +34,7 @@ _BEGINNING = Expression(rb"\x16\x03[\0-\4][\0-\x48][\0-\xff]\x01\0[\0-\xff]{2}\x
 _MOST_RECORDS, _MOST_MESSAGES = 512, 32  # far more than anybody's hello and certificate take
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(NamedTuple):
     """The handshake messages that a stream begins with, in clear as far as they are."""
 
     data: bytes

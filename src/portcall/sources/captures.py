@@ -8,9 +8,8 @@ know: it is asked last, where it is installed.
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from portcall.errors import CaptureError, UsageError
 from portcall.model import NO_TIME
@@ -35,8 +34,7 @@ class Source(Protocol):
         """Batch after batch, each valid until the next is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(NamedTuple):
     """An opened capture: its frames, and how far it is read."""
 
     path: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +52,7 @@ class FrameFilter:
         for batch in batches:
             frames = batch.frames[self._matches(batch)]
             if len(frames) or batch.host_names or batch.key_log:
-                yield replace(batch, frames=frames, first_number=number)
+                yield batch._replace(frames=frames, first_number=number)
             number += len(frames)
 
     def instructions(self, link: int) -> bytes:
