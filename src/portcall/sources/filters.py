@@ -63,9 +63,9 @@ class FrameFilter:
     def _matches(self, batch: FrameBatch) -> Any:  # Any: a NumPy mask
         matches = np.zeros(len(batch.frames), np.uint8)
         links = batch.frames["link"]
-        for link in np.unique(links):
+        for link in set(links.tolist()):
             found = np.zeros(len(batch.frames), np.uint8)
-            program = self._program(int(link))
+            program = self._program(link)
             filtering.select(batch.frames, batch.buffer, self._interpreter, _address(program.bf_insns), found)
             matches |= found & (links == link)
         return matches.astype(bool)
