@@ -50,6 +50,10 @@ def test_a_suffix_stands_once():
         apps.suffixes_of(twice)
 
 
+def test_the_quick_reader_finds_what_a_parser_finds():
+    assert apps.read_suffixes(TEXT) == SUFFIXES
+
+
 def test_the_shipped_list_has_the_services_that_people_meet():
     assert len(LISTED) >= 150
 
@@ -164,6 +168,19 @@ def test_another_name_belongs_to_its_registered_domain(hostname, domain):
 
 def test_a_registered_domain_says_below_which_public_suffix():
     assert app_of_hostname("www.example.co.uk").evidence == "public suffix co.uk"
+
+
+@pytest.mark.parametrize("below", ["", "a.", "b.a.", "c.b.a."])
+def test_below_every_public_suffix_the_registered_domain_is_what_the_package_says(below):
+    package = PublicSuffixList(accept_unknown=False)
+    names = [below + rule.lstrip("!*.").encode("idna").decode() for rule in package._publicsuffix]
+
+    labels = {name: apps._registrable(name) for name in names if not name.endswith(".arpa")}
+
+    assert len(labels) > 10_000
+    for name, label in labels.items():
+        assert label.app == (package.privatesuffix(name) or name)
+        assert label.evidence == f"public suffix {package.publicsuffix(name)}"
 
 
 def test_a_name_that_is_itself_a_public_suffix_stands_for_itself():

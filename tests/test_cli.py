@@ -20,7 +20,7 @@ import pytest
 import portcall
 from flow_builder import flow, tallies_of
 from portcall.attribution import Attribution
-from portcall.cli import main
+from portcall.cli import COMMANDS, main
 from portcall.errors import CaptureError, PortcallError, UsageError
 
 if TYPE_CHECKING:
@@ -246,9 +246,9 @@ def test_an_output_may_be_a_device():
 
 def test_a_closed_pipe_is_silent_and_ends_as_by_sigpipe():
     program = (
-        "import sys; from portcall import cli\n"
+        "import sys; from portcall import cli; from portcall.commands import read\n"
         "def run(options):\n    for _ in range(100_000): print('x' * 80)\n    return 0\n"
-        "cli.read.run = run; sys.exit(cli.main(['read', 'a']))"
+        "read.run = run; sys.exit(cli.main(['read', 'a']))"
     )
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     command = [sys.executable, "-c", program]
@@ -288,11 +288,19 @@ def test_help_does_not_promise_what_does_not_work_yet(word):
 
 
 def test_help_imports_nothing_heavy():
-    program = "import sys; from portcall.cli import _parser; _parser().format_help(); print(*sys.modules)"
+    program = "import sys; from portcall.cli import COMMANDS, parser_of; parser_of(COMMANDS); print(*sys.modules)"
 
     modules = set(shell("-c", program).stdout.split())
 
     assert not modules & {"numpy", "rich", "pyparsing", "scapy", "pyshark", "psutil", "json", "csv"}
+
+
+def test_a_command_imports_no_other():
+    program = "import sys; from portcall.cli import parser_of; parser_of(['read']); print(*sys.modules)"
+
+    modules = set(shell("-c", program).stdout.split())
+
+    assert {name for name in COMMANDS if f"portcall.commands.{name}" in modules} == {"read"}
 
 
 def test_the_version_is_one_line():

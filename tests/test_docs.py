@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import document_columns
-from portcall.cli import _parser
+from portcall.cli import COMMANDS, parser_of
 from portcall.schema import LISTS, LIVE_GROUPINGS, REASONS, columns
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,9 +16,12 @@ COLUMNS = (ROOT / "docs" / "columns.md").read_text(encoding="utf-8")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 
 
+PARSER = parser_of(COMMANDS)
+
+
 def commands():
     """Every command's name and parser."""
-    (subparsers,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (subparsers,) = (action for action in PARSER._actions if isinstance(action, argparse._SubParsersAction))
     return dict(subparsers.choices)
 
 
@@ -28,7 +31,7 @@ def shown_actions(parser):
 
 OPTIONS = {
     option: action
-    for parser in (_parser(), *commands().values())
+    for parser in (PARSER, *commands().values())
     for action in shown_actions(parser)
     for option in action.option_strings
 }

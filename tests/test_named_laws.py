@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +69,7 @@ def _numbers(row):
 def batches():
     """The office capture's batches, each with a buffer of its own."""
     read = open_capture(str(OFFICE)).source.batches()
-    return [replace(batch, frames=batch.frames.copy(), buffer=batch.buffer.copy()) for batch in read]
+    return [batch._replace(frames=batch.frames.copy(), buffer=batch.buffer.copy()) for batch in read]
 
 
 def cut(batches, place):
@@ -78,8 +77,8 @@ def cut(batches, place):
     parts, at = ([], []), 0
     for batch in batches:
         inside = max(0, min(len(batch.frames), place - at))
-        parts[0].append(replace(batch, frames=batch.frames[:inside]))
-        parts[1].append(replace(batch, frames=batch.frames[inside:]))
+        parts[0].append(batch._replace(frames=batch.frames[:inside]))
+        parts[1].append(batch._replace(frames=batch.frames[inside:]))
         at += len(batch.frames)
     return [[part for part in side if len(part.frames)] for side in parts]
 

@@ -16,13 +16,9 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from publicsuffixlist import PublicSuffixList
+from typing import NamedTuple
 
 MOST_NAME_CHARACTERS = 253
 """The longest host name (RFC 1035 §2.3.4: 255 bytes on the wire)."""
@@ -34,10 +30,10 @@ _HOST = re.compile(
     r"\.?(?::\d{0,5})?"  # the root; a port, as Host headers have it
 )
 _INFRASTRUCTURE = ".arpa"  # RFC 3172
+_ENCODED = "xn--"  # RFC 5890 §2.3.2.1
 
 
-@dataclass(frozen=True, slots=True)
-class AppLabel:
+class AppLabel(NamedTuple):
     """Which app a conversation belongs to, and why."""
 
     app: str
@@ -47,8 +43,7 @@ class AppLabel:
     """``curated googlevideo.com``, or ``public suffix co.uk``."""
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(NamedTuple):
     """One entry of our list."""
 
     name: str
@@ -87,6 +82,16 @@ def read_apps(text: str) -> dict[str, App]:
     return apps
 
 
+def read_suffixes(text: str) -> dict[str, str]:
+    """The name of the app of each suffix of the list, without parsing TOML.
+
+    A TOML parser takes 40 ms for words that no report prints. This relies on the order of the keys, which ``apps.toml``
+    promises, and a test compares it with ``suffixes_of``.
+    """
+    entries = re.findall(r'^name = "(.+)"\ntitle = .+\ncategory = .+\nsuffixes = \[([^]]+)\]', text, re.MULTILINE)
+    return {suffix: name for name, quoted in entries for suffix in quoted.split('"')[1::2]}
+
+
 def suffixes_of(apps: dict[str, App]) -> dict[str, str]:
     """The name of the app of each suffix; ValueError where one stands twice."""
     names: dict[str, str] = {}
@@ -109,11 +114,36 @@ def _host_of(hostname: str) -> str | None:
 def _registrable(host: str) -> AppLabel | None:
     if host.endswith(_INFRASTRUCTURE):
         return None
-    rules = _public_suffixes(idna="xn--" in host)
-    public = rules.publicsuffix(host)
-    if public is None:
+    labels = host.split(".")
+    public = _public_labels([_decoded(label) for label in labels] if _ENCODED in host else labels)
+    if not public:
         return None
-    return AppLabel(rules.privatesuffix(host) or host, "name", f"public suffix {public}")
+    return AppLabel(".".join(labels[-public - 1 :]), "name", f"public suffix {'.'.join(labels[-public:])}")
+
+
+def _public_labels(labels: list[str]) -> int:
+    """How many labels at the end are a public suffix, 0 for none: https://github.com/publicsuffix/list/wiki/Format.
+
+    A wildcard makes a suffix of what it is below, too, as the list's own test data want it.
+    """
+    rules = _public_suffix_rules()
+    for start in range(len(labels)):
+        name, count = ".".join(labels[start:]), len(labels) - start
+        if f"!{name}" in rules:
+            return count - 1
+        if f"*.{name}" in rules:
+            return count + 1 if start else count
+        if name in rules:
+            return count
+    return 0
+
+
+def _decoded(label: str) -> str:
+    """An international label as the rules have it; what is none, as it is."""
+    try:
+        return label.encode().decode("idna")
+    except UnicodeError:
+        return label
 
 
 def _app_from(*, name: str, title: str, category: str, suffixes: list[str]) -> App:
@@ -122,12 +152,12 @@ def _app_from(*, name: str, title: str, category: str, suffixes: list[str]) -> A
 
 @cache
 def _app_of_suffix() -> dict[str, str]:
-    return suffixes_of(read_apps(Path(__file__).with_name("data").joinpath("apps.toml").read_text(encoding="utf-8")))
+    return read_suffixes(Path(__file__).with_name("data").joinpath("apps.toml").read_text(encoding="utf-8"))
 
 
 @cache
-def _public_suffixes(*, idna: bool) -> PublicSuffixList:
-    """The rules; encoding the international ones takes half of the 34 ms, which names without any need not pay."""
-    from publicsuffixlist import PublicSuffixList
+def _public_suffix_rules() -> frozenset[str]:
+    """The rules, and the comments among them, which look like no name."""
+    from publicsuffixlist import PSLFILE
 
-    return PublicSuffixList(accept_unknown=False, accept_encoded_idn=idna)
+    return frozenset(Path(PSLFILE).read_text(encoding="utf-8").splitlines())

@@ -6,17 +6,26 @@ import argparse
 import gc
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from portcall.commands import check, conns, doctor, explain, live, ports, read, who
 from portcall.errors import PortcallError
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-COMMANDS = (read, live, ports, conns, who, check, explain, doctor)
-"""Every command's module, in the order of ``--help``."""
+COMMANDS = {
+    "read": "attribute the traffic of captures to apps",
+    "live": "attribute traffic to processes as it passes",
+    "ports": "list who listens where, and who can reach it",
+    "conns": "list the conversations that exist now",
+    "who": "name the process that has a port",
+    "check": "test whether ports of a host are open, closed or filtered",
+    "explain": "say what a port, a socket or a conversation is, and who has it here",
+    "doctor": "try what portcall needs on this machine, and say what mends the rest",
+}
+"""Every command's module, and its line in ``--help``, in that order."""
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 CLOSED_PIPE = 141  # 128 + SIGPIPE
@@ -36,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Reports are many small objects and no cycles: looking for cycles every 700 of them doubled the time they take.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        options = _parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        options = parser_of(_commands_in(words)).parse_args(words)
         status = int(options.run(options))
         sys.stdout.flush()
         # The interpreter looks for cycles among all that is there as it ends: a fifth of the time of a small capture.
@@ -53,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of(commands: Collection[str]) -> argparse.ArgumentParser:
+    """A parser that knows all commands by name, and the options of these: each is a module to import."""
     parser = argparse.ArgumentParser(
         prog="portcall",
         description="Which application do these packets belong to?",
@@ -61,10 +72,22 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=parser.prog)
+    for name, line in COMMANDS.items():
+        command = subparsers.add_parser(
+            name,
+            help=line,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # or every new option could break somebody's script
+        )
+        if name in commands:
+            import_module(f"portcall.commands.{name}").add_options(command)
     return parser
+
+
+def _commands_in(words: Sequence[str]) -> list[str]:
+    """The command that a command line begins with, behind options of portcall itself, which have no values."""
+    return [word for word in words if not word.startswith("-")][:1]
 
 
 class _Version(argparse.Action):

@@ -212,8 +212,9 @@ def _holder(match: Match | None) -> tuple[Any, ...]:
 
 
 def _identities(keys: NDArray[np.int64]) -> list[Identity]:
-    known = {key: identity(key) for key in np.unique(keys).tolist()}
-    return [known[key] for key in keys.tolist()]
+    listed = keys.tolist()
+    known = {key: identity(key) for key in set(listed)}  # np.unique would import numpy.ma, which takes 15 ms
+    return [known[key] for key in listed]
 
 
 def _words(words: Sequence[str], codes: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> list[str | None]:

@@ -57,7 +57,7 @@ class Expectations:
         """(index, protocol, number of the packet that announced it) of those of FLOW[n] that were announced."""
         if not self._announced:
             return []
-        ports = np.unique(np.array([port for _, _, port, _ in self._announced], np.uint16))
+        ports = np.array(list({port for _, _, port, _ in self._announced}), np.uint16)
         maybe = np.flatnonzero(np.isin(flows["low_port"], ports) | np.isin(flows["high_port"], ports))
         found = ((row, self._of(flows[row])) for row in maybe.tolist())
         return [(row, announced.protocol, announced.packet) for row, announced in found if announced]

@@ -15,14 +15,12 @@ milliseconds, since every ``portcall read`` waits for it.
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -87,8 +85,7 @@ class Rank(enum.IntEnum):
     CURATED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """One entry of the curated list, for one transport."""
 
     port: int
@@ -187,6 +184,8 @@ def ports_of(name: str) -> list[tuple[int, str]]:
 
 def nearest_name(name: str) -> str | None:
     """The service name that somebody may have meant, from our list before IANA's; None where none is near."""
+    import difflib
+
     ours = {service.name for service in _curated_services().values()}
     for names in (sorted(ours), _tables().names):
         if near := difflib.get_close_matches(name.lower(), names, n=1):
@@ -240,8 +239,7 @@ def _curated_services() -> dict[tuple[int, str], Service]:
     return read_services((_DATA / "services.toml").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Tables:
+class _Tables(NamedTuple):
     ids: NDArray[np.int16]  # [transport or _NO_ROW, port] → index into names, or -1. 640 KiB
     ranks: NDArray[np.uint8]  # [transport or _NO_ROW, port] → Rank. 320 KiB
     names: list[str]

@@ -331,7 +331,7 @@ def _without(tallies: dict[Verdict, Tally], repeats: Sequence[_Repeats]) -> dict
         tally = left.get(verdict)
         if tally is not None:
             off, octets_off = min(frames, tally.frames), min(octets, tally.bytes)
-            left[verdict] = replace(tally, frames=tally.frames - off, bytes=tally.bytes - octets_off)
+            left[verdict] = tally._replace(frames=tally.frames - off, bytes=tally.bytes - octets_off)
             frames, octets = frames - off, octets - octets_off
     return left
 

@@ -1,8 +1,9 @@
 """The nouns: frames, packets, flows, and what a report is made of.
 
 Bulk data are NumPy structured arrays, so that compiled kernels and vectorised rules share one layout without copies;
-everything that exists once per report is a frozen dataclass. The compiled twins of FRAME, PACKET and FLOW are the
-structs in ``kernels/records.pxd``; a test compares their sizes and offsets. This module knows no file, clock or rule.
+what a report hands out is a frozen dataclass, and all else a named tuple: such a class takes 0.2 ms to make, not 1, and
+every start waits for it. The compiled twins of FRAME, PACKET and FLOW are the structs in ``kernels/records.pxd``; a
+test compares their sizes and offsets. This module knows no file, clock or rule.
 """
 
 from __future__ import annotations
@@ -169,8 +170,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FrameBatch:
+class FrameBatch(NamedTuple):
     """Raw frames over one buffer, perhaps none. Valid until the source is asked for the next batch."""
 
     frames: NDArray[np.void]
@@ -195,8 +195,7 @@ class Place(NamedTuple):
     """Its network namespace's name, ``net:[NUMBER]`` for one without; None for portcall's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """Frames and bytes of one verdict, with the time they span."""
 
     frames: int
@@ -343,8 +342,7 @@ class MatchQuality(enum.Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """What a process runs and where it belongs; None where nobody could say."""
 
     name: str
@@ -355,8 +353,7 @@ class Program:
     """systemd's name for it, such as ``nginx.service``."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessEvent:
+class ProcessEvent(NamedTuple):
     """A process starts, becomes another program, is found, or ends."""
 
     change: ProcessChange
@@ -370,8 +367,7 @@ class ProcessEvent:
     """None for what does not change it."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnerEvents:
+class OwnerEvents(NamedTuple):
     """What a back end has seen since it was last asked."""
 
     sightings: NDArray[np.void]
@@ -383,8 +379,7 @@ class OwnerEvents:
     """Whether CLOSED comes for every socket; else a socket ends with its last process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """A process, told from all others by pid and start, as pids are used again."""
 
     pid: int
@@ -396,8 +391,7 @@ class Owner:
     """(pid, name) of those above it, the nearest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Whose a flow's end is, and how sure that is."""
 
     owner: Owner | None
@@ -408,8 +402,7 @@ class Match:
     """``no-owner``, ``ambiguous`` or ``kernel`` from the closed list; None where a process is named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Whose network an address is in, and in which country, as a database claims; None for what it does not know."""
 
     country: str | None = None

@@ -45,7 +45,7 @@ class Tables(NamedTuple):
 
 class _Opening(NamedTuple):
     dissector: Dissector
-    allowed: dict[int, frozenset[int]]
+    allowed: Opening
     ports: frozenset[int] | None
     """On which it counts; None for all."""
 
@@ -53,13 +53,16 @@ class _Opening(NamedTuple):
 @cache
 def tables() -> Tables:
     """Of all dissectors."""
-    offsets = sorted({at for transport in _TRANSPORTS for at in _allowed_at(transport)})
-    allowed = np.full((len(_TRANSPORTS), len(offsets), 256, 2), ~np.uint64(0))
+    offsets = sorted({at for transport in _TRANSPORTS for opening in _of(transport) for at in opening.allowed})
+    allowed = np.ones((len(_TRANSPORTS), len(offsets), 256, _MOST_OPENINGS), np.bool_)
     port_numbers = np.zeros((len(_TRANSPORTS), 1 << 16), np.uint16)
     of_ports: list[list[list[int]]] = []
     for i, transport in enumerate(_TRANSPORTS):
-        for at, of_bytes in _allowed_at(transport).items():
-            allowed[i, offsets.index(at)] = [_words(bits) for bits in of_bytes]
+        for bit, opening in enumerate(_of(transport)):
+            for at, bytes_there in opening.allowed.items():
+                of_bytes = allowed[i, offsets.index(at), :, bit]
+                of_bytes[:] = False
+                of_bytes[list(bytes_there)] = True
         distinct = dict.fromkeys([_anywhere(transport), *_of_ports(transport).values()])
         numbers = {bits: number for number, bits in enumerate(distinct)}
         for port, bits in _of_ports(transport).items():
@@ -67,7 +70,8 @@ def tables() -> Tables:
         of_ports.append([_words(bits) for bits in distinct])
     most = max(map(len, of_ports))
     padded = np.array([masks + [[0, 0]] * (most - len(masks)) for masks in of_ports], np.uint64)
-    return Tables(np.array(offsets, np.int64), allowed, port_numbers, padded)
+    words = np.packbits(allowed, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
+    return Tables(np.array(offsets, np.int64), words, port_numbers, padded)
 
 
 def opened_by(ends: Ends, first: bytes) -> frozenset[Dissector]:
@@ -85,11 +89,18 @@ def opened_by(ends: Ends, first: bytes) -> frozenset[Dissector]:
 @cache
 def _steps(transport: int) -> tuple[tuple[int, list[int], int], ...]:
     """Offset, bits for each byte there, and the openings that look there or beyond."""
-    looking = [
-        sum(1 << bit for bit, opening in enumerate(_of(transport)) if max(opening.allowed, default=-1) >= at)
-        for at in _allowed_at(transport)
-    ]
-    return tuple((*step, bits) for step, bits in zip(_allowed_at(transport).items(), looking, strict=True))
+    looked_at = {at for opening in _of(transport) for at in opening.allowed}
+    last_looks = [max(opening.allowed, default=-1) for opening in _of(transport)]
+    of_offsets = zip(tables().offsets.tolist(), tables().allowed[_TRANSPORTS.index(transport)].tolist(), strict=True)
+    return tuple(
+        (
+            at,
+            [low | high << _WORD_BITS for low, high in of_bytes],
+            sum(1 << bit for bit, last in enumerate(last_looks) if last >= at),
+        )
+        for at, of_bytes in of_offsets
+        if at in looked_at
+    )
 
 
 def openings_on_ports(module: str, transport: int) -> NDArray[np.uint64]:
@@ -107,20 +118,6 @@ def dissectors_of(transport: int, bits: int) -> frozenset[Dissector]:
 
 def _words(bits: int) -> list[int]:
     return [bits & (1 << _WORD_BITS) - 1, bits >> _WORD_BITS]
-
-
-@cache
-def _allowed_at(transport: int) -> dict[int, list[int]]:
-    """Offset → for each byte there the bits of the openings that allow it."""
-    offsets = sorted({at for opening in _of(transport) for at in opening.allowed})
-    found: dict[int, list[int]] = {}
-    for at in offsets:
-        indifferent = sum(1 << bit for bit, opening in enumerate(_of(transport)) if at not in opening.allowed)
-        found[at] = [indifferent] * 256
-        for bit, opening in enumerate(_of(transport)):
-            for byte in opening.allowed.get(at, ()):
-                found[at][byte] |= 1 << bit
-    return found
 
 
 @cache
@@ -153,10 +150,6 @@ def _all_of(transport: int) -> Iterator[_Opening]:
         if transport in dissector.TRANSPORTS:
             home = dissector.PORTS if dissector.CERTAINTY == Certainty.PORT else None
             for opening in getattr(dissector, "OPENINGS", {}).get(transport, _ANYTHING):
-                yield _Opening(dissector, _frozen(opening), home)
+                yield _Opening(dissector, opening, home)
             for opening, ports in getattr(dissector, "OPENINGS_ON_PORTS", {}).get(transport, ()):
-                yield _Opening(dissector, _frozen(opening), ports)
-
-
-def _frozen(opening: Opening) -> dict[int, frozenset[int]]:
-    return {at: frozenset(allowed) for at, allowed in opening.items()}
+                yield _Opening(dissector, opening, ports)

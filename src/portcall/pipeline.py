@@ -9,32 +9,33 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.attribution import Attribution
 from portcall.decode import Decoder
 from portcall.errors import CaptureError, PortcallError
 from portcall.flows import MAX_FLOWS, FlowTable
 from portcall.model import Degradation, Tally
-from portcall.names import Found, Names
 from portcall.origins import Origins
 from portcall.sources.captures import expand, in_time_order, open_capture
 from portcall.sources.filters import FrameFilter
-from portcall.where import compile_where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from portcall.decode import Layer
     from portcall.hearing import Hearing
     from portcall.model import FrameBatch, Report, Verdict
+    from portcall.names import Found, Names
 
 
 _READ_LESS = "read fewer captures at a time, or choose with --filter"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A report, and what kept it from being a report of everything."""
 
     report: Report
@@ -90,7 +91,7 @@ class Tracker:
         if self._hearing:
             self._hearing.finish()
         for rows, chunk in self._table.indexed_chunks():
-            self.attribution.add(chunk, found=Found(*self._hearing.of(rows)) if self._hearing else None)
+            self.attribution.add(chunk, found=_found(self._hearing, rows) if self._hearing else None)
         for verdict, tally in self._table.tallies().items():
             self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self._table = None
@@ -129,8 +130,15 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
-    is_shown = compile_where(where, by) if where else None
-    book = Names(with_details=by == "flow") if names else None
+    is_shown = book = None
+    if where:
+        from portcall.where import compile_where
+
+        is_shown = compile_where(where, by)
+    if names:
+        from portcall.names import Names  # and all dissectors
+
+        book = Names(with_details=by == "flow")
     tracker = Tracker(Attribution(by, local, book), Decoder(layer), book)
     completed = Origins(geo).completed if geo else None
     frame_filter = FrameFilter(filter) if filter else None
@@ -149,6 +157,12 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     )
     report = replace(report, degradations=report.degradations + tracker.shortfalls())
     return Outcome(report, problems, interrupted, book)
+
+
+def _found(hearing: Hearing, rows: NDArray[np.int64]) -> Found:
+    from portcall.names import Found
+
+    return Found(*hearing.of(rows))
 
 
 def _batches(

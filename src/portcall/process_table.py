@@ -8,7 +8,7 @@ by time; it knows no back end and no /proc.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from portcall.model import Owner, ProcessChange, Program
@@ -127,7 +127,7 @@ class ProcessTable:
             return
         before = process.images[-1][1]
         if program.container is None and program.unit is None:  # a process stays where it was put
-            program = replace(program, container=before.container, unit=before.unit)
+            program = program._replace(container=before.container, unit=before.unit)
         process.images.append((event.time_ns, program))
         if event.user is not None:
             process.user = event.user

@@ -7,10 +7,9 @@ Columns that nothing fills yet are present as null, so that scripts can name the
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from portcall.errors import UsageError
 
@@ -57,8 +56,7 @@ ADDRESS_ENDS = {"client_ip": "client", "server_ip": "server", "top_host": "top_h
 Unit = Literal["", "bytes", "ns", "s"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One output column. Every column may be null."""
 
     name: str
@@ -115,6 +113,8 @@ def asked_names(end: str) -> tuple[str, ...]:
 
 def did_you_mean(word: str, words: tuple[str, ...]) -> str:
     """The end of a sentence that refuses a word: the nearest accepted one, or all of them."""
+    import difflib
+
     near = difflib.get_close_matches(word, words, n=1)
     return f". Did you mean '{near[0]}'?" if near else f". Choose from: {', '.join(words)}"
 

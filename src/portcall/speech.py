@@ -6,8 +6,7 @@ Pure data. ``names`` collects the speech of each flow, ``dissectors`` turn it in
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from portcall.key_log import KeyLog
@@ -18,8 +17,7 @@ MOST_STREAM_BYTES = 32 * 1024
 """Of what one end says over TCP no more than this is ever handed to a dissector."""
 
 
-@dataclass(frozen=True, slots=True)
-class Speech:
+class Speech(NamedTuple):
     """What one end of a conversation has said so far."""
 
     data: bytes
@@ -36,15 +34,14 @@ SILENCE = Speech(b"", is_ended=True)
 """What an end has said that said nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
+class Ends(NamedTuple):
     """Between whom it was said: the speaker is the source."""
 
     transport: int
     """IP protocol number: TCP, UDP …"""
     source_port: int
     target_port: int
-    key_log: KeyLog | None = field(default=None, compare=False)
+    key_log: KeyLog | None = None
     """Secrets of TLS sessions that the capture brings."""
 
     def has_port(self, *ports: int) -> bool:
@@ -73,8 +70,7 @@ class NameKind(enum.Enum):
     """The name resolution block of a pcapng file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A host name that a conversation mentioned, as sent."""
 
     kind: NameKind
@@ -82,8 +78,7 @@ class Name:
     """Bytes that are not ASCII as backslash escapes (``\\xff``); at most 1024 characters. Not fit for a terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A resolver said that a name has an address."""
 
     name: str
@@ -94,8 +89,7 @@ class Answer:
     """The least of the chain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """Another conversation between the same two hosts that was announced, by the end that is called."""
 
     protocol: str
@@ -105,8 +99,7 @@ class Expected:
     """4 or 16 bytes; empty where it is the speaker's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What a dissector recognised in the speech of one end."""
 
     protocol: str

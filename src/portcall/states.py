@@ -16,8 +16,7 @@ up on an attempt and log the rest as a second connection; here a connection on o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -60,8 +59,7 @@ def conn_states(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> ND
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     """What one end, client or server, sent in each of n flows."""
 
     packets: NDArray[np.uint64]
@@ -85,7 +83,7 @@ class _End:
 
 
 def _ends(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> tuple[_End, _End]:
-    columns = [flows[name] for name in _End.__dataclass_fields__]
+    columns = [flows[name] for name in _End._fields]
     client = _End(*(np.where(client_is_low, pair[:, 0], pair[:, 1]) for pair in columns))
     server = _End(*(np.where(client_is_low, pair[:, 1], pair[:, 0]) for pair in columns))
     return client, server

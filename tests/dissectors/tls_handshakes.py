@@ -4,7 +4,6 @@ import datetime as dt
 import random
 import ssl
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 
 from cryptography import x509
@@ -112,7 +111,7 @@ def findings_at_every_cut(listen, data, ends, answered=SILENCE):
     """What a dissector makes of each beginning of a stream: while more may come, and where nothing will."""
     for size in range(len(data) + 1):
         said = heard(data[:size])
-        yield listen(said, answered, ends), listen(replace(said, is_ended=True), answered, ends)
+        yield listen(said, answered, ends), listen(said._replace(is_ended=True), answered, ends)
 
 
 def is_sound(result):

@@ -14,8 +14,8 @@ from portcall.commands.reporting import (
     INTERRUPTED,
     NOTHING_FOUND,
     SUCCESS,
-    add_command,
     deliver,
+    describe,
     output_format,
     positive,
     positive_seconds,
@@ -46,12 +46,10 @@ exit status: 0 if at least one port is open, as nc -z has it; 1 if none is
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the command and its options."""
-    parser = add_command(
-        subparsers,
-        "check",
-        "test whether ports of a host are open, closed or filtered",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options, and what its help begins and ends with."""
+    describe(
+        parser,
         "Test whether ports of a host are open, closed or filtered, for each of its addresses. TCP "
         "connects and says nothing; UDP asks what the usual service of the port answers, else sends an empty datagram.",
         _EPILOG,
@@ -78,7 +76,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--yes", action="store_true", help=f"do ask more than {MOST_WITHOUT_YES} ports")
     add_list_options(parser, "verdict=open or said_by!=null")
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

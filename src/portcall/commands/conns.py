@@ -11,8 +11,8 @@ from portcall.commands.reporting import (
     NOTHING_FOUND,
     SUCCESS,
     add_address_options,
-    add_command,
     deliver,
+    describe,
     output_format,
     with_reverse_names,
 )
@@ -28,12 +28,10 @@ _LONG_WORDS = {"established": "ESTAB", "syn-received": "SYN-RECV"}
 _STATE_OF_WORD = {**_LONG_WORDS, **{state.lower(): state for state in STATES if state not in LISTENING}}
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the command and its options."""
-    parser = add_command(
-        subparsers,
-        "conns",
-        "list the conversations that exist now",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options, and what its help begins and ends with."""
+    describe(
+        parser,
         "List the conversations of this machine that exist now: both ends, who opened it, state, process.",
         _EPILOG,
     )
@@ -47,7 +45,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_namespace_option(parser)
     add_address_options(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

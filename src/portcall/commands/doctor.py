@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portcall.commands.listing import add_list_options, say_classic
-from portcall.commands.reporting import NOTHING_FOUND, SUCCESS, add_command, deliver, output_format
+from portcall.commands.reporting import NOTHING_FOUND, SUCCESS, deliver, describe, output_format
 from portcall.errors import UsageError
 from portcall.schema import Listing, did_you_mean
 from portcall.views.text import visible
@@ -29,12 +29,10 @@ exit status: 0 if nothing is missing that 'portcall read' needs, else 1
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the command and its options."""
-    parser = add_command(
-        subparsers,
-        "doctor",
-        "try what portcall needs on this machine, and say what mends the rest",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options, and what its help begins and ends with."""
+    describe(
+        parser,
         "Try for real what portcall needs on this machine, and say which command mends the rest. "
         "Rights are those of whoever runs it: with sudo more works.",
         _EPILOG,
@@ -42,7 +40,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("subjects", metavar="SUBJECT", nargs="*", help="try only these, such as kernels or capture")
     add_list_options(parser, "state!=works")
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

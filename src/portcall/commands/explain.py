@@ -10,8 +10,8 @@ from portcall.commands.listing import add_verbose_option, say_classic
 from portcall.commands.reporting import (
     SUCCESS,
     add_address_options,
-    add_command,
     add_output_options,
+    describe,
     opened,
     output_format,
     say_degradations,
@@ -35,12 +35,10 @@ examples:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the command and its options."""
-    parser = add_command(
-        subparsers,
-        "explain",
-        "say what a port, a socket or a conversation is, and who has it here",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options, and what its help begins and ends with."""
+    describe(
+        parser,
         "Say what a port (443, tcp/53), a service (https), a class of ports (ephemeral), an address, "
         "a socket (0.0.0.0:80), a conversation (192.168.1.5:54823-142.250.80.46:443) or a state (TIME_WAIT) is, and "
         "who has it on this machine now. Without any, tell the whole story of ports on this machine's sockets.",
@@ -55,7 +53,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_verbose_option(parser)
     add_address_options(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

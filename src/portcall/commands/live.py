@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -26,6 +25,7 @@ from portcall.exports import MODULES
 from portcall.schema import LIVE_GROUPINGS
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from portcall.live import LiveTracker
@@ -43,17 +43,13 @@ examples:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the command and its options."""
-    parser = subparsers.add_parser(
-        "live",
-        help="attribute traffic to processes as it passes",
-        description="Attribute traffic to processes as it passes: a table on a terminal, a line a second elsewhere, "
-        "and the report at the end. Ctrl-C ends it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options, and what its help begins and ends with."""
+    parser.description = (
+        "Attribute traffic to processes as it passes: a table on a terminal, a line a second elsewhere, "
+        "and the report at the end. Ctrl-C ends it."
     )
+    parser.epilog = _EPILOG
     parser.add_argument(
         "-i", "--interface", metavar="IFACE", action="append", default=[],
         help="where to listen; any: everywhere (default: interfaces with an address, and lo)",
@@ -76,7 +72,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="follow only this command and its children, and end with its status",
     )
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

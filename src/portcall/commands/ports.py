@@ -11,8 +11,8 @@ from portcall.commands.listing import add_list_options, add_namespace_option, sa
 from portcall.commands.reporting import (
     NOTHING_FOUND,
     SUCCESS,
-    add_command,
     deliver,
+    describe,
     output_format,
     positive_seconds,
     say_degradations,
@@ -31,12 +31,10 @@ examples:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the command and its options."""
-    parser = add_command(
-        subparsers,
-        "ports",
-        "list who listens where, and who can reach it",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options, and what its help begins and ends with."""
+    describe(
+        parser,
         "List the TCP and UDP ports that processes of this machine listen on, and who can reach each.",
         _EPILOG,
     )
@@ -48,7 +46,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="with --watch, look again after S seconds (default: %(default)s)",
     )  # fmt: skip
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ from portcall.commands.reporting import (
 from portcall.schema import GROUPINGS
 
 if TYPE_CHECKING:
+    import argparse
+
     from portcall.pipeline import Outcome
 
 _EPILOG = """\
@@ -29,16 +30,10 @@ example:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the command and its options."""
-    parser = subparsers.add_parser(
-        "read",
-        help="attribute the traffic of captures to apps",
-        description="Attribute the traffic of captures to apps. Many files are one capture, in order of time.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # or every new option could break somebody's script
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options, and what its help begins and ends with."""
+    parser.description = "Attribute the traffic of captures to apps. Many files are one capture, in order of time."
+    parser.epilog = _EPILOG
     parser.add_argument(
         "captures", nargs="+", metavar="CAPTURE", help="pcap or pcapng, plain or compressed; - is stdin"
     )
@@ -52,7 +47,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_dissect_option(parser)
     add_explain_option(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import textwrap
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,18 +30,12 @@ _HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
 _FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
 
 
-def add_command(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, short: str, long: str, examples: str
-) -> argparse.ArgumentParser:
-    """A command's parser, with a line for the list of commands, and what its own help begins and ends with."""
-    return subparsers.add_parser(
-        name,
-        help=short,
-        description=textwrap.fill(long, _HELP_WIDTH),
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # or every new option could break somebody's script
-    )
+def describe(parser: argparse.ArgumentParser, description: str, examples: str) -> None:
+    """Set what a command's help begins and ends with."""
+    import textwrap
+
+    parser.description = textwrap.fill(description, _HELP_WIDTH)
+    parser.epilog = examples
 
 
 def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]) -> None:

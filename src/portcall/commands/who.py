@@ -9,8 +9,8 @@ from portcall.commands.listing import add_list_options, add_namespace_option, sa
 from portcall.commands.reporting import (
     NOTHING_FOUND,
     SUCCESS,
-    add_command,
     deliver,
+    describe,
     output_format,
     say,
     say_degradations,
@@ -31,12 +31,10 @@ examples:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the command and its options."""
-    parser = add_command(
-        subparsers,
-        "who",
-        "name the process that has a port",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options, and what its help begins and ends with."""
+    describe(
+        parser,
         "Name the process that has a port, where it comes from, and its sockets on it.",
         _EPILOG,
     )
@@ -44,7 +42,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_list_options(parser, "relation=local and user=root")
     add_namespace_option(parser)
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,15 +11,15 @@ Q050 carries the same message in encrypted packets as the IETF's.
 
 from __future__ import annotations
 
-import re
 from struct import Struct
 
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._hello import named, printed
 from portcall.speech import Finding, NameKind, Role
 
 CLIENT_HELLO = b"CHLO"
 
-_VERSION = re.compile(rb"[QT]0[0-9][0-9]")
+_VERSION = Expression(rb"[QT]0[0-9][0-9]")
 _HAS_VERSION, _HAS_ID, _IS_OTHER = 0x01, 0x08, 0xC0
 _ID_END, _VERSION_END = 9, 13
 _ONLY_TARGET_ID = 0x50

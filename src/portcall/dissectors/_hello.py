@@ -10,9 +10,8 @@ message may be cut anywhere: what is read is what is wholly there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors._ja4 import GREASE, ja4
 from portcall.speech import Name
@@ -52,8 +51,7 @@ _EXTENSION = Struct(">HH")
 _SHORT = Struct(">H")
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHello:
+class ClientHello(NamedTuple):
     """What a client offers."""
 
     version: int
@@ -104,8 +102,7 @@ class ClientHello:
         return tuple(said)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerHello:
+class ServerHello(NamedTuple):
     """What a server chose."""
 
     version: int

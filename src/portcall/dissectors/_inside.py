@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import find_dissectors
+from portcall.dissectors._expressions import Expression
 from portcall.speech import WAIT, Finding, NameKind, Speech
 
 if TYPE_CHECKING:
     from portcall.speech import Ends, Wait
 
-_HELLO = re.compile(rb"\n(?=\x16\x03[\x00-\x04])")
+_HELLO = Expression(rb"\n(?=\x16\x03[\x00-\x04])")
 _STRENGTH = {kind: rank for rank, kind in enumerate(NameKind)}
 
 
@@ -27,9 +26,8 @@ def with_inside(outer: Finding, said: Speech, answered: Speech, ends: Ends, amon
     if inner is None:
         return outer
     if not isinstance(inner, Finding):
-        return replace(outer, is_final=False)
-    return replace(
-        outer,
+        return outer._replace(is_final=False)
+    return outer._replace(
         names=tuple(sorted(dict.fromkeys(inner.names + outer.names), key=lambda name: _STRENGTH[name.kind])),
         details=(*outer.details, ("inside", inner.protocol), *inner.details),
         is_final=inner.is_final,

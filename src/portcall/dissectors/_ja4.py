@@ -7,7 +7,6 @@ not made here.
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 
 GREASE = frozenset(0x0A0A + 0x1010 * step for step in range(16))
@@ -69,6 +68,8 @@ def _shorts_text(data: bytes) -> list[str]:
 
 
 def _hashed(text: str) -> str:
+    import hashlib  # it loads OpenSSL
+
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

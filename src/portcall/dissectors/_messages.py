@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from portcall.dissectors._expressions import Expression
+
 _TOKEN = rb"[A-Za-z][!#$%&'*+.^_`|~0-9A-Za-z-]{0,31}"
 """A method (RFC 9110 §5.6.2); all that IANA lists begin with a letter."""
-_METHOD = re.compile(_TOKEN)
-_VERSION = re.compile(rb"([A-Z]{2,6})/(\d\.\d)")
+_METHOD = Expression(_TOKEN)
+_VERSION = Expression(rb"([A-Z]{2,6})/(\d\.\d)")
 _MOST_LINE_BYTES = 8192 + 64
 """RFC 9112 §3 wants 8000 bytes at least; servers take no more than that."""
-_STATUS = re.compile(rb"[\r\n]{0,8}([A-Z]{2,6})/(\d\.\d)[ \t]+(\d\d\d)(?: [^\r\n]{0,1024})?\r?\n")
-_BEGINNING = re.compile(rb"[\r\n]{0,8}(?:" + _TOKEN + rb"(?: [\x20-\xff]*\r?)?)?\Z")
-_STATUS_BEGINNING = re.compile(rb"[\r\n]{0,8}[A-Z]{1,6}(?:/(?:\d(?:\.(?:\d(?: [\x20-\xff]*\r?)?)?)?)?)?\Z")
+_STATUS = Expression(rb"[\r\n]{0,8}([A-Z]{2,6})/(\d\.\d)[ \t]+(\d\d\d)(?: [^\r\n]{0,1024})?\r?\n")
+_BEGINNING = Expression(rb"[\r\n]{0,8}(?:" + _TOKEN + rb"(?: [\x20-\xff]*\r?)?)?\Z")
+_STATUS_BEGINNING = Expression(rb"[\r\n]{0,8}[A-Z]{1,6}(?:/(?:\d(?:\.(?:\d(?: [\x20-\xff]*\r?)?)?)?)?)?\Z")
 _TOLD_BY_BYTES = 256
 """What makes no start line within so much makes none later."""
 _FOLD = re.compile(rb"\r?\n[ \t]+")

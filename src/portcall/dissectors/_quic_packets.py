@@ -12,13 +12,11 @@ first packet (RFC 9001 §5.2). What they prove is that somebody speaks QUIC.
 from __future__ import annotations
 
 import enum
-import hmac
-from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from portcall.dissectors._secrets import expanded
+from portcall.dissectors._secrets import expanded, keyed_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +35,7 @@ class Kind(enum.IntEnum):
     RETRY = 3
 
 
-@dataclass(frozen=True, slots=True)
-class LongPacket:
+class LongPacket(NamedTuple):
     """One packet of a datagram."""
 
     version: int
@@ -51,8 +48,7 @@ class LongPacket:
     """Where in it the packet number begins: what is before it is the header. 0 where it has none, or not in here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """What one side protects its Initial packets with (RFC 9001 §5.3, §5.4)."""
 
     key: bytes
@@ -157,7 +153,7 @@ def opened(packet: LongPacket, first_id: bytes, *, from_client: bool) -> bytes |
 @lru_cache(maxsize=512)  # some 200 bytes each
 def initial_keys(salt: bytes, first_id: bytes, is_version_2: bool, from_client: bool) -> Keys:  # noqa: FBT001 - cached
     """The keys of a connection's Initial packets (RFC 9001 §5.2, RFC 9369 §3.3)."""
-    initial = hmac.digest(salt, first_id, "sha256")
+    initial = keyed_hash(salt, first_id)
     secret = expanded(initial, b"client in" if from_client else b"server in", 32)
     family = b"quicv2 " if is_version_2 else b"quic "
     return Keys(

@@ -8,11 +8,11 @@ Records (RFC 8446 §5.1) carry bytes; handshake messages (§4) are cut over them
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import islice
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._hello import CLIENT_HELLO, ClientHello, client_hello_of
 from portcall.speech import WAIT, Wait
 
@@ -30,12 +30,11 @@ _MESSAGE_HEADER_BYTES = 4
 _MOST_RECORD_BYTES = 2**14 + 2048  # RFC 5246 §6.2.3
 _ENOUGH_RECORDS = 2
 _MOST_BEGINNINGS = 4
-_BEGINNING = re.compile(rb"\x16\x03[\0-\4][\0-\x48][\0-\xff]\x01\0[\0-\xff]{2}\x03[\0-\4]", re.DOTALL)
+_BEGINNING = Expression(rb"\x16\x03[\0-\4][\0-\x48][\0-\xff]\x01\0[\0-\xff]{2}\x03[\0-\4]", re.DOTALL)
 _MOST_RECORDS, _MOST_MESSAGES = 512, 32  # far more than anybody's hello and certificate take
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(NamedTuple):
     """The handshake messages that a stream begins with, in clear as far as they are."""
 
     data: bytes

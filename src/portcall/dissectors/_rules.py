@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from portcall.dissectors._expressions import Expression
 from portcall.speech import TCP, Finding
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ class Rule:
     least: int = 1
     """The fewest bytes of such a message."""
     role: Role | None = None
-    _match: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    _match: Expression = field(init=False, repr=False, compare=False)
     _finding: Finding = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_match", re.compile(self.pattern, re.DOTALL))
+        object.__setattr__(self, "_match", Expression(self.pattern, re.DOTALL))
         object.__setattr__(self, "_finding", Finding(self.protocol, self.role))
 
     def find(self, data: bytes) -> Finding | None:

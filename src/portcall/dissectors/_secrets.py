@@ -6,7 +6,6 @@ record carries a tag, so a wrong key is noticed and nothing is guessed.
 
 from __future__ import annotations
 
-import hmac
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,7 +86,14 @@ def opened(said: Speech, answered: Speech, key_log: KeyLog) -> Speech:
 def expanded(secret: bytes, label: bytes, size: int, hash_name: str = "sha256") -> bytes:
     """HKDF-Expand-Label (RFC 8446 §7.1) with an empty context, for no more than one hash."""
     label = b"tls13 " + label
-    return hmac.digest(secret, bytes((0, size, len(label))) + label + b"\0\1", hash_name)[:size]
+    return keyed_hash(secret, bytes((0, size, len(label))) + label + b"\0\1", hash_name)[:size]
+
+
+def keyed_hash(key: bytes, data: bytes, hash_name: str = "sha256") -> bytes:
+    """HMAC (RFC 2104)."""
+    import hmac  # it loads OpenSSL
+
+    return hmac.digest(key, data, hash_name)
 
 
 def _body(data: bytes, kind: int) -> bytes:
@@ -111,8 +117,8 @@ def _keys_1_2(master: bytes, client_random: bytes, server_random: bytes, suite: 
     seed = b"key expansion" + server_random + client_random
     block, chained = b"", seed
     while len(block) < 2 * (suite.key_bytes + nonce_bytes):
-        chained = hmac.digest(master, chained, suite.hash)
-        block += hmac.digest(master, chained + seed, suite.hash)
+        chained = keyed_hash(master, chained, suite.hash)
+        block += keyed_hash(master, chained + seed, suite.hash)
     nonce = block[2 * suite.key_bytes :][:nonce_bytes]
     return _Keys(_cipher(suite, block[: suite.key_bytes]), nonce)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from portcall.dissectors._expressions import Expression
 
 MOST_CHARACTERS = 1024
 
@@ -23,4 +23,4 @@ def is_printable(line: bytes) -> bool:
     return not _CONTROL.search(line)
 
 
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = Expression(rb"[\x00-\x08\x0a-\x1f\x7f]")

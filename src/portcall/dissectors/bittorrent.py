@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._openings import together
 from portcall.speech import TCP, UDP, Finding, Role
@@ -29,12 +30,12 @@ OPENINGS = {
 
 _HANDSHAKE = b"\x13BitTorrent protocol"
 _DISCOVERY = b"BT-SEARCH * HTTP/1.1\r\n"
-_DHT = re.compile(rb"d(?:1:ad2:id20:|1:rd2:id20:|1:eli20\d|2:ip(?:6|18):.{6,18}?1:[re]|1:v4:|1:t\d:)", re.DOTALL)
-_DHT_END = re.compile(rb"1:y1:[qre](?:e|1:v)|1:v\d:.{2,4}1:y1:[qre]e", re.DOTALL)
+_DHT = Expression(rb"d(?:1:ad2:id20:|1:rd2:id20:|1:eli20\d|2:ip(?:6|18):.{6,18}?1:[re]|1:v4:|1:t\d:)", re.DOTALL)
+_DHT_END = Expression(rb"1:y1:[qre](?:e|1:v)|1:v\d:.{2,4}1:y1:[qre]e", re.DOTALL)
 _TRACKER_CONNECT = b"\x00\x00\x04\x17\x27\x10\x19\x80\x00\x00\x00\x00"
 _FIRST_BYTES = frozenset(b"\x13Bd\x00\x01\x11\x21\x31\x41")
 """Of the handshake, local discovery, the DHT, trackers, and uTP's five kinds of version 1."""
-_CLIENT = re.compile(rb"-([A-Za-z]{2}[0-9A-Za-z]{4})-")
+_CLIENT = Expression(rb"-([A-Za-z]{2}[0-9A-Za-z]{4})-")
 _UTP_HEADER_BYTES = 20
 
 

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import first_found, text, wait_for_more
 from portcall.dissectors._openings import CAPITALS, DIGITS, LETTERS, LINE_END, ZERO
 from portcall.speech import TCP, Finding, Role
@@ -49,7 +50,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     return first_found(recognisers, said, answered, ends) if recognisers else None
 
 
-_MYSQL_VERSION = re.compile(rb"(?:[0-9]{1,2}\.[0-9]{1,2}|[0-9]{2}-)[ -~]{0,80}\0")
+_MYSQL_VERSION = Expression(rb"(?:[0-9]{1,2}\.[0-9]{1,2}|[0-9]{2}-)[ -~]{0,80}\0")
 _GREATEST_MYSQL_GREETING = 512
 
 
@@ -96,7 +97,7 @@ def _postgresql(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | 
     return Finding("postgresql", Role.CLIENT, details=tuple(named)) if named else None
 
 
-_POSTGRESQL_AUTHENTICATION = re.compile(
+_POSTGRESQL_AUTHENTICATION = Expression(
     rb"R\0\0\0[\x08-\x60]\0\0\0[\x00-\x0c]|E\0\0[\0-\x04].S(?:FATAL|ERROR|PANIC)\0", re.DOTALL
 )
 
@@ -107,13 +108,13 @@ def _postgresql_server(said: Speech, answered: Speech, ends: Ends) -> Finding | 
     return Finding("postgresql", Role.SERVER) if _POSTGRESQL_AUTHENTICATION.match(said.data) else None
 
 
-_RESP_COMMAND = re.compile(rb"\*[1-9]\d{0,3}\r\n\$\d{1,5}\r\n([A-Za-z][A-Za-z.|_-]{0,31})\r\n")
-_RESP_ANSWER = re.compile(
+_RESP_COMMAND = Expression(rb"\*[1-9]\d{0,3}\r\n\$\d{1,5}\r\n([A-Za-z][A-Za-z.|_-]{0,31})\r\n")
+_RESP_ANSWER = Expression(
     rb"\+(?:PONG|OK|QUEUED|FULLRESYNC [0-9a-f]{40} \d+|CONTINUE\b)\r\n"
     rb"|-(?:ERR|NOAUTH|WRONGPASS|WRONGTYPE|DENIED|MOVED|LOADING|NOPERM|READONLY|MASTERDOWN) [ -~]{0,256}\r\n"
     rb"|%\d{1,4}\r\n\$6\r\nserver\r\n"
 )
-_RESP_INLINE = re.compile(rb"(?:PING|INFO|MONITOR|QUIT|COMMAND)\r\n")
+_RESP_INLINE = Expression(rb"(?:PING|INFO|MONITOR|QUIT|COMMAND)\r\n")
 _SHORTEST_COMMAND = len(b"*1\r\n$4\r\nPING\r\n")
 
 
@@ -170,8 +171,8 @@ def _tds(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     return Finding("mssql", Role.CLIENT if data[0] == 18 else Role.SERVER)  # noqa: PLR2004
 
 
-_TNS_CONNECT = re.compile(rb"\((?:DESCRIPTION|CONNECT_DATA|ADDRESS|SOURCE_ROUTE)\b", re.IGNORECASE)
-_TNS_SERVICE = re.compile(rb"\((?:SERVICE_NAME|SID)=([^()]{1,128})\)", re.IGNORECASE)
+_TNS_CONNECT = Expression(rb"\((?:DESCRIPTION|CONNECT_DATA|ADDRESS|SOURCE_ROUTE)\b", re.IGNORECASE)
+_TNS_SERVICE = Expression(rb"\((?:SERVICE_NAME|SID)=([^()]{1,128})\)", re.IGNORECASE)
 
 
 def _oracle(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
@@ -212,7 +213,7 @@ def _cassandra(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | N
     return None
 
 
-_MEMCACHED = re.compile(
+_MEMCACHED = Expression(
     rb"(?:gets?|delete|incr|decr|touch|mg|md) [!-~]{1,250}(?: [!-~]+)*\r\n|(?:stats|version|flush_all)(?: [a-z]+)?\r\n"
     rb"|(?:set|add|replace|append|prepend|cas) [!-~]{1,250} \d+ -?\d+ \d+"
 )

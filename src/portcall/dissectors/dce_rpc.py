@@ -6,7 +6,6 @@ bind: most sent 2, received 2, group 4, count 4, context 2, count 2, interface 1
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Literal
 
 from portcall.dissectors import Certainty
@@ -46,5 +45,11 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         return None
     interface = data[_INTERFACE]
     is_bind = kind in _BINDS and len(interface) == 16 and order == "little"  # noqa: PLR2004 - a UUID
-    details = (("interface", str(uuid.UUID(bytes_le=interface))),) if is_bind else ()
+    details = (("interface", _uuid_text(interface)),) if is_bind else ()
     return Finding("dcerpc", Role.CLIENT if kind in _CLIENT_KINDS else Role.SERVER, details=details)
+
+
+def _uuid_text(raw: bytes) -> str:
+    import uuid
+
+    return str(uuid.UUID(bytes_le=raw))

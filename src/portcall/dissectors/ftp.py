@@ -16,6 +16,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._inside import with_hello
 from portcall.dissectors._openings import DIGITS, words
 from portcall.dissectors._text import as_text, first_line, is_printable
@@ -58,21 +59,21 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
 }
 LISTENS_ALWAYS = True  # transfers are announced as long as it lasts
 
-_REPLY = re.compile(rb"[1-5]\d\d[ -]")
-_SURE_GREETING = re.compile(rb"(?:220|120|421|530)[ -](?![^\r\n]{0,512}SMTP)[^\r\n]{0,512}FTP", re.IGNORECASE)
-_COMMAND = re.compile(
+_REPLY = Expression(rb"[1-5]\d\d[ -]")
+_SURE_GREETING = Expression(rb"(?:220|120|421|530)[ -](?![^\r\n]{0,512}SMTP)[^\r\n]{0,512}FTP", re.IGNORECASE)
+_COMMAND = Expression(
     rb"(?:USER|PASS|AUTH|FEAT|SYST|OPTS|HOST|CLNT|TYPE|PASV|EPSV|PORT|EPRT|LIST|NLST|MLSD|RETR|STOR|CWD|PWD|XPWD|QUIT|"
     rb"NOOP|SIZE|MDTM|PBSZ|PROT|ACCT|HELP|SITE|REST|DELE|MKD|RMD|RNFR|RNTO|CDUP|STAT|ABOR|APPE)\b",
     re.IGNORECASE,
 )
-_SURE_COMMAND = re.compile(
+_SURE_COMMAND = Expression(
     rb"(?:USER [^\s:]{1,64}\r?\n(?:PASS|SYST)\b|AUTH (?:TLS|SSL|GSSAPI)\r?\n|OPTS UTF8 ON\b|"
     rb"(?:USER anonymous|FEAT|SYST|PASV|EPSV|TYPE [AI])\r?\n)",
     re.IGNORECASE,
 )
-_UPGRADE = re.compile(rb"(?:^|\n)AUTH (?:TLS|SSL)\b", re.IGNORECASE)
+_UPGRADE = Expression(rb"(?:^|\n)AUTH (?:TLS|SSL)\b", re.IGNORECASE)
 _NUMBERS = rb"\d{1,3}(?:,\d{1,3})"
-_ANNOUNCED = re.compile(
+_ANNOUNCED = Expression(
     rb"^(?:PORT |227 [^\r\n\d]{0,128})(?P<plain>" + _NUMBERS + rb"{5})\b"
     rb"|^(?:LPRT |228 [^\r\n\d]{0,128})(?P<long>" + _NUMBERS + rb"{8,20})\b"
     rb"|^EPRT (?P<bar>[!-~])[12](?P=bar)(?P<address>[0-9A-Fa-f.:]{2,45})(?P=bar)(?P<port>\d{1,5})(?P=bar)"
@@ -80,7 +81,7 @@ _ANNOUNCED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _MOST_ANNOUNCED = 64
-_SETTLED = re.compile(rb"(?:^|\n)(?:USER|QUIT)\b", re.IGNORECASE)
+_SETTLED = Expression(rb"(?:^|\n)(?:USER|QUIT)\b", re.IGNORECASE)
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._openings import ZERO, together
 from portcall.speech import TCP, UDP, Finding, Role
@@ -31,7 +32,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
 }
 
 _CONNECT, _ANSWER = b"GNUTELLA CONNECT/0.", b"GNUTELLA/0."
-_AGENT = re.compile(rb"\r\nUser-Agent: ([^\r\n]{1,128})", re.IGNORECASE)
+_AGENT = Expression(rb"\r\nUser-Agent: ([^\r\n]{1,128})", re.IGNORECASE)
 _HEADER_BYTES = 23
 _TYPES = frozenset({0x00, 0x01, 0x02, 0x30, 0x31, 0x32, 0x40, 0x41, 0x43, 0x44, 0x45, 0x80, 0x81})
 _MOST_HOPS = 15

@@ -6,10 +6,10 @@ the proxy shall connect to, and what is said there is heard too. HTTP/2 begins w
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._inside import after, with_inside
 from portcall.dissectors._messages import (
     field_pattern,
@@ -39,12 +39,12 @@ OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {TCP:
 _INSIDE = frozenset({"http2", "mail", "ssh", "tls"})
 _CLIENT_FIELDS = field_pattern("host", "user-agent", "upgrade")
 _SERVER_FIELDS = field_pattern("server", "upgrade")
-_KNOWN_METHOD = re.compile(
+_KNOWN_METHOD = Expression(
     rb"(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT) (?:/|https?://|\*)[^\r\n]*\Z"
 )
-_REQUEST_WITHIN = re.compile(rb"\n(?=(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|CONNECT) \S{1,8192} HTTP/1\.[01]\r?\n)")
-_SIMPLE_REQUEST = re.compile(rb"GET /\S{0,2048}(?:\r?\n){1,2}\Z")
-_ABSOLUTE_TARGET = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{1,15}://(?:[^/?#@]{0,256}@)?([^/?#]{1,1024})")
+_REQUEST_WITHIN = Expression(rb"\n(?=(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|CONNECT) \S{1,8192} HTTP/1\.[01]\r?\n)")
+_SIMPLE_REQUEST = Expression(rb"GET /\S{0,2048}(?:\r?\n){1,2}\Z")
+_ABSOLUTE_TARGET = Expression(rb"[A-Za-z][A-Za-z0-9+.-]{1,15}://(?:[^/?#@]{0,256}@)?([^/?#]{1,1024})")
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

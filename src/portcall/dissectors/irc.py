@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._openings import DIGITS, LETTERS, PRINTABLE, words
 from portcall.speech import TCP, WAIT, Finding, Role
 
@@ -27,20 +28,20 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
     )
 }
 
-_CLIENT = re.compile(
+_CLIENT = Expression(
     rb"(?:CAP (?:LS|REQ|END)\b|STARTTLS\r?\n|(?:PASS [^\r\n]{1,128}\r?\n)?"
     rb"(?:NICK [^ \r\n]{1,64}\r?\n|USER \S{1,64} \S{1,64} \S{1,255} :))",
     re.IGNORECASE,
 )
-_SERVER = re.compile(
+_SERVER = Expression(
     rb"(?:@[+A-Za-z0-9][^ \r\n]{0,511} )?:[!-~]{1,128} (?:NOTICE [!-~]{1,64} :|00[1-4] [!-~]{1,64} |"
     rb"CAP [!-~]{1,64} |4\d\d [!-~]{1,64} )|"
     rb"NOTICE (?:AUTH|\*) :|ERROR :Closing Link"
 )
-_LATER = re.compile(
+_LATER = Expression(
     rb"(?:PRIVMSG|JOIN|PING|PONG|NOTICE|MODE|WHO|PART|QUIT) [^\r\n]{1,400}\r?\n|:[!-~]{1,128} [A-Z0-9]{3,8} "
 )
-_BEGINNING = re.compile(rb"(?:[A-Z:@][^\x00-\x08\x0a-\x1f]{0,255})?\r?\Z", re.IGNORECASE)
+_BEGINNING = Expression(rb"(?:[A-Z:@][^\x00-\x08\x0a-\x1f]{0,255})?\r?\Z", re.IGNORECASE)
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

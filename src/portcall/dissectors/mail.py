@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._inside import with_hello
 from portcall.dissectors._openings import DIGITS, LETTERS, PRINTABLE, words
 from portcall.dissectors._text import as_text, first_line, is_printable
@@ -25,19 +26,19 @@ class _Protocol(NamedTuple):
 
     name: str
     ports: frozenset[int]
-    greeting: re.Pattern[bytes]
-    sure_greeting: re.Pattern[bytes]
+    greeting: Expression
+    sure_greeting: Expression
     """On any port."""
-    command: re.Pattern[bytes]
-    sure_command: re.Pattern[bytes]
-    upgrade: re.Pattern[bytes]
+    command: Expression
+    sure_command: Expression
+    upgrade: Expression
     """The command that asks for TLS, anywhere at the start of a line."""
-    settled: re.Pattern[bytes]
+    settled: Expression
     """A command after which nobody asks for it."""
 
 
-def _words(pattern: bytes) -> re.Pattern[bytes]:
-    return re.compile(pattern, re.IGNORECASE)
+def _words(pattern: bytes) -> Expression:
+    return Expression(pattern, re.IGNORECASE)
 
 
 _PROTOCOLS = (
@@ -96,7 +97,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
 }
 
 _LEAST_BYTES = 4
-_HELLO_NAME = re.compile(rb"(?:EHLO|HELO|LHLO) +([^\r\n]{1,255})", re.IGNORECASE)
+_HELLO_NAME = Expression(rb"(?:EHLO|HELO|LHLO) +([^\r\n]{1,255})", re.IGNORECASE)
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import first_found, text, wait_for_more
 from portcall.dissectors._openings import ZERO, together
 from portcall.speech import TCP, Finding, Role
@@ -43,10 +44,10 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     return first_found(_BY_FIRST_BYTE.get(said.data[:1], ()), said, answered, ends)
 
 
-_MQTT_CONNECT = re.compile(
+_MQTT_CONNECT = Expression(
     rb"\x10[\x80-\xff]{0,3}[\x00-\x7f]\x00(?:\x04MQTT[\x03-\x05]|\x06MQIsdp\x03)(.)..", re.DOTALL
 )
-_MQTT_ACKNOWLEDGEMENT = re.compile(rb"\x20(?:\x02|[\x03-\x7f])[\x00\x01][\x00-\x05\x80-\x9f]", re.DOTALL)
+_MQTT_ACKNOWLEDGEMENT = Expression(rb"\x20(?:\x02|[\x03-\x7f])[\x00\x01][\x00-\x05\x80-\x9f]", re.DOTALL)
 _MQTT_LONGEST_OPENING = 16
 
 
@@ -67,7 +68,7 @@ def _mqtt(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
 
 _KAFKA_KEYS, _KAFKA_VERSIONS = range(93), range(19)
 _MOST_KAFKA_BYTES = 1 << 20
-_PRINTABLE = re.compile(rb"[!-~][ -~]{0,255}\Z")
+_PRINTABLE = Expression(rb"[!-~][ -~]{0,255}\Z")
 
 
 def _kafka(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
@@ -87,10 +88,10 @@ def _kafka(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     return Finding("kafka", Role.SERVER) if is_answer and len(data) >= 8 else None  # noqa: PLR2004
 
 
-_XMPP = re.compile(
+_XMPP = Expression(
     rb"\s*(?:<\?xml [^>]{0,100}\?>\s*)?<(?:stream:stream|open xmlns=.urn:ietf:params:xml:ns:xmpp-framing)\b"
 )
-_XMPP_TO = re.compile(rb"""\bto=["']([^"']{1,253})["']""")
+_XMPP_TO = Expression(rb"""\bto=["']([^"']{1,253})["']""")
 _LONGEST_XMPP_OPENING = 128
 
 
@@ -141,7 +142,7 @@ def _diameter(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | No
     return Finding("diameter", Role.CLIENT if data[4] & 0x80 else Role.SERVER)
 
 
-_GIT = re.compile(
+_GIT = Expression(
     rb"[0-9a-f]{4}git-(?:upload-pack|receive-pack|upload-archive) ([ -~]{1,256})\0(?:host=([!-~]{1,253})\0)?"
 )
 
@@ -156,8 +157,8 @@ def _git(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
     return Finding("git", Role.CLIENT, details=tuple(details))
 
 
-_NNTP_GREETING = re.compile(rb"20[01] [ -~]{0,256}NNTP", re.IGNORECASE)
-_NNTP_COMMAND = re.compile(
+_NNTP_GREETING = Expression(rb"20[01] [ -~]{0,256}NNTP", re.IGNORECASE)
+_NNTP_COMMAND = Expression(
     rb"(?:MODE READER|AUTHINFO USER [!-~]+|GROUP [!-~]+|LIST (?:ACTIVE|NEWSGROUPS|OVERVIEW.FMT))\r?\n"
 )
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._messages import (
     field_pattern,
     find_end,
@@ -29,7 +30,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (*REQUEST_L
 
 _FIELDS = field_pattern("server", "user-agent")
 _SHOWN = ((b"server", "server"), (b"user-agent", "user_agent"))
-_HOST = re.compile(rb"rtsp[su]?://(?:[^/@]{0,256}@)?([^/?#]{1,1024})", re.IGNORECASE)
+_HOST = Expression(rb"rtsp[su]?://(?:[^/@]{0,256}@)?([^/?#]{1,1024})", re.IGNORECASE)
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

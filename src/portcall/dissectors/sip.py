@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._openings import words
 from portcall.speech import TCP, UDP, Finding, Role
@@ -30,9 +31,9 @@ _METHODS = (
     b"ACK|BYE|CANCEL|INFO|INVITE|MESSAGE|NOTIFY|OPTIONS|PRACK|PUBLISH|REFER|REGISTER|SUBSCRIBE|UPDATE"
 )  # fmt: skip
 _INITIALS = frozenset(b"ABCIMNOPRSU\r\n\0")
-_REQUEST = re.compile(rb"(?:" + _METHODS + rb") (?:sips?|tel):[^\r\n]{0,2048}", re.IGNORECASE)
-_STATUS = re.compile(rb"SIP/2\.0 [1-6]\d\d ")
-_AGENT = re.compile(rb"\r\n(?:User-Agent|Server) ?: ?([^\r\n]{1,128})", re.IGNORECASE)
+_REQUEST = Expression(rb"(?:" + _METHODS + rb") (?:sips?|tel):[^\r\n]{0,2048}", re.IGNORECASE)
+_STATUS = Expression(rb"SIP/2\.0 [1-6]\d\d ")
+_AGENT = Expression(rb"\r\n(?:User-Agent|Server) ?: ?([^\r\n]{1,128})", re.IGNORECASE)
 _LONGEST_METHOD_BYTES = len("SUBSCRIBE sips:")
 _MOST_HEADER_BYTES = 4096
 _KEEP_ALIVES = (b"\r\n\r\n", b"\r\n", b"\0\0\0\0")

@@ -8,10 +8,10 @@ r"""Service Location Protocol, versions 1 and 2 (RFC 2165 §4.1, RFC 2608 §8).
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import wait_for_more
 from portcall.dissectors._openings import LETTERS, ZERO
 from portcall.speech import TCP, UDP, Finding
@@ -30,7 +30,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (_FIRST, _S
 
 _FUNCTIONS = range(1, 12)
 _HEADER_BYTES = {1: 12, 2: 14}
-_LANGUAGE = re.compile(rb"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
+_LANGUAGE = Expression(rb"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 _MOST_LANGUAGE_BYTES = 40
 
 

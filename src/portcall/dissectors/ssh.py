@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._openings import together
 from portcall.dissectors._text import as_text
 from portcall.speech import TCP, WAIT, Finding, Role
@@ -19,8 +19,8 @@ PORTS = frozenset({22})
 OPENINGS = {TCP: (together(b"SSH-"),)}
 
 _MOST_BANNER_BYTES = 253
-_BANNER = re.compile(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,%d})(\r?\n)?" % _MOST_BANNER_BYTES)
-_LATER_BANNER = re.compile(rb"\n(?=SSH-[12]\.\d)")
+_BANNER = Expression(rb"SSH-([12]\.\d{1,2})-([^\r\n]{0,%d})(\r?\n)?" % _MOST_BANNER_BYTES)
+_LATER_BANNER = Expression(rb"\n(?=SSH-[12]\.\d)")
 _BEGINNING = b"SSH-"
 _MOST_LINES_BYTES = 8192
 _MOST_BANNER_CHARACTERS = 255  # RFC 4253 §4.2; escapes are longer than what they stand for

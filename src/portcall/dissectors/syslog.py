@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._openings import DIGITS
 from portcall.speech import TCP, UDP, WAIT, Finding, Role
 
@@ -20,12 +20,12 @@ _COUNTED = {0: DIGITS, 1: b" " + DIGITS, 2: b" <" + DIGITS, 3: b" <" + DIGITS}
 OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, ({0: b"<", 1: DIGITS}, _COUNTED))
 
 _PRIORITY = rb"(?:\d{1,5} )?<(?:1?[1-9]?\d|1[0-8]\d|19[01])>"
-_DATED = re.compile(
+_DATED = Expression(
     _PRIORITY + rb"(?:1 (?:-|\d{4}-\d\d-\d\dT)|\d{0,10}:? ?[*.]?(?:\d{4} )?"
     rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d )"
 )
-_PLAIN = re.compile(_PRIORITY + rb"[\t\x20-\x7e]{3}")
-_SHORT = re.compile(rb"\d{1,5}\Z|(?:\d{1,5} )?(?:<(?:\d{1,3}(?:>[^\x00-\x1f]{0,20})?)?)?\Z")
+_PLAIN = Expression(_PRIORITY + rb"[\t\x20-\x7e]{3}")
+_SHORT = Expression(rb"\d{1,5}\Z|(?:\d{1,5} )?(?:<(?:\d{1,3}(?:>[^\x00-\x1f]{0,20})?)?)?\Z")
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

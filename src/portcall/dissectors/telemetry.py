@@ -5,10 +5,10 @@ Sources: Cisco's NetFlow v5 layout, RFC 3954 §5.1, RFC 7011 §3.1, sFlow 5 §5,
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text
 from portcall.dissectors._openings import ZERO
 from portcall.speech import UDP, Finding, Role
@@ -24,7 +24,7 @@ PORTS = frozenset({2055, 4739, 6343, 9995, 9996, 25826})
 OPENINGS = {UDP: ({0: ZERO, 1: b"\0\5\7\x09\x0a"},)}
 
 _LEAST_BYTES = 16
-_HOST = re.compile(rb"[!-~]{1,255}\0\Z")
+_HOST = Expression(rb"[!-~]{1,255}\0\Z")
 _MOST_PARTS = 200
 
 

@@ -5,10 +5,10 @@ IAC FF | WILL FB, WONT FC, DO FD, DONT FE | option 1          IAC FF | SB FA | o
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.speech import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ OPENINGS = {TCP: ({0: b"\xff", 1: range(0xFA, 0xFF)},)}
 
 _OPTION = rb"[\x00-\x31\x8a-\x8c\xff]"
 _COMMAND = rb"\xff(?:[\xfb-\xfe]" + _OPTION + rb"|\xfa" + _OPTION + rb"[^\xff]{0,256}\xff\xf0)"
-_NEGOTIATION = re.compile(rb"(?:" + _COMMAND + rb")+")
+_NEGOTIATION = Expression(rb"(?:" + _COMMAND + rb")+")
 _ENOUGH_BYTES = 6
 """Two commands: one alone may be chance on a foreign port."""
 

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._openings import ZERO
 from portcall.dissectors._text import as_text
 from portcall.speech import UDP, Finding, Role
@@ -21,11 +22,11 @@ CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({69})
 OPENINGS = {UDP: ({0: ZERO, 1: range(1, 7)},)}
 
-_REQUEST = re.compile(
+_REQUEST = Expression(
     rb"\x00[\x01\x02]([^\x00]{1,512})\x00(?:netascii|octet|mail)\x00(?:[!-~]{1,32}\x00[!-~]{1,32}\x00){0,16}\Z",
     re.IGNORECASE,
 )
-_LATER = re.compile(rb"\x00(?:\x03..|\x04..\Z|\x05\x00[\x00-\x08]|\x06[!-~])", re.DOTALL)
+_LATER = Expression(rb"\x00(?:\x03..|\x04..\Z|\x05\x00[\x00-\x08]|\x06[!-~])", re.DOTALL)
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

@@ -8,10 +8,10 @@ r"""What runs on TPKT: Remote Desktop, Siemens S7, MMS, H.225 calls (RFC 1006, X
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
 from portcall.speech import TCP, Finding, Role
 
@@ -26,7 +26,7 @@ OPENINGS = {TCP: ({0: b"\3", 1: b"\0"},)}
 _LEAST_BYTES = 7
 _REQUEST, _CONFIRM, _DATA = 0xE0, 0xD0, 0xF0
 _ROLES = {_REQUEST: Role.CLIENT, _CONFIRM: Role.SERVER}
-_COOKIE = re.compile(rb"Cookie: mstshash=([^\r\n]{0,256})\r\n")
+_COOKIE = Expression(rb"Cookie: mstshash=([^\r\n]{0,256})\r\n")
 _NEGOTIATIONS = (b"\1", b"\2", b"\3")
 """RDP's negotiation request, response and failure: a kind, flags, and the length 8."""
 _Q931_SETUP_KINDS = frozenset({0x01, 0x02, 0x03, 0x05, 0x07, 0x0D, 0x5A, 0x62, 0x6E, 0x7B, 0x7D})

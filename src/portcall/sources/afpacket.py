@@ -28,7 +28,7 @@ import os
 import select
 import socket
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -235,7 +235,7 @@ class RingSource:
 
     def _numbered(self, opened: _Ring) -> Iterator[FrameBatch]:
         for batch in self._filtered(opened):
-            numbered = replace(batch, first_number=self._frames_given + 1)
+            numbered = batch._replace(first_number=self._frames_given + 1)
             self._frames_given += len(batch.frames)
             yield numbered
 

@@ -8,13 +8,11 @@ know: it is asked last, where it is installed.
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from portcall.errors import CaptureError, UsageError
 from portcall.model import NO_TIME
-from portcall.sources import tshark
 from portcall.sources.pcap import PcapSource
 from portcall.sources.pcapng import PcapngSource
 from portcall.sources.streams import Window, open_stream
@@ -36,8 +34,7 @@ class Source(Protocol):
         """Batch after batch, each valid until the next is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(NamedTuple):
     """An opened capture: its frames, and how far it is read."""
 
     path: str
@@ -66,6 +63,8 @@ def _open_converted(path: str) -> Capture:
     """A capture in a format that only tshark reads."""
     if not Path(path).is_file():  # what a pipe has told is gone
         raise CaptureError(path, 0, _NEITHER, "Other formats are read from files only")
+    from portcall.sources import tshark
+
     if not tshark.is_installed():
         raise CaptureError(path, 0, _NEITHER, f"For other formats, {tshark.REMEDY}")
     stream = tshark.ConvertedStream(path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +52,7 @@ class FrameFilter:
         for batch in batches:
             frames = batch.frames[self._matches(batch)]
             if len(frames) or batch.host_names or batch.key_log:
-                yield replace(batch, frames=frames, first_number=number)
+                yield batch._replace(frames=frames, first_number=number)
             number += len(frames)
 
     def instructions(self, link: int) -> bytes:
@@ -64,9 +63,9 @@ class FrameFilter:
     def _matches(self, batch: FrameBatch) -> Any:  # Any: a NumPy mask
         matches = np.zeros(len(batch.frames), np.uint8)
         links = batch.frames["link"]
-        for link in np.unique(links):
+        for link in set(links.tolist()):
             found = np.zeros(len(batch.frames), np.uint8)
-            program = self._program(int(link))
+            program = self._program(link)
             filtering.select(batch.frames, batch.buffer, self._interpreter, _address(program.bf_insns), found)
             matches |= found & (links == link)
         return matches.astype(bool)
