@@ -13,7 +13,7 @@ from portcall.attribution import Attribution
 from portcall.decode import Decoder
 from portcall.flows import FlowTable
 from portcall.model import FRAME, FrameBatch
-from portcall.names import Found, Names
+from portcall.names import Names
 
 RAW_IP = 101
 CLIENT, SERVER, RESOLVER = "10.0.0.1", "192.0.2.80", "10.0.0.53"
@@ -82,5 +82,5 @@ def heard_in(packets, *, by="flow", with_details=False, batch_size=1000):
     hearing.finish()
     attribution = Attribution(by, names=names)
     for rows, chunk in table.indexed_chunks():
-        attribution.add(chunk, found=Found(*hearing.of(rows)))
+        attribution.add(chunk, found=hearing.of(rows))
     return attribution.rows(table.tallies())

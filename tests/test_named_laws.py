@@ -17,7 +17,7 @@ from portcall.attribution import Attribution
 from portcall.decode import Decoder
 from portcall.flows import FlowTable
 from portcall.model import FRAME, FrameBatch
-from portcall.names import Found, Names
+from portcall.names import Names
 from portcall.schema import GROUPINGS, directions
 from portcall.sources.captures import open_capture
 
@@ -98,7 +98,7 @@ def heard(batches, names, first_number=1):
 def rows_of(table, hearing, names, by):
     attribution = Attribution(by, (), names)
     for rows, chunk in table.indexed_chunks():
-        attribution.add(chunk.copy(), found=Found(*hearing.of(rows)))
+        attribution.add(chunk.copy(), found=hearing.of(rows))
     return attribution.rows(table.tallies())
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.hearing import Found
     from portcall.model import Match, Place, Tally
-    from portcall.names import Found, Names
+    from portcall.names import Names
     from portcall.parties import Matches
     from portcall.services import Identity
     from portcall.speech import Finding

@@ -99,6 +99,19 @@ _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
 
 
+class Found(NamedTuple):
+    """What was found about FLOW[n]."""
+
+    numbers: NDArray[np.int32]
+    """Of the findings, 0 for none."""
+    evidence: NDArray[np.uint64]
+    """Number of the packet that told it, 0 for none."""
+
+    def part(self, rows: slice | list[int]) -> Found:
+        """Of some rows."""
+        return Found(self.numbers[rows], self.evidence[rows])
+
+
 class Hearing:
     """Listens to the conversations of one flow table, which must be one that listens.
 
@@ -158,10 +171,12 @@ class Hearing:
             if done < len(payloads):
                 self._take()
 
-    def of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
-        """For some rows of the table the numbers of findings and of the packets that told them; 0 for -1, an orphan."""
+    def of(self, rows: NDArray[np.int64]) -> Found:
+        """What was found about some rows of the table; nothing about -1, an orphan."""
         self._take()
-        return np.where(rows < 0, np.int32(0), self.found[rows]), np.where(rows < 0, np.uint64(0), self.evidence[rows])
+        is_orphan = rows < 0
+        numbers, evidence = self.found[rows], self.evidence[rows]
+        return Found(np.where(is_orphan, np.int32(0), numbers), np.where(is_orphan, np.uint64(0), evidence))
 
     def finish(self) -> None:
         """Ask about what still waits, as nothing more will come; a row that goes on in another shares what is found."""

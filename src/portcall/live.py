@@ -22,7 +22,6 @@ from portcall.attribution import Attribution
 from portcall.decode import Decoder
 from portcall.flows import MAX_FLOWS, FlowTable
 from portcall.model import FLOW, FLOW_END, OWNER_CHANGE, Degradation, FlowKind, Place, Tally, Verdict
-from portcall.names import Found
 from portcall.passages import count_once
 from portcall.pipeline import sum_tallies
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.hearing import Found
     from portcall.model import FrameBatch, Match, OwnerEvents, Report
     from portcall.names import Names
     from portcall.ownership import Timeline
@@ -296,7 +296,7 @@ class _OwnedTable:
         yield _Part(once.flows, low, high, self._found(indexes[once.kept]), _repeats(flows, once))
 
     def _found(self, indexes: NDArray[np.int64]) -> Found | None:
-        return Found(*self._hearing.of(indexes)) if self._hearing else None
+        return self._hearing.of(indexes) if self._hearing else None
 
 
 def _placed(flows: NDArray[np.void]) -> NDArray[np.void]:

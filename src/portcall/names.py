@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.flows import FlowTable
+    from portcall.hearing import Found
     from portcall.model import FrameBatch
     from portcall.services import Identity
     from portcall.speech import Finding, NameKind
@@ -66,19 +67,6 @@ _PART_OF = {"ftp-data": "ftp"}
 """Protocol → the app that it is a part of."""
 _MOST_TOLD = 1 << 18  # remembered
 _MOST_SECRETS = 1 << 17
-
-
-class Found(NamedTuple):
-    """What ``hearing`` found about FLOW[n]."""
-
-    numbers: NDArray[np.int32]
-    """Of the findings, 0 for none."""
-    evidence: NDArray[np.uint64]
-    """Number of the packet that told it, 0 for none."""
-
-    def part(self, rows: slice | list[int]) -> Found:
-        """Of some rows."""
-        return Found(self.numbers[rows], self.evidence[rows])
 
 
 class _Fact(NamedTuple):

@@ -23,13 +23,10 @@ from portcall.sources.filters import FrameFilter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from portcall.decode import Layer
     from portcall.hearing import Hearing
     from portcall.model import FrameBatch, Report, Verdict
-    from portcall.names import Found, Names
+    from portcall.names import Names
 
 
 _READ_LESS = "read fewer captures at a time, or choose with --filter"
@@ -91,7 +88,7 @@ class Tracker:
         if self._hearing:
             self._hearing.finish()
         for rows, chunk in self._table.indexed_chunks():
-            self.attribution.add(chunk, found=_found(self._hearing, rows) if self._hearing else None)
+            self.attribution.add(chunk, found=self._hearing.of(rows) if self._hearing else None)
         for verdict, tally in self._table.tallies().items():
             self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self._table = None
@@ -157,12 +154,6 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     )
     report = replace(report, degradations=report.degradations + tracker.shortfalls())
     return Outcome(report, problems, interrupted, book)
-
-
-def _found(hearing: Hearing, rows: NDArray[np.int64]) -> Found:
-    from portcall.names import Found
-
-    return Found(*hearing.of(rows))
 
 
 def _batches(
