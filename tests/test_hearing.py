@@ -43,6 +43,16 @@ def test_a_hello_over_many_segments_out_of_order_is_heard(with_details):
 
 
 @pytest.mark.parametrize("with_details", [False, True])
+def test_padding_that_is_counted_to_an_acknowledgement_is_not_said(with_details):
+    packets = connection([client_hello("www.example.com")])
+    packets[2] = packets[2] / bytes(6)
+
+    (row,) = heard_in(packets, with_details=with_details)
+
+    assert told(row)[:3] == ("tls", "www.example.com", "tls-sni")
+
+
+@pytest.mark.parametrize("with_details", [False, True])
 def test_a_request_names_the_host_on_any_port(with_details):
     (row,) = heard_in(connection([GET], port=29997), with_details=with_details)
 

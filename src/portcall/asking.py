@@ -40,7 +40,7 @@ class Conversation:
     def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
         """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
         if self.is_new[side] and not self.finding:
-            possible = opened_by(self.ends[side], said.data)
+            possible = opened_by(self.ends[side], said.data, is_whole=_is_whole(said))
             self.candidates[side] = tuple(filter(possible.__contains__, self.candidates[side]))
         other = self.voices[1 - side]
         answered = other.speech() if len(other) else SILENCE
@@ -71,7 +71,9 @@ def answers(dissectors: Iterable[Dissector], said: Speech, answered: Speech, end
 
 def first_asked(ends: Ends, openings: int, said: Speech) -> tuple[Dissector, ...]:
     """Whom to ask about the first payload of a conversation, where nobody looked at its openings (0) by what it is."""
-    opened = dissectors_of(ends.transport, openings) if openings else opened_by(ends, said.data)
+    opened = (
+        dissectors_of(ends.transport, openings) if openings else opened_by(ends, said.data, is_whole=_is_whole(said))
+    )
     return _among(opened, ends.transport, _hints(ends))
 
 
@@ -91,6 +93,11 @@ def joined(earlier: Finding | None, later: Finding) -> Finding:
         names=tuple(sorted(names, key=lambda name: _STRENGTH[name.kind])),
         details=tuple(dict.fromkeys((*earlier.details, *later.details))),
     )
+
+
+def _is_whole(said: Speech) -> bool:
+    """Whether it is a datagram that the capture has not cut."""
+    return bool(said.datagrams) and not said.is_ended
 
 
 def _hints(ends: Ends) -> frozenset[int]:

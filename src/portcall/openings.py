@@ -2,7 +2,8 @@
 
 Most payloads are nothing that any dissector knows. To ask them all about each costs 20 µs; here every dissector states
 what must stand in the first bytes for it to have any chance, and the rest is passed over in nanoseconds. What it does
-not state is taken for possible, so an opening never changes an answer, it only saves the question.
+not state is taken for possible, so an opening never changes an answer, it only saves the question. A datagram is all
+that is said at once: one that ends before an opening has looked at all it wants does not fit it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Tables(NamedTuple):
     """uint16[2, 65536]: an index for each port …"""
     of_ports: NDArray[np.uint64]
     """uint64[2, m, 2]: … of those that count on that port; 0 is a port that is nobody's."""
+    short: NDArray[np.uint64]
+    """uint64[2, n, 2]: those that neither look there nor beyond, which a datagram that ends before may still fit."""
 
 
 class _Opening(NamedTuple):
@@ -71,16 +74,18 @@ def tables() -> Tables:
     most = max(map(len, of_ports))
     padded = np.array([masks + [[0, 0]] * (most - len(masks)) for masks in of_ports], np.uint64)
     words = np.packbits(allowed, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
-    return Tables(np.array(offsets, np.int64), words, port_numbers, padded)
+    short = np.array([[_words(_short(transport, at)) for at in offsets] for transport in _TRANSPORTS], np.uint64)
+    return Tables(np.array(offsets, np.int64), words, port_numbers, padded, short)
 
 
-def opened_by(ends: Ends, first: bytes) -> frozenset[Dissector]:
-    """The dissectors that may know what begins with ``first``, between these ports."""
+def opened_by(ends: Ends, first: bytes, *, is_whole: bool = False) -> frozenset[Dissector]:
+    """The dissectors that may know what begins with ``first`` between these ports; ``is_whole``: and ends with it."""
     of_ports = _of_ports(ends.transport)
     anywhere = _anywhere(ends.transport)
     bits = of_ports.get(ends.source_port, anywhere) | of_ports.get(ends.target_port, anywhere)
-    for at, of_bytes, still_looking in _steps(ends.transport):
-        if at >= len(first) or not bits & still_looking:
+    for at, of_bytes, short in _steps(ends.transport):
+        if at >= len(first) or not bits & ~short:
+            bits &= short if is_whole else ~0
             break
         bits &= of_bytes[first[at]]
     return dissectors_of(ends.transport, bits)
@@ -88,19 +93,19 @@ def opened_by(ends: Ends, first: bytes) -> frozenset[Dissector]:
 
 @cache
 def _steps(transport: int) -> tuple[tuple[int, list[int], int], ...]:
-    """Offset, bits for each byte there, and the openings that look there or beyond."""
+    """Offset, bits for each byte there, and the openings that look neither there nor beyond."""
     looked_at = {at for opening in _of(transport) for at in opening.allowed}
-    last_looks = [max(opening.allowed, default=-1) for opening in _of(transport)]
     of_offsets = zip(tables().offsets.tolist(), tables().allowed[_TRANSPORTS.index(transport)].tolist(), strict=True)
     return tuple(
-        (
-            at,
-            [low | high << _WORD_BITS for low, high in of_bytes],
-            sum(1 << bit for bit, last in enumerate(last_looks) if last >= at),
-        )
+        (at, [low | high << _WORD_BITS for low, high in of_bytes], _short(transport, at))
         for at, of_bytes in of_offsets
         if at in looked_at
     )
+
+
+def _short(transport: int, at: int) -> int:
+    """The bits of the openings that look neither there nor beyond."""
+    return sum(1 << bit for bit, opening in enumerate(_of(transport)) if max(opening.allowed, default=-1) < at)
 
 
 def openings_on_ports(module: str, transport: int) -> NDArray[np.uint64]:

@@ -17,9 +17,10 @@ a stream, and few datagrams. To be asked seldom, a module states how what it kno
     OPENINGS_ON_PORTS   the same, each with the only ports that it counts on: {UDP: (({0: range(64, 128)}, PORTS),)}
 
 Where none fits the first payload of a side, it is not asked, so it must be sure to find nothing, however that goes on;
-what lies beyond the payload's end fits all. Those of PORT count on the module's ports only. A module with
-``LISTENS_ALWAYS = True`` is asked about every datagram of a flow that it recognised, not just the first ones; one for
-TCP alone about every segment, by itself, once it has given a final finding without a name.
+what lies beyond the payload's end fits all, but behind a whole datagram nothing lies, so none that looks there fits.
+Those of PORT count on the module's ports only. A module with ``LISTENS_ALWAYS = True`` is asked about every datagram of
+a flow that it recognised, not just the first ones; one for TCP alone about every segment, by itself, once it has given
+a final finding without a name.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ class HelloListener:
         allowed: NDArray[np.uint64],
         port_numbers: NDArray[np.uint16],
         of_ports: NDArray[np.uint64],
+        short: NDArray[np.uint64],
     ) -> None: ...
     def listen(
         self,

@@ -15,7 +15,9 @@ from portcall.kernels.plain_hellos cimport DNS_ANSWER as _DNS_ANSWER
 from portcall.kernels.plain_hellos cimport HTTP_REQUEST as _HTTP_REQUEST
 from portcall.kernels.plain_hellos cimport MOST_ANSWERS as _MOST_ANSWERS
 from portcall.kernels.plain_hellos cimport TLS_HELLO as _TLS_HELLO
-from portcall.kernels.plain_hellos cimport KNOWN, WAITING, Speech, hear_dns, hear_http, hear_short_header, hear_tls
+from portcall.kernels.plain_hellos cimport (
+    KNOWN, WAITING, Speech, hear_dns, hear_http, hear_short_header, hear_tls, is_padding,
+)
 from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying, ShortHeaders
 from portcall.kernels.tellings cimport TellingStore
 
@@ -38,6 +40,7 @@ cdef enum:
     TCP = 6
     UDP = 17
     DNS_PORT = 53
+    TCP_PSH = 0x08
 
 
 cdef inline void _cut(
@@ -56,8 +59,8 @@ cdef inline void _cut(
 cdef class HelloListener:
     """Listens for one flow table, whose ``heard`` it shares.
 
-    ``offsets[n]``, ``allowed[2, n, 256, 2]``, ``port_numbers[2, 65536]`` and ``of_ports[2, m, 2]`` are the tables of
-    ``portcall.openings``. What is known by number goes to ``found`` and ``evidence``, by row, and to ``tellings``. What else it
+    ``offsets[n]``, ``allowed[2, n, 256, 2]``, ``port_numbers[2, 65536]``, ``of_ports[2, m, 2]`` and ``short[2, n, 2]``
+    are the tables of ``portcall.openings``. What is known by number goes to ``found`` and ``evidence``, by row, and to ``tellings``. What else it
     hears gathers in ``hellos`` and ``sayings``, whose bytes are in ``arena``, until their owner takes them and sets the three
     counts to 0.
     """
@@ -67,6 +70,7 @@ cdef class HelloListener:
     cdef const uint64_t[:, :, :, ::1] allowed
     cdef const uint16_t[:, ::1] port_numbers
     cdef const uint64_t[:, :, ::1] of_ports
+    cdef const uint64_t[:, :, ::1] short
     cdef public bint reads_hellos
     cdef public int32_t[::1] found  # number of the finding, by row
     cdef public uint64_t[::1] evidence  # number of the packet that told it
@@ -85,12 +89,12 @@ cdef class HelloListener:
 
     def __init__(
         self, uint8_t[::1] heard, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed,
-        const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports,
+        const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short,
     ):
         self.heard = heard
         self.reads_hellos = True
         self.offsets, self.allowed = offsets, allowed
-        self.port_numbers, self.of_ports = port_numbers, of_ports
+        self.port_numbers, self.of_ports, self.short = port_numbers, of_ports, short
 
     def listen(
         self, object packets, object frames, const uint8_t[::1] buffer, object payloads, uint64_t first_number
@@ -151,6 +155,8 @@ cdef class HelloListener:
         if self.reads_hellos and packet.protocol == UDP and self.short_headers[payload.row].counts[payload.side]:
             self._hear_short_header(packet, said, payload, number)
             return
+        if packet.protocol == TCP and not packet.tcp_flags & TCP_PSH and is_padding(said):
+            return  # some devices count it to the packet; the stream goes on as if it was not there
         memset(saying, 0, sizeof(Saying))
         if not marks & IS_OPEN and not payload.is_later:
             if self.reads_hellos and self._hear(packet, said, payload, number):
@@ -205,7 +211,12 @@ cdef class HelloListener:
         cdef uint64_t high = self.of_ports[transport, source, 1] | self.of_ports[transport, target, 1]
         for i in range(self.offsets.shape[0]):
             at = self.offsets[i]
-            if at >= said.size or not low | high:
+            if at >= said.size:
+                if packet.protocol == UDP and said.size >= <Py_ssize_t>packet.payload:
+                    low &= self.short[transport, i, 0]
+                    high &= self.short[transport, i, 1]
+                break
+            if not low | high:
                 break
             low &= self.allowed[transport, i, said.bytes[at], 0]
             high &= self.allowed[transport, i, said.bytes[at], 1]

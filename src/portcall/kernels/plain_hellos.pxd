@@ -38,6 +38,17 @@ cdef inline uint8_t _u8(const Speech *said, Py_ssize_t at) noexcept nogil:
     return said.bytes[at]
 
 
+cdef inline bint is_padding(const Speech *said) noexcept nogil:
+    """Whether they are zeros that may fill an Ethernet frame to its least payload, 46 bytes less the headers' 40."""
+    cdef Py_ssize_t i
+    if said.size > 6:
+        return False
+    for i in range(said.size):
+        if said.bytes[i]:
+            return False
+    return True
+
+
 cdef inline bint _is_plain(const Speech *said, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
     """Whether these are printable ASCII bytes without space and backslash, at least one."""
     cdef Py_ssize_t i
