@@ -21,7 +21,7 @@ from portcall.dissectors import dns
 from portcall.kernels.hellos import DNS_ANSWER, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, HelloListener
 from portcall.kernels.name_numbers import NameNumbers
 from portcall.openings import openings_on_ports, tables
-from portcall.speech import SILENCE, TCP, UDP, Answer, Ends, Finding, Name, NameKind, Speech
+from portcall.speech import SILENCE, TCP, UDP, Ends, Finding, Name, NameKind, Speech
 from portcall.voices import Datagrams, Stream
 
 if TYPE_CHECKING:
@@ -45,15 +45,13 @@ HELLO = np.dtype(
         ("address", "u1", (16,)),  # of an answer, IPv4 in the last four bytes
         ("name_at", "u4"),  # in the arena
         ("name_length", "u4"),
-        ("address_length", "u4"),
         ("seconds", "u4"),  # time to live
         ("row", "u4"),
-        ("side", "u1"),
         ("kind", "u1"),
-        ("reserved", "u1", (2,)),
+        ("reserved", "u1", (7,)),
     ]
 )
-"""What the kernel heard in one payload. 72 bytes."""
+"""A name that is new to the kernel, and what it was told for. 72 bytes."""
 
 SAYING = np.dtype(
     [
@@ -308,24 +306,21 @@ class Hearing:
 
     def _note_hellos(self, hellos: NDArray[np.void], arena: memoryview) -> None:
         """Note HELLO[n], whose names the kernel did not know, and let it know them."""
-        for hello in hellos:
-            name = arena[hello["name_at"] : hello["name_at"] + hello["name_length"]].tobytes()
-            kind = int(hello["kind"])
+        numbers = ("kind", "name_at", "name_length", "row", "number", "ts_ns", "seconds")
+        addresses = (_rows_of_bytes(hellos[name]) for name in ("target", "address"))
+        columns = zip(*(hellos[name].tolist() for name in numbers), *addresses, strict=True)
+        for kind, at, length, row, number, ts_ns, seconds, target, address in columns:
+            name = arena[at : at + length].tobytes()
             if kind == DNS_ANSWER:
-                self._note_answer(hello, _plain_name(name))
-                self._timeline.numbers.learn(kind, name, self._timeline.number_of(_plain_name(name)))
+                known = self._timeline.number_of(_plain_name(name))
+                self._timeline.store.note(target, address, ts_ns, seconds, known)
+                self._timeline.numbers.learn(kind, name, known)
                 continue
-            row, (protocol, name_kind) = hello["row"], _HELLOS[kind]
-            number = self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
-            self._known_findings.learn(kind, name, number)
+            protocol, name_kind = _HELLOS[kind]
+            finding = self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
+            self._known_findings.learn(kind, name, finding)
             if not self.found[row]:
-                self.found[row], self.evidence[row] = number, hello["number"]
-
-    def _note_answer(self, answer: np.void, name: str) -> None:
-        """Note an address that a resolver gave for a name, a HELLO of kind DNS_ANSWER."""
-        address = answer["address"].tobytes()[-int(answer["address_length"]) :]
-        told = Answer(name, address, int(answer["seconds"]))
-        self._timeline.note(answer["target"].tobytes(), int(answer["ts_ns"]), (told,))
+                self.found[row], self.evidence[row] = finding, number
 
     def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
         if said.ends.transport != TCP:

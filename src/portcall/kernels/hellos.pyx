@@ -287,7 +287,7 @@ cdef class HelloListener:
         cdef uint32_t name_at = self._copy(&said.bytes[out.name_at], out.name_length)
         cdef int i
         for i in range(count):
-            out[i].name_at, out[i].row, out[i].side = name_at, payload.row, payload.side
+            out[i].name_at, out[i].row = name_at, payload.row
             out[i].ts_ns, out[i].number = packet.ts_ns, number
             memcpy(out[i].target, packet.target, 16)
         self.hello_count += count

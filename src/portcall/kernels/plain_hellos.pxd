@@ -237,7 +237,7 @@ cdef inline int hear_dns(const Speech *said, Hello *out) noexcept nogil:
         elif kind == 1 or kind == 28:
             if size != (4 if kind == 1 else 16):
                 return -1
-            out[count].kind, out[count].seconds, out[count].address_length = DNS_ANSWER, seconds, size
+            out[count].kind, out[count].seconds = DNS_ANSWER, seconds
             out[count].name_at, out[count].name_length = 12, <uint32_t>(question_end - 5 - 12)
             memset(out[count].address, 0, 16)
             memcpy(&out[count].address[16 - size], &said.bytes[data], size)  # it is within the payload: checked above

@@ -97,12 +97,10 @@ cdef struct Hello:
     uint8_t address[16]
     uint32_t name_at
     uint32_t name_length
-    uint32_t address_length
     uint32_t seconds
     uint32_t row
-    uint8_t side
     uint8_t kind
-    uint8_t reserved[2]
+    uint8_t reserved[7]
 
 
 cdef struct Saying:
