@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from portcall import model
+from portcall.attribution import FLOW_ENDS
 from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
 from portcall.hearing import HELLO, SAYING
-from portcall.kernels import headers
+from portcall.kernels import ends, headers
+from portcall.kernels.crediting import credit
 from portcall.kernels.hellos import HelloListener
 from portcall.kernels.walk import PcapngWalk, PcapWalk
 from portcall.links import entries
+from portcall.locality import NETWORK, HostKind
 from portcall.model import DATAGRAM, FLOW, FRAME, PACKET, Direction, FlowKind, Fragmentation, Verdict
+from portcall.openers import OpenerEvidence
 from portcall.openings import tables
 from portcall.sources.pcapng import INTERFACE
+from portcall.sums import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 
 RECORDS = (Path(model.__file__).parent / "kernels" / "records.pxd").read_text()
 TWINS = {
@@ -31,6 +37,10 @@ TWINS = {
     "Payload": PAYLOAD,
     "Hello": HELLO,
     "Saying": SAYING,
+    "Network": NETWORK,
+    "FlowEnds": FLOW_ENDS,
+    "Credit": CREDIT,
+    "HostCredit": HOST_CREDIT,
 }
 C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
 
@@ -70,9 +80,9 @@ def test_every_struct_has_a_dtype():
     assert set(re.findall(r"^cdef struct (\w+):", RECORDS, re.MULTILINE)) == set(TWINS)
 
 
-@pytest.mark.parametrize("meanings", [Verdict, Direction, FlowKind, Fragmentation])
+@pytest.mark.parametrize("meanings", [Verdict, Direction, FlowKind, Fragmentation, OpenerEvidence, HostKind])
 def test_numbers_mean_the_same_on_both_sides(meanings):
-    prefixes = {Fragmentation: "FRAGMENT_"}
+    prefixes = {Fragmentation: "FRAGMENT_", OpenerEvidence: "OPENER_", HostKind: "HOST_"}
     renamed = {(Direction, "UNKNOWN"): "UNKNOWN_DIRECTION"}
     numbers = enumerated()
 
@@ -87,12 +97,18 @@ def kernel_users():
     no_bytes = np.zeros(1, np.uint8)
     listener = HelloListener(np.zeros(1, np.uint8), 1, *tables())
     store = FlowTable()._store
+    sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
+    crediting = partial(credit, by_host=False, both_ends=True, sums=sums, hosts=hosts)
+    known, local = np.zeros(8, FLOW_ENDS), np.zeros(8, np.uint8)
     return {
         "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),
         "Frame, decoding": (FRAME, lambda rows: headers.decode(rows, no_bytes, entries(), 0, np.zeros(8, PACKET))),
         "Packet, decoding": (PACKET, lambda rows: headers.decode(np.zeros(1, FRAME), no_bytes, entries(), 0, rows)),
         "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
+        "Flow, crediting": (FLOW, lambda rows: crediting(rows, known)),
+        "FlowEnds": (FLOW_ENDS, lambda rows: crediting(np.zeros(8, FLOW), rows)),
+        "Network": (NETWORK, lambda rows: ends.local_ends(np.zeros(8, FLOW), rows, decides=True, out_local=local)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),

@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.labels import PORTED, is_temporary, protocol_name, service_id_of, service_ids, service_name
+from portcall.kernels import ends
+from portcall.labels import (
+    BEGINNINGS,
+    PORTED,
+    PROTOCOLS_BY_PORT,
+    is_temporary,
+    port_table,
+    protocol_name,
+    service_id_of,
+    service_name,
+)
 from portcall.model import FlowKind
 
 if TYPE_CHECKING:
@@ -71,13 +81,8 @@ def server_ports(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> N
 
 def service_keys(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> NDArray[np.int64]:
     """int64[n]: the service key of each of FLOW[n]."""
-    protocols, ports = flows["protocol"], server_ports(flows, client_is_low)
-    keys = service_ids(protocols, ports).astype(np.int64)
-    unnamed = np.flatnonzero(keys < 0)
-    keys[unnamed] = _unnamed_ports()[ports[unnamed]] | _shifted(protocols[unnamed])
-    portless = np.flatnonzero(~has_ports(flows))
-    keys[portless] = _first(Kind.PROTOCOL) | _shifted(protocols[portless])
-    keys[flows["kind"] == FlowKind.ORPHAN] = _first(Kind.ORPHAN)
+    keys = np.empty(len(flows), np.int64)
+    ends.service_keys(flows, client_is_low.view(np.uint8), BEGINNINGS, _keys_by_port(), _keys_without_port(), keys)
     return keys
 
 
@@ -144,14 +149,19 @@ def identity(key: int) -> Identity:
 
 
 @cache
-def _unnamed_ports() -> NDArray[np.int64]:
-    """Port → key of a service without a name, but for its protocol. 512 KiB."""
-    ports = np.arange(1 << 16, dtype=np.int64)
-    return np.where(is_temporary(ports), _first(Kind.TEMPORARY), _first(Kind.PORT) | ports)
+def _keys_by_port() -> NDArray[np.int32]:
+    """Where labels' BEGINNINGS say: the key of each port. 1.5 MiB."""
+    ports = np.arange(1 << 16, dtype=np.int32)
+    unnamed = np.where(is_temporary(ports), np.int32(_first(Kind.TEMPORARY)), np.int32(_first(Kind.PORT)) | ports)
+    tables = ((protocol << _PROTOCOL_SHIFT, port_table(protocol).ids) for protocol in PROTOCOLS_BY_PORT)
+    return np.concatenate([np.where(ids < 0, unnamed | np.int32(protocol), ids) for protocol, ids in tables])
 
 
-def _shifted(protocols: NDArray[np.uint8]) -> NDArray[np.int64]:
-    return protocols.astype(np.int64) << _PROTOCOL_SHIFT
+@cache
+def _keys_without_port() -> NDArray[np.int32]:
+    """int32[257]: the key of each protocol that has no ports, -1 for the others; then that of orphans."""
+    keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(_first(Kind.PROTOCOL))
+    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(_first(Kind.ORPHAN)))
 
 
 def _first(kind: Kind) -> int:
