@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive_attribution
-from portcall.attribution import FLOW_ENDS, Attribution
+from flow_builder import flow
+from portcall.attribution import Attribution
+from portcall.ends import FLOW_ENDS, flow_ends
 from portcall.kernels.crediting import credit
-from portcall.locality import host_text, local_ends, networks
+from portcall.locality import host_text, networks
 from portcall.model import FLOW, NEVER, NO_TIME, FlowKind
 from portcall.openers import clients_are_low
-from portcall.services import identity, service_keys
+from portcall.services import identity
 from portcall.sums import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 
 V4 = ["10.0.0.1", "10.0.0.9", "172.31.255.255", "172.32.0.0", "100.64.0.1", "127.0.0.1", "8.8.8.8", "93.184.216.34"]
@@ -31,19 +33,19 @@ BY = pytest.mark.parametrize("by", ["service", "host"])
 def rows(draw):
     """FLOW[n] of any kind, equal ends and ports among them."""
     flows = np.zeros(draw(st.integers(1, 6)), FLOW)
-    for flow in flows:
-        flow["ip_version"], among = draw(st.sampled_from([(4, V4), (6, V6)]))
+    for row in flows:
+        row["ip_version"], among = draw(st.sampled_from([(4, V4), (6, V6)]))
         ends = sorted(ipaddress.ip_address(draw(st.sampled_from(among))).packed.rjust(16, b"\0") for _ in range(2))
-        flow["low"], flow["high"] = (np.frombuffer(end, np.uint8) for end in ends)
-        flow["low_port"], flow["high_port"] = draw(PORTS), draw(PORTS)
-        flow["protocol"] = draw(st.sampled_from([6, 17, 33, 132, 136, 1, 58, 255]))
-        flow["kind"] = draw(st.sampled_from([FlowKind.CONVERSATION, FlowKind.CONVERSATION, FlowKind.ORPHAN]))
-        flow["first_sender"], flow["local"] = draw(st.integers(0, 1)), draw(st.sampled_from([0, 0, 1, 2, 3, 3]))
-        flow["first_ns"], flow["last_ns"] = draw(TIMES), draw(TIMES)
+        row["low"], row["high"] = (np.frombuffer(end, np.uint8) for end in ends)
+        row["low_port"], row["high_port"] = draw(PORTS), draw(PORTS)
+        row["protocol"] = draw(st.sampled_from([6, 17, 33, 132, 136, 1, 58, 255]))
+        row["kind"] = draw(st.sampled_from([FlowKind.CONVERSATION, FlowKind.CONVERSATION, FlowKind.ORPHAN]))
+        row["first_sender"], row["local"] = draw(st.integers(0, 1)), draw(st.sampled_from([0, 0, 1, 2, 3, 3]))
+        row["first_ns"], row["last_ns"] = draw(TIMES), draw(TIMES)
         for milestone in ("syn_ns", "syn_ack_ns"):
-            flow[milestone] = draw(TIMES), draw(TIMES)
+            row[milestone] = draw(TIMES), draw(TIMES)
         for count in ("packets", "bytes", "payload"):
-            flow[count] = draw(COUNTS)
+            row[count] = draw(COUNTS)
     return flows
 
 
@@ -54,16 +56,36 @@ def host_of(row):
 @settings(max_examples=50, deadline=None)
 @given(rows(), LOCAL)
 def test_client_service_and_local_ends_are_those_of_a_naive_reading(flows, local):
-    client_is_low, evidence = clients_are_low(flows)
-    ends = local_ends(flows, networks(local))
+    ends, inferred = flow_ends(flows, networks(local))
 
-    expected = [naive_attribution.opener(flow) for flow in flows]
-    assert list(zip(client_is_low.tolist(), evidence.tolist(), strict=True)) == expected
-    keys = service_keys(flows, client_is_low).tolist()
-    assert [identity(key).label for key in keys] == list(map(naive_attribution.label, flows))
-    found = [{end for bit, end in ((1, "low"), (2, "high")) if bits & bit} for bits in ends.bits.tolist()]
+    assert ends[["client_is_low", "evidence"]].tolist() == list(map(naive_attribution.opener, flows))
+    assert [identity(key).label for key in ends["service"].tolist()] == list(map(naive_attribution.label, flows))
+    found = [{end for bit, end in ((1, "low"), (2, "high")) if bits & bit} for bits in ends["local"].tolist()]
     expected = [naive_attribution.local_ends(flow, local) for flow in flows]
-    assert (found, ends.inferred) == ([end for end, _ in expected], sum(inferred for _, inferred in expected))
+    assert (found, inferred) == ([end for end, _ in expected], sum(inferred for _, inferred in expected))
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows())
+def test_a_client_alone_is_asked_for_by_the_same_rules(flows):
+    client_is_low, evidence = clients_are_low(flows)
+
+    assert list(zip(client_is_low.tolist(), evidence.tolist(), strict=True)) == list(
+        map(naive_attribution.opener, flows)
+    )
+
+
+def test_where_owners_are_known_nothing_is_inferred():
+    flows = np.concatenate([flow("10.0.0.1 1", "8.8.8.8 1", local=ends) for ends in ((False, False), (False, True))])
+
+    ends, inferred = flow_ends(flows, infers=False)
+
+    assert [bits > 0 for bits in ends["local"].tolist()] == [False, True]
+    assert inferred == 0
+
+
+def test_no_rows_are_credited_with_nothing():
+    assert crediting(rows=0, ends=0, room=0) == 0
 
 
 @BY

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from portcall import model
-from portcall.attribution import FLOW_ENDS
+from portcall.ends import FLOW_ENDS, _port_rules
 from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
 from portcall.hearing import HELLO, SAYING
 from portcall.kernels import ends, headers
@@ -99,16 +99,19 @@ def kernel_users():
     store = FlowTable()._store
     sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
     crediting = partial(credit, by_host=False, both_ends=True, sums=sums, hosts=hosts)
-    known, local = np.zeros(8, FLOW_ENDS), np.zeros(8, np.uint8)
+    reading = partial(ends.read, rules=_port_rules(), decides=True)
+    known, networks = np.zeros(8, FLOW_ENDS), np.zeros(8, NETWORK)
     return {
         "Frame, walking": (FRAME, lambda rows: walk.walk(no_bytes, 0, 0, rows)),
         "Frame, decoding": (FRAME, lambda rows: headers.decode(rows, no_bytes, entries(), 0, np.zeros(8, PACKET))),
         "Packet, decoding": (PACKET, lambda rows: headers.decode(np.zeros(1, FRAME), no_bytes, entries(), 0, rows)),
         "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
+        "Flow, reading": (FLOW, lambda rows: reading(rows, networks=networks, out_ends=known)),
+        "FlowEnds, reading": (FLOW_ENDS, lambda rows: reading(np.zeros(8, FLOW), networks=networks, out_ends=rows)),
         "Flow, crediting": (FLOW, lambda rows: crediting(rows, known)),
-        "FlowEnds": (FLOW_ENDS, lambda rows: crediting(np.zeros(8, FLOW), rows)),
-        "Network": (NETWORK, lambda rows: ends.local_ends(np.zeros(8, FLOW), rows, decides=True, out_local=local)),
+        "FlowEnds, crediting": (FLOW_ENDS, lambda rows: crediting(np.zeros(8, FLOW), rows)),
+        "Network": (NETWORK, lambda rows: reading(np.zeros(8, FLOW), networks=rows, out_ends=known)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),

@@ -11,23 +11,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from portcall.conversations import flow_row_on_no_flow, flow_rows
+from portcall.ends import flow_ends
 from portcall.errors import UsageError
 from portcall.groups import group_row_on_no_flow, group_rows, party_rows
 from portcall.kernels.crediting import credit
-from portcall.locality import local_ends, networks
+from portcall.locality import networks
 from portcall.model import Coverage, Degradation, Report, Verdict
-from portcall.openers import clients_are_low
 from portcall.parties import Parties, quality_of
 from portcall.schema import column_names, directions
-from portcall.services import app_keys, are_attributed, label_keys, service_keys
+from portcall.services import app_keys, are_attributed, label_keys
 from portcall.sums import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from portcall.model import Match, Place, Tally
@@ -37,23 +36,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
 _ROWS_AT_ONCE = 1 << 14  # a FLOW of so many rows, and the columns made of it, stay in the processor's last cache
-_HOSTS_REMEMBERED = (
-    300_000  # (app, remote address) pairs kept for top_host when there are twice as many, 30 MB with slots
-)
-
-FLOW_ENDS = np.dtype(
-    [
-        ("service", "i8"),  # service key
-        ("server_name", "u8"),  # number of the server's name, 0 for none
-        ("party", "i8", (2,)),  # numbers of whom the low and the high end belong to
-        ("row", "i8", (2,)),  # numbers of the report's rows that they are credited to
-        ("quality", "u1", (2,)),  # numbers of how well that is known
-        ("client_is_low", "?"),
-        ("local", "u1"),  # bit 0: the low end is local, bit 1: the high end
-        ("reserved", "u4"),
-    ]
-)
-"""What is known of a flow's ends. 56 bytes."""
+_HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
 
 
 class Attribution:
@@ -109,16 +92,12 @@ class Attribution:
             self._add(flows[chunk], of_chunk, found and found.part(chunk))
 
     def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Found | None) -> None:
-        ends = np.zeros(len(flows), FLOW_ENDS)
-        client_is_low, _ = clients_are_low(flows)
-        ends["client_is_low"] = client_is_low
-        ends["service"] = service_keys(flows, client_is_low)
-        if self._names and found:
-            heard = self._names.heard(flows, client_is_low, ends["service"], found)
-            ends["service"], ends["server_name"] = heard.services, heard.hosts
         # Where owners are known, so is what is ours.
-        ends["local"], inferred = local_ends(flows, self._local, infers=not matches)
+        ends, inferred = flow_ends(flows, self._local, infers=not matches)
         self._inferred_flows += inferred
+        if self._names and found:
+            heard = self._names.heard(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
+            ends["service"], ends["server_name"] = heard.services, heard.hosts
         if matches and self._by in ("app", "process"):
             self._own(ends, matches)
             self._count(flows, ends, self._party_sums, self._party_hosts)

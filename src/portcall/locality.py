@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portcall.errors import UsageError
-from portcall.kernels import ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +43,6 @@ _PRIVATE_NETWORKS = (
     "fe80::/10",  # link-local, RFC 4291
     "fc00::/7",  # unique local, RFC 4193
 )
-"""Addresses that belong to one site. Their opposite is not "public": multicast is neither."""
 
 _MOST_HOST_NAMES = 1 << 20
 _HOST_NAMES = [""]
@@ -75,29 +73,10 @@ class Addresses(NamedTuple):
         )
 
 
-class LocalEnds(NamedTuple):
-    """Which ends are local, and how many rows were inferred."""
-
-    bits: NDArray[np.uint8]
-    """uint8[n]: bit 0: the low end is, bit 1: the high end, as in FLOW."""
-    inferred: int
-
-
 def addresses(flows: NDArray[np.void], end: str) -> Addresses:
     """The addresses of FLOW rows at one end, ``low`` or ``high``."""
     high_half, low_half = flows[end].view(">u8").T.astype(np.uint64, order="C")
     return Addresses(high_half, low_half, flows["ip_version"] == 6)  # noqa: PLR2004 - of IP
-
-
-def local_ends(flows: NDArray[np.void], networks: NDArray[np.void], *, infers: bool = True) -> LocalEnds:
-    """Which ends of FLOW rows are local; both or none may be.
-
-    NETWORK[m] that the user named decide alone; without them the capture's bits do, and where it has none, inference.
-    """
-    decide = len(networks) > 0
-    bits = np.empty(len(flows), np.uint8)
-    inferred = ends.local_ends(flows, networks if decide else _PRIVATE if infers else _PRIVATE[:0], decide, bits)
-    return LocalEnds(bits, inferred if infers else 0)
 
 
 def networks(texts: Iterable[Any]) -> NDArray[np.void]:
@@ -152,4 +131,5 @@ def _words(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> tuple[int,
     return tuple(np.frombuffer(address.packed.rjust(16, b"\0"), np.uint64).tolist())
 
 
-_PRIVATE = _as_rows(map(ipaddress.ip_network, _PRIVATE_NETWORKS))
+PRIVATE = _as_rows(map(ipaddress.ip_network, _PRIVATE_NETWORKS))
+"""NETWORK[n]: addresses that belong to one site. Their opposite is not "public": multicast is neither."""

@@ -38,7 +38,7 @@ class OpenerEvidence(enum.IntEnum):
 def clients_are_low(flows: NDArray[np.void]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
     """For FLOW[n]: whether the low end is the client (bool[n]), and the OpenerEvidence for it (uint8[n])."""
     client_is_low, evidence = np.empty((2, len(flows)), np.uint8)
-    ends.clients(flows, labels.BEGINNINGS, _grades(), client_is_low, evidence)
+    ends.clients(flows, labels.BEGINNINGS, grades(), client_is_low, evidence)
     return client_is_low.view(np.bool_), evidence
 
 
@@ -57,8 +57,8 @@ def clients_by_port(
 
 
 @cache
-def _grades() -> NDArray[np.uint8]:
-    """The lower, the likelier a port is a server's, by its class and then by how well its service is known. 384 KiB."""
+def grades() -> NDArray[np.uint8]:
+    """By labels' BEGINNINGS: the lower, the likelier a port is a server's, by class, then by what is known. 384 KiB."""
     classes = labels.port_classes(np.arange(1 << 16, dtype=np.uint16)) << 2
     ranks = (labels.port_table(protocol).ranks for protocol in labels.PROTOCOLS_BY_PORT)
     return np.concatenate([classes | (labels.Rank.CURATED - rank) for rank in ranks]).astype(np.uint8)

@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.kernels import ends
 from portcall.labels import (
-    BEGINNINGS,
     PORTED,
     PROTOCOLS_BY_PORT,
     is_temporary,
@@ -79,11 +77,20 @@ def server_ports(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> N
     return np.where(client_is_low, flows["high_port"], flows["low_port"])
 
 
-def service_keys(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """int64[n]: the service key of each of FLOW[n]."""
-    keys = np.empty(len(flows), np.int64)
-    ends.service_keys(flows, client_is_low.view(np.uint8), BEGINNINGS, _keys_by_port(), _keys_without_port(), keys)
-    return keys
+@cache
+def keys_by_port() -> NDArray[np.int32]:
+    """By labels' BEGINNINGS: the service key of a server at each port. 1.5 MiB."""
+    ports = np.arange(1 << 16, dtype=np.int32)
+    unnamed = np.where(is_temporary(ports), np.int32(_first(Kind.TEMPORARY)), np.int32(_first(Kind.PORT)) | ports)
+    tables = ((protocol << _PROTOCOL_SHIFT, port_table(protocol).ids) for protocol in PROTOCOLS_BY_PORT)
+    return np.concatenate([np.where(ids < 0, unnamed | np.int32(protocol), ids) for protocol, ids in tables])
+
+
+@cache
+def keys_without_port() -> NDArray[np.int32]:
+    """int32[257]: the key of each protocol that has no ports, -1 for the others; then that of orphans."""
+    keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(_first(Kind.PROTOCOL))
+    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(_first(Kind.ORPHAN)))
 
 
 def found_key(service: int, protocol: str | None, app: str, app_source: str) -> int:
@@ -146,22 +153,6 @@ def identity(key: int) -> Identity:
     if kind == Kind.ORPHAN:
         return Identity(None, None, None, WITHOUT_FIRST)
     return Identity(f"{protocol}/ephemeral" if kind == Kind.TEMPORARY else None, None, None, NO_OWNER)
-
-
-@cache
-def _keys_by_port() -> NDArray[np.int32]:
-    """Where labels' BEGINNINGS say: the key of each port. 1.5 MiB."""
-    ports = np.arange(1 << 16, dtype=np.int32)
-    unnamed = np.where(is_temporary(ports), np.int32(_first(Kind.TEMPORARY)), np.int32(_first(Kind.PORT)) | ports)
-    tables = ((protocol << _PROTOCOL_SHIFT, port_table(protocol).ids) for protocol in PROTOCOLS_BY_PORT)
-    return np.concatenate([np.where(ids < 0, unnamed | np.int32(protocol), ids) for protocol, ids in tables])
-
-
-@cache
-def _keys_without_port() -> NDArray[np.int32]:
-    """int32[257]: the key of each protocol that has no ports, -1 for the others; then that of orphans."""
-    keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(_first(Kind.PROTOCOL))
-    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(_first(Kind.ORPHAN)))
 
 
 def _first(kind: Kind) -> int:

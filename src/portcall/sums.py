@@ -103,7 +103,8 @@ class Sums:
             kept = self._greatest(self._bound)
         wanted = len(kept) + rows
         if wanted > room or len(kept) < len(self.rows):
-            self._begin(kept, max(room, 1 << (wanted - 1).bit_length()))
+            # Four times as many at least, or most rows would move again and again; untouched room takes no memory.
+            self._begin(kept, max(room if wanted <= room else 4 * room, 1 << (wanted - 1).bit_length()))
         return self._table
 
     def merge(self, other: Sums, key: str | None = None, numbers: NDArray[np.int64] | None = None) -> None:

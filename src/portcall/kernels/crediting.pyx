@@ -122,6 +122,7 @@ def credit(const Flow[:] flows, const FlowEnds[::1] ends, bint by_host, bint bot
                 if filled == STRIDE:
                     _add(sums, stride_credits, hosts, stride_hosts, filled, by_host)
                     filled = 0
-            _add(sums, stride_credits, hosts, stride_hosts, filled, by_host)
-            filled = 0
+            if filled:
+                _add(sums, stride_credits, hosts, stride_hosts, filled, by_host)
+                filled = 0
     return twice

@@ -1,6 +1,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
+class PortRules:
+    def __init__(
+        self,
+        beginnings: NDArray[np.intp],
+        grades: NDArray[np.uint8],
+        keys: NDArray[np.int32],
+        keys_without_port: NDArray[np.int32],
+    ) -> None: ...
+
 def clients(
     flows: NDArray[np.void],
     beginnings: NDArray[np.intp],
@@ -8,14 +17,10 @@ def clients(
     out_low: NDArray[np.uint8],
     out_evidence: NDArray[np.uint8],
 ) -> None: ...
-def service_keys(
+def read(
     flows: NDArray[np.void],
-    client_is_low: NDArray[np.uint8],
-    beginnings: NDArray[np.intp],
-    keys: NDArray[np.int32],
-    keys_without_port: NDArray[np.int32],
-    out_keys: NDArray[np.int64],
-) -> None: ...
-def local_ends(
-    flows: NDArray[np.void], networks: NDArray[np.void], decides: bool, out_local: NDArray[np.uint8]
+    rules: PortRules,
+    networks: NDArray[np.void],
+    decides: bool,
+    out_ends: NDArray[np.void],
 ) -> int: ...

@@ -1,8 +1,7 @@
 """Flow rows → what their two ends are: which is the client, which service the other one offers, which of them are local.
 
-One pass a question over FLOW rows, so that a row's answer depends on nothing but the row, and on tables by port and lists of
-networks that are handed in. What the answers mean, and where the tables come from, say ``portcall.openers``, ``services`` and
-``locality``.
+A row's answer depends on nothing but the row, and on tables by port and lists of networks that are handed in. What the answers
+mean, and where the tables come from, say ``portcall.openers``, ``services`` and ``locality``.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -11,7 +10,7 @@ from libc.string cimport memcpy
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
     NEVER, OPENER_CURATED_NAME, OPENER_FIRST_SENDER, OPENER_IANA_NAME, OPENER_LOWER_PORT, OPENER_PORT_CLASS, OPENER_SYN,
-    OPENER_SYN_ACK, ORPHAN, Flow, Network,
+    OPENER_SYN_ACK, ORPHAN, Flow, FlowEnds, Network,
 )
 
 cdef enum:
@@ -25,11 +24,11 @@ cdef struct Opener:
 
 
 cdef inline bint _reached(const int64_t *milestone_ns) noexcept nogil:
-    return milestone_ns[0] != NEVER or milestone_ns[1] != NEVER
+    return (milestone_ns[0] != NEVER) | (milestone_ns[1] != NEVER)
 
 
 cdef inline bint _low_was_earlier(const int64_t *milestone_ns, bint low_sent_first) noexcept nogil:
-    return milestone_ns[0] < milestone_ns[1] or (milestone_ns[0] == milestone_ns[1] and low_sent_first)
+    return (milestone_ns[0] < milestone_ns[1]) | ((milestone_ns[0] == milestone_ns[1]) & low_sent_first)
 
 
 cdef inline Opener _by_port(uint32_t low, uint32_t high, uint32_t low_grade, uint32_t high_grade, bint low_sent_first) noexcept nogil:
@@ -46,62 +45,46 @@ cdef inline Opener _by_port(uint32_t low, uint32_t high, uint32_t low_grade, uin
     return Opener(low_grade > high_grade, OPENER_IANA_NAME)
 
 
-def clients(
-    const Flow[:] flows, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades, uint8_t[::1] out_low, uint8_t[::1] out_evidence
-):
-    """Fill ``out_low[n]`` with whether the low end of each of FLOW[n] is the client, ``out_evidence`` with why: OpenerEvidence.
+cdef class PortRules:
+    """What ports tell, in tables where those of a protocol begin at ``beginnings[protocol]``.
 
-    ``grades[beginnings[protocol] + port]`` are the lower, the likelier a port is a server's: class << 2 | how little its service
-    is known, from 0 for a curated name to 2 for none.
+    ``grades`` are the lower, the likelier a port is a server's: class << 2 | how little its service is known, from 0 for a curated
+    name to 2 for none. ``keys`` are service keys; ``keys_without_port[protocol]`` is one that needs no port, else -1, and the last
+    one there, after those of 256 protocols, is that of later fragments without their first.
     """
-    cdef Py_ssize_t row, ports, last = flows.shape[0] - 1
-    cdef bint low_sent_first
-    cdef Opener opener
-    cdef const Flow *flow
-    with nogil:
-        for row in range(flows.shape[0]):
-            flow = &flows[min(row + AHEAD, last)]
-            portcall_prefetch(flow)
-            portcall_prefetch(&flow.syn_ns)
-            flow = &flows[row]
-            low_sent_first = flow.first_sender == 0
-            if _reached(flow.syn_ns):
-                opener = Opener(_low_was_earlier(flow.syn_ns, low_sent_first), OPENER_SYN)
-            elif _reached(flow.syn_ack_ns):
-                opener = Opener(not _low_was_earlier(flow.syn_ack_ns, low_sent_first), OPENER_SYN_ACK)
-            else:
-                ports = beginnings[flow.protocol]
-                opener = _by_port(
-                    flow.low_port, flow.high_port, grades[ports + flow.low_port], grades[ports + flow.high_port], low_sent_first
-                )
-            out_low[row] = opener.client_is_low
-            out_evidence[row] = opener.evidence
+
+    cdef const Py_ssize_t[::1] beginnings
+    cdef const uint8_t[::1] grades
+    cdef const int32_t[::1] keys
+    cdef const int32_t[::1] keys_without_port
+
+    def __init__(
+        self,
+        const Py_ssize_t[::1] beginnings,
+        const uint8_t[::1] grades,
+        const int32_t[::1] keys,
+        const int32_t[::1] keys_without_port,
+    ):
+        self.beginnings, self.grades, self.keys, self.keys_without_port = beginnings, grades, keys, keys_without_port
 
 
-def service_keys(
-    const Flow[:] flows,
-    const uint8_t[:] client_is_low,
-    const Py_ssize_t[::1] beginnings,
-    const int32_t[::1] keys,
-    const int32_t[::1] keys_without_port,
-    int64_t[::1] out_keys,
-):
-    """Fill ``out_keys[n]`` with the service key of each of FLOW[n].
+cdef inline Opener _opener(const Flow *flow, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades) noexcept nogil:
+    cdef bint low_sent_first = flow.first_sender == 0
+    cdef Py_ssize_t ports
+    if _reached(flow.syn_ns):
+        return Opener(_low_was_earlier(flow.syn_ns, low_sent_first), OPENER_SYN)
+    if _reached(flow.syn_ack_ns):
+        return Opener(not _low_was_earlier(flow.syn_ack_ns, low_sent_first), OPENER_SYN_ACK)
+    ports = beginnings[flow.protocol]
+    return _by_port(flow.low_port, flow.high_port, grades[ports + flow.low_port], grades[ports + flow.high_port], low_sent_first)
 
-    It is ``keys[beginnings[protocol] + port of the server]`` where ``keys_without_port[protocol]`` is -1, else the latter; the
-    last one there, after those of 256 protocols, is that of later fragments without their first.
-    """
-    cdef Py_ssize_t row, last = flows.shape[0] - 1
-    cdef int32_t key
-    cdef const Flow *flow
-    with nogil:
-        for row in range(flows.shape[0]):
-            portcall_prefetch(&flows[min(row + AHEAD, last)])
-            flow = &flows[row]
-            key = keys_without_port[256 if flow.kind == ORPHAN else flow.protocol]
-            if key < 0:
-                key = keys[beginnings[flow.protocol] + (flow.high_port if client_is_low[row] else flow.low_port)]
-            out_keys[row] = key
+
+cdef inline int32_t _service_key(const Flow *flow, bint client_is_low, PortRules rules) noexcept nogil:
+    cdef int32_t key = rules.keys_without_port[256 if flow.kind == ORPHAN else flow.protocol]
+    cdef Py_ssize_t port = flow.low_port
+    if client_is_low:
+        port = flow.high_port
+    return key if key >= 0 else rules.keys[rules.beginnings[flow.protocol] + port]
 
 
 cdef inline uint8_t _within(const Flow *flow, const Network *networks, Py_ssize_t count) noexcept nogil:
@@ -122,15 +105,27 @@ cdef inline uint8_t _within(const Flow *flow, const Network *networks, Py_ssize_
     return within
 
 
-def local_ends(const Flow[:] flows, const Network[::1] networks, bint decides, uint8_t[::1] out_local):
-    """Fill ``out_local[n]`` with bits for the local ends of each of FLOW[n], 1 the low and 2 the high one.
+def clients(
+    const Flow[:] flows, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades, uint8_t[::1] out_low, uint8_t[::1] out_evidence
+):
+    """Fill ``out_low[n]`` with whether the low end of each of FLOW[n] is the client, ``out_evidence`` with why: OpenerEvidence."""
+    cdef Py_ssize_t row
+    cdef Opener opener
+    with nogil:
+        for row in range(flows.shape[0]):
+            opener = _opener(&flows[row], beginnings, grades)
+            out_low[row], out_evidence[row] = opener.client_is_low, opener.evidence
+
+
+def read(const Flow[:] flows, PortRules rules, const Network[::1] networks, bint decides, FlowEnds[::1] out_ends):
+    """Fill client, evidence, service and local ends of ``out_ends[n]`` for each of FLOW[n].
 
     Local is what lies in the networks where they ``decides``. Else the bits in the row say it, and where there are none, an end
     is local that lies in the networks when the other one does not. Gives how many rows had none.
     """
-    cdef Py_ssize_t row, silent = 0, last = flows.shape[0] - 1
-    cdef Py_ssize_t count = networks.shape[0]
-    cdef uint8_t within
+    cdef Py_ssize_t row, silent = 0, last = flows.shape[0] - 1, count = networks.shape[0]
+    cdef uint8_t local
+    cdef Opener opener
     cdef const Flow *flow
     cdef const Network *first = &networks[0] if count else NULL
     with nogil:
@@ -138,11 +133,16 @@ def local_ends(const Flow[:] flows, const Network[::1] networks, bint decides, u
             flow = &flows[min(row + AHEAD, last)]
             portcall_prefetch(flow)
             portcall_prefetch(&flow.packets)
+            portcall_prefetch(&flow.syn_ns)
             flow = &flows[row]
-            if flow.local and not decides:
-                out_local[row] = flow.local & 3
-                continue
-            silent += 1
-            within = _within(flow, first, count)
-            out_local[row] = 0 if within == 3 and not decides else within
-    return 0 if decides else silent
+            opener = _opener(flow, rules.beginnings, rules.grades)
+            local = flow.local & 3
+            if decides:
+                local = _within(flow, first, count)
+            elif flow.local == 0:
+                silent += 1
+                local = _within(flow, first, count)
+                local = 0 if local == 3 else local
+            out_ends[row].client_is_low, out_ends[row].evidence = opener.client_is_low, opener.evidence
+            out_ends[row].service, out_ends[row].local = _service_key(flow, opener.client_is_low, rules), local
+    return silent

@@ -155,7 +155,8 @@ cdef struct FlowEnds:
     uint8_t quality[2]
     uint8_t client_is_low
     uint8_t local
-    uint32_t reserved
+    uint8_t evidence
+    uint8_t reserved[3]
 
 
 cdef struct Credit:

@@ -70,26 +70,31 @@ cdef class SumTable:
                 start += STRIDE
 
     cdef void add_stride(self, const uint64_t *rows, Py_ssize_t count) noexcept nogil:
-        # At most STRIDE rows, for which there is room.
-        cdef Py_ssize_t row, width = self.ends.greatest
+        # 1 to STRIDE rows, for which there is room. The arrays were checked in begin: slots are found by mask, sums only
+        # through slots.
+        cdef uint64_t *sums = &self.sums[0, 0]
+        cdef uint32_t *slots = &self.slots[0]
         cdef uint64_t mask = self.slots.shape[0] - 1, slot
         cdef uint64_t first[STRIDE]  # as in begin
-        cdef const uint64_t *words = rows
+        cdef Layout ends = self.ends
+        cdef Py_ssize_t row, width = ends.greatest, sums_now = self.count
+        cdef const uint64_t *words
         for row in range(count):
-            first[row] = hash_of(rows + row * width, self.ends.key, self.seed) & mask
-            portcall_prefetch(&self.slots[first[row]])
+            first[row] = hash_of(rows + row * width, ends.key, self.seed) & mask
+            portcall_prefetch(&slots[first[row]])
         for row in range(count):
-            slot = self.slots[first[row]]
+            slot = slots[first[row]]
             if slot:
-                portcall_prefetch(&self.sums[slot - 1, 0])
-                portcall_prefetch(&self.sums[slot - 1, width - 1])
+                portcall_prefetch(sums + (slot - 1) * width)
+                portcall_prefetch(sums + slot * width - 1)
         for row in range(count):
             words, slot = rows + row * width, first[row]
-            while self.slots[slot] and not are_same(words, &self.sums[self.slots[slot] - 1, 0], self.ends.key):
+            while slots[slot] and not are_same(words, sums + (slots[slot] - 1) * width, ends.key):
                 slot = (slot + 1) & mask
-            if self.slots[slot]:
-                _sum(words, &self.ends, &self.sums[self.slots[slot] - 1, 0])
+            if slots[slot]:
+                _sum(words, &ends, sums + (slots[slot] - 1) * width)
             else:
-                memcpy(&self.sums[self.count, 0], words, width * sizeof(uint64_t))
-                self.count += 1
-                self.slots[slot] = <uint32_t>self.count
+                memcpy(sums + sums_now * width, words, width * sizeof(uint64_t))
+                sums_now += 1
+                slots[slot] = <uint32_t>sums_now
+        self.count = sums_now
