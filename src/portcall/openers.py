@@ -61,4 +61,4 @@ def grades() -> NDArray[np.uint8]:
     """By labels' BEGINNINGS: the lower, the likelier a port is a server's, by class, then by what is known. 384 KiB."""
     classes = labels.port_classes(np.arange(1 << 16, dtype=np.uint16)) << 2
     ranks = (labels.port_table(protocol).ranks for protocol in labels.PROTOCOLS_BY_PORT)
-    return np.concatenate([classes | (labels.Rank.CURATED - rank) for rank in ranks]).astype(np.uint8)
+    return np.concatenate([classes | (np.uint8(labels.Rank.CURATED) - rank) for rank in ranks])

@@ -82,8 +82,10 @@ def keys_by_port() -> NDArray[np.int32]:
     """By labels' BEGINNINGS: the service key of a server at each port. 1.5 MiB."""
     ports = np.arange(1 << 16, dtype=np.int32)
     unnamed = np.where(is_temporary(ports), np.int32(_first(Kind.TEMPORARY)), np.int32(_first(Kind.PORT)) | ports)
-    tables = ((protocol << _PROTOCOL_SHIFT, port_table(protocol).ids) for protocol in PROTOCOLS_BY_PORT)
-    return np.concatenate([np.where(ids < 0, unnamed | np.int32(protocol), ids) for protocol, ids in tables])
+    keys = unnamed | np.array(PROTOCOLS_BY_PORT, np.int32)[:, None] << _PROTOCOL_SHIFT
+    ids = np.stack([port_table(protocol).ids for protocol in PROTOCOLS_BY_PORT])
+    np.copyto(keys, ids, where=ids >= 0)
+    return np.asarray(keys.ravel())
 
 
 @cache
