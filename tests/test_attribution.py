@@ -251,7 +251,6 @@ def test_an_unknown_grouping_is_refused_with_the_nearest_one():
 
 def test_a_top_host_is_null_where_too_many_hosts_make_it_uncertain(monkeypatch):
     monkeypatch.setattr("portcall.attribution._HOSTS_REMEMBERED", 4)
-    monkeypatch.setattr("portcall.sums._PENDING_ROWS", 4)
     attribution = Attribution("service")
     flows = [flow(f"{PC} {40000 + n}", f"8.8.{n}.8 443", sizes=(0, 100 + n)) for n in range(20)]
 
@@ -263,7 +262,6 @@ def test_a_top_host_is_null_where_too_many_hosts_make_it_uncertain(monkeypatch):
 
 def test_a_top_host_far_ahead_is_certain_among_too_many_hosts(monkeypatch):
     monkeypatch.setattr("portcall.attribution._HOSTS_REMEMBERED", 4)
-    monkeypatch.setattr("portcall.sums._PENDING_ROWS", 4)
     attribution = Attribution("service")
     flows = [flow(f"{PC} {40000 + n}", f"8.8.{n}.8 443", sizes=(0, 10**6 if n == 7 else 100)) for n in range(20)]
 

@@ -190,13 +190,13 @@ def test_evidence_names_the_list_and_the_entry():
     assert evidence == ["curated 443/tcp", "IANA 514/tcp", "curated 53/udp", None]
 
 
-def test_vectorised_ids_agree_with_single_answers_for_every_port():
+def test_tables_agree_with_single_answers_for_every_port():
     every_port = np.arange(65536, dtype=np.uint16)
 
     for protocol in (*labels.PORTED, ICMP):
-        ids = labels.service_ids(np.full(65536, protocol, np.uint8), every_port)
+        ids, ranks = labels.port_table(protocol)
 
-        assert ids.dtype == np.int32
+        assert np.array_equal(ranks, labels.ranks(np.full(65536, protocol, np.uint8), every_port))
         for port in np.flatnonzero(ids >= 0)[::37].tolist():
             assert labels.service_name(ids[port]) == labels.service_name_of(protocol, port)
         for port in np.flatnonzero(ids < 0)[::997].tolist():
@@ -214,9 +214,9 @@ def test_every_row_of_both_lists_reaches_the_tables():
 
 
 def test_equal_names_share_one_id():
-    ids = labels.service_ids(protocols(TCP, UDP, TCP), ports(443, 443, 80))
+    tcp, udp = labels.port_table(TCP).ids, labels.port_table(UDP).ids
 
-    assert ids[0] == ids[1] != ids[2]
+    assert tcp[443] == udp[443] != tcp[80]
 
 
 def test_no_service_has_the_number_minus_one():

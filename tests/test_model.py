@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import ctypes
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from portcall import model
+from portcall.ends import FLOW_ENDS, _port_rules
 from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
 from portcall.hearing import HELLO, SAYING, SHORT_HEADERS
+from portcall.kernels import ends
+from portcall.kernels.crediting import credit
 from portcall.kernels.headers import FrameDecoder
 from portcall.kernels.hellos import HelloListener
 from portcall.kernels.tellings import TellingStore
 from portcall.kernels.walk import PcapngWalk, PcapWalk
 from portcall.links import entries
+from portcall.locality import NETWORK, HostKind
 from portcall.model import DATAGRAM, FLOW, FRAME, PACKET, Direction, FlowKind, Fragmentation, Verdict
+from portcall.openers import OpenerEvidence
 from portcall.openings import tables
 from portcall.sources.pcapng import INTERFACE
+from portcall.sums import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 from portcall.timeline import TELLING
 
 RECORDS = (Path(model.__file__).parent / "kernels" / "records.pxd").read_text()
@@ -35,6 +42,10 @@ TWINS = {
     "Saying": SAYING,
     "ShortHeaders": SHORT_HEADERS,
     "Telling": TELLING,
+    "Network": NETWORK,
+    "FlowEnds": FLOW_ENDS,
+    "Credit": CREDIT,
+    "HostCredit": HOST_CREDIT,
 }
 C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
 
@@ -74,9 +85,9 @@ def test_every_struct_has_a_dtype():
     assert set(re.findall(r"^cdef struct (\w+):", RECORDS, re.MULTILINE)) == set(TWINS)
 
 
-@pytest.mark.parametrize("meanings", [Verdict, Direction, FlowKind, Fragmentation])
+@pytest.mark.parametrize("meanings", [Verdict, Direction, FlowKind, Fragmentation, OpenerEvidence, HostKind])
 def test_numbers_mean_the_same_on_both_sides(meanings):
-    prefixes = {Fragmentation: "FRAGMENT_"}
+    prefixes = {Fragmentation: "FRAGMENT_", OpenerEvidence: "OPENER_", HostKind: "HOST_"}
     renamed = {(Direction, "UNKNOWN"): "UNKNOWN_DIRECTION"}
     numbers = enumerated()
 
@@ -92,6 +103,10 @@ def kernel_users():
     listener = HelloListener(np.zeros(1, np.uint8), *tables())
     store = FlowTable()._store
     decoder = FrameDecoder(entries(), inner=False)
+    sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
+    crediting = partial(credit, by_host=False, both_ends=True, sums=sums, hosts=hosts)
+    reading = partial(ends.read, rules=_port_rules(), decides=True)
+    known, networks = np.zeros(8, FLOW_ENDS), np.zeros(8, NETWORK)
     return {
         "Frame, walking": (FRAME, lambda rows: PcapWalk(rows, **pcap)),
         "Frame, walking blocks": (FRAME, PcapngWalk),
@@ -99,6 +114,11 @@ def kernel_users():
         "Packet, decoding": (PACKET, lambda rows: setattr(decoder, "out_packets", rows)),
         "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
+        "Flow, reading": (FLOW, lambda rows: reading(rows, networks=networks, out_ends=known)),
+        "FlowEnds, reading": (FLOW_ENDS, lambda rows: reading(np.zeros(8, FLOW), networks=networks, out_ends=rows)),
+        "Flow, crediting": (FLOW, lambda rows: crediting(rows, known)),
+        "FlowEnds, crediting": (FLOW_ENDS, lambda rows: crediting(np.zeros(8, FLOW), rows)),
+        "Network": (NETWORK, lambda rows: reading(np.zeros(8, FLOW), networks=rows, out_ends=known)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk(np.zeros(1, FRAME)).describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),

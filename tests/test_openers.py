@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import naive_attribution
 import oracle
 from packet_rows import packet, packet_rows, reply
 from portcall import labels
@@ -136,7 +137,9 @@ def test_all_rules_together_equal_a_plain_reading_of_their_order():
 
     clients, evidence = clients_are_low(flows)
 
-    assert list(zip(clients.tolist(), evidence.tolist(), strict=True)) == [plain_opener(flow) for flow in flows]
+    assert list(zip(clients.tolist(), evidence.tolist(), strict=True)) == [
+        naive_attribution.opener(flow) for flow in flows
+    ]
     assert set(evidence.tolist()) == set(OpenerEvidence)
 
 
@@ -150,25 +153,3 @@ def random_flows(count, seed):
     for milestone in ("syn_ns", "syn_ack_ns"):
         flows[milestone] = random.choice([NEVER, NEVER, NEVER, 1, 2], (count, 2))
     return flows
-
-
-def plain_opener(flow):
-    """One row by the words of the definition: every rule in turn says True (low is the client), False, or nothing."""
-    low_was_first = flow["first_sender"] == 0
-    for milestone, evidence in (("syn_ns", OpenerEvidence.SYN), ("syn_ack_ns", OpenerEvidence.SYN_ACK)):
-        low_ns, high_ns = (int(time_ns) for time_ns in flow[milestone])
-        if min(low_ns, high_ns) != NEVER:
-            low_sent_it = low_was_first if low_ns == high_ns else low_ns < high_ns
-            return bool(low_sent_it == (evidence is OpenerEvidence.SYN)), int(evidence)
-    ports = np.array([flow["low_port"], flow["high_port"]])
-    low_rank, high_rank = labels.ranks(np.repeat(flow["protocol"], 2), ports).tolist()
-    low_class, high_class = ((port >= 1024) + (port >= 49152) for port in ports.tolist())
-    for low, high, evidence in (
-        (-low_class, -high_class, OpenerEvidence.PORT_CLASS),
-        (low_rank == 2, high_rank == 2, OpenerEvidence.CURATED_NAME),
-        (low_rank >= 1, high_rank >= 1, OpenerEvidence.IANA_NAME),
-        (-int(ports[0]), -int(ports[1]), OpenerEvidence.LOWER_PORT),
-    ):
-        if low != high:
-            return bool(low < high), int(evidence)
-    return bool(low_was_first), int(OpenerEvidence.FIRST_SENDER)

@@ -10,32 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcall.kernels.grouping import group
-from portcall.sums import SERVICE_AND_HOST, Sums
+from portcall.kernels.summing import SumTable
+from portcall.sums import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums, summed
 
-keys = st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from([0, 2**63]), st.integers(0, 3))
-counted = st.lists(st.tuples(keys, st.integers(0, 2**50)), max_size=40)
+keys = st.tuples(st.integers(-1, 3), st.integers(0, 1), st.sampled_from([0, 2**63]), st.integers(0, 3))
+counted = st.lists(st.tuples(keys, st.integers(0, 2**50)), max_size=100)
 
 
 def table(rows):
-    columns = zip(*(key for key, _ in rows), strict=True)
-    types = (np.int64, np.bool_, np.uint64, np.uint64)
-    named = {n: np.array(c, t) for n, c, t in zip(SERVICE_AND_HOST, columns, types, strict=True)}
-    return named | {"bytes": np.array([count for _, count in rows], np.uint64)}
+    return np.array([(*key, count) for key, count in rows], HOST_CREDIT)
 
 
-def summed(rows, **options):
-    sums = Sums(SERVICE_AND_HOST, **options)
+def summed_in_chunks(rows, **options):
+    sums = Sums(HOST_CREDIT, HOST_CREDITS, **options)
     for start in range(0, len(rows), 7):
         sums.add(table(rows[start : start + 7]))
     return sums
 
 
 def as_dictionary(sums):
-    joined = sums.joined()
-    if joined is None:
-        return {}
-    found = zip(*(joined[name].tolist() for name in SERVICE_AND_HOST), strict=True)
-    return dict(zip(found, joined["bytes"].tolist(), strict=True))
+    return {tuple(key): count for *key, count in sums.rows.tolist()}
 
 
 def expected(rows):
@@ -46,8 +40,67 @@ def expected(rows):
 
 
 @given(counted)
-def test_sums_are_those_of_a_dictionary(rows):
-    assert as_dictionary(summed(rows)) == expected(rows)
+def test_sums_are_those_of_a_dictionary_in_the_order_of_their_appearance(rows):
+    assert list(as_dictionary(summed_in_chunks(rows)).items()) == list(expected(rows).items())
+
+
+@given(counted, counted)
+def test_merged_sums_are_those_of_all_rows(rows, others):
+    sums = summed_in_chunks(rows)
+
+    sums.merge(summed_in_chunks(others))
+
+    assert as_dictionary(sums) == expected(rows + others)
+
+
+def test_sums_that_are_merged_may_have_other_numbers():
+    sums, others = summed_in_chunks([((0, 0, 0, 0), 1)]), summed_in_chunks([((1, 0, 0, 0), 5)])
+
+    sums.merge(others, "row", np.array([9, 0]))
+
+    assert as_dictionary(sums) == {(0, 0, 0, 0): 6}
+
+
+def test_of_times_the_least_and_the_greatest_are_kept_also_before_1970():
+    rows = np.zeros(3, CREDIT)
+    rows["first_ns"] = rows["last_ns"] = -5, 7, -9
+
+    [row] = summed(rows, CREDITS)
+
+    assert (row["first_ns"], row["last_ns"]) == (-9, 7)
+
+
+@given(counted, st.integers(0, 2**64 - 1))
+def test_neither_the_seed_nor_a_nearly_full_table_changes_a_sum(rows, seed):
+    slots = 1 << len(rows).bit_length()
+    sums = np.zeros((len(rows), 5), np.uint64)
+    summing = SumTable(4, 1, 0, 0, seed)
+    summing.begin(sums, np.zeros(slots, np.uint32), 0)
+
+    summing.add(table(rows).view(np.uint64).reshape(-1, 5))
+
+    found = {tuple(key): count for *key, count in sums[: summing.count].view(HOST_CREDIT).ravel().tolist()}
+    assert found == expected(rows)
+
+
+@pytest.mark.parametrize(("shape", "slots", "count"), [((4, 5), 4, 0), ((4, 5), 12, 0), ((4, 4), 8, 0), ((4, 5), 8, 5)])
+def test_a_sum_table_refuses_arrays_that_would_not_end_a_search(shape, slots, count):
+    with pytest.raises(ValueError, match="summing wants"):
+        SumTable(4, 1, 0, 0, 0).begin(np.zeros(shape, np.uint64), np.zeros(slots, np.uint32), count)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (1, 6)])
+def test_a_sum_table_refuses_rows_that_it_has_no_room_for(shape):
+    summing = SumTable(4, 1, 0, 0, 0)
+    summing.begin(np.zeros((2, 5), np.uint64), np.zeros(4, np.uint32), 0)
+
+    with pytest.raises(ValueError, match="summing wants"):
+        summing.add(np.zeros(shape, np.uint64))
+
+
+def test_a_sum_table_that_has_not_begun_has_no_room():
+    with pytest.raises(ValueError, match="room"):
+        SumTable(4, 1, 0, 0, 0).add(np.zeros((1, 5), np.uint64))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=15), st.integers(0, 2**64 - 1))
@@ -70,10 +123,9 @@ def test_grouping_refuses_slots_that_would_not_end_a_search(slots):
 
 @given(counted, st.integers(1, 5))
 def test_a_bounded_sum_is_never_too_high_and_misses_no_more_than_it_says(rows, bound):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portcall.sums._PENDING_ROWS", 8)
-        sums = summed(rows, bound=bound)
-        found = as_dictionary(sums)
+    sums = summed_in_chunks(rows, bound=bound)
 
+    found = as_dictionary(sums)
+    assert len(found) <= 2 * bound + 7
     for key, total in expected(rows).items():
         assert found.get(key, 0) <= total <= found.get(key, 0) + sums.missing_bytes

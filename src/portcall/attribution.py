@@ -1,7 +1,7 @@
 """Attribution: flow records and verdict tallies in, report rows out.
 
 Flows come in chunks and are summed per service (and per remote address where the grouping or ``top_host`` asks for it)
-with whole-array operations; names appear only when rows are asked for, once per group. Two attributions merge, in any
+by compiled kernels; names appear only when rows are asked for, once per group. Two attributions merge, in any
 grouping of consecutive shards. Every byte is credited: what is on no flow becomes rows with a reason, and what is
 credited to two local ends is counted, so Σ(bytes_out + bytes_in) = bytes + bytes_credited_twice in every grouping.
 Knows no file, clock or terminal.
@@ -11,34 +11,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from portcall.conversations import flow_row_on_no_flow, flow_rows
+from portcall.ends import flow_ends
 from portcall.errors import UsageError
 from portcall.groups import group_row_on_no_flow, group_rows, party_rows
-from portcall.locality import LocalEnds, addresses, hosts, local_ends, networks
-from portcall.model import Coverage, Degradation, FlowKind, Report, Verdict
-from portcall.openers import clients_are_low
+from portcall.kernels.crediting import credit
+from portcall.locality import networks
+from portcall.model import Coverage, Degradation, Report, Verdict
 from portcall.parties import Parties, quality_of
 from portcall.schema import column_names, directions
-from portcall.services import app_keys, are_attributed, label_keys, service_keys
-from portcall.sums import SERVICE, SERVICE_AND_HOST, SERVICE_AND_PARTY, Sums, reduce_equal
+from portcall.services import app_keys, are_attributed, label_keys
+from portcall.sums import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from portcall.hearing import Found
     from portcall.model import Match, Place, Tally
     from portcall.names import Names
     from portcall.parties import Matches
-    from portcall.sums import Table
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
 _ROWS_AT_ONCE = 1 << 14  # a FLOW of so many rows, and the columns made of it, stay in the processor's last cache
-_HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs held for top_host, 10 MB; with more, it may be uncertain
+_HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
 
 
 class Attribution:
@@ -57,11 +56,11 @@ class Attribution:
         self._names = names
         self._places = places
         self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None, Found | None]] = []
-        self._sums = Sums(SERVICE_AND_HOST if by == "host" else SERVICE)
-        self._hosts = Sums(SERVICE_AND_HOST, bound=_HOSTS_REMEMBERED)
+        self._sums = Sums(CREDIT, CREDITS)
+        self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._parties = Parties(by)
-        self._party_sums = Sums(SERVICE_AND_PARTY)
-        self._party_hosts = Sums(SERVICE_AND_HOST, bound=_HOSTS_REMEMBERED)
+        self._party_sums = Sums(CREDIT, CREDITS)
+        self._party_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._inferred_flows = 0
         self.bytes_credited_twice = 0
 
@@ -94,33 +93,19 @@ class Attribution:
             self._add(flows[chunk], of_chunk, found and found.part(chunk))
 
     def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Found | None) -> None:
-        client_is_low, _ = clients_are_low(flows)
-        services = service_keys(flows, client_is_low)
-        low, high = addresses(flows, "low"), addresses(flows, "high")
-        server_names = np.zeros(len(flows), np.uint64)
+        # Where owners are known, so is what is ours.
+        ends, inferred = flow_ends(flows, self._local, infers=not matches)
+        self._inferred_flows += inferred
         if self._names and found:
-            heard = self._names.heard(flows, client_is_low, services, found)
-            services, server_names = heard.services, heard.hosts
-        local = _own_ends(flows) if matches and not self._local else local_ends(flows, low, high, self._local)
-        self._inferred_flows += local.inferred
-        low_views = np.where(local.low == local.high, client_is_low, local.low)
-        remote = hosts(high.where(low_views, low), np.where(low_views == client_is_low, server_names, np.uint64(0)))
-        credited = _credits(flows, services, low_views, remote)
-        owners = self._owners(services, local, matches) if matches and self._by in ("app", "process") else {}
-        self._count(credited | {name: np.where(low_views, *ends) for name, ends in owners.items()})
-        both = local.low & local.high & (flows["kind"] != FlowKind.ORPHAN)
-        if self._by != "service" and both.any():
-            remote = hosts(low.where(low_views, high), np.where(low_views != client_is_low, server_names, np.uint64(0)))
-            other = _credits(flows, services, ~low_views, remote)
-            other |= {name: np.where(low_views, *ends[::-1]) for name, ends in owners.items()}
-            # A conversation counts once in a row, and only a host's or a party's row can differ between its ends.
-            other["flows"] = ((low.low_half != high.low_half) | (low.high_half != high.high_half)).astype(np.int64)
-            if owners:
-                other["flows"] = (owners["party"][0] != owners["party"][1]).astype(np.int64)
-            elif self._by == "app":
-                other["flows"][:] = 0
-            self.bytes_credited_twice += int(flows["bytes"][both].sum())
-            self._count({name: column[both] for name, column in other.items()})
+            heard = self._names.heard(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
+            ends["service"], ends["server_name"] = heard.services, heard.hosts
+        if matches and self._by in ("app", "process"):
+            self._own(ends, matches)
+            self._count(flows, ends, self._party_sums, self._party_hosts)
+            return
+        row_keys = app_keys if self._by == "app" else label_keys
+        ends["row"] = row_keys(ends["service"])[:, None]
+        self._count(flows, ends, self._sums, self._hosts)
 
     def merge(self, other: Attribution) -> None:
         """Count in what another attribution with the same grouping and local networks has counted."""
@@ -129,7 +114,7 @@ class Attribution:
         self._hosts.merge(other._hosts)
         numbers = self._parties.merge(other._parties)
         self._party_sums.merge(other._party_sums, "party", numbers)
-        self._party_hosts.merge(other._party_hosts, "service", numbers)
+        self._party_hosts.merge(other._party_hosts, "row", numbers)
         self._inferred_flows += other._inferred_flows
         self.bytes_credited_twice += other.bytes_credited_twice
 
@@ -181,42 +166,30 @@ class Attribution:
         )
         return [Degradation("local addresses", reason, "--local CIDR")]
 
-    def _owners(
-        self, services: NDArray[np.int64], local: LocalEnds, matches: tuple[Matches, Matches]
-    ) -> dict[str, NDArray[Any]]:
-        """(2, n) arrays, low ends first: the number of the party that each end is credited to, and of its quality."""
+    def _own(self, ends: NDArray[np.void], matches: tuple[Matches, Matches]) -> None:
+        """Put in whom each end is credited to, and the quality of that."""
         low, high = (
-            [match if is_local else None for match, is_local in zip(end, is_locals.tolist(), strict=True)]
-            for end, is_locals in zip(matches, (local.low, local.high), strict=True)
+            [match if bits & bit else None for match, bits in zip(end, ends["local"].tolist(), strict=True)]
+            for end, bit in zip(matches, (1, 2), strict=True)
         )
-        qualities = [[quality_of(match) for match in end] for end in (low, high)]
-        return {"party": self._parties.numbers(low, high, services), "quality": np.array(qualities, np.uint8)}
+        ends["party"] = ends["row"] = self._parties.numbers(low, high, ends["service"]).T
+        ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
 
-    def _count(self, credited: Table) -> None:
-        sums, hosts_sums = (self._party_sums, self._party_hosts) if "party" in credited else (self._sums, self._hosts)
-        sums.add(reduce_equal(credited, sums.keys))
-        if self._by == "host":
-            return
-        remote = {name: credited[name] for name in SERVICE_AND_HOST}
-        remote["bytes"] = credited["bytes_out"] + credited["bytes_in"]
-        if "party" in credited:
-            remote["service"] = credited["party"]
-        elif self._by == "app":
-            remote["service"] = app_keys(remote["service"])
-        else:
-            remote["service"] = label_keys(remote["service"])
-        hosts_sums.add(remote)
+    def _count(self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums) -> None:
+        by_host, both_ends = self._by == "host", self._by != "service"
+        most = 2 * len(flows)
+        self.bytes_credited_twice += credit(
+            flows, ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most)
+        )
 
     def _rows_of_flows(self) -> Iterator[Row]:
         for flows, matches, found in self._flows:
             told = (self._names, found) if self._names and found else None
             yield from flow_rows(flows, matches, told, self._places)
-        sums, remote = self._sums.joined(), self._hosts.joined()
-        if sums is not None:
-            yield from group_rows(self._by, sums, remote, self._hosts.missing_bytes)
-        sums, remote = self._party_sums.joined(), self._party_hosts.joined()
-        if sums is not None and remote is not None:
-            yield from party_rows(self._by, self._parties, sums, remote, self._party_hosts.missing_bytes)
+        if len(self._sums.rows):
+            yield from group_rows(self._by, self._sums.rows, self._hosts)
+        if len(self._party_sums.rows):
+            yield from party_rows(self._by, self._parties, self._party_sums.rows, self._party_hosts)
 
     def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
         row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
@@ -231,39 +204,13 @@ class Attribution:
             attributed_rows = [row for row in rows if row["unattributed_reason"] is None]
             return sum(row["bytes_to_server"] + row["bytes_to_client"] for row in attributed_rows)
         # Not from the rows: a host's row may mix what has an app with what has none.
-        sums, owned = self._sums.joined(), self._party_sums.joined()
-        attributed = 0 if sums is None else _bytes_where(sums, are_attributed(sums["service"]))
-        return attributed + (0 if owned is None else _bytes_where(owned, self._parties.are_attributed(owned["party"])))
+        sums, owned = self._sums.rows, self._party_sums.rows
+        attributed = _bytes(sums[are_attributed(sums["service"])])
+        return attributed + _bytes(owned[self._parties.are_attributed(owned["party"])])
 
 
-def _credits(
-    flows: NDArray[np.void], services: NDArray[np.int64], low_views: NDArray[np.bool_], remote: Table
-) -> Table:
-    """What FLOW[n] are credited with, seen from the low end where ``low_views`` and from the high end elsewhere."""
-    table: Table = {
-        "service": services,
-        **remote,
-        "flows": (flows["kind"] != FlowKind.ORPHAN).astype(np.int64),
-        "first_ns": flows["first_ns"],
-        "last_ns": flows["last_ns"],
-    }
-    orphans = np.flatnonzero(flows["kind"] == FlowKind.ORPHAN)
-    for count in ("packets", "bytes", "payload"):
-        low, high = flows[count].T.copy()
-        sent = np.where(low_views, low, high)
-        sent[orphans] = 0  # they have no conversation to see a direction in: frames on no flow count as in
-        table[f"{count}_out"] = sent
-        table[f"{count}_in"] = low + high - sent
-    return table
-
-
-def _own_ends(flows: NDArray[np.void]) -> LocalEnds:
-    """Which ends the rows' bits call local: where owners are known, so is what is ours, and nothing is inferred."""
-    return LocalEnds((flows["local"] & 1) != 0, (flows["local"] & 2) != 0, 0)
-
-
-def _bytes_where(sums: Table, condition: NDArray[np.bool_]) -> int:
-    return int(sums["bytes_out"][condition].sum()) + int(sums["bytes_in"][condition].sum())
+def _bytes(sums: NDArray[np.void]) -> int:
+    return int(sums["bytes_out"].sum()) + int(sums["bytes_in"].sum())
 
 
 def _word(verdict: Verdict) -> str:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from portcall.ends import flow_ends
 from portcall.labels import PortClass, port_classes, protocol_name
 from portcall.locality import address_texts, addresses
 from portcall.model import NEVER, NO_TIME, FlowKind
-from portcall.openers import OpenerEvidence, clients_are_low
+from portcall.openers import OpenerEvidence
 from portcall.parties import QUALITIES, party_of, quality_of
 from portcall.schema import column_names
-from portcall.services import WITHOUT_FIRST, has_ports, identity, is_orphan, service_keys
+from portcall.services import WITHOUT_FIRST, has_ports, identity, is_orphan
 from portcall.speech import NameKind
 from portcall.states import STATES, conn_states
 
@@ -92,9 +93,10 @@ def sent_by(pairs: NDArray[Any], is_low: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _columns(flows: NDArray[np.void]) -> dict[str, Sequence[Any]]:
-    client_is_low, evidence = clients_are_low(flows)
+    ends = flow_ends(flows).rows
+    client_is_low = ends["client_is_low"]
     is_whole, ported = flows["kind"] != FlowKind.ORPHAN, has_ports(flows)
-    identities = _identities(service_keys(flows, client_is_low))
+    identities = _identities(ends["service"])
     is_tcp = is_whole & (flows["protocol"] == _TCP)
     return {
         "protocol": [protocol_name(number) for number in flows["protocol"].tolist()],
@@ -106,7 +108,7 @@ def _columns(flows: NDArray[np.void]) -> dict[str, Sequence[Any]]:
         "app": [identity.app for identity in identities],
         "app_source": [identity.app_source for identity in identities],
         "unattributed_reason": [identity.unattributed_reason for identity in identities],
-        "opener_evidence": _words(_EVIDENCE, evidence, is_whole),
+        "opener_evidence": _words(_EVIDENCE, ends["evidence"], is_whole),
     }
 
 
@@ -132,8 +134,8 @@ def _end_columns(
 
 def _name_columns(flows: NDArray[np.void], names: Names, found: Found) -> dict[str, Sequence[Any]]:
     """What the traffic itself tells of each server."""
-    client_is_low, _ = clients_are_low(flows)
-    heard = names.heard(flows, client_is_low, service_keys(flows, client_is_low), found)
+    ends = flow_ends(flows).rows
+    heard = names.heard(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
     told = [heard.told[number] for number in heard.which.tolist()]
     findings = list(map(names.finding, found.numbers.tolist()))
     identities = _identities(heard.services)
@@ -166,11 +168,10 @@ def _name_of(finding: Finding | None, kinds: frozenset[NameKind]) -> str | None:
 
 def _owner_columns(flows: NDArray[np.void], low: Matches, high: Matches) -> dict[str, Sequence[Any]]:
     """Who holds each end, and what the app is by that, where the owners were asked for."""
-    client_is_low, _ = clients_are_low(flows)
-    services = service_keys(flows, client_is_low)
-    keys = services.tolist()
-    ends = zip(low, high, client_is_low.tolist(), is_orphan(services).tolist(), strict=True)
-    pairs = [(None, None) if orphan else (a, b) if is_low else (b, a) for a, b, is_low, orphan in ends]
+    ends = flow_ends(flows).rows
+    keys, orphans = ends["service"].tolist(), is_orphan(ends["service"]).tolist()
+    whose = zip(low, high, ends["client_is_low"].tolist(), orphans, strict=True)
+    pairs = [(None, None) if orphan else (a, b) if is_low else (b, a) for a, b, is_low, orphan in whose]
     best = [min(pair, key=_rank) for pair in pairs]
     parties = [party_of(_first_owned(pair) or known, key) for pair, known, key in zip(pairs, best, keys, strict=True)]
     columns: dict[str, Sequence[Any]] = {

@@ -16,7 +16,7 @@ from portcall.locality import host_text
 from portcall.parties import QUALITIES
 from portcall.schema import column_names
 from portcall.services import SOURCES, WITHOUT_FIRST, app_keys, identity, is_orphan, label_keys, source_ranks
-from portcall.sums import HOST, SERVICE, SERVICE_AND_HOST, grouped, reduce_equal
+from portcall.sums import CREDITS, HOST, SERVICE, grouped, summed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,38 +25,39 @@ if TYPE_CHECKING:
 
     from portcall.model import Tally
     from portcall.parties import Parties
-    from portcall.sums import Table
+    from portcall.sums import Sums
 
 _MOST_SERVICES = 10
 _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "payload_out", "payload_in")
 _PARTY = ("app", "app_source", "process", "unattributed_reason")
 
 
-def group_rows(by: str, sums: Table, hosts: Table | None, missing_bytes: int) -> Iterator[dict[str, Any]]:
+def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
     """The rows of one grouping, in no order.
 
-    ``sums`` hold every measure per service key, for ``host`` per service key and remote address. ``hosts`` hold bytes
-    per row's service key and remote address, of which as many as ``missing_bytes`` may be missing in each.
+    ``sums`` are CREDIT[n], one per service key, for ``host`` per service key and remote host. ``hosts`` are
+    HOST_CREDIT per service key of a row and remote host, but for ``host``.
     """
-    keyed = {**sums, **_row_keys(by, sums)}
-    table = reduce_equal(keyed, SERVICE_AND_HOST)
+    keyed = _keyed(by, sums)
+    table = summed(keyed, CREDITS)
     columns = {**_measure_columns(table), **_identity_columns(by, table)}
     if by == "service":
         columns["services"] = [[label] if label else [] for label in columns["service"]]
     else:
-        columns["services"] = _services(keyed, SERVICE_AND_HOST, sums["service"])
-    if hosts is not None:
-        columns["top_host"] = map(_top_hosts(hosts, missing_bytes).get, table["service"].tolist())
+        columns["services"] = _services(keyed, (*SERVICE, *HOST), sums["service"])
+    if by != "host":
+        columns["top_host"] = map(_top_hosts(hosts).get, table["service"].tolist())
     yield from _rows(by, columns)
 
 
-def party_rows(by: str, parties: Parties, sums: Table, hosts: Table, missing_bytes: int) -> Iterator[dict[str, Any]]:
-    """The rows of flows whose owners were asked for, in no order; ``sums`` hold every measure per service and party.
+def party_rows(by: str, parties: Parties, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
+    """The rows of flows whose owners were asked for, in no order, from CREDIT[n], one per service key and party.
 
-    ``hosts`` hold bytes per party, in the column ``service``, and remote address, as for ``group_rows``.
+    ``hosts`` are HOST_CREDIT per party and remote host.
     """
-    keyed = {**sums, "service": sums["party"]}
-    table = reduce_equal(keyed, SERVICE)
+    keyed = sums.copy()
+    keyed["service"], keyed["party"] = sums["party"], 0
+    table = summed(keyed, CREDITS)
     numbers = table["service"].tolist()
     qualities = table["quality"].tolist()
     columns = {
@@ -68,12 +69,14 @@ def party_rows(by: str, parties: Parties, sums: Table, hosts: Table, missing_byt
             for number, quality in zip(numbers, qualities, strict=True)
         ],
         "services": _services(keyed, SERVICE, sums["service"]),
-        "top_host": map(_top_hosts(hosts, missing_bytes).get, numbers),
+        "top_host": map(_top_hosts(hosts).get, numbers),
     }
     yield from _rows(by, columns)
 
 
-def _measure_columns(table: Table) -> dict[str, Iterable[Any]]:  # Any: plain values of several types, see schema
+def _measure_columns(
+    table: NDArray[np.void],
+) -> dict[str, Iterable[Any]]:  # Any: plain values of several types, see schema
     return {
         **{name: table[name].tolist() for name in _MEASURES},
         **{name: map(time_or_none, table[name].tolist()) for name in ("first_ns", "last_ns")},
@@ -99,20 +102,22 @@ def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _row_keys(by: str, sums: Table) -> Table:
-    """The keys of the rows that the sums belong to: a service key, for ``host`` an address, and 0 for the other."""
-    nobody = {name: np.zeros_like(sums[name]) for name in HOST if name in sums}
-    nobody = nobody or dict.fromkeys(HOST, np.zeros(len(sums["service"]), np.uint64))
+def _keyed(by: str, sums: NDArray[np.void]) -> NDArray[np.void]:
+    """The same with the keys of their rows in the report: a service key, for ``host`` a host, and 0 for the other."""
+    keyed = sums.copy()
     if by == "service":
-        return {**nobody, "service": label_keys(sums["service"])}
-    if by == "app":
-        return {**nobody, "service": app_keys(sums["service"]), "source": source_ranks(sums["service"])}
-    orphans = is_orphan(sums["service"])  # frames on no flow have no remote host
-    remote = {name: np.where(orphans, nobody[name], sums[name]) for name in HOST}
-    return {**remote, "service": np.where(orphans, sums["service"], 0)}
+        keyed["service"] = label_keys(sums["service"])
+    elif by == "app":
+        keyed["service"], keyed["source"] = app_keys(sums["service"]), source_ranks(sums["service"])
+    else:
+        orphans = is_orphan(sums["service"])
+        keyed["service"][~orphans] = 0
+        for name in HOST:
+            keyed[name][orphans] = 0  # frames on no flow have no remote host
+    return keyed
 
 
-def _identity_columns(by: str, table: Table) -> dict[str, Sequence[Any]]:
+def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, Sequence[Any]]:
     """What each row is called, and what its app rests on."""
     keys = table["service"].tolist()
     if by != "host":
@@ -133,7 +138,7 @@ def _identity_columns(by: str, table: Table) -> dict[str, Sequence[Any]]:
     return {"host": hosts, "top_host": hosts, "unattributed_reason": reasons}
 
 
-def _services(keyed: Table, keys: Sequence[str], services: NDArray[np.int64]) -> list[list[str]]:
+def _services(keyed: NDArray[np.void], keys: Sequence[str], services: NDArray[np.int64]) -> list[list[str]]:
     """The services with most bytes among all that has the same keys, greatest first, equal ones by name."""
     of_row, _ = grouped(keyed, keys)
     parts, members = grouped({"row": of_row, "service": label_keys(services)}, ("row", "service"))
@@ -151,9 +156,10 @@ def _services(keyed: Table, keys: Sequence[str], services: NDArray[np.int64]) ->
     ]
 
 
-def _top_hosts(hosts: Table, missing_bytes: int) -> dict[int, str]:
+def _top_hosts(found: Sums) -> dict[int, str]:
     """The remote address with most bytes per service key, where what is missing could not make another one greater."""
-    services, members = grouped(hosts, SERVICE)
+    hosts = found.rows
+    services, members = grouped(hosts, ("row",))
     counted, most, second = hosts["bytes"], *np.zeros((2, len(members)), np.uint64)
     np.maximum.at(most, services, counted)
     leads = counted == most[services]
@@ -163,7 +169,7 @@ def _top_hosts(hosts: Table, missing_bytes: int) -> dict[int, str]:
     # Of equal ones the greatest address, so that it is the same however the capture was cut.
     leaders = leaders[np.lexsort((hosts["low_half"][leaders], hosts["high_half"][leaders], services[leaders]))]
     leaders = leaders[np.diff(services[leaders], append=-1) != 0]
-    certain = leaders[(most >= second + np.uint64(missing_bytes))[services[leaders]]]
-    keys = hosts["service"][certain].tolist()
+    certain = leaders[(most >= second + np.uint64(found.missing_bytes))[services[leaders]]]
+    keys = hosts["row"][certain].tolist()
     addresses = zip(*(hosts[name][certain].tolist() for name in HOST), strict=True)
     return {key: host_text(*address) for key, address in zip(keys, addresses, strict=True)}

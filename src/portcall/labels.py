@@ -54,6 +54,14 @@ _NO_ROW = len(TRANSPORTS)
 _BEGINNINGS = np.array([_ROW_OF_PROTOCOL.get(number, _NO_ROW) << 16 for number in range(256)], np.intp)
 """Protocol number → where its row begins in a flat table."""
 
+PROTOCOLS_BY_PORT = (*sorted(PORTED), 0)
+"""Protocols whose 65536 entries follow one another in tables by port; the last one stands for all without ports."""
+
+BEGINNINGS = np.array(
+    [PROTOCOLS_BY_PORT.index(number if number in PORTED else 0) << 16 for number in range(256)], np.intp
+)
+"""Protocol number → where its entries begin in such a table."""
+
 _PROTOCOL_NAMES = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite", 1: "icmp", 58: "icmp6"}
 
 _DATA = Path(__file__).with_name("data")
@@ -132,16 +140,26 @@ def ranks(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np
     return np.asarray(_tables().ranks.ravel()[_BEGINNINGS[protocols] + ports])
 
 
-def service_ids(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.int32]:
-    """A number for the service name of each port, ``int32[n]``, -1 where it has none.
+class PortTable(NamedTuple):
+    """What is known of every port of one protocol."""
+
+    ids: NDArray[np.int16]
+    """[port] → a number for its service's name, -1 where it has none.
 
     Equal names have equal numbers, whatever the port or transport; they hold within this process only.
     """
-    return np.asarray(_tables().ids.ravel()[_BEGINNINGS[protocols] + ports], np.int32)
+    ranks: NDArray[np.uint8]
+    """[port] → Rank."""
+
+
+def port_table(protocol: int) -> PortTable:
+    """What is known of every port of a protocol number."""
+    row = _ROW_OF_PROTOCOL.get(protocol, _NO_ROW)
+    return PortTable(_tables().ids[row], _tables().ranks[row])
 
 
 def service_id_of(name: str) -> int | None:
-    """The number of a service's name, as ``service_ids`` gives it, or None where no port has it."""
+    """The number of a service's name, as in a ``PortTable``, or None where no port has it."""
     return _ids_by_name().get(name)
 
 
@@ -151,7 +169,7 @@ def _ids_by_name() -> dict[str, int]:
 
 
 def service_name(service_id: int) -> str:
-    """The name behind a number of ``service_ids``; IndexError for -1 and other numbers that it never gave."""
+    """The name behind a number in a ``PortTable``; IndexError for -1 and other numbers that it never gave."""
     if service_id < 0:
         message = f"no service has the number {service_id}"
         raise IndexError(message)

@@ -3,24 +3,24 @@
 The strongest evidence wins: the SYN and the SYN+ACK say it outright. Where the capture has neither, the ports speak:
 the lower port class is the server's, then the port with a curated name, then the one with an IANA name, then the lower
 number. What is still open (equal ports, protocols without ports) goes to the first sender. Only mergeable facts of FLOW
-are read, so the answer is the same however the capture was cut. This module knows no packet and no hostname.
+are read, so the answer is the same however the capture was cut. A compiled kernel applies the rules, with a table that
+says which port is likelier a server's. This module knows no packet and no hostname.
 """
 
 from __future__ import annotations
 
 import enum
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from portcall import labels
-from portcall.model import NEVER
+from portcall.kernels import ends
+from portcall.model import FLOW, NEVER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_NEXT_RANK, _NEXT_CLASS = 1 << 16, 1 << 18  # in _orders
-_ANY_RANK = _NEXT_CLASS - _NEXT_RANK
 
 
 class OpenerEvidence(enum.IntEnum):
@@ -37,17 +37,9 @@ class OpenerEvidence(enum.IntEnum):
 
 def clients_are_low(flows: NDArray[np.void]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
     """For FLOW[n]: whether the low end is the client (bool[n]), and the OpenerEvidence for it (uint8[n])."""
-    low_sent_first = flows["first_sender"] == 0
-    client_is_low, has_syn = _low_was_earlier(flows["syn_ns"], low_sent_first)
-    server_is_low, has_syn_ack = _low_was_earlier(flows["syn_ack_ns"], low_sent_first)
-    np.copyto(client_is_low, ~server_is_low, where=~has_syn)
-    evidence = np.where(has_syn, np.uint8(OpenerEvidence.SYN), np.uint8(OpenerEvidence.SYN_ACK))
-
-    silent = np.flatnonzero(~(has_syn | has_syn_ack))
-    client_is_low[silent], evidence[silent] = clients_by_port(
-        flows["protocol"][silent], flows["low_port"][silent], flows["high_port"][silent], low_sent_first[silent]
-    )
-    return client_is_low, evidence
+    client_is_low, evidence = np.empty((2, len(flows)), np.uint8)
+    ends.clients(flows, labels.BEGINNINGS, grades(), client_is_low, evidence)
+    return client_is_low.view(np.bool_), evidence
 
 
 def clients_by_port(
@@ -57,32 +49,16 @@ def clients_by_port(
     low_sent_first: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
     """The same where only protocols, the ports of both ends and perhaps the first sender are known, all [n]."""
-    low, high = _orders(protocols, low_ports), _orders(protocols, high_ports)
-    client_is_low = (low > high) | ((low == high) & low_sent_first)
-    differs = low ^ high
-    no_curated = ((low & _ANY_RANK) > 0) & ((high & _ANY_RANK) > 0)
-    rules = [
-        (differs >= _NEXT_CLASS, OpenerEvidence.PORT_CLASS),
-        ((differs >= _NEXT_RANK) & ~no_curated, OpenerEvidence.CURATED_NAME),
-        (differs >= _NEXT_RANK, OpenerEvidence.IANA_NAME),
-        (differs > 0, OpenerEvidence.LOWER_PORT),
-    ]
-    conditions, words = [holds for holds, _ in rules], [np.uint8(said) for _, said in rules]
-    evidence = np.select(conditions, words, OpenerEvidence.FIRST_SENDER)
-    return client_is_low, evidence.astype(np.uint8)
+    flows = np.zeros(len(protocols), FLOW)
+    flows["protocol"], flows["low_port"], flows["high_port"] = protocols, low_ports, high_ports
+    flows["first_sender"] = ~low_sent_first
+    flows["syn_ns"] = flows["syn_ack_ns"] = NEVER
+    return clients_are_low(flows)
 
 
-def _low_was_earlier(
-    milestones_ns: NDArray[np.int64], low_sent_first: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether the low end reached the milestone first (equal times: who sent first at all), and whether anyone did."""
-    low_ns, high_ns = milestones_ns.T.copy()
-    was_earlier = (low_ns < high_ns) | ((low_ns == high_ns) & low_sent_first)
-    return was_earlier, (low_ns != NEVER) | (high_ns != NEVER)
-
-
-def _orders(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """uint32[n]: the lower, the likelier the port is a server's: by its class, then its name, then its number."""
-    classes = labels.port_classes(ports).astype(np.uint32) * np.uint32(_NEXT_CLASS)
-    ranks = (labels.Rank.CURATED - labels.ranks(protocols, ports)).astype(np.uint32) * np.uint32(_NEXT_RANK)
-    return classes | ranks | ports
+@cache
+def grades() -> NDArray[np.uint8]:
+    """By labels' BEGINNINGS: the lower, the likelier a port is a server's, by class, then by what is known. 384 KiB."""
+    classes = labels.port_classes(np.arange(1 << 16, dtype=np.uint16)) << 2
+    ranks = (labels.port_table(protocol).ranks for protocol in labels.PROTOCOLS_BY_PORT)
+    return np.concatenate([classes | (np.uint8(labels.Rank.CURATED) - rank) for rank in ranks])

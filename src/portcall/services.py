@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.labels import PORTED, is_temporary, protocol_name, service_id_of, service_ids, service_name
+from portcall.labels import (
+    PORTED,
+    PROTOCOLS_BY_PORT,
+    is_temporary,
+    port_table,
+    protocol_name,
+    service_id_of,
+    service_name,
+)
 from portcall.model import FlowKind
 
 if TYPE_CHECKING:
@@ -69,16 +77,22 @@ def server_ports(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> N
     return np.where(client_is_low, flows["high_port"], flows["low_port"])
 
 
-def service_keys(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """int64[n]: the service key of each of FLOW[n]."""
-    protocols, ports = flows["protocol"], server_ports(flows, client_is_low)
-    keys = service_ids(protocols, ports).astype(np.int64)
-    unnamed = np.flatnonzero(keys < 0)
-    keys[unnamed] = _unnamed_ports()[ports[unnamed]] | _shifted(protocols[unnamed])
-    portless = np.flatnonzero(~has_ports(flows))
-    keys[portless] = _first(Kind.PROTOCOL) | _shifted(protocols[portless])
-    keys[flows["kind"] == FlowKind.ORPHAN] = _first(Kind.ORPHAN)
-    return keys
+@cache
+def keys_by_port() -> NDArray[np.int32]:
+    """By labels' BEGINNINGS: the service key of a server at each port. 1.5 MiB."""
+    ports = np.arange(1 << 16, dtype=np.int32)
+    unnamed = np.where(is_temporary(ports), np.int32(_first(Kind.TEMPORARY)), np.int32(_first(Kind.PORT)) | ports)
+    keys = unnamed | np.array(PROTOCOLS_BY_PORT, np.int32)[:, None] << _PROTOCOL_SHIFT
+    ids = np.stack([port_table(protocol).ids for protocol in PROTOCOLS_BY_PORT])
+    np.copyto(keys, ids, where=ids >= 0)
+    return np.asarray(keys.ravel())
+
+
+@cache
+def keys_without_port() -> NDArray[np.int32]:
+    """int32[257]: the key of each protocol that has no ports, -1 for the others; then that of orphans."""
+    keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(_first(Kind.PROTOCOL))
+    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(_first(Kind.ORPHAN)))
 
 
 def found_key(service: int, protocol: str | None, app: str, app_source: str) -> int:
@@ -141,17 +155,6 @@ def identity(key: int) -> Identity:
     if kind == Kind.ORPHAN:
         return Identity(None, None, None, WITHOUT_FIRST)
     return Identity(f"{protocol}/ephemeral" if kind == Kind.TEMPORARY else None, None, None, NO_OWNER)
-
-
-@cache
-def _unnamed_ports() -> NDArray[np.int64]:
-    """Port → key of a service without a name, but for its protocol. 512 KiB."""
-    ports = np.arange(1 << 16, dtype=np.int64)
-    return np.where(is_temporary(ports), _first(Kind.TEMPORARY), _first(Kind.PORT) | ports)
-
-
-def _shifted(protocols: NDArray[np.uint8]) -> NDArray[np.int64]:
-    return protocols.astype(np.int64) << _PROTOCOL_SHIFT
 
 
 def _first(kind: Kind) -> int:

@@ -1,104 +1,143 @@
-"""Sums per key over columns: what a database calls GROUP BY, for chunks that arrive one after another.
+"""Sums per key: what a database calls GROUP BY, for rows that arrive chunk after chunk.
 
-A table is a dict of equally long arrays: measures and key columns (SERVICE_AND_HOST or SERVICE_AND_PARTY, or some of
-them). Equal keys find each other in a compiled hash table that compares whole keys. Knows nothing of what they mean.
+Rows are records of 64-bit words: first the words of their key, then measures. Equal keys find each other in a compiled
+hash table that compares whole keys, and only its sums are kept. Knows nothing of what they mean.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from portcall.kernels.grouping import group
-from portcall.model import NEVER, NO_TIME
+from portcall.kernels.summing import SumTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-Table = dict[str, NDArray[Any]]  # Any: columns of several types
+    from numpy.typing import NDArray
 
-SERVICE = ("service",)
-HOST = ("host_kind", "high_half", "low_half")
-SERVICE_AND_HOST = SERVICE + HOST
-SERVICE_AND_PARTY = (*SERVICE, "party")
-
-_PENDING_ROWS = 1 << 18  # times about 100 bytes: what may wait before equal keys are joined
-_KEYS = {*SERVICE_AND_HOST, *SERVICE_AND_PARTY}
-_REDUCTIONS = {  # everything else is added to 0
-    "first_ns": (np.minimum, NEVER),
-    "last_ns": (np.maximum, NO_TIME),
-    "quality": (np.maximum, 0),
-    "source": (np.maximum, 0),
-}
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 
 
-class Sums:
-    """Running sums per key. With ``bound``, of so many keys only those of most ``bytes`` are kept."""
+class Layout(NamedTuple):
+    """How many words of a row are what, in this order."""
 
-    def __init__(self, keys: Sequence[str], bound: int | None = None) -> None:
-        self.keys = tuple(keys)
+    key: int
+    added: int
+    least: int = 0
+    """Of these the least is kept, as signed numbers."""
+    greatest: int = 0
+
+
+SERVICE = ("service",)
+HOST = ("host_kind", "high_half", "low_half")
+
+CREDIT = np.dtype(
+    [
+        # The key; what a grouping does not tell apart is 0.
+        ("service", "i8"),  # service key, see ``services``
+        ("party", "i8"),  # number of whom the end belongs to, see ``parties``
+        ("host_kind", "u8"),  # of the remote end: HostKind
+        ("high_half", "u8"),  # its address, or 0
+        ("low_half", "u8"),  # the rest of its address, or the number of its name
+        # What is added.
+        ("flows", "i8"),
+        ("packets_out", "u8"),
+        ("packets_in", "u8"),
+        ("bytes_out", "u8"),  # on the wire, link headers included
+        ("bytes_in", "u8"),
+        ("payload_out", "u8"),
+        ("payload_in", "u8"),
+        # The least, then the greatest.
+        ("first_ns", "i8"),  # NEVER where there is none
+        ("last_ns", "i8"),  # NO_TIME where there is none
+        ("quality", "i8"),  # number of the owner's quality, the worst is the greatest
+        ("source", "i8"),  # what the app rests on, the weakest is the greatest
+    ]
+)
+"""What one end of a conversation is credited with, and sums of that. 128 bytes."""
+CREDITS = Layout(key=5, added=7, least=1, greatest=3)
+
+HOST_CREDIT = np.dtype(
+    [
+        ("row", "i8"),  # number of the report's row: a service key or a party
+        ("host_kind", "u8"),
+        ("high_half", "u8"),
+        ("low_half", "u8"),
+        ("bytes", "u8"),
+    ]
+)
+"""What a row of the report exchanged with one remote host. 40 bytes."""
+HOST_CREDITS = Layout(key=4, added=1)
+
+
+class Sums:
+    """Running sums per key of rows with this dtype.
+
+    With ``bound``, of more than twice as many keys only that many are kept, those of most ``bytes``.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], layout: Layout, bound: int | None = None) -> None:
         self.missing_bytes = 0
         """No key has more bytes than its row says, plus this; a key without a row has at most this. 0 = exact."""
         self._bound = bound
-        self._pieces: list[Table] = []
-        self._rows = 0
-        self._joined_rows = 0
-        self._is_joined = True
+        self._sums = np.empty(0, dtype)
+        self._table = SumTable(*layout, _SEED)
 
-    def add(self, table: Table) -> None:
-        """Count rows in; keys may repeat. The arrays are kept and must not change afterwards."""
-        self._pieces.append(table)
-        self._rows += _length(table)
-        self._is_joined = False
-        if self._rows > max(_PENDING_ROWS, 2 * self._joined_rows):
-            self.joined()
+    @property
+    def rows(self) -> NDArray[np.void]:
+        """One row per key, in the order of their first appearance; good until rows are added."""
+        return self._sums[: self._table.count]
 
-    def merge(self, other: Sums, key: str = "service", numbers: NDArray[np.int64] | None = None) -> None:
+    def add(self, rows: NDArray[np.void]) -> None:
+        """Count rows in; keys may repeat."""
+        self.with_room(len(rows)).add(_words(rows))
+
+    def with_room(self, rows: int) -> SumTable:
+        """The table that holds the sums, with room for so many more, to be added by a kernel."""
+        kept, room = self.rows, self._table.room
+        if self._bound and len(kept) > 2 * self._bound:
+            kept = self._greatest(self._bound)
+        wanted = len(kept) + rows
+        if wanted > room or len(kept) < len(self.rows):
+            # Four times as many at least, or most rows would move again and again; untouched room takes no memory.
+            self._begin(kept, max(room if wanted <= room else 4 * room, 1 << (wanted - 1).bit_length()))
+        return self._table
+
+    def merge(self, other: Sums, key: str | None = None, numbers: NDArray[np.int64] | None = None) -> None:
         """Count in all that another one has counted; ``numbers`` are what its numbers in one key column are here."""
         self.missing_bytes += other.missing_bytes
-        for piece in other._pieces:
-            self.add(piece if numbers is None else {**piece, key: numbers[piece[key]]})
+        rows = other.rows.copy()
+        if numbers is not None:
+            rows[key] = numbers[rows[key]]
+        self.add(rows)
 
-    def joined(self) -> Table | None:
-        """One row per key, in no order; None where nothing was added."""
-        if self._pieces and not self._is_joined:
-            pieces, self._pieces = self._pieces, []
-            whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-            self._pieces = [self._bounded(reduce_equal(whole, self.keys))]
-            self._joined_rows = self._rows = _length(self._pieces[0])
-            self._is_joined = True
-        return self._pieces[0] if self._pieces else None
+    def _greatest(self, bound: int) -> NDArray[np.void]:
+        order = np.argpartition(self.rows["bytes"], len(self.rows) - bound)
+        surplus, kept = np.split(order, [len(self.rows) - bound])
+        self.missing_bytes += int(self.rows["bytes"][surplus].max())
+        return self.rows[np.sort(kept)]
 
-    def _bounded(self, table: Table) -> Table:
-        surplus = _length(table) - (self._bound or _length(table))
-        if surplus <= 0:
-            return table
-        order = np.argpartition(table["bytes"], surplus)
-        self.missing_bytes += int(table["bytes"][order[:surplus]].max())
-        kept = np.zeros(len(order), np.bool_)
-        kept[order[surplus:]] = True
-        return {name: column[kept] for name, column in table.items()}
+    def _begin(self, rows: NDArray[np.void], room: int) -> None:
+        """Go on with these sums, and room for so many, a power of two."""
+        self._sums = np.empty(room, rows.dtype)
+        self._sums[: len(rows)] = rows
+        self._table.begin(_words(self._sums), np.zeros(2 * room, np.uint32), len(rows))
 
 
-def reduce_equal(table: Table, keys: Sequence[str]) -> Table:
-    """One row per distinct key: measures added, times, ``quality``, ``source`` least or greatest; other keys go."""
-    groups, members = grouped(table, keys)
-    reduced: Table = {}
-    for name, column in table.items():
-        if name in keys:
-            reduced[name] = column[members]
-        elif name not in _KEYS:
-            reduction, start = _REDUCTIONS.get(name, (np.add, 0))
-            reduced[name] = np.full(len(members), start, column.dtype)
-            reduction.at(reduced[name], groups, column)
-    return reduced
+def summed(rows: NDArray[np.void], layout: Layout) -> NDArray[np.void]:
+    """One row per distinct key, in the order of their first appearance."""
+    sums = Sums(rows.dtype, layout)
+    sums.add(rows)
+    return sums.rows
 
 
-def grouped(table: Table, keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def grouped(
+    table: Mapping[str, NDArray[Any]] | NDArray[np.void], keys: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For each of n rows the number of its group, the rows with the same key; and for each group its first row."""
     words = np.stack([table[key].astype(np.uint64, copy=False) for key in keys], axis=1)
     groups, members = np.empty((2, len(words)), np.int64)
@@ -107,5 +146,5 @@ def grouped(table: Table, keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArr
     return groups, members[:count]
 
 
-def _length(table: Table) -> int:
-    return len(table["service"])
+def _words(rows: NDArray[np.void]) -> NDArray[np.uint64]:
+    return rows.view(np.uint64).reshape(len(rows), rows.dtype.itemsize // 8)

@@ -7,28 +7,11 @@ packets do in ``folding``: so memory latencies overlap.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from portcall.kernels.keys cimport are_same, hash_of
 from portcall.kernels.prefetching cimport portcall_prefetch
 
 cdef enum:
     STRIDE = 32
-
-
-cdef inline uint64_t _hash(const uint64_t *key, Py_ssize_t width, uint64_t seed) noexcept nogil:
-    cdef uint64_t value = seed
-    cdef Py_ssize_t column
-    for column in range(width):
-        value = (value ^ key[column]) * <uint64_t>0xBF58476D1CE4E5B9  # of splitmix64, as the next
-        value ^= value >> 29
-    value *= <uint64_t>0x94D049BB133111EB
-    return value ^ (value >> 32)
-
-
-cdef inline bint _same(const uint64_t *one, const uint64_t *other, Py_ssize_t width) noexcept nogil:
-    cdef uint64_t differs = 0
-    cdef Py_ssize_t column
-    for column in range(width):
-        differs |= one[column] ^ other[column]
-    return differs == 0
 
 
 def group(const uint64_t[:, ::1] keys, uint64_t seed, uint32_t[::1] slots, int64_t[::1] out_groups, int64_t[::1] out_members):
@@ -51,7 +34,7 @@ def group(const uint64_t[:, ::1] keys, uint64_t seed, uint32_t[::1] slots, int64
         while start < rows:
             stop = min(start + STRIDE, rows)
             for row in range(start, stop):
-                first[row - start] = _hash(words + row * width, width, seed) & mask
+                first[row - start] = hash_of(words + row * width, width, seed) & mask
                 portcall_prefetch(&slots[first[row - start]])
             for row in range(start, stop):
                 slot = slots[first[row - start]]
@@ -59,7 +42,7 @@ def group(const uint64_t[:, ::1] keys, uint64_t seed, uint32_t[::1] slots, int64
                     portcall_prefetch(words + (slot - 1) * width)
             for row in range(start, stop):
                 slot = first[row - start]
-                while slots[slot] and not _same(words + row * width, words + (slots[slot] - 1) * width, width):
+                while slots[slot] and not are_same(words + row * width, words + (slots[slot] - 1) * width, width):
                     slot = (slot + 1) & mask
                 if not slots[slot]:
                     slots[slot] = <uint32_t>(row + 1)

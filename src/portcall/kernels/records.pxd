@@ -158,6 +158,51 @@ cdef struct Interface:
     int64_t offset_seconds
 
 
+cdef struct Network:
+    uint64_t mask[2]
+    uint64_t value[2]
+    uint64_t ip_version
+
+
+cdef struct FlowEnds:
+    int64_t service
+    uint64_t server_name
+    int64_t party[2]
+    int64_t row[2]
+    uint8_t quality[2]
+    uint8_t client_is_low
+    uint8_t local
+    uint8_t evidence
+    uint8_t reserved[3]
+
+
+cdef struct Credit:
+    int64_t service
+    int64_t party
+    uint64_t host_kind
+    uint64_t high_half
+    uint64_t low_half
+    int64_t flows
+    uint64_t packets_out
+    uint64_t packets_in
+    uint64_t bytes_out
+    uint64_t bytes_in
+    uint64_t payload_out
+    uint64_t payload_in
+    int64_t first_ns
+    int64_t last_ns
+    int64_t quality
+    int64_t source
+
+
+cdef struct HostCredit:
+    int64_t row
+    uint64_t host_kind
+    uint64_t high_half
+    uint64_t low_half
+    uint64_t bytes
+
+
 cdef enum:
     OK = 0
     NO_PORTS = 1
@@ -187,6 +232,20 @@ cdef enum:
 cdef enum:
     CONVERSATION = 0
     ORPHAN = 2
+
+cdef enum:
+    OPENER_SYN = 0
+    OPENER_SYN_ACK = 1
+    OPENER_PORT_CLASS = 2
+    OPENER_CURATED_NAME = 3
+    OPENER_IANA_NAME = 4
+    OPENER_LOWER_PORT = 5
+    OPENER_FIRST_SENDER = 6
+
+cdef enum:
+    HOST_IPV4 = 0
+    HOST_IPV6 = 1
+    HOST_NAMED = 2
 
 cdef extern from "stdint.h" nogil:
     const int64_t NO_TIME "INT64_MIN"

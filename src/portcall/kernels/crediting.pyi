@@ -1,0 +1,8 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from portcall.kernels.summing import SumTable
+
+def credit(
+    flows: NDArray[np.void], ends: NDArray[np.void], by_host: bool, both_ends: bool, sums: SumTable, hosts: SumTable
+) -> int: ...

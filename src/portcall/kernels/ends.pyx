@@ -1,0 +1,148 @@
+"""Flow rows → what their two ends are: which is the client, which service the other one offers, which of them are local.
+
+A row's answer depends on nothing but the row, and on tables by port and lists of networks that are handed in. What the answers
+mean, and where the tables come from, say ``portcall.openers``, ``services`` and ``locality``.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from portcall.kernels.prefetching cimport portcall_prefetch
+from portcall.kernels.records cimport (
+    NEVER, OPENER_CURATED_NAME, OPENER_FIRST_SENDER, OPENER_IANA_NAME, OPENER_LOWER_PORT, OPENER_PORT_CLASS, OPENER_SYN,
+    OPENER_SYN_ACK, ORPHAN, Flow, FlowEnds, Network,
+)
+
+cdef enum:
+    AHEAD = 12  # rows that are asked of memory before their turn
+    RANKS = 3  # the bits of a grade that tell how well the service is known, 0 best; above them is the class
+    NEXT_CLASS = RANKS + 1
+
+cdef struct Opener:
+    uint8_t client_is_low
+    uint8_t evidence
+
+
+cdef inline bint _reached(const int64_t *milestone_ns) noexcept nogil:
+    return (milestone_ns[0] != NEVER) | (milestone_ns[1] != NEVER)
+
+
+cdef inline bint _low_was_earlier(const int64_t *milestone_ns, bint low_sent_first) noexcept nogil:
+    return (milestone_ns[0] < milestone_ns[1]) | ((milestone_ns[0] == milestone_ns[1]) & low_sent_first)
+
+
+cdef inline Opener _by_port(uint32_t low, uint32_t high, uint32_t low_grade, uint32_t high_grade, bint low_sent_first) noexcept nogil:
+    # The greater grade is the client's, then the greater port.
+    cdef uint32_t differs = low_grade ^ high_grade
+    if differs == 0:
+        if low == high:
+            return Opener(low_sent_first, OPENER_FIRST_SENDER)
+        return Opener(low > high, OPENER_LOWER_PORT)
+    if differs >= NEXT_CLASS:
+        return Opener(low_grade > high_grade, OPENER_PORT_CLASS)
+    if low_grade & RANKS == 0 or high_grade & RANKS == 0:
+        return Opener(low_grade > high_grade, OPENER_CURATED_NAME)
+    return Opener(low_grade > high_grade, OPENER_IANA_NAME)
+
+
+cdef class PortRules:
+    """What ports tell, in tables where those of a protocol begin at ``beginnings[protocol]``.
+
+    ``grades`` are the lower, the likelier a port is a server's: class << 2 | how little its service is known, from 0 for a curated
+    name to 2 for none. ``keys`` are service keys; ``keys_without_port[protocol]`` is one that needs no port, else -1, and the last
+    one there, after those of 256 protocols, is that of later fragments without their first.
+    """
+
+    cdef const Py_ssize_t[::1] beginnings
+    cdef const uint8_t[::1] grades
+    cdef const int32_t[::1] keys
+    cdef const int32_t[::1] keys_without_port
+
+    def __init__(
+        self,
+        const Py_ssize_t[::1] beginnings,
+        const uint8_t[::1] grades,
+        const int32_t[::1] keys,
+        const int32_t[::1] keys_without_port,
+    ):
+        self.beginnings, self.grades, self.keys, self.keys_without_port = beginnings, grades, keys, keys_without_port
+
+
+cdef inline Opener _opener(const Flow *flow, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades) noexcept nogil:
+    cdef bint low_sent_first = flow.first_sender == 0
+    cdef Py_ssize_t ports
+    if _reached(flow.syn_ns):
+        return Opener(_low_was_earlier(flow.syn_ns, low_sent_first), OPENER_SYN)
+    if _reached(flow.syn_ack_ns):
+        return Opener(not _low_was_earlier(flow.syn_ack_ns, low_sent_first), OPENER_SYN_ACK)
+    ports = beginnings[flow.protocol]
+    return _by_port(flow.low_port, flow.high_port, grades[ports + flow.low_port], grades[ports + flow.high_port], low_sent_first)
+
+
+cdef inline int32_t _service_key(const Flow *flow, bint client_is_low, PortRules rules) noexcept nogil:
+    cdef int32_t key = rules.keys_without_port[256 if flow.kind == ORPHAN else flow.protocol]
+    cdef Py_ssize_t port = flow.low_port
+    if client_is_low:
+        port = flow.high_port
+    return key if key >= 0 else rules.keys[rules.beginnings[flow.protocol] + port]
+
+
+cdef inline uint8_t _within(const Flow *flow, const Network *networks, Py_ssize_t count) noexcept nogil:
+    # Bits for the ends that lie in one of the networks. Which do cannot be foreseen, so no branch asks.
+    cdef uint64_t low[2]
+    cdef uint64_t high[2]
+    cdef uint64_t ip_version = 6 if flow.ip_version == 6 else 4
+    cdef uint8_t within = 0
+    cdef Py_ssize_t number
+    cdef const Network *network
+    memcpy(low, flow.low, 16)
+    memcpy(high, flow.high, 16)
+    for number in range(count):
+        network = &networks[number]
+        if network.ip_version == ip_version:
+            within |= ((low[0] & network.mask[0] ^ network.value[0]) | (low[1] & network.mask[1] ^ network.value[1])) == 0
+            within |= (((high[0] & network.mask[0] ^ network.value[0]) | (high[1] & network.mask[1] ^ network.value[1])) == 0) << 1
+    return within
+
+
+def clients(
+    const Flow[:] flows, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades, uint8_t[::1] out_low, uint8_t[::1] out_evidence
+):
+    """Fill ``out_low[n]`` with whether the low end of each of FLOW[n] is the client, ``out_evidence`` with why: OpenerEvidence."""
+    cdef Py_ssize_t row
+    cdef Opener opener
+    with nogil:
+        for row in range(flows.shape[0]):
+            opener = _opener(&flows[row], beginnings, grades)
+            out_low[row], out_evidence[row] = opener.client_is_low, opener.evidence
+
+
+def read(const Flow[:] flows, PortRules rules, const Network[::1] networks, bint decides, FlowEnds[::1] out_ends):
+    """Fill client, evidence, service and local ends of ``out_ends[n]`` for each of FLOW[n].
+
+    Local is what lies in the networks where they ``decides``. Else the bits in the row say it, and where there are none, an end
+    is local that lies in the networks when the other one does not. Gives how many rows had none.
+    """
+    cdef Py_ssize_t row, silent = 0, last = flows.shape[0] - 1, count = networks.shape[0]
+    cdef uint8_t local
+    cdef Opener opener
+    cdef const Flow *flow
+    cdef const Network *first = &networks[0] if count else NULL
+    with nogil:
+        for row in range(flows.shape[0]):
+            flow = &flows[min(row + AHEAD, last)]
+            portcall_prefetch(flow)
+            portcall_prefetch(&flow.packets)
+            portcall_prefetch(&flow.syn_ns)
+            flow = &flows[row]
+            opener = _opener(flow, rules.beginnings, rules.grades)
+            local = flow.local & 3
+            if decides:
+                local = _within(flow, first, count)
+            elif flow.local == 0:
+                silent += 1
+                local = _within(flow, first, count)
+                local = 0 if local == 3 else local
+            out_ends[row].client_is_low, out_ends[row].evidence = opener.client_is_low, opener.evidence
+            out_ends[row].service, out_ends[row].local = _service_key(flow, opener.client_is_low, rules), local
+    return silent
