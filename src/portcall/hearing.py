@@ -85,6 +85,19 @@ SHORT_HEADERS = np.dtype(
 )
 """The QUIC datagrams with a short header that began a row. 24 bytes."""
 
+_TAKEN = (
+    "number",
+    "at",
+    "length",
+    "row",
+    "sequence",
+    "source_port",
+    "target_port",
+    "side",
+    "protocol",
+    "is_cut",
+)
+"""The columns of SAYING that every one is heard by."""
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
@@ -210,15 +223,15 @@ class Hearing:
         arena = self._arena.data
         self._note_hellos(self._hellos[: listener.hello_count], arena)
         sayings = self._sayings[: listener.saying_count]
-        addresses = zip(*(_rows_of_bytes(sayings[name]) for name in ("source", "target")), strict=True)
-        for pair, (low, high), saying in zip(addresses, sayings["openings"].tolist(), sayings.tolist(), strict=True):
-            _, ts_ns, number, _, _, at, length, row, sequence, source, target, side, protocol, is_cut, _ = saying
+        (low, high), columns = sayings["openings"].T.tolist(), (sayings[name].tolist() for name in _TAKEN)
+        for at, taken in enumerate(zip(*columns, strict=True)):
+            number, text_at, length, row, sequence, source, target, side, protocol, is_cut = taken
             if self._heard[row] >> side & 1:
                 continue  # an earlier one said enough
             ends = Ends(protocol, source, target, self._key_log)
-            payload = arena[at : at + length].tobytes()
-            openings = high << 64 | low
-            self._listen(_Saying(row, side, number, ends, sequence, payload, bool(is_cut), ts_ns, pair, openings))
+            payload = arena[text_at : text_at + length].tobytes()
+            openings = high[at] << 64 | low[at]
+            self._listen(_Saying(at, row, side, number, ends, sequence, payload, bool(is_cut), openings))
         listener.hello_count = listener.saying_count = listener.arena_used = 0
         listener.dns_names, listener.tellings = self._timeline.numbers, self._timeline.store  # it may have begun anew
         while self._held_bytes > _MOST_HELD_BYTES:
@@ -299,10 +312,11 @@ class Hearing:
 
     def _pass_on(self, said: _Saying, finding: Finding | None) -> None:
         """Tell what concerns other conversations."""
-        if finding and finding.answers:
-            self._timeline.note(said.addresses[1], said.ts_ns, finding.answers)
-        if finding and finding.expected:
-            self._expectations.note(said.addresses, said.ts_ns, said.number, finding.expected)
+        if finding and (finding.answers or finding.expected):
+            saying = self._sayings[said.at]
+            ts_ns, speaker, listener = int(saying["ts_ns"]), saying["source"].tobytes(), saying["target"].tobytes()
+            self._timeline.note(listener, ts_ns, finding.answers)
+            self._expectations.note((speaker, listener), ts_ns, said.number, finding.expected)
 
     def _note_hellos(self, hellos: NDArray[np.void], arena: memoryview) -> None:
         """Note HELLO[n], whose names the kernel did not know, and let it know them."""
@@ -337,6 +351,8 @@ class Hearing:
 class _Saying(NamedTuple):
     """One payload and where it comes from."""
 
+    at: int
+    """Index of its SAYING, which has what is seldom needed."""
     row: int
     side: int
     number: int
@@ -344,9 +360,6 @@ class _Saying(NamedTuple):
     sequence: int
     payload: bytes
     is_cut: bool
-    ts_ns: int
-    addresses: tuple[bytes, bytes]
-    """Of source and target."""
     openings: int
     """The openings that it fits, a bit each; 0 where nobody looked."""
 

@@ -256,8 +256,10 @@ def _host(text: str) -> str | None:
     if host.startswith("["):
         return None  # an IPv6 address
     host = host.partition(":")[0].rstrip(".")
+    if not host[-1:].isdigit():  # no address ends so, and most names do
+        return host or None
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return host or None
+        return host
     return None

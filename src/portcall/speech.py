@@ -59,6 +59,8 @@ class Role(enum.Enum):
 class NameKind(enum.Enum):
     """Where a host's name stood, the strongest evidence first; the values are those of ``hostname_source``."""
 
+    __hash__ = object.__hash__  # enum's own is Python, and every name that is found is hashed
+
     TLS_SNI = "tls-sni"
     QUIC_SNI = "quic-sni"
     HTTP_HOST = "http-host"
