@@ -86,37 +86,43 @@ cdef class PcapWalk:
 
     def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end):
         """Fill ``out_frames`` from buffer[at:end]; gives how many."""
-        cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0]
+        cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0], header_bytes = self.header_bytes
         cdef uint32_t captured, wire
         cdef const uint8_t *record
+        cdef const uint8_t *bytes
         cdef Frame *frame
-        cdef int stop = _MORE_BYTES
-        if not 0 <= at <= end <= buffer.shape[0] or self.header_bytes < 16:
+        cdef Frame *frames
+        cdef bint big = self.big  # the loop's own, which nothing that it writes can be taken for
+        cdef int stop = _MORE_BYTES, swapped_lengths = self.swapped_lengths
+        cdef int64_t fraction_ns = self.fraction_ns
+        if not 0 <= at <= end <= buffer.shape[0] or header_bytes < 16:
             raise ValueError("walking wants a part of the buffer, and headers that hold four numbers")
+        bytes = &buffer[0] if end else NULL
+        frames = &self.out_frames[0] if limit else NULL
         with nogil:
             while True:
                 if count == limit:
                     stop = _FULL
                     break
-                if end - at < self.header_bytes:
+                if end - at < header_bytes:
                     break
-                record = &buffer[at]
-                captured = _number(record + 8, self.big)
-                wire = _number(record + 12, self.big)
-                if self.swapped_lengths == 2 or (self.swapped_lengths == 1 and captured > wire):
+                record = bytes + at
+                captured = _number(record + 8, big)
+                wire = _number(record + 12, big)
+                if swapped_lengths == 2 or (swapped_lengths == 1 and captured > wire):
                     captured, wire = wire, captured
                 if captured > MAX_FRAME_BYTES:
                     stop = _DAMAGED
                     break
-                if end - at < self.header_bytes + <Py_ssize_t>captured:
+                if end - at < header_bytes + <Py_ssize_t>captured:
                     break
-                frame = &self.out_frames[count]
-                frame.ts_ns = (<int64_t>_number(record, self.big) * 1000000000
-                               + <int64_t>_number(record + 4, self.big) * self.fraction_ns)
-                frame.offset = at + self.header_bytes
+                frame = frames + count
+                frame.ts_ns = (<int64_t>_number(record, big) * 1000000000
+                               + <int64_t>_number(record + 4, big) * fraction_ns)
+                frame.offset = at + header_bytes
                 frame.captured, frame.wire, frame.interface = captured, wire, 0
                 frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
-                at += self.header_bytes + captured
+                at += header_bytes + captured
                 count += 1
         self.position, self.stop = at, stop
         if stop == _DAMAGED:
