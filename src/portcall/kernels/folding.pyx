@@ -1,8 +1,8 @@
 """Packets → flow rows: one hash table of connections, one of fragmented datagrams.
 
 The table is dense rows (model.FLOW) plus slots: open addressing, each slot 32 bits of hash over 1 + the row. A packet
-batch is folded in strides of 32: hash and prefetch slots, find rows and prefetch them, then update; so the memory
-latencies of a stride overlap.
+batch is folded in strides of 8: while one is counted, the rows of the next and the slots of the one after it are on their
+way, so memory latencies overlap with each other and with work.
 
 Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
 FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when it reports. Only so do shards merge in
@@ -10,11 +10,12 @@ any grouping: what a row means never depends on what came before the shard.
 """
 
 from cpython.buffer cimport PyBuffer_Release
+from cython cimport final
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from portcall.kernels.borrowing cimport borrow
-from portcall.kernels.hashing cimport hash_flow, mix
+from portcall.kernels.hashing cimport Keys, hash_flow, keys_of, mix
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
     FRAGMENT_FIRST, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, TCP_FIN, TCP_RST, TCP_SYN, Datagram, Flow, Packet, Payload,
@@ -23,7 +24,8 @@ from portcall.kernels.records cimport (
 from portcall.kernels.rows cimport begin, count_packet, join, local_ends, note_tcp, opens, same_key, settle, side_of, span
 
 cdef enum:
-    STRIDE = 32
+    STRIDE = 8
+    STAGES = 32  # for three strides; a power of two
 
 cdef struct Stage:
     uint32_t hash
@@ -35,7 +37,7 @@ cdef struct Table:
     Flow *flows
     uint64_t *slots
     uint64_t mask
-    uint64_t seed
+    Keys keys
 
 
 cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:
@@ -46,17 +48,39 @@ cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil
     return slot
 
 
-cdef inline void _prefetch_row(const Table *table, uint64_t slot, uint8_t tcp_flags) noexcept nogil:
-    cdef uint32_t row = <uint32_t>table.slots[slot]
+cdef inline void _hash_stride(
+    const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
+) noexcept nogil:
+    """Hash them, and ask for their slots."""
+    cdef Py_ssize_t i
+    cdef uint32_t hash
+    for i in range(start, stop):
+        hash = hash_flow(&packets[i], &table.keys)
+        out_stages[i & (STAGES - 1)].hash = hash
+        portcall_prefetch(&table.slots[hash & table.mask])
+
+
+cdef inline void _find_stride(
+    const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
+) noexcept nogil:
+    """Find their slots, and ask for their rows."""
+    cdef Py_ssize_t i
+    cdef uint64_t slot
+    cdef uint32_t row
     cdef const uint8_t *flow
-    if row:
-        flow = <const uint8_t *>&table.flows[row - 1]
-        portcall_prefetch(flow)
-        portcall_prefetch(flow + 64)
-        if tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
-            portcall_prefetch(flow + 128)  # the milestones
+    for i in range(start, stop):
+        slot = _find_tag(table, out_stages[i & (STAGES - 1)].hash)
+        out_stages[i & (STAGES - 1)].slot = slot
+        row = <uint32_t>table.slots[slot]
+        if row:
+            flow = <const uint8_t *>&table.flows[row - 1]
+            portcall_prefetch(flow)
+            portcall_prefetch(flow + 64)
+            if packets[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
+                portcall_prefetch(flow + 128)  # the milestones
 
 
+@final
 cdef class FlowStore:
     """The arrays of one flow table, and the loops over them. ``flows.FlowTable`` owns and grows them."""
 
@@ -104,26 +128,23 @@ cdef class FlowStore:
         if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
             raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
         table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
-        table.mask, table.seed = slot_count - 1, self.seed
+        table.mask, table.keys = slot_count - 1, keys_of(self.seed)
         with nogil:
-            while start < count:
-                self._fold_stride(&table, &packets[start], min(count - start, STRIDE), start, first_number)
-                start += STRIDE
+            self._fold_all(&table, packets, count, first_number)
         return 0
 
-    cdef void _fold_stride(
-        self, const Table *table, const Packet *packets, Py_ssize_t count, Py_ssize_t start, uint64_t first_number
+    cdef void _fold_all(
+        self, const Table *table, const Packet *packets, Py_ssize_t count, uint64_t first_number
     ) noexcept nogil:
-        cdef Stage stages[STRIDE]
-        cdef Py_ssize_t i
-        for i in range(count):
-            stages[i].hash = hash_flow(&packets[i], table.seed)
-            portcall_prefetch(&table.slots[stages[i].hash & table.mask])
-        for i in range(count):
-            stages[i].slot = _find_tag(table, stages[i].hash)
-            _prefetch_row(table, stages[i].slot, packets[i].tcp_flags)
-        for i in range(count):
-            self._fold_packet(table, &packets[i], &stages[i], start + i, first_number)
+        """While a stride is counted, the rows of the next and the slots of the one after it are on their way."""
+        cdef Stage stages[STAGES]
+        cdef Py_ssize_t start = 0, i
+        while start < count + 2 * STRIDE:
+            _hash_stride(table, packets, start, min(start + STRIDE, count), stages)
+            _find_stride(table, packets, max(start - STRIDE, 0), min(start, count), stages)
+            for i in range(max(start - 2 * STRIDE, 0), min(start - STRIDE, count)):
+                self._fold_packet(table, &packets[i], &stages[i & (STAGES - 1)], i, first_number)
+            start += STRIDE
 
     cdef inline void _fold_packet(
         self, const Table *table, const Packet *packet, const Stage *stage, Py_ssize_t index, uint64_t first_number
@@ -132,7 +153,7 @@ cdef class FlowStore:
         self._tally(packet)
         if packet.verdict <= NO_PORTS:
             row_and_side = self._fold_whole(table, packet, stage, first_number + index)
-            if packet.payload and self.heard.shape[0] and (packet.protocol == 6 or packet.protocol == 17):
+            if self.heard.shape[0] and packet.payload and (packet.protocol == 6 or packet.protocol == 17):
                 self._want(packet, row_and_side, index)
         elif packet.verdict == LATER_FRAGMENT:
             self._fold_fragment(packet, first_number + index)
@@ -250,12 +271,17 @@ cdef class FlowStore:
         datagram.local |= local_ends(packet, 0)
         span(packet.ts_ns, &datagram.first_ns, &datagram.last_ns)
 
-    def rehash_flows(self):
-        """Fill ``flow_slots``, given empty and larger, from the rows: the newest row of each key."""
-        cdef Py_ssize_t row
+    def rehash_flows(self, const uint64_t[::1] former):
+        """Fill ``flow_slots``, given empty and larger, from the former ones, which know every hash: no row is read."""
+        cdef Py_ssize_t i
+        cdef uint64_t slot, mask = self.flow_slots.shape[0] - 1
         with nogil:
-            for row in range(self.flow_count):
-                self._link(row)
+            for i in range(former.shape[0]):
+                if former[i]:
+                    slot = former[i] >> 32 & mask
+                    while self.flow_slots[slot]:
+                        slot = (slot + 1) & mask
+                    self.flow_slots[slot] = former[i]
 
     def rehash_datagrams(self):
         """Fill ``datagram_slots``, given empty and larger, from the rows."""
@@ -266,12 +292,13 @@ cdef class FlowStore:
                 self._datagram(&self.datagrams[row])
 
     cdef uint32_t _hash_row(self, const Flow *flow) noexcept nogil:
+        cdef Keys keys = keys_of(self.seed)
         cdef Packet packet
         memcpy(packet.source, flow.low, 16)
         memcpy(packet.target, flow.high, 16)
         packet.source_port, packet.target_port = flow.low_port, flow.high_port
         packet.protocol, packet.ip_version, packet.namespace = flow.protocol, flow.ip_version, flow.namespace
-        return hash_flow(&packet, self.seed)
+        return hash_flow(&packet, &keys)
 
     cdef uint32_t _link(self, Py_ssize_t row) noexcept nogil:
         """Point the key's slot at this row; gives 1 + the row that it pointed at before, 0 for none."""
