@@ -19,6 +19,7 @@ from portcall.kernels.links_wired cimport (
     null_family, ppp, ppp_direction, ppp_hdlc, rfc1483, slip, snap, sun_atm, switch_tag, token_ring,
 )
 from portcall.kernels.networks cimport authentication_header, ip_any, ipv4, ipv6
+from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
     MALFORMED, NOT_IP, TRUNCATED, UNSUPPORTED_LINK, Frame, Packet,
 )
@@ -33,6 +34,7 @@ from portcall.kernels.tunnels cimport (
 
 cdef enum:
     MAX_LAYERS = 128  # deeper is an attack on those who dissect
+    AHEAD = 6  # so many frames ahead headers are asked for: they are in the second cache, not in the first
 
 LINK_LAYERS = {
     "unsupported": layers.UNSUPPORTED,
@@ -117,6 +119,8 @@ cdef class FrameDecoder:
         memset(&beginning, 0, sizeof(Cursor))
         beginning.entries, beginning.inner, beginning.saved = &self.entries[0], self.inner, &saved
         for i in range(count):
+            if i + AHEAD < count and frames[i + AHEAD].offset < size:
+                portcall_prefetch(bytes + frames[i + AHEAD].offset)
             _decode_frame(beginning, &frames[i], bytes, size, &packets[i])
 
 
