@@ -178,8 +178,9 @@ class FlowTable:
         if wanted > len(self._flows):
             raise MemoryError(f"a flow table of {len(self._flows)} rows is asked for {wanted}")
         if 2 * wanted > len(store.flow_slots):
+            former = store.flow_slots
             store.flow_slots = _reserved(1 << (2 * wanted - 1).bit_length(), np.dtype(np.uint64))
-            store.rehash_flows()
+            store.rehash_flows(former)
         self._room = min(len(self._flows), len(store.flow_slots) // 2)
         wanted = store.datagram_count + datagrams
         if wanted > len(self._datagrams):

@@ -16,7 +16,7 @@ cdef struct Cursor:
     bint short  # a fetch went beyond the end
     bint inner  # walk into UDP tunnels too
     bint has_saved  # an outer packet to fall back on is kept in `saved`
-    Packet saved
+    Packet *saved
     Packet *packet
 
 
@@ -160,7 +160,7 @@ cdef inline void narrow(Cursor *cursor, size_t stop) noexcept nogil:
 
 cdef inline void save(Cursor *cursor) noexcept nogil:
     """Keep the packet as it is, to fall back on where nothing readable is inside."""
-    cursor.saved = cursor.packet[0]
+    cursor.saved[0] = cursor.packet[0]
     cursor.has_saved = True
 
 

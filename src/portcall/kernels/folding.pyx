@@ -1,8 +1,8 @@
 """Packets → flow rows: one hash table of connections, one of fragmented datagrams.
 
 The table is dense rows (model.FLOW) plus slots: open addressing, each slot 32 bits of hash over 1 + the row. A packet
-batch is folded in strides of 32: hash and prefetch slots, find rows and prefetch them, then update; so the memory
-latencies of a stride overlap.
+batch is folded in strides of 8: while one is counted, the rows of the next and the slots of the one after it are on their
+way, so memory latencies overlap with each other and with work.
 
 Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
 FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when it reports. Only so do shards merge in
@@ -10,18 +10,22 @@ any grouping: what a row means never depends on what came before the shard.
 """
 
 from cpython.buffer cimport PyBuffer_Release
+from cython cimport final
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from portcall.kernels.borrowing cimport borrow
+from portcall.kernels.hashing cimport Keys, hash_flow, keys_of, mix
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
-    FRAGMENT_FIRST, INBOUND, INTERNAL, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, OK, OUTBOUND, TCP_ACK, TCP_FIN, TCP_RST,
-    TCP_SYN, UNKNOWN_DIRECTION, Datagram, Flow, Packet, Payload, VerdictTally,
+    FRAGMENT_FIRST, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, TCP_FIN, TCP_RST, TCP_SYN, Datagram, Flow, Packet, Payload,
+    VerdictTally,
 )
+from portcall.kernels.rows cimport begin, count_packet, join, local_ends, note_tcp, opens, same_key, settle, side_of, span
 
 cdef enum:
-    STRIDE = 32
+    STRIDE = 8
+    STAGES = 32  # for three strides; a power of two
 
 cdef struct Stage:
     uint32_t hash
@@ -33,169 +37,7 @@ cdef struct Table:
     Flow *flows
     uint64_t *slots
     uint64_t mask
-    uint64_t seed
-
-
-cdef inline uint64_t _mix(uint64_t value) noexcept nogil:
-    value ^= value >> 32
-    value *= <uint64_t>0x9E3779B97F4A7C15
-    value ^= value >> 29
-    value *= <uint64_t>0xBF58476D1CE4E5B9
-    return value ^ (value >> 32)
-
-
-cdef inline uint64_t _word(const uint8_t *address) noexcept nogil:
-    cdef uint64_t word
-    memcpy(&word, address, 8)
-    return word
-
-
-cdef inline uint64_t _hash_end(const uint8_t *address, uint64_t port, uint64_t seed) noexcept nogil:
-    cdef uint64_t value = ((_word(address) ^ seed) * <uint64_t>0xD6E8FEB86659FD93
-                           + (_word(address + 8) ^ (port << 8) ^ (seed >> 7)) * <uint64_t>0x9E3779B97F4A7C15)
-    return (value ^ (value >> 32)) * <uint64_t>0xBF58476D1CE4E5B9
-
-
-cdef inline uint32_t _hash_flow(const Packet *packet, uint64_t seed) noexcept nogil:
-    # Both directions must meet, so the two ends are added.
-    return <uint32_t>_mix(
-        _hash_end(packet.source, packet.source_port, seed)
-        + _hash_end(packet.target, packet.target_port, seed)
-        + (<uint64_t>packet.protocol << 40 | <uint64_t>packet.ip_version << 32 | packet.namespace)
-    )
-
-
-cdef inline bint _same_address(const uint8_t *one, const uint8_t *other) noexcept nogil:
-    return _word(one) == _word(other) and _word(one + 8) == _word(other + 8)
-
-
-cdef inline int _side(const Flow *flow, const Packet *packet) noexcept nogil:
-    """0 where the packet's source is the flow's low end, 1 where it is the high end, -1 where it is another flow.
-
-    Differences are gathered without a branch, for which way a packet goes is what no branch predictor knows.
-    """
-    cdef uint64_t low_0 = _word(flow.low), low_1 = _word(flow.low + 8)
-    cdef uint64_t high_0 = _word(flow.high), high_1 = _word(flow.high + 8)
-    cdef uint64_t source_0 = _word(packet.source), source_1 = _word(packet.source + 8)
-    cdef uint64_t target_0 = _word(packet.target), target_1 = _word(packet.target + 8)
-    cdef uint32_t ports = <uint32_t>flow.low_port << 16 | flow.high_port
-    cdef uint32_t sent = <uint32_t>packet.source_port << 16 | packet.target_port
-    cdef uint64_t other = ((flow.protocol ^ packet.protocol) | (flow.ip_version ^ packet.ip_version)
-                           | (flow.namespace ^ packet.namespace))
-    cdef uint64_t upwards = (other | (low_0 ^ source_0) | (low_1 ^ source_1) | (high_0 ^ target_0) | (high_1 ^ target_1)
-                             | (ports ^ sent))
-    cdef uint64_t downwards = (other | (low_0 ^ target_0) | (low_1 ^ target_1) | (high_0 ^ source_0) | (high_1 ^ source_1)
-                               | (ports ^ (sent >> 16 | sent << 16)))
-    if min(upwards, downwards):  # two tests of them would be two branches
-        return -1
-    return upwards != 0
-
-
-cdef inline bint _same_key(const Flow *one, const Flow *other) noexcept nogil:
-    return (one.low_port == other.low_port and one.high_port == other.high_port and one.protocol == other.protocol
-            and one.ip_version == other.ip_version and one.namespace == other.namespace and one.kind == other.kind
-            and _same_address(one.low, other.low) and _same_address(one.high, other.high))
-
-
-cdef inline void _span(int64_t ts_ns, int64_t *first_ns, int64_t *last_ns) noexcept nogil:
-    if ts_ns != NO_TIME:
-        if ts_ns < first_ns[0]:
-            first_ns[0] = ts_ns
-        if ts_ns > last_ns[0]:
-            last_ns[0] = ts_ns
-
-
-cdef inline void _earliest(int64_t *milestone, int64_t ts_ns) noexcept nogil:
-    if ts_ns < milestone[0]:
-        milestone[0] = ts_ns
-
-
-cdef inline void _note_tcp(Flow *flow, const Packet *packet, int side) noexcept nogil:
-    cdef uint8_t flags = packet.tcp_flags
-    flow.tcp_flags[side] |= flags
-    if flags & (TCP_SYN | TCP_FIN | TCP_RST):
-        if flags & TCP_SYN:
-            if flags & TCP_ACK:
-                _earliest(&flow.syn_ack_ns[side], packet.ts_ns)
-            else:
-                _earliest(&flow.syn_ns[side], packet.ts_ns)
-        if flags & TCP_FIN:
-            _earliest(&flow.fin_ns[side], packet.ts_ns)
-        if flags & TCP_RST:
-            _earliest(&flow.rst_ns[side], packet.ts_ns)
-
-
-cdef inline bint _opens(const Packet *packet) noexcept nogil:
-    return (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
-
-
-cdef inline void _begin(Flow *flow, const Packet *packet, uint64_t number) noexcept nogil:
-    cdef int order, i
-    memset(flow, 0, sizeof(Flow))
-    order = memcmp(packet.source, packet.target, 16)
-    if order > 0 or (order == 0 and packet.source_port > packet.target_port):
-        memcpy(flow.low, packet.target, 16)
-        memcpy(flow.high, packet.source, 16)
-        flow.low_port, flow.high_port = packet.target_port, packet.source_port
-        flow.first_sender = 1
-    else:
-        memcpy(flow.low, packet.source, 16)
-        memcpy(flow.high, packet.target, 16)
-        flow.low_port, flow.high_port = packet.source_port, packet.target_port
-    flow.protocol, flow.ip_version, flow.namespace = packet.protocol, packet.ip_version, packet.namespace
-    flow.first_ns, flow.last_ns, flow.first_frame = NEVER, NO_TIME, number
-    for i in range(2):
-        flow.syn_ns[i] = flow.syn_ack_ns[i] = flow.fin_ns[i] = flow.rst_ns[i] = NEVER
-
-
-cdef inline uint8_t _local(const Packet *packet, int side) noexcept nogil:
-    """Which ends the capture calls local, as bits, where the packet's source is end ``side``: both if they are one host."""
-    if packet.direction == UNKNOWN_DIRECTION:
-        return 0
-    if packet.direction == INTERNAL or memcmp(packet.source, packet.target, 16) == 0:
-        return 3
-    elif packet.direction == OUTBOUND:
-        return 1 << side
-    return 1 << (1 - side) if packet.direction == INBOUND else 0
-
-
-cdef inline void _count(Flow *flow, const Packet *packet, int side) noexcept nogil:
-    flow.packets[side] += 1
-    flow.bytes[side] += packet.wire
-    flow.payload[side] += packet.payload
-    _span(packet.ts_ns, &flow.first_ns, &flow.last_ns)
-    flow.local |= _local(packet, side)
-
-
-cdef void _add(Flow *flow, const Flow *later) noexcept nogil:
-    """Join the facts of a row from a later shard, same key, same connection."""
-    cdef int i
-    for i in range(2):
-        flow.packets[i] += later.packets[i]
-        flow.bytes[i] += later.bytes[i]
-        flow.payload[i] += later.payload[i]
-        flow.tcp_flags[i] |= later.tcp_flags[i]
-        _earliest(&flow.syn_ns[i], later.syn_ns[i])
-        _earliest(&flow.syn_ack_ns[i], later.syn_ack_ns[i])
-        _earliest(&flow.fin_ns[i], later.fin_ns[i])
-        _earliest(&flow.rst_ns[i], later.rst_ns[i])
-    flow.local |= later.local
-    if later.first_ns < flow.first_ns:
-        flow.first_ns = later.first_ns
-    if later.last_ns > flow.last_ns:
-        flow.last_ns = later.last_ns
-
-
-cdef inline void _settle(Flow *flow, const Datagram *pending, int side) noexcept nogil:
-    """Credit the later fragments that waited for their first."""
-    flow.packets[side] += pending.packets
-    flow.bytes[side] += pending.bytes
-    flow.payload[side] += pending.payload
-    flow.local |= (pending.local >> 1 | pending.local << 1) & 3 if side else pending.local
-    if pending.first_ns < flow.first_ns:
-        flow.first_ns = pending.first_ns
-    if pending.last_ns > flow.last_ns:
-        flow.last_ns = pending.last_ns
+    Keys keys
 
 
 cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:
@@ -206,17 +48,39 @@ cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil
     return slot
 
 
-cdef inline void _prefetch_row(const Table *table, uint64_t slot, uint8_t tcp_flags) noexcept nogil:
-    cdef uint32_t row = <uint32_t>table.slots[slot]
+cdef inline void _hash_stride(
+    const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
+) noexcept nogil:
+    """Hash them, and ask for their slots."""
+    cdef Py_ssize_t i
+    cdef uint32_t hash
+    for i in range(start, stop):
+        hash = hash_flow(&packets[i], &table.keys)
+        out_stages[i & (STAGES - 1)].hash = hash
+        portcall_prefetch(&table.slots[hash & table.mask])
+
+
+cdef inline void _find_stride(
+    const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
+) noexcept nogil:
+    """Find their slots, and ask for their rows."""
+    cdef Py_ssize_t i
+    cdef uint64_t slot
+    cdef uint32_t row
     cdef const uint8_t *flow
-    if row:
-        flow = <const uint8_t *>&table.flows[row - 1]
-        portcall_prefetch(flow)
-        portcall_prefetch(flow + 64)
-        if tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
-            portcall_prefetch(flow + 128)  # the milestones
+    for i in range(start, stop):
+        slot = _find_tag(table, out_stages[i & (STAGES - 1)].hash)
+        out_stages[i & (STAGES - 1)].slot = slot
+        row = <uint32_t>table.slots[slot]
+        if row:
+            flow = <const uint8_t *>&table.flows[row - 1]
+            portcall_prefetch(flow)
+            portcall_prefetch(flow + 64)
+            if packets[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
+                portcall_prefetch(flow + 128)  # the milestones
 
 
+@final
 cdef class FlowStore:
     """The arrays of one flow table, and the loops over them. ``flows.FlowTable`` owns and grows them."""
 
@@ -264,26 +128,23 @@ cdef class FlowStore:
         if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
             raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
         table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
-        table.mask, table.seed = slot_count - 1, self.seed
+        table.mask, table.keys = slot_count - 1, keys_of(self.seed)
         with nogil:
-            while start < count:
-                self._fold_stride(&table, &packets[start], min(count - start, STRIDE), start, first_number)
-                start += STRIDE
+            self._fold_all(&table, packets, count, first_number)
         return 0
 
-    cdef void _fold_stride(
-        self, const Table *table, const Packet *packets, Py_ssize_t count, Py_ssize_t start, uint64_t first_number
+    cdef void _fold_all(
+        self, const Table *table, const Packet *packets, Py_ssize_t count, uint64_t first_number
     ) noexcept nogil:
-        cdef Stage stages[STRIDE]
-        cdef Py_ssize_t i
-        for i in range(count):
-            stages[i].hash = _hash_flow(&packets[i], table.seed)
-            portcall_prefetch(&table.slots[stages[i].hash & table.mask])
-        for i in range(count):
-            stages[i].slot = _find_tag(table, stages[i].hash)
-            _prefetch_row(table, stages[i].slot, packets[i].tcp_flags)
-        for i in range(count):
-            self._fold_packet(table, &packets[i], &stages[i], start + i, first_number)
+        """While a stride is counted, the rows of the next and the slots of the one after it are on their way."""
+        cdef Stage stages[STAGES]
+        cdef Py_ssize_t start = 0, i
+        while start < count + 2 * STRIDE:
+            _hash_stride(table, packets, start, min(start + STRIDE, count), stages)
+            _find_stride(table, packets, max(start - STRIDE, 0), min(start, count), stages)
+            for i in range(max(start - 2 * STRIDE, 0), min(start - STRIDE, count)):
+                self._fold_packet(table, &packets[i], &stages[i & (STAGES - 1)], i, first_number)
+            start += STRIDE
 
     cdef inline void _fold_packet(
         self, const Table *table, const Packet *packet, const Stage *stage, Py_ssize_t index, uint64_t first_number
@@ -292,7 +153,7 @@ cdef class FlowStore:
         self._tally(packet)
         if packet.verdict <= NO_PORTS:
             row_and_side = self._fold_whole(table, packet, stage, first_number + index)
-            if packet.payload and self.heard.shape[0] and (packet.protocol == 6 or packet.protocol == 17):
+            if self.heard.shape[0] and packet.payload and (packet.protocol == 6 or packet.protocol == 17):
                 self._want(packet, row_and_side, index)
         elif packet.verdict == LATER_FRAGMENT:
             self._fold_fragment(packet, first_number + index)
@@ -316,7 +177,7 @@ cdef class FlowStore:
         cdef VerdictTally *tally = &self.tallies[packet.verdict]
         tally.frames += 1
         tally.bytes += packet.wire
-        _span(packet.ts_ns, &tally.first_ns, &tally.last_ns)
+        span(packet.ts_ns, &tally.first_ns, &tally.last_ns)
 
     cdef inline uint32_t _fold_whole(
         self, const Table *table, const Packet *packet, const Stage *stage, uint64_t number
@@ -331,9 +192,9 @@ cdef class FlowStore:
             if table.slots[slot] >> 32 == hash:
                 row = <uint32_t>table.slots[slot]
                 flow = &table.flows[row - 1]
-                side = _side(flow, packet)
+                side = side_of(flow, packet)
                 if side >= 0:
-                    if not _opens(packet) or (flow.has_syn and flow.syn_sequence == packet.tcp_sequence):
+                    if not opens(packet) or (flow.has_syn and flow.syn_sequence == packet.tcp_sequence):
                         self._update(flow, row, packet, side)
                         return (row - 1) << 1 | side
                     return self._append(table, packet, slot, hash, number, row)
@@ -345,9 +206,9 @@ cdef class FlowStore:
     ) noexcept nogil:
         cdef uint32_t row = self.flow_count + 1
         cdef Flow *flow = &table.flows[row - 1]
-        _begin(flow, packet, number)
+        begin(flow, packet, number)
         flow.earlier = earlier
-        if _opens(packet):
+        if opens(packet):
             flow.has_syn, flow.syn_sequence = 1, packet.tcp_sequence
         table.slots[slot] = <uint64_t>hash << 32 | row
         self.flow_count = row
@@ -355,15 +216,15 @@ cdef class FlowStore:
         return (row - 1) << 1 | flow.first_sender
 
     cdef inline void _update(self, Flow *flow, uint32_t row, const Packet *packet, int side) noexcept nogil:
-        _count(flow, packet, side)
-        _note_tcp(flow, packet, side)  # other packets have no flags
+        count_packet(flow, packet, side)
+        note_tcp(flow, packet, side)  # other packets have no flags
         if packet.fragmentation == FRAGMENT_FIRST:
             self._note_first_fragment(packet, row, side)
 
     cdef Py_ssize_t _datagram(self, const Datagram *key) noexcept nogil:
         """The row of this datagram, made where it is new."""
         cdef uint64_t mask = self.datagram_slots.shape[0] - 1
-        cdef uint32_t hash = <uint32_t>_mix(key.datagram + self.seed + key.namespace)
+        cdef uint32_t hash = <uint32_t>mix(key.datagram + self.seed + key.namespace)
         cdef uint64_t slot = hash & mask
         cdef Py_ssize_t row
         while self.datagram_slots[slot]:
@@ -400,22 +261,27 @@ cdef class FlowStore:
         self._key(packet, &key)
         datagram = &self.datagrams[self._datagram(&key)]
         if datagram.latest_flow:
-            _count(&self.flows[datagram.latest_flow - 1], packet, datagram.latest_side)
+            count_packet(&self.flows[datagram.latest_flow - 1], packet, datagram.latest_side)
             return
         if not datagram.packets:
             datagram.first_frame = number
         datagram.packets += 1
         datagram.bytes += packet.wire
         datagram.payload += packet.payload
-        datagram.local |= _local(packet, 0)
-        _span(packet.ts_ns, &datagram.first_ns, &datagram.last_ns)
+        datagram.local |= local_ends(packet, 0)
+        span(packet.ts_ns, &datagram.first_ns, &datagram.last_ns)
 
-    def rehash_flows(self):
-        """Fill ``flow_slots``, given empty and larger, from the rows: the newest row of each key."""
-        cdef Py_ssize_t row
+    def rehash_flows(self, const uint64_t[::1] former):
+        """Fill ``flow_slots``, given empty and larger, from the former ones, which know every hash: no row is read."""
+        cdef Py_ssize_t i
+        cdef uint64_t slot, mask = self.flow_slots.shape[0] - 1
         with nogil:
-            for row in range(self.flow_count):
-                self._link(row)
+            for i in range(former.shape[0]):
+                if former[i]:
+                    slot = former[i] >> 32 & mask
+                    while self.flow_slots[slot]:
+                        slot = (slot + 1) & mask
+                    self.flow_slots[slot] = former[i]
 
     def rehash_datagrams(self):
         """Fill ``datagram_slots``, given empty and larger, from the rows."""
@@ -426,12 +292,13 @@ cdef class FlowStore:
                 self._datagram(&self.datagrams[row])
 
     cdef uint32_t _hash_row(self, const Flow *flow) noexcept nogil:
+        cdef Keys keys = keys_of(self.seed)
         cdef Packet packet
         memcpy(packet.source, flow.low, 16)
         memcpy(packet.target, flow.high, 16)
         packet.source_port, packet.target_port = flow.low_port, flow.high_port
         packet.protocol, packet.ip_version, packet.namespace = flow.protocol, flow.ip_version, flow.namespace
-        return _hash_flow(&packet, self.seed)
+        return hash_flow(&packet, &keys)
 
     cdef uint32_t _link(self, Py_ssize_t row) noexcept nogil:
         """Point the key's slot at this row; gives 1 + the row that it pointed at before, 0 for none."""
@@ -440,7 +307,7 @@ cdef class FlowStore:
         cdef uint64_t slot = hash & mask
         while self.flow_slots[slot]:
             before = <uint32_t>self.flow_slots[slot]
-            if self.flow_slots[slot] >> 32 == hash and _same_key(&self.flows[before - 1], &self.flows[row]):
+            if self.flow_slots[slot] >> 32 == hash and same_key(&self.flows[before - 1], &self.flows[row]):
                 break
             before = 0
             slot = (slot + 1) & mask
@@ -471,7 +338,7 @@ cdef class FlowStore:
             if (not later.has_syn and not later.earlier) or (
                 later.has_syn and flow.has_syn and flow.syn_sequence == later.syn_sequence
             ):
-                _add(flow, later)
+                join(flow, later)
                 self._link(before - 1)
                 return before
         self.flows[row].earlier = before
@@ -490,7 +357,7 @@ cdef class FlowStore:
             return
         datagram = &self.datagrams[row]
         if datagram.latest_flow:
-            _settle(&self.flows[datagram.latest_flow - 1], &moved, datagram.latest_side)
+            settle(&self.flows[datagram.latest_flow - 1], &moved, datagram.latest_side)
         else:
             if not datagram.packets:
                 datagram.first_frame = moved.first_frame

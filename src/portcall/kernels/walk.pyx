@@ -41,15 +41,10 @@ cdef inline uint32_t _number(const uint8_t *bytes, bint big) noexcept nogil:
     return <uint32_t>bytes[3] << 24 | <uint32_t>bytes[2] << 16 | <uint32_t>bytes[1] << 8 | bytes[0]
 
 
-cdef inline uint32_t _u32(const uint8_t[::1] buffer, Py_ssize_t at, bint big) noexcept nogil:
-    cdef const uint8_t *last = &buffer[at + 3]  # the check for all four
-    return _number(last - 3, big)
-
-
-cdef inline uint16_t _u16(const uint8_t[::1] buffer, Py_ssize_t at, bint big) noexcept nogil:
+cdef inline uint16_t _short(const uint8_t *bytes, bint big) noexcept nogil:
     if big:
-        return <uint16_t>(buffer[at] << 8 | buffer[at + 1])
-    return <uint16_t>(buffer[at + 1] << 8 | buffer[at])
+        return <uint16_t>(bytes[0] << 8 | bytes[1])
+    return <uint16_t>(bytes[1] << 8 | bytes[0])
 
 
 cdef class PcapWalk:
@@ -86,37 +81,43 @@ cdef class PcapWalk:
 
     def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end):
         """Fill ``out_frames`` from buffer[at:end]; gives how many."""
-        cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0]
+        cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0], header_bytes = self.header_bytes
         cdef uint32_t captured, wire
         cdef const uint8_t *record
+        cdef const uint8_t *bytes
         cdef Frame *frame
-        cdef int stop = _MORE_BYTES
-        if not 0 <= at <= end <= buffer.shape[0] or self.header_bytes < 16:
+        cdef Frame *frames
+        cdef bint big = self.big  # the loop's own, which nothing that it writes can be taken for
+        cdef int stop = _MORE_BYTES, swapped_lengths = self.swapped_lengths
+        cdef int64_t fraction_ns = self.fraction_ns
+        if not 0 <= at <= end <= buffer.shape[0] or header_bytes < 16:
             raise ValueError("walking wants a part of the buffer, and headers that hold four numbers")
+        bytes = &buffer[0] if end else NULL
+        frames = &self.out_frames[0] if limit else NULL
         with nogil:
             while True:
                 if count == limit:
                     stop = _FULL
                     break
-                if end - at < self.header_bytes:
+                if end - at < header_bytes:
                     break
-                record = &buffer[at]
-                captured = _number(record + 8, self.big)
-                wire = _number(record + 12, self.big)
-                if self.swapped_lengths == 2 or (self.swapped_lengths == 1 and captured > wire):
+                record = bytes + at
+                captured = _number(record + 8, big)
+                wire = _number(record + 12, big)
+                if swapped_lengths == 2 or (swapped_lengths == 1 and captured > wire):
                     captured, wire = wire, captured
                 if captured > MAX_FRAME_BYTES:
                     stop = _DAMAGED
                     break
-                if end - at < self.header_bytes + <Py_ssize_t>captured:
+                if end - at < header_bytes + <Py_ssize_t>captured:
                     break
-                frame = &self.out_frames[count]
-                frame.ts_ns = (<int64_t>_number(record, self.big) * 1000000000
-                               + <int64_t>_number(record + 4, self.big) * self.fraction_ns)
-                frame.offset = at + self.header_bytes
+                frame = frames + count
+                frame.ts_ns = (<int64_t>_number(record, big) * 1000000000
+                               + <int64_t>_number(record + 4, big) * fraction_ns)
+                frame.offset = at + header_bytes
                 frame.captured, frame.wire, frame.interface = captured, wire, 0
                 frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
-                at += self.header_bytes + captured
+                at += header_bytes + captured
                 count += 1
         self.position, self.stop = at, stop
         if stop == _DAMAGED:
@@ -181,8 +182,14 @@ cdef class PcapngWalk:
         """Fill ``out_frames`` from buffer[at:end]; gives how many."""
         cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0], length
         cdef uint32_t kind
+        cdef const uint8_t *block
+        cdef const uint8_t *bytes
         cdef const char *problem = NULL
+        cdef bint big = self.big
         cdef int stop = _MORE_BYTES
+        if not 0 <= at <= end <= buffer.shape[0]:
+            raise ValueError("walking wants a part of the buffer")
+        bytes = &buffer[0] if end else NULL
         with nogil:
             while True:
                 if count == limit:
@@ -190,25 +197,26 @@ cdef class PcapngWalk:
                     break
                 if end - at < 12:
                     break
-                kind = _u32(buffer, at, self.big)
+                block = bytes + at
+                kind = _number(block, big)
                 if kind == SECTION_HEADER:
                     stop = _OTHER_BLOCK
                     break
-                length = _u32(buffer, at + 4, self.big)
+                length = _number(block + 4, big)
                 if length < 12 or length > MAX_BLOCK_BYTES:
                     problem = b"a block's length is impossible"
                     break
                 length = (length + 3) & ~3
                 if end - at < length:
                     break
-                if _u32(buffer, at + length - 4, self.big) != _u32(buffer, at + 4, self.big):
+                if _number(block + length - 4, big) != _number(block + 4, big):
                     problem = b"a block's two lengths differ"
                     break
                 if kind == INTERFACE_DESCRIPTION or kind == NAME_RESOLUTION or kind == DECRYPTION_SECRETS:
                     stop = _OTHER_BLOCK
                     break
                 if kind == ENHANCED_PACKET or kind == OBSOLETE_PACKET or kind == SIMPLE_PACKET:
-                    problem = self._frame(buffer[at:at + length], kind, at, &self.out_frames[count])
+                    problem = self._frame(block, length, kind, at, &self.out_frames[count])
                     if problem != NULL:
                         break
                     count += 1
@@ -220,9 +228,9 @@ cdef class PcapngWalk:
         return count
 
     cdef const char *_frame(
-        self, const uint8_t[::1] block, uint32_t kind, Py_ssize_t at, Frame *out_frame
+        self, const uint8_t *block, Py_ssize_t length, uint32_t kind, Py_ssize_t at, Frame *out_frame
     ) noexcept nogil:
-        """Read one packet block (draft-ietf-opsawg-pcapng §4.3, §4.4, appendix A); NULL, or what is wrong with it.
+        """Read block[:length], a packet (draft-ietf-opsawg-pcapng §4.3, §4.4, appendix A); NULL, or what is wrong with it.
 
         enhanced  8 interface:32  12 time:64  20 captured:32  24 wire:32  28 frame, options
         obsolete  8 interface:16  10 drops:16  then as enhanced
@@ -230,12 +238,13 @@ cdef class PcapngWalk:
         """
         cdef Py_ssize_t header = 28, room
         cdef uint32_t index = 0
-        if block.shape[0] < (16 if kind == SIMPLE_PACKET else 32):
+        cdef bint big = self.big
+        if length < (16 if kind == SIMPLE_PACKET else 32):
             return b"a packet block is too short for its header"
         if kind == ENHANCED_PACKET:
-            index = _u32(block, 8, self.big)
+            index = _number(block + 8, big)
         elif kind == OBSOLETE_PACKET:
-            index = _u16(block, 8, self.big)
+            index = _short(block + 8, big)
         if <Py_ssize_t>index >= self.interface_count:
             return b"a packet names an interface that the section does not describe"
         out_frame.direction, out_frame.reserved = UNKNOWN_DIRECTION, 0
@@ -243,37 +252,38 @@ cdef class PcapngWalk:
         if kind == SIMPLE_PACKET:
             header = 12
             out_frame.ts_ns = NO_TIME
-            out_frame.wire = out_frame.captured = _u32(block, 8, self.big)
+            out_frame.wire = out_frame.captured = _number(block + 8, big)
             if self.interfaces[0].snap_length and out_frame.captured > self.interfaces[0].snap_length:
                 out_frame.captured = self.interfaces[0].snap_length
         else:
             out_frame.ts_ns = _time(
-                &self.interfaces[index], <uint64_t>_u32(block, 12, self.big) << 32 | _u32(block, 16, self.big)
+                &self.interfaces[index], <uint64_t>_number(block + 12, big) << 32 | _number(block + 16, big)
             )
-            out_frame.captured = _u32(block, 20, self.big)
-            out_frame.wire = _u32(block, 24, self.big)
-        room = block.shape[0] - header - 4
+            out_frame.captured = _number(block + 20, big)
+            out_frame.wire = _number(block + 24, big)
+        room = length - header - 4
         if out_frame.captured > MAX_FRAME_BYTES or <Py_ssize_t>out_frame.captured > room:
             return b"a packet claims more captured bytes than its block holds"
         out_frame.offset = at + header
         if kind != SIMPLE_PACKET:
             header += (<Py_ssize_t>out_frame.captured + 3) & ~3
-            if header < block.shape[0] - 4:
-                out_frame.direction = self._direction(block[header:block.shape[0] - 4])
+            if header < length - 4:
+                out_frame.direction = _direction(block + header, length - 4 - header, big)
         return NULL
 
-    cdef uint8_t _direction(self, const uint8_t[::1] options) noexcept nogil:
-        """The way that the option epb_flags (2) states: code:16 length:16 value, padded to 4 bytes."""
-        cdef Py_ssize_t at = 0, length
-        cdef uint16_t code
-        cdef uint32_t way
-        while at + 4 <= options.shape[0]:
-            code = _u16(options, at, self.big)
-            length = _u16(options, at + 2, self.big)
-            if code == 0:
-                break
-            if code == 2 and length == 4 and at + 8 <= options.shape[0]:
-                way = _u32(options, at + 4, self.big) & 3
-                return INBOUND if way == 1 else OUTBOUND if way == 2 else UNKNOWN_DIRECTION
-            at += 4 + ((length + 3) & ~3)
-        return UNKNOWN_DIRECTION
+
+cdef inline uint8_t _direction(const uint8_t *options, Py_ssize_t size, bint big) noexcept nogil:
+    """The way that the option epb_flags (2) in options[:size] states: code:16 length:16 value, padded to 4 bytes."""
+    cdef Py_ssize_t at = 0, length
+    cdef uint16_t code
+    cdef uint32_t way
+    while at + 4 <= size:
+        code = _short(options + at, big)
+        length = _short(options + at + 2, big)
+        if code == 0:
+            break
+        if code == 2 and length == 4 and at + 8 <= size:
+            way = _number(options + at + 4, big) & 3
+            return INBOUND if way == 1 else OUTBOUND if way == 2 else UNKNOWN_DIRECTION
+        at += 4 + ((length + 3) & ~3)
+    return UNKNOWN_DIRECTION

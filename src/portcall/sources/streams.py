@@ -255,6 +255,7 @@ class Window:
         self._stream = stream
         self._base = 0
         self.bytes: NDArray[np.uint8] = np.zeros(WINDOW_BYTES, np.uint8)
+        self._view = self.bytes.data  # cheaper to cut and to move than the array
         self.start = 0
         self.end = 0
 
@@ -271,11 +272,12 @@ class Window:
         held = self.end - self.start
         if held == len(self.bytes):
             self.bytes = np.concatenate([self.bytes, np.zeros(len(self.bytes), np.uint8)])
+            self._view = self.bytes.data
         elif self.start:
-            self.bytes[:held] = self.bytes[self.start : self.end]
+            self._view[:held] = self._view[self.start : self.end]
             self._base += self.start
             self.start, self.end = 0, held
-        count = self._stream.readinto(self.bytes[self.end :].data)
+        count = self._stream.readinto(self._view[self.end :])
         self.end += count
         return count > 0
 
