@@ -141,7 +141,7 @@ class Names:
         """Keep what the capture itself says beside its frames: what hosts are called, and secrets of TLS sessions."""
         for name, address in batch.host_names:
             self._timeline.note_capture(name, address)
-        for session, secret in read_key_log(batch.key_log):
+        for session, secret in read_key_log(batch.key_log) if batch.key_log else ():
             if len(self._key_log) < _MOST_SECRETS:
                 self._key_log[session] = secret
 

@@ -168,8 +168,9 @@ cdef class FlowStore:
         self.payload_count += 1
 
     cdef inline bint _is_later(self, const Packet *packet, const Flow *flow, int side) noexcept nogil:
+        """Whether the row began with a SYN of this side, and this is not what follows it."""
         return (
-            packet.protocol == 6 and flow.has_syn and flow.syn_ns[side] != NEVER
+            packet.protocol == 6 and flow.has_syn and flow.first_sender == side
             and packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0) != <uint32_t>(flow.syn_sequence + 1)
         )
 

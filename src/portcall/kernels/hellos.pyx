@@ -18,6 +18,7 @@ from portcall.kernels.plain_hellos cimport TLS_HELLO as _TLS_HELLO
 from portcall.kernels.plain_hellos cimport (
     KNOWN, WAITING, Speech, hear_dns, hear_http, hear_short_header, hear_tls, is_padding,
 )
+from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying, ShortHeaders
 from portcall.kernels.tellings cimport TellingStore
 
@@ -41,6 +42,7 @@ cdef enum:
     UDP = 17
     DNS_PORT = 53
     TCP_PSH = 0x08
+    AHEAD = 4  # payloads whose rows are asked for
 
 
 cdef inline void _cut(
@@ -138,6 +140,9 @@ cdef class HelloListener:
         cdef uint32_t packet
         cdef Speech said = Speech(NULL, 0)
         for i in range(payload_count):
+            if i + AHEAD < payload_count:
+                portcall_prefetch(&self.found[payloads[i + AHEAD].row])
+                portcall_prefetch(&self.evidence[payloads[i + AHEAD].row])
             packet = payloads[i].packet
             if packet >= packet_count or self.heard[payloads[i].row] >> payloads[i].side & 1:
                 continue
