@@ -11,6 +11,7 @@ import document_dissectors
 from portcall import findings, hearing, services, timeline
 from portcall.apps import read_apps
 from portcall.dissectors import _text, find_dissectors
+from portcall.kernels.tellings import GRACE_S
 from portcall.names import AMBIGUOUS
 from portcall.speech import MOST_STREAM_BYTES, NameKind
 from portcall.voices import _MOST_DATAGRAMS
@@ -59,8 +60,7 @@ def test_every_source_of_an_app_is_explained(source):
         f"{MOST_STREAM_BYTES >> 10} KiB of a TCP stream or {_MOST_DATAGRAMS} datagrams",
         f"at most {hearing._MOST_HELD_BYTES >> 20} MiB",
         f"at most {findings._MOST_CHARACTERS >> 20} million characters",
-        f"{timeline._MOST_PAIRS:,}".replace(",", " ") + " pairs of client and address",
-        f"{timeline._MOST_NAMES} names of each",
+        f"{timeline._MOST_TELLINGS:,}".replace(",", " ") + " tellings, the latest ones",
         f"up to {_text.MOST_CHARACTERS} characters",
     ],
 )
@@ -69,7 +69,7 @@ def test_the_bounds_are_those_of_the_code(words):
 
 
 def test_an_answer_holds_as_long_as_the_page_says():
-    assert timeline._GRACE_NS == 60 * 10**9
+    assert GRACE_S == 60
     assert "its time to live and a minute of grace" in PAGE
 
 

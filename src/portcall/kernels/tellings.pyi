@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEVERAL: int
+GRACE_S: int
 
 class TellingStore:
     def __init__(self, ring: NDArray[np.void], slots: NDArray[np.uint64], seed: int) -> None: ...

@@ -16,12 +16,15 @@ cdef enum:
     MOST_STEPS = 64  # along the chain of one pair
     MOST_STEPS_BACK = 8  # to one that may be lengthened
     _SEVERAL = 0xFFFFFFFF
+    _GRACE_S = 60
 
 SEVERAL = <uint32_t>_SEVERAL
 """Stands for a name where there are several."""
 
+GRACE_S = _GRACE_S
+"""Programs go on with an address for a while after its time to live."""
+
 cdef int64_t NANOSECONDS = 1000000000
-cdef int64_t GRACE_NS = 60 * NANOSECONDS  # programs go on with an address for a while after its time to live
 cdef uint64_t[2] EVERYBODY = [0, 0]
 
 
@@ -118,7 +121,7 @@ cdef class TellingStore:
         self, const uint8_t *client, const uint8_t *server, int64_t time_ns, uint32_t seconds, uint32_t name
     ) noexcept nogil:
         cdef Telling told
-        cdef int64_t lasts_ns = seconds * NANOSECONDS + GRACE_NS
+        cdef int64_t lasts_ns = (<int64_t>seconds + _GRACE_S) * NANOSECONDS
         cdef uint64_t slot
         memcpy(told.client, client, 16)
         memcpy(told.server, server, 16)
