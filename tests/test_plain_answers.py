@@ -69,7 +69,7 @@ def told(data, *, with_details):
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(messages())
 def test_the_kernel_tells_the_timeline_what_the_dissector_tells_it(data):
     assert told(data, with_details=False) == told(data, with_details=True)

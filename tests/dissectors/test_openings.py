@@ -102,7 +102,7 @@ def test_recorded_speech_opens_whoever_knows_it():
 def test_messages_that_a_rule_describes_open_its_table(rule):
     ports = sorted(rule.where)[:2] if isinstance(rule.where, frozenset) else [40000]
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(st.from_regex(re.compile(rule.pattern, re.DOTALL)), st.binary(max_size=64), st.sampled_from(ports))
     def check(beginning, rest, port):
         assert_opened(rule.transport, beginning + rest, [(50000, port), (port, 50000)])

@@ -20,6 +20,7 @@ PROGRAMS = {"ip": "iproute2", "nft": "nftables", "nc": "netcat-openbsd"}
 MISSING = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.slow,  # a quarter of a minute together
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="network namespaces need root"),
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}: sudo apt install {' '.join(MISSING)}"),
 ]

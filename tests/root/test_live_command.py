@@ -24,6 +24,7 @@ from portcall.owners.ebpf import syscalls
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.slow,  # half a minute together
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]
 WORKLOAD = Path(os.environ.get("PORTCALL_ATTRIBUTION", Path(__file__).parents[2].parent / "shared" / "attribution"))
