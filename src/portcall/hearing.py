@@ -101,7 +101,9 @@ _TAKEN = (
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
-_HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 6, 16 * MOST_KEPT_BYTES
+# The more at once, the seldomer Python finds its own memory out of the processor's caches when it is its turn; but the
+# more is gathered of conversations that it gives up then.
+_HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
 _BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
 _RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
