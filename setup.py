@@ -16,7 +16,12 @@ KERNELS = sorted(Path("src/portcall/kernels").glob("*.pyx"))
 
 
 class BuildKernels(build_ext):
-    """Say in one sentence what to install where there is no C compiler."""
+    """Compile on all processors at once; where there is no compiler, say in one sentence what to install."""
+
+    def finalize_options(self) -> None:
+        """On all of them, unless somebody said on how many."""
+        super().finalize_options()
+        self.parallel = self.parallel or True
 
     def build_extensions(self) -> None:
         """Compile them all, or leave with that sentence."""

@@ -85,18 +85,7 @@ SHORT_HEADERS = np.dtype(
 )
 """The QUIC datagrams with a short header that began a row. 24 bytes."""
 
-_TAKEN = (
-    "number",
-    "at",
-    "length",
-    "row",
-    "sequence",
-    "source_port",
-    "target_port",
-    "side",
-    "protocol",
-    "is_cut",
-)
+_TAKEN = ("number", "at", "length", "row", "sequence", "source_port", "target_port", "side", "protocol", "is_cut")
 """The columns of SAYING that every one is heard by."""
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
