@@ -160,6 +160,27 @@ def test_an_expected_failure_is_one_harmless_line_and_its_status(pipeline, capsy
     assert capsys.readouterr().err == "portcall: no such \\x1b[31mfile\\n\n"
 
 
+@pytest.mark.parametrize("names", [["gone.pcap"], ["gone.pcap", "gone-too.pcap"]])
+def test_captures_that_are_not_there_are_one_line_and_status_1(capsys, tmp_path, monkeypatch, names):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["read", *names]) == 1
+
+    shown, said = capsys.readouterr()
+    assert shown == ""
+    assert said == "portcall: gone.pcap: no such file\n"
+
+
+def test_of_captures_that_are_there_and_not_the_rest_is_read(capsys, tmp_path):
+    office = Path(__file__).parents[1] / "captures" / "office.pcapng"
+
+    assert main(["read", str(tmp_path / "gone.pcap"), str(office), "--format", "json"]) == 3
+
+    shown, said = capsys.readouterr()
+    assert json.loads(shown)["coverage"]["frames"] == 345
+    assert "gone.pcap: no such file" in said
+
+
 @pytest.mark.parametrize(("options", "status"), [([], 0), (["--where", "app=x"], 1), (["--filter", "tcp"], 1)])
 def test_finding_nothing_is_status_1_only_where_something_was_sought(pipeline, options, status):
     pipeline.outcome = Outcome(Attribution("app").report({}, "empty.pcap"))

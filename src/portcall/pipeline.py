@@ -160,7 +160,7 @@ def _batches(
     paths: Sequence[str], problems: list[CaptureError], progress: Callable[[int, int | None], None] | None
 ) -> Iterator[FrameBatch]:
     """The captures' batches one after the other; what is wrong with a capture joins the problems."""
-    sizes = [0 if path == "-" else Path(path).stat().st_size for path in paths]
+    sizes = [Path(path).stat().st_size if Path(path).exists() else 0 for path in paths]
     total = None if "-" in paths else sum(sizes)
     for i, path in enumerate(paths):
         try:
