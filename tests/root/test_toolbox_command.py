@@ -376,7 +376,7 @@ def test_ten_thousand_sockets_are_listed_in_seconds_of_processor_time():
         spent_s = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     assert printed.startswith("10 000 conversations, 10 000 of them established")
-    # Less than one where nobody else works, as benchmarks/many_sockets.py shows; what takes time per pair takes far more.
+    # Less than one where nobody else works (benchmarks/many_sockets.py); what takes time per pair takes far more.
     assert spent_s.ru_utime + spent_s.ru_stime - used_s.ru_utime - used_s.ru_stime < 3
 
 
