@@ -58,3 +58,8 @@ def test_ciphered_reports_need_a_second_of_their_source():
 
 def test_unassigned_payload_types_are_not_rtp():
     assert hear(rtp, UDP, packet(1, kind=50)) is None
+
+
+def test_an_extension_that_ends_in_its_own_header_is_not_rtp():
+    for size in range(12, 17):
+        assert hear(rtp, UDP, b"\x90\0" + bytes(size - 2)) is (WAIT if size == 16 else None)

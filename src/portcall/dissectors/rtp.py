@@ -66,7 +66,8 @@ def _begins_rtp(data: bytes) -> bool:
     if len(data) < end or contributors > _MOST_CONTRIBUTORS or not (kind in _STATIC_TYPES or kind >= 96):  # noqa: PLR2004
         return False
     # 0 profile:16  2 length:16, in words behind these four bytes
-    return not data[0] & 0x10 or (data[end + 2 : end + 3] == b"\0" and len(data) >= end + 4 + 4 * data[end + 3])
+    is_whole = len(data) >= end + 4 and data[end + 2] == 0 and len(data) >= end + 4 + 4 * data[end + 3]
+    return not data[0] & 0x10 or is_whole
 
 
 def _streak(datagrams: tuple[bytes, ...]) -> int:
