@@ -136,6 +136,33 @@ def test_it_says_to_what_it_listens(dissector):
     assert dissector.__doc__
 
 
+def openings_of(dissector):
+    """Each dict of bytes that it states for a beginning."""
+    return [
+        *chain.from_iterable(dissector.__dict__.get("OPENINGS", {}).values()),
+        *chain.from_iterable(dissector.__dict__.get("OPENINGS_OF_TEXT", {}).values()),
+        *(opening for listed in dissector.__dict__.get("OPENINGS_ON_PORTS", {}).values() for opening, _ in listed),
+    ] or [{}]
+
+
+@EVERY_DISSECTOR
+@pytest.mark.parametrize("filling", [b"\0", b"\xff", b"\1", b""], ids=["zeros", "ones", "one", "random"])
+def test_it_bears_any_length_of_what_begins_like_its_own(dissector, filling):
+    random = Random(3)
+
+    for opening in openings_of(dissector):
+        for size in range(80):
+            beginning = bytearray(filling * size or random.randbytes(size))
+            for at, allowed in opening.items():
+                if at < size:
+                    beginning[at] = random.choice(list(allowed))
+            for transport in dissector.TRANSPORTS:
+                for port in ports_of(dissector)[-2:]:
+                    check(
+                        dissector.listen(speech_of(transport, bytes(beginning)), SILENCE, Ends(transport, 50000, port))
+                    )
+
+
 @EVERY_DISSECTOR
 def test_one_that_needs_its_port_names_it(dissector):
     assert dissector.PORTS or dissector.CERTAINTY != Certainty.PORT
