@@ -138,54 +138,6 @@ def test_a_conversation_that_nobody_knows_is_given_up():
     assert not len(table.update(later, 6))
 
 
-SHORT_HEADERS = [bytes([first]) + b"8 bytes." + bytes(20) for first in (0x40, 0x55, 0x7F)]
-"""Of one QUIC connection: the connection id stays, the rest of the first byte changes."""
-
-
-def datagrams(said, *, is_answer=False):
-    ends = ({"src": SERVER, "dst": CLIENT}, {"sport": 443, "dport": 50000})
-    if not is_answer:
-        ends = ({"src": CLIENT, "dst": SERVER}, {"sport": 50000, "dport": 443})
-    return [IP(**ends[0]) / UDP(**ends[1]) / datagram for datagram in said]
-
-
-@pytest.mark.parametrize("with_details", [False, True])
-@pytest.mark.parametrize("batch_size", [1, 2, 1000])
-def test_a_quic_conversation_that_began_before_the_capture_is_known(with_details, batch_size):
-    (row,) = heard_in(datagrams(SHORT_HEADERS), with_details=with_details, batch_size=batch_size)
-
-    assert (row["application_protocol"], row["evidence_frame"]) == ("quic", 3)
-
-
-@pytest.mark.parametrize("with_details", [False, True])
-@pytest.mark.parametrize(
-    "said",
-    [
-        SHORT_HEADERS[:2],
-        [SHORT_HEADERS[0]] * 3,
-        [*SHORT_HEADERS[:2], SHORT_HEADERS[2].replace(b"8", b"9")],
-        [*SHORT_HEADERS[:2], SHORT_HEADERS[2][:20]],
-        [*SHORT_HEADERS[:2], b"\xf1" * 40],
-    ],
-    ids=["two", "one first byte", "another connection", "too short", "no short header"],
-)
-def test_what_is_no_series_of_short_headers_is_not_quic(with_details, said):
-    (row,) = heard_in(datagrams(said), with_details=with_details)
-
-    assert row["application_protocol"] is None
-
-
-@pytest.mark.parametrize("with_details", [False, True])
-@pytest.mark.parametrize("batch_size", [1, 1000])
-def test_an_end_that_nobody_knows_does_not_silence_the_other_one(with_details, batch_size):
-    strange = [b"\x4d" + bytes([number]) * 40 for number in range(3)]
-    packets = [*datagrams(strange, is_answer=True), *datagrams(SHORT_HEADERS)]
-
-    (row,) = heard_in(packets, with_details=with_details, batch_size=batch_size)
-
-    assert row["application_protocol"] == "quic"
-
-
 def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch):
     monkeypatch.setattr(hearings, "_MOST_HELD_BYTES", 2000)
     unfinished = client_hello("www.example.com")[:300]

@@ -13,7 +13,7 @@ import pytest
 from portcall import model
 from portcall.ends import FLOW_ENDS, _port_rules
 from portcall.flows import _VERDICT_TALLY, PAYLOAD, FlowTable
-from portcall.hearing import HELLO, SAYING, SHORT_HEADERS
+from portcall.hearing import HELLO, SAYING, SERIES
 from portcall.kernels import ends
 from portcall.kernels.crediting import credit
 from portcall.kernels.headers import FrameDecoder
@@ -24,7 +24,7 @@ from portcall.links import entries
 from portcall.locality import NETWORK, HostKind
 from portcall.model import DATAGRAM, FLOW, FRAME, PACKET, Direction, FlowKind, Fragmentation, Verdict
 from portcall.openers import OpenerEvidence
-from portcall.openings import tables
+from portcall.openings import lookup
 from portcall.sources.pcapng import INTERFACE
 from portcall.sums import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 from portcall.timeline import TELLING
@@ -40,7 +40,7 @@ TWINS = {
     "Payload": PAYLOAD,
     "Hello": HELLO,
     "Saying": SAYING,
-    "ShortHeaders": SHORT_HEADERS,
+    "Series": SERIES,
     "Telling": TELLING,
     "Network": NETWORK,
     "FlowEnds": FLOW_ENDS,
@@ -100,7 +100,7 @@ def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
     pcap = {"big": False, "fraction_ns": 1, "header_bytes": 16, "link": 1, "swapped_lengths": 0}
     no_bytes = np.zeros(1, np.uint8)
-    listener = HelloListener(np.zeros(1, np.uint8), *tables())
+    listener = HelloListener(np.zeros(1, np.uint8), lookup())
     store = FlowTable()._store
     decoder = FrameDecoder(entries(), inner=False)
     sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
@@ -123,7 +123,7 @@ def kernel_users():
         "Interface": (INTERFACE, lambda rows: PcapngWalk(np.zeros(1, FRAME)).describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),
         "Saying": (SAYING, lambda rows: setattr(listener, "sayings", rows)),
-        "ShortHeaders": (SHORT_HEADERS, lambda rows: setattr(listener, "short_headers", rows)),
+        "Series": (SERIES, lambda rows: setattr(listener, "series", rows)),
         "Telling": (TELLING, lambda rows: TellingStore(rows, np.zeros(16, np.uint64), 1)),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),

@@ -27,15 +27,15 @@ class Conversation:
 
     __slots__ = ("candidates", "ends", "finding", "is_new", "packets", "voices")
 
-    def __init__(self, speaker: Ends, side: int, voices: tuple[Voice, Voice]) -> None:
-        """``side`` has spoken one payload, of which somebody is to be heard."""
+    def __init__(self, speaker: Ends, side: int, voices: tuple[Voice, Voice], known: Finding | None = None) -> None:
+        """``side`` has spoken one payload, of which somebody is to be heard; ``known`` is what the other one showed."""
         listener = Ends(speaker.transport, speaker.target_port, speaker.source_port, speaker.key_log)
         self.ends = (listener, speaker) if side else (speaker, listener)
         self.voices = voices
         self.packets = [1 - side, side]
-        self.candidates = [_ordered(speaker.transport, _hints(speaker))] * 2
+        self.candidates = [recognisers(known) if known else _ordered(speaker.transport, _hints(speaker))] * 2
         self.is_new = [True, True]
-        self.finding: Finding | None = None
+        self.finding = known
 
     def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
         """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
@@ -75,6 +75,13 @@ def first_asked(ends: Ends, openings: int, said: Speech) -> tuple[Dissector, ...
         dissectors_of(ends.transport, openings) if openings else opened_by(ends, said.data, is_whole=_is_whole(said))
     )
     return _among(opened, ends.transport, _hints(ends))
+
+
+@lru_cache(maxsize=1 << 4)
+def recognisers(known: Finding) -> tuple[Dissector, ...]:
+    """Who recognises what the kernel has recognised by one side alone: TLS, RTP, RTCP."""
+    module = {"rtcp": "rtp"}.get(known.protocol, known.protocol)
+    return tuple(dissector for dissector in find_dissectors() if dissector.__name__.endswith(f".{module}"))
 
 
 @lru_cache(maxsize=1)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.asking import Conversation, answers, first_asked, joined, resolvers
+from portcall.asking import Conversation, answers, first_asked, joined, recognisers, resolvers
 from portcall.dissectors import dns
 from portcall.kernels.hellos import DNS_ANSWER, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, HelloListener
 from portcall.kernels.name_numbers import NameNumbers
-from portcall.openings import openings_on_ports, tables
+from portcall.openings import lookup, openings_of
 from portcall.speech import SILENCE, TCP, UDP, Ends, Finding, Name, NameKind, Speech
 from portcall.voices import Datagrams, Stream
 
@@ -69,24 +69,23 @@ SAYING = np.dtype(
         ("side", "u1"),
         ("protocol", "u1"),
         ("is_cut", "u1"),  # 1 where there is not all of it
-        ("reserved", "u1"),
+        ("is_later", "u1"),  # 1 where it does not follow the SYN of its side
     ]
 )
 """One payload that is left to the dissectors. 88 bytes."""
 
-SHORT_HEADERS = np.dtype(
+SERIES = np.dtype(
     [
-        ("connections", "u8", (2,)),  # the first 8 bytes of their connection ids, by side
-        ("first_bytes", "u1", (2,)),
+        ("sources", "u8", (2,)),  # by side: of a connection, or a stream and its sequence number
+        ("reports", "u4", (2,)),  # what the last report of RTCP was about
+        ("kinds", "u1", (2,)),  # what the datagrams may be, 0 for nothing
+        ("marks", "u1", (2,)),  # QUIC: the first byte; RTP: 1 where there was a report
         ("counts", "u1", (2,)),
-        ("differ", "u1", (2,)),  # 1 where not all first bytes are the same
-        ("reserved", "u1", (2,)),
+        ("streaks", "u1", (2,)),  # QUIC: 1 where first bytes differ; RTP: how many follow each other
     ]
 )
-"""The QUIC datagrams with a short header that began a row. 24 bytes."""
+"""Datagrams that tell only together, as far as they have come, of both sides of a row. 32 bytes."""
 
-_TAKEN = ("number", "at", "length", "row", "sequence", "source_port", "target_port", "side", "protocol", "is_cut")
-"""The columns of SAYING that every one is heard by."""
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
@@ -151,15 +150,17 @@ class Hearing:
         self._listener = self._new_listener()
 
     def _new_listener(self) -> HelloListener:
-        listener = HelloListener(self._table.heard, *tables())
+        listener = HelloListener(self._table.heard, lookup())
         listener.reads_hellos = not self._with_details  # what it reads has none
         listener.found, listener.evidence = self.found, self.evidence
         listener.findings, listener.dns_finding = self._known_findings, self._findings.number(Finding("dns"))
         listener.resolver = 1 + resolvers().index(dns)
         listener.dns_names, listener.tellings = self._timeline.numbers, self._timeline.store
-        listener.quic_finding = self._findings.number(Finding("quic"))
-        listener.short_header_openings = openings_on_ports("quic", UDP)
-        listener.short_headers = self._table.column(SHORT_HEADERS)
+        listener.quic_finding, listener.tls_finding = map(self._findings.number, (Finding("quic"), Finding("tls")))
+        listener.rtp_finding, listener.rtcp_finding = map(self._findings.number, (Finding("rtp"), Finding("rtcp")))
+        listener.short_header_openings = openings_of("quic", UDP, on_ports_only=True)
+        listener.rtp_openings, listener.tls_openings = openings_of("rtp", UDP), openings_of("tls", TCP)
+        listener.series = self._table.column(SERIES)
         listener.hellos, listener.sayings, listener.arena = self._hellos, self._sayings, self._arena
         return listener
 
@@ -213,17 +214,9 @@ class Hearing:
         listener = self._listener
         arena = self._arena.data
         self._note_hellos(self._hellos[: listener.hello_count], arena)
-        sayings = self._sayings[: listener.saying_count]
-        (low, high), columns = sayings["openings"].T.tolist(), (sayings[name].tolist() for name in _TAKEN)
-        for at, taken in enumerate(zip(*columns, strict=True)):
-            number, text_at, length, row, sequence, source, target, side, protocol, is_cut = taken
-            if self._heard[row] >> side & 1:
-                continue  # an earlier one said enough
-            ends = Ends(protocol, source, target, self._key_log)
-            payload = arena[text_at : text_at + length].tobytes()
-            openings = high[at] << 64 | low[at]
-            self._listen(_Saying(at, row, side, number, ends, sequence, payload, bool(is_cut), openings))
-        listener.hello_count = listener.saying_count = listener.arena_used = 0
+        for saying in iter(listener.next_saying, None):
+            self._listen(_Saying(*saying))
+        listener.clear()
         listener.dns_names, listener.tellings = self._timeline.numbers, self._timeline.store  # it may have begun anew
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))
@@ -257,14 +250,16 @@ class Hearing:
     def _begin(self, said: _Saying) -> None:
         """Hear the first payload of a conversation, which is kept only if somebody may know it."""
         row, side, voices, first = said.row, said.side, self._voices(said), None
+        ends, known = self._ends(said), self._findings[self.found[row]]  # the kernel may have known the other side
         if voices[side].add(said.sequence, said.payload, said.number, is_cut=said.is_cut):
             speech = voices[side].speech()
-            told = answers(first_asked(said.ends, said.openings, speech), speech, SILENCE, said.ends)
+            asked = recognisers(known) if known else first_asked(ends, said.openings, speech)
+            told = answers(asked, speech, SILENCE, ends)
             first = next(told, None)
             if first is None:  # then the kernel shall look at the other end's first payload itself
                 self._heard[row] = (self._heard[row] | 1 << side) & ~_IS_OPEN
                 return
-        conversation = self._conversations[row] = Conversation(said.ends, side, voices)
+        conversation = self._conversations[row] = Conversation(ends, side, voices, known)
         self._heard[row] |= _IS_OPEN  # given up since the kernel gathered this, it is taken up again
         self._held_bytes += _CONVERSATION_BYTES + len(voices[side])
         if first:
@@ -298,7 +293,7 @@ class Hearing:
         return finding
 
     def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
-        finding = dissector.listen(Speech(said.payload, (said.payload,)), SILENCE, said.ends)
+        finding = dissector.listen(Speech(said.payload, (said.payload,)), SILENCE, self._ends(said))
         self._pass_on(said, finding if isinstance(finding, Finding) else None)
 
     def _pass_on(self, said: _Saying, finding: Finding | None) -> None:
@@ -324,11 +319,14 @@ class Hearing:
             protocol, name_kind = _HELLOS[kind]
             finding = self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
             self._known_findings.learn(kind, name, finding)
-            if not self.found[row]:
+            if not self.found[row] or self.found[row] == self._listener.tls_finding:  # then more is known now
                 self.found[row], self.evidence[row] = finding, number
 
+    def _ends(self, said: _Saying) -> Ends:
+        return Ends(said.protocol, said.source_port, said.target_port, self._key_log)
+
     def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
-        if said.ends.transport != TCP:
+        if said.protocol != TCP:
             return Datagrams(), Datagrams()
         flow = self._table.rows()[said.row]
         opener = int(flow["syn_ns"].argmin()) if flow["has_syn"] else -1
@@ -340,14 +338,16 @@ class Hearing:
 
 
 class _Saying(NamedTuple):
-    """One payload and where it comes from."""
+    """One payload and where it comes from, as the kernel gives it."""
 
     at: int
     """Index of its SAYING, which has what is seldom needed."""
     row: int
     side: int
     number: int
-    ends: Ends
+    protocol: int
+    source_port: int
+    target_port: int
     sequence: int
     payload: bytes
     is_cut: bool

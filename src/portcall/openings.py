@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.dissectors import Certainty, find_dissectors
+from portcall.kernels.opening_tables import OpeningTables
 from portcall.speech import TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -29,21 +30,30 @@ _TRANSPORTS = (TCP, UDP)
 _WORD_BITS = 64
 _MOST_OPENINGS = 2 * _WORD_BITS
 _ANYTHING: tuple[Opening, ...] = ({},)
+_WORD_BYTES = 16  # of those that have to stand somewhere, at most
 
 
 class Tables(NamedTuple):
-    """What ``hellos.HelloListener`` looks up, a bit for every opening: first that of TCP, then that of UDP."""
+    """What ``opening_tables.OpeningTables`` looks up, a bit for every opening: first those of TCP, then of UDP."""
 
     offsets: NDArray[np.int64]
     """int64[n]: where openings look, in order."""
     allowed: NDArray[np.uint64]
     """uint64[2, n, 256, 2]: those that a byte there allows."""
+    known_ports: NDArray[np.uint64]
+    """uint64[2, 1024]: the ports that are somebody's, a bit each …"""
     port_numbers: NDArray[np.uint16]
-    """uint16[2, 65536]: an index for each port …"""
+    """uint16[2, 65536]: … an index for each port …"""
     of_ports: NDArray[np.uint64]
     """uint64[2, m, 2]: … of those that count on that port; 0 is a port that is nobody's."""
     short: NDArray[np.uint64]
     """uint64[2, n, 2]: those that neither look there nor beyond, which a datagram that ends before may still fit."""
+    text: NDArray[np.uint64]
+    """uint64[2, 2]: those whose first line has to be text."""
+    words: NDArray[np.uint8]
+    """uint8[k, 16]: words with zeros behind them …"""
+    of_words: NDArray[np.uint64]
+    """uint64[2, k, 2]: … and the openings that want them somewhere."""
 
 
 class _Opening(NamedTuple):
@@ -51,6 +61,9 @@ class _Opening(NamedTuple):
     allowed: Opening
     ports: frozenset[int] | None
     """On which it counts; None for all."""
+    is_text: bool = False
+    word: bytes = b""
+    """That has to stand somewhere; empty where none has."""
 
 
 @cache
@@ -75,44 +88,63 @@ def tables() -> Tables:
     padded = np.array([masks + [[0, 0]] * (most - len(masks)) for masks in of_ports], np.uint64)
     words = np.packbits(allowed, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
     short = np.array([[_words(_short(transport, at)) for at in offsets] for transport in _TRANSPORTS], np.uint64)
-    return Tables(np.array(offsets, np.int64), words, port_numbers, padded, short)
+    wanted = sorted({word for transport in _TRANSPORTS for word in _of_words(transport)})
+    return Tables(
+        np.array(offsets, np.int64),
+        words,
+        np.packbits(port_numbers != 0, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False),
+        port_numbers,
+        padded,
+        short,
+        text=np.array(
+            [_words(_bits(transport, lambda opening: opening.is_text)) for transport in _TRANSPORTS], np.uint64
+        ),
+        words=np.array([list(word.ljust(_WORD_BYTES, b"\0")) for word in wanted], np.uint8).reshape(-1, _WORD_BYTES),
+        of_words=np.array(
+            [[_words(_of_words(transport).get(word, 0)) for word in wanted] for transport in _TRANSPORTS],
+            np.uint64,
+        ).reshape(len(_TRANSPORTS), -1, 2),
+    )
+
+
+@cache
+def lookup() -> OpeningTables:
+    """The tables of all dissectors, to look payloads up in."""
+    return OpeningTables(*tables())
 
 
 def opened_by(ends: Ends, first: bytes, *, is_whole: bool = False) -> frozenset[Dissector]:
     """The dissectors that may know what begins with ``first`` between these ports; ``is_whole``: and ends with it."""
-    of_ports = _of_ports(ends.transport)
-    anywhere = _anywhere(ends.transport)
-    bits = of_ports.get(ends.source_port, anywhere) | of_ports.get(ends.target_port, anywhere)
-    for at, of_bytes, short in _steps(ends.transport):
-        if at >= len(first) or not bits & ~short:
-            bits &= short if is_whole else ~0
-            break
-        bits &= of_bytes[first[at]]
-    return dissectors_of(ends.transport, bits)
+    openings = lookup().opened_by(ends.transport, ends.source_port, ends.target_port, first, is_whole)
+    return dissectors_of(ends.transport, openings)
 
 
-@cache
-def _steps(transport: int) -> tuple[tuple[int, list[int], int], ...]:
-    """Offset, bits for each byte there, and the openings that look neither there nor beyond."""
-    looked_at = {at for opening in _of(transport) for at in opening.allowed}
-    of_offsets = zip(tables().offsets.tolist(), tables().allowed[_TRANSPORTS.index(transport)].tolist(), strict=True)
-    return tuple(
-        (at, [low | high << _WORD_BITS for low, high in of_bytes], _short(transport, at))
-        for at, of_bytes in of_offsets
-        if at in looked_at
-    )
+def _bits(transport: int, is_one: Callable[[_Opening], object]) -> int:
+    """The bits of the openings of which something is true."""
+    return sum(1 << bit for bit, opening in enumerate(_of(transport)) if is_one(opening))
 
 
 def _short(transport: int, at: int) -> int:
     """The bits of the openings that look neither there nor beyond."""
-    return sum(1 << bit for bit, opening in enumerate(_of(transport)) if max(opening.allowed, default=-1) < at)
+    return _bits(transport, lambda opening: max(opening.allowed, default=-1) < at)
 
 
-def openings_on_ports(module: str, transport: int) -> NDArray[np.uint64]:
-    """uint64[2]: the bits of those openings of a module of ``dissectors`` that count on some ports only."""
-    openings = enumerate(_of(transport))
-    own = (bit for bit, opening in openings if opening.dissector.__name__.endswith(f".{module}") and opening.ports)
-    return np.array(_words(sum(1 << bit for bit in own)), np.uint64)
+def _of_words(transport: int) -> dict[bytes, int]:
+    """Each word that has to stand somewhere, and the bits of those that want it."""
+    found: dict[bytes, int] = {}
+    for bit, opening in enumerate(_of(transport)):
+        if opening.word:
+            found[opening.word] = found.get(opening.word, 0) | 1 << bit
+    return found
+
+
+def openings_of(module: str, transport: int, *, on_ports_only: bool = False) -> NDArray[np.uint64]:
+    """uint64[2]: the bits of a module of ``dissectors``, or of those of its openings that count on some ports only."""
+    own = _bits(
+        transport,
+        lambda opening: opening.dissector.__name__.endswith(f".{module}") and (opening.ports or not on_ports_only),
+    )
+    return np.array(_words(own), np.uint64)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -156,5 +188,9 @@ def _all_of(transport: int) -> Iterator[_Opening]:
             home = dissector.PORTS if dissector.CERTAINTY == Certainty.PORT else None
             for opening in getattr(dissector, "OPENINGS", {}).get(transport, _ANYTHING):
                 yield _Opening(dissector, opening, home)
+            for opening in getattr(dissector, "OPENINGS_OF_TEXT", {}).get(transport, ()):
+                yield _Opening(dissector, opening, home, is_text=True)
             for opening, ports in getattr(dissector, "OPENINGS_ON_PORTS", {}).get(transport, ()):
                 yield _Opening(dissector, opening, ports)
+            for word, ports in getattr(dissector, "WORDS_ON_PORTS", {}).get(transport, ()):
+                yield _Opening(dissector, {}, ports, word=word)

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from heard_captures import conversations
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.dissectors._own_ports import RULES
 from portcall.dissectors.patterns import _RULES
-from portcall.openings import opened_by, tables
+from portcall.openings import opened_by
 from portcall.speech import SILENCE, TCP, UDP, WAIT, Ends, Finding, Speech
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -128,18 +127,45 @@ def test_random_bytes_open_hardly_anything(transport, port):
     assert sum(map(len, opened)) <= 2 * MOST_OPENED[transport] * len(opened)
 
 
-def test_tables_say_what_the_openings_say():
-    found, random = tables(), Random(7)
+def fits(dissector, transport, data, ends, *, is_whole):
+    """Whether a payload fits an opening of a dissector, by what the module states."""
+    openings = dissector.__dict__
+    plain = openings.get("OPENINGS", {}).get(transport, ({},))
+    of_text = openings.get("OPENINGS_OF_TEXT", {}).get(transport, ())
+    on_ports = openings.get("OPENINGS_ON_PORTS", {}).get(transport, ())
+    words = openings.get("WORDS_ON_PORTS", {}).get(transport, ())
+    is_text = re.match(rb"[\t\r\x20-\xff]*(\n|\Z)", data[:64])
+    is_home = dissector.CERTAINTY < Certainty.PORT or ends.has_port(*dissector.PORTS)
+    possible = [
+        *(opening for opening in plain if is_home),
+        *(opening for opening in of_text if is_home and is_text),
+        *(opening for opening, ports in on_ports if ends.has_port(*ports)),
+        *({} for word, ports in words if ends.has_port(*ports) and word in data),
+    ]
+    return any(
+        all(data[at] in allowed if at < len(data) else not is_whole for at, allowed in opening.items())
+        for opening in possible
+    )
 
-    for _ in range(500):
-        transport, port = random.choice((TCP, UDP)), random.choice((443, 514, 4500, 40000))
-        data, is_whole = random.randbytes(random.randint(0, 32)), random.random() < 0.5
-        row = int(transport == UDP)
-        bits = found.of_ports[row, found.port_numbers[row, port]].copy()
-        for i, at in enumerate(found.offsets):
-            if at < len(data):
-                bits &= found.allowed[row, i, data[at]]
-            elif is_whole:
-                bits &= found.short[row, i]
 
-        assert bool(np.any(bits)) == bool(opened_by(Ends(transport, port, port), data, is_whole=is_whole))
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([TCP, UDP]),
+    st.one_of(
+        st.binary(max_size=100),
+        st.text("AEGTHP/1. +*\r\n\t\0", max_size=80).map(str.encode),
+        st.sampled_from([data for dissector in DISSECTORS for _, data in samples_of(dissector)]),
+    ),
+    st.sampled_from([80, 443, 514, 4500, 40000]),
+    st.booleans(),
+)
+def test_a_payload_opens_whom_the_openings_say(transport, data, port, is_whole):
+    ends, is_whole = Ends(transport, port, 50000), is_whole and transport == UDP
+
+    stated = {
+        dissector
+        for dissector in DISSECTORS
+        if transport in dissector.TRANSPORTS and fits(dissector, transport, data, ends, is_whole=is_whole)
+    }
+
+    assert opened_by(ends, data, is_whole=is_whole) == stated

@@ -14,7 +14,12 @@ a stream, and few datagrams. To be asked seldom, a module states how what it kno
 
     OPENINGS            by transport the alternatives, each a dict: offset (below 256) → the bytes that may stand there
                         {TCP: ({0: {22}, 1: {3}}, {0: range(128, 256), 2: {1}})}
-    OPENINGS_ON_PORTS   the same, each with the only ports that it counts on: {UDP: (({0: range(64, 128)}, PORTS),)}
+    OPENINGS_OF_TEXT    the same, where besides no control character but tab and carriage return stands in the line,
+                        as far as 64 bytes go
+    OPENINGS_ON_PORTS   the same as OPENINGS, each with the only ports that it counts on:
+                        {UDP: (({0: range(64, 128)}, PORTS),)}
+    WORDS_ON_PORTS      words that have to stand somewhere in the first payload, with the only ports where they count:
+                        {TCP: ((b" HTTP/1.", PORTS),)}
 
 Where none fits the first payload of a side, it is not asked, so it must be sure to find nothing, however that goes on;
 what lies beyond the payload's end fits all, but behind a whole datagram nothing lies, so none that looks there fits.

@@ -35,9 +35,11 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
         {0: b"\x04\x12", 1: b"\1", 7: ZERO, 8: ZERO},  # TDS
         {0: b"\x03\x04\x05\x83\x84\x85", 1: range(32), 4: b"\1\5\6"},  # Cassandra
         {0: b"*+-%", 1: CAPITALS + DIGITS, 2: b"\r" + CAPITALS + DIGITS, 3: LINE_END + CAPITALS + DIGITS},  # Redis
-        {0: b"CIMPQadfgimprstv", 1: LETTERS, 2: b" " + LETTERS},  # what people type to Redis and memcached
         {0: b"\x80", 1: range(0x26), 5: ZERO, 6: ZERO, 7: ZERO},
     ),
+}
+OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
+    TCP: ({0: b"CIMPQadfgimprstv", 1: LETTERS, 2: b" " + LETTERS},)  # what people type to Redis and memcached
 }
 
 

@@ -23,8 +23,9 @@ CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({30303, 30304})
 OPENINGS: dict[int, tuple[Opening, ...]] = {
     UDP: ({96: b"\0\1", 97: range(1, 7), 98: range(0xC0, 0x100)},),
-    TCP: ({0: range(4), 2: b"\4"}, {0: b"\4"}),
+    TCP: ({0: range(4), 2: b"\4"},),
 }
+OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {TCP: (({0: b"\4"}, PORTS),)}
 
 _LIST_AT = 98
 _FIRST_ITEMS = {

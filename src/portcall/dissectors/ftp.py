@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({21, 990, 2121})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+OPENINGS: dict[int, tuple[Opening, ...]] = {TCP: ({0: b"12345", 1: DIGITS, 2: DIGITS, 3: b" -"},)}
+OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
     TCP: (
-        {0: b"12345", 1: DIGITS, 2: DIGITS, 3: b" -"},
         words(
             *(b"USE", b"PAS", b"AUT", b"FEA", b"SYS", b"OPT", b"HOS", b"CLN", b"TYP", b"EPS", b"POR", b"EPR", b"LIS"),
             *(b"NLS", b"MLS", b"RET", b"STO", b"CWD", b"PWD", b"XPW", b"QUI", b"NOO", b"SIZ", b"MDT", b"PBS", b"PRO"),

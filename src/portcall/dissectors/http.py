@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({80, 3128, 8000, 8008, 8080, 8888})
-OPENINGS: dict[int, tuple[Opening, ...]] = {TCP: (*REQUEST_LINES, together(b"HTTP/", b"ICY/1"))}
-
-OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {TCP: (({}, PORTS),)}
+OPENINGS: dict[int, tuple[Opening, ...]] = {TCP: (together(b"HTTP/", b"ICY/1"),)}
+OPENINGS_OF_TEXT = {TCP: REQUEST_LINES}
+WORDS_ON_PORTS = {TCP: ((b" HTTP/1.", PORTS),)}
 """Where the capture began in the middle of a conversation, anything may stand before the next request."""
 
 _INSIDE = frozenset({"http2", "mail", "ssh", "tls"})

@@ -23,9 +23,10 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
             *(b"CAP ", b"STAR", b"PASS", b"NICK", b"USER", b"NOTI", b"ERRO", b"PRIV", b"JOIN", b"PING", b"PONG"),
             *(b"MODE", b"WHO ", b"PART", b"QUIT"),
         ),
-        {0: b":", 1: PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE},
-        {0: b"@", 1: b"+" + LETTERS + DIGITS},
     )
+}
+OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
+    TCP: ({0: b":", 1: PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE}, {0: b"@", 1: b"+" + LETTERS + DIGITS})
 }
 
 _CLIENT = Expression(
@@ -34,7 +35,7 @@ _CLIENT = Expression(
     re.IGNORECASE,
 )
 _SERVER = Expression(
-    rb"(?:@[+A-Za-z0-9][^ \r\n]{0,511} )?:[!-~]{1,128} (?:NOTICE [!-~]{1,64} :|00[1-4] [!-~]{1,64} |"
+    rb"(?:@[+A-Za-z0-9][^\x00- ]{0,511} )?:[!-~]{1,128} (?:NOTICE [!-~]{1,64} :|00[1-4] [!-~]{1,64} |"
     rb"CAP [!-~]{1,64} |4\d\d [!-~]{1,64} )|"
     rb"NOTICE (?:AUTH|\*) :|ERROR :Closing Link"
 )

@@ -92,8 +92,10 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
             *(b"XCLI", b"USER", b"PASS", b"CAPA", b"APOP", b"STLS", b"STAT", b"LIST", b"RETR", b"UIDL", b"TOP "),
             b"DELE",
         ),
-        {0: PRINTABLE, 1: b" " + PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE, 4: b" \r\n" + PRINTABLE},
     )
+}
+OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
+    TCP: ({0: PRINTABLE, 1: b" " + PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE, 4: b" \r\n" + PRINTABLE},)
 }
 
 _LEAST_BYTES = 4

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._openings import ZERO
 from portcall.speech import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
@@ -25,15 +26,21 @@ TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({1194})
 _RESETS = b"\x38\x40\x50"
-OPENINGS: dict[int, tuple[Opening, ...]] = {UDP: ({0: _RESETS},), TCP: ({0: range(5), 2: _RESETS},)}
+_TAG_BYTES = (16, 20, 32, 48, 64)
+"""Of the digests that tls-auth is used with; tls-crypt has 32."""
+OPENINGS: dict[int, tuple[Opening, ...]] = {
+    UDP: (
+        {0: _RESETS, 9: b"\0\1", 10: ZERO, 11: ZERO, 12: b"\0\1"},  # plain, or with tls-crypt
+        *({0: _RESETS, 9 + tag + 2: ZERO, 9 + tag + 3: b"\1"} for tag in _TAG_BYTES),
+    ),
+    TCP: ({0: range(5), 2: _RESETS},),
+}
 
 _CLIENT_RESETS, _SERVER_RESET = (7, 10), 8
 _ROLES = {7: Role.CLIENT, 10: Role.CLIENT, 8: Role.SERVER}
 _SESSION = slice(1, 9)
 _LEAST_BYTES, _LONGEST_RESET_BYTES = 14, 1200
 _PLAIN_RESET_BYTES, _PLAIN_ANSWER_BYTES = 14, 26
-_TAG_BYTES = (16, 20, 32, 48, 64)
-"""Of the digests that tls-auth is used with; tls-crypt has 32."""
 
 
 def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:

@@ -23,7 +23,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
         {0: b"\1", 1: b"\0\1", 7: b"\0\1"},  # FastCGI, DICOM, raft, Radmin
         {0: b"\1", 1: b"IiSs", 2: DIGITS, 3: DIGITS},
         together(b"\x12\x34"),
-        {0: b"\3\x43", 48: b"I", 49: b"n"},
+        {0: b"\3\x43", 2: ZERO, 3: ZERO, 48: b"I"},
         {0: b"\3", 5: ZERO, 6: ZERO, 7: ZERO, 8: ZERO},
         {0: b"\x80", 1: b"\1", 2: ZERO, 3: range(1, 5)},  # Thrift, plain and framed
         {0: ZERO, 1: range(16), 4: b"\x80", 5: b"\1", 6: ZERO},
@@ -74,8 +74,8 @@ _RULES = (
     Rule("ajp", TCP, b"\x12", rb"\x12\x34\x00\x01\x0a", role=Role.CLIENT),
     # DICOM PS3.8 §9.3: an association request with two titles of printable characters.
     Rule("dicom", TCP, b"\1", rb"\x01\x00.{4}\x00\x01\x00\x00[ -~]{32}", Length(2, 4, 6), role=Role.CLIENT),
-    # RFC 7143 §11.12: a login request whose text, behind 48 bytes, names the initiator.
-    Rule("iscsi", TCP, b"\x03\x43", rb"[\x03\x43].{47}InitiatorName=iqn", role=Role.CLIENT),
+    # RFC 7143 §11.12: a login request of version 0 whose text, behind 48 bytes, names the initiator.
+    Rule("iscsi", TCP, b"\x03\x43", rb"[\x03\x43].\x00\x00.{44}InitiatorName=iqn", role=Role.CLIENT),
     # Thrift's binary and compact protocols: version, kind, and a method's name.
     Rule("thrift", TCP, b"\x80", rb"\x80\x01\x00[\x01-\x04]\x00\x00\x00.[A-Za-z_][A-Za-z0-9_:]"),
     Rule("thrift", TCP, b"\0", rb"\x00[\x00-\x0f]..\x80\x01\x00[\x01-\x04]\x00\x00\x00.[A-Za-z_][A-Za-z0-9_:]"),

@@ -87,7 +87,7 @@ def _streak(datagrams: tuple[bytes, ...]) -> int:
 
 
 def _is_rtcp(data: bytes, datagrams: tuple[bytes, ...]) -> bool:
-    """Whether its packets fill the datagram; or, ciphered, whether the first fits and another is of the same source."""
+    """Whether packets fill the datagram; or, ciphered, whether the first fits and the last report had its source."""
     at = 0
     for _ in range(_MOST_PACKETS_OF_RTCP):
         if at + 4 > len(data) or data[at] & 0xC0 != 0x80 or data[at + 1] not in _RTCP_TYPES:  # noqa: PLR2004
@@ -96,5 +96,5 @@ def _is_rtcp(data: bytes, datagrams: tuple[bytes, ...]) -> bool:
     if at == len(data):
         return True
     first_bytes = 4 * ((data[2] << 8 | data[3]) + 1)
-    is_alike = [datagram[4:8] == data[4:8] and datagram[1:2] in {b"\xc8", b"\xc9"} for datagram in datagrams[:-1]]
-    return 8 <= first_bytes <= len(data) and any(is_alike)  # noqa: PLR2004
+    reports = [datagram for datagram in datagrams[:-1] if datagram[1:2] in {b"\xc8", b"\xc9"}]
+    return 8 <= first_bytes <= len(data) and bool(reports) and reports[-1][4:8] == data[4:8]  # noqa: PLR2004

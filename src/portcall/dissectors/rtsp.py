@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({554, 8554})
-OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (*REQUEST_LINES, together(b"RTSP/")))
+OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (together(b"RTSP/"),))
+OPENINGS_OF_TEXT = dict.fromkeys(TRANSPORTS, REQUEST_LINES)
 
 _FIELDS = field_pattern("server", "user-agent")
 _SHOWN = ((b"server", "server"), (b"user-agent", "user_agent"))

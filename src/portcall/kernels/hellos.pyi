@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portcall.kernels.name_numbers import NameNumbers
+from portcall.kernels.opening_tables import OpeningTables
 from portcall.kernels.tellings import TellingStore
 
 TLS_HELLO: int
@@ -19,24 +20,22 @@ class HelloListener:
     findings: NameNumbers
     dns_finding: int
     quic_finding: int
+    tls_finding: int
+    rtp_finding: int
+    rtcp_finding: int
     resolver: int
     dns_names: NameNumbers
     tellings: TellingStore
-    short_headers: NDArray[np.void]
+    series: NDArray[np.void]
     short_header_openings: NDArray[np.uint64]
+    rtp_openings: NDArray[np.uint64]
+    tls_openings: NDArray[np.uint64]
     reads_hellos: bool
-    hello_count: int
-    saying_count: int
-    arena_used: int
-    def __init__(
-        self,
-        heard: NDArray[np.uint8],
-        offsets: NDArray[np.int64],
-        allowed: NDArray[np.uint64],
-        port_numbers: NDArray[np.uint16],
-        of_ports: NDArray[np.uint64],
-        short: NDArray[np.uint64],
-    ) -> None: ...
+    @property
+    def hello_count(self) -> int: ...
+    def next_saying(self) -> tuple[int, int, int, int, int, int, int, int, bytes, bool, int] | None: ...
+    def clear(self) -> None: ...
+    def __init__(self, heard: NDArray[np.uint8], openings: OpeningTables) -> None: ...
     def listen(
         self,
         packets: NDArray[np.void],

@@ -1,4 +1,5 @@
-"""Payloads → what is plain in them: the commonest beginnings of conversations, read where they lie (``plain_hellos``).
+"""Payloads → what is plain in them: the commonest beginnings of conversations, read where they lie (``plain_hellos``), and
+the commonest of what shows that one has long begun (``series``).
 
 That is most of what networks carry, and far faster here than by way of the dissectors. Whatever is cut, spread over packets
 or odd in any way is left to them, with all later packets of its conversation; so what this kernel tells is what they would
@@ -11,15 +12,16 @@ from libc.string cimport memcpy, memset
 
 from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.name_numbers cimport NameNumbers
+from portcall.kernels.opening_tables cimport OpeningTables
 from portcall.kernels.plain_hellos cimport DNS_ANSWER as _DNS_ANSWER
 from portcall.kernels.plain_hellos cimport HTTP_REQUEST as _HTTP_REQUEST
 from portcall.kernels.plain_hellos cimport MOST_ANSWERS as _MOST_ANSWERS
 from portcall.kernels.plain_hellos cimport TLS_HELLO as _TLS_HELLO
-from portcall.kernels.plain_hellos cimport (
-    KNOWN, WAITING, Speech, hear_dns, hear_http, hear_short_header, hear_tls, is_padding,
-)
+from portcall.kernels.plain_hellos cimport hear_dns, hear_http, hear_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
-from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying, ShortHeaders
+from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying, Series
+from portcall.kernels.series cimport GIVEN_UP, KNOWN, KNOWN_REPORT, WAITING, are_records, hear_rtp, hear_short_header
+from portcall.kernels.speech cimport Speech, is_padding
 from portcall.kernels.tellings cimport TellingStore
 
 cdef enum:
@@ -44,6 +46,11 @@ cdef enum:
     TCP_PSH = 0x08
     AHEAD = 4  # payloads whose rows are asked for
 
+cdef enum:  # kinds of Series
+    NO_SERIES = 0
+    SHORT_HEADERS = 1
+    RTP = 2
+
 
 cdef inline void _cut(
     const Packet *packet, const Frame *frame, const uint8_t[::1] buffer, Speech *out
@@ -61,42 +68,32 @@ cdef inline void _cut(
 cdef class HelloListener:
     """Listens for one flow table, whose ``heard`` it shares.
 
-    ``offsets[n]``, ``allowed[2, n, 256, 2]``, ``port_numbers[2, 65536]``, ``of_ports[2, m, 2]`` and ``short[2, n, 2]``
-    are the tables of ``portcall.openings``. What is known by number goes to ``found`` and ``evidence``, by row, and to ``tellings``. What else it
-    hears gathers in ``hellos`` and ``sayings``, whose bytes are in ``arena``, until their owner takes them and sets the three
-    counts to 0.
+    What is known by number goes to ``found`` and ``evidence``, by row, and to ``tellings``. What else it hears gathers in
+    ``hellos`` and ``sayings``, whose bytes are in ``arena``, until their owner takes them and calls ``clear``.
     """
 
     cdef uint8_t[::1] heard
-    cdef const int64_t[::1] offsets
-    cdef const uint64_t[:, :, :, ::1] allowed
-    cdef const uint16_t[:, ::1] port_numbers
-    cdef const uint64_t[:, :, ::1] of_ports
-    cdef const uint64_t[:, :, ::1] short
+    cdef OpeningTables openings
     cdef public bint reads_hellos
     cdef public int32_t[::1] found  # number of the finding, by row
     cdef public uint64_t[::1] evidence  # number of the packet that told it
     cdef public NameNumbers findings  # by kind and name
-    cdef public int32_t dns_finding, quic_finding
+    cdef public int32_t dns_finding, quic_finding, tls_finding, rtp_finding, rtcp_finding
     cdef public uint8_t resolver  # what marks a row that is a DNS resolver's in ``heard``
     cdef public NameNumbers dns_names  # numbers in ``tellings``
     cdef public TellingStore tellings
-    cdef public ShortHeaders[::1] short_headers  # by row
-    cdef public uint64_t[::1] short_header_openings  # the two words of their bits
+    cdef public Series[::1] series  # by row
+    cdef public uint64_t[::1] short_header_openings, rtp_openings, tls_openings  # the two words of their bits
     cdef public Hello[::1] hellos
     cdef public Saying[::1] sayings
     cdef public uint8_t[::1] arena
-    cdef public Py_ssize_t hello_count, saying_count, arena_used
+    cdef readonly Py_ssize_t hello_count
+    cdef Py_ssize_t saying_count, saying_next, arena_used
     cdef object dtypes  # of packets, frames and payloads, as compared
 
-    def __init__(
-        self, uint8_t[::1] heard, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed,
-        const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short,
-    ):
-        self.heard = heard
+    def __init__(self, uint8_t[::1] heard, OpeningTables openings not None):
+        self.heard, self.openings = heard, openings
         self.reads_hellos = True
-        self.offsets, self.allowed = offsets, allowed
-        self.port_numbers, self.of_ports, self.short = port_numbers, of_ports, short
 
     def listen(
         self, object packets, object frames, const uint8_t[::1] buffer, object payloads, uint64_t first_number
@@ -152,30 +149,101 @@ cdef class HelloListener:
             self._listen_to(&packets[packet], &said, &payloads[i], first_number + packet)
         return payload_count
 
+    def next_saying(self):
+        """The next one of a side that is still listened to, None after the last: index, row, side, number of its packet,
+        protocol, source and target port, sequence number, payload, whether it is cut, openings (0 where nobody looked).
+        """
+        cdef Saying *saying
+        while self.saying_next < self.saying_count:
+            saying = &self.sayings[self.saying_next]
+            self.saying_next += 1
+            if self.heard[saying.row] >> saying.side & 1 or not self._is_left(saying):
+                continue
+            return (
+                self.saying_next - 1, saying.row, saying.side, saying.number, saying.protocol, saying.source_port,
+                saying.target_port, saying.sequence, bytes(self.arena[saying.at:saying.at + saying.length]),
+                saying.is_cut != 0, <object>saying.openings[1] << 64 | saying.openings[0],
+            )
+        return None
+
+    def clear(self):
+        """Forget what was taken."""
+        self.hello_count = self.saying_count = self.saying_next = self.arena_used = 0
+
+    cdef bint _is_left(self, Saying *saying) noexcept nogil:
+        """Whether a saying is one for the dissectors; one that gathered while another of its row was asked about may not be,
+        when nobody knew that one.
+        """
+        cdef Packet packet
+        cdef Payload payload
+        cdef Speech said = Speech(NULL, 0)
+        if (
+            saying.openings[0] | saying.openings[1] or saying.is_later or self.heard[saying.row] & IS_OPEN
+            or saying.at + <Py_ssize_t>saying.length > self.arena.shape[0] or not saying.length
+        ):
+            return True
+        packet.protocol, packet.payload = saying.protocol, saying.length + saying.is_cut
+        packet.source_port, packet.target_port = saying.source_port, saying.target_port
+        payload.row, payload.side = saying.row, saying.side
+        said.bytes, said.size = &self.arena[saying.at], saying.length
+        return self._passes(&packet, &said, &payload, saying.number, saying.openings)
+
     cdef inline void _listen_to(
         self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
     ) noexcept nogil:
-        cdef uint8_t marks = self.heard[payload.row]
-        cdef Saying *saying = &self.sayings[self.saying_count]
-        if self.reads_hellos and packet.protocol == UDP and self.short_headers[payload.row].counts[payload.side]:
-            self._hear_short_header(packet, said, payload, number)
+        cdef uint64_t openings[2]
+        if self.reads_hellos and packet.protocol == UDP and self._is_in_series(payload):
+            self._hear_series(packet, said, payload, number)
             return
         if packet.protocol == TCP and not packet.tcp_flags & TCP_PSH and is_padding(said):
             return  # some devices count it to the packet; the stream goes on as if it was not there
-        memset(saying, 0, sizeof(Saying))
-        if not marks & IS_OPEN and not payload.is_later:
+        openings[0] = openings[1] = 0
+        if not self.heard[payload.row] & IS_OPEN and not payload.is_later:
             if self.reads_hellos and self._hear(packet, said, payload, number):
                 return
-            if not marks >> RESOLVER_SHIFT:
-                if not self._opens(packet, said, saying):
-                    self.heard[payload.row] |= 1 << payload.side
-                    return
-                if self.reads_hellos and self._may_be_short_header(packet, saying):
-                    self._hear_short_header(packet, said, payload, number)
-                    return
-        if not marks >> RESOLVER_SHIFT:
+            if not self._passes(packet, said, payload, number, openings):
+                return
+        if not self.heard[payload.row] >> RESOLVER_SHIFT:
             self.heard[payload.row] |= IS_OPEN
-        self._keep(packet, said, payload, number)
+        self._keep(packet, said, payload, number, openings)
+
+    cdef inline bint _passes(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, uint64_t *out_openings
+    ) noexcept nogil:
+        """Whether the first payload of a side is one for the dissectors; else what it tells is told, if anything."""
+        cdef int32_t known = self.found[payload.row]  # from the other side
+        if self.heard[payload.row] >> RESOLVER_SHIFT:
+            return True
+        if known and (known == self.rtp_finding or known == self.rtcp_finding):
+            self.series[payload.row].kinds[payload.side] = RTP
+            self._hear_series(packet, said, payload, number)
+            return False
+        if self.openings.fit(packet, said, out_openings) and known and known == self.tls_finding:
+            out_openings[0] &= self.tls_openings[0]
+            out_openings[1] &= self.tls_openings[1]
+        if not out_openings[0] | out_openings[1]:
+            self.heard[payload.row] |= 1 << payload.side
+            return False
+        return not self.reads_hellos or not self._hear_middle(packet, said, payload, number, out_openings)
+
+    cdef inline bint _hear_middle(
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, const uint64_t *openings
+    ) noexcept nogil:
+        """Whether it is something of a conversation that began before, and can be nothing else."""
+        if packet.protocol == TCP:
+            if not _is_within(openings, self.tls_openings) or not are_records(said):
+                return False
+            self.heard[payload.row] |= 1 << payload.side
+            self._tell(payload.row, self.tls_finding, number)
+            return True
+        if _is_within(openings, self.short_header_openings):
+            self.series[payload.row].kinds[payload.side] = SHORT_HEADERS
+        elif _is_within(openings, self.rtp_openings):
+            self.series[payload.row].kinds[payload.side] = RTP
+        else:
+            return False
+        self._hear_series(packet, said, payload, number)
+        return True
 
     cdef inline bint _has_room(self, const Speech *said) noexcept nogil:
         return (
@@ -192,11 +260,12 @@ cdef class HelloListener:
         return <uint32_t>at
 
     cdef inline void _keep(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, const uint64_t *openings
     ) noexcept nogil:
         """Leave a payload to the dissectors."""
         cdef Saying *saying = &self.sayings[self.saying_count]
         cdef Py_ssize_t size = min(said.size, <Py_ssize_t>_MOST_KEPT_BYTES)
+        saying.openings[0], saying.openings[1] = openings[0], openings[1]
         saying.at, saying.length = self._copy(said.bytes, size), <uint32_t>size
         saying.ts_ns, saying.number, saying.row = packet.ts_ns, number, payload.row
         memcpy(saying.source, packet.source, 16)
@@ -204,29 +273,8 @@ cdef class HelloListener:
         saying.sequence = packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0)  # a SYN counts as a byte
         saying.source_port, saying.target_port = packet.source_port, packet.target_port
         saying.side, saying.protocol = payload.side, packet.protocol
-        saying.is_cut = <uint64_t>size < packet.payload
+        saying.is_cut, saying.is_later = <uint64_t>size < packet.payload, payload.is_later != 0
         self.saying_count += 1
-
-    cdef inline bint _opens(self, const Packet *packet, const Speech *said, Saying *out) noexcept nogil:
-        """Whether any dissector may know this beginning; ``out.openings`` are the openings that it fits."""
-        cdef Py_ssize_t i, at, transport = packet.protocol == UDP
-        cdef uint16_t source = self.port_numbers[transport, packet.source_port]
-        cdef uint16_t target = self.port_numbers[transport, packet.target_port]
-        cdef uint64_t low = self.of_ports[transport, source, 0] | self.of_ports[transport, target, 0]
-        cdef uint64_t high = self.of_ports[transport, source, 1] | self.of_ports[transport, target, 1]
-        for i in range(self.offsets.shape[0]):
-            at = self.offsets[i]
-            if at >= said.size:
-                if packet.protocol == UDP and said.size >= <Py_ssize_t>packet.payload:
-                    low &= self.short[transport, i, 0]
-                    high &= self.short[transport, i, 1]
-                break
-            if not low | high:
-                break
-            low &= self.allowed[transport, i, said.bytes[at], 0]
-            high &= self.allowed[transport, i, said.bytes[at], 1]
-        out.openings[0], out.openings[1] = low, high
-        return low != 0 or high != 0
 
     cdef inline bint _hear(
         self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
@@ -234,6 +282,7 @@ cdef class HelloListener:
         """Whether it is a plain hello, which is then told."""
         cdef Hello *out = &self.hellos[self.hello_count]
         cdef bint is_plain = False
+        cdef int32_t known = self.found[payload.row]  # from the other side
         if packet.fragmentation != FRAGMENT_NONE or said.size == 0 or said.size < <Py_ssize_t>packet.payload:
             return False
         if packet.protocol == UDP:
@@ -242,7 +291,7 @@ cdef class HelloListener:
             )
         if packet.protocol == TCP and said.bytes[0] == 0x16:
             is_plain = hear_tls(said, out)
-        elif packet.protocol == TCP and 0x41 <= said.bytes[0] <= 0x5A:
+        elif packet.protocol == TCP and not known and 0x41 <= said.bytes[0] <= 0x5A:
             is_plain = hear_http(said, out)
         if is_plain:
             self.heard[payload.row] |= BOTH_SIDES
@@ -250,8 +299,8 @@ cdef class HelloListener:
         return is_plain
 
     cdef inline void _tell(self, uint32_t row, int32_t finding, uint64_t number) noexcept nogil:
-        """Note what a row is; what was found first stays."""
-        if not self.found[row]:
+        """Note what a row is; what was found first stays, unless it was that it is TLS and more is known now."""
+        if not self.found[row] or (self.found[row] == self.tls_finding and finding != self.tls_finding):
             self.found[row], self.evidence[row] = finding, number
 
     cdef inline void _tell_name(
@@ -297,20 +346,34 @@ cdef class HelloListener:
             memcpy(out[i].target, packet.target, 16)
         self.hello_count += count
 
-    cdef inline bint _may_be_short_header(self, const Packet *packet, const Saying *saying) noexcept nogil:
-        """Whether a datagram may be that, and nothing else."""
-        return (
-            packet.protocol == UDP and saying.openings[0] == self.short_header_openings[0]
-            and saying.openings[1] == self.short_header_openings[1]
-        )
+    cdef inline bint _is_in_series(self, const Payload *payload) noexcept nogil:
+        """Whether datagrams of this side went before that may tell something together, and the dissectors know nothing."""
+        cdef bint is_known = self.heard[payload.row] & IS_OPEN and self.found[payload.row]
+        return self.series[payload.row].counts[payload.side] > 0 and not is_known
 
-    cdef inline void _hear_short_header(
+    cdef inline void _hear_series(
         self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
     ) noexcept nogil:
-        cdef bint is_cut = said.size < <Py_ssize_t>packet.payload
-        cdef int heard = hear_short_header(said, is_cut, &self.short_headers[payload.row], payload.side)
-        if heard == KNOWN:
-            self.heard[payload.row] |= BOTH_SIDES
+        cdef Series *series = &self.series[payload.row]
+        cdef int side = payload.side
+        cdef bint is_cut = said.size < <Py_ssize_t>packet.payload, is_rtp = series.kinds[side] == RTP
+        cdef int told = hear_rtp(said, is_cut, series, side) if is_rtp else hear_short_header(said, is_cut, series, side)
+        if told == WAITING:
+            return
+        series.streaks[side] = 0
+        self.heard[payload.row] |= 1 << side
+        if told == GIVEN_UP:
+            return
+        if not is_rtp:
             self._tell(payload.row, self.quic_finding, number)
-        elif heard != WAITING:
-            self.heard[payload.row] |= 1 << payload.side
+        elif self.found[payload.row] == self.rtp_finding or self.found[payload.row] == self.rtcp_finding:
+            self.found[payload.row] = self.rtp_finding if told == KNOWN else self.rtcp_finding
+        else:
+            self._tell(payload.row, self.rtp_finding if told == KNOWN else self.rtcp_finding, number)
+        if not is_rtp or self.heard[payload.row] & IS_OPEN:  # nothing more is wanted of the other side
+            self.heard[payload.row] |= BOTH_SIDES
+
+
+cdef inline bint _is_within(const uint64_t *openings, const uint64_t[::1] others) noexcept nogil:
+    """Whether it may be these, and nothing else."""
+    return not (openings[0] & ~others[0] or openings[1] & ~others[1])

@@ -1,10 +1,10 @@
 # The commonest beginnings of conversations in their plainest form: a TLS ClientHello, an HTTP request with its Host field, a
 # DNS message, each whole in one payload. Whatever is cut or odd in any way is not plain, and left to the dissectors.
-# And QUIC's short headers, of which a capture that began in mid-conversation is full, and which say next to nothing.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from portcall.kernels.records cimport Hello, ShortHeaders
+from portcall.kernels.records cimport Hello
+from portcall.kernels.speech cimport Speech, u8, u16
 
 cdef enum:
     TLS_HELLO = 1
@@ -12,41 +12,6 @@ cdef enum:
     DNS_ANSWER = 3
     MOST_ANSWERS = 16
     MOST_HEAD_BYTES = 8192
-    ENOUGH_SHORT_HEADERS = 3
-
-cdef enum:  # what a short header makes of its side
-    GIVEN_UP
-    WAITING
-    KNOWN
-
-
-cdef struct Speech:  # one payload, as far as the capture has it
-    const uint8_t *bytes
-    Py_ssize_t size
-
-
-cdef inline uint16_t _u16(const Speech *said, Py_ssize_t at) noexcept nogil:
-    """Two bytes in network order; 0 beyond the end, which every caller has excluded."""
-    if at < 0 or at + 2 > said.size:
-        return 0
-    return <uint16_t>(said.bytes[at] << 8 | said.bytes[at + 1])
-
-
-cdef inline uint8_t _u8(const Speech *said, Py_ssize_t at) noexcept nogil:
-    if at < 0 or at >= said.size:
-        return 0
-    return said.bytes[at]
-
-
-cdef inline bint is_padding(const Speech *said) noexcept nogil:
-    """Whether they are zeros that may fill an Ethernet frame to its least payload, 46 bytes less the headers' 40."""
-    cdef Py_ssize_t i
-    if said.size > 6:
-        return False
-    for i in range(said.size):
-        if said.bytes[i]:
-            return False
-    return True
 
 
 cdef inline bint _is_plain(const Speech *said, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
@@ -66,34 +31,34 @@ cdef inline bint hear_tls(const Speech *said, Hello *out) noexcept nogil:
     0 type=22  1 version:16  3 length:16  5 handshake type=1  6 length:24  9 version:16  11 random:256
     43 session id:8+n  cipher suites:16+n  compression:8+n  extensions:16+n
     """
-    cdef Py_ssize_t at = 43, end, extension_end, record_end = 5 + <Py_ssize_t>_u16(said, 3)
+    cdef Py_ssize_t at = 43, end, extension_end, record_end = 5 + <Py_ssize_t>u16(said, 3)
     cdef uint16_t kind
     if said.size < 48 or said.bytes[1] != 3 or said.bytes[5] != 1 or said.bytes[9] != 3 or record_end > said.size:
         return False
-    end = 9 + (<Py_ssize_t>said.bytes[6] << 16 | <Py_ssize_t>_u16(said, 7))
-    if end != record_end or _u8(said, at) > 32:
+    end = 9 + (<Py_ssize_t>said.bytes[6] << 16 | <Py_ssize_t>u16(said, 7))
+    if end != record_end or u8(said, at) > 32:
         return False
-    at += 1 + _u8(said, at)
-    if at + 2 > end or _u16(said, at) < 2 or _u16(said, at) & 1:
+    at += 1 + u8(said, at)
+    if at + 2 > end or u16(said, at) < 2 or u16(said, at) & 1:
         return False
-    at += 2 + _u16(said, at)
-    if at >= end or _u8(said, at) < 1:
+    at += 2 + u16(said, at)
+    if at >= end or u8(said, at) < 1:
         return False
-    at += 1 + _u8(said, at)
-    if at + 2 > end or at + 2 + _u16(said, at) != end:
+    at += 1 + u8(said, at)
+    if at + 2 > end or at + 2 + u16(said, at) != end:
         return False
     at += 2
     out.name_length = 0
     while at + 4 <= end:
-        kind = _u16(said, at)
-        extension_end = at + 4 + _u16(said, at + 2)
+        kind = u16(said, at)
+        extension_end = at + 4 + u16(said, at + 2)
         if extension_end > end:
             return False
         if kind == 0:
             # list length:16  type=0  name length:16  name
             if (
-                out.name_length or at + 9 > extension_end or _u16(said, at + 4) != extension_end - at - 6
-                or _u8(said, at + 6) != 0 or _u16(said, at + 7) != extension_end - at - 9
+                out.name_length or at + 9 > extension_end or u16(said, at + 4) != extension_end - at - 6
+                or u8(said, at + 6) != 0 or u16(said, at + 7) != extension_end - at - 9
                 or extension_end - at - 9 > 255 or not _is_plain(said, at + 9, extension_end)
             ):
                 return False
@@ -130,7 +95,7 @@ cdef inline bint hear_http(const Speech *said, Hello *out) noexcept nogil:
         return False
     while at < said.size and 0x41 <= said.bytes[at] <= 0x5A:
         at += 1
-    if at < 3 or at > 10 or _u8(said, at) != 0x20 or _u8(said, at + 1) != 0x2F:
+    if at < 3 or at > 10 or u8(said, at) != 0x20 or u8(said, at + 1) != 0x2F:
         return False
     line_end = _line_end(said, at)
     if line_end < at + 11 or not _is_version(said, line_end - 9):
@@ -140,19 +105,19 @@ cdef inline bint hear_http(const Speech *said, Hello *out) noexcept nogil:
     at, out.name_length = line_end + 2, 0
     while True:
         line_end = _line_end(said, at)
-        if line_end < 0 or _u8(said, at) == 0x20 or _u8(said, at) == 0x09:
+        if line_end < 0 or u8(said, at) == 0x20 or u8(said, at) == 0x09:
             return False
         if line_end == at:
             break
-        if _is_field(said, at, b"upgrade", 7) and _u8(said, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
+        if _is_field(said, at, b"upgrade", 7) and u8(said, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
             return False
         if _is_field(said, at, b"host", 4):
-            if out.name_length or _u8(said, at + 4) != 0x3A:
+            if out.name_length or u8(said, at + 4) != 0x3A:
                 return False
             at, end = at + 5, line_end
-            while at < end and _u8(said, at) == 0x20:
+            while at < end and u8(said, at) == 0x20:
                 at += 1
-            while end > at and _u8(said, end - 1) == 0x20:
+            while end > at and u8(said, end - 1) == 0x20:
                 end -= 1
             if not _is_plain(said, at, end) or end - at > 255:
                 return False
@@ -177,15 +142,15 @@ cdef inline bint _is_version(const Speech *said, Py_ssize_t at) noexcept nogil:
 cdef inline Py_ssize_t _question_end(const Speech *said) noexcept nogil:
     """Where the one question of a DNS message ends (RFC 1035 §4.1.2), if its name is plain and its class IN; else -1."""
     cdef Py_ssize_t at = 12, label, i
-    while _u8(said, at):
-        label = _u8(said, at)
+    while u8(said, at):
+        label = u8(said, at)
         if label > 63 or at + label >= 12 + 255 or not _is_plain(said, at + 1, at + 1 + label):
             return -1
         for i in range(at + 1, at + 1 + label):
             if said.bytes[i] == 0x2E:  # a dot within a label is written in another way
                 return -1
         at += 1 + label
-    if at + 5 > said.size or at == 12 or _u16(said, at + 3) != 1:
+    if at + 5 > said.size or at == 12 or u16(said, at + 3) != 1:
         return -1
     return at + 5
 
@@ -200,7 +165,7 @@ cdef inline bint _is_name(const Speech *said, Py_ssize_t at) noexcept nogil:
         if said.bytes[at] == 0:
             return True
         if said.bytes[at] >= 0xC0:
-            target = _u16(said, at) & 0x3FFF
+            target = u16(said, at) & 0x3FFF
             if at + 2 > said.size or target >= at:
                 return False
             at = target
@@ -216,19 +181,19 @@ cdef inline int hear_dns(const Speech *said, Hello *out) noexcept nogil:
     0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
     answer: pointer=0xc000 + offset  type:16 (1 A, 5 CNAME, 28 AAAA)  class:16  time to live:32  length:16  data
     """
-    cdef Py_ssize_t question_end, at, data, i, answers = _u16(said, 6), owner_at = 12, count = 0
-    cdef uint16_t flags = _u16(said, 2), kind, size
+    cdef Py_ssize_t question_end, at, data, i, answers = u16(said, 6), owner_at = 12, count = 0
+    cdef uint16_t flags = u16(said, 2), kind, size
     cdef uint32_t seconds, least_seconds = 0xFFFFFFFF
-    if said.size < 17 or _u16(said, 4) != 1 or answers > MOST_ANSWERS or flags & 0x7840:
+    if said.size < 17 or u16(said, 4) != 1 or answers > MOST_ANSWERS or flags & 0x7840:
         return -1
     at = question_end = _question_end(said)
     if at < 0 or (not flags & 0x8000 and answers):
         return -1
     for i in range(answers):
-        data, kind, size = at + 12, _u16(said, at + 2), _u16(said, at + 10)
-        if data + size > said.size or _u16(said, at) != 0xC000 + owner_at or _u16(said, at + 4) != 1:
+        data, kind, size = at + 12, u16(said, at + 2), u16(said, at + 10)
+        if data + size > said.size or u16(said, at) != 0xC000 + owner_at or u16(said, at + 4) != 1:
             return -1
-        seconds = <uint32_t>_u16(said, at + 6) << 16 | _u16(said, at + 8)
+        seconds = <uint32_t>u16(said, at + 6) << 16 | u16(said, at + 8)
         seconds = min(seconds, least_seconds)
         if kind == 5:
             if not _is_name(said, data):
@@ -244,24 +209,3 @@ cdef inline int hear_dns(const Speech *said, Hello *out) noexcept nogil:
             count += 1
         at = data + size
     return <int>count
-
-
-cdef inline int hear_short_header(const Speech *said, bint is_cut, ShortHeaders *heard, int side) noexcept nogil:
-    """QUIC's short headers (RFC 9000 §17.3.1), in which little shows: three datagrams in a row with one connection id, and
-    with first bytes that differ, since all but their first two bits are encrypted.
-
-    0 form=0 fixed=1 encrypted:6  1 connection id, mostly of 8 bytes or more; 21 bytes or more in all (§10.3)
-    """
-    cdef uint64_t connection
-    if said.size < 21 or said.bytes[0] & 0xC0 != 0x40:
-        return GIVEN_UP
-    memcpy(&connection, said.bytes + 1, 8)
-    if heard.counts[side] == 0:
-        heard.connections[side], heard.first_bytes[side] = connection, said.bytes[0]
-    elif connection != heard.connections[side]:
-        return GIVEN_UP
-    heard.differ[side] |= said.bytes[0] != heard.first_bytes[side]
-    heard.counts[side] += 1
-    if heard.counts[side] < ENOUGH_SHORT_HEADERS:
-        return GIVEN_UP if is_cut else WAITING
-    return KNOWN if heard.differ[side] else GIVEN_UP

@@ -118,15 +118,16 @@ cdef struct Saying:
     uint8_t side
     uint8_t protocol
     uint8_t is_cut
-    uint8_t reserved
+    uint8_t is_later
 
 
-cdef struct ShortHeaders:
-    uint64_t connections[2]
-    uint8_t first_bytes[2]
+cdef struct Series:
+    uint64_t sources[2]
+    uint32_t reports[2]
+    uint8_t kinds[2]
+    uint8_t marks[2]
     uint8_t counts[2]
-    uint8_t differ[2]
-    uint8_t reserved[2]
+    uint8_t streaks[2]
 
 
 cdef struct Telling:

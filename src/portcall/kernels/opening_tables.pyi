@@ -1,0 +1,17 @@
+import numpy as np
+from numpy.typing import NDArray
+
+class OpeningTables:
+    def __init__(
+        self,
+        offsets: NDArray[np.int64],
+        allowed: NDArray[np.uint64],
+        known_ports: NDArray[np.uint64],
+        port_numbers: NDArray[np.uint16],
+        of_ports: NDArray[np.uint64],
+        short: NDArray[np.uint64],
+        text: NDArray[np.uint64],
+        words: NDArray[np.uint8],
+        of_words: NDArray[np.uint64],
+    ) -> None: ...
+    def opened_by(self, protocol: int, source_port: int, target_port: int, said: bytes, is_whole: bool) -> int: ...
