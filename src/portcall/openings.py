@@ -38,6 +38,8 @@ class Tables(NamedTuple):
 
     offsets: NDArray[np.int64]
     """int64[n]: where openings look, in order."""
+    looking: NDArray[np.uint64]
+    """uint64[2, n, 2]: those that look there."""
     allowed: NDArray[np.uint64]
     """uint64[2, n, 256, 2]: those that a byte there allows."""
     known_ports: NDArray[np.uint64]
@@ -91,6 +93,7 @@ def tables() -> Tables:
     wanted = sorted({word for transport in _TRANSPORTS for word in _of_words(transport)})
     return Tables(
         np.array(offsets, np.int64),
+        ~np.bitwise_and.reduce(words, axis=2),
         words,
         np.packbits(port_numbers != 0, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False),
         port_numbers,

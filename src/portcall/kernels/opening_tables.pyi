@@ -5,6 +5,7 @@ class OpeningTables:
     def __init__(
         self,
         offsets: NDArray[np.int64],
+        looking: NDArray[np.uint64],
         allowed: NDArray[np.uint64],
         known_ports: NDArray[np.uint64],
         port_numbers: NDArray[np.uint16],

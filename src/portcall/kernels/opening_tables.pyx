@@ -14,13 +14,13 @@ cdef class OpeningTables:
     """The tables of ``portcall.openings.Tables``, by which the two words of openings below are bits."""
 
     def __init__(
-        self, const int64_t[::1] offsets, const uint64_t[:, :, :, ::1] allowed, const uint64_t[:, ::1] known_ports,
-        const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short,
+        self, const int64_t[::1] offsets, const uint64_t[:, :, ::1] looking, const uint64_t[:, :, :, ::1] allowed,
+        const uint64_t[:, ::1] known_ports, const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short,
         const uint64_t[:, ::1] text, const uint8_t[:, ::1] words, const uint64_t[:, :, ::1] of_words,
     ):
         if words.shape[1] != LONGEST_WORD:
             raise ValueError("words are padded to 16 bytes")
-        self.offsets, self.allowed = offsets, allowed
+        self.offsets, self.looking, self.allowed = offsets, looking, allowed
         self.known_ports, self.port_numbers, self.of_ports = known_ports, port_numbers, of_ports
         self.short, self.text, self.words, self.of_words = short, text, words, of_words
 
@@ -60,8 +60,9 @@ cdef class OpeningTables:
                 break
             if not fitting[0] | fitting[1]:
                 break
-            fitting[0] &= self.allowed[transport, i, said.bytes[at], 0]
-            fitting[1] &= self.allowed[transport, i, said.bytes[at], 1]
+            if fitting[0] & self.looking[transport, i, 0] or fitting[1] & self.looking[transport, i, 1]:
+                fitting[0] &= self.allowed[transport, i, said.bytes[at], 0]
+                fitting[1] &= self.allowed[transport, i, said.bytes[at], 1]
         if fitting[0] | fitting[1]:
             self._check_words(transport, said, fitting)
         out_openings[0], out_openings[1] = fitting[0], fitting[1]
