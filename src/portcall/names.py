@@ -193,13 +193,10 @@ class Names:
         self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], numbers: NDArray[np.int32]
     ) -> NDArray[np.int64]:
         """int64[n]: number of the names that resolvers gave for the server, where a row mentions no name itself."""
-        nameless = np.flatnonzero(~self._findings.have_names()[numbers] & has_ports(flows))
-        inferred = np.zeros(len(flows), np.int64)
-        if len(nameless) and self._timeline:
-            low, high, is_low = flows["low"][nameless], flows["high"][nameless], client_is_low[nameless][:, None]
-            clients, servers = np.where(is_low, low, high), np.where(is_low, high, low)
-            inferred[nameless] = self._timeline.find(clients, servers, flows["first_ns"][nameless])
-        return inferred
+        if not self._timeline:
+            return np.zeros(len(flows), np.int64)
+        nameless = ~self._findings.have_names()[numbers] & has_ports(flows)
+        return self._timeline.find(flows, client_is_low, nameless)
 
     def _tell(self, fact: _Fact) -> Told:
         told = self._told.get(fact)
