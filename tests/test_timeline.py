@@ -32,8 +32,7 @@ def told(timeline, name, *, client=CLIENT, server=SERVER, time_ns=START_NS, seco
 def names(timeline, *, client=CLIENT, server=SERVER, first_ns=START_NS + SECOND_NS):
     """(names, where from) of a conversation between both."""
     row = flow(f"{client} 40000", f"{server} 443", first_ns=first_ns)
-    ends = ("low", "high") if clients_are_low(row)[0][0] else ("high", "low")
-    return timeline[int(timeline.find(row[ends[0]], row[ends[1]], row["first_ns"])[0])]
+    return timeline[int(timeline.find(row, clients_are_low(row)[0], np.array([True]))[0])]
 
 
 def test_a_client_knows_a_server_by_the_name_that_it_asked_for():
@@ -207,6 +206,17 @@ def test_strangers_have_no_name():
     told(timeline, "www.example.com")
     rows = np.repeat(flow(f"{CLIENT} 40000", "198.51.100.1 443"), 1000)
 
-    found = timeline.find(rows["low"].copy(), rows["high"].copy(), rows["first_ns"])
+    found = timeline.find(rows, clients_are_low(rows)[0], np.ones(1000, np.bool_))
+
+    assert not found.any()
+
+
+def test_no_name_is_looked_for_where_none_is_wanted():
+    timeline = NameTimeline()
+    told(timeline, "www.example.com")
+    timeline.note_capture("from-the-file.example.com", packed("198.51.100.1"))
+    rows = np.concatenate([flow(f"{CLIENT} 40000", f"{server} 443") for server in (SERVER, "198.51.100.1")])
+
+    found = timeline.find(rows, clients_are_low(rows)[0], np.zeros(2, np.bool_))
 
     assert not found.any()

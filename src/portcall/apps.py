@@ -117,10 +117,9 @@ def _registrable(host: str) -> AppLabel | None:
     if host.endswith(_INFRASTRUCTURE):
         return None
     rules = _public_suffixes(idna="xn--" in host)
-    public = rules.publicsuffix(host)
-    if public is None:
-        return None
-    return AppLabel(rules.privatesuffix(host) or host, "name", f"public suffix {public}")
+    registered = rules.privatesuffix(host)  # one label and the public suffix
+    public = registered.partition(".")[2] if registered else rules.publicsuffix(host)
+    return AppLabel(registered or host, "name", f"public suffix {public}") if public else None
 
 
 def _app_from(*, name: str, title: str, category: str, suffixes: list[str]) -> App:

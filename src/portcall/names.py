@@ -95,19 +95,26 @@ class Told(NamedTuple):
     """``locality.host_name_number`` of the hostname, 0 for none."""
 
 
+_NOTHING = Told(0, None, None, None, 0)
+"""Of a row that says nothing, as most ports of a scan do: its service is that of its port, which ``Heard`` has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What the traffic says of FLOW[n]."""
 
+    by_port: NDArray[np.int64]
+    """int64[n]: the service key of a row of which nothing is told."""
     told: list[Told]
-    """Each distinct thing that is told."""
+    """Each distinct thing that is told; the first is nothing."""
     which: NDArray[np.int64]
     """int64[n]: index in ``told``."""
 
     @property
     def services(self) -> NDArray[np.int64]:
         """int64[n]: the service key of each row."""
-        return np.array([told.key for told in self.told], np.int64)[self.which]
+        keys = np.array([told.key for told in self.told], np.int64)
+        return np.where(self.which > 0, keys[self.which], self.by_port)
 
     @property
     def hosts(self) -> NDArray[np.uint64]:
@@ -153,16 +160,20 @@ class Names:
         found: Found,
     ) -> Heard:
         """What is told of FLOW[n], whose service keys by port are given."""
-        numbers = found.numbers.astype(np.int64)
+        inferred = self._inferred(flows, client_is_low, found.numbers)
+        rows = np.flatnonzero(found.numbers | inferred)
+        server_port = server_ports(flows, client_is_low)[rows]
         columns = {
-            "service": services,
-            "is_curated": ranks(flows["protocol"], server_ports(flows, client_is_low)) == Rank.CURATED,
-            "found": numbers,
-            "inferred": self._inferred(flows, client_is_low, numbers),
+            "service": services[rows],
+            "is_curated": ranks(flows["protocol"][rows], server_port) == Rank.CURATED,
+            "found": found.numbers[rows],
+            "inferred": inferred[rows],
         }
         groups, members = grouped(columns, tuple(columns))
         facts = map(_Fact, *(column[members].tolist() for column in columns.values()))
-        return Heard(list(map(self._tell, facts)), groups)
+        which = np.zeros(len(flows), np.int64)
+        which[rows] = 1 + groups
+        return Heard(services, [_NOTHING, *map(self._tell, facts)], which)
 
     def finding(self, number: int) -> Finding | None:
         """What has this number in Found; None for 0."""
@@ -179,16 +190,13 @@ class Names:
         return self._findings.left_out
 
     def _inferred(
-        self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], numbers: NDArray[np.int64]
+        self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], numbers: NDArray[np.int32]
     ) -> NDArray[np.int64]:
         """int64[n]: number of the names that resolvers gave for the server, where a row mentions no name itself."""
-        nameless = np.flatnonzero(~self._findings.have_names()[numbers] & has_ports(flows))
-        inferred = np.zeros(len(flows), np.int64)
-        if len(nameless) and self._timeline:
-            low, high, is_low = flows["low"][nameless], flows["high"][nameless], client_is_low[nameless][:, None]
-            clients, servers = np.where(is_low, low, high), np.where(is_low, high, low)
-            inferred[nameless] = self._timeline.find(clients, servers, flows["first_ns"][nameless])
-        return inferred
+        if not self._timeline:
+            return np.zeros(len(flows), np.int64)
+        nameless = ~self._findings.have_names()[numbers] & has_ports(flows)
+        return self._timeline.find(flows, client_is_low, nameless)
 
     def _tell(self, fact: _Fact) -> Told:
         told = self._told.get(fact)
@@ -200,8 +208,6 @@ class Names:
 
 
 def _tell(fact: _Fact, finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> Told:
-    if not finding and not inferred[0]:
-        return Told(fact.service, None, None, None, 0)
     names, source = _names(finding, inferred)
     hostname = names[0] if len(names) == 1 else None
     host = host_name_number(hostname) if hostname else 0

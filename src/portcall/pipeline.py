@@ -163,12 +163,13 @@ def _batches(
     sizes = [Path(path).stat().st_size if Path(path).exists() else 0 for path in paths]
     total = None if "-" in paths else sum(sizes)
     for i, path in enumerate(paths):
+        before = sum(sizes[:i])
         try:
             capture = open_capture(path)
             for batch in capture.source.batches():
                 yield batch
                 if progress:
-                    progress(sum(sizes[:i]) + capture.bytes_read(), total)
+                    progress(before + capture.bytes_read(), total)
         except CaptureError as problem:
             problems.append(problem)
 

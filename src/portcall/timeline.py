@@ -116,25 +116,27 @@ class NameTimeline:
         ]
 
     def find(
-        self, clients: NDArray[np.uint8], servers: NDArray[np.uint8], first_ns: NDArray[np.int64]
+        self, flows: NDArray[np.void], clients_are_low: NDArray[np.bool_], wanted: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """int64[n]: number of the names that each client knew its server by when it first spoke, 0 for none.
+        """int64[n]: number of the names that the client of each of FLOW[n] knew its server by when it first spoke.
 
-        The addresses are uint8[n, 16], IPv4 in the last four.
+        0 for none, and where none is ``wanted``.
         """
-        found = np.zeros(len(first_ns), np.uint32)
-        self.store.find(clients.view(np.uint64), servers.view(np.uint64), np.ascontiguousarray(first_ns), found)
-        numbers = np.zeros(len(found), np.int64)
+        found = np.zeros(len(flows), np.uint32)
+        self.store.find(flows, clients_are_low, wanted, found)
+        numbers = np.zeros(len(flows), np.int64)
         single = (found > 0) & (found < SEVERAL)
         names, which = np.unique(found[single], return_inverse=True)
         sets = [self._number_of(((self._names[name],), NameKind.DNS)) for name in names.tolist()]
         numbers[single] = np.array(sets, np.int64)[which]
-        for row in np.flatnonzero(found == SEVERAL).tolist():
-            names_alive = self._alive(clients[row].tobytes(), servers[row].tobytes(), int(first_ns[row]))
+        rows = np.flatnonzero(found == SEVERAL)
+        for row, client, server in zip(rows.tolist(), *_ends(flows, clients_are_low, rows), strict=True):
+            names_alive = self._alive(client.tobytes(), server.tobytes(), int(flows["first_ns"][row]))
             numbers[row] = self._number_of((names_alive, NameKind.DNS))
         if self._of_capture:
-            for row in np.flatnonzero(found == 0).tolist():
-                names_of_capture = self._of_capture.get(servers[row].tobytes())
+            rows = np.flatnonzero(wanted & (found == 0))
+            for row, server in zip(rows.tolist(), _ends(flows, clients_are_low, rows)[1], strict=True):
+                names_of_capture = self._of_capture.get(server.tobytes())
                 if names_of_capture:
                     numbers[row] = self._number_of((names_of_capture, NameKind.CAPTURE))
         return numbers
@@ -148,3 +150,11 @@ class NameTimeline:
         if number == len(self._sets):
             self._sets.append(names)
         return number
+
+
+def _ends(
+    flows: NDArray[np.void], clients_are_low: NDArray[np.bool_], rows: NDArray[np.intp]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """uint8[n, 16] twice: the addresses of some rows' clients and servers."""
+    low, high, is_low = flows["low"][rows], flows["high"][rows], clients_are_low[rows][:, None]
+    return np.where(is_low, low, high), np.where(is_low, high, low)

@@ -10,9 +10,9 @@ class TellingStore:
     def note(self, client: bytes, server: bytes, time_ns: int, seconds: int, name: int) -> None: ...
     def find(
         self,
-        clients: NDArray[np.uint64],
-        servers: NDArray[np.uint64],
-        first_ns: NDArray[np.int64],
+        flows: NDArray[np.void],
+        clients_are_low: NDArray[np.bool_],
+        wanted: NDArray[np.bool_],
         out_names: NDArray[np.uint32],
     ) -> None: ...
     def told(self, client: bytes, server: bytes) -> list[tuple[int, int, int, int]]: ...

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from portcall.kernels.prefetching cimport portcall_prefetch
-from portcall.kernels.records cimport NEVER, NO_TIME, Telling
+from portcall.kernels.records cimport NEVER, NO_TIME, Flow, Telling
 
 cdef enum:
     STRIDE = 32
@@ -76,27 +76,33 @@ cdef class TellingStore:
         self.note_bytes(client, server, time_ns, seconds, name)
 
     def find(
-        self, const uint64_t[:, ::1] clients, const uint64_t[:, ::1] servers, const int64_t[::1] first_ns,
-        uint32_t[::1] out_names,
+        self, const Flow[:] flows, const uint8_t[::1] clients_are_low, const uint8_t[::1] wanted, uint32_t[::1] out_names
     ):
-        """Fill ``out_names[n]`` with the name that each client knew its server by at a time; 0 for none, or SEVERAL.
+        """Fill ``out_names[n]`` with the name that the client of each of FLOW[n] knew its server by when it first spoke; 0 for
+        none, or SEVERAL. Rows that are not ``wanted`` keep what they have.
 
         Names of which the time is over count only where no other is left: then it is the last one told.
         """
-        cdef Py_ssize_t row, start = 0, stop, rows = first_ns.shape[0]
+        cdef Py_ssize_t row, start = 0, stop, rows = flows.shape[0]
         cdef uint64_t mask = self.slots.shape[0] - 1
-        if clients.shape[1] != 2 or servers.shape[1] != 2 or min(clients.shape[0], servers.shape[0]) < rows:
-            raise ValueError("addresses are two words each, one for every row")
-        if out_names.shape[0] < rows:
-            raise ValueError("tellings want room for a name a row")
+        cdef uint64_t ends[STRIDE][4]  # client and server of each row of the stride
+        cdef uint64_t *client
+        if min(clients_are_low.shape[0], wanted.shape[0], out_names.shape[0]) < rows:
+            raise ValueError("tellings want to know the client of each row and whether it is wanted, and room for a name")
         with nogil:
             while start < rows:
                 stop = min(start + STRIDE, rows)
                 for row in range(start, stop):
-                    portcall_prefetch(&self.slots[_hash(&clients[row, 0], &servers[row, 0], self.seed) & mask])
-                    portcall_prefetch(&self.slots[_hash(EVERYBODY, &servers[row, 0], self.seed) & mask])
+                    if wanted[row]:
+                        client = &ends[row - start][0]
+                        memcpy(client if clients_are_low[row] else client + 2, flows[row].low, 16)
+                        memcpy(client + 2 if clients_are_low[row] else client, flows[row].high, 16)
+                        portcall_prefetch(&self.slots[_hash(client, client + 2, self.seed) & mask])
+                        portcall_prefetch(&self.slots[_hash(EVERYBODY, client + 2, self.seed) & mask])
                 for row in range(start, stop):
-                    out_names[row] = self._name(&clients[row, 0], &servers[row, 0], first_ns[row])
+                    if wanted[row]:
+                        client = &ends[row - start][0]
+                        out_names[row] = self._name(client, client + 2, flows[row].first_ns)
                 start = stop
 
     def told(self, bytes client, bytes server):

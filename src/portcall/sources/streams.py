@@ -76,6 +76,7 @@ class _Counted:
 
     def __init__(self, raw: BinaryIO, *, is_ours: bool) -> None:
         self._raw = raw
+        self._fill = raw.readinto1 if hasattr(raw, "readinto1") else raw.readinto  # type: ignore[attr-defined]  # BufferedIOBase has it
         self._is_ours = is_ours
         self._ahead = b""
         self._position = 0
@@ -98,7 +99,7 @@ class _Counted:
             buffer[:count] = self._ahead[:count]
             self._ahead = self._ahead[count:]
         else:
-            count = self._raw.readinto1(buffer) if hasattr(self._raw, "readinto1") else self._raw.readinto(buffer)  # type: ignore[attr-defined]  # BufferedIOBase has readinto1
+            count = self._fill(buffer)
         self._position += count
         return count
 
