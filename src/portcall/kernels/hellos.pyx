@@ -47,7 +47,6 @@ cdef enum:
     AHEAD = 4  # payloads whose rows are asked for
 
 cdef enum:  # kinds of Series
-    NO_SERIES = 0
     SHORT_HEADERS = 1
     RTP = 2
 
