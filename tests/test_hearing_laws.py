@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
+from scapy.layers.dns import DNS
+from scapy.layers.inet import IP, TCP, UDP
 
+from made_conversations import CLIENT, RESOLVER, SERVER, answered, client_hello, heard_in
 from portcall.decode import Decoder
 from portcall.errors import CaptureError
 from portcall.flows import FlowTable
@@ -14,6 +18,7 @@ from portcall.model import NO_TIME
 from portcall.names import Names
 from portcall.sources.captures import open_capture
 
+TOLD = ("application_protocol", "tls_server_name", "http_host", "hostname")
 CAPTURES = sorted((Path(__file__).parents[1] / "captures").glob("*.pcap*"))
 
 
@@ -70,3 +75,44 @@ def test_both_hear_something():
         rows = heard(office, with_details=with_details)
         assert any(name for _, _, name, *_ in rows)
         assert any(told for *_, told, _ in rows) or any(told for *_, told in rows)
+
+
+HELLOS = {
+    "tls": client_hello("www.example.com"),
+    "http": b"GET /a?b=c HTTP/1.1\r\nHost: www.example.com\r\nUpgrade-Insecure-Requests: 1\r\nAccept: */*\r\n\r\n",
+    "dns": bytes(answered("www.example.com")[1].getlayer(DNS)),
+}
+
+
+def changed(random, said):
+    """Some bytes other than they were, or left out, or doubled."""
+    said = bytearray(said)
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(min(len(said), random.choice((16, 64, 600))))
+        kind = random.randrange(4)
+        if kind == 0:
+            said[at : at + 1] = b""
+        elif kind == 1:
+            said[at:at] = said[at : at + random.randint(1, 40)]
+        else:
+            said[at] = random.choice(
+                (0, 1, 4, 5, 0x0A, 0x0D, 0x20, 0x3A, 0x48, 0x80, 0xC0, 0xFF, random.randrange(256))
+            )
+    return bytes(said)
+
+
+@pytest.mark.parametrize("kind", HELLOS)
+def test_the_kernel_tells_of_a_damaged_hello_what_the_dissectors_tell(kind):
+    random, said = Random(11), HELLOS[kind]
+    is_dns = kind == "dns"
+    hello = IP(src=RESOLVER, dst=CLIENT) / UDP(sport=53) if is_dns else IP(src=CLIENT, dst=SERVER) / TCP(dport=443)
+    packets = []
+    for port in range(20000, 22000):
+        hello[1].setfieldval("dport" if is_dns else "sport", port)
+        packets.append(bytes(hello / changed(random, said)))
+
+    plain, detailed = (heard_in(packets, with_details=with_details) for with_details in (False, True))
+
+    told = [[(row["server_port"], *(row[column] for column in TOLD)) for row in rows] for rows in (plain, detailed)]
+    assert told[0] == told[1]
+    assert len({row["hostname"] for row in plain}) > 10 or is_dns

@@ -12,6 +12,8 @@ cdef enum:
     DNS_ANSWER = 3
     MOST_ANSWERS = 16
     MOST_HEAD_BYTES = 8192
+    MOST_RECORD_BYTES = 16384 + 2048
+    APPLICATION_DATA = 23
 
 
 cdef inline bint _is_plain(const Speech *said, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
@@ -25,15 +27,29 @@ cdef inline bint _is_plain(const Speech *said, Py_ssize_t at, Py_ssize_t end) no
     return True
 
 
+cdef inline Py_ssize_t record_bytes(const Speech *said, Py_ssize_t at) noexcept nogil:
+    """The length of the TLS record with its header, which is there; 0 where it is none (RFC 8446 §5.1, RFC 5246 §6.2.3).
+
+    0 type, 20 to 24  1 version=3, 0 to 4  3 length:16
+    """
+    cdef Py_ssize_t size = u16(said, at + 3)
+    if not 20 <= u8(said, at) <= 24 or u8(said, at + 1) != 3 or u8(said, at + 2) > 4 or size > MOST_RECORD_BYTES:
+        return 0
+    return 5 + size if size or said.bytes[at] == APPLICATION_DATA else 0
+
+
 cdef inline bint hear_tls(const Speech *said, Hello *out) noexcept nogil:
     """A ClientHello with a server name (RFC 8446 §4.1.2, RFC 6066 §3), whole in one record.
 
     0 type=22  1 version:16  3 length:16  5 handshake type=1  6 length:24  9 version:16  11 random:256
     43 session id:8+n  cipher suites:16+n  compression:8+n  extensions:16+n
     """
-    cdef Py_ssize_t at = 43, end, extension_end, record_end = 5 + <Py_ssize_t>u16(said, 3)
+    cdef Py_ssize_t at = 43, end, extension_end, record_end
     cdef uint16_t kind
-    if said.size < 48 or said.bytes[1] != 3 or said.bytes[5] != 1 or said.bytes[9] != 3 or record_end > said.size:
+    if said.size < 48 or said.bytes[5] != 1 or said.bytes[9] != 3:
+        return False
+    record_end = record_bytes(said, 0)
+    if record_end == 0 or record_end > said.size:
         return False
     end = 9 + (<Py_ssize_t>said.bytes[6] << 16 | <Py_ssize_t>u16(said, 7))
     if end != record_end or u8(said, at) > 32:

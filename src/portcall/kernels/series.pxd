@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
+from portcall.kernels.plain_hellos cimport record_bytes
 from portcall.kernels.records cimport Series
 from portcall.kernels.speech cimport Speech, u16
 
@@ -19,20 +20,7 @@ cdef enum:
     GREATEST_GAP = 3
     MOST_DATAGRAMS = 8
     MOST_RTCP_PACKETS = 20
-    MOST_RECORD_BYTES = 16384 + 2048
-    APPLICATION_DATA = 23
     HAS_REPORT = 1
-
-
-cdef inline Py_ssize_t _record_bytes(const Speech *said, Py_ssize_t at) noexcept nogil:
-    """The length of the TLS record with its header, which is there; 0 where it is none (RFC 8446 §5.1).
-
-    0 type, 20 to 24  1 version=3, 0 to 4  3 length:16
-    """
-    cdef Py_ssize_t size = u16(said, at + 3)
-    if not 20 <= said.bytes[at] <= 24 or said.bytes[at + 1] != 3 or said.bytes[at + 2] > 4 or size > MOST_RECORD_BYTES:
-        return 0
-    return 5 + size if size or said.bytes[at] == APPLICATION_DATA else 0
 
 
 cdef inline bint are_records(const Speech *said) noexcept nogil:
@@ -40,12 +28,12 @@ cdef inline bint are_records(const Speech *said) noexcept nogil:
     cdef Py_ssize_t first
     if said.size < 6 or said.bytes[0] == 22:
         return False
-    first = _record_bytes(said, 0)
+    first = record_bytes(said, 0)
     if first == 0 or first == said.size:
         return first > 0
     if first + 5 > said.size:
         return False
-    return _record_bytes(said, first) > 0
+    return record_bytes(said, first) > 0
 
 
 cdef inline int hear_short_header(const Speech *said, bint is_cut, Series *heard, int side) noexcept nogil:
