@@ -7,7 +7,8 @@ from portcall.kernels.speech cimport Speech
 cdef class OpeningTables:
     cdef const int64_t[::1] offsets
     cdef const uint64_t[:, :, ::1] looking
-    cdef const uint64_t[:, :, :, ::1] allowed
+    cdef const uint16_t[:, :, ::1] classes
+    cdef const uint64_t[:, ::1] allowed
     cdef const uint64_t[:, ::1] known_ports
     cdef const uint16_t[:, ::1] port_numbers
     cdef const uint64_t[:, :, ::1] of_ports

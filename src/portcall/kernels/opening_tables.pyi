@@ -6,6 +6,7 @@ class OpeningTables:
         self,
         offsets: NDArray[np.int64],
         looking: NDArray[np.uint64],
+        classes: NDArray[np.uint16],
         allowed: NDArray[np.uint64],
         known_ports: NDArray[np.uint64],
         port_numbers: NDArray[np.uint16],

@@ -14,13 +14,13 @@ cdef class OpeningTables:
     """The tables of ``portcall.openings.Tables``, by which the two words of openings below are bits."""
 
     def __init__(
-        self, const int64_t[::1] offsets, const uint64_t[:, :, ::1] looking, const uint64_t[:, :, :, ::1] allowed,
-        const uint64_t[:, ::1] known_ports, const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short,
+        self, const int64_t[::1] offsets, const uint64_t[:, :, ::1] looking, const uint16_t[:, :, ::1] classes,
+        const uint64_t[:, ::1] allowed, const uint64_t[:, ::1] known_ports, const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short,
         const uint64_t[:, ::1] text, const uint8_t[:, ::1] words, const uint64_t[:, :, ::1] of_words,
     ):
         if words.shape[1] != LONGEST_WORD:
             raise ValueError("words are padded to 16 bytes")
-        self.offsets, self.looking, self.allowed = offsets, looking, allowed
+        self.offsets, self.looking, self.classes, self.allowed = offsets, looking, classes, allowed
         self.known_ports, self.port_numbers, self.of_ports = known_ports, port_numbers, of_ports
         self.short, self.text, self.words, self.of_words = short, text, words, of_words
 
@@ -47,6 +47,7 @@ cdef class OpeningTables:
     cdef bint fit(self, const Packet *packet, const Speech *said, uint64_t *out_openings) noexcept nogil:
         """Whether any dissector may know what begins so; ``out_openings`` are the two words of openings that it fits."""
         cdef Py_ssize_t i, at, transport = packet.protocol == UDP
+        cdef uint16_t bytes_class
         cdef uint64_t fitting[2]
         fitting[0] = fitting[1] = 0
         self._on_port(transport, packet.source_port, fitting)
@@ -61,8 +62,9 @@ cdef class OpeningTables:
             if not fitting[0] | fitting[1]:
                 break
             if fitting[0] & self.looking[transport, i, 0] or fitting[1] & self.looking[transport, i, 1]:
-                fitting[0] &= self.allowed[transport, i, said.bytes[at], 0]
-                fitting[1] &= self.allowed[transport, i, said.bytes[at], 1]
+                bytes_class = self.classes[transport, i, said.bytes[at]]
+                fitting[0] &= self.allowed[bytes_class, 0]
+                fitting[1] &= self.allowed[bytes_class, 1]
         if fitting[0] | fitting[1]:
             self._check_words(transport, said, fitting)
         out_openings[0], out_openings[1] = fitting[0], fitting[1]
