@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -35,6 +36,7 @@ NAMES = [
     b"\x1b[8;1;1thidden.example\x1b\\",
     b"[red]markup[/red].example",
     b"-" * 200 + b" spaces and more spaces .example",
+    b"=cmd|' /C calc'!A0",
     HOMOGRAPH.encode(),
     INTERNATIONAL.encode(),
 ]
@@ -121,6 +123,16 @@ def test_no_grouping_in_no_format_prints_what_is_not_text(capsys, capture, by, f
     out, err = told(capsys, "read", capture, "--by", by, "--format", format_name, "--top", "500")
 
     assert unprintable(out + err) == []
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+def test_no_cell_of_csv_is_a_formula(capsys, hostile, by):
+    out, _ = told(capsys, "read", str(hostile), "--by", by, "--format", "csv")
+
+    cells = [cell for row in csv.reader(io.StringIO(out)) for cell in row]
+
+    assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))] == []
+    assert by in {"app", "service"} or any(cell.startswith("'=cmd") for cell in cells)
 
 
 @pytest.mark.parametrize("format_name", ["table", "json", "jsonl"])

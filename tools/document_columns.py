@@ -13,7 +13,8 @@ _HEAD = """\
 
 Written by `make docs` from `src/portcall/schema.py`; a test compares the two. Exports have these columns in this order,
 with exact numbers in base units. Every column may be null; columns that nothing fills yet are there as null, so that
-scripts can name them today. Adding a column is free; renaming or dropping one takes a decision and a release of notice.
+scripts can name them today. In CSV a text that a spreadsheet would take for a formula (`=`, `+`, `-` or `@` first) has
+an apostrophe before it. Adding a column is free; renaming or dropping one takes a decision and a release of notice.
 """
 
 

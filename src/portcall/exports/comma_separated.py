@@ -1,6 +1,7 @@
 r"""CSV: a header line, then a row per line (RFC 4180, but lines end in \n as everywhere else on Unix).
 
 Null is an empty cell and a list is joined by ``;``. What is not printable in a text is written as in Python, ``\x1b``.
+A text that spreadsheets would take for a formula, and run, has an apostrophe before it, which keeps them from it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from portcall.schema import Listing
 
 
+_FORMULAS = ("=", "+", "-", "@")
+"""How formulas begin in what people open CSV with; a packet may put them in a name."""
+
+
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write the header and all rows."""
     writer = csv.writer(stream, lineterminator="\n")
@@ -27,11 +32,11 @@ def write(report: Report | Listing, stream: TextIO) -> None:
 
 def _cell(value: Any) -> Any:  # Any: a plain value of several types
     if isinstance(value, list):
-        return ";".join(_printable(str(one)) for one in value)
+        return ";".join(map(_printable, map(str, value)))
     return _printable(value) if isinstance(value, str) else value
 
 
 def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"'{text}" if text.startswith(_FORMULAS) else text
