@@ -92,6 +92,13 @@ def test_any_method_is_a_request(method: bytes):
     assert names(hear(http, method + b" / HTTP/1.1\r\nHost: a.example\r\n\r\n", to_server(80))) == ["a.example"]
 
 
+def test_a_request_line_is_text_where_it_begins_and_anything_behind():
+    heard = hear(http, b"GET /" + b"a" * 60 + b"\0\1 HTTP/1.1\r\nHost: a.example\r\n\r\n", to_server(80))
+
+    assert [name.text for name in heard.names] == ["a.example"]
+    assert hear(http, b"GET /\0\1 HTTP/1.1\r\nHost: a.example\r\n\r\n", to_server(9999)) is None
+
+
 def test_connect_names_the_target():
     found = hear(http, b"CONNECT mail.example.org:443 HTTP/1.1\r\n\r\n", to_server(3128))
 

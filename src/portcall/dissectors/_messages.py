@@ -14,7 +14,9 @@ from portcall.dissectors._expressions import Expression
 _TOKEN = rb"[A-Za-z][!#$%&'*+.^_`|~0-9A-Za-z-]{0,31}"
 """A method (RFC 9110 §5.6.2); all that IANA lists begin with a letter."""
 _METHOD = Expression(_TOKEN)
-_TARGET = Expression(rb"[\t\r\x20-\xff]+")
+_TEXT = Expression(rb"[\t\r\x20-\xff]+")
+_TEXT_BYTES = 64
+"""A start line is text so far at least; openings count on it. Who attacks may put anything behind."""
 _VERSION = Expression(rb"([A-Z]{2,6})/(\d\.\d)")
 _MOST_LINE_BYTES = 8192 + 64
 """RFC 9112 §3 wants 8000 bytes at least; servers take no more than that."""
@@ -59,7 +61,9 @@ def read_request(data: bytes, start: int = 0) -> Request | None:
     target, _, version = rest.rstrip().rpartition(b" ")
     spoken = _VERSION.fullmatch(version)
     target = target.strip()
-    if spoken is None or not _TARGET.fullmatch(target) or not _METHOD.fullmatch(method):
+    if spoken is None or not target or not _METHOD.fullmatch(method):
+        return None
+    if not _TEXT.fullmatch(data, start, min(end, start + _TEXT_BYTES)):
         return None
     return Request(method, target, spoken[1], spoken[2], end + 1)
 
