@@ -208,7 +208,7 @@ def test_half_a_command_line_is_status_2(argv):
 
 @pytest.mark.usefixtures("pipeline")
 @pytest.mark.parametrize(
-    ("name", "first"), [("a.json", '{"schema": 1'), ("a.jsonl", '{"app"'), ("a.csv", "app,"), ("a.txt", "2 packets")]
+    ("name", "first"), [("a.json", '{"schema":1,'), ("a.jsonl", '{"app"'), ("a.csv", "app,"), ("a.txt", "2 packets")]
 )
 def test_an_output_file_has_the_format_of_its_suffix(capsys, tmp_path, name, first):
     status = main(["read", "a.pcap", "-o", str(tmp_path / name)])

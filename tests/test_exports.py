@@ -12,6 +12,7 @@ import pytest
 from flow_builder import flow, tallies_of
 from portcall import exports
 from portcall.attribution import Attribution
+from portcall.exports.json_lines import row_text
 from portcall.model import Coverage, Report
 from portcall.schema import GROUPINGS, column_names
 
@@ -47,6 +48,16 @@ def test_json_carries_rows_and_coverage_as_the_report_has_them(by):
     assert set(envelope["coverage"]) == {
         "frames", "bytes", "verdicts", "bytes_credited_twice", "dropped_by_kernel", "bytes_attributed"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["plain", "caf\xe9", "caf\udce9", '\u2028\u202e\x9b\x7f"\\', 2**64 - 1, -1.5, None])
+def test_json_is_ascii_and_reads_back_as_it_was(text):
+    row = dict.fromkeys(column_names("app")) | {"app": text, "services": [text]}
+
+    line = row_text(row)
+
+    assert line.isascii()
+    assert json.loads(line) == row
 
 
 def test_json_carries_what_was_degraded():

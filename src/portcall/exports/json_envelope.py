@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ def write(report: Report | Listing, stream: TextIO) -> None:
         "degradations": [asdict(degradation) for degradation in report.degradations],
         "rows_left_out": report.rows_left_out,
     }
-    stream.write(json.dumps(envelope)[:-1] + ', "rows": [')
+    stream.write(row_text(envelope)[:-1] + ',"rows":[')
     separator = "\n"
     for row in report.rows:
         stream.write(separator + row_text(row))
