@@ -40,10 +40,10 @@ _INSIDE = frozenset({"http2", "mail", "ssh", "tls"})
 _CLIENT_FIELDS = field_pattern("host", "user-agent", "upgrade")
 _SERVER_FIELDS = field_pattern("server", "upgrade")
 _KNOWN_METHOD = Expression(
-    rb"(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT) (?:/|https?://|\*)[^\r\n]*\Z"
+    rb"(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT) (?:/|https?://|\*)[\t\x20-\xff]*\Z"
 )
 _REQUEST_WITHIN = Expression(rb"\n(?=(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|CONNECT) \S{1,8192} HTTP/1\.[01]\r?\n)")
-_SIMPLE_REQUEST = Expression(rb"GET /\S{0,2048}(?:\r?\n){1,2}\Z")
+_SIMPLE_REQUEST = Expression(rb"GET /[\x21-\xff]{0,2048}(?:\r?\n){1,2}\Z")
 _ABSOLUTE_TARGET = Expression(rb"[A-Za-z][A-Za-z0-9+.-]{1,15}://(?:[^/?#@]{0,256}@)?([^/?#]{1,1024})")
 
 
