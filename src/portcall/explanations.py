@@ -130,7 +130,7 @@ class Explanation:
 def explain(subject: Subject, machine: Machine) -> Explanation:
     """The explanation of a subject."""
     title, lessons = _opening(subject, machine)
-    here, talking = (sorted(sockets, key=_interest) for sockets in _sockets(subject, machine.listing))
+    here, talking = (sorted(sockets, key=_interest) for sockets in sockets_of(subject, machine.listing))
     talking = [socket for socket in talking if socket not in here]
     return Explanation(
         question=subject.text,
@@ -213,7 +213,7 @@ def _address_facts(address: str, machine: Machine) -> AddressFacts:
     )
 
 
-def _sockets(subject: Subject, listing: SocketListing) -> tuple[list[SystemSocket], list[SystemSocket]]:
+def sockets_of(subject: Subject, listing: SocketListing) -> tuple[list[SystemSocket], list[SystemSocket]]:
     """(those that have what was asked for, those that talk to it)."""
     transport, sockets = subject.transport, listing.sockets
     if subject.kind in ("state", "transport"):

@@ -8,11 +8,12 @@ conclusions, and stand elsewhere. This module knows no system, file or clock.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ipaddress
+    from collections.abc import Iterable
 
     from portcall.model import Degradation, Owner
 
@@ -30,6 +31,9 @@ STATES = {
     "TIME-WAIT": "is over; remembered for a minute, so that late packets do not reach a newer connection",
 }
 """States as ``ss`` writes them → what each means, in one line. RFC 9293 §3.3.2."""
+
+HIDDEN_PROCESSES = "processes of others"
+"""The feature that is degraded where a listing has sockets of processes that this user may not look at."""
 
 LISTENING = frozenset({"LISTEN", "UNCONN"})
 """States of sockets without a peer: what ``ss -l`` lists."""
@@ -127,6 +131,12 @@ class SocketListing:
     networks: dict[int, tuple[InterfaceNetwork, ...]] = field(default_factory=dict)
     """Network namespace → the networks that its interfaces are on."""
     degradations: tuple[Degradation, ...] = ()
+
+    def about(self, sockets: Iterable[SystemSocket]) -> SocketListing:
+        """The same where only these are spoken of: that others' processes are hidden counts if one of these has one."""
+        if any(socket.holding is Holding.HIDDEN for socket in sockets):
+            return self
+        return replace(self, degradations=tuple(note for note in self.degradations if note.feature != HIDDEN_PROCESSES))
 
     @property
     def unseen_holders(self) -> int:

@@ -74,7 +74,8 @@ def who(query: SocketQuery, choice: Choice) -> Listing:
         elif query.means_remote(socket):
             relations[socket] = REMOTE
     rows = held_rows(listing, relations)
-    return _report("who", listing, choose(rows), len(rows))
+    about = listing if query.port is None else listing.about(relations)  # any hidden process may have that name
+    return _report("who", about, choose(rows), len(rows))
 
 
 def _report(by: str, listing: SocketListing, rows: list[Row], of: int) -> Listing:

@@ -358,6 +358,20 @@ def test_without_root_a_process_that_is_not_found_may_be_hidden():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize("words", [("who", "1"), ("explain", "110"), ("explain", "192.0.2.1:5-192.0.2.2:443")])
+def test_without_root_nothing_is_said_of_hidden_processes_that_have_nothing_to_do_with_the_question(words):
+    _, _, said = portcall(*words, program=("-c", AS_NOBODY))
+
+    assert "processes of others" not in said
+
+
+def test_without_root_explain_says_that_the_process_behind_a_port_is_hidden(scene):
+    _, _, said = portcall("explain", f"{scene.tcp_port}", program=("-c", AS_NOBODY))
+
+    assert "note: processes of others: " in said
+
+
 def test_ten_thousand_sockets_are_listed_in_seconds_of_processor_time():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 10_500:

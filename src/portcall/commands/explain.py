@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from portcall.commands.listing import add_verbose_option, say_classic
@@ -67,40 +68,45 @@ def run(options: argparse.Namespace) -> int:
         if options.quiz:
             _quiz(options, listing, stream, format_name)
             return SUCCESS
-        classic = (_explain if options.subject else _tell)(options, listing, stream, format_name)
+        classic, about = (_explain if options.subject else _tell)(options, listing, stream, format_name)
     for step in classic:
         say_classic(step.command, options)
-    say_degradations(listing)
+    say_degradations(about)
     return SUCCESS
 
 
-def _explain(options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str) -> Sequence[Step]:
-    """Explain one subject, and return the classic commands for it."""
-    from portcall.explanations import explain
+def _explain(
+    options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str
+) -> tuple[Sequence[Step], SocketListing]:
+    """Explain one subject, and return the classic commands for it, and the listing as far as it is about that."""
+    from portcall.explanations import explain, sockets_of
     from portcall.subjects import parse_subject
 
     subject = parse_subject(options.subject)
     explanation = explain(subject, _machine(options, listing, subject.addresses))
+    about = listing.about(chain(*sockets_of(subject, listing)))
     if format_name == "json":
         _write_json(asdict(explanation), stream)
-        return explanation.classic
+        return explanation.classic, about
     from portcall.views.explanations import write_explanation
 
     write_explanation(explanation, stream)
-    return explanation.classic
+    return explanation.classic, about
 
 
-def _tell(options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str) -> Sequence[Step]:
+def _tell(
+    options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str
+) -> tuple[Sequence[Step], SocketListing]:
     from portcall.story import tell_story
 
     story = tell_story(_machine(options, listing, ()))
     if format_name == "json":
         _write_json({"kind": "story", **asdict(story)}, stream)
-        return story.classic
+        return story.classic, listing
     from portcall.views.explanations import write_story
 
     write_story(story, stream)
-    return story.classic
+    return story.classic, listing
 
 
 def _quiz(options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str) -> None:

@@ -15,7 +15,7 @@ from portcall.errors import PortcallError
 from portcall.model import Degradation
 from portcall.namespaces import choose_namespaces, inside
 from portcall.owners.psutil_listing import interface_networks, list_portably
-from portcall.system_sockets import SocketListing
+from portcall.system_sockets import HIDDEN_PROCESSES, SocketListing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +92,7 @@ def _degradations(listing: SocketListing, refused: list[Exception], asked: int) 
     hidden = listing.unseen_holders
     if hidden:
         reason = f"{hidden} of {len(listing.sockets)} sockets belong to processes that this user may not look at"
-        yield Degradation("processes of others", reason, "run it with sudo")
+        yield Degradation(HIDDEN_PROCESSES, reason, "run it with sudo")
     if refused:
         reason = f"{len(refused)} of {asked} network namespaces cannot be looked into: {refused[0]}"
         yield Degradation("network namespaces", reason, "run it as root of the host")
