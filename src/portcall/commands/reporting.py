@@ -53,7 +53,7 @@ def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]
         "--no-names",
         dest="names",
         action="store_false",
-        help="do not listen to what the traffic says; takes about 60 %% of the time",
+        help="do not listen to what the traffic says; takes about 70 %% of the time",
     )
     parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
     add_address_options(parser)
