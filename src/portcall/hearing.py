@@ -319,8 +319,7 @@ class Hearing:
             protocol, name_kind = _HELLOS[kind]
             finding = self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
             self._known_findings.learn(kind, name, finding)
-            if not self.found[row] or self.found[row] == self._listener.tls_finding:  # then more is known now
-                self.found[row], self.evidence[row] = finding, number
+            self._listener.tell(row, finding, number)
 
     def _ends(self, said: _Saying) -> Ends:
         return Ends(said.protocol, said.source_port, said.target_port, self._key_log)

@@ -7,8 +7,8 @@ tell, and a test compares both. Names that were met before are told by number at
 """
 
 from cpython.buffer cimport PyBuffer_Release
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.name_numbers cimport NameNumbers
@@ -20,7 +20,7 @@ from portcall.kernels.plain_hellos cimport TLS_HELLO as _TLS_HELLO
 from portcall.kernels.plain_hellos cimport hear_dns, hear_http, hear_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying, Series
-from portcall.kernels.series cimport GIVEN_UP, KNOWN, KNOWN_REPORT, WAITING, are_records, hear_rtp, hear_short_header
+from portcall.kernels.series cimport GIVEN_UP, KNOWN, WAITING, are_records, hear_rtp, hear_short_header
 from portcall.kernels.speech cimport Speech, is_padding
 from portcall.kernels.tellings cimport TellingStore
 
@@ -82,7 +82,7 @@ cdef class HelloListener:
     cdef public NameNumbers dns_names  # numbers in ``tellings``
     cdef public TellingStore tellings
     cdef public Series[::1] series  # by row
-    cdef public uint64_t[::1] short_header_openings, rtp_openings, tls_openings  # the two words of their bits
+    cdef public uint64_t[::1] short_header_openings, rtp_openings, tls_openings  # both halves of their bits
     cdef public Hello[::1] hellos
     cdef public Saying[::1] sayings
     cdef public uint8_t[::1] arena
@@ -156,7 +156,7 @@ cdef class HelloListener:
         while self.saying_next < self.saying_count:
             saying = &self.sayings[self.saying_next]
             self.saying_next += 1
-            if self.heard[saying.row] >> saying.side & 1 or not self._is_left(saying):
+            if self.heard[saying.row] >> saying.side & 1 or not self._is_still_for_dissectors(saying):
                 continue
             return (
                 self.saying_next - 1, saying.row, saying.side, saying.number, saying.protocol, saying.source_port,
@@ -169,7 +169,11 @@ cdef class HelloListener:
         """Forget what was taken."""
         self.hello_count = self.saying_count = self.saying_next = self.arena_used = 0
 
-    cdef bint _is_left(self, Saying *saying) noexcept nogil:
+    def tell(self, uint32_t row, int32_t finding, uint64_t number):
+        """Note what a row is by the number of a finding, which its owner made of a hello."""
+        self._tell(row, finding, number)
+
+    cdef bint _is_still_for_dissectors(self, Saying *saying) noexcept nogil:
         """Whether a saying is one for the dissectors; one that gathered while another of its row was asked about may not be,
         when nobody knew that one.
         """
@@ -185,7 +189,7 @@ cdef class HelloListener:
         packet.source_port, packet.target_port = saying.source_port, saying.target_port
         payload.row, payload.side = saying.row, saying.side
         said.bytes, said.size = &self.arena[saying.at], saying.length
-        return self._passes(&packet, &said, &payload, saying.number, saying.openings)
+        return self._is_for_dissectors(&packet, &said, &payload, saying.number, saying.openings)
 
     cdef inline void _listen_to(
         self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
@@ -200,13 +204,13 @@ cdef class HelloListener:
         if not self.heard[payload.row] & IS_OPEN and not payload.is_later:
             if self.reads_hellos and self._hear(packet, said, payload, number):
                 return
-            if not self._passes(packet, said, payload, number, openings):
+            if not self._is_for_dissectors(packet, said, payload, number, openings):
                 return
         if not self.heard[payload.row] >> RESOLVER_SHIFT:
             self.heard[payload.row] |= IS_OPEN
         self._keep(packet, said, payload, number, openings)
 
-    cdef inline bint _passes(
+    cdef inline bint _is_for_dissectors(
         self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, uint64_t *out_openings
     ) noexcept nogil:
         """Whether the first payload of a side is one for the dissectors; else what it tells is told, if anything."""
