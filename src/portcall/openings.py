@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.dissectors import Certainty, find_dissectors
-from portcall.kernels.opening_tables import OpeningTables
+from portcall.kernels.opening_tables import WORD_BYTES, OpeningTables
 from portcall.speech import TCP, UDP
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _TRANSPORTS = (TCP, UDP)
 _WORD_BITS = 64
 _MOST_OPENINGS = 2 * _WORD_BITS
 _ANYTHING: tuple[Opening, ...] = ({},)
-_WORD_BYTES = 16  # of those that have to stand somewhere, at most
 
 
 class Tables(NamedTuple):
@@ -70,8 +69,7 @@ class _Opening(NamedTuple):
     """That has to stand somewhere; empty where none has."""
 
 
-@cache
-def tables() -> Tables:
+def _tables() -> Tables:
     """Of all dissectors."""
     offsets = sorted({at for transport in _TRANSPORTS for opening in _of(transport) for at in opening.allowed})
     allowed = np.ones((len(_TRANSPORTS), len(offsets), 256, _MOST_OPENINGS), np.bool_)
@@ -89,7 +87,7 @@ def tables() -> Tables:
         numbers = {bits: number for number, bits in enumerate(distinct)}
         for port, bits in _of_ports(transport).items():
             port_numbers[i, port] = numbers[bits]
-        of_ports.append([_words(bits) for bits in distinct])
+        of_ports.append([_halves(bits) for bits in distinct])
     most = max(map(len, of_ports))
     padded = np.array([masks + [[0, 0]] * (most - len(masks)) for masks in of_ports], np.uint64)
     of_bytes = _packed(allowed)
@@ -105,11 +103,11 @@ def tables() -> Tables:
         padded,
         _packed(ends[:, None, :] < np.array(offsets)[:, None]),
         text=np.array(
-            [_words(_bits(transport, lambda opening: opening.is_text)) for transport in _TRANSPORTS], np.uint64
+            [_halves(_bits(transport, lambda opening: opening.is_text)) for transport in _TRANSPORTS], np.uint64
         ),
-        words=np.array([list(word.ljust(_WORD_BYTES, b"\0")) for word in wanted], np.uint8).reshape(-1, _WORD_BYTES),
+        words=np.array([list(word.ljust(WORD_BYTES, b"\0")) for word in wanted], np.uint8).reshape(-1, WORD_BYTES),
         of_words=np.array(
-            [[_words(_of_words(transport).get(word, 0)) for word in wanted] for transport in _TRANSPORTS],
+            [[_halves(_of_words(transport).get(word, 0)) for word in wanted] for transport in _TRANSPORTS],
             np.uint64,
         ).reshape(len(_TRANSPORTS), -1, 2),
     )
@@ -118,7 +116,7 @@ def tables() -> Tables:
 @cache
 def lookup() -> OpeningTables:
     """The tables of all dissectors, to look payloads up in."""
-    return OpeningTables(*tables())
+    return OpeningTables(*_tables())
 
 
 def opened_by(ends: Ends, first: bytes, *, is_whole: bool = False) -> frozenset[Dissector]:
@@ -160,7 +158,7 @@ def openings_of(module: str, transport: int, *, on_ports_only: bool = False) -> 
         transport,
         lambda opening: opening.dissector.__name__.endswith(f".{module}") and (opening.ports or not on_ports_only),
     )
-    return np.array(_words(own), np.uint64)
+    return np.array(_halves(own), np.uint64)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -169,7 +167,7 @@ def dissectors_of(transport: int, bits: int) -> frozenset[Dissector]:
     return frozenset(opening.dissector for bit, opening in enumerate(_of(transport)) if bits >> bit & 1)
 
 
-def _words(bits: int) -> list[int]:
+def _halves(bits: int) -> list[int]:
     return [bits & (1 << _WORD_BITS) - 1, bits >> _WORD_BITS]
 
 

@@ -19,4 +19,4 @@ cdef class OpeningTables:
 
     cdef void _on_port(self, Py_ssize_t transport, uint16_t port, uint64_t *out_openings) noexcept nogil
     cdef bint fit(self, const Packet *packet, const Speech *said, uint64_t *out_openings) noexcept nogil
-    cdef void _check_words(self, Py_ssize_t transport, const Speech *said, uint64_t *out_openings) noexcept nogil
+    cdef void _check_content(self, Py_ssize_t transport, const Speech *said, uint64_t *out_openings) noexcept nogil

@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+WORD_BYTES: int
+
 class OpeningTables:
     def __init__(
         self,

@@ -7,19 +7,23 @@ from portcall.kernels.speech cimport Speech, contains, is_text
 
 cdef enum:
     UDP = 17
-    LONGEST_WORD = 16
+    _WORD_BYTES = 16
+
+WORD_BYTES = _WORD_BYTES
+"""Of a word that has to stand somewhere, at most; a shorter one has zeros behind it."""
 
 
 cdef class OpeningTables:
-    """The tables of ``portcall.openings.Tables``, by which the two words of openings below are bits."""
+    """The tables of ``portcall.openings.Tables``; openings are bits, in two halves of 64."""
 
     def __init__(
         self, const int64_t[::1] offsets, const uint64_t[:, :, ::1] looking, const uint16_t[:, :, ::1] classes,
-        const uint64_t[:, ::1] allowed, const uint64_t[:, ::1] known_ports, const uint16_t[:, ::1] port_numbers, const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short,
-        const uint64_t[:, ::1] text, const uint8_t[:, ::1] words, const uint64_t[:, :, ::1] of_words,
+        const uint64_t[:, ::1] allowed, const uint64_t[:, ::1] known_ports, const uint16_t[:, ::1] port_numbers,
+        const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short, const uint64_t[:, ::1] text,
+        const uint8_t[:, ::1] words, const uint64_t[:, :, ::1] of_words,
     ):
-        if words.shape[1] != LONGEST_WORD:
-            raise ValueError("words are padded to 16 bytes")
+        if words.shape[1] != _WORD_BYTES:
+            raise ValueError(f"words are padded to {_WORD_BYTES} bytes")
         self.offsets, self.looking, self.classes, self.allowed = offsets, looking, classes, allowed
         self.known_ports, self.port_numbers, self.of_ports = known_ports, port_numbers, of_ports
         self.short, self.text, self.words, self.of_words = short, text, words, of_words
@@ -45,7 +49,7 @@ cdef class OpeningTables:
         out_openings[1] |= self.of_ports[transport, number, 1]
 
     cdef bint fit(self, const Packet *packet, const Speech *said, uint64_t *out_openings) noexcept nogil:
-        """Whether any dissector may know what begins so; ``out_openings`` are the two words of openings that it fits."""
+        """Whether any dissector may know what begins so; ``out_openings`` are both halves of those that it fits."""
         cdef Py_ssize_t i, at, transport = packet.protocol == UDP
         cdef uint16_t bytes_class
         cdef uint64_t fitting[2]
@@ -66,11 +70,11 @@ cdef class OpeningTables:
                 fitting[0] &= self.allowed[bytes_class, 0]
                 fitting[1] &= self.allowed[bytes_class, 1]
         if fitting[0] | fitting[1]:
-            self._check_words(transport, said, fitting)
+            self._check_content(transport, said, fitting)
         out_openings[0], out_openings[1] = fitting[0], fitting[1]
         return (fitting[0] | fitting[1]) != 0
 
-    cdef void _check_words(self, Py_ssize_t transport, const Speech *said, uint64_t *out_openings) noexcept nogil:
+    cdef void _check_content(self, Py_ssize_t transport, const Speech *said, uint64_t *out_openings) noexcept nogil:
         """Leave out those that want text where it is none, and those that want a word that is not there."""
         cdef Py_ssize_t i, size
         if (out_openings[0] & self.text[transport, 0] or out_openings[1] & self.text[transport, 1]) and not is_text(said):
@@ -80,7 +84,7 @@ cdef class OpeningTables:
             if not (out_openings[0] & self.of_words[transport, i, 0] or out_openings[1] & self.of_words[transport, i, 1]):
                 continue
             size = 0
-            while size < LONGEST_WORD and self.words[i, size]:
+            while size < _WORD_BYTES and self.words[i, size]:
                 size += 1
             if not contains(said, &self.words[i, 0], size):
                 out_openings[0] &= ~self.of_words[transport, i, 0]
