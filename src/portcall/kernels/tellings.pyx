@@ -2,7 +2,8 @@
 
 A telling is an interval: what is told again while it holds lengthens it. Those of one pair are chained from the newest to
 the oldest by ``earlier``. References, in slots and chains, are 1 + the running number of a telling, so it shows where the
-ring has passed over one; what its slot then holds is a pair that is gone. As in ``folding``, rows go in strides.
+ring has passed over one; what its slot then holds is a pair that is gone. As in ``folding``, rows go in strides. Most servers
+were never told to anybody: one bit, which stays in the cache, spares the search.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -43,6 +44,12 @@ cdef inline uint64_t _hash(const uint64_t *client, const uint64_t *server, uint6
     value = ((value ^ (value >> 32)) + server[0]) * <uint64_t>0x94D049BB133111EB
     value = ((value ^ (value >> 29)) + server[1]) * <uint64_t>0xBF58476D1CE4E5B9
     return value ^ (value >> 32)
+
+
+cdef inline uint64_t _hash_server(const uint64_t *server, uint64_t seed) noexcept nogil:
+    cdef uint64_t value = (server[0] ^ seed) * <uint64_t>0x9E3779B97F4A7C15
+    value = ((value ^ (value >> 29)) + server[1]) * <uint64_t>0xBF58476D1CE4E5B9
+    return value >> (64 - SERVER_BITS)
 
 
 cdef inline bint _is_of(const Telling *told, const uint64_t *client, const uint64_t *server) noexcept nogil:
@@ -87,20 +94,25 @@ cdef class TellingStore:
         cdef uint64_t mask = self.slots.shape[0] - 1
         cdef uint64_t ends[STRIDE][4]  # client and server of each row of the stride
         cdef uint64_t *client
+        cdef bint is_sought[STRIDE]
         if min(clients_are_low.shape[0], wanted.shape[0], out_names.shape[0]) < rows:
             raise ValueError("tellings want to know the client of each row and whether it is wanted, and room for a name")
         with nogil:
             while start < rows:
                 stop = min(start + STRIDE, rows)
                 for row in range(start, stop):
+                    is_sought[row - start] = False
                     if wanted[row]:
                         client = &ends[row - start][0]
                         memcpy(client if clients_are_low[row] else client + 2, flows[row].low, 16)
                         memcpy(client + 2 if clients_are_low[row] else client, flows[row].high, 16)
+                        is_sought[row - start] = self._may_know(client + 2)
+                        out_names[row] = 0
+                    if is_sought[row - start]:
                         portcall_prefetch(&self.slots[_hash(client, client + 2, self.seed) & mask])
                         portcall_prefetch(&self.slots[_hash(EVERYBODY, client + 2, self.seed) & mask])
                 for row in range(start, stop):
-                    if wanted[row]:
+                    if is_sought[row - start]:
                         client = &ends[row - start][0]
                         out_names[row] = self._name(client, client + 2, flows[row].first_ns)
                 start = stop
@@ -136,6 +148,7 @@ cdef class TellingStore:
         told.first_ns = told.last_ns = time_ns
         told.until_ns = time_ns + lasts_ns if time_ns < NEVER - lasts_ns else NEVER
         told.name, told.reserved, told.earlier = name, 0, 0
+        self._note_server(told.server)
         slot = self._find(told.client, told.server)
         if self._is_held(self.slots[slot]):
             told.earlier = self.slots[slot]
@@ -148,6 +161,14 @@ cdef class TellingStore:
         self.slots[slot] = self.count
         if self.used_slots > <uint64_t>self.slots.shape[0] // 4 * 3:
             self._rehash()
+
+    cdef inline void _note_server(self, const uint64_t *server) noexcept nogil:
+        cdef uint64_t bit = _hash_server(server, self.seed)
+        self.servers[bit >> 6] |= <uint64_t>1 << (bit & 63)
+
+    cdef inline bint _may_know(self, const uint64_t *server) noexcept nogil:
+        cdef uint64_t bit = _hash_server(server, self.seed)
+        return self.servers[bit >> 6] >> (bit & 63) & 1
 
     cdef bint _is_held(self, uint64_t reference) noexcept nogil:
         return reference != 0 and reference + <uint64_t>self.ring.shape[0] > self.count
@@ -186,9 +207,11 @@ cdef class TellingStore:
         cdef uint64_t size = self.ring.shape[0], number = self.count - min(self.count, size), slot
         cdef Telling *told
         memset(&self.slots[0], 0, self.slots.shape[0] * sizeof(uint64_t))
+        memset(self.servers, 0, sizeof(self.servers))
         self.used_slots = 0
         while number < self.count:
             told = &self.ring[number & (size - 1)]
+            self._note_server(told.server)
             slot = self._find(told.client, told.server)
             self.used_slots += not self.slots[slot]
             number += 1
