@@ -9,7 +9,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 
 from made_conversations import CLIENT, GET, RESOLVER, SERVER, answered, batch_of, client_hello, connection, heard_in
-from portcall import findings
+from portcall import findings, timeline
 from portcall import hearing as hearings
 from portcall.decode import Decoder
 from portcall.flows import FlowTable
@@ -110,6 +110,19 @@ def test_two_names_of_one_app_still_tell_the_app():
     row, _ = heard_in(packets)
 
     assert told(row) == (None, None, "ambiguous", "example.com", "name")
+
+
+def test_a_new_name_for_which_the_timeline_begins_anew_is_told(monkeypatch):
+    monkeypatch.setattr(timeline, "_MOST_NAMES", 10)
+    packets = [packet for number in range(15) for packet in answered(f"{number}.example.com", f"192.0.2.{number}")]
+    packets += [
+        IP(src=CLIENT, dst=f"192.0.2.{number}") / UDP(sport=50000, dport=29997) / (b"\xf1" * 900) for number in (3, 14)
+    ]
+
+    rows = {row["server_ip"]: row["hostname"] for row in heard_in(packets)}
+
+    assert rows["192.0.2.3"] is None
+    assert rows["192.0.2.14"] == "14.example.com"
 
 
 def test_once_a_conversation_is_known_its_packets_are_wanted_no_more():

@@ -10,7 +10,6 @@ those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -212,12 +211,12 @@ class Hearing:
     def _take(self) -> None:
         """Take what the kernel has gathered."""
         listener = self._listener
-        arena = self._arena.data
-        self._note_hellos(self._hellos[: listener.hello_count], arena)
+        for kind, name in iter(listener.next_new_name, None):
+            listener.number_name(self._number_of(kind, name))
         for saying in iter(listener.next_saying, None):
             self._listen(_Saying(*saying))
         listener.clear()
-        listener.dns_names, listener.tellings = self._timeline.numbers, self._timeline.store  # it may have begun anew
+        self._know_timeline()
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))
             self._heard[oldest] = _BOTH
@@ -304,22 +303,18 @@ class Hearing:
             self._timeline.note(listener, ts_ns, finding.answers)
             self._expectations.note((speaker, listener), ts_ns, said.number, finding.expected)
 
-    def _note_hellos(self, hellos: NDArray[np.void], arena: memoryview) -> None:
-        """Note HELLO[n], whose names the kernel did not know, and let it know them."""
-        numbers = ("kind", "name_at", "name_length", "row", "number", "ts_ns", "seconds")
-        addresses = (_rows_of_bytes(hellos[name]) for name in ("target", "address"))
-        columns = zip(*(hellos[name].tolist() for name in numbers), *addresses, strict=True)
-        for kind, at, length, row, number, ts_ns, seconds, target, address in columns:
-            name = arena[at : at + length].tobytes()
-            if kind == DNS_ANSWER:
-                known = self._timeline.number_of(_plain_name(name))
-                self._timeline.store.note(target, address, ts_ns, seconds, known)
-                self._timeline.numbers.learn(kind, name, known)
-                continue
-            protocol, name_kind = _HELLOS[kind]
-            finding = self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
-            self._known_findings.learn(kind, name, finding)
-            self._listener.tell(row, finding, number)
+    def _number_of(self, kind: int, name: bytes) -> int:
+        """The number of a name that the kernel has heard for the first time."""
+        if kind == DNS_ANSWER:
+            number = self._timeline.number_of(_plain_name(name))
+            self._know_timeline()
+            return number
+        protocol, name_kind = _HELLOS[kind]
+        return self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
+
+    def _know_timeline(self) -> None:
+        """Let the kernel know where it tells the timeline, which may have begun anew."""
+        self._listener.dns_names, self._listener.tellings = self._timeline.numbers, self._timeline.store
 
     def _ends(self, said: _Saying) -> Ends:
         return Ends(said.protocol, said.source_port, said.target_port, self._key_log)
@@ -360,7 +355,6 @@ def _hears_all(dissector: Dissector, ends: Ends, finding: Finding) -> bool:
     return dissector in resolvers() and (ends.transport == UDP or is_clear)
 
 
-@lru_cache(maxsize=1 << 14)
 def _plain_name(labels: bytes) -> str:
     """The name in a DNS question without its last byte, the root: each label's length before it (RFC 1035 §3.1)."""
     names, at = [], 0
@@ -368,9 +362,3 @@ def _plain_name(labels: bytes) -> str:
         names.append(labels[at + 1 : at + 1 + labels[at]].decode("ascii").lower())
         at += 1 + labels[at]
     return ".".join(names)
-
-
-def _rows_of_bytes(column: NDArray[np.uint8]) -> list[bytes]:
-    """Each row of uint8[n, 16] as bytes."""
-    whole = column.tobytes()
-    return [whole[at : at + 16] for at in range(0, len(whole), 16)]

@@ -86,8 +86,7 @@ cdef class HelloListener:
     cdef public Hello[::1] hellos
     cdef public Saying[::1] sayings
     cdef public uint8_t[::1] arena
-    cdef readonly Py_ssize_t hello_count
-    cdef Py_ssize_t saying_count, saying_next, arena_used
+    cdef Py_ssize_t hello_count, hello_next, saying_count, saying_next, arena_used
     cdef object dtypes  # of packets, frames and payloads, as compared
 
     def __init__(self, uint8_t[::1] heard, OpeningTables openings not None):
@@ -148,6 +147,29 @@ cdef class HelloListener:
             self._listen_to(&packets[packet], &said, &payloads[i], first_number + packet)
         return payload_count
 
+    def next_new_name(self):
+        """(kind, name) of the next hello whose name has no number yet, None after the last; those that have are told.
+
+        Its owner answers with ``number_name``.
+        """
+        cdef Hello *hello
+        cdef int32_t number
+        while self.hello_next < self.hello_count:
+            hello = &self.hellos[self.hello_next]
+            number = self._numbers(hello).find(hello.kind, &self.arena[hello.name_at], hello.name_length)
+            if not number:
+                return hello.kind, self._bytes(hello.name_at, hello.name_length)
+            self._tell_hello(hello, number)
+            self.hello_next += 1
+        return None
+
+    def number_name(self, int32_t number):
+        """The name that ``next_new_name`` gave has this number: of a finding, or in ``tellings`` if it is one of DNS."""
+        cdef Hello *hello = &self.hellos[self.hello_next]
+        self._numbers(hello).learn(hello.kind, self._bytes(hello.name_at, hello.name_length), number)
+        self._tell_hello(hello, number)
+        self.hello_next += 1
+
     def next_saying(self):
         """The next one of a side that is still listened to, None after the last: index, row, side, number of its packet,
         protocol, source and target port, sequence number, payload, whether it is cut, openings (0 where nobody looked).
@@ -160,18 +182,29 @@ cdef class HelloListener:
                 continue
             return (
                 self.saying_next - 1, saying.row, saying.side, saying.number, saying.protocol, saying.source_port,
-                saying.target_port, saying.sequence, bytes(self.arena[saying.at:saying.at + saying.length]),
+                saying.target_port, saying.sequence, self._bytes(saying.at, saying.length),
                 saying.is_cut != 0, <object>saying.openings[1] << 64 | saying.openings[0],
             )
         return None
 
     def clear(self):
         """Forget what was taken."""
-        self.hello_count = self.saying_count = self.saying_next = self.arena_used = 0
+        self.hello_count = self.hello_next = self.saying_count = self.saying_next = self.arena_used = 0
 
-    def tell(self, uint32_t row, int32_t finding, uint64_t number):
-        """Note what a row is by the number of a finding, which its owner made of a hello."""
-        self._tell(row, finding, number)
+    cdef NameNumbers _numbers(self, const Hello *hello):
+        return self.dns_names if hello.kind == _DNS_ANSWER else self.findings
+
+    cdef void _tell_hello(self, const Hello *hello, int32_t number) noexcept nogil:
+        if hello.kind == _DNS_ANSWER:
+            self.tellings.note_bytes(hello.target, hello.address, hello.ts_ns, hello.seconds, <uint32_t>number)
+        else:
+            self._tell(hello.row, number, hello.number)
+
+    cdef bytes _bytes(self, Py_ssize_t at, Py_ssize_t length):
+        """A part of the arena."""
+        if length > self.arena.shape[0] - at:
+            raise IndexError("this part of the arena was never filled")
+        return (<const char *>&self.arena[at])[:length] if length else b""
 
     cdef bint _is_still_for_dissectors(self, Saying *saying) noexcept nogil:
         """Whether a saying is one for the dissectors; one that gathered while another of its row was asked about may not be,
