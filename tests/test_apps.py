@@ -11,7 +11,7 @@ from time import process_time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from publicsuffixlist import PublicSuffixList
+from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from portcall import apps
 from portcall.apps import app_of_hostname
@@ -28,6 +28,10 @@ title = "One"
 category = "search"
 suffixes = ["{}"]
 """
+
+
+def _is_curated(label):
+    return label is not None and label.evidence.startswith("curated")
 
 
 def app(hostname):
@@ -168,6 +172,20 @@ def test_another_name_belongs_to_its_registered_domain(hostname, domain):
 
 def test_a_registered_domain_says_below_which_public_suffix():
     assert app_of_hostname("www.example.co.uk").evidence == "public suffix co.uk"
+
+
+@pytest.mark.parametrize("before", ["", "example.", "www.example."])
+def test_every_rule_of_the_public_suffix_list_holds_as_in_the_whole_list(before):
+    whole = PublicSuffixList(accept_unknown=False)
+    lines = Path(PSLFILE).read_text(encoding="utf-8").splitlines()
+    rules = {line.split()[0].lstrip("*.!") for line in lines if line.strip() and not line.startswith("//")}
+    hosts = {f"{before}{rule}".encode("idna").decode() for rule in rules}
+
+    told = {host: app_of_hostname(host) for host in hosts if "." in host and not host.endswith(".arpa")}
+    unlisted = {host: label and label.app for host, label in told.items() if not _is_curated(label)}
+
+    assert len(unlisted) > 5000
+    assert unlisted == {host: whole.privatesuffix(host) or whole.publicsuffix(host) for host in unlisted}
 
 
 def test_a_name_that_is_itself_a_public_suffix_stands_for_itself():
