@@ -87,7 +87,7 @@ class FlowTable:
     @property
     def is_full(self) -> bool:
         """Whether the bound is reached, so that another batch may not fit."""
-        return len(self) + MAX_BATCH > len(self._flows)
+        return self._store.flow_count + MAX_BATCH > len(self._flows)
 
     def update(self, packets: NDArray[np.void], first_number: int = 1) -> NDArray[np.void]:
         """Count PACKET[n], n ≤ MAX_BATCH, whose first is frame ``first_number`` of the capture.

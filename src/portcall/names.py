@@ -9,7 +9,6 @@ is that of the packets. Equal facts are told once, so a million conversations co
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -99,8 +98,7 @@ _NOTHING = Told(0, None, None, None, 0)
 """Of a row that says nothing, as most ports of a scan do: its service is that of its port, which ``Heard`` has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """What the traffic says of FLOW[n]."""
 
     by_port: NDArray[np.int64]
@@ -131,7 +129,7 @@ class Names:
         self._timeline = NameTimeline()
         self._expectations = Expectations()
         self._key_log: dict[tuple[str, bytes], bytes] = {}
-        self._told: dict[_Fact, Told] = {}
+        self._told: dict[tuple[int, bool, int, int], Told] = {}
 
     def listen_to(self, table: FlowTable) -> Hearing:
         """A hearing for one flow table."""
@@ -170,7 +168,7 @@ class Names:
             "inferred": inferred[rows],
         }
         groups, members = grouped(columns, tuple(columns))
-        facts = map(_Fact, *(column[members].tolist() for column in columns.values()))
+        facts = zip(*(column[members].tolist() for column in columns.values()), strict=True)
         which = np.zeros(len(flows), np.int64)
         which[rows] = 1 + groups
         return Heard(services, [_NOTHING, *map(self._tell, facts)], which)
@@ -198,12 +196,13 @@ class Names:
         nameless = ~self._findings.have_names()[numbers] & has_ports(flows)
         return self._timeline.find(flows, client_is_low, nameless)
 
-    def _tell(self, fact: _Fact) -> Told:
-        told = self._told.get(fact)
+    def _tell(self, known: tuple[int, bool, int, int]) -> Told:
+        told = self._told.get(known)
         if told is None:
             if len(self._told) >= _MOST_TOLD:
                 self._told.clear()
-            told = self._told[fact] = _tell(fact, self._findings[fact.found], self._timeline[fact.inferred])
+            fact = _Fact(*known)
+            told = self._told[known] = _tell(fact, self._findings[fact.found], self._timeline[fact.inferred])
         return told
 
 

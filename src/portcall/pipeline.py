@@ -61,7 +61,7 @@ class Tracker:
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch, numbered on from the frames before it."""
-        if self.names:
+        if self.names and (batch.host_names or batch.key_log):
             self.names.note_capture(batch)
         if not len(batch.frames):
             return

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
     from portcall.model import Report
     from portcall.schema import Listing
-
-_escaped = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def row_text(row: dict[str, Any]) -> str:
@@ -21,8 +20,15 @@ def row_text(row: dict[str, Any]) -> str:
     try:
         encoded = orjson.dumps(row)
     except TypeError:  # a text with lone surrogates, as the names of files may have
-        return _escaped(row)
-    return encoded.decode("ascii") if encoded.isascii() else _escaped(row)
+        return _in_ascii()(row)
+    return encoded.decode("ascii") if encoded.isascii() else _in_ascii()(row)
+
+
+@cache
+def _in_ascii() -> Callable[[dict[str, Any]], str]:
+    from json import JSONEncoder
+
+    return JSONEncoder(separators=(",", ":")).encode
 
 
 def write(report: Report | Listing, stream: TextIO) -> None:
