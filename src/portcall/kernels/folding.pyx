@@ -153,15 +153,20 @@ cdef class FlowStore:
         self._tally(packet)
         if packet.verdict <= NO_PORTS:
             row_and_side = self._fold_whole(table, packet, stage, first_number + index)
-            if self.heard.shape[0] and packet.payload and (packet.protocol == 6 or packet.protocol == 17):
+            if self.heard.shape[0] and self._is_wanted(packet, row_and_side):
                 self._want(packet, row_and_side, index)
         elif packet.verdict == LATER_FRAGMENT:
             self._fold_fragment(packet, first_number + index)
 
+    cdef inline bint _is_wanted(self, const Packet *packet, uint32_t row_and_side) noexcept nogil:
+        """Whether it has a payload of an end that was not heard enough of. Without a branch until all is known."""
+        return (
+            (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17))
+            & ~(self.heard[row_and_side >> 1] >> (row_and_side & 1))
+        ) & 1
+
     cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
         cdef Payload *payload
-        if self.heard[row_and_side >> 1] >> (row_and_side & 1) & 1:
-            return
         payload = &self.out_payloads[self.payload_count]
         payload.packet, payload.row, payload.side = <uint32_t>index, row_and_side >> 1, row_and_side & 1
         payload.is_later = self._is_later(packet, &self.flows[row_and_side >> 1], row_and_side & 1)
