@@ -38,6 +38,7 @@ cdef struct Table:
     uint64_t *slots
     uint64_t mask
     Keys keys
+    const uint8_t *heard  # NULL where nobody listens
 
 
 cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:
@@ -63,7 +64,7 @@ cdef inline void _hash_stride(
 cdef inline void _find_stride(
     const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
 ) noexcept nogil:
-    """Find their slots, and ask for their rows."""
+    """Find their slots, and ask for their rows and what was heard of them."""
     cdef Py_ssize_t i
     cdef uint64_t slot
     cdef uint32_t row
@@ -76,8 +77,17 @@ cdef inline void _find_stride(
             flow = <const uint8_t *>&table.flows[row - 1]
             portcall_prefetch(flow)
             portcall_prefetch(flow + 64)
+            if table.heard != NULL:
+                portcall_prefetch(table.heard + row - 1)
             if packets[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
                 portcall_prefetch(flow + 128)  # the milestones
+
+
+cdef inline bint _is_wanted(const Packet *packet, int heard) noexcept nogil:
+    """Whether it has a payload, where bit 0 of ``heard`` says whether its end was heard enough of. Nobody can foresee either,
+    so no branch asks.
+    """
+    return (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17)) & ~heard
 
 
 @final
@@ -127,7 +137,10 @@ cdef class FlowStore:
             return 0
         if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
             raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
+        if 0 < self.heard.shape[0] < self.flows.shape[0]:
+            raise ValueError("what was heard wants a mark for each row")
         table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
+        table.heard = &self.heard[0] if self.heard.shape[0] else NULL
         table.mask, table.keys = slot_count - 1, keys_of(self.seed)
         with nogil:
             self._fold_all(&table, packets, count, first_number)
@@ -153,17 +166,10 @@ cdef class FlowStore:
         self._tally(packet)
         if packet.verdict <= NO_PORTS:
             row_and_side = self._fold_whole(table, packet, stage, first_number + index)
-            if self.heard.shape[0] and self._is_wanted(packet, row_and_side):
+            if table.heard != NULL and _is_wanted(packet, table.heard[row_and_side >> 1] >> (row_and_side & 1)):
                 self._want(packet, row_and_side, index)
         elif packet.verdict == LATER_FRAGMENT:
             self._fold_fragment(packet, first_number + index)
-
-    cdef inline bint _is_wanted(self, const Packet *packet, uint32_t row_and_side) noexcept nogil:
-        """Whether it has a payload of an end that was not heard enough of. Without a branch until all is known."""
-        return (
-            (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17))
-            & ~(self.heard[row_and_side >> 1] >> (row_and_side & 1))
-        ) & 1
 
     cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
         cdef Payload *payload
