@@ -22,14 +22,14 @@ MASTER = "CLIENT_RANDOM"
 CLIENT_SECRETS = ("CLIENT_EARLY_TRAFFIC_SECRET", "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0")
 """TLS 1.3: what the secrets of a client's records are called, in the order of their use."""
 
-_LINE = re.compile(
-    rb"^(" + "|".join((MASTER, *CLIENT_SECRETS)).encode() + rb") ([0-9A-Fa-f]{64}) ((?:[0-9A-Fa-f]{2}){32,64})\r?$",
-    re.MULTILINE,
+_LINE = (
+    rb"(?m)^(" + "|".join((MASTER, *CLIENT_SECRETS)).encode() + rb") ([0-9A-Fa-f]{64}) ((?:[0-9A-Fa-f]{2}){32,64})\r?$"
 )
+"""Compiled when it is first needed, by ``re``, which keeps it."""
 
 
 def read_key_log(text: bytes) -> Iterator[tuple[tuple[str, bytes], bytes]]:
     """The secrets that open what clients say, as items of a KeyLog; other lines are passed over."""
-    for match in _LINE.finditer(text):
+    for match in re.finditer(_LINE, text):
         label, random, secret = (part.decode() for part in match.groups())
         yield (label, bytes.fromhex(random)), bytes.fromhex(secret)

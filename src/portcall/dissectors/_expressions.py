@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,10 @@ class Expression:
     @cached_property
     def search(self) -> Find:
         return self._compiled.search
+
+    @cached_property
+    def findall(self) -> Callable[..., list[Any]]:  # Any: bytes, or several of them where the expression has groups
+        return self._compiled.findall
 
     @cached_property
     def finditer(self) -> Callable[..., Iterator[re.Match[bytes]]]:

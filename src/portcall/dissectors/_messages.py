@@ -91,15 +91,15 @@ def find_end(data: bytes, start: int) -> int:
     return bare + 2 if bare >= 0 else end + 4 if end >= 0 else -1
 
 
-def field_pattern(*names: str) -> re.Pattern[bytes]:
+def field_pattern(*names: str) -> Expression:
     """What ``read_fields`` looks for: these fields, in any case."""
     alternatives = "|".join(re.escape(name) for name in names).encode()
-    return re.compile(
+    return Expression(
         rb"\n(" + alternatives + rb")[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*)(?=\r?\n)", re.IGNORECASE
     )
 
 
-def read_fields(data: bytes, start: int, end: int, pattern: re.Pattern[bytes]) -> dict[bytes, bytes]:
+def read_fields(data: bytes, start: int, end: int, pattern: Expression) -> dict[bytes, bytes]:
     """Lower-case name → value, unfolded, of the wanted fields between start line and ``end``: the first of a name."""
     fields: dict[bytes, bytes] = {}
     for name, value in pattern.findall(data, start - 1, end):

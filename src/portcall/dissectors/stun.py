@@ -34,7 +34,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
 }
 
 _INSIDE = frozenset({"dtls"})
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{1,62}\.?")
+_DOMAIN = r"(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{1,62}\.?"
 """A realm may be any text; servers that mean their domain write it so."""
 _COOKIE = b"\x21\x12\xa4\x42"
 _HEADER_BYTES = 20
@@ -110,7 +110,7 @@ def _finding(kind: int, data: bytes, *, is_final: bool = True) -> Finding:
     role = None if method == _BINDING else Role.SERVER if kind & _RESPONSE else Role.CLIENT
     details = dict(named)
     realm = details.get("realm", "")
-    names = (Name(NameKind.REALM, realm),) if _DOMAIN.fullmatch(realm) else ()
+    names = (Name(NameKind.REALM, realm),) if re.fullmatch(_DOMAIN, realm) else ()
     return Finding("stun", role, names, tuple(details.items()), is_final=is_final or method != _BINDING)
 
 
