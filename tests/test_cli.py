@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import types
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from portcall.model import Report
 
 SOURCE = Path(portcall.__file__).parents[1]
+CAPTURE = Path(__file__).parents[1] / "captures" / "office.pcapng"
 
 
 @dataclass
@@ -279,6 +281,34 @@ def test_a_closed_pipe_is_silent_and_ends_as_by_sigpipe():
         complaint = process.stderr.read()
 
     assert (process.wait(), complaint) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+@pytest.mark.parametrize("arguments", [["read", str(CAPTURE)], ["read", str(CAPTURE), "--format", "json"], ["ports"]])
+def test_an_output_without_room_is_one_sentence_and_status_1(arguments):
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "portcall", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert answer.returncode == 1
+    assert answer.stderr == "portcall: the output cannot be written: no space left on device\n"
+
+
+def test_who_closes_stdout_gets_a_report_nowhere():
+    words = shlex.join([sys.executable, "-m", "portcall", "read", str(CAPTURE)])
+
+    answer = subprocess.run(["sh", "-c", f"{words} >&-"], stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_all_that_was_printed_arrives_before_the_process_ends(tmp_path):
+    (tmp_path / "rows.csv").write_text(shell("-m", "portcall", "read", str(CAPTURE), "--format", "csv").stdout)
+
+    main(["read", str(CAPTURE), "-o", str(tmp_path / "expected.csv")])
+
+    assert (tmp_path / "rows.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["read", "--help"]])

@@ -1,7 +1,5 @@
 """``python -m portcall`` is ``portcall``."""
 
-import sys
+from portcall.cli import run
 
-from portcall.cli import main
-
-sys.exit(main())
+run()
