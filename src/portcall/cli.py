@@ -46,6 +46,7 @@ def run() -> NoReturn:
     status = main()
     try:
         sys.stdout.flush()
+        sys.stderr.flush()
     except OSError:
         status = status or PortcallError.exit_status  # what is in the way was said, or nobody reads it
     # Python would free every object by itself, and look for cycles among them: 2 % of the time of a run.
