@@ -165,13 +165,14 @@ class Hearing:
 
     def hear(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
         """Listen to PAYLOAD[n] of a batch whose first packet is number ``first_number`` of the capture."""
-        done = 0
+        listener = self._listener
         if self._key_log:
-            self._listener.reads_hellos = False  # it opens nothing
-        while done < len(payloads):
-            done += self._listener.listen(packets, batch.frames, batch.buffer, payloads[done:], first_number)
-            if done < len(payloads):
-                self._take()
+            listener.reads_hellos = False  # it opens nothing
+        done = listener.listen(packets, batch.frames, batch.buffer, payloads, first_number)
+        while done < len(payloads):  # there is no more room
+            self._take()
+            payloads = payloads[done:]
+            done = listener.listen(packets, batch.frames, batch.buffer, payloads, first_number)
 
     def of(self, rows: NDArray[np.int64]) -> Found:
         """What was found about some rows of the table; nothing about -1, an orphan."""
