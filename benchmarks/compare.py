@@ -121,8 +121,8 @@ def _contenders(options: argparse.Namespace, workshop: Path) -> list[Contender]:
             3,
         ),
         # The peers that name applications: their ratio is of their time to ours with names.
-        Contender("ndpiReader", ("ndpiReader", "-q", "-i", "{capture}"), ("mix.pcap",), 1, WITH_NAMES),
-        Contender("nfstream", (options.nfstream, "-c", _NFSTREAM, "{capture}"), ("mix.pcap",), 1, WITH_NAMES),
+        Contender("ndpiReader", ("ndpiReader", "-q", "-i", "{capture}"), ("mix.pcap",), 3, WITH_NAMES),
+        Contender("nfstream", (options.nfstream, "-c", _NFSTREAM, "{capture}"), ("mix.pcap",), 3, WITH_NAMES),
         Contender(
             "tshark", ("tshark", "-n", "-r", "{capture}", "-q", "-z", "conv,tcp", "-z", "conv,udp"), ("mix.pcap",), 1
         ),
