@@ -4,7 +4,8 @@ from portcall.kernels.records cimport Telling
 
 
 cdef enum:
-    SERVER_BITS = 20
+    SERVER_BITS = 20  # of a server's hash: 128 kB of bits
+
 
 cdef class TellingStore:
     cdef Telling[::1] ring
