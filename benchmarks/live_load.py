@@ -25,17 +25,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portcall.decode import Decoder
-from portcall.flows import FlowTable
-from portcall.namespaces import find_namespace, own_namespace
+from portcall.decoding.decoder import Decoder
+from portcall.flows.table import FlowTable
 from portcall.sources.afpacket import RingSource
 from portcall.sources.interfaces import select as select_interfaces
 from portcall.sources.scapy import ScapySource
+from portcall.system.network_namespaces import find_namespace, own_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from portcall.sources.live import LiveSource
+    from portcall.sources.capture_devices import LiveSource
 
 SENDER, RECEIVER = "portcall-load-a", "portcall-load-b"
 PORT = 9000

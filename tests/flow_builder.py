@@ -6,7 +6,8 @@ import ipaddress
 
 import numpy as np
 
-from portcall.model import FLOW, NEVER, FlowKind, Tally, Verdict
+from portcall.records.flows import FLOW, NEVER, FlowKind
+from portcall.records.packets import Tally, Verdict
 
 TCP, UDP, ICMP = 6, 17, 1
 SECOND_NS = 1_000_000_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from portcall.explanations import Machine
-from portcall.model import Owner, Program
-from portcall.port_settings import PortSettings
-from portcall.system_sockets import Holding, InterfaceNetwork, SocketListing, SystemSocket
+from portcall.explanation.facts import Machine
+from portcall.records.ownership import Owner, Program
+from portcall.records.sockets import Holding, InterfaceNetwork, SocketListing, SystemSocket
+from portcall.system.port_ranges import PortSettings
 
 SETTINGS = PortSettings((32768, 60999), "test", 1024)
 

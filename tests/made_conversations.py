@@ -9,11 +9,11 @@ import numpy as np
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import IP, TCP, UDP
 
-from portcall.attribution import Attribution
-from portcall.decode import Decoder
-from portcall.flows import FlowTable
-from portcall.model import FRAME, FrameBatch
-from portcall.names import Names
+from portcall.attribution.attribution import Attribution
+from portcall.decoding.decoder import Decoder
+from portcall.flows.table import FlowTable
+from portcall.inspection.server_names import Names
+from portcall.records.packets import FRAME, FrameBatch
 
 RAW_IP = 101
 CLIENT, SERVER, RESOLVER = "10.0.0.1", "192.0.2.80", "10.0.0.53"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 
-from portcall import labels
-from portcall.model import NEVER, FlowKind
-from portcall.openers import OpenerEvidence
+from portcall.flows.originator import OpenerEvidence
+from portcall.labels import ports as labels
+from portcall.records.flows import NEVER, FlowKind
 
 PRIVATE = [
     ipaddress.ip_network(text)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from portcall.model import FLOW, NEVER, NO_TIME, Direction, FlowKind, Fragmentation, Verdict
+from portcall.records.flows import FLOW, NEVER, FlowKind
+from portcall.records.packets import NO_TIME, Direction, Fragmentation, Verdict
 
 TCP = 6
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from portcall.model import PACKET, Fragmentation, Verdict
+from portcall.records.packets import PACKET, Fragmentation, Verdict
 
 CLIENT, SERVER = ("10.0.0.1", 40000), ("10.0.0.2", 443)
 

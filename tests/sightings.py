@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.model import FLOW_END, SIGHTING, Evidence, OwnerEvents, ProcessChange, ProcessEvent, Program
+from portcall.records.ownership import FLOW_END, SIGHTING, Evidence, OwnerEvents, ProcessChange, ProcessEvent, Program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from portcall.model import Owner, Program
-from portcall.system_sockets import Holding, InterfaceNetwork, SocketListing, SystemSocket
+from portcall.records.ownership import Owner, Program
+from portcall.records.sockets import Holding, InterfaceNetwork, SocketListing, SystemSocket
 
 NETWORKS = tuple(
     InterfaceNetwork(name, ipaddress.ip_interface(address))

@@ -20,12 +20,12 @@ import pytest
 
 import portcall
 from flow_builder import flow, tallies_of
-from portcall.attribution import Attribution
+from portcall.attribution.attribution import Attribution
 from portcall.cli import COMMANDS, main
 from portcall.errors import CaptureError, PortcallError, UsageError
 
 if TYPE_CHECKING:
-    from portcall.model import Report
+    from portcall.records.report import Report
 
 SOURCE = Path(portcall.__file__).parents[1]
 CAPTURE = Path(__file__).parents[1] / "captures" / "office.pcapng"
@@ -51,7 +51,7 @@ def report() -> Report:
 @pytest.fixture
 def pipeline(monkeypatch, report):
     """A pipeline that keeps what it was asked and answers ``outcome``, or raises it."""
-    fake = types.ModuleType("portcall.pipeline")
+    fake = types.ModuleType("portcall.runs.offline")
     fake.asked = None
     fake.outcome = Outcome(report)
 
@@ -62,7 +62,7 @@ def pipeline(monkeypatch, report):
         return fake.outcome
 
     fake.read = read
-    monkeypatch.setitem(sys.modules, "portcall.pipeline", fake)
+    monkeypatch.setitem(sys.modules, "portcall.runs.offline", fake)
     monkeypatch.setattr(portcall, "pipeline", fake, raising=False)
     return fake
 

@@ -1,10 +1,10 @@
-"""Write docs/columns.md: every output column, as ``portcall.schema`` has it."""
+"""Write docs/columns.md: every output column, as ``portcall.records.schema`` has it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from portcall.schema import COUNTS, LISTS, LIVE_GROUPINGS, REASONS, columns
+from portcall.records.schema import COUNTS, LISTS, LIVE_GROUPINGS, REASONS, columns
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, find_dissectors
-from portcall.dissectors._own_ports import RULES as ON_OWN_PORTS
+from portcall.dissectors._port_guarded import RULES as ON_OWN_PORTS
 from portcall.dissectors._signatures import SIGNATURES
 from portcall.dissectors.patterns import _RULES as PATTERNS
 

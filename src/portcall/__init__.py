@@ -18,8 +18,8 @@ from portcall.errors import CaptureError, PortcallError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from portcall.decode import Layer
-    from portcall.model import Report
+    from portcall.decoding.decoder import Layer
+    from portcall.records.report import Report
 
 __all__ = ["CaptureError", "PortcallError", "UsageError", "read"]
 
@@ -42,8 +42,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     """
     from dataclasses import replace
 
-    from portcall import pipeline
-    from portcall.model import Degradation
+    from portcall.records.report import Degradation
+    from portcall.runs import offline as pipeline
 
     outcome = pipeline.read(
         [paths] if isinstance(paths, str) else paths,

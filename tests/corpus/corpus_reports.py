@@ -8,8 +8,8 @@ from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
 
-from portcall import pipeline
 from portcall.errors import PortcallError
+from portcall.runs import offline as pipeline
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections import Counter
 import pytest
 from ndpi_names import CARRIED, NDPI_NAMES
 
-from heard_captures import conversations, heard
+from inspected_captures import conversations, heard
 from portcall.dissectors import Certainty
-from portcall.speech import TCP, UDP
+from portcall.records.detections import TCP, UDP
 
 TRANSPORTS = {"tcp": TCP, "udp": UDP}
 LEAST_AGREEMENT = 0.95

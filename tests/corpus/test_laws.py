@@ -10,11 +10,11 @@ import pytest
 from zeek_states import Comparison, compare_states
 
 import oracle
-from portcall.decode import Decoder
+from portcall.decoding.decoder import Decoder
 from portcall.errors import CaptureError
-from portcall.flows import FlowTable
-from portcall.model import PACKET
-from portcall.schema import GROUPINGS, directions
+from portcall.flows.table import FlowTable
+from portcall.records.packets import PACKET
+from portcall.records.schema import GROUPINGS, directions
 from portcall.sources.captures import open_capture
 
 LAYERS = ("outer", "inner")

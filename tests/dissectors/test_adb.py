@@ -3,11 +3,11 @@
 from struct import pack
 
 import pytest
-from hearing import TCP, hear
+from inspecting import TCP, hear
 from tls_handshakes import client_hello
 
 from portcall.dissectors import adb
-from portcall.speech import WAIT, Name, NameKind
+from portcall.records.detections import WAIT, Name, NameKind
 
 
 def message(command, argument=0, data=b""):

@@ -1,10 +1,10 @@
 """BitTorrent, with the examples of BEP 3, 5, 14, 15 and 29."""
 
 import pytest
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import bittorrent
-from portcall.speech import WAIT
+from portcall.records.detections import WAIT
 
 HANDSHAKE = b"\x13BitTorrent protocol" + bytes(8) + b"h" * 20 + b"-TR4060-abcdefghijkl"
 PING = b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe"

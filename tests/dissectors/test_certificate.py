@@ -4,7 +4,7 @@ import pytest
 
 from dissectors.tls_handshakes import certificate
 from portcall.dissectors._certificate import certificate_names, names_of
-from portcall.speech import Name, NameKind
+from portcall.records.detections import Name, NameKind
 
 
 def certificate_of(common_name, *alternative_names):

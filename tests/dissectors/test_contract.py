@@ -12,9 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heard_captures import conversations
+from inspected_captures import conversations
 from portcall.dissectors import Certainty, find_dissectors
-from portcall.speech import MOST_STREAM_BYTES, SILENCE, TCP, UDP, WAIT, Ends, Finding, NameKind, Role, Speech
+from portcall.records.detections import (
+    MOST_STREAM_BYTES,
+    SILENCE,
+    TCP,
+    UDP,
+    WAIT,
+    Ends,
+    Finding,
+    NameKind,
+    Role,
+    Speech,
+)
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 MOST_NAME, MOST_DETAIL, MOST_KEY, MOST_ANSWERS = 1024, 256, 64, 64

@@ -4,11 +4,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from hearing import TCP, hear, stream
+from inspecting import TCP, hear, stream
 
-from heard_captures import conversations
+from inspected_captures import conversations
 from portcall.dissectors import databases
-from portcall.speech import WAIT, Ends, Role
+from portcall.records.detections import WAIT, Ends, Role
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 

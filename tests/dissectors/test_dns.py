@@ -5,9 +5,9 @@ import socket
 import pytest
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 
+from payload_builder import ANSWER, NETBIOS_QUESTION, QUESTION, details, from_server, hear, to_server
 from portcall.dissectors import dns
-from portcall.speech import TCP, UDP, WAIT, Answer, Ends, Finding, Role
-from spoken import ANSWER, NETBIOS_QUESTION, QUESTION, details, from_server, hear, to_server
+from portcall.records.detections import TCP, UDP, WAIT, Answer, Ends, Finding, Role
 
 TO_53, FROM_53 = to_server(53, UDP), from_server(53, UDP)
 

@@ -8,7 +8,7 @@ from OpenSSL import SSL
 
 from dissectors.tls_handshakes import certificate_files, damaged, heard_datagrams, is_sound
 from portcall.dissectors import dtls
-from portcall.speech import SILENCE, UDP, Ends, Finding, NameKind, Role
+from portcall.records.detections import SILENCE, UDP, Ends, Finding, NameKind, Role
 
 ODD_PORT = Ends(UDP, 50_000, 12_345)
 

@@ -1,9 +1,9 @@
 """Ethereum's peers, by the layouts of devp2p."""
 
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import ethereum
-from portcall.speech import WAIT
+from portcall.records.detections import WAIT
 
 SIGNED = bytes(range(96)) + b"\1"
 FIND = SIGNED + b"\3" + b"\xf8\x47" + b"\xb8\x40" + bytes(64) + b"\x84\x5f\0\0\0"

@@ -1,10 +1,10 @@
 """FTP's announcements of the connections that carry its data."""
 
 import pytest
-from hearing import TCP, hear
+from inspecting import TCP, hear
 
 from portcall.dissectors import ftp
-from portcall.speech import Expected, Role
+from portcall.records.detections import Expected, Role
 
 IPV4, IPV6 = bytes([192, 0, 2, 7]), bytes.fromhex("20010db8000000000000000000000007")
 SAMPLES = [

@@ -1,9 +1,9 @@
 """Minecraft's handshake by the protocol's documentation, Photon's commands by Exit Games'."""
 
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import games
-from portcall.speech import WAIT, Role
+from portcall.records.detections import WAIT, Role
 
 
 def handshake(name=b"play.example.com", after=1):

@@ -1,9 +1,9 @@
 """Gnutella, by the layouts of its specification."""
 
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import gnutella
-from portcall.speech import WAIT, Role
+from portcall.records.detections import WAIT, Role
 
 CONNECT = b"GNUTELLA CONNECT/0.6\r\nNode: 192.0.2.1:6346\r\nUser-Agent: gtk-gnutella/1.2\r\n\r\n"
 OK = b"GNUTELLA/0.6 200 OK\r\nX-Ultrapeer: True\r\n\r\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dissectors.quic_vectors import CLIENT_INITIAL_1
 from dissectors.tls_handshakes import QUIC_ENDS, damaged, heard_datagrams, is_sound
 from portcall.dissectors import quic
-from portcall.speech import SILENCE, Finding, NameKind, Role
+from portcall.records.detections import SILENCE, Finding, NameKind, Role
 
 CONNECTION_ID = b"\x11\x22\x33\x44\x55\x66\x77\x88"
 HASH = bytes(range(12))

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from payload_builder import GET, details, from_server, hear, names, to_server
 from portcall.dissectors import http
-from portcall.speech import WAIT, NameKind, Role, Speech
-from spoken import GET, details, from_server, hear, names, to_server
+from portcall.records.detections import WAIT, NameKind, Role, Speech
 
 
 class _Handler(BaseHTTPRequestHandler):

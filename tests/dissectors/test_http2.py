@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payload_builder import HTTP2_PREFACE, details, from_server, hear, names, to_server
 from portcall.dissectors import http2
-from portcall.speech import WAIT, Finding, Role
-from spoken import HTTP2_PREFACE, details, from_server, hear, names, to_server
+from portcall.records.detections import WAIT, Finding, Role
 
 HEADERS, SETTINGS, CONTINUATION = 1, 4, 9
 END_HEADERS, PADDED, PRIORITY = 4, 8, 32

@@ -1,9 +1,9 @@
 """IKE and ESP in UDP, by the layouts of RFC 7296 and 3948."""
 
-from hearing import UDP, hear
+from inspecting import UDP, hear
 
 from portcall.dissectors import ike
-from portcall.speech import Role
+from portcall.records.detections import Role
 
 IKE = b"INITSPI8" + bytes(8) + b"\x21\x20\x22\x08" + bytes(4) + (28 + 8).to_bytes(4, "big") + bytes(8)
 IKE_ANSWER = b"INITSPI8RESPSPI8" + b"\x21\x20\x22\x20" + bytes(4) + (28 + 8).to_bytes(4, "big") + bytes(8)

@@ -3,10 +3,10 @@
 import struct
 
 import pytest
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import industrial
-from portcall.speech import WAIT, Role
+from portcall.records.detections import WAIT, Role
 
 IEC_104 = bytes.fromhex("680407000000") + bytes.fromhex("680e0000000064010600010000000014")
 DNP3 = bytes.fromhex("056405c001000004e921")

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import pytest
 
+from payload_builder import details, from_server, hear, to_server
 from portcall.dissectors import ftp, mail
-from portcall.speech import WAIT, Role
-from spoken import details, from_server, hear, to_server
+from portcall.records.detections import WAIT, Role
 
 
 def _recorded(greeting: bytes, replies: list[bytes], converse) -> tuple[bytes, bytes]:

@@ -3,10 +3,10 @@
 import struct
 
 import pytest
-from hearing import TCP, hear
+from inspecting import TCP, hear
 
 from portcall.dissectors import messaging
-from portcall.speech import WAIT, Role
+from portcall.records.detections import WAIT, Role
 
 MQTT = b"\x10\x15\0\4MQTT\4\2\0\x3c\0\x09sensor-17"
 MQTT_ANSWER = b"\x20\2\0\0"

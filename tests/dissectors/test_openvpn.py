@@ -1,10 +1,10 @@
 """OpenVPN, by the layouts of its ssl_pkt.h."""
 
 import pytest
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import openvpn
-from portcall.speech import WAIT, Role
+from portcall.records.detections import WAIT, Role
 
 SESSION, OTHER = bytes.fromhex("0102030405060708"), bytes.fromhex("1112131415161718")
 RESET = b"\x38" + SESSION + bytes(5)

@@ -1,10 +1,10 @@
 """The rules that count on any port: for each protocol a message laid out by its source."""
 
 import pytest
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import patterns
-from portcall.speech import WAIT
+from portcall.records.detections import WAIT
 
 MAGIC_OF_RAKNET = bytes.fromhex("00ffff00fefefefefdfdfdfd12345678")
 MESSAGES = {

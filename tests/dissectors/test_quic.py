@@ -18,7 +18,7 @@ from dissectors.quic_vectors import (
 from dissectors.tls_handshakes import QUIC_ENDS, certificate_files, damaged, heard_datagrams, is_sound
 from portcall.dissectors import quic
 from portcall.dissectors._quic_packets import crypto_pieces, initial_keys, long_packets, opened, salts_of
-from portcall.speech import SILENCE, UDP, WAIT, Ends, Finding, NameKind, Role
+from portcall.records.detections import SILENCE, UDP, WAIT, Ends, Finding, NameKind, Role
 
 VERSION_1, VERSION_2, DRAFT_29 = 0x00000001, 0x6B3343CF, 0xFF00001D
 CLIENT_ADDRESS, SERVER_ADDRESS = ("192.0.2.1", 50_000), ("192.0.2.2", 443)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from payload_builder import SAMPLES, Spoken
 from portcall.dissectors import find_dissectors
-from portcall.speech import MOST_STREAM_BYTES, SILENCE, TCP, UDP, WAIT, Ends, Finding, Speech
-from spoken import SAMPLES, Spoken
+from portcall.records.detections import MOST_STREAM_BYTES, SILENCE, TCP, UDP, WAIT, Ends, Finding, Speech
 
 _MOST_SECONDS = 2.0
 """For all dissectors together on the worst speech; some thousand times what usual speech takes."""

@@ -2,10 +2,10 @@
 
 import struct
 
-from hearing import UDP, datagrams, hear
+from inspecting import UDP, datagrams, hear
 
 from portcall.dissectors import rtp
-from portcall.speech import SILENCE, WAIT, Ends
+from portcall.records.detections import SILENCE, WAIT, Ends
 
 ENDS = Ends(UDP, 15580, 16756)
 

@@ -3,11 +3,11 @@
 from itertools import permutations
 
 import pytest
-from hearing import TCP, hear
+from inspecting import TCP, hear
 
 from portcall.dissectors import signatures
 from portcall.dissectors._signatures import SIGNATURES
-from portcall.speech import WAIT
+from portcall.records.detections import WAIT
 
 SAMPLES = [(signature.transport, signature.magic + b"\0" * 8) for signature in SIGNATURES]
 LEAST_BYTES = 4

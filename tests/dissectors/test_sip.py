@@ -1,10 +1,10 @@
 """SIP, with the messages of RFC 3261 §24."""
 
 import pytest
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import sip
-from portcall.speech import WAIT, Role
+from portcall.records.detections import WAIT, Role
 
 INVITE = (
     b"INVITE sip:bob@biloxi.example.com SIP/2.0\r\nVia: SIP/2.0/UDP pc33.atlanta.example.com;branch=z9hG4bK776\r\n"

@@ -1,7 +1,7 @@
 """SLP, by the layouts of RFC 2608 and 2165."""
 
 import pytest
-from hearing import TCP, UDP, hear
+from inspecting import TCP, UDP, hear
 
 from portcall.dissectors import slp
 

@@ -3,10 +3,10 @@
 import struct
 
 import pytest
-from hearing import SILENCE, TCP, UDP, datagrams, hear
+from inspecting import SILENCE, TCP, UDP, datagrams, hear
 
 from portcall.dissectors import stun
-from portcall.speech import WAIT, Ends, Finding, Name, NameKind, Role
+from portcall.records.detections import WAIT, Ends, Finding, Name, NameKind, Role
 
 TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
 REQUEST = bytes.fromhex(

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hearing import UDP, hear
+from inspecting import UDP, hear
 
 from portcall.dissectors import telemetry
 

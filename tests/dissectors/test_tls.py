@@ -22,7 +22,7 @@ from dissectors.tls_handshakes import (
 from portcall.dissectors import tls
 from portcall.dissectors._records import client_hello as hello_of
 from portcall.dissectors._records import client_hello_within
-from portcall.speech import SILENCE, WAIT, Finding, Name, NameKind, Role
+from portcall.records.detections import SILENCE, WAIT, Finding, Name, NameKind, Role
 
 VERSIONS = {"TLS 1.3": ssl.TLSVersion.TLSv1_3, "TLS 1.2": ssl.TLSVersion.TLSv1_2}
 HELLO = client_hello()

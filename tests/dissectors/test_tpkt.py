@@ -1,10 +1,10 @@
 """What runs on TPKT: connection requests by MS-RDPBCGR §4.1.1 and RFC 1006."""
 
 import pytest
-from hearing import TCP, hear
+from inspecting import TCP, hear
 
 from portcall.dissectors import tpkt
-from portcall.speech import WAIT, Role
+from portcall.records.detections import WAIT, Role
 
 RDP = bytes.fromhex("0300002c27e00000000000436f6f6b69653a206d737473686173683d656c746f6e730d0a0100080000000000")
 """The example of MS-RDPBCGR §4.1.1."""

@@ -1,9 +1,9 @@
 """WireGuard, by the layouts of its paper."""
 
-from hearing import UDP, datagrams, hear
+from inspecting import UDP, datagrams, hear
 
 from portcall.dissectors import wireguard
-from portcall.speech import SILENCE, Ends, Role
+from portcall.records.detections import SILENCE, Ends, Role
 
 INITIATION = b"\1\0\0\0" + b"SEND" + bytes(range(140))
 RESPONSE = b"\2\0\0\0" + b"ANSW" + b"SEND" + bytes(80)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from portcall.speech import SILENCE, TCP, UDP, WAIT, Ends, Finding, Speech
+from portcall.records.detections import SILENCE, TCP, UDP, WAIT, Ends, Finding, Speech
 
 HTTPS = Ends(TCP, 50_000, 443)
 ODD_PORT = Ends(TCP, 50_000, 12_345)

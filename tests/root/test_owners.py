@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from portcall.model import FLOW_END
 from portcall.owners import open_owners
 from portcall.owners.ebpf import EbpfOwners, syscalls
 from portcall.owners.ebpf.assembler import R0, R1, Assembler
 from portcall.owners.ebpf.syscalls import AttachPoint, BpfError, ProgramKind
 from portcall.owners.processes import user_name
-from portcall.ownership import Timeline
+from portcall.ownership.socket_timeline import Timeline
+from portcall.records.ownership import FLOW_END
 
 pytestmark = [
     pytest.mark.root,

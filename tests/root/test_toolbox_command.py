@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from portcall.namespaces import find_namespace, inside
+from portcall.system.network_namespaces import find_namespace, inside
 
 pytestmark = [
     pytest.mark.root,

@@ -27,7 +27,7 @@ from capture_bytes import (
     section,
     simple,
 )
-from portcall.model import NO_TIME, Direction
+from portcall.records.packets import NO_TIME, Direction
 from portcall.sources.captures import open_capture
 
 SECOND_NS = 10**9

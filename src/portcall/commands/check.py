@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portcall.commands.listing import add_list_options, say_classic
-from portcall.commands.reporting import (
+from portcall.commands.output import (
     INTERRUPTED,
     NOTHING_FOUND,
     SUCCESS,
@@ -84,9 +84,9 @@ def run(options: argparse.Namespace) -> int:
     if len(ports) > MOST_WITHOUT_YES and not options.yes:
         raise UsageError(f"these are {len(ports)} ports. If the host's owner does not mind, add --yes")
     format_name = output_format(options)
-    from portcall.schema import Listing
+    from portcall.queries.row_filter import chooser
+    from portcall.records.schema import Listing
     from portcall.views.checks import write_checks
-    from portcall.where import chooser
 
     choose = chooser(options.where, "check", options.top)
     say_classic(_classic(options, ports), options)
@@ -128,7 +128,7 @@ def _ports_of(item: str, protocol: Protocol) -> Ports:
 
 
 def _port_named(name: str, protocol: Protocol) -> int:
-    from portcall.labels import ports_of  # numpy
+    from portcall.labels.ports import ports_of  # numpy
 
     ports = [port for port, transport in ports_of(name) if transport == protocol]
     if not ports:
@@ -141,8 +141,8 @@ def _port_named(name: str, protocol: Protocol) -> int:
 def _learn(options: argparse.Namespace, ports: Ports, rows: list[Row]) -> None:
     """Append a row for each answer as it comes."""
     from portcall.probes import Target
-    from portcall.probes.addresses import addresses_of
-    from portcall.probes.asking import Manner, ask_all
+    from portcall.probes.host_addresses import addresses_of
+    from portcall.probes.scanner import Manner, ask_all
     from portcall.views.progress import ProgressBar
 
     try:
@@ -186,8 +186,8 @@ def _row_of(answer: Answer, options: argparse.Namespace) -> Row:
 
 def _row(host: str, protocol: Protocol, port: int, **learnt: Any) -> Row:  # Any: plain values, see schema
     """One row with all columns; those that are not given are null."""
-    from portcall.labels import PROTOCOL_NUMBERS, service_name_of
-    from portcall.schema import column_names
+    from portcall.labels.ports import PROTOCOL_NUMBERS, service_name_of
+    from portcall.records.schema import column_names
 
     service = service_name_of(PROTOCOL_NUMBERS[protocol], port)
     known = {"host": host, "protocol": protocol, "port": port, "service": service, **learnt}

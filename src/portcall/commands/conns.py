@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
-from portcall.commands.reporting import (
+from portcall.commands.output import (
     NOTHING_FOUND,
     SUCCESS,
     add_address_options,
@@ -16,8 +16,8 @@ from portcall.commands.reporting import (
     output_format,
     with_reverse_names,
 )
-from portcall.schema import COUNTS, did_you_mean
-from portcall.system_sockets import LISTENING, STATES
+from portcall.records.schema import COUNTS, did_you_mean
+from portcall.records.sockets import LISTENING, STATES
 
 _EPILOG = """\
 examples:
@@ -50,8 +50,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """List or count; 0, or 1 where a search finds nothing."""
     format_name = output_format(options)
-    from portcall.toolbox import Choice, conversations
-    from portcall.views.sockets import write_sockets
+    from portcall.runs.toolbox import Choice, conversations
+    from portcall.views.socket_tables import write_sockets
 
     states = [state.lower().replace("estab", "established") for state in options.state] or ["connected"]
     say_classic(f"ss -tunp {' '.join(f'state {state}' for state in states)}", options)

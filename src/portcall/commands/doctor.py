@@ -6,16 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portcall.commands.listing import add_list_options, say_classic
-from portcall.commands.reporting import NOTHING_FOUND, SUCCESS, deliver, describe, output_format
+from portcall.commands.output import NOTHING_FOUND, SUCCESS, deliver, describe, output_format
 from portcall.errors import UsageError
-from portcall.schema import Listing, did_you_mean
+from portcall.records.schema import Listing, did_you_mean
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
     import argparse
     from typing import TextIO
 
-    from portcall.examinations import Examination
+    from portcall.runs.doctor import Examination
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
@@ -45,8 +45,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Try, and show: 0, or 1 where something is missing that reading captures needs."""
     format_name = output_format(options)
-    from portcall.examinations import examine
-    from portcall.where import chooser
+    from portcall.queries.row_filter import chooser
+    from portcall.runs.doctor import examine
 
     choose = chooser(options.where, "doctor", options.top)
     rows: list[Row] = []
@@ -89,7 +89,7 @@ def _write_table(listing: Listing, stream: TextIO) -> None:
 
 
 def _chosen(subjects: list[str]) -> list[Examination]:
-    from portcall.examinations import EXAMINATIONS
+    from portcall.runs.doctor import EXAMINATIONS
 
     known = tuple(examination.subject for examination in EXAMINATIONS)
     for subject in subjects:

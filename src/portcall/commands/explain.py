@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from portcall.commands.listing import add_verbose_option, say_classic
-from portcall.commands.reporting import (
+from portcall.commands.output import (
     SUCCESS,
     add_address_options,
     add_output_options,
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
-    from portcall.explanations import Machine
-    from portcall.next_steps import Step
-    from portcall.system_sockets import SocketListing
+    from portcall.explanation.facts import Machine
+    from portcall.explanation.next_steps import Step
+    from portcall.records.sockets import SocketListing
 
 _EPILOG = """\
 examples:
@@ -79,8 +79,8 @@ def _explain(
     options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str
 ) -> tuple[Sequence[Step], SocketListing]:
     """Explain one subject, and return the classic commands for it, and the listing as far as it is about that."""
-    from portcall.explanations import explain, sockets_of
-    from portcall.subjects import parse_subject
+    from portcall.explanation.facts import explain, sockets_of
+    from portcall.explanation.subject import parse_subject
 
     subject = parse_subject(options.subject)
     explanation = explain(subject, _machine(options, listing, subject.addresses))
@@ -88,7 +88,7 @@ def _explain(
     if format_name == "json":
         _write_json(asdict(explanation), stream)
         return explanation.classic, about
-    from portcall.views.explanations import write_explanation
+    from portcall.views.explain import write_explanation
 
     write_explanation(explanation, stream)
     return explanation.classic, about
@@ -97,13 +97,13 @@ def _explain(
 def _tell(
     options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str
 ) -> tuple[Sequence[Step], SocketListing]:
-    from portcall.story import tell_story
+    from portcall.explanation.tutorial import tell_story
 
     story = tell_story(_machine(options, listing, ()))
     if format_name == "json":
         _write_json({"kind": "story", **asdict(story)}, stream)
         return story.classic, listing
-    from portcall.views.explanations import write_story
+    from portcall.views.explain import write_story
 
     write_story(story, stream)
     return story.classic, listing
@@ -113,8 +113,8 @@ def _quiz(options: argparse.Namespace, listing: SocketListing, stream: TextIO, f
     """Ask, and say after each answer what is right; where stdin ends, the rest counts as not answered."""
     import random
 
-    from portcall.quiz import make_quiz
-    from portcall.views.explanations import question_text, verdict_text
+    from portcall.explanation.quiz import make_quiz
+    from portcall.views.explain import question_text, verdict_text
 
     chance = random.Random(options.seed)  # noqa: S311 - questions, no secrets
     questions = make_quiz(listing.sockets, chance)
@@ -132,10 +132,10 @@ def _quiz(options: argparse.Namespace, listing: SocketListing, stream: TextIO, f
 
 
 def _machine(options: argparse.Namespace, listing: SocketListing, addresses: Sequence[str]) -> Machine:
-    from portcall.explanations import Machine
-    from portcall.origins import Origins
-    from portcall.port_settings import read_port_settings
-    from portcall.reverse_names import reverse_names
+    from portcall.enrichment.geoip import Origins
+    from portcall.enrichment.reverse_dns import reverse_names
+    from portcall.explanation.facts import Machine
+    from portcall.system.port_ranges import read_port_settings
 
     origins = Origins(options.geo) if options.geo else None
     return Machine(
@@ -147,7 +147,7 @@ def _machine(options: argparse.Namespace, listing: SocketListing, addresses: Seq
 
 
 def _listing() -> SocketListing:
-    from portcall.owners.listing import list_sockets
+    from portcall.owners.socket_listing import list_sockets
 
     return list_sockets()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portcall.commands.reporting import add_output_options, positive, say
+from portcall.commands.output import add_output_options, positive, say
 
 if TYPE_CHECKING:
     import argparse

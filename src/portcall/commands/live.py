@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from portcall.commands.reporting import (
+from portcall.commands.output import (
     INTERRUPTED,
     NOTHING_FOUND,
     SUCCESS,
@@ -22,16 +22,17 @@ from portcall.commands.reporting import (
 )
 from portcall.errors import PortcallError
 from portcall.exports import MODULES
-from portcall.schema import LIVE_GROUPINGS
+from portcall.records.schema import LIVE_GROUPINGS
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from portcall.live import LiveTracker
-    from portcall.model import Degradation, Match, Report
     from portcall.owners import Owners
-    from portcall.sources.live import LiveSource
+    from portcall.records.ownership import Match
+    from portcall.records.report import Degradation, Report
+    from portcall.runs.live import LiveTracker
+    from portcall.sources.capture_devices import LiveSource
 
 _KILLED = 128
 """Plus the signal's number, as shells say it."""
@@ -80,15 +81,15 @@ def run(options: argparse.Namespace) -> int:
     The report is printed in any case.
     """
     format_name = output_format(options)
-    from portcall.live import LiveTracker
-    from portcall.names import Names
-    from portcall.origins import Origins
+    from portcall.enrichment.geoip import Origins
+    from portcall.inspection.server_names import Names
     from portcall.owners import open_owners
     from portcall.owners.processes import user_name
-    from portcall.ownership import Timeline
-    from portcall.rights import become_invoking_user, raise_priority
-    from portcall.sources.live import LiveSpec, best_source
-    from portcall.where import compile_where
+    from portcall.ownership.socket_timeline import Timeline
+    from portcall.queries.row_filter import compile_where
+    from portcall.runs.live import LiveTracker
+    from portcall.sources.capture_devices import LiveSpec, best_source
+    from portcall.system.privileges import become_invoking_user, raise_priority
 
     where = compile_where(options.where, options.by) if options.where else None
     completed = Origins(options.geo).completed if options.geo else None
@@ -126,8 +127,8 @@ def _watch(
     priority: int | None,
 ) -> int | None:
     """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
+    from portcall.runs.live_loop import settle, watch
     from portcall.views.live import LiveView
-    from portcall.watching import settle, watch
 
     began = time.monotonic()
     with LiveView(sys.stderr, _source_name(source, owners)) as view:
@@ -207,7 +208,7 @@ def _source_name(source: LiveSource, owners: Owners) -> str:
 
 def _completed(report: Report, source: LiveSource, owners: Owners, missing: list[Degradation]) -> Report:
     """The report with what only the back ends know."""
-    from portcall.model import Degradation
+    from portcall.records.report import Degradation
 
     notes = [*report.degradations, *missing, *source.degradations, *owners.degradations]
     dropped = source.dropped_by_kernel()

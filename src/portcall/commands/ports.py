@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
-from portcall.commands.reporting import (
+from portcall.commands.output import (
     NOTHING_FOUND,
     SUCCESS,
     deliver,
@@ -22,7 +22,7 @@ from portcall.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from portcall.toolbox import Choice
+    from portcall.runs.toolbox import Choice
 
 _EPILOG = """\
 examples:
@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """List, or watch until interrupted; 0, or 1 where a search finds nothing."""
     format_name = output_format(options)
-    from portcall.toolbox import Choice, ports
+    from portcall.runs.toolbox import Choice, ports
 
     choice = Choice(options.netns, options.where, options.top)
     say_classic("ss -tulpn", options)
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         if format_name not in ("table", "jsonl") or options.output:
             raise UsageError("--watch goes on for ever: it prints a table or jsonl, and not into a file")
         _watch(choice, options.interval, is_json=format_name == "jsonl")
-    from portcall.views.sockets import write_sockets
+    from portcall.views.socket_tables import write_sockets
 
     report = ports(choice)
     deliver(report, format_name, options.output, partial(write_sockets, report, most_rows=options.top))
@@ -68,9 +68,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _watch(choice: Choice, interval_s: float, *, is_json: bool) -> None:
     """Until interrupted. Looking costs little: who holds sockets is asked only when one has come or gone."""
-    from portcall.owners.listing import listening_cookies
-    from portcall.port_watch import PortWatch
-    from portcall.toolbox import ports
+    from portcall.owners.socket_listing import listening_cookies
+    from portcall.runs.toolbox import ports
+    from portcall.sockets.changes import PortWatch
     from portcall.views.port_changes import PortChanges
 
     before = listening_cookies(choice.namespaces)

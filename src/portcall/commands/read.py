@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from portcall.commands.dissecting import add_dissect_option, check_dissect, show_dissection
-from portcall.commands.explaining import add_explain_option, flow_choice, show_stories
-from portcall.commands.reporting import (
+from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
+from portcall.commands.explain_option import add_explain_option, flow_choice, show_stories
+from portcall.commands.output import (
     INTERRUPTED,
     NOTHING_FOUND,
     PARTLY_READ,
@@ -17,12 +17,12 @@ from portcall.commands.reporting import (
     present,
     say,
 )
-from portcall.schema import GROUPINGS
+from portcall.records.schema import GROUPINGS
 
 if TYPE_CHECKING:
     import argparse
 
-    from portcall.pipeline import Outcome
+    from portcall.runs.offline import Outcome
 
 _EPILOG = """\
 example:
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     format_name = output_format(options)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
-    from portcall import pipeline  # numpy and more
+    from portcall.runs import offline as pipeline  # numpy and more
     from portcall.sources.captures import expand
     from portcall.views.progress import ProgressBar
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
-from portcall.commands.reporting import (
+from portcall.commands.output import (
     NOTHING_FOUND,
     SUCCESS,
     deliver,
@@ -19,8 +19,8 @@ from portcall.commands.reporting import (
 if TYPE_CHECKING:
     import argparse
 
-    from portcall.schema import Listing
-    from portcall.socket_queries import SocketQuery
+    from portcall.records.schema import Listing
+    from portcall.sockets.query import SocketQuery
 
 _EPILOG = """\
 examples:
@@ -47,9 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Name who has it; 0, or 1 where nobody has."""
     format_name = output_format(options)
-    from portcall.socket_queries import parse_query
-    from portcall.toolbox import LOCAL, Choice, who
-    from portcall.views.held import write_held
+    from portcall.runs.toolbox import LOCAL, Choice, who
+    from portcall.sockets.query import parse_query
+    from portcall.views.who import write_held
 
     query = parse_query(options.query)
     say_classic(_classic(query), options)

@@ -37,7 +37,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Finding, Speech, Wait
+    from portcall.records.detections import Ends, Finding, Speech, Wait
 
 
 class Certainty(enum.IntEnum):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from portcall.dissectors._hello import named
-from portcall.speech import Name, NameKind
+from portcall.records.detections import Name, NameKind
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors._text import as_text
-from portcall.speech import TCP, WAIT
+from portcall.records.detections import TCP, WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from portcall.speech import Ends, Finding, Speech, Wait
+    from portcall.records.detections import Ends, Finding, Speech, Wait
 
     Recogniser = Callable[[Speech, Speech, Ends], Finding | Wait | None]
 

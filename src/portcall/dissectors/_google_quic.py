@@ -15,7 +15,7 @@ from struct import Struct
 
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._hello import named, printed
-from portcall.speech import Finding, NameKind, Role
+from portcall.records.detections import Finding, NameKind, Role
 
 CLIENT_HELLO = b"CHLO"
 

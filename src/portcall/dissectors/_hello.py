@@ -14,10 +14,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors._ja4 import GREASE, ja4
-from portcall.speech import Name
+from portcall.records.detections import Name
 
 if TYPE_CHECKING:
-    from portcall.speech import NameKind
+    from portcall.records.detections import NameKind
 
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, SERVER_HELLO_DONE = 1, 2, 11, 14
 """Kinds of handshake messages (IANA, TLS HandshakeType)."""

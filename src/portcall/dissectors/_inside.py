@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import find_dissectors
 from portcall.dissectors._expressions import Expression
-from portcall.speech import WAIT, Finding, NameKind, Speech
+from portcall.records.detections import WAIT, Finding, NameKind, Speech
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Wait
+    from portcall.records.detections import Ends, Wait
 
 _HELLO = Expression(rb"\n(?=\x16\x03[\x00-\x04])")
 _STRENGTH = {kind: rank for rank, kind in enumerate(NameKind)}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._hello import CLIENT_HELLO, ClientHello, client_hello_of
-from portcall.speech import WAIT, Wait
+from portcall.records.detections import WAIT, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from portcall.dissectors._expressions import Expression
-from portcall.speech import TCP, Finding
+from portcall.records.detections import TCP, Finding
 
 if TYPE_CHECKING:
-    from portcall.speech import Role
+    from portcall.records.detections import Role
 
 
 class Length(NamedTuple):

@@ -17,13 +17,13 @@ from portcall.dissectors._records import (
     read_handshake,
     read_records,
 )
-from portcall.key_log import CLIENT_SECRETS, MASTER
-from portcall.speech import Speech
+from portcall.records.detections import Speech
+from portcall.records.tls_secrets import CLIENT_SECRETS, MASTER
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-    from portcall.key_log import KeyLog
+    from portcall.records.tls_secrets import KeyLog
 
 _TLS_1_2 = 0x0303
 _RANDOM_AT, _RANDOM_END = 2, 34  # in both hellos' bodies

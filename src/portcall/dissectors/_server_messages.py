@@ -13,12 +13,12 @@ from portcall.dissectors._hello import (
     TLS_1_3,
     server_hello_of,
 )
-from portcall.speech import Finding, Role
+from portcall.records.detections import Finding, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from portcall.speech import Name
+    from portcall.records.detections import Name
 
 
 def server_finding(protocol: str, messages: Iterable[tuple[int, bytes, bool]], *, is_over: bool) -> Finding:

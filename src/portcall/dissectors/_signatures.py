@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from portcall.speech import TCP, UDP, Role
+from portcall.records.detections import TCP, UDP, Role
 
 
 class Signature(NamedTuple):

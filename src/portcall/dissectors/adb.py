@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
 from portcall.dissectors._inside import after, with_inside
-from portcall.speech import TCP, Finding, Speech
+from portcall.records.detections import TCP, Finding, Speech
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Wait
+    from portcall.records.detections import Ends, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
-from portcall.dissectors._openings import together
-from portcall.speech import TCP, UDP, Finding, Role
+from portcall.dissectors._prefixes import together
+from portcall.records.detections import TCP, UDP, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._openings import ZERO
-from portcall.speech import TCP, WAIT, Finding, Role
+from portcall.dissectors._prefixes import ZERO
+from portcall.records.detections import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE

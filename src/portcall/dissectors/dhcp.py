@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._text import as_text
-from portcall.speech import UDP, Finding, Role
+from portcall.records.detections import UDP, Finding, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC

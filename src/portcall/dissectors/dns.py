@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, ALIAS, OPTIONS, read_message
 from portcall.dissectors._domain_names import netbios_name, read_name
-from portcall.dissectors._openings import ZERO
+from portcall.dissectors._prefixes import ZERO
 from portcall.dissectors._text import as_text
-from portcall.speech import TCP, UDP, WAIT, Answer, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Answer, Finding, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._dns_message import Message, Record
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._openings import together
-from portcall.speech import TCP, UDP, WAIT, Finding, Role
+from portcall.dissectors._prefixes import together
+from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC

@@ -20,12 +20,12 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._hello import CLIENT_HELLO, SERVER_HELLO, ClientHello, client_hello_of
 from portcall.dissectors._pieces import joined
 from portcall.dissectors._server_messages import server_finding
-from portcall.speech import UDP, Finding, NameKind, Role, Wait
+from portcall.records.detections import UDP, Finding, NameKind, Role, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcall.speech import Ends, Speech
+    from portcall.records.detections import Ends, Speech
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
-from portcall.speech import TCP, UDP, Finding
+from portcall.records.detections import TCP, UDP, Finding
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._inside import with_hello
-from portcall.dissectors._openings import DIGITS, words
+from portcall.dissectors._prefixes import DIGITS, words
 from portcall.dissectors._text import as_text, first_line, is_printable
-from portcall.speech import TCP, WAIT, Expected, Finding, Role
+from portcall.records.detections import TCP, WAIT, Expected, Finding, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE

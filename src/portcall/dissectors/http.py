@@ -19,14 +19,14 @@ from portcall.dissectors._messages import (
     read_request,
     read_status,
 )
-from portcall.dissectors._openings import REQUEST_LINES, together
+from portcall.dissectors._prefixes import REQUEST_LINES, together
 from portcall.dissectors._text import as_text
-from portcall.speech import TCP, WAIT, Finding, Name, NameKind, Role
+from portcall.records.detections import TCP, WAIT, Finding, Name, NameKind, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._messages import Request, Status
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC

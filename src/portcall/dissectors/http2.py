@@ -19,15 +19,15 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._openings import ZERO, together
+from portcall.dissectors._prefixes import ZERO, together
 from portcall.dissectors._text import as_text
-from portcall.speech import TCP, WAIT, Finding, Name, NameKind, Role
+from portcall.records.detections import TCP, WAIT, Finding, Name, NameKind, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC

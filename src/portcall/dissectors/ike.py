@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._openings import ZERO, together
-from portcall.speech import UDP, Finding, Role
+from portcall.dissectors._prefixes import ZERO, together
+from portcall.records.detections import UDP, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE

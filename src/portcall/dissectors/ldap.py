@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._ber import ENUMERATED, INTEGER, OCTETS, SEQUENCE, Element, read_element, read_integer
 from portcall.dissectors._inside import after, with_inside
-from portcall.speech import TCP, UDP, WAIT, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._inside import with_hello
-from portcall.dissectors._openings import DIGITS, LETTERS, PRINTABLE, words
+from portcall.dissectors._prefixes import DIGITS, LETTERS, PRINTABLE, words
 from portcall.dissectors._text import as_text, first_line, is_printable
-from portcall.speech import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 
 class _Protocol(NamedTuple):

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import first_found, text, wait_for_more
-from portcall.dissectors._openings import ZERO, together
-from portcall.speech import TCP, Finding, Role
+from portcall.dissectors._prefixes import ZERO, together
+from portcall.records.detections import TCP, Finding, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._families import Recogniser
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE

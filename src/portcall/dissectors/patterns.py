@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
-from portcall.dissectors._openings import DIGITS, LETTERS, ZERO, together
+from portcall.dissectors._prefixes import DIGITS, LETTERS, ZERO, together
 from portcall.dissectors._rules import Length, Rule
-from portcall.speech import TCP, UDP, Role
+from portcall.records.detections import TCP, UDP, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Finding, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Finding, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, _google_quic
 from portcall.dissectors._hello import CLIENT_HELLO, client_hello_of
-from portcall.dissectors._openings import DIGITS
 from portcall.dissectors._pieces import joined
+from portcall.dissectors._prefixes import DIGITS
 from portcall.dissectors._quic_packets import (
     NEGOTIATION,
     VERSION_1,
@@ -26,13 +26,13 @@ from portcall.dissectors._quic_packets import (
     opened,
     salts_of,
 )
-from portcall.speech import UDP, WAIT, Finding, NameKind, Role, Wait
+from portcall.records.detections import UDP, WAIT, Finding, NameKind, Role, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC

@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.speech import UDP, WAIT, Finding
+from portcall.records.detections import UDP, WAIT, Finding
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE

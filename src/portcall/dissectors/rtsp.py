@@ -15,13 +15,13 @@ from portcall.dissectors._messages import (
     read_request,
     read_status,
 )
-from portcall.dissectors._openings import REQUEST_LINES, together
+from portcall.dissectors._prefixes import REQUEST_LINES, together
 from portcall.dissectors._text import as_text
-from portcall.speech import TCP, UDP, WAIT, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC

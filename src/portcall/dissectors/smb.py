@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._domain_names import netbios_name
-from portcall.dissectors._openings import ZERO
-from portcall.speech import TCP, WAIT, Finding, Role
+from portcall.dissectors._prefixes import ZERO
+from portcall.records.detections import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._ber import OCTETS, SEQUENCE, read_element, read_integer
-from portcall.speech import UDP, Finding, Role
+from portcall.records.detections import UDP, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._inside import after, with_inside
-from portcall.dissectors._openings import ZERO
+from portcall.dissectors._prefixes import ZERO
 from portcall.dissectors._text import as_text
-from portcall.speech import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE

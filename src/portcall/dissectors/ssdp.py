@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._messages import field_pattern, read_fields, read_request, read_status
-from portcall.dissectors._openings import LINE_END, together
+from portcall.dissectors._prefixes import LINE_END, together
 from portcall.dissectors._text import as_text
-from portcall.speech import UDP, Finding, Name, NameKind, Role
+from portcall.records.detections import UDP, Finding, Name, NameKind, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
-from portcall.dissectors._openings import together
+from portcall.dissectors._prefixes import together
 from portcall.dissectors._text import as_text
-from portcall.speech import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._inside import listen_among
-from portcall.dissectors._openings import together
-from portcall.speech import SILENCE, TCP, UDP, Finding, Name, NameKind, Role, Speech
+from portcall.dissectors._prefixes import together
+from portcall.records.detections import SILENCE, TCP, UDP, Finding, Name, NameKind, Role, Speech
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC

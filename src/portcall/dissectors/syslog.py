@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
-from portcall.dissectors._openings import DIGITS
-from portcall.speech import TCP, UDP, WAIT, Finding, Role
+from portcall.dissectors._prefixes import DIGITS
+from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text
-from portcall.dissectors._openings import ZERO
-from portcall.speech import UDP, Finding, Role
+from portcall.dissectors._prefixes import ZERO
+from portcall.records.detections import UDP, Finding, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from portcall.speech import Ends, Speech
+    from portcall.records.detections import Ends, Speech
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -24,11 +24,11 @@ from portcall.dissectors._records import (
 )
 from portcall.dissectors._secrets import has_secrets, opened
 from portcall.dissectors._server_messages import server_finding
-from portcall.speech import SILENCE, TCP, WAIT, Finding, NameKind, Role, Wait
+from portcall.records.detections import SILENCE, TCP, WAIT, Finding, NameKind, Role, Wait
 
 if TYPE_CHECKING:
-    from portcall.dissectors._openings import Opening
-    from portcall.speech import Ends, Speech
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends, Speech
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC

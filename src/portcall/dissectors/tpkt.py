@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
-from portcall.speech import TCP, Finding, Role
+from portcall.records.detections import TCP, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Speech, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE

@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.speech import UDP, Finding, Role
+from portcall.records.detections import UDP, Finding, Role
 
 if TYPE_CHECKING:
-    from portcall.speech import Ends, Speech
+    from portcall.records.detections import Ends, Speech
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Report
-    from portcall.schema import Listing
+    from portcall.records.report import Report
+    from portcall.records.schema import Listing
 
 MODULES = {"json": "json_envelope", "jsonl": "json_lines", "csv": "comma_separated"}
 """Format → module of this package. A file's suffix is the format's name."""

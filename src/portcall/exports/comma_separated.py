@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any
 
-from portcall.schema import column_names
+from portcall.records.schema import column_names
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Report
-    from portcall.schema import Listing
+    from portcall.records.report import Report
+    from portcall.records.schema import Listing
 
 
 _FORMULAS = ("=", "+", "-", "@")

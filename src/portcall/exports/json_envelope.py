@@ -10,8 +10,8 @@ from portcall.exports.json_lines import row_text
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.model import Report
-    from portcall.schema import Listing
+    from portcall.records.report import Report
+    from portcall.records.schema import Listing
 
 SCHEMA = 1
 """Version of the envelope and its columns; it grows when one is renamed or dropped."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from portcall.model import Report
-    from portcall.schema import Listing
+    from portcall.records.report import Report
+    from portcall.records.schema import Listing
 
 
 def row_text(row: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Flow rows → what their two ends are: which is the client, which service the other one offers, which of them are local.
 
 A row's answer depends on nothing but the row, and on tables by port and lists of networks that are handed in. What the answers
-mean, and where the tables come from, say ``portcall.openers``, ``services`` and ``locality``.
+mean, and where the tables come from, say ``portcall.flows.originator``, ``services`` and ``locality``.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t

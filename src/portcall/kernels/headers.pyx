@@ -1,33 +1,33 @@
 """Frames → packets: walk from the link header to the ports, and give every frame its verdict.
 
 A frame's walk is a loop over layers. Each layer is one function in the ``.pxd`` files of this folder, by family; it reads
-its header at the cursor, moves on, and names the next layer. ``portcall.links`` names the first one by link type.
+its header at the cursor, moves on, and names the next layer. ``portcall.decoding.link_types`` names the first one by link type.
 """
 
 from cpython.buffer cimport PyBuffer_Release
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
-from portcall.kernels cimport cursor as layers
+from portcall.kernels.layers cimport cursor as layers
 from portcall.kernels.borrowing cimport borrow
-from portcall.kernels.cursor cimport Cursor, by_nlpid
-from portcall.kernels.links_cooked cimport (
+from portcall.kernels.layers.cursor cimport Cursor, by_nlpid
+from portcall.kernels.layers.links_cooked cimport (
     avs, cooked, cooked_2, ipnet, nflog, pktap, ppi, prism, radiotap, wifi,
 )
-from portcall.kernels.links_wired cimport (
+from portcall.kernels.layers.links_wired cimport (
     arcnet, cisco_hdlc, ethernet, fddi, frame_relay, ip_over_infiniband, llc, m_packet, nlpid,
     null_family, ppp, ppp_direction, ppp_hdlc, rfc1483, slip, snap, sun_atm, switch_tag, token_ring,
 )
-from portcall.kernels.networks cimport authentication_header, ip_any, ipv4, ipv6
+from portcall.kernels.layers.networks cimport authentication_header, ip_any, ipv4, ipv6
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
     MALFORMED, NOT_IP, TRUNCATED, UNSUPPORTED_LINK, Frame, Packet,
 )
-from portcall.kernels.tags cimport (
+from portcall.kernels.layers.tags cimport (
     cisco_meta_data, e_tag, fabric_path, macsec, mpls, pppoe, provider_backbone, pseudowire, trill, vlan, vn_tag,
 )
-from portcall.kernels.transports cimport dccp, icmp, other_protocol, sctp, tcp, udp, udp_lite
-from portcall.kernels.tunnels cimport (
+from portcall.kernels.layers.transports cimport dccp, icmp, other_protocol, sctp, tcp, udp, udp_lite
+from portcall.kernels.layers.tunnels cimport (
     ayiya, capwap, erspan_2, erspan_3, ether_ip, geneve, gre, gre_meta_data, gtp_u, l2tp, lisp, lisp_control, nsh, teredo, vxlan,
     vxlan_gpe, wccp,
 )

@@ -1,4 +1,4 @@
-# The compiled twins of the records in portcall.model, every field at its natural alignment;
+# The compiled twins of the records in portcall.records, every field at its natural alignment;
 # tests/test_model.py compares sizes and offsets.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 

@@ -16,13 +16,13 @@ import sys
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from portcall.errors import PortcallError
-from portcall.model import Degradation
+from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from portcall.model import OwnerEvents
+    from portcall.records.ownership import OwnerEvents
 
 BackEnd = Literal["ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"]
 BACK_ENDS: tuple[BackEnd, ...] = get_args(BackEnd)
@@ -91,7 +91,7 @@ def open_here(name: BackEnd) -> Owners:
 
 def _open(name: BackEnd) -> Owners:
     if name in _KEEPS_RIGHTS:
-        from portcall.owners.keeper import KeptOwners
+        from portcall.owners.privileged_helper import KeptOwners
 
         return KeptOwners(name)
     return open_here(name)

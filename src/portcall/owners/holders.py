@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portcall.model import Owner, Program
 from portcall.owners.processes import find_process, user_name
 from portcall.owners.snapshot import look_for_holders
-from portcall.system_sockets import Holding
+from portcall.records.ownership import Owner, Program
+from portcall.records.sockets import Holding
 
 if TYPE_CHECKING:
-    from portcall.model import ProcessEvent
+    from portcall.records.ownership import ProcessEvent
 
 MOST_PARENTS = 64
 

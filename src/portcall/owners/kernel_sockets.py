@@ -10,16 +10,16 @@ import numpy as np
 
 from portcall.owners.processes import user_name
 from portcall.owners.sock_diag import INFO, PROTOCOLS, TCP, TCP_INFO, V6_ONLY, SocketList, attribute_of
-from portcall.system_sockets import SystemSocket, TcpFigures
+from portcall.records.sockets import SystemSocket, TcpFigures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from portcall.model import Owner
-    from portcall.namespaces import Namespace
-    from portcall.system_sockets import Holding
+    from portcall.records.ownership import Owner
+    from portcall.records.sockets import Holding
+    from portcall.system.network_namespaces import Namespace
 
     HoldersOf = Callable[[int], tuple[Holding, tuple[Owner, ...]]]
     Figures = tuple[TcpFigures | None, int | None]

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import PortcallError
-from portcall.model import FLOW_END, SIGHTING, Degradation, OwnerEvents, ProcessChange
-from portcall.namespaces import every_namespace, inside, own_namespace
 from portcall.owners.process_connector import ProcessConnector
 from portcall.owners.processes import find_process
 from portcall.owners.snapshot import holders_of_sockets, take_snapshot
 from portcall.owners.sock_diag import TCP, UDP, SocketList, sightings_of
+from portcall.records.ownership import FLOW_END, SIGHTING, OwnerEvents, ProcessChange
+from portcall.records.report import Degradation
+from portcall.system.network_namespaces import every_namespace, inside, own_namespace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from portcall.model import ProcessEvent
+    from portcall.records.ownership import ProcessEvent
 
 MOST_YOUNG = 64
 """Processes looked through for every socket: those that started last."""

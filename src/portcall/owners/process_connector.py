@@ -20,8 +20,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from portcall.model import ProcessChange, ProcessEvent, Program
 from portcall.owners.processes import find_process
+from portcall.records.ownership import ProcessChange, ProcessEvent, Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

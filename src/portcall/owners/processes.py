@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portcall.model import ProcessChange, ProcessEvent, Program
+from portcall.records.ownership import ProcessChange, ProcessEvent, Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,10 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from portcall.model import Degradation, Owner
 from portcall.owners.psutil_polling import process_event
-from portcall.system_sockets import Holding, InterfaceNetwork, SocketListing, SystemSocket
+from portcall.records.ownership import Owner
+from portcall.records.report import Degradation
+from portcall.records.sockets import Holding, InterfaceNetwork, SocketListing, SystemSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

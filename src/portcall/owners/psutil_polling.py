@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.model import SIGHTING, Degradation, Evidence, OwnerEvents, ProcessChange, ProcessEvent, Program
+from portcall.records.ownership import SIGHTING, Evidence, OwnerEvents, ProcessChange, ProcessEvent, Program
+from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

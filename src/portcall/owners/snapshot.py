@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from portcall.errors import PortcallError
-from portcall.model import SIGHTING, Degradation, OwnerEvents
-from portcall.namespaces import every_namespace, inside, namespace_cookie
 from portcall.owners.processes import PROC, all_processes, process_ids
 from portcall.owners.sock_diag import SocketList, sightings_of
+from portcall.records.ownership import SIGHTING, OwnerEvents
+from portcall.records.report import Degradation
+from portcall.system.network_namespaces import every_namespace, inside, namespace_cookie
 
 _LINK = "socket:["
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.model import SIGHTING, Evidence
+from portcall.records.ownership import SIGHTING, Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

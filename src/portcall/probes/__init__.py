@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from portcall.schema import Verdict
+    from portcall.records.schema import Verdict
 
 Protocol = Literal["tcp", "udp"]
 

@@ -34,20 +34,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import PortcallError
-from portcall.kernels import ring
-from portcall.model import FRAME, Degradation, FrameBatch, Place
+from portcall.kernels import packet_ring as ring
+from portcall.records.packets import FRAME, FrameBatch, Place
+from portcall.records.report import Degradation
 from portcall.sources import kernel_filter
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE
-from portcall.sources.namespace_keeper import NamespaceKeeper, open_packet_socket
+from portcall.sources.namespace_helper import NamespaceKeeper, open_packet_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from portcall.namespaces import Namespace
     from portcall.sources.interfaces import Selection
+    from portcall.system.network_namespaces import Namespace
 
 SNAP_LENGTH = 4096
 """Headers and the beginning of what is said, which is all that is looked at; lengths come from the headers. With whole

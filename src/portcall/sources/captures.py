@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from portcall.errors import CaptureError, UsageError
-from portcall.model import NO_TIME
+from portcall.records.packets import NO_TIME
 from portcall.sources.pcap import PcapSource
 from portcall.sources.pcapng import PcapngSource
 from portcall.sources.streams import Window, open_stream
@@ -20,7 +20,7 @@ from portcall.sources.streams import Window, open_stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from portcall.model import FrameBatch
+    from portcall.records.packets import FrameBatch
 
 _FORMATS = (PcapSource, PcapngSource)
 _NEITHER = "this is neither pcap nor pcapng"

@@ -18,7 +18,7 @@ from portcall.kernels import filtering
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.model import FrameBatch
+    from portcall.records.packets import FrameBatch
 
 _REMEDY = "install libpcap: 'sudo apt install libpcap0.8' (Debian); macOS has it"
 _ETHERNET = 1

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import UsageError
-from portcall.namespaces import inside
+from portcall.system.network_namespaces import inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from portcall.namespaces import Namespace
+    from portcall.system.network_namespaces import Namespace
 
 ANY = "any"
 LOOPBACK = 772  # ARPHRD_LOOPBACK

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import CaptureError
-from portcall.kernels.walk import DAMAGED, MORE_BYTES, PcapWalk
-from portcall.model import FRAME, FrameBatch
+from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, PcapWalk
+from portcall.records.packets import FRAME, FrameBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

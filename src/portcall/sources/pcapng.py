@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import CaptureError
-from portcall.kernels.walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, PcapngWalk
-from portcall.model import FRAME, FrameBatch
+from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, PcapngWalk
+from portcall.records.packets import FRAME, FrameBatch
 from portcall.sources.pcap import FRAMES_PER_BATCH
 
 if TYPE_CHECKING:

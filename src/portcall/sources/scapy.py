@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.errors import PortcallError, UsageError
-from portcall.model import FRAME, NO_TIME, Direction, FrameBatch, Place
-from portcall.namespaces import own_namespace
+from portcall.records.packets import FRAME, NO_TIME, Direction, FrameBatch, Place
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Interface
+from portcall.system.network_namespaces import own_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcall.model import Degradation
+    from portcall.records.report import Degradation
     from portcall.sources.interfaces import Selection
 
 FRAMES_PER_BATCH = 1024

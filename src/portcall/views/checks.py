@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from portcall.schema import VERDICTS
+from portcall.records.schema import VERDICTS
 from portcall.views.fitting import Column
 from portcall.views.lists import Sheet, write_list
 from portcall.views.text import count_text, duration_text
@@ -13,7 +13,7 @@ from portcall.views.text import count_text, duration_text
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from portcall.schema import Listing
+    from portcall.records.schema import Listing
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from portcall.schema import Listing
+    from portcall.records.schema import Listing
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 

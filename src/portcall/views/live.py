@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from portcall.schema import REASONS
+from portcall.records.schema import REASONS
 from portcall.views.text import bytes_text, visible
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
 
-    from portcall.model import Report
+    from portcall.records.report import Report
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
     Key = tuple[Any, ...]

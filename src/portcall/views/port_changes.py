@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from portcall.views.sockets import columns_of, port_line
+from portcall.views.socket_tables import columns_of, port_line
 from portcall.views.text import counted_text
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from portcall.schema import REASONS, directions
-from portcall.system_sockets import end_text
+from portcall.records.schema import REASONS, directions
+from portcall.records.sockets import end_text
 from portcall.views.fitting import Column, asked_columns, fitting_table, print_lines, write_fitting
 from portcall.views.text import bytes_text, count_text, duration_text, share_text, visible
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from portcall.model import Report
+    from portcall.records.report import Report
     from portcall.views.fitting import Lines
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema

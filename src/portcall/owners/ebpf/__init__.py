@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.model import (
-    SIGHTING,
-    Degradation,
-    OwnerEvents,
-    ProcessChange,
-    ProcessEvent,
-    Program,
-)
 from portcall.owners.ebpf.loader import Loaded, control_group_mount
 from portcall.owners.ebpf.programs.events import AF_INET, ProcessReport
 from portcall.owners.process_connector import ProcessConnector
 from portcall.owners.processes import ControlGroups, find_process, read_program_path, split_arguments
 from portcall.owners.snapshot import take_snapshot
 from portcall.owners.sock_diag import plain_addresses
+from portcall.records.ownership import SIGHTING, OwnerEvents, ProcessChange, ProcessEvent, Program
+from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from portcall.model import Degradation
 from portcall.owners.ebpf import syscalls
 from portcall.owners.ebpf.btf import VMLINUX, KernelTypes
+from portcall.owners.ebpf.event_ring import Ring
 from portcall.owners.ebpf.programs import control_groups, tracing
 from portcall.owners.ebpf.programs.events import ACTIVITY, EVENT, EXEC, TUPLE_KEY_BYTES, KernelProgram, Maps
-from portcall.owners.ebpf.ring import Ring
 from portcall.owners.ebpf.syscalls import BpfError, MapKind, ProgramKind
+from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -26,7 +26,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from portcall.model import Evidence
 from portcall.owners.ebpf.assembler import R0, R1, R2, R3, R4, R6, R7, R8, R10, Assembler, Register
 from portcall.owners.ebpf.programs.events import (
     AF_INET,
@@ -48,6 +47,7 @@ from portcall.owners.ebpf.programs.events import (
     take_time,
 )
 from portcall.owners.ebpf.syscalls import AttachPoint, ProgramKind
+from portcall.records.ownership import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

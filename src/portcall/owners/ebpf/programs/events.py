@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.model import Evidence
 from portcall.owners.ebpf.assembler import R0, R1, R2, R3, R4, R6, R10, Assembler, Register
+from portcall.records.ownership import Evidence
 
 if TYPE_CHECKING:
     from portcall.owners.ebpf.syscalls import AttachPoint, ProgramKind

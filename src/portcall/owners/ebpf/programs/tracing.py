@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portcall.model import Evidence
 from portcall.owners.ebpf.assembler import R0, R1, R2, R3, R6, R7, R8, R9, R10, Assembler
 from portcall.owners.ebpf.programs.events import (
     ACTIVITY,
@@ -43,6 +42,7 @@ from portcall.owners.ebpf.programs.events import (
     take_time,
 )
 from portcall.owners.ebpf.syscalls import AttachPoint, ProgramKind
+from portcall.records.ownership import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""Flows, owners and names to report rows that add up."""

@@ -1,0 +1,219 @@
+"""Attribution: flow records and verdict tallies in, report rows out.
+
+Flows come in chunks and are summed per service (and per remote address where the grouping or ``top_host`` asks for it)
+by compiled kernels; names appear only when rows are asked for, once per group. Two attributions merge, in any
+grouping of consecutive shards. Every byte is credited: what is on no flow becomes rows with a reason, and what is
+credited to two local ends is counted, so Σ(bytes_out + bytes_in) = bytes + bytes_credited_twice in every grouping.
+Knows no file, clock or terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from portcall.attribution.flow_rows import flow_row_on_no_flow, flow_rows
+from portcall.attribution.group_rows import group_row_on_no_flow, group_rows, party_rows
+from portcall.attribution.principals import Parties, quality_of
+from portcall.errors import UsageError
+from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
+from portcall.flows.flow_ends import flow_ends
+from portcall.flows.local_networks import networks
+from portcall.kernels.attribute import credit
+from portcall.labels.service_keys import app_keys, are_attributed, label_keys
+from portcall.records.packets import Verdict
+from portcall.records.report import Coverage, Degradation, Report
+from portcall.records.schema import column_names, directions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from portcall.attribution.principals import Matches
+    from portcall.inspection.inspector import Found
+    from portcall.inspection.server_names import Names
+    from portcall.records.ownership import Match
+    from portcall.records.packets import Place, Tally
+
+Row = dict[str, Any]  # Any: plain values of several types, see schema
+
+_ROWS_AT_ONCE = 1 << 14  # a FLOW of so many rows, and the columns made of it, stay in the processor's last cache
+_HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
+
+
+class Attribution:
+    """Sums of flows under one grouping.
+
+    ``local`` are the networks that the user calls local, as text or objects; ``names`` what the traffic itself tells;
+    ``places`` where live flows were seen, by the number in their ``namespace``.
+    """
+
+    def __init__(
+        self, by: str, local: Iterable[Any] = (), names: Names | None = None, places: Sequence[Place] = ()
+    ) -> None:
+        self._columns = column_names(by)
+        self._by = by
+        self._local = networks(local)
+        self._names = names
+        self._places = places
+        self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None, Found | None]] = []
+        self._sums = Sums(CREDIT, CREDITS)
+        self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
+        self._parties = Parties(by)
+        self._party_sums = Sums(CREDIT, CREDITS)
+        self._party_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
+        self._inferred_flows = 0
+        self.bytes_credited_twice = 0
+
+    def add(
+        self,
+        flows: NDArray[np.void],
+        low: Matches | None = None,
+        high: Matches | None = None,
+        found: Found | None = None,
+    ) -> None:
+        """Count FLOW[n]. By flow they are kept, and must not change afterwards.
+
+        ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
+        machine's. Then local are, unless the user named networks, just the ends that the rows' bits call so.
+        UsageError by process without them.
+        ``found`` is what each row's own traffic told.
+        """
+        matches = None
+        if low is not None or high is not None:
+            nobody: list[Match | None] = [None] * len(flows)
+            matches = (nobody if low is None else low, nobody if high is None else high)
+        if self._by == "flow":
+            self._flows.append((flows, matches, found))
+            return
+        if self._by == "process" and not matches:
+            raise UsageError("--by process: a capture does not say which process sent a packet. Use --by app")
+        for start in range(0, len(flows), _ROWS_AT_ONCE):
+            chunk = slice(start, start + _ROWS_AT_ONCE)
+            of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None
+            self._add(flows[chunk], of_chunk, found and found.part(chunk))
+
+    def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Found | None) -> None:
+        # Where owners are known, so is what is ours.
+        ends, inferred = flow_ends(flows, self._local, infers=not matches)
+        self._inferred_flows += inferred
+        if self._names and found:
+            heard = self._names.heard(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
+            ends["service"], ends["server_name"] = heard.services, heard.hosts
+        if matches and self._by in ("app", "process"):
+            self._own(ends, matches)
+            self._count(flows, ends, self._party_sums, self._party_hosts)
+            return
+        row_keys = app_keys if self._by == "app" else label_keys
+        ends["row"] = row_keys(ends["service"])[:, None]
+        self._count(flows, ends, self._sums, self._hosts)
+
+    def merge(self, other: Attribution) -> None:
+        """Count in what another attribution with the same grouping and local networks has counted."""
+        self._flows += other._flows
+        self._sums.merge(other._sums)
+        self._hosts.merge(other._hosts)
+        numbers = self._parties.merge(other._parties)
+        self._party_sums.merge(other._party_sums, "party", numbers)
+        self._party_hosts.merge(other._party_hosts, "row", numbers)
+        self._inferred_flows += other._inferred_flows
+        self.bytes_credited_twice += other.bytes_credited_twice
+
+    def rows(self, tallies: Mapping[Verdict, Tally]) -> list[Row]:
+        """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
+        rows = [*self._rows_of_flows(), *self._rows_on_no_flow(tallies)]
+        out, back = (f"bytes_{direction}" for direction in directions(self._by))
+        first = self._columns[0]
+        rows.sort(key=lambda row: str(row[first]))
+        rows.sort(key=lambda row: row[out] + row[back], reverse=True)  # equal ones stay as they are
+        return rows
+
+    def report(
+        self,
+        tallies: Mapping[Verdict, Tally],
+        source: str,
+        *,
+        where: Callable[[Row], bool] | None = None,
+        top: int | None = None,
+        completed: Callable[[Row], Row] | None = None,
+    ) -> Report:
+        """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered.
+
+        ``completed`` gives a row with what others know of its addresses, before ``where`` looks at it.
+        """
+        everything = self.rows(tallies)
+        if completed:
+            everything = list(map(completed, everything))
+        rows = [row for row in everything if where is None or where(row)][:top]
+        times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
+        coverage = Coverage(
+            frames=sum(tally.frames for tally in tallies.values()),
+            bytes=sum(tally.bytes for tally in tallies.values()),
+            verdicts={_word(verdict): tallies[verdict].frames if verdict in tallies else 0 for verdict in Verdict},
+            bytes_credited_twice=self.bytes_credited_twice,
+            dropped_by_kernel=None,
+            bytes_attributed=self._bytes_attributed(everything),
+        )
+        window_ns = (min(times), max(times)) if times else None
+        return Report(self._by, source, window_ns, coverage, rows, self.degradations(), len(everything) - len(rows))
+
+    def degradations(self) -> list[Degradation]:
+        """What the rows could not be sure of."""
+        if not self._inferred_flows or self._by == "service":
+            return []
+        reason = (
+            "the capture does not say which ends are local; an end with a private address is taken for local "
+            "where the other end's is not private, else the client"
+        )
+        return [Degradation("local addresses", reason, "--local CIDR")]
+
+    def _own(self, ends: NDArray[np.void], matches: tuple[Matches, Matches]) -> None:
+        """Put in whom each end is credited to, and the quality of that."""
+        low, high = (
+            [match if bits & bit else None for match, bits in zip(end, ends["local"].tolist(), strict=True)]
+            for end, bit in zip(matches, (1, 2), strict=True)
+        )
+        ends["party"] = ends["row"] = self._parties.numbers(low, high, ends["service"]).T
+        ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
+
+    def _count(self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums) -> None:
+        by_host, both_ends = self._by == "host", self._by != "service"
+        most = 2 * len(flows)
+        self.bytes_credited_twice += credit(
+            flows, ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most)
+        )
+
+    def _rows_of_flows(self) -> Iterator[Row]:
+        for flows, matches, found in self._flows:
+            told = (self._names, found) if self._names and found else None
+            yield from flow_rows(flows, matches, told, self._places)
+        if len(self._sums.rows):
+            yield from group_rows(self._by, self._sums.rows, self._hosts)
+        if len(self._party_sums.rows):
+            yield from party_rows(self._by, self._parties, self._party_sums.rows, self._party_hosts)
+
+    def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
+        row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
+        for verdict, tally in tallies.items():
+            # Later fragments are on flows: that of their first, or an orphan's.
+            if verdict.reason and verdict is not Verdict.LATER_FRAGMENT and tally.frames:
+                row = row_on_no_flow(verdict.reason, tally)
+                yield {name: row.get(name) for name in self._columns}
+
+    def _bytes_attributed(self, rows: list[Row]) -> int:
+        if self._by == "flow":
+            attributed_rows = [row for row in rows if row["unattributed_reason"] is None]
+            return sum(row["bytes_to_server"] + row["bytes_to_client"] for row in attributed_rows)
+        # Not from the rows: a host's row may mix what has an app with what has none.
+        sums, owned = self._sums.rows, self._party_sums.rows
+        attributed = _bytes(sums[are_attributed(sums["service"])])
+        return attributed + _bytes(owned[self._parties.are_attributed(owned["party"])])
+
+
+def _bytes(sums: NDArray[np.void]) -> int:
+    return int(sums["bytes_out"].sum()) + int(sums["bytes_in"].sum())
+
+
+def _word(verdict: Verdict) -> str:
+    return verdict.name.lower().replace("_", "-")

@@ -1,0 +1,226 @@
+"""One output row per conversation: FLOW arrays → rows of plain Python values, a chunk at a time.
+
+Everything is computed as whole columns, and rows are cut from the columns at the very end, so a row costs microseconds.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portcall.attribution.principals import QUALITIES, party_of, quality_of
+from portcall.flows.conn_state import STATES, conn_states
+from portcall.flows.flow_ends import flow_ends
+from portcall.flows.local_networks import address_texts, addresses
+from portcall.flows.originator import OpenerEvidence
+from portcall.labels.ports import PortClass, port_classes, protocol_name
+from portcall.labels.service_keys import WITHOUT_FIRST, has_ports, identity, is_orphan
+from portcall.records.detections import NameKind
+from portcall.records.flows import NEVER, FlowKind
+from portcall.records.packets import NO_TIME
+from portcall.records.schema import column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from portcall.attribution.principals import Matches
+    from portcall.inspection.inspector import Found
+    from portcall.inspection.server_names import Names
+    from portcall.labels.service_keys import Identity
+    from portcall.records.detections import Finding
+    from portcall.records.ownership import Match
+    from portcall.records.packets import Place, Tally
+
+_TCP = 6
+_SERVER_NAMES = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI})
+_HOST_HEADER = frozenset({NameKind.HTTP_HOST})
+_HOLDER = ("pid", "process", "exe", "user", "container")
+_PORT_CLASSES = tuple(port_class.label for port_class in PortClass)
+_EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OpenerEvidence)
+
+
+def flow_rows(
+    flows: NDArray[np.void],
+    matches: tuple[Matches, Matches] | None = None,
+    told: tuple[Names, Found] | None = None,
+    places: Sequence[Place] = (),
+) -> Iterator[dict[str, Any]]:
+    """The rows of ``--by flow`` for FLOW[n], in the same order.
+
+    ``matches`` tell whose low and high ends are, ``told`` what was heard in their traffic, ``places`` what the numbers
+    in their ``namespace`` mean.
+    """
+    names = column_names("flow")
+    columns = _columns(flows)
+    if told:
+        columns.update(_name_columns(flows, *told))
+    if matches:
+        columns.update(_owner_columns(flows, *matches))
+    if places:
+        where = [places[number] for number in flows["namespace"].tolist()]
+        columns["interface"] = [place.interface for place in where]
+        columns["namespace"] = [place.namespace for place in where]
+    ordered: list[Iterable[Any]] = [columns.get(name, repeat(None)) for name in names]
+    for values in zip(*ordered):  # noqa: B905 - columns that nothing fills repeat None without end
+        yield dict(zip(names, values))  # noqa: B905 - one value a name by construction, and a million rows
+
+
+def flow_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
+    """The row of frames that are on no flow, which count towards the client; the columns it leaves out are null."""
+    return {
+        "packets_to_server": 0,
+        "bytes_to_server": 0,
+        "payload_to_server": 0,
+        "packets_to_client": tally.frames,
+        "bytes_to_client": tally.bytes,
+        "payload_to_client": 0,
+        "first_ns": tally.first_ns,
+        "last_ns": tally.last_ns,
+        "unattributed_reason": reason,
+    }
+
+
+def time_or_none(time_ns: int) -> int | None:
+    """A time in ns; None for the numbers that stand in where there is none."""
+    return None if time_ns in (NEVER, NO_TIME) else time_ns
+
+
+def sent_by(pairs: NDArray[Any], is_low: NDArray[np.bool_]) -> NDArray[Any]:
+    """Of a FLOW column with two values a row: what the low end sent where ``is_low``, the high end elsewhere."""
+    return np.where(is_low, pairs[:, 0], pairs[:, 1])
+
+
+def _columns(flows: NDArray[np.void]) -> dict[str, Sequence[Any]]:
+    ends = flow_ends(flows).rows
+    client_is_low = ends["client_is_low"]
+    is_whole, ported = flows["kind"] != FlowKind.ORPHAN, has_ports(flows)
+    identities = _identities(ends["service"])
+    is_tcp = is_whole & (flows["protocol"] == _TCP)
+    return {
+        "protocol": [protocol_name(number) for number in flows["protocol"].tolist()],
+        **_end_columns(flows, client_is_low, ported, is_tcp),
+        "first_ns": list(map(time_or_none, flows["first_ns"].tolist())),
+        "last_ns": list(map(time_or_none, flows["last_ns"].tolist())),
+        "state": _words(STATES, conn_states(flows, client_is_low), is_whole),
+        "service": list(map(_service, identities, ported.tolist())),
+        "app": [identity.app for identity in identities],
+        "app_source": [identity.app_source for identity in identities],
+        "unattributed_reason": [identity.unattributed_reason for identity in identities],
+        "opener_evidence": _words(_EVIDENCE, ends["evidence"], is_whole),
+    }
+
+
+def _end_columns(
+    flows: NDArray[np.void], client_is_low: NDArray[np.bool_], ported: NDArray[np.bool_], is_tcp: NDArray[np.bool_]
+) -> dict[str, Sequence[Any]]:
+    """What is known of each end, and what it sent to the other one."""
+    low, high = addresses(flows, "low"), addresses(flows, "high")
+    columns: dict[str, Sequence[Any]] = {}
+    for end, other, is_low in (("client", "server", client_is_low), ("server", "client", ~client_is_low)):
+        ports = np.where(is_low, flows["low_port"], flows["high_port"])
+        columns[f"{end}_ip"] = address_texts(low.where(is_low, high))
+        columns[f"{end}_port"] = ports.tolist()
+        columns[f"{end}_port_class"] = _words(_PORT_CLASSES, port_classes(ports), ported)
+        for count in ("packets", "bytes", "payload"):
+            columns[f"{count}_to_{other}"] = sent_by(flows[count], is_low).tolist()
+        flags = sent_by(flows["tcp_flags"], is_low).tolist()
+        columns[f"tcp_flags_to_{other}"] = [
+            flag if known else None for flag, known in zip(flags, is_tcp.tolist(), strict=True)
+        ]
+    return columns
+
+
+def _name_columns(flows: NDArray[np.void], names: Names, found: Found) -> dict[str, Sequence[Any]]:
+    """What the traffic itself tells of each server."""
+    ends = flow_ends(flows).rows
+    heard = names.heard(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
+    told = [heard.told[number] for number in heard.which.tolist()]
+    findings = list(map(names.finding, found.numbers.tolist()))
+    identities = _identities(heard.services)
+    evidence = found.evidence.tolist()
+    return {
+        "service": list(map(_service, identities, has_ports(flows).tolist())),
+        "app": [identity.app for identity in identities],
+        "app_source": [identity.app_source for identity in identities],
+        "unattributed_reason": [identity.unattributed_reason for identity in identities],
+        "application_protocol": [one.protocol for one in told],
+        "hostname": [one.hostname for one in told],
+        "hostname_source": [one.hostname_source for one in told],
+        "tls_server_name": [_name_of(finding, _SERVER_NAMES) for finding in findings],
+        "http_host": [_name_of(finding, _HOST_HEADER) for finding in findings],
+        "said": [[f"{key}={text}" for key, text in finding.details] if finding else None for finding in findings],
+        "evidence_frame": [number or None for number in evidence],
+    }
+
+
+def _service(known: Identity, has_port: bool) -> str | None:  # noqa: FBT001 - one row of two columns
+    """The service's name; ``tcp/8444`` is none."""
+    return known.label if has_port and known.label and "/" not in known.label else None
+
+
+def _name_of(finding: Finding | None, kinds: frozenset[NameKind]) -> str | None:
+    """The first name of these kinds, as sent."""
+    names = finding.names if finding else ()
+    return next((name.text for name in names if name.kind in kinds), None)
+
+
+def _owner_columns(flows: NDArray[np.void], low: Matches, high: Matches) -> dict[str, Sequence[Any]]:
+    """Who holds each end, and what the app is by that, where the owners were asked for."""
+    ends = flow_ends(flows).rows
+    keys, orphans = ends["service"].tolist(), is_orphan(ends["service"]).tolist()
+    whose = zip(low, high, ends["client_is_low"].tolist(), orphans, strict=True)
+    pairs = [(None, None) if orphan else (a, b) if is_low else (b, a) for a, b, is_low, orphan in whose]
+    best = [min(pair, key=_rank) for pair in pairs]
+    parties = [party_of(_first_owned(pair) or known, key) for pair, known, key in zip(pairs, best, keys, strict=True)]
+    columns: dict[str, Sequence[Any]] = {
+        "app": [party.app for party in parties],
+        "app_source": [party.app_source for party in parties],
+        "unattributed_reason": [party.unattributed_reason for party in parties],
+        "owner_quality": [
+            None if party.unattributed_reason == WITHOUT_FIRST else QUALITIES[quality_of(match)]
+            for match, party in zip(best, parties, strict=True)
+        ],
+        "owner_source": [match and match.source for match in best],
+    }
+    for number, end in enumerate(("client", "server")):
+        holders = [_holder(pair[number]) for pair in pairs]
+        columns |= {f"{end}_{name}": [holder[at] for holder in holders] for at, name in enumerate(_HOLDER)}
+    return columns
+
+
+def _is_owned(match: Match | None) -> bool:
+    return bool(match and match.owner and not match.reason)
+
+
+def _first_owned(pair: tuple[Match | None, Match | None]) -> Match | None:
+    return next((match for match in pair if _is_owned(match)), None)
+
+
+def _rank(match: Match | None) -> tuple[bool, bool, int]:
+    """The lower, the more is known of this end."""
+    return not _is_owned(match), match is None, quality_of(match)
+
+
+def _holder(match: Match | None) -> tuple[Any, ...]:
+    """The values of the columns _HOLDER; the kernel has a name only."""
+    if not match or not match.owner:
+        return (None,) * len(_HOLDER)
+    owner, program = match.owner, match.owner.program
+    if match.reason:
+        return None, program.name, None, None, None
+    return owner.pid, program.name, program.exe, owner.user, program.container or program.unit
+
+
+def _identities(keys: NDArray[np.int64]) -> list[Identity]:
+    listed = keys.tolist()
+    known = {key: identity(key) for key in set(listed)}  # np.unique would import numpy.ma, which takes 15 ms
+    return [known[key] for key in listed]
+
+
+def _words(words: Sequence[str], codes: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> list[str | None]:
+    """The word for each code, None where it is not known."""
+    return [words[code] if known else None for code, known in zip(codes.tolist(), is_known.tolist(), strict=True)]

@@ -1,0 +1,175 @@
+"""Grouped rows: sums per service (and remote address) → one row per app, service or host.
+
+Everything is computed as whole columns, and rows are cut from the columns at the very end: a scan alone makes tens of
+thousands of rows.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portcall.attribution.flow_rows import time_or_none
+from portcall.attribution.principals import QUALITIES
+from portcall.flows.aggregation import CREDITS, HOST, SERVICE, grouped, summed
+from portcall.flows.local_networks import host_text
+from portcall.labels.service_keys import SOURCES, WITHOUT_FIRST, app_keys, identity, is_orphan, label_keys, source_ranks
+from portcall.records.schema import column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from portcall.attribution.principals import Parties
+    from portcall.flows.aggregation import Sums
+    from portcall.records.packets import Tally
+
+_MOST_SERVICES = 10
+_MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "payload_out", "payload_in")
+_PARTY = ("app", "app_source", "process", "unattributed_reason")
+
+
+def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
+    """The rows of one grouping, in no order.
+
+    ``sums`` are CREDIT[n], one per service key, for ``host`` per service key and remote host. ``hosts`` are
+    HOST_CREDIT per service key of a row and remote host, but for ``host``.
+    """
+    keyed = _keyed(by, sums)
+    table = summed(keyed, CREDITS)
+    columns = {**_measure_columns(table), **_identity_columns(by, table)}
+    if by == "service":
+        columns["services"] = [[label] if label else [] for label in columns["service"]]
+    else:
+        columns["services"] = _services(keyed, (*SERVICE, *HOST), sums["service"])
+    if by != "host":
+        columns["top_host"] = map(_top_hosts(hosts).get, table["service"].tolist())
+    yield from _rows(by, columns)
+
+
+def party_rows(by: str, parties: Parties, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
+    """The rows of flows whose owners were asked for, in no order, from CREDIT[n], one per service key and party.
+
+    ``hosts`` are HOST_CREDIT per party and remote host.
+    """
+    keyed = sums.copy()
+    keyed["service"], keyed["party"] = sums["party"], 0
+    table = summed(keyed, CREDITS)
+    numbers = table["service"].tolist()
+    qualities = table["quality"].tolist()
+    columns = {
+        **_measure_columns(table),
+        **{name: [getattr(parties[number], name) for number in numbers] for name in _PARTY},
+        "pid": [parties.pid(number) for number in numbers],
+        "owner_quality": [
+            None if parties[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
+            for number, quality in zip(numbers, qualities, strict=True)
+        ],
+        "services": _services(keyed, SERVICE, sums["service"]),
+        "top_host": map(_top_hosts(hosts).get, numbers),
+    }
+    yield from _rows(by, columns)
+
+
+def _measure_columns(
+    table: NDArray[np.void],
+) -> dict[str, Iterable[Any]]:  # Any: plain values of several types, see schema
+    return {
+        **{name: table[name].tolist() for name in _MEASURES},
+        **{name: map(time_or_none, table[name].tolist()) for name in ("first_ns", "last_ns")},
+    }
+
+
+def _rows(by: str, columns: dict[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
+    names = column_names(by)
+    for values in zip(*(columns.get(name, repeat(None)) for name in names)):  # noqa: B905 - None is repeated without end
+        yield dict(zip(names, values))  # noqa: B905 - one value a name by construction
+
+
+def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
+    """The row of frames that are on no flow, which count as in; the columns it leaves out are null."""
+    return {
+        **dict.fromkeys(_MEASURES, 0),
+        "packets_in": tally.frames,
+        "bytes_in": tally.bytes,
+        "first_ns": tally.first_ns,
+        "last_ns": tally.last_ns,
+        "services": [],
+        "unattributed_reason": reason,
+    }
+
+
+def _keyed(by: str, sums: NDArray[np.void]) -> NDArray[np.void]:
+    """The same with the keys of their rows in the report: a service key, for ``host`` a host, and 0 for the other."""
+    keyed = sums.copy()
+    if by == "service":
+        keyed["service"] = label_keys(sums["service"])
+    elif by == "app":
+        keyed["service"], keyed["source"] = app_keys(sums["service"]), source_ranks(sums["service"])
+    else:
+        orphans = is_orphan(sums["service"])
+        keyed["service"][~orphans] = 0
+        for name in HOST:
+            keyed[name][orphans] = 0  # frames on no flow have no remote host
+    return keyed
+
+
+def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, Sequence[Any]]:
+    """What each row is called, and what its app rests on."""
+    keys = table["service"].tolist()
+    if by != "host":
+        identities = list(map(identity, keys))
+        sources = [identity.app_source for identity in identities]
+        if by == "app":  # of all that it rests on the weakest
+            ranks = table["source"].tolist()
+            sources = [SOURCES[rank] if known.app else None for rank, known in zip(ranks, identities, strict=True)]
+        return {
+            "app": [identity.app for identity in identities],
+            "service": [identity.label for identity in identities],
+            "app_source": sources,
+            "unattributed_reason": [identity.unattributed_reason for identity in identities],
+        }
+    texts = map(host_text, *(table[name].tolist() for name in HOST))
+    hosts = [None if orphan else text for orphan, text in zip(keys, texts, strict=True)]
+    reasons = [identity(orphan).unattributed_reason if orphan else None for orphan in keys]
+    return {"host": hosts, "top_host": hosts, "unattributed_reason": reasons}
+
+
+def _services(keyed: NDArray[np.void], keys: Sequence[str], services: NDArray[np.int64]) -> list[list[str]]:
+    """The services with most bytes among all that has the same keys, greatest first, equal ones by name."""
+    of_row, _ = grouped(keyed, keys)
+    parts, members = grouped({"row": of_row, "service": label_keys(services)}, ("row", "service"))
+    rows, counted = of_row[members], np.zeros(len(members), np.uint64)
+    np.add.at(counted, parts, keyed["bytes_out"] + keyed["bytes_in"])
+    known, which = np.unique(label_keys(services[members]), return_inverse=True)
+    labels = [identity(key).label or "" for key in known.tolist()]
+    by_name = np.argsort(np.argsort(labels))
+    order = np.lexsort((by_name[which], ~counted, rows))
+    starts = np.flatnonzero(np.diff(rows[order], prepend=-1)).tolist()
+    names = [labels[service] for service in which[order].tolist()]
+    return [
+        [name for name in names[start : min(end, start + _MOST_SERVICES)] if name]
+        for start, end in zip(starts, [*starts[1:], len(names)], strict=True)
+    ]
+
+
+def _top_hosts(found: Sums) -> dict[int, str]:
+    """The remote address with most bytes per service key, where what is missing could not make another one greater."""
+    hosts = found.rows
+    services, members = grouped(hosts, ("row",))
+    counted, most, second = hosts["bytes"], *np.zeros((2, len(members)), np.uint64)
+    np.maximum.at(most, services, counted)
+    leads = counted == most[services]
+    np.maximum.at(second, services[~leads], counted[~leads])
+    leaders = np.flatnonzero(leads)
+    np.copyto(second, most, where=np.bincount(services[leaders], minlength=len(members)) > 1)
+    # Of equal ones the greatest address, so that it is the same however the capture was cut.
+    leaders = leaders[np.lexsort((hosts["low_half"][leaders], hosts["high_half"][leaders], services[leaders]))]
+    leaders = leaders[np.diff(services[leaders], append=-1) != 0]
+    certain = leaders[(most >= second + np.uint64(found.missing_bytes))[services[leaders]]]
+    keys = hosts["row"][certain].tolist()
+    addresses = zip(*(hosts[name][certain].tolist() for name in HOST), strict=True)
+    return {key: host_text(*address) for key, address in zip(keys, addresses, strict=True)}

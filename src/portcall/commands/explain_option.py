@@ -1,0 +1,90 @@
+"""``--explain``: the stories of chosen conversations instead of a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portcall.commands.output import NOTHING_FOUND, SUCCESS, opened, say, say_degradations
+from portcall.errors import UsageError
+from portcall.records.schema import GROUPINGS
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import TextIO
+
+    from portcall.explanation.flow_explanation import Story
+    from portcall.explanation.flow_selector import FlowChoice
+    from portcall.runs.offline import Outcome
+
+MOST_STORIES = 5
+FORMATS = ("table", "json", "jsonl")
+_SCHEMA = 1
+
+
+def add_explain_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the option."""
+    parser.add_argument(
+        "--explain",
+        metavar="FLOW",
+        help="tell the story of a conversation: 10.0.0.5:54823-192.0.2.1:443, :54823, or a row's number in --by flow",
+    )
+
+
+def flow_choice(options: argparse.Namespace, format_name: str) -> FlowChoice | None:
+    """What is to be explained; UsageError beside options that it cannot go with: before anything is read."""
+    if options.explain is None:
+        return None
+    if options.by not in (GROUPINGS[0], "flow"):
+        raise UsageError(f"--explain is about conversations: leave out --by {options.by}")
+    if options.dissect:
+        raise UsageError("--explain and --dissect print something else each: leave out one of them")
+    if format_name not in FORMATS:
+        raise UsageError(f"--explain tells stories, which {format_name} has no place for: use {', '.join(FORMATS)}")
+    from portcall.explanation.flow_selector import parse_choice
+
+    return parse_choice(options.explain)
+
+
+def show_stories(outcome: Outcome, choice: FlowChoice, format_name: str, output: str | None) -> int:
+    """Print the stories of the conversations that are meant; 1 where there are none, after saying what is near."""
+    from portcall.explanation.flow_selector import chosen, conversation_text, nearest
+
+    rows = outcome.report.rows
+    indexes = chosen(rows, choice)
+    if not indexes:
+        near = [conversation_text(rows[index]) for index in nearest(rows, choice)]
+        there = f"Nearest: {', '.join(near)}" if near else "There are no conversations"
+        say(f"--explain {choice.text}: no such conversation among {len(rows)} rows. {there}")
+        return NOTHING_FOUND
+    stories = [_story(outcome, index) for index in indexes[:MOST_STORIES]]
+    with opened(output) as stream:
+        _write(stories, choice, format_name, stream)
+    say_degradations(outcome.report)
+    if len(indexes) > MOST_STORIES:
+        say(f"--explain {choice.text}: {len(indexes)} conversations; these are the {MOST_STORIES} with most bytes")
+    return SUCCESS
+
+
+def _story(outcome: Outcome, index: int) -> Story:
+    from portcall.explanation.flow_explanation import tell
+
+    row, names = outcome.report.rows[index], outcome.names
+    told = names.told_before(row["client_ip"], row["server_ip"], row["first_ns"]) if names and row["protocol"] else []
+    return tell(row, index + 1, told)
+
+
+def _write(stories: list[Story], choice: FlowChoice, format_name: str, stream: TextIO) -> None:
+    if format_name == "table":
+        from portcall.views.explained_flow import write_stories
+
+        write_stories(stories, stream)
+        return
+    import json
+    from dataclasses import asdict
+
+    objects = [json.dumps(asdict(story)) for story in stories]
+    if format_name == "jsonl":
+        stream.writelines(f"{one}\n" for one in objects)
+    else:
+        told = ",\n".join(objects)
+        stream.write(f'{{"schema": {_SCHEMA}, "explain": {json.dumps(choice.text)}, "stories": [\n{told}\n]}}\n')

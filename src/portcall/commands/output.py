@@ -1,0 +1,175 @@
+"""What commands share: options, formats, and how a report reaches people or files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from portcall.errors import PortcallError, UsageError
+from portcall.exports import CARRIES_DEGRADATIONS, MODULES, write
+from portcall.records.schema import ADDRESS_ENDS, did_you_mean
+from portcall.views.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TextIO
+
+    from portcall.records.report import Report
+    from portcall.records.schema import Listing
+    from portcall.records.sockets import SocketListing
+
+SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
+
+FORMATS = ("table", *MODULES)
+_HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
+_FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
+
+
+def describe(parser: argparse.ArgumentParser, description: str, examples: str) -> None:
+    """Set what a command's help begins and ends with."""
+    import textwrap
+
+    parser.description = textwrap.fill(description, _HELP_WIDTH)
+    parser.epilog = examples
+
+
+def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]) -> None:
+    """Declare how traffic is chosen, grouped and shown."""
+    parser.add_argument("--by", choices=groupings, default=groupings[0], help="one row per … (default: %(default)s)")
+    add_output_options(parser)
+    parser.add_argument("--filter", metavar="EXPR", help="count only packets that match, in tcpdump's syntax")
+    parser.add_argument(
+        "--where", metavar="EXPR", help="show only rows that match, such as 'service=dns and bytes>1MB'"
+    )
+    parser.add_argument(
+        "--local", metavar="CIDR", action="append", default=[], help="network whose addresses are local"
+    )
+    parser.add_argument(
+        "--no-names",
+        dest="names",
+        action="store_false",
+        help="do not listen to what the traffic says; takes about 70 %% of the time",
+    )
+    parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
+    add_address_options(parser)
+
+
+def add_address_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what else to find out about addresses."""
+    parser.add_argument(
+        "--geo", metavar="FILE", action="append", default=[],
+        help="MaxMind-format database (.mmdb) that tells countries or network owners; more than one may be given",
+    )  # fmt: skip
+    parser.add_argument("--resolve", action="store_true", help="ask reverse DNS for the names of addresses shown")
+
+
+def add_output_options(parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS) -> None:
+    """Declare the format, and where it goes."""
+    suffixes = [suffix for suffix, name in _FORMAT_OF_SUFFIX.items() if name in formats]
+    parser.add_argument("--format", choices=formats, help="how to print (default: table, or by the suffix of -o)")
+    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(suffixes)})")
+
+
+def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
+    """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it."""
+    if options.resolve:
+        report = replace(report, rows=with_reverse_names(report.rows))
+
+    def draw(stream: TextIO) -> None:
+        from portcall.views.tables import MOST_ROWS, write_table  # rich
+
+        write_table(report, stream, most_rows=options.top or MOST_ROWS)
+
+    deliver(report, format_name, options.output, draw)
+
+
+def deliver(report: Report | Listing, format_name: str, output: str | None, draw: Callable[[TextIO], None]) -> None:
+    """The same with another way to draw a table, notes included."""
+    with opened(output) as stream:
+        if format_name == "table":
+            draw(stream)
+        else:
+            write(report, format_name, stream)
+    if format_name not in ("table", *CARRIES_DEGRADATIONS):
+        say_degradations(report)
+
+
+def with_reverse_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain values, see schema
+    """The rows with what reverse DNS calls their addresses; of too many, those of the first rows."""
+    from portcall.enrichment.reverse_dns import reverse_names
+
+    ends = [{end: row[column] for column, end in ADDRESS_ENDS.items() if row.get(column)} for row in rows]
+    names = reverse_names(address for addresses in ends for address in addresses.values())
+    return [
+        {**row, **{f"{end}_reverse_name": names.get(address) for end, address in addresses.items()}}
+        for row, addresses in zip(rows, ends, strict=True)
+    ]
+
+
+def say_degradations(report: Report | Listing | SocketListing) -> None:
+    """Tell people what was not to be had."""
+    for degradation in report.degradations:
+        say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
+
+
+def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS) -> str:
+    """The format asked for, before hours of reading; also whether the output file can be made at all."""
+    output = options.output and Path(options.output)
+    if output and not output.parent.is_dir():
+        raise PortcallError(f"-o {output}: there is no directory {output.parent}")
+    if options.format:
+        return str(options.format)
+    if not output:
+        return "table"
+    suffixes = tuple(suffix for suffix, name in _FORMAT_OF_SUFFIX.items() if name in formats)
+    if output.suffix not in suffixes:
+        remedy = did_you_mean(output.suffix, suffixes)
+        raise UsageError(f"-o {output}: no format has the suffix '{output.suffix}'{remedy}")
+    return _FORMAT_OF_SUFFIX[output.suffix]
+
+
+@contextmanager
+def opened(output: str | None) -> Iterator[TextIO]:
+    """stdout, or a file that appears under its name only when it is complete."""
+    if output is None:
+        yield sys.stdout
+        return
+    path = Path(os.path.realpath(output))
+    # A device or a pipe cannot be replaced by a file.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part") if path.is_file() or not path.exists() else path
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        if part != path:
+            part.replace(path)
+    except OSError as error:
+        raise PortcallError(f"-o {output}: cannot be written: {error.strerror}") from error
+    finally:
+        if part != path:
+            part.unlink(missing_ok=True)  # there still is one only where something went wrong
+
+
+def say(sentence: str) -> None:
+    """Tell people one sentence."""
+    print(f"portcall: {visible(sentence)}", file=sys.stderr)
+
+
+def positive(text: str) -> int:
+    """A number of at least 1, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def positive_seconds(text: str) -> float:
+    """A time above zero, for argparse."""
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return seconds

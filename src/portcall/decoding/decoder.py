@@ -1,0 +1,44 @@
+"""FrameBatch → packets: one verdict per frame, rows in = rows out.
+
+``layer`` says which transport header of a tunnel counts: the outer one, or the innermost. Everything else is in
+``kernels.headers`` and its layers. Decoding keeps no state between frames.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from portcall.decoding import link_types as links
+from portcall.kernels.headers import FrameDecoder
+from portcall.records.packets import PACKET
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from portcall.records.packets import FrameBatch
+
+Layer = Literal["outer", "inner"]
+
+
+class Decoder:
+    """Decodes batch after batch into one array, which the next batch overwrites."""
+
+    def __init__(self, layer: Layer = "outer") -> None:
+        self._kernel = FrameDecoder(links.entries(), inner=layer == "inner")
+        self._grow(0)
+
+    def decode(self, batch: FrameBatch) -> NDArray[np.void]:
+        """PACKET[n] of the batch's n frames, valid until the next call."""
+        count = len(batch.frames)
+        if count > len(self._packets):
+            self._grow(count)
+        self._kernel.decode(batch.frames, batch.buffer)
+        packets = self._packets[:count]
+        if batch.namespace:
+            packets["namespace"] = batch.namespace
+        return packets
+
+    def _grow(self, count: int) -> None:
+        self._packets = self._kernel.out_packets = np.zeros(count, PACKET)

@@ -1,0 +1,1 @@
+"""What others know of addresses: countries, networks, reverse DNS."""

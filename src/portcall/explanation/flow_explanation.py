@@ -1,0 +1,278 @@
+"""The story of one conversation in plain words: each thing that its row says, and what that rests on.
+
+A row of ``--by flow`` and what resolvers told its client go in; sections of sentences come out, and the evidence as
+data. Nothing is looked up anywhere else. Names in the sentences are as sent: a view makes them harmless.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from portcall.explanation.flow_selector import conversation_text
+from portcall.labels.hostnames import app_of_hostname
+from portcall.labels.ports import (
+    EPHEMERAL_BY_SYSTEM,
+    TRANSPORTS,
+    curated,
+    protocol_number,
+    service_evidence,
+    service_name_of,
+)
+from portcall.labels.service_keys import WITHOUT_FIRST
+from portcall.records.detections import NameKind
+from portcall.records.packets import NO_TIME
+from portcall.records.schema import REASONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from portcall.inspection.dns_cache import Telling
+
+    Row = dict[str, Any]  # Any: plain values of several types, see schema
+
+MOST_TELLINGS = 8
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_CLASSES = {
+    "well-known": "a well-known port (0–1023), where services wait",
+    "registered": "a registered port (1024–49151), where services may wait",
+    "ephemeral": "an ephemeral port (49152–65535), lent to whoever opens a connection",
+}
+_OPENERS = {
+    "syn": "{client} opened it: it sent the first SYN",
+    "syn-ack": "{client} opened it: the other end answered with a SYN+ACK; the SYN itself is not in the capture",
+    "port-class": "{client} is taken for the end that opened: the other one's port is of a lower class",
+    "curated-name": "{client} is taken for the end that opened: only the other one's port has a service in our list",
+    "iana-name": "{client} is taken for the end that opened: only the other one's port has a service at IANA",
+    "lower-port": "{client} is taken for the end that opened: the other one's port is lower, which is weak evidence",
+    "first-sender": "{client} is taken for the end that opened: it sent first, and the ports tell nothing",
+}
+TCP_STATES = {
+    "S0": "the client asked to connect, and the server did not answer",
+    "S1": "connected, and not ended while the capture ran",
+    "SF": "connected, and ended by both ends as it should be",
+    "REJ": "the server refused the connection",
+    "S2": "connected, and ended by the client; the server had not ended its side when the capture did",
+    "S3": "connected, and ended by the server; the client had not ended its side when the capture did",
+    "RSTO": "connected, and broken off by the client (RST)",
+    "RSTR": "broken off by the server (RST)",
+    "RSTOS0": "the client asked to connect, and broke off (RST) before the server answered",
+    "RSTRH": "broken off by the server (RST); the client's opening is not in the capture",
+    "SH": "the client opened and ended it, and nothing of the server's answer is in the capture",
+    "SHR": "the server answered and ended it, and nothing of the client's opening is in the capture",
+    "OTH": "seen in its middle only: neither its opening nor its end is in the capture",
+}
+"""Zeek's conn_state in plain words."""
+_UDP_STATES = {
+    "S0": "the client sent, and nothing came back",
+    "SF": "packets went both ways",
+    "SHR": "only the server sent",
+    "OTH": "nothing was sent",
+}
+_WITHOUT_CONNECTIONS = "a protocol without connections, which have states"
+_NAME_SOURCES = {
+    NameKind.TLS_SNI.value: "the client asked for it when it began TLS (SNI)",
+    NameKind.QUIC_SNI.value: "the client asked for it when it began QUIC (SNI)",
+    NameKind.HTTP_HOST.value: "the client's HTTP request is to it (Host)",
+    NameKind.CERTIFICATE.value: "the server's certificate is for it",
+    NameKind.REALM.value: "a STUN or TURN relay of it says that it serves this domain",
+    NameKind.DNS.value: "inferred: the conversation does not say it, but its client had been told that it is there",
+    NameKind.CAPTURE.value: "the capture file itself says so",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Sentences about one thing."""
+
+    heading: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a row leaves unsaid, for programs."""
+
+    service_by_port: str | None
+    service_evidence: str | None
+    """``curated 443/tcp`` or ``IANA 4444/tcp``."""
+    app_evidence: str | None
+    """Of an app by name: ``curated spotify.com``, or ``public suffix co.uk``."""
+    told: tuple[dict[str, Any], ...] = ()  # Any: text or number
+    """What resolvers told the client of the server's address before: ``name``, ``time_ns``, ``until_ns``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that is known of one conversation."""
+
+    row_number: int
+    """Its place in ``--by flow``."""
+    title: str
+    sections: tuple[Section, ...]
+    evidence: Evidence | None
+    """None for frames that are on no conversation."""
+    row: Row = field(repr=False)
+
+
+def tell(row: Row, row_number: int, told: Sequence[Telling]) -> Story:
+    """The story of a row of ``--by flow``; ``told`` is what resolvers had told its client of its server."""
+    if row["protocol"] is None:
+        reason = f"these frames are on no conversation: {REASONS[row['unattributed_reason']]}"
+        return Story(row_number, "no conversation", (Section("why", (reason,)),), None, row)
+    evidence = _evidence(row, told)
+    sections = {
+        "client": _end_sentences(row, "client"),
+        "server": _end_sentences(row, "server"),
+        "service": _service_sentences(row, evidence),
+        "opened": [_OPENERS[row["opener_evidence"]].format(client=row["client_ip"])] if row["opener_evidence"] else [],
+        "state": [f"{row['state']}: {_state_words(row)}"] if row["state"] else [],
+        "traffic": _traffic_sentences(row),
+        "protocol": _protocol_sentences(row, evidence),
+        "name": _name_sentences(row, evidence),
+        "said": [": ".join(said.split("=", 1)) for said in row["said"] or ()],
+        "dns": _dns_sentences(row, told),
+        "app": [_app_sentence(row, evidence)],
+    }
+    told_sections = (Section(heading, tuple(sentences)) for heading, sentences in sections.items())
+    return Story(
+        row_number,
+        conversation_text(row),
+        tuple(section for section in told_sections if section.sentences),
+        evidence,
+        row,
+    )
+
+
+def _evidence(row: Row, told: Sequence[Telling]) -> Evidence:
+    number, port = protocol_number(row["protocol"]), row["server_port"]
+    labels = [label for label in map(app_of_hostname, _names(row, told)) if label and label.app == row["app"]]
+    has_ports = row["server_port_class"] is not None
+    return Evidence(
+        service_by_port=service_name_of(number, port) if has_ports else None,
+        service_evidence=service_evidence(number, port) if has_ports else None,
+        app_evidence=labels[0].evidence if labels and row["app_source"] == "name" else None,
+        told=tuple({"name": one.name, "time_ns": _time(one.time_ns), "until_ns": _time(one.until_ns)} for one in told),
+    )
+
+
+def _names(row: Row, told: Sequence[Telling]) -> list[str]:
+    """The names that the app may come from."""
+    return [row["hostname"]] if row["hostname"] else list(dict.fromkeys(one.name for one in told))
+
+
+def _end_sentences(row: Row, end: str) -> Iterator[str]:
+    port, port_class = row[f"{end}_port"], row[f"{end}_port_class"]
+    if port_class is None:
+        is_fragment = row["unattributed_reason"] == WITHOUT_FIRST
+        why = "the port stands in the first fragment" if is_fragment else f"{row['protocol']} knows no ports"
+        yield f"{row[f'{end}_ip']}; {why}"
+        return
+    yield f"{row[f'{end}_ip']}, port {port}: {_CLASSES[port_class]}"
+    lenders = [system for system, (first, last) in EPHEMERAL_BY_SYSTEM.items() if first <= port <= last]
+    if end == "client" and lenders and port_class != "ephemeral":
+        yield f"to connections of its own it is lent by {' and '.join(lenders)}"
+
+
+def _service_sentences(row: Row, evidence: Evidence) -> Iterator[str]:
+    if row["server_port_class"] is None:
+        return
+    where = f"{row['server_port']}/{row['protocol']}"
+    if evidence.service_by_port is None:
+        yield f"no list has a service for {where}"
+        return
+    yield f"by the server's port {evidence.service_by_port} ({evidence.service_evidence})"
+    transport = TRANSPORTS[1] if row["protocol"] == "udplite" else row["protocol"]
+    known = curated(row["server_port"], transport)
+    if known:
+        yield f"{known.title}. {known.description}"
+
+
+def _state_words(row: Row) -> str:
+    words = {"tcp": TCP_STATES, "udp": _UDP_STATES}.get(row["protocol"])
+    return words[row["state"]] if words else _WITHOUT_CONNECTIONS
+
+
+def _traffic_sentences(row: Row) -> Iterator[str]:
+    for way in ("to_server", "to_client"):
+        packets, size, payload = (row[f"{count}_{way}"] for count in ("packets", "bytes", "payload"))
+        frames = "1 packet" if packets == 1 else f"{_count(packets)} packets"
+        yield f"{way.replace('_', ' ')}: {frames}, {_count(size)} bytes, {_count(payload)} of payload"
+    if row["first_ns"] is not None:
+        seconds = (row["last_ns"] - row["first_ns"]) / 1e9
+        yield f"from {_moment(row['first_ns'])} to {_moment(row['last_ns'])}, {seconds:.6f} s"
+
+
+def _protocol_sentences(row: Row, evidence: Evidence) -> Iterator[str]:
+    protocol = row["application_protocol"]
+    if protocol is None:
+        if row["server_port_class"] is not None:
+            yield "none was recognised in what was said"
+        return
+    yield f"{protocol}, recognised by what was said in frame {row['evidence_frame']}"
+    if evidence.service_by_port not in (None, row["service"]):
+        yield f"this is not what the port promises, which is {evidence.service_by_port}"
+
+
+def _name_sentences(row: Row, evidence: Evidence) -> Iterator[str]:
+    hostname, source = row["hostname"], row["hostname_source"]
+    if hostname is None:
+        if source:
+            names = ", ".join(dict.fromkeys(str(one["name"]) for one in evidence.told))
+            yield f"ambiguous: several names share the address, and none is guessed: {names}"
+        elif row["server_port_class"] is not None:
+            yield "none: nothing names the server"
+        return
+    is_heard = source not in (NameKind.DNS.value, NameKind.CAPTURE.value)
+    where = f", frame {row['evidence_frame']}" if is_heard and row["evidence_frame"] else ""
+    yield f"{hostname}: {_NAME_SOURCES[source]}{where}"
+    sent = dict.fromkeys(name for name in (row["tls_server_name"], row["http_host"]) if name not in (None, hostname))
+    yield from (f"as sent: {name}" for name in sent)
+
+
+def _dns_sentences(row: Row, told: Sequence[Telling]) -> Iterator[str]:
+    first_ns = row["first_ns"]
+    for one in told[-MOST_TELLINGS:]:
+        if one.time_ns == NO_TIME or first_ns is None:
+            yield f"{row['client_ip']} was told that {one.name} is at {row['server_ip']}"
+            continue
+        age = "" if first_ns <= one.until_ns else ", which was no longer valid then"
+        before = (first_ns - one.time_ns) / 1e9
+        yield f"{before:.6f} s before, {row['client_ip']} was told that {one.name} is at {row['server_ip']}{age}"
+    if len(told) > MOST_TELLINGS:
+        yield f"and {len(told) - MOST_TELLINGS} names earlier"
+
+
+def _app_sentence(row: Row, evidence: Evidence) -> str:
+    app, source = row["app"], row["app_source"]
+    if app is None:
+        return f"none: {REASONS[row['unattributed_reason']]}"
+    reasons = {
+        "process": "by the process that has the socket",
+        "name": f"by the name, {_words(evidence.app_evidence)}",
+        "protocol": "by the protocol, as no name tells more",
+        "port": f"only by the server's port ({evidence.service_evidence}): nothing that was said tells more",
+    }
+    return f"{app}: {reasons[source]}"
+
+
+def _words(app_evidence: str | None) -> str:
+    kind, _, suffix = (app_evidence or "").rpartition(" ")
+    if kind == "curated":
+        return f"as {suffix} is in our list of apps"
+    return f"the domain that somebody registered below the public suffix {suffix}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def _time(time_ns: int) -> int | None:
+    return None if time_ns == NO_TIME else time_ns
+
+
+def _moment(time_ns: int) -> str:
+    """A time to the microsecond, ``2026-11-22 21:04:05.123456 UTC``."""
+    moment = _EPOCH + dt.timedelta(microseconds=time_ns // 1000)
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f} UTC"

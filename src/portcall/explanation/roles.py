@@ -1,0 +1,67 @@
+"""Which end of a conversation is the server, and why: somebody listens there on this machine, else by the ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portcall.explanation import receivers as delivery
+from portcall.flows.originator import OpenerEvidence, clients_by_port
+from portcall.labels.ports import PROTOCOL_NUMBERS, class_of, service_name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from portcall.explanation.subject import End
+    from portcall.records.sockets import SystemSocket
+
+_WORDS = {
+    OpenerEvidence.PORT_CLASS: "its port {server} is {server_class}, {client} is {client_class}: servers wait at ports "
+    "that are known, clients take what they are lent",
+    OpenerEvidence.CURATED_NAME: "its port {server} is where {service} lives, and {client} is no service's place",
+    OpenerEvidence.IANA_NAME: "its port {server} is registered for {service}, and {client} for nobody",
+    OpenerEvidence.LOWER_PORT: "its port is the lower number, which is weak evidence",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who opened a conversation, and who was called."""
+
+    client: End
+    server: End
+    evidence: str
+
+
+def find_roles(ends: tuple[End, End], transport: str | None, sockets: Sequence[SystemSocket]) -> Roles | None:
+    """The roles of two ends, of which sockets of this machine may be one; None where nothing tells them."""
+    near, far = ends
+    known = delivery.between(sockets, ends, transport)
+    for client, server in ((far, near), (near, far)):
+        is_here = any((socket.local_ip, socket.local_port) == (server.address, server.port) for socket in known)
+        waiting = [one for one in delivery.receivers(sockets, server, transport) if one.state == "LISTEN"]
+        if is_here and waiting:
+            holder = waiting[0].holders[0].program.name if waiting[0].holders else "a program"
+            return Roles(client, server, f"{holder} listens there, at port {server.port} of this machine")
+    protocol = PROTOCOL_NUMBERS[transport or "tcp"]
+    near_is_client, evidence = _by_ports(protocol, near.port, far.port)
+    if evidence is OpenerEvidence.FIRST_SENDER:
+        return None
+    client, server = (near, far) if near_is_client else (far, near)
+    words = _WORDS[evidence].format(
+        server=server.port,
+        client=client.port,
+        server_class=class_of(server.port).label,
+        client_class=class_of(client.port).label,
+        service=service_name_of(protocol, server.port),
+    )
+    return Roles(client, server, words)
+
+
+def _by_ports(protocol: int, near_port: int, far_port: int) -> tuple[bool, OpenerEvidence]:
+    """Whether the near end is the client, as far as ports tell."""
+    near, far = (np.array([port], np.uint16) for port in (near_port, far_port))
+    is_client, evidence = clients_by_port(np.array([protocol], np.uint8), near, far, np.ones(1, np.bool_))
+    return bool(is_client[0]), OpenerEvidence(evidence[0])

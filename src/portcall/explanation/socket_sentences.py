@@ -1,0 +1,78 @@
+"""One socket of this machine in words: whose it is, what it does, and what its state means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from portcall.explanation.subject import End
+from portcall.records.sockets import STATES, Holding
+from portcall.sockets.exposure import exposure_of
+
+if TYPE_CHECKING:
+    from portcall.records.sockets import SocketListing, SystemSocket
+
+_UNNAMED = {
+    Holding.HIDDEN: "somebody else's program",
+    Holding.UNFOUND: "a program that cannot be found",
+    Holding.NOBODY: "no program (any more)",
+}
+_DOES = {"ESTAB": "talks to", "SYN-SENT": "calls", "SYN-RECV": "is called by"}
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFacts:
+    """A socket as explanations speak of it."""
+
+    protocol: str
+    local: str
+    """Address and port, as ``192.168.1.5:443`` or ``[::1]:443``."""
+    remote: str | None
+    state: str
+    state_meaning: str
+    process: str | None
+    """Of several that have it open, the oldest."""
+    pid: int | None
+    user: str | None
+    exposed_to: str | None
+    """Who can reach it, as far as its address tells; None with a peer."""
+    sentence: str
+
+
+def socket_facts(socket: SystemSocket, listing: SocketListing) -> SocketFacts:
+    """What explanations say of a socket of the listing."""
+    networks = listing.networks.get(socket.namespace, ())
+    exposed_to = exposure_of(socket, networks).words if socket.is_listening else None
+    local, remote = str(local_end(socket)), str(remote_end(socket)) if socket.remote_ip else None
+    does = f"at {local} {_DOES.get(socket.state, 'is done with')} {remote}" if remote else f"waits at {local}"
+    holder = socket.holders[0] if socket.holders else None
+    return SocketFacts(
+        protocol=socket.protocol,
+        local=local,
+        remote=remote,
+        state=socket.state,
+        state_meaning=STATES.get(socket.state, ""),
+        process=holder.program.name if holder else None,
+        pid=holder.pid if holder else None,
+        user=socket.user,
+        exposed_to=exposed_to,
+        sentence=f"{who(socket)} {does} ({socket.protocol}, {socket.state})"
+        + (f"; reach: {exposed_to}" if exposed_to else ""),
+    )
+
+
+def who(socket: SystemSocket) -> str:
+    """Whose a socket is: its oldest process with its number, or why none is named."""
+    if not socket.holders:
+        return _UNNAMED.get(socket.holding, "a program")
+    return f"{socket.holders[0].program.name} (pid {socket.holders[0].pid})"
+
+
+def local_end(socket: SystemSocket) -> End:
+    """Where it is on this machine."""
+    return End(socket.local_ip, socket.local_port)
+
+
+def remote_end(socket: SystemSocket) -> End:
+    """Its peer; only for sockets that have one."""
+    return End(socket.remote_ip or "", socket.remote_port or 0)

@@ -1,0 +1,301 @@
+"""FlowTable: packets in, conversations out; and two tables of consecutive shards make one.
+
+The table holds only what merges (sums, ORs, minima, maxima), in the rows of ``kernels.folding``. What needs a look at
+neighbours is derived when records are asked for, and never stored: a row that saw neither SYN, FIN nor RST continues in
+the next row of its key; later fragments that came first are credited to the flow of their first fragment. The table
+knows no clock, file, name or owner.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portcall.kernels.flow_update import FlowStore
+from portcall.records.flows import DATAGRAM, FLOW, NEVER, FlowKind
+from portcall.records.packets import NO_TIME, Tally, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+MAX_FLOWS = 1 << 23
+"""Rows a table holds at the most, 1.6 GB; whoever feeds it checks ``is_full`` and starts another."""
+MAX_BATCH = 1 << 16
+"""Packets that one update may bring."""
+MAX_DATAGRAMS = 1 << 18
+"""Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
+
+_FIN_OR_RST = 0x05
+_ORPHAN_KEY = ("low", "high", "protocol", "ip_version", "namespace")
+_PRIVATE = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)}
+    if hasattr(mmap, "MAP_PRIVATE")
+    else {}
+)
+PAYLOAD = np.dtype(
+    [
+        ("packet", "u4"),  # index in the batch
+        ("row", "u4"),  # index in ``rows()``
+        ("side", "u4"),  # which end of the flow sent it, 0 low, 1 high
+        ("is_later", "u4"),  # 1 where a SYN told that others of this end go before it
+    ]
+)
+"""A payload that is wanted."""
+_VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
+
+
+class FlowTable:
+    """The conversations of one capture, or of one shard of it.
+
+    ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
+    A table that ``listens`` tells with every batch which payloads are of ends that nobody has heard enough of yet.
+    """
+
+    def __init__(
+        self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS, listens: bool = False
+    ) -> None:
+        self._max_datagrams = max_datagrams
+        self._flows = _reserved_rows(max_flows + MAX_BATCH)
+        self._room = 0  # rows that the slots have room for
+        self._datagrams = np.zeros(1 << 6, DATAGRAM)
+        self._orphans = np.zeros(0, FLOW)
+        self._tallies = np.zeros(len(Verdict), _VERDICT_TALLY)
+        self._tallies["first_ns"] = NEVER
+        self._tallies["last_ns"] = NO_TIME
+        self._store = FlowStore(seed & 0xFFFFFFFFFFFFFFFF)
+        self._store.tallies = self._tallies
+        self._store.flows = self._flows
+        self._store.flow_slots = _reserved(1 << 13, np.dtype(np.uint64))
+        self._store.datagrams = self._datagrams
+        self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
+        self.heard = self.column(np.dtype(np.uint8)) if listens else np.zeros(0, np.uint8)
+        """uint8[rows]: bit 0 where the low end of a row was heard enough of, bit 1 the high end. Listeners set them."""
+        self._payloads = np.zeros(MAX_BATCH if listens else 0, PAYLOAD)
+        self._store.heard, self._store.out_payloads = self.heard, self._payloads
+
+    def __len__(self) -> int:
+        """Rows in the table: connections, before those that continue another are joined to it."""
+        return self._store.flow_count
+
+    def column(self, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Zeros for all rows that the table may ever have, which take memory only as they are used."""
+        return _reserved(len(self._flows), dtype)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the bound is reached, so that another batch may not fit."""
+        return self._store.flow_count + MAX_BATCH > len(self._flows)
+
+    def update(self, packets: NDArray[np.void], first_number: int = 1) -> NDArray[np.void]:
+        """Count PACKET[n], n ≤ MAX_BATCH, whose first is frame ``first_number`` of the capture.
+
+        Gives PAYLOAD[m] of those to listen to, valid until the next update.
+        """
+        store, count = self._store, len(packets)
+        if store.flow_count + count > self._room or store.datagram_count + count > len(self._datagrams):
+            self._reserve(count, count)
+        return self._payloads[: store.fold(packets, first_number)]
+
+    def merge(self, later: FlowTable) -> NDArray[np.int64]:
+        """Join the table of the shard that follows this one; gives the index here of each of its ``rows()``."""
+        self._reserve(len(later), later._store.datagram_count)
+        rows = np.zeros(max(len(later), 1), np.uint32)
+        self._store.absorb(later._store, rows)
+        self._orphans = _gathered(np.concatenate([self._orphans, later._orphans]))
+        return rows[: len(later)].astype(np.int64) - 1
+
+    def tallies(self) -> dict[Verdict, Tally]:
+        """Frames and bytes of every verdict that occurred."""
+        return {
+            Verdict(verdict): Tally(
+                int(row["frames"]),
+                int(row["bytes"]),
+                None if row["first_ns"] == NEVER else int(row["first_ns"]),
+                None if row["last_ns"] == NO_TIME else int(row["last_ns"]),
+            )
+            for verdict, row in enumerate(self._tallies)
+            if row["frames"]
+        }
+
+    def records(self) -> NDArray[np.void]:
+        """Every conversation, in order of first appearance, then the orphans, as FLOW[n]; a copy."""
+        return np.concatenate([*self.chunks(), np.zeros(0, FLOW)])
+
+    def rows(self) -> NDArray[np.void]:
+        """The table itself, before connections that continue are joined; valid until the next update."""
+        return self._flows[: len(self)]
+
+    def chunks(self, rows: int = 1 << 16) -> Iterator[NDArray[np.void]]:
+        """The same in pieces of at most ``rows``; one may be the table itself, and is valid until its next update."""
+        return (chunk for _, chunk in self.indexed_chunks(rows))
+
+    def indexed_chunks(self, rows: int = 1 << 16) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
+        """The chunks, each with its rows' indexes in ``rows()``; -1 for orphans."""
+        used = self._flows[: len(self)]
+        beginnings, continuations = self.continued()
+        waiting = self._waiting()
+        found = waiting[waiting["first_flow"] > 0]
+        for start in range(0, len(used), rows):
+            chunk = used[start : start + rows]
+            here = slice(start, start + len(chunk))
+            begins, gone = _within(beginnings, here), _within(continuations, here)
+            if not (len(begins) or len(gone) or len(found)):
+                yield np.arange(here.start, here.stop), chunk
+                continue
+            chunk = chunk.copy()
+            _credit(chunk, start, found)
+            for i in begins:
+                continuation = used[continuations[i] : continuations[i] + 1].copy()
+                _credit(continuation, int(continuations[i]), found)
+                _join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
+            indexes = np.delete(np.arange(here.start, here.stop), continuations[gone] - start)
+            yield indexes, chunk[indexes - start]
+        orphans = _gathered(np.concatenate([self._orphans, _orphaned(waiting[waiting["first_flow"] == 0])]))
+        if len(orphans):
+            yield np.full(len(orphans), -1), orphans
+
+    def continued(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows that saw neither SYN, FIN nor RST, and the next row of their key, which is the same connection."""
+        used = self._flows[: len(self)]
+        continuations = np.flatnonzero(used["earlier"])
+        beginnings = used["earlier"][continuations].astype(np.int64) - 1
+        previous = used[beginnings]
+        is_open = (previous["has_syn"] == 0) & ((previous["tcp_flags"] & _FIN_OR_RST) == 0).all(axis=1)
+        return beginnings[is_open], continuations[is_open]
+
+    def _waiting(self) -> NDArray[np.void]:
+        datagrams = self._datagrams[: self._store.datagram_count]
+        return datagrams[datagrams["packets"] > 0]
+
+    def _reserve(self, flows: int, datagrams: int) -> None:
+        store = self._store
+        if store.datagram_count > self._max_datagrams:
+            self._forget_datagrams()
+        wanted = store.flow_count + flows
+        if wanted > len(self._flows):
+            raise MemoryError(f"a flow table of {len(self._flows)} rows is asked for {wanted}")
+        if 2 * wanted > len(store.flow_slots):
+            former = store.flow_slots
+            store.flow_slots = _reserved(1 << (2 * wanted - 1).bit_length(), np.dtype(np.uint64))
+            store.rehash_flows(former)
+        self._room = min(len(self._flows), len(store.flow_slots) // 2)
+        wanted = store.datagram_count + datagrams
+        if wanted > len(self._datagrams):
+            self._datagrams = _grown(self._datagrams, wanted)
+            store.datagrams = self._datagrams
+            store.datagram_slots = np.zeros(1 << (2 * wanted - 1).bit_length(), np.uint64)
+            store.rehash_datagrams()
+
+    def _forget_datagrams(self) -> None:
+        """Credit what waits now; later fragments of the datagrams forgotten are orphans."""
+        waiting = self._waiting()
+        _credit(self._flows[: len(self)], 0, waiting[waiting["first_flow"] > 0])
+        self._orphans = _gathered(np.concatenate([self._orphans, _orphaned(waiting[waiting["first_flow"] == 0])]))
+        self._store.datagram_count = 0
+        self._store.datagram_slots = np.zeros(len(self._store.datagram_slots), np.uint64)
+
+
+def _within(rows: NDArray[np.int64], here: slice) -> NDArray[np.int64]:
+    """Indexes of the rows that lie in that part of the table."""
+    return np.flatnonzero((rows >= here.start) & (rows < here.stop))
+
+
+def _reserved_rows(rows: int) -> NDArray[np.void]:
+    """Room for that many rows, or half of it where the system refuses, and so on: the table then is full sooner."""
+    while True:
+        try:
+            return _reserved(rows, FLOW)
+        except OSError:
+            if rows <= 2 * MAX_BATCH:
+                raise
+            rows //= 2
+
+
+def _reserved(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros that take memory only where they are used, in large pages, which save large tables a third of the time."""
+    mapping = mmap.mmap(-1, count * dtype.itemsize, **_PRIVATE)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        mapping.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(mapping, dtype)
+
+
+def _grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:
+    return np.concatenate([rows, np.zeros(max(wanted - len(rows), len(rows)), rows.dtype)])
+
+
+def _credit(flows: NDArray[np.void], start: int, waiting: NDArray[np.void]) -> None:
+    """Add the later fragments that came before their first to its flow, where that is in flows[start:]."""
+    rows = waiting["first_flow"].astype(np.int64) - 1 - start
+    here = (rows >= 0) & (rows < len(flows))
+    rows, waiting = rows[here], waiting[here]
+    side = waiting["first_side"]
+    for column in ("packets", "bytes", "payload"):
+        np.add.at(flows[column], (rows, side), waiting[column])
+    np.minimum.at(flows["first_ns"], rows, waiting["first_ns"])
+    np.maximum.at(flows["last_ns"], rows, waiting["last_ns"])
+    np.bitwise_or.at(flows["local"], rows, _seen_from(side, waiting["local"]))
+    np.minimum.at(flows["first_frame"], rows, waiting["first_frame"])
+    is_first = flows["first_frame"][rows] == waiting["first_frame"]
+    flows["first_sender"][rows[is_first]] = side[is_first]
+
+
+def _seen_from(side: NDArray[np.integer], local: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bits of (source, target) as bits of (low, high), where the source is end ``side``."""
+    return np.where(side == 0, local, (local >> 1 | local << 1) & 3).astype(np.uint8)
+
+
+def _join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
+    """Put the facts of the continuation, FLOW[1], into the beginning, FLOW[1]."""
+    for column in ("packets", "bytes", "payload"):
+        beginning[column] += continuation[column]
+    for column in ("tcp_flags", "local"):
+        beginning[column] |= continuation[column]
+    if continuation["first_frame"] < beginning["first_frame"]:
+        beginning["first_sender"] = continuation["first_sender"]
+    for column in ("first_ns", "first_frame", "syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
+        beginning[column] = np.minimum(beginning[column], continuation[column])
+    beginning["last_ns"] = np.maximum(beginning["last_ns"], continuation["last_ns"])
+    for column in ("syn_sequence", "has_syn"):
+        beginning[column] = continuation[column]
+
+
+def _orphaned(waiting: NDArray[np.void]) -> NDArray[np.void]:
+    """Later fragments without a first, as rows with ports 0."""
+    orphans = np.zeros(len(waiting), FLOW)
+    sources, targets = (np.ascontiguousarray(waiting[end]).view("S16").ravel() for end in ("source", "target"))
+    swapped = np.fromiter((s > t for s, t in zip(sources, targets, strict=True)), bool, len(waiting))
+    orphans["low"] = np.where(swapped[:, None], waiting["target"], waiting["source"])
+    orphans["high"] = np.where(swapped[:, None], waiting["source"], waiting["target"])
+    for column in ("protocol", "ip_version", "namespace", "first_ns", "last_ns", "first_frame"):
+        orphans[column] = waiting[column]
+    side = swapped.astype(np.int64)
+    rows = np.arange(len(waiting))
+    for column in ("packets", "bytes", "payload"):
+        orphans[column][rows, side] = waiting[column]
+    orphans["first_sender"] = side
+    orphans["local"] = _seen_from(side, waiting["local"])
+    orphans["kind"] = FlowKind.ORPHAN
+    for column in ("syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
+        orphans[column] = NEVER
+    return orphans
+
+
+def _gathered(orphans: NDArray[np.void]) -> NDArray[np.void]:
+    """One row for each pair of addresses and protocol."""
+    if len(orphans) < 2:  # noqa: PLR2004
+        return orphans
+    orphans = orphans[np.argsort(orphans["first_frame"], kind="stable")]
+    packed = np.array([b"".join(row[column].tobytes() for column in _ORPHAN_KEY) for row in orphans])
+    _, first, group = np.unique(packed, return_index=True, return_inverse=True)
+    gathered = orphans[first]
+    np.bitwise_or.at(gathered["local"], group, orphans["local"])
+    for column in ("packets", "bytes", "payload"):
+        gathered[column] = 0
+        np.add.at(gathered[column], group, orphans[column])
+    np.minimum.at(gathered["first_ns"], group, orphans["first_ns"])
+    np.maximum.at(gathered["last_ns"], group, orphans["last_ns"])
+    return gathered[np.argsort(gathered["first_frame"], kind="stable")]

@@ -1,0 +1,1 @@
+"""Payloads to detections, and detections to the names of servers."""

@@ -1,0 +1,139 @@
+"""Asking: which dissectors may know a conversation, in which order they are asked, and what they know together."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from portcall.dissectors import Certainty, find_dissectors
+from portcall.inspection.prefilter import dissectors_of, opened_by
+from portcall.records.detections import SILENCE, WAIT, Ends, Finding, NameKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from portcall.dissectors import Dissector
+    from portcall.inspection.reassembly import Datagrams, Stream
+    from portcall.records.detections import Name, Speech, Wait
+
+    Voice = Stream | Datagrams
+    _Answer = tuple[Dissector, Finding | Wait]
+
+_STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
+
+
+class Conversation:
+    """What both ends of one flow have said, and the dissectors that may still know it. Index 0 is the low end's."""
+
+    __slots__ = ("candidates", "ends", "finding", "is_new", "packets", "voices")
+
+    def __init__(self, speaker: Ends, side: int, voices: tuple[Voice, Voice], known: Finding | None = None) -> None:
+        """``side`` has spoken one payload, of which somebody is to be heard; ``known`` is what the other one showed."""
+        listener = Ends(speaker.transport, speaker.target_port, speaker.source_port, speaker.key_log)
+        self.ends = (listener, speaker) if side else (speaker, listener)
+        self.voices = voices
+        self.packets = [1 - side, side]
+        self.candidates = [recognisers(known) if known else _ordered(speaker.transport, _hints(speaker))] * 2
+        self.is_new = [True, True]
+        self.finding = known
+
+    def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
+        """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
+        if self.is_new[side] and not self.finding:
+            possible = opened_by(self.ends[side], said.data, is_whole=_is_whole(said))
+            self.candidates[side] = tuple(filter(possible.__contains__, self.candidates[side]))
+        other = self.voices[1 - side]
+        answered = other.speech() if len(other) else SILENCE
+        return self.hear(side, answers(self.candidates[side], said, answered, self.ends[side]))
+
+    def hear(self, side: int, told: Iterable[_Answer]) -> tuple[Dissector | None, Finding | None]:
+        """The same of what dissectors have told of a side."""
+        self.is_new[side] = False
+        waiting: list[Dissector] = []
+        for dissector, answer in told:
+            # A surer one that needs more bytes may yet be it.
+            if not isinstance(answer, Finding) or (waiting and waiting[0].CERTAINTY < dissector.CERTAINTY):
+                waiting.append(dissector)
+                continue
+            self.candidates = [(dissector,), (dissector,)]
+            return dissector, answer
+        self.candidates[side] = tuple(waiting)
+        return None, None
+
+
+def answers(dissectors: Iterable[Dissector], said: Speech, answered: Speech, ends: Ends) -> Iterator[_Answer]:
+    """What those have to say who do not rule it out, one after the other."""
+    for dissector in dissectors:
+        answer = dissector.listen(said, answered, ends)
+        if answer is not None and not (answer is WAIT and said.is_ended):
+            yield dissector, answer
+
+
+def first_asked(ends: Ends, openings: int, said: Speech) -> tuple[Dissector, ...]:
+    """Whom to ask about the first payload of a conversation, where nobody looked at its openings (0) by what it is."""
+    opened = (
+        dissectors_of(ends.transport, openings) if openings else opened_by(ends, said.data, is_whole=_is_whole(said))
+    )
+    return _among(opened, ends.transport, _hints(ends))
+
+
+@lru_cache(maxsize=1 << 4)
+def recognisers(known: Finding) -> tuple[Dissector, ...]:
+    """Who recognises what the kernel has recognised by one side alone: TLS, RTP, RTCP."""
+    module = {"rtcp": "rtp"}.get(known.protocol, known.protocol)
+    return tuple(dissector for dissector in find_dissectors() if dissector.__name__.endswith(f".{module}"))
+
+
+@lru_cache(maxsize=1)
+def resolvers() -> tuple[Dissector, ...]:
+    """The dissectors that hear all of a conversation."""
+    return tuple(dissector for dissector in find_dissectors() if getattr(dissector, "LISTENS_ALWAYS", False))
+
+
+def joined(earlier: Finding | None, later: Finding) -> Finding:
+    """Both in one, what was found first before what was found later, and surer names before others."""
+    if not earlier:
+        return later
+    names: dict[Name, None] = dict.fromkeys((*earlier.names, *later.names))
+    return Finding(
+        later.protocol,
+        names=tuple(sorted(names, key=lambda name: _STRENGTH[name.kind])),
+        details=tuple(dict.fromkeys((*earlier.details, *later.details))),
+    )
+
+
+def _is_whole(said: Speech) -> bool:
+    """Whether it is a datagram that the capture has not cut."""
+    return bool(said.datagrams) and not said.is_ended
+
+
+def _hints(ends: Ends) -> frozenset[int]:
+    """Those of the ports that some dissector calls its own."""
+    return frozenset((ends.source_port, ends.target_port)) & _hinted_ports()
+
+
+@lru_cache(maxsize=1 << 12)
+def _among(opened: frozenset[Dissector], transport: int, ports: frozenset[int]) -> tuple[Dissector, ...]:
+    return tuple(filter(opened.__contains__, _ordered(transport, ports)))
+
+
+@lru_cache(maxsize=1 << 12)
+def _ordered(transport: int, ports: frozenset[int]) -> tuple[Dissector, ...]:
+    """The dissectors to ask where a conversation has these ports of theirs: those of the ports before the others."""
+    able = [dissector for dissector in find_dissectors() if transport in dissector.TRANSPORTS]
+    able = [dissector for dissector in able if dissector.CERTAINTY < Certainty.PORT or ports & dissector.PORTS]
+    return tuple(
+        sorted(
+            able,
+            key=lambda dissector: (
+                dissector.CERTAINTY == Certainty.PORT,
+                not ports & dissector.PORTS,
+                dissector.CERTAINTY,
+            ),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _hinted_ports() -> frozenset[int]:
+    return frozenset().union(*(dissector.PORTS for dissector in find_dissectors()))

@@ -1,0 +1,160 @@
+"""The address-to-name timeline: which names resolvers gave for an address, to whom and until when.
+
+A client asks for a name and connects to the address that it was told; so an address stands for the names that this very
+client was told for it before. Answers to all (mDNS) and names that the capture file itself brings hold for everybody.
+Bounded: what was told longest ago goes first. The work is in ``kernels.tellings``; here names are numbers' texts.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portcall.kernels.dns_answers import SEVERAL, TellingStore
+from portcall.kernels.interning import NameNumbers
+from portcall.records.detections import NameKind
+from portcall.records.packets import NO_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from portcall.records.detections import Answer
+
+TELLING = np.dtype(
+    [
+        ("client", "u8", (2,)),  # the 16 bytes of an address, IPv4 in the last four; zeros: everybody
+        ("server", "u8", (2,)),
+        ("first_ns", "i8"),  # when it was told first …
+        ("last_ns", "i8"),  # … and last, within the time that it held
+        ("until_ns", "i8"),  # when its time to live, and some grace, was over
+        ("earlier", "u8"),  # reference of the one before it, of the same pair
+        ("name", "u4"),  # number of the name
+        ("reserved", "u4"),
+    ]
+)
+"""One name that a client was told for an address. 72 bytes."""
+
+
+class Telling(NamedTuple):
+    """A name that a client was told for an address, and when."""
+
+    time_ns: int
+    """When first; NO_TIME where the capture has no times."""
+    until_ns: int
+    """When its time to live, and some grace, was over."""
+    name: str
+
+
+NO_NAMES: tuple[tuple[str, ...], NameKind] = ((), NameKind.DNS)
+
+_MOST_TELLINGS = 1 << 18  # a power of two; 19 MB
+_MOST_NAMES = 1 << 18
+_MOST_OF_CAPTURE, _MOST_OF_ADDRESS = 1 << 17, 8
+_EVERYBODY = bytes(16)
+_SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
+
+
+class NameTimeline:
+    """Which names an address had for a client at a time."""
+
+    def __init__(self) -> None:
+        self._of_capture: dict[bytes, tuple[str, ...]] = {}
+        self._number_of_set: dict[tuple[tuple[str, ...], NameKind], int] = {NO_NAMES: 0}
+        self._sets = [NO_NAMES]
+        self._begin()
+
+    def _begin(self) -> None:
+        slots = np.zeros(2 * _MOST_TELLINGS, np.uint64)
+        self.store = TellingStore(np.zeros(_MOST_TELLINGS, TELLING), slots, _SEED)
+        """What was told, by number of the name."""
+        self.numbers = NameNumbers(_SEED)
+        """Numbers of names for who tells the store by itself; they hold as long as this object does."""
+        self._names = [""]
+        self._number_of_name: dict[str, int] = {}
+
+    def __getitem__(self, number: int) -> tuple[tuple[str, ...], NameKind]:
+        """The names behind a number of ``find``, in order, and where they come from."""
+        return self._sets[number]
+
+    def __bool__(self) -> bool:
+        return bool(len(self.store) or self._of_capture)
+
+    def number_of(self, name: str) -> int:
+        """The number of a name. Where there are too many, the timeline begins anew with this one."""
+        number = self._number_of_name.get(name)
+        if number is None:
+            if len(self._names) > _MOST_NAMES:
+                self._begin()
+            number = self._number_of_name[name] = len(self._names)
+            self._names.append(name)
+        return number
+
+    def note(self, client: bytes, time_ns: int, answers: Iterable[Answer]) -> None:
+        """A resolver answered a client (16 bytes, IPv4 in the last four)."""
+        for answer in answers:
+            number = self.number_of(answer.name)
+            self.store.note(client, answer.address.rjust(16, b"\0"), time_ns, answer.time_to_live_s, number)
+
+    def note_capture(self, name: str, address: bytes) -> None:
+        """The capture file says that an address (4 or 16 bytes) has a name."""
+        address = address.rjust(16, b"\0")
+        known = self._of_capture.get(address, ())
+        if name not in known and len(known) < _MOST_OF_ADDRESS and len(self._of_capture) < _MOST_OF_CAPTURE:
+            self._of_capture[address] = (*known, name)
+
+    def told_before(self, client: bytes, server: bytes, time_ns: int) -> list[Telling]:
+        """What this client, and then what everybody, was told of a server before it spoke; addresses of 16 bytes."""
+        told = [*self.store.told(client, server), *self.store.told(_EVERYBODY, server)]
+        return [
+            Telling(first_ns, until_ns, self._names[name])
+            for first_ns, _, until_ns, name in told
+            if first_ns <= time_ns or time_ns == NO_TIME
+        ]
+
+    def find(
+        self, flows: NDArray[np.void], clients_are_low: NDArray[np.bool_], wanted: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """int64[n]: number of the names that the client of each of FLOW[n] knew its server by when it first spoke.
+
+        0 for none, and where none is ``wanted``.
+        """
+        found = np.zeros(len(flows), np.uint32)
+        self.store.find(flows, clients_are_low, wanted, found)
+        numbers = np.zeros(len(flows), np.int64)
+        single = (found > 0) & (found < SEVERAL)
+        names, which = np.unique(found[single], return_inverse=True)
+        sets = [self._number_of(((self._names[name],), NameKind.DNS)) for name in names.tolist()]
+        numbers[single] = np.array(sets, np.int64)[which]
+        rows = np.flatnonzero(found == SEVERAL)
+        for row, client, server in zip(rows.tolist(), *_ends(flows, clients_are_low, rows), strict=True):
+            names_alive = self._alive(client.tobytes(), server.tobytes(), int(flows["first_ns"][row]))
+            numbers[row] = self._number_of((names_alive, NameKind.DNS))
+        if self._of_capture:
+            rows = np.flatnonzero(wanted & (found == 0))
+            for row, server in zip(rows.tolist(), _ends(flows, clients_are_low, rows)[1], strict=True):
+                names_of_capture = self._of_capture.get(server.tobytes())
+                if names_of_capture:
+                    numbers[row] = self._number_of((names_of_capture, NameKind.CAPTURE))
+        return numbers
+
+    def _alive(self, client: bytes, server: bytes, time_ns: int) -> tuple[str, ...]:
+        before = self.told_before(client, server, time_ns)
+        return tuple(sorted({entry.name for entry in before if time_ns <= entry.until_ns}))
+
+    def _number_of(self, names: tuple[tuple[str, ...], NameKind]) -> int:
+        number = self._number_of_set.setdefault(names, len(self._sets))
+        if number == len(self._sets):
+            self._sets.append(names)
+        return number
+
+
+def _ends(
+    flows: NDArray[np.void], clients_are_low: NDArray[np.bool_], rows: NDArray[np.intp]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """uint8[n, 16] twice: the addresses of some rows' clients and servers."""
+    low, high, is_low = flows["low"][rows], flows["high"][rows], clients_are_low[rows][:, None]
+    return np.where(is_low, low, high), np.where(is_low, high, low)

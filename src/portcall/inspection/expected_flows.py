@@ -1,0 +1,74 @@
+"""Expectations: conversations that others have announced, as FTP does for each transfer.
+
+An end says at which address and port it will be called, or to where it was told to call; the conversation between the
+two that begins there soon after is what was announced, though it says nothing by which it could be known. Bounded: what
+was announced longest ago goes first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portcall.records.packets import NO_TIME
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from portcall.records.detections import Expected
+
+_MOST_ENDS = 1 << 16
+_MOST_TIMES = 16  # of one end: ports are used again
+_LONGEST_WAIT_NS = 300 * 10**9  # as long as Zeek waits for FTP's data
+
+
+class _Announced(NamedTuple):
+    """The same announced several times with no long pause between."""
+
+    protocol: str
+    packet: int
+    """Number of the first packet that says so."""
+    first_ns: int
+    last_ns: int
+
+
+class Expectations:
+    """Who will be called by whom, and for what."""
+
+    def __init__(self) -> None:
+        self._announced: dict[tuple[int, bytes, int, bytes], list[_Announced]] = {}
+
+    def note(self, ends: tuple[bytes, bytes], time_ns: int, packet: int, expected: tuple[Expected, ...]) -> None:
+        """A packet said so; ``ends`` are its source and target (16 bytes, IPv4 in the last four)."""
+        speaker, listener = ends
+        for one in expected:
+            key = one.transport, one.address.rjust(16, b"\0") if one.address else speaker, one.port, listener
+            times = self._announced.pop(key, [])
+            if times and times[-1].protocol == one.protocol and time_ns - times[-1].last_ns <= _LONGEST_WAIT_NS:
+                times[-1] = times[-1]._replace(last_ns=max(time_ns, times[-1].last_ns))
+            else:
+                times = [*times[1 - _MOST_TIMES :], _Announced(one.protocol, packet, time_ns, time_ns)]
+            self._announced[key] = times
+            if len(self._announced) > _MOST_ENDS:
+                del self._announced[next(iter(self._announced))]
+
+    def find(self, flows: NDArray[np.void]) -> list[tuple[int, str, int]]:
+        """(index, protocol, number of the packet that announced it) of those of FLOW[n] that were announced."""
+        if not self._announced:
+            return []
+        ports = np.array(list({port for _, _, port, _ in self._announced}), np.uint16)
+        maybe = np.flatnonzero(np.isin(flows["low_port"], ports) | np.isin(flows["high_port"], ports))
+        found = ((row, self._of(flows[row])) for row in maybe.tolist())
+        return [(row, announced.protocol, announced.packet) for row, announced in found if announced]
+
+    def _of(self, flow: np.void) -> _Announced | None:
+        """What announced one FLOW row."""
+        first_ns = int(flow["first_ns"])
+        for end, other in (("low", "high"), ("high", "low")):
+            key = int(flow["protocol"]), flow[end].tobytes(), int(flow[f"{end}_port"]), flow[other].tobytes()
+            for announced in self._announced.get(key, ()):
+                is_soon = announced.first_ns <= first_ns <= announced.last_ns + _LONGEST_WAIT_NS
+                if is_soon or announced.first_ns == NO_TIME:
+                    return announced
+        return None

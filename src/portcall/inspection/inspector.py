@@ -1,0 +1,365 @@
+"""Hearing: listens to the first payloads of every conversation until a dissector knows what it is.
+
+The flow table tells with each batch which payloads are of ends that were not heard enough of. The kernel ``hellos``
+reads the plain ones where they lie and passes over those that nobody can know; the others become speech, and the
+dissectors are asked. As soon as nothing more is to be learnt an end is marked as heard: its further packets cost
+nothing. What is found is a number per row of the table. Nothing is kept of a conversation that is known, and of all
+those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portcall.dissectors import dns
+from portcall.inspection.candidates import Conversation, answers, first_asked, joined, recognisers, resolvers
+from portcall.inspection.prefilter import lookup, openings_of
+from portcall.inspection.reassembly import Datagrams, Stream
+from portcall.kernels.inspect import DNS_ANSWER, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, HelloListener
+from portcall.kernels.interning import NameNumbers
+from portcall.records.detections import SILENCE, TCP, UDP, Ends, Finding, Name, NameKind, Speech
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from portcall.dissectors import Dissector
+    from portcall.flows.table import FlowTable
+    from portcall.inspection.detection_table import Findings
+    from portcall.inspection.dns_cache import NameTimeline
+    from portcall.inspection.expected_flows import Expectations
+    from portcall.records.packets import FrameBatch
+    from portcall.records.tls_secrets import KeyLog
+
+    Voice = Stream | Datagrams
+
+HELLO = np.dtype(
+    [
+        ("ts_ns", "i8"),
+        ("number", "u8"),  # of its packet
+        ("target", "u1", (16,)),  # whom it was said to
+        ("address", "u1", (16,)),  # of an answer, IPv4 in the last four bytes
+        ("name_at", "u4"),  # in the arena
+        ("name_length", "u4"),
+        ("seconds", "u4"),  # time to live
+        ("row", "u4"),
+        ("kind", "u1"),
+        ("reserved", "u1", (7,)),
+    ]
+)
+"""A name that is new to the kernel, and what it was told for. 72 bytes."""
+
+SAYING = np.dtype(
+    [
+        ("openings", "u8", (2,)),  # that it fits, as bits; 0 where the kernel did not look
+        ("ts_ns", "i8"),
+        ("number", "u8"),  # of its packet
+        ("source", "u1", (16,)),
+        ("target", "u1", (16,)),
+        ("at", "u4"),  # in the arena
+        ("length", "u4"),
+        ("row", "u4"),
+        ("sequence", "u4"),  # of its first byte, TCP only
+        ("source_port", "u2"),
+        ("target_port", "u2"),
+        ("side", "u1"),
+        ("protocol", "u1"),
+        ("is_cut", "u1"),  # 1 where there is not all of it
+        ("is_later", "u1"),  # 1 where it does not follow the SYN of its side
+    ]
+)
+"""One payload that is left to the dissectors. 88 bytes."""
+
+SERIES = np.dtype(
+    [
+        ("sources", "u8", (2,)),  # by side: of a connection, or a stream and its sequence number
+        ("reports", "u4", (2,)),  # what the last report of RTCP was about
+        ("kinds", "u1", (2,)),  # what the datagrams may be, 0 for nothing
+        ("marks", "u1", (2,)),  # QUIC: the first byte; RTP: 1 where there was a report
+        ("counts", "u1", (2,)),
+        ("streaks", "u1", (2,)),  # QUIC: 1 where first bytes differ; RTP: how many follow each other
+    ]
+)
+"""Datagrams that tell only together, as far as they have come, of both sides of a row. 32 bytes."""
+
+_MOST_PACKETS = 24  # of one end, before it is given up
+_MOST_HELD_BYTES = 64 << 20
+_CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
+# The more at once, the seldomer Python finds its own memory out of the processor's caches when it is its turn; but the
+# more is gathered of conversations that it gives up then.
+_HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
+_BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
+_RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
+_HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
+_SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
+_SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
+"""Names that no later word of either end makes better."""
+
+
+class Found(NamedTuple):
+    """What was found about FLOW[n]."""
+
+    numbers: NDArray[np.int32]
+    """Of the findings, 0 for none."""
+    evidence: NDArray[np.uint64]
+    """Number of the packet that told it, 0 for none."""
+
+    def part(self, rows: slice | list[int]) -> Found:
+        """Of some rows."""
+        return Found(self.numbers[rows], self.evidence[rows])
+
+
+class Hearing:
+    """Listens to the conversations of one flow table, which must be one that listens.
+
+    ``timeline`` is told who asked a resolver, when, and what it answered; ``expectations`` keep what is announced
+    of other conversations. ``with_details``: keep what is found besides protocol and names. ``key_log``: secrets of
+    TLS sessions, which may yet become more.
+    """
+
+    def __init__(
+        self,
+        table: FlowTable,
+        findings: Findings,
+        timeline: NameTimeline,
+        expectations: Expectations,
+        *,
+        key_log: KeyLog | None = None,
+        with_details: bool = False,
+    ) -> None:
+        self._table = table
+        self._heard = table.heard.data  # a view: single items cost a third of an array's
+        self._findings = findings
+        self._timeline = timeline
+        self._expectations = expectations
+        self._key_log = key_log
+        self._with_details = with_details
+        self._conversations: dict[int, Conversation] = {}
+        self._held_bytes = 0
+        self._hellos, self._sayings = np.zeros(_HELLOS_AT_ONCE, HELLO), np.zeros(_SAYINGS_AT_ONCE, SAYING)
+        self._arena = np.zeros(_ARENA_BYTES, np.uint8)
+        self._known_findings = NameNumbers(_SEED)
+        self.found = table.column(np.dtype(np.int32))
+        """int32[rows or more]: number of the finding of each row of the table."""
+        self.evidence = table.column(np.dtype(np.uint64))
+        """uint64[rows or more]: number of the packet that told it."""
+        self._listener = self._new_listener()
+
+    def _new_listener(self) -> HelloListener:
+        listener = HelloListener(self._table.heard, lookup())
+        listener.reads_hellos = not self._with_details  # what it reads has none
+        listener.found, listener.evidence = self.found, self.evidence
+        listener.findings, listener.dns_finding = self._known_findings, self._findings.number(Finding("dns"))
+        listener.resolver = 1 + resolvers().index(dns)
+        listener.dns_names, listener.tellings = self._timeline.numbers, self._timeline.store
+        listener.quic_finding, listener.tls_finding = map(self._findings.number, (Finding("quic"), Finding("tls")))
+        listener.rtp_finding, listener.rtcp_finding = map(self._findings.number, (Finding("rtp"), Finding("rtcp")))
+        listener.short_header_openings = openings_of("quic", UDP, on_ports_only=True)
+        listener.rtp_openings, listener.tls_openings = openings_of("rtp", UDP), openings_of("tls", TCP)
+        listener.series = self._table.column(SERIES)
+        listener.hellos, listener.sayings, listener.arena = self._hellos, self._sayings, self._arena
+        return listener
+
+    def hear(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
+        """Listen to PAYLOAD[n] of a batch whose first packet is number ``first_number`` of the capture."""
+        listener = self._listener
+        if self._key_log:
+            listener.reads_hellos = False  # it opens nothing
+        done = listener.listen(packets, batch.frames, batch.buffer, payloads, first_number)
+        while done < len(payloads):  # there is no more room
+            self._take()
+            payloads = payloads[done:]
+            done = listener.listen(packets, batch.frames, batch.buffer, payloads, first_number)
+
+    def of(self, rows: NDArray[np.int64]) -> Found:
+        """What was found about some rows of the table; nothing about -1, an orphan."""
+        self._take()
+        is_orphan = rows < 0
+        numbers, evidence = self.found[rows], self.evidence[rows]
+        return Found(np.where(is_orphan, np.int32(0), numbers), np.where(is_orphan, np.uint64(0), evidence))
+
+    def finish(self) -> None:
+        """Ask about what still waits, as nothing more will come; a row that goes on in another shares what is found."""
+        self._take()
+        for row, conversation in self._conversations.items():
+            for side in (0, 1):
+                if len(conversation.voices[side]):
+                    answer = conversation.ask(side, conversation.voices[side].speech(is_ended=True))
+                    self._learn(row, side, answer, is_ended=True)
+        self._conversations.clear()
+        self._held_bytes = 0
+        for row, protocol, number in self._expectations.find(self._table.rows()):
+            if not self.found[row]:
+                self.found[row], self.evidence[row] = self._findings.number(Finding(protocol)), number
+        for beginning, continuation in zip(*(rows.tolist()[::-1] for rows in self._table.continued()), strict=True):
+            if not self.found[beginning]:
+                self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
+
+    def merge(self, later: Hearing, rows: NDArray[np.int64]) -> None:
+        """Take over what the hearing of the following shard found; ``rows`` are its rows' indexes in this one's table.
+
+        Both share their Findings. What a conversation said first counts: the earlier finding stays.
+        """
+        self._take()
+        later._take()
+        known = np.flatnonzero(later.found[: len(rows)])
+        known = known[self.found[rows[known]] == 0]
+        self.found[rows[known]], self.evidence[rows[known]] = later.found[known], later.evidence[known]
+
+    def _take(self) -> None:
+        """Take what the kernel has gathered."""
+        listener = self._listener
+        for kind, name in iter(listener.next_new_name, None):
+            listener.number_name(self._number_of(kind, name))
+        for saying in iter(listener.next_saying, None):
+            self._listen(_Saying(*saying))
+        listener.clear()
+        self._know_timeline()
+        while self._held_bytes > _MOST_HELD_BYTES:
+            oldest = next(iter(self._conversations))
+            self._heard[oldest] = _BOTH
+            self._forget(oldest)
+
+    def _listen(self, said: _Saying) -> None:
+        row, side, heard = said.row, said.side, self._heard
+        resolver = heard[row] >> _RESOLVER_SHIFT
+        if resolver:
+            self._hear_resolver(resolvers()[resolver - 1], said)
+            return
+        conversation = self._conversations.get(row)
+        if conversation is None:
+            self._begin(said)
+        else:
+            voice = conversation.voices[side]
+            held = len(voice)
+            is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
+            self._held_bytes += len(voice) - held
+            conversation.packets[side] += 1
+            is_last = conversation.packets[side] >= _MOST_PACKETS
+            if is_new:
+                speech = voice.speech(is_ended=is_last)
+                self._pass_on(said, self._learn(row, side, conversation.ask(side, speech), is_ended=speech.is_ended))
+            elif is_last:
+                heard[row] |= 1 << side
+        if row in self._conversations and (heard[row] & _BOTH == _BOTH or not heard[row] & _IS_OPEN):
+            self._forget(row)
+
+    def _begin(self, said: _Saying) -> None:
+        """Hear the first payload of a conversation, which is kept only if somebody may know it."""
+        row, side, voices, first = said.row, said.side, self._voices(said), None
+        ends, known = self._ends(said), self._findings[self.found[row]]  # the kernel may have known the other side
+        if voices[side].add(said.sequence, said.payload, said.number, is_cut=said.is_cut):
+            speech = voices[side].speech()
+            asked = recognisers(known) if known else first_asked(ends, said.openings, speech)
+            told = answers(asked, speech, SILENCE, ends)
+            first = next(told, None)
+            if first is None:  # then the kernel shall look at the other end's first payload itself
+                self._heard[row] = (self._heard[row] | 1 << side) & ~_IS_OPEN
+                return
+        conversation = self._conversations[row] = Conversation(ends, side, voices, known)
+        self._heard[row] |= _IS_OPEN  # given up since the kernel gathered this, it is taken up again
+        self._held_bytes += _CONVERSATION_BYTES + len(voices[side])
+        if first:
+            answer = conversation.hear(side, chain((first,), told))
+            self._pass_on(said, self._learn(row, side, answer, is_ended=speech.is_ended))
+
+    def _learn(
+        self, row: int, side: int, answer: tuple[Dissector | None, Finding | None], *, is_ended: bool
+    ) -> Finding | None:
+        """Note what a dissector knows of one side of a conversation, or that none will."""
+        conversation = self._conversations[row]
+        dissector, finding = answer
+        if not dissector or not finding:
+            is_given_up = is_ended or not conversation.candidates[side]
+            self._heard[row] |= is_given_up << side
+            if is_given_up and not conversation.packets[1 - side]:
+                self._heard[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
+            return None
+        is_named = bool(conversation.finding and conversation.finding.names)
+        conversation.finding = known = joined(conversation.finding, finding)
+        kept = Finding(known.protocol, names=known.names, details=known.details if self._with_details else ())
+        self.found[row] = self._findings.number(kept)
+        if not self.evidence[row] or (known.names and not is_named):
+            self.evidence[row] = conversation.voices[side].number
+        if _hears_all(dissector, conversation.ends[side], finding):
+            self._heard[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
+        elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
+            self._heard[row] = _BOTH
+        elif finding.is_final or is_ended:
+            self._heard[row] |= 1 << side
+        return finding
+
+    def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
+        finding = dissector.listen(Speech(said.payload, (said.payload,)), SILENCE, self._ends(said))
+        self._pass_on(said, finding if isinstance(finding, Finding) else None)
+
+    def _pass_on(self, said: _Saying, finding: Finding | None) -> None:
+        """Tell what concerns other conversations."""
+        if finding and (finding.answers or finding.expected):
+            saying = self._sayings[said.at]
+            ts_ns, speaker, listener = int(saying["ts_ns"]), saying["source"].tobytes(), saying["target"].tobytes()
+            self._timeline.note(listener, ts_ns, finding.answers)
+            self._expectations.note((speaker, listener), ts_ns, said.number, finding.expected)
+
+    def _number_of(self, kind: int, name: bytes) -> int:
+        """The number of a name that the kernel has heard for the first time."""
+        if kind == DNS_ANSWER:
+            number = self._timeline.number_of(_plain_name(name))
+            self._know_timeline()
+            return number
+        protocol, name_kind = _HELLOS[kind]
+        return self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
+
+    def _know_timeline(self) -> None:
+        """Let the kernel know where it tells the timeline, which may have begun anew."""
+        self._listener.dns_names, self._listener.tellings = self._timeline.numbers, self._timeline.store
+
+    def _ends(self, said: _Saying) -> Ends:
+        return Ends(said.protocol, said.source_port, said.target_port, self._key_log)
+
+    def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
+        if said.protocol != TCP:
+            return Datagrams(), Datagrams()
+        flow = self._table.rows()[said.row]
+        opener = int(flow["syn_ns"].argmin()) if flow["has_syn"] else -1
+        beginning = (int(flow["syn_sequence"]) + 1) % (1 << 32)
+        return Stream(beginning if opener == 0 else None), Stream(beginning if opener == 1 else None)
+
+    def _forget(self, row: int) -> None:
+        self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).voices))
+
+
+class _Saying(NamedTuple):
+    """One payload and where it comes from, as the kernel gives it."""
+
+    at: int
+    """Index of its SAYING, which has what is seldom needed."""
+    row: int
+    side: int
+    number: int
+    protocol: int
+    source_port: int
+    target_port: int
+    sequence: int
+    payload: bytes
+    is_cut: bool
+    openings: int
+    """The openings that it fits, a bit each; 0 where nobody looked."""
+
+
+def _hears_all(dissector: Dissector, ends: Ends, finding: Finding) -> bool:
+    """Whether a dissector that made this finding hears all that follows: each datagram, or segment, by itself."""
+    is_clear = finding.is_final and not finding.names and UDP not in dissector.TRANSPORTS
+    return dissector in resolvers() and (ends.transport == UDP or is_clear)
+
+
+def _plain_name(labels: bytes) -> str:
+    """The name in a DNS question without its last byte, the root: each label's length before it (RFC 1035 §3.1)."""
+    names, at = [], 0
+    while at < len(labels):
+        names.append(labels[at + 1 : at + 1 + labels[at]].decode("ascii").lower())
+        at += 1 + labels[at]
+    return ".".join(names)

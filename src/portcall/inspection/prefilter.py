@@ -1,0 +1,210 @@
+"""Openings: how the speech of each dissector's protocols may begin, as tables that a kernel looks bytes up in.
+
+Most payloads are nothing that any dissector knows. To ask them all about each costs 20 µs; here every dissector states
+what must stand in the first bytes for it to have any chance, and the rest is passed over in nanoseconds. What it does
+not state is taken for possible, so an opening never changes an answer, it only saves the question. A datagram is all
+that is said at once: one that ends before an opening has looked at all it wants does not fit it.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portcall.dissectors import Certainty, find_dissectors
+from portcall.kernels.prefix_tables import WORD_BYTES, OpeningTables
+from portcall.records.detections import TCP, UDP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from portcall.dissectors import Dissector
+    from portcall.dissectors._prefixes import Opening
+    from portcall.records.detections import Ends
+
+_TRANSPORTS = (TCP, UDP)
+_WORD_BITS = 64
+_MOST_OPENINGS = 2 * _WORD_BITS
+_ANYTHING: tuple[Opening, ...] = ({},)
+
+
+class Tables(NamedTuple):
+    """What ``opening_tables.OpeningTables`` looks up, a bit for every opening: first those of TCP, then of UDP."""
+
+    offsets: NDArray[np.int64]
+    """int64[n]: where openings look, in order."""
+    looking: NDArray[np.uint64]
+    """uint64[2, n, 2]: those that look there."""
+    classes: NDArray[np.uint16]
+    """uint16[2, n, 256]: an index for each byte there …"""
+    allowed: NDArray[np.uint64]
+    """uint64[c, 2]: … of those that it allows."""
+    known_ports: NDArray[np.uint64]
+    """uint64[2, 1024]: the ports that are somebody's, a bit each …"""
+    port_numbers: NDArray[np.uint16]
+    """uint16[2, 65536]: … an index for each port …"""
+    of_ports: NDArray[np.uint64]
+    """uint64[2, m, 2]: … of those that count on that port; 0 is a port that is nobody's."""
+    short: NDArray[np.uint64]
+    """uint64[2, n, 2]: those that neither look there nor beyond, which a datagram that ends before may still fit."""
+    text: NDArray[np.uint64]
+    """uint64[2, 2]: those whose first line has to be text."""
+    words: NDArray[np.uint8]
+    """uint8[k, 16]: words with zeros behind them …"""
+    of_words: NDArray[np.uint64]
+    """uint64[2, k, 2]: … and the openings that want them somewhere."""
+
+
+class _Opening(NamedTuple):
+    dissector: Dissector
+    allowed: Opening
+    ports: frozenset[int] | None
+    """On which it counts; None for all."""
+    is_text: bool = False
+    word: bytes = b""
+    """That has to stand somewhere; empty where none has."""
+
+
+def _tables() -> Tables:
+    """Of all dissectors."""
+    offsets = sorted({at for transport in _TRANSPORTS for opening in _of(transport) for at in opening.allowed})
+    allowed = np.ones((len(_TRANSPORTS), len(offsets), 256, _MOST_OPENINGS), np.bool_)
+    ends = np.full((len(_TRANSPORTS), _MOST_OPENINGS), -1)  # the last offset that each looks at
+    port_numbers = np.zeros((len(_TRANSPORTS), 1 << 16), np.uint16)
+    of_ports: list[list[list[int]]] = []
+    for i, transport in enumerate(_TRANSPORTS):
+        for bit, opening in enumerate(_of(transport)):
+            ends[i, bit] = max(opening.allowed, default=-1)
+            for at, bytes_there in opening.allowed.items():
+                column = allowed[i, offsets.index(at), :, bit]
+                column[:] = False
+                column[list(bytes_there)] = True
+        distinct = dict.fromkeys([_anywhere(transport), *_of_ports(transport).values()])
+        numbers = {bits: number for number, bits in enumerate(distinct)}
+        for port, bits in _of_ports(transport).items():
+            port_numbers[i, port] = numbers[bits]
+        of_ports.append([_halves(bits) for bits in distinct])
+    most = max(map(len, of_ports))
+    padded = np.array([masks + [[0, 0]] * (most - len(masks)) for masks in of_ports], np.uint64)
+    of_bytes = _packed(allowed)
+    classes, distinct_bytes = _classes(of_bytes)
+    wanted = sorted({word for transport in _TRANSPORTS for word in _of_words(transport)})
+    return Tables(
+        np.array(offsets, np.int64),
+        ~np.bitwise_and.reduce(of_bytes, axis=2),
+        classes,
+        distinct_bytes,
+        _packed(port_numbers != 0),
+        port_numbers,
+        padded,
+        _packed(ends[:, None, :] < np.array(offsets)[:, None]),
+        text=np.array(
+            [_halves(_bits(transport, lambda opening: opening.is_text)) for transport in _TRANSPORTS], np.uint64
+        ),
+        words=np.array([list(word.ljust(WORD_BYTES, b"\0")) for word in wanted], np.uint8).reshape(-1, WORD_BYTES),
+        of_words=np.array(
+            [[_halves(_of_words(transport).get(word, 0)) for word in wanted] for transport in _TRANSPORTS],
+            np.uint64,
+        ).reshape(len(_TRANSPORTS), -1, 2),
+    )
+
+
+@cache
+def lookup() -> OpeningTables:
+    """The tables of all dissectors, to look payloads up in."""
+    return OpeningTables(*_tables())
+
+
+def opened_by(ends: Ends, first: bytes, *, is_whole: bool = False) -> frozenset[Dissector]:
+    """The dissectors that may know what begins with ``first`` between these ports; ``is_whole``: and ends with it."""
+    openings = lookup().opened_by(ends.transport, ends.source_port, ends.target_port, first, is_whole)
+    return dissectors_of(ends.transport, openings)
+
+
+def _bits(transport: int, is_one: Callable[[_Opening], object]) -> int:
+    """The bits of the openings of which something is true."""
+    return sum(1 << bit for bit, opening in enumerate(_of(transport)) if is_one(opening))
+
+
+def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """uint64[…, k] of bool[…, 64 k], the first the lowest."""
+    return np.packbits(bits, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
+
+
+def _classes(words: NDArray[np.uint64]) -> tuple[NDArray[np.uint16], NDArray[np.uint64]]:
+    """Rows of uint64[…, 2] by an index in those that differ: a twelfth of the memory, so it stays in the caches."""
+    rows = words.reshape(-1, 2)
+    low, high = (np.unique(column, return_inverse=True)[1] for column in rows.T)
+    _, firsts, which = np.unique(low * len(rows) + high, return_index=True, return_inverse=True)
+    return which.reshape(words.shape[:-1]).astype(np.uint16), rows[firsts]
+
+
+def _of_words(transport: int) -> dict[bytes, int]:
+    """Each word that has to stand somewhere, and the bits of those that want it."""
+    found: dict[bytes, int] = {}
+    for bit, opening in enumerate(_of(transport)):
+        if opening.word:
+            found[opening.word] = found.get(opening.word, 0) | 1 << bit
+    return found
+
+
+def openings_of(module: str, transport: int, *, on_ports_only: bool = False) -> NDArray[np.uint64]:
+    """uint64[2]: the bits of a module of ``dissectors``, or of those of its openings that count on some ports only."""
+    own = _bits(
+        transport,
+        lambda opening: opening.dissector.__name__.endswith(f".{module}") and (opening.ports or not on_ports_only),
+    )
+    return np.array(_halves(own), np.uint64)
+
+
+@lru_cache(maxsize=1 << 14)
+def dissectors_of(transport: int, bits: int) -> frozenset[Dissector]:
+    """Whose openings these are, a bit each."""
+    return frozenset(opening.dissector for bit, opening in enumerate(_of(transport)) if bits >> bit & 1)
+
+
+def _halves(bits: int) -> list[int]:
+    return [bits & (1 << _WORD_BITS) - 1, bits >> _WORD_BITS]
+
+
+@cache
+def _anywhere(transport: int) -> int:
+    """The bits of the openings that count on all ports."""
+    return sum(1 << bit for bit, opening in enumerate(_of(transport)) if opening.ports is None)
+
+
+@cache
+def _of_ports(transport: int) -> dict[int, int]:
+    """Port → the bits of all openings that count there; only ports that have some of their own."""
+    found: dict[int, int] = {}
+    for bit, opening in enumerate(_of(transport)):
+        for port in opening.ports or ():
+            found[port] = found.get(port, _anywhere(transport)) | 1 << bit
+    return found
+
+
+@cache
+def _of(transport: int) -> tuple[_Opening, ...]:
+    """Every opening over one transport; ValueError where there are too many for the bits."""
+    found = tuple(_all_of(transport))
+    if len(found) > _MOST_OPENINGS:
+        raise ValueError(f"{len(found)} openings over protocol {transport}, more than {_MOST_OPENINGS}: join some")
+    return found
+
+
+def _all_of(transport: int) -> Iterator[_Opening]:
+    for dissector in find_dissectors():
+        if transport in dissector.TRANSPORTS:
+            home = dissector.PORTS if dissector.CERTAINTY == Certainty.PORT else None
+            for opening in getattr(dissector, "OPENINGS", {}).get(transport, _ANYTHING):
+                yield _Opening(dissector, opening, home)
+            for opening in getattr(dissector, "OPENINGS_OF_TEXT", {}).get(transport, ()):
+                yield _Opening(dissector, opening, home, is_text=True)
+            for opening, ports in getattr(dissector, "OPENINGS_ON_PORTS", {}).get(transport, ()):
+                yield _Opening(dissector, opening, ports)
+            for word, ports in getattr(dissector, "WORDS_ON_PORTS", {}).get(transport, ()):
+                yield _Opening(dissector, {}, ports, word=word)

@@ -1,0 +1,270 @@
+"""Names: what the traffic itself says of each conversation's server, and what follows from it.
+
+A name that the conversation mentions comes first (TLS, HTTP, a certificate), then what a resolver answered this client
+before: the address-to-name timeline. Such names are inferred: where several share an address, that is said and none is
+guessed, though all may belong to one app. Name and protocol then label the row: its service, its app. Pure; the clock
+is that of the packets. Equal facts are told once, so a million conversations cost some thousand looks at a name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portcall.flows.aggregation import grouped
+from portcall.flows.local_networks import host_name_number
+from portcall.inspection.detection_table import Findings
+from portcall.inspection.dns_cache import NameTimeline
+from portcall.inspection.expected_flows import Expectations
+from portcall.inspection.inspector import Hearing
+from portcall.labels.hostnames import app_of_hostname
+from portcall.labels.ports import Rank, ranks
+from portcall.labels.service_keys import found_key, has_ports, identity, server_ports
+from portcall.records.packets import NO_TIME
+from portcall.records.tls_secrets import read_key_log
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from portcall.flows.table import FlowTable
+    from portcall.inspection.dns_cache import Telling
+    from portcall.inspection.inspector import Found
+    from portcall.labels.service_keys import Identity
+    from portcall.records.detections import Finding, NameKind
+    from portcall.records.packets import FrameBatch
+
+AMBIGUOUS = "ambiguous"
+"""Stands in ``hostname_source`` where resolvers gave several names for the address."""
+
+_CARRIERS = frozenset({"tls", "quic", "dtls", "http", "http2", "websocket"})
+"""Protocols that carry others: on the port of a service they do not contradict it …"""
+_RECOGNISABLE = frozenset(
+    {
+        "http",
+        "http-alt",
+        "https",
+        "https-alt",
+        "ssh",
+        "telnet",
+        "ftp",
+        "smtp",
+        "imap",
+        "pop3",
+        "dns",
+        "irc",
+        "ldap",
+        "smb",
+    }
+    | {"mysql", "postgresql", "redis", "mongodb", "rdp", "vnc", "mqtt", "amqp", "sip", "rtsp", "ntp", "snmp", "bgp"}
+)
+"""… unless that would have been recognised if it were there."""
+_SAME = {"smtp": "submission", "smb": "netbios-ssn", "pop": "pop3"}
+"""Protocol → the start of other services' names that it is spoken by."""
+_PART_OF = {"ftp-data": "ftp"}
+"""Protocol → the app that it is a part of."""
+_MOST_TOLD = 1 << 18  # remembered
+_MOST_SECRETS = 1 << 17
+
+
+class _Fact(NamedTuple):
+    """What is known of a row: all that ``Told`` follows from."""
+
+    service: int
+    """Service key by port."""
+    is_curated: bool
+    """Whether that is a service of the curated list."""
+    found: int
+    """Number of the finding."""
+    inferred: int
+    """Number of the timeline's names."""
+
+
+class Told(NamedTuple):
+    """What is told of a server."""
+
+    key: int
+    """Service key, see ``services``."""
+    protocol: str | None
+    """As recognised in the traffic."""
+    hostname: str | None
+    hostname_source: str | None
+    host: int
+    """``locality.host_name_number`` of the hostname, 0 for none."""
+
+
+_NOTHING = Told(0, None, None, None, 0)
+"""Of a row that says nothing, as most ports of a scan do: its service is that of its port, which ``Heard`` has."""
+
+
+class Heard(NamedTuple):
+    """What the traffic says of FLOW[n]."""
+
+    by_port: NDArray[np.int64]
+    """int64[n]: the service key of a row of which nothing is told."""
+    told: list[Told]
+    """Each distinct thing that is told; the first is nothing."""
+    which: NDArray[np.int64]
+    """int64[n]: index in ``told``."""
+
+    @property
+    def services(self) -> NDArray[np.int64]:
+        """int64[n]: the service key of each row."""
+        keys = np.array([told.key for told in self.told], np.int64)
+        return np.where(self.which > 0, keys[self.which], self.by_port)
+
+    @property
+    def hosts(self) -> NDArray[np.uint64]:
+        """uint64[n]: number of the server's name, 0 for none."""
+        return np.array([told.host for told in self.told], np.uint64)[self.which]
+
+
+class Names:
+    """All that is heard in one capture. ``with_details``: what flow rows show besides protocol and name."""
+
+    def __init__(self, *, with_details: bool = False) -> None:
+        self._with_details = with_details
+        self._findings = Findings()
+        self._timeline = NameTimeline()
+        self._expectations = Expectations()
+        self._key_log: dict[tuple[str, bytes], bytes] = {}
+        self._told: dict[tuple[int, bool, int, int], Told] = {}
+
+    def listen_to(self, table: FlowTable) -> Hearing:
+        """A hearing for one flow table."""
+        return Hearing(
+            table,
+            self._findings,
+            self._timeline,
+            self._expectations,
+            key_log=self._key_log,
+            with_details=self._with_details,
+        )
+
+    def note_capture(self, batch: FrameBatch) -> None:
+        """Keep what the capture itself says beside its frames: what hosts are called, and secrets of TLS sessions."""
+        for name, address in batch.host_names:
+            self._timeline.note_capture(name, address)
+        for session, secret in read_key_log(batch.key_log) if batch.key_log else ():
+            if len(self._key_log) < _MOST_SECRETS:
+                self._key_log[session] = secret
+
+    def heard(
+        self,
+        flows: NDArray[np.void],
+        client_is_low: NDArray[np.bool_],
+        services: NDArray[np.int64],
+        found: Found,
+    ) -> Heard:
+        """What is told of FLOW[n], whose service keys by port are given."""
+        inferred = self._inferred(flows, client_is_low, found.numbers)
+        rows = np.flatnonzero(found.numbers | inferred)
+        server_port = server_ports(flows, client_is_low)[rows]
+        columns = {
+            "service": services[rows],
+            "is_curated": ranks(flows["protocol"][rows], server_port) == Rank.CURATED,
+            "found": found.numbers[rows],
+            "inferred": inferred[rows],
+        }
+        groups, members = grouped(columns, tuple(columns))
+        facts = zip(*(column[members].tolist() for column in columns.values()), strict=True)
+        which = np.zeros(len(flows), np.int64)
+        which[rows] = 1 + groups
+        return Heard(services, [_NOTHING, *map(self._tell, facts)], which)
+
+    def finding(self, number: int) -> Finding | None:
+        """What has this number in Found; None for 0."""
+        return self._findings[number]
+
+    def told_before(self, client: str, server: str, time_ns: int | None) -> list[Telling]:
+        """What resolvers told an address (as text) of another one before a time; of a capture without times, all."""
+        asker, asked = (ipaddress.ip_address(end).packed.rjust(16, b"\0") for end in (client, server))
+        return self._timeline.told_before(asker, asked, NO_TIME if time_ns is None else time_ns)
+
+    @property
+    def left_out(self) -> int:
+        """Conversations whose names found no room."""
+        return self._findings.left_out
+
+    def _inferred(
+        self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], numbers: NDArray[np.int32]
+    ) -> NDArray[np.int64]:
+        """int64[n]: number of the names that resolvers gave for the server, where a row mentions no name itself."""
+        if not self._timeline:
+            return np.zeros(len(flows), np.int64)
+        nameless = ~self._findings.have_names()[numbers] & has_ports(flows)
+        return self._timeline.find(flows, client_is_low, nameless)
+
+    def _tell(self, known: tuple[int, bool, int, int]) -> Told:
+        told = self._told.get(known)
+        if told is None:
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            fact = _Fact(*known)
+            told = self._told[known] = _tell(fact, self._findings[fact.found], self._timeline[fact.inferred])
+        return told
+
+
+def _tell(fact: _Fact, finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> Told:
+    names, source = _names(finding, inferred)
+    hostname = names[0] if len(names) == 1 else None
+    host = host_name_number(hostname) if hostname else 0
+    protocol = finding.protocol if finding else None
+    key = _key(fact, protocol, names)
+    return Told(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
+
+
+def _key(fact: _Fact, protocol: str | None, names: tuple[str, ...]) -> int:
+    """The service key for what the port says, the protocol, and the names, if need be several."""
+    service, by_port = fact.service, identity(fact.service)
+    foreign = protocol is not None and not _agrees(protocol, by_port, is_curated=fact.is_curated)
+    apps = {label.app if label else None for label in map(app_of_hostname, names)}
+    app = apps.pop() if len(apps) == 1 else None
+    if app:
+        return found_key(service, protocol if foreign else None, app, "name")
+    if protocol is None:
+        return service
+    app = _PART_OF.get(protocol) or (not foreign and by_port.app) or protocol
+    return found_key(service, protocol if foreign else None, app, "protocol")
+
+
+def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:
+    """Whether a protocol that was recognised is what the port promises, or carries it.
+
+    What IANA has on a port is seldom what is found there; so that TLS or HTTP carries it is believed of a curated port.
+    """
+    service = by_port.app
+    if service is None:
+        return False
+    if protocol in _CARRIERS and is_curated and service not in _RECOGNISABLE:
+        return True
+    if protocol in ("tls", "quic"):
+        return service.startswith("https")
+    if service.startswith("https"):
+        return False
+    return service.startswith((protocol, _SAME.get(protocol, protocol)))
+
+
+def _names(finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> tuple[tuple[str, ...], str | None]:
+    """The host names to choose from, and where they stood; addresses in the place of a name are none."""
+    for name in finding.names if finding else ():
+        host = _host(name.text)
+        if host:
+            return (host,), name.kind.value
+    return inferred[0], inferred[1].value if inferred[0] else None
+
+
+def _host(text: str) -> str | None:
+    """The name in a Host header or server name: without port and last dot, in lower case."""
+    host = text.strip().lower()
+    if host.startswith("["):
+        return None  # an IPv6 address
+    host = host.partition(":")[0].rstrip(".")
+    if not host[-1:].isdigit():  # no address ends so, and most names do
+        return host or None
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return None

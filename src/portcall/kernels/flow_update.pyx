@@ -1,0 +1,390 @@
+"""Packets → flow rows: one hash table of connections, one of fragmented datagrams.
+
+The table is dense rows (model.FLOW) plus slots: open addressing, each slot 32 bits of hash over 1 + the row. A packet
+batch is folded in strides of 8: while one is counted, the rows of the next and the slots of the one after it are on their
+way, so memory latencies overlap with each other and with work.
+
+Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
+FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when it reports. Only so do shards merge in
+any grouping: what a row means never depends on what came before the shard.
+"""
+
+from cpython.buffer cimport PyBuffer_Release
+from cython cimport final
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from portcall.kernels.borrowing cimport borrow
+from portcall.kernels.hashing cimport Keys, hash_flow, keys_of, mix
+from portcall.kernels.prefetching cimport portcall_prefetch
+from portcall.kernels.records cimport (
+    FRAGMENT_FIRST, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, TCP_FIN, TCP_RST, TCP_SYN, Datagram, Flow, Packet, Payload,
+    VerdictTally,
+)
+from portcall.kernels.flow_row cimport begin, count_packet, join, local_ends, note_tcp, opens, same_key, settle, side_of, span
+
+cdef enum:
+    STRIDE = 8
+    STAGES = 32  # for three strides; a power of two
+
+cdef struct Stage:
+    uint32_t hash
+    uint64_t slot  # the first of this hash, or the empty one that ended the search
+
+
+cdef struct Table:
+    # The arrays of connections, checked once a batch: slots are found by mask, rows only through slots.
+    Flow *flows
+    uint64_t *slots
+    uint64_t mask
+    Keys keys
+    const uint8_t *heard  # NULL where nobody listens
+
+
+cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:
+    """The slot of the first row with this hash, or the empty slot that ends its run."""
+    cdef uint64_t slot = hash & table.mask
+    while table.slots[slot] and table.slots[slot] >> 32 != hash:
+        slot = (slot + 1) & table.mask
+    return slot
+
+
+cdef inline void _hash_stride(
+    const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
+) noexcept nogil:
+    """Hash them, and ask for their slots."""
+    cdef Py_ssize_t i
+    cdef uint32_t hash
+    for i in range(start, stop):
+        hash = hash_flow(&packets[i], &table.keys)
+        out_stages[i & (STAGES - 1)].hash = hash
+        portcall_prefetch(&table.slots[hash & table.mask])
+
+
+cdef inline void _find_stride(
+    const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
+) noexcept nogil:
+    """Find their slots, and ask for their rows and what was heard of them."""
+    cdef Py_ssize_t i
+    cdef uint64_t slot
+    cdef uint32_t row
+    cdef const uint8_t *flow
+    for i in range(start, stop):
+        slot = _find_tag(table, out_stages[i & (STAGES - 1)].hash)
+        out_stages[i & (STAGES - 1)].slot = slot
+        row = <uint32_t>table.slots[slot]
+        if row:
+            flow = <const uint8_t *>&table.flows[row - 1]
+            portcall_prefetch(flow)
+            portcall_prefetch(flow + 64)
+            if table.heard != NULL:
+                portcall_prefetch(table.heard + row - 1)
+            if packets[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
+                portcall_prefetch(flow + 128)  # the milestones
+
+
+cdef inline bint _is_wanted(const Packet *packet, int heard) noexcept nogil:
+    """Whether it has a payload, where bit 0 of ``heard`` says whether its end was heard enough of. Nobody can foresee either,
+    so no branch asks.
+    """
+    return (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17)) & ~heard
+
+
+@final
+cdef class FlowStore:
+    """The arrays of one flow table, and the loops over them. ``flows.FlowTable`` owns and grows them."""
+
+    cdef public Flow[::1] flows
+    cdef public uint64_t[::1] flow_slots  # a power of two of them; hash in the high half, 1 + row in the low one
+    cdef public Datagram[::1] datagrams
+    cdef public uint64_t[::1] datagram_slots
+    cdef public VerdictTally[::1] tallies  # by verdict
+    cdef public uint8_t[::1] heard  # by row: bit 0, no more payload of the low end is wanted; bit 1, of the high one; empty: none
+    cdef public Payload[::1] out_payloads  # a row a packet of a batch
+    cdef Py_ssize_t payload_count
+    cdef public Py_ssize_t flow_count, datagram_count
+    cdef readonly uint64_t seed
+    cdef object packet_dtype
+
+    def __init__(self, uint64_t seed):
+        self.seed = seed
+
+    def fold(self, object packets, uint64_t first_number):
+        """Count a batch; gives how many of its payloads are wanted, which are the first of ``out_payloads``.
+
+        The arrays must have room for one more flow, one more datagram and one more payload a packet.
+        """
+        cdef Py_buffer view
+        cdef Py_ssize_t count
+        if packets.dtype is not self.packet_dtype:
+            self._compare(packets)
+        count = borrow(packets, sizeof(Packet), &view)
+        try:
+            self._fold(<const Packet *>view.buf, count, first_number)
+        finally:
+            PyBuffer_Release(&view)
+        return self.payload_count
+
+    cdef int _compare(self, const Packet[::1] packets) except -1:
+        self.packet_dtype = packets.base.dtype
+        return 0
+
+    cdef int _fold(self, const Packet *packets, Py_ssize_t count, uint64_t first_number) except -1:
+        cdef Py_ssize_t start = 0, slot_count = self.flow_slots.shape[0]
+        cdef Table table
+        self.payload_count = 0
+        if count == 0:
+            return 0
+        if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
+            raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
+        if 0 < self.heard.shape[0] < self.flows.shape[0]:
+            raise ValueError("what was heard wants a mark for each row")
+        table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
+        table.heard = &self.heard[0] if self.heard.shape[0] else NULL
+        table.mask, table.keys = slot_count - 1, keys_of(self.seed)
+        with nogil:
+            self._fold_all(&table, packets, count, first_number)
+        return 0
+
+    cdef void _fold_all(
+        self, const Table *table, const Packet *packets, Py_ssize_t count, uint64_t first_number
+    ) noexcept nogil:
+        """While a stride is counted, the rows of the next and the slots of the one after it are on their way."""
+        cdef Stage stages[STAGES]
+        cdef Py_ssize_t start = 0, i
+        while start < count + 2 * STRIDE:
+            _hash_stride(table, packets, start, min(start + STRIDE, count), stages)
+            _find_stride(table, packets, max(start - STRIDE, 0), min(start, count), stages)
+            for i in range(max(start - 2 * STRIDE, 0), min(start - STRIDE, count)):
+                self._fold_packet(table, &packets[i], &stages[i & (STAGES - 1)], i, first_number)
+            start += STRIDE
+
+    cdef inline void _fold_packet(
+        self, const Table *table, const Packet *packet, const Stage *stage, Py_ssize_t index, uint64_t first_number
+    ) noexcept nogil:
+        cdef uint32_t row_and_side
+        self._tally(packet)
+        if packet.verdict <= NO_PORTS:
+            row_and_side = self._fold_whole(table, packet, stage, first_number + index)
+            if table.heard != NULL and _is_wanted(packet, table.heard[row_and_side >> 1] >> (row_and_side & 1)):
+                self._want(packet, row_and_side, index)
+        elif packet.verdict == LATER_FRAGMENT:
+            self._fold_fragment(packet, first_number + index)
+
+    cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
+        cdef Payload *payload
+        payload = &self.out_payloads[self.payload_count]
+        payload.packet, payload.row, payload.side = <uint32_t>index, row_and_side >> 1, row_and_side & 1
+        payload.is_later = self._is_later(packet, &self.flows[row_and_side >> 1], row_and_side & 1)
+        self.payload_count += 1
+
+    cdef inline bint _is_later(self, const Packet *packet, const Flow *flow, int side) noexcept nogil:
+        """Whether the row began with a SYN of this side, and this is not what follows it."""
+        return (
+            packet.protocol == 6 and flow.has_syn and flow.first_sender == side
+            and packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0) != <uint32_t>(flow.syn_sequence + 1)
+        )
+
+    cdef inline void _tally(self, const Packet *packet) noexcept nogil:
+        cdef VerdictTally *tally = &self.tallies[packet.verdict]
+        tally.frames += 1
+        tally.bytes += packet.wire
+        span(packet.ts_ns, &tally.first_ns, &tally.last_ns)
+
+    cdef inline uint32_t _fold_whole(
+        self, const Table *table, const Packet *packet, const Stage *stage, uint64_t number
+    ) noexcept nogil:
+        """Count it in its row; gives twice the row's index, plus the side that sent it."""
+        # Since the stage was set, others of the stride may have filled slots, but no slot empties or moves.
+        cdef uint64_t slot = stage.slot
+        cdef uint32_t hash = stage.hash, row
+        cdef int side
+        cdef Flow *flow
+        while table.slots[slot]:
+            if table.slots[slot] >> 32 == hash:
+                row = <uint32_t>table.slots[slot]
+                flow = &table.flows[row - 1]
+                side = side_of(flow, packet)
+                if side >= 0:
+                    if not opens(packet) or (flow.has_syn and flow.syn_sequence == packet.tcp_sequence):
+                        self._update(flow, row, packet, side)
+                        return (row - 1) << 1 | side
+                    return self._append(table, packet, slot, hash, number, row)
+            slot = (slot + 1) & table.mask
+        return self._append(table, packet, slot, hash, number, 0)
+
+    cdef uint32_t _append(
+        self, const Table *table, const Packet *packet, uint64_t slot, uint32_t hash, uint64_t number, uint32_t earlier
+    ) noexcept nogil:
+        cdef uint32_t row = self.flow_count + 1
+        cdef Flow *flow = &table.flows[row - 1]
+        begin(flow, packet, number)
+        flow.earlier = earlier
+        if opens(packet):
+            flow.has_syn, flow.syn_sequence = 1, packet.tcp_sequence
+        table.slots[slot] = <uint64_t>hash << 32 | row
+        self.flow_count = row
+        self._update(flow, row, packet, flow.first_sender)
+        return (row - 1) << 1 | flow.first_sender
+
+    cdef inline void _update(self, Flow *flow, uint32_t row, const Packet *packet, int side) noexcept nogil:
+        count_packet(flow, packet, side)
+        note_tcp(flow, packet, side)  # other packets have no flags
+        if packet.fragmentation == FRAGMENT_FIRST:
+            self._note_first_fragment(packet, row, side)
+
+    cdef Py_ssize_t _datagram(self, const Datagram *key) noexcept nogil:
+        """The row of this datagram, made where it is new."""
+        cdef uint64_t mask = self.datagram_slots.shape[0] - 1
+        cdef uint32_t hash = <uint32_t>mix(key.datagram + self.seed + key.namespace)
+        cdef uint64_t slot = hash & mask
+        cdef Py_ssize_t row
+        while self.datagram_slots[slot]:
+            row = <Py_ssize_t><uint32_t>self.datagram_slots[slot] - 1
+            if self.datagrams[row].datagram == key.datagram and self.datagrams[row].namespace == key.namespace:
+                return row
+            slot = (slot + 1) & mask
+        row = self.datagram_count
+        self.datagrams[row] = key[0]
+        self.datagram_slots[slot] = <uint64_t>hash << 32 | <uint64_t>(row + 1)
+        self.datagram_count = row + 1
+        return row
+
+    cdef void _key(self, const Packet *packet, Datagram *key) noexcept nogil:
+        memset(key, 0, sizeof(Datagram))
+        memcpy(key.source, packet.source, 16)
+        memcpy(key.target, packet.target, 16)
+        key.datagram, key.namespace = packet.datagram, packet.namespace
+        key.protocol, key.ip_version = packet.protocol, packet.ip_version
+        key.first_ns, key.last_ns = NEVER, NO_TIME
+
+    cdef void _note_first_fragment(self, const Packet *packet, uint32_t row, int side) noexcept nogil:
+        cdef Datagram key
+        cdef Datagram *datagram
+        self._key(packet, &key)
+        datagram = &self.datagrams[self._datagram(&key)]
+        if not datagram.first_flow:
+            datagram.first_flow, datagram.first_side = row, side
+        datagram.latest_flow, datagram.latest_side = row, side
+
+    cdef void _fold_fragment(self, const Packet *packet, uint64_t number) noexcept nogil:
+        cdef Datagram key
+        cdef Datagram *datagram
+        self._key(packet, &key)
+        datagram = &self.datagrams[self._datagram(&key)]
+        if datagram.latest_flow:
+            count_packet(&self.flows[datagram.latest_flow - 1], packet, datagram.latest_side)
+            return
+        if not datagram.packets:
+            datagram.first_frame = number
+        datagram.packets += 1
+        datagram.bytes += packet.wire
+        datagram.payload += packet.payload
+        datagram.local |= local_ends(packet, 0)
+        span(packet.ts_ns, &datagram.first_ns, &datagram.last_ns)
+
+    def rehash_flows(self, const uint64_t[::1] former):
+        """Fill ``flow_slots``, given empty and larger, from the former ones, which know every hash: no row is read."""
+        cdef Py_ssize_t i
+        cdef uint64_t slot, mask = self.flow_slots.shape[0] - 1
+        with nogil:
+            for i in range(former.shape[0]):
+                if former[i]:
+                    slot = former[i] >> 32 & mask
+                    while self.flow_slots[slot]:
+                        slot = (slot + 1) & mask
+                    self.flow_slots[slot] = former[i]
+
+    def rehash_datagrams(self):
+        """Fill ``datagram_slots``, given empty and larger, from the rows."""
+        cdef Py_ssize_t row, count = self.datagram_count
+        with nogil:
+            self.datagram_count = 0
+            for row in range(count):
+                self._datagram(&self.datagrams[row])
+
+    cdef uint32_t _hash_row(self, const Flow *flow) noexcept nogil:
+        cdef Keys keys = keys_of(self.seed)
+        cdef Packet packet
+        memcpy(packet.source, flow.low, 16)
+        memcpy(packet.target, flow.high, 16)
+        packet.source_port, packet.target_port = flow.low_port, flow.high_port
+        packet.protocol, packet.ip_version, packet.namespace = flow.protocol, flow.ip_version, flow.namespace
+        return hash_flow(&packet, &keys)
+
+    cdef uint32_t _link(self, Py_ssize_t row) noexcept nogil:
+        """Point the key's slot at this row; gives 1 + the row that it pointed at before, 0 for none."""
+        cdef uint64_t mask = self.flow_slots.shape[0] - 1
+        cdef uint32_t hash = self._hash_row(&self.flows[row]), before = 0
+        cdef uint64_t slot = hash & mask
+        while self.flow_slots[slot]:
+            before = <uint32_t>self.flow_slots[slot]
+            if self.flow_slots[slot] >> 32 == hash and same_key(&self.flows[before - 1], &self.flows[row]):
+                break
+            before = 0
+            slot = (slot + 1) & mask
+        self.flow_slots[slot] = <uint64_t>hash << 32 | <uint64_t>(row + 1)
+        return before
+
+    def absorb(self, FlowStore later, uint32_t[::1] out_rows):
+        """Join the consecutive later shard. ``out_rows[i]`` becomes 1 + the row here of its row i."""
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(later.flow_count):
+                out_rows[i] = self._absorb_flow(&later.flows[i], out_rows)
+            for i in range(later.datagram_count):
+                self._absorb_datagram(&later.datagrams[i], out_rows)
+            for i in range(later.tallies.shape[0]):
+                self._absorb_tally(&self.tallies[i], &later.tallies[i])
+
+    cdef uint32_t _absorb_flow(self, const Flow *later, uint32_t[::1] out_rows) noexcept nogil:
+        cdef Py_ssize_t row = self.flow_count
+        cdef uint32_t before
+        cdef Flow *flow
+        self.flows[row] = later[0]
+        before = self._link(row)
+        if before:
+            # A shard's first row of a key goes on with ours unless a SYN began it; and a SYN seen again goes on with the
+            # row that it began, also where the shard put a row without a SYN before it.
+            flow = &self.flows[before - 1]
+            if (not later.has_syn and not later.earlier) or (
+                later.has_syn and flow.has_syn and flow.syn_sequence == later.syn_sequence
+            ):
+                join(flow, later)
+                self._link(before - 1)
+                return before
+        self.flows[row].earlier = before
+        self.flow_count = row + 1
+        return row + 1
+
+    cdef void _absorb_datagram(self, const Datagram *later, uint32_t[::1] out_rows) noexcept nogil:
+        cdef Datagram moved = later[0]
+        cdef Datagram *datagram
+        cdef Py_ssize_t row, before = self.datagram_count
+        if later.first_flow:
+            moved.first_flow = out_rows[later.first_flow - 1]
+            moved.latest_flow = out_rows[later.latest_flow - 1]
+        row = self._datagram(&moved)
+        if row == before:
+            return
+        datagram = &self.datagrams[row]
+        if datagram.latest_flow:
+            settle(&self.flows[datagram.latest_flow - 1], &moved, datagram.latest_side)
+        else:
+            if not datagram.packets:
+                datagram.first_frame = moved.first_frame
+            datagram.packets += moved.packets
+            datagram.bytes += moved.bytes
+            datagram.payload += moved.payload
+            datagram.local |= moved.local
+            datagram.first_ns = min(datagram.first_ns, moved.first_ns)
+            datagram.last_ns = max(datagram.last_ns, moved.last_ns)
+            datagram.first_flow, datagram.first_side = moved.first_flow, moved.first_side
+        if moved.latest_flow:
+            datagram.latest_flow, datagram.latest_side = moved.latest_flow, moved.latest_side
+
+    cdef void _absorb_tally(self, VerdictTally *tally, const VerdictTally *later) noexcept nogil:
+        tally.frames += later.frames
+        tally.bytes += later.bytes
+        tally.first_ns = min(tally.first_ns, later.first_ns)
+        tally.last_ns = max(tally.last_ns, later.last_ns)

@@ -1,0 +1,1 @@
+"""The header layers that the decoding kernel walks over, a family a file."""

@@ -1,0 +1,186 @@
+# Link layers that a capturing system makes up, and the headers it puts before another link layer.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from portcall.kernels.layers.cursor cimport (
+    BROKEN, ETHERNET, IP_ANY, IPV4, IPV6, LLC, NOTHING, RADIOTAP, WIFI, AVS, Cursor, by_ethertype, by_family, has, narrow, u8,
+    u16, u16_little, u32, u32_little,
+)
+from portcall.kernels.records cimport INBOUND, OUTBOUND
+
+
+cdef inline int _cooked(Cursor *cursor, uint16_t hardware, uint16_t way, uint16_t protocol) noexcept nogil:
+    if way <= 2:
+        cursor.packet.direction = INBOUND  # to us, broadcast, multicast
+    elif way == 4:
+        cursor.packet.direction = OUTBOUND
+    if hardware == 824 or hardware == 280:
+        return NOTHING  # netlink and CAN: the protocol is not an ethertype
+    elif hardware == 803:
+        return RADIOTAP
+    elif hardware == 801:
+        return WIFI
+    elif protocol == 4:
+        return LLC
+    elif protocol == 1:
+        return NOTHING  # Novell's raw 802.3
+    return by_ethertype(protocol) if protocol > 1500 else NOTHING
+
+
+cdef inline int cooked(Cursor *cursor) noexcept nogil:
+    """LINKTYPE_LINUX_SLL.
+
+    0 way:16  2 hardware:16  4 address length:16  6 address:64  14 protocol:16
+    """
+    cdef uint16_t way = u16(cursor, cursor.at), hardware = u16(cursor, cursor.at + 2)
+    cdef uint16_t protocol = u16(cursor, cursor.at + 14)
+    cursor.at += 16
+    return _cooked(cursor, hardware, way, protocol)
+
+
+cdef inline int cooked_2(Cursor *cursor) noexcept nogil:
+    """LINKTYPE_LINUX_SLL2.
+
+    0 protocol:16  2 reserved:16  4 interface:32  8 hardware:16  10 way:8  11 address length:8  12 address:64
+    """
+    cdef uint16_t protocol = u16(cursor, cursor.at), hardware = u16(cursor, cursor.at + 8)
+    cdef uint8_t way = u8(cursor, cursor.at + 10)
+    cursor.at += 20
+    return _cooked(cursor, hardware, way, protocol)
+
+
+cdef inline int nflog(Cursor *cursor) noexcept nogil:
+    """LINKTYPE_NFLOG: 0 family:8  1 version:8 = 0  2 resource:16, then options, host order, padded to 4 bytes.
+
+    0 length:16 (with these 4 bytes)  2 kind:16 (9: the packet)  4 value
+    """
+    cdef uint8_t family = u8(cursor, cursor.at)
+    cdef size_t at = cursor.at + 4, length
+    cdef uint16_t kind
+    while has(cursor, at, 4):
+        length = u16_little(cursor, at)
+        kind = u16_little(cursor, at + 2)
+        if kind > 0xFF and (kind & 0xFF) == 0:  # written by a big-endian host
+            length = u16(cursor, at)
+            kind = u16(cursor, at + 2)
+        if length < 4:
+            return BROKEN
+        if kind == 9:
+            cursor.at = at + 4
+            narrow(cursor, at + length)
+            return by_family(family)
+        at += (length + 3) & ~<size_t>3
+    return NOTHING
+
+
+cdef inline int pktap(Cursor *cursor) noexcept nogil:
+    """LINKTYPE_PKTAP (Darwin), little endian.
+
+    0 header length:32  4 kind:32 (1: a packet)  8 link type:32  ... 36 flags:32 (1 in, 2 out)
+    """
+    cdef uint32_t length = u32_little(cursor, cursor.at), link = u32_little(cursor, cursor.at + 8)
+    cdef uint32_t flags = u32_little(cursor, cursor.at + 36)
+    if length < 40 or link > 0xFFFF:
+        return BROKEN
+    if flags & 3:
+        cursor.packet.direction = INBOUND if flags & 1 else OUTBOUND
+    cursor.at += length
+    return cursor.entries[link]
+
+
+cdef inline int ipnet(Cursor *cursor) noexcept nogil:
+    """Solaris ipnet (LINKTYPE_IPNET): 0 version:8  1 family:8 (2: IPv4, 26: IPv6)  ... 24 packet"""
+    cdef uint8_t family = u8(cursor, cursor.at + 1)
+    cursor.at += 24
+    return by_family(family)
+
+
+cdef inline int ppi(Cursor *cursor) noexcept nogil:
+    """Per-packet information (LINKTYPE_PPI), little endian: 0 version:8  1 flags:8  2 length:16  4 link type:32"""
+    cdef uint16_t length = u16_little(cursor, cursor.at + 2)
+    cdef uint32_t link = u32_little(cursor, cursor.at + 4)
+    if length < 8 or link > 0xFFFF:
+        return BROKEN
+    cursor.at += length
+    return cursor.entries[link]
+
+
+cdef inline int prism(Cursor *cursor) noexcept nogil:
+    """Prism: 0 message code:32  4 length:32, in the capturing host's order; or an AVS header under the same link type."""
+    cdef uint32_t length
+    if u32(cursor, cursor.at) >> 8 == 0x802110:
+        return AVS
+    length = u32_little(cursor, cursor.at + 4)
+    if length > 0xFFFF:
+        length = u32(cursor, cursor.at + 4)
+    if length < 8 or length > 0xFFFF:
+        return BROKEN
+    cursor.at += length
+    return WIFI
+
+
+cdef inline int avs(Cursor *cursor) noexcept nogil:
+    """AVS: 0 version:32  4 length:32"""
+    cdef uint32_t length = u32(cursor, cursor.at + 4)
+    if length < 8 or length > 0xFFFF:
+        return BROKEN
+    cursor.at += length
+    return WIFI
+
+
+cdef inline int radiotap(Cursor *cursor) noexcept nogil:
+    """radiotap.org, little endian: 0 version:8  1 pad:8  2 length:16  4 present:32 (bit 31: another), then fields.
+
+    Of the fields only the flags matter: 0x20 says that the 802.11 header is padded to 4 bytes.
+    """
+    cdef uint16_t length = u16_little(cursor, cursor.at + 2)
+    cdef uint32_t present = u32_little(cursor, cursor.at + 4), more = present
+    cdef size_t field = 8
+    cdef uint8_t flags = 0
+    if length < 8:
+        return BROKEN
+    while more >> 31 and field < length:
+        more = u32_little(cursor, cursor.at + field)
+        field += 4
+    if present & 2:
+        if present & 1:
+            field = ((field + 7) & ~<size_t>7) + 8  # behind the timer
+        flags = u8(cursor, cursor.at + field)
+    cursor.at += length
+    return wifi(cursor, flags & 0x20, False)
+
+
+cdef inline int wifi(Cursor *cursor, bint padded, bint swapped) noexcept nogil:
+    """IEEE 802.11 §9.2, little endian; only unencrypted data frames hold an LLC packet.
+
+    0 version:2 type:2 (2: data) subtype:4  1 to-ds:1 from-ds:1 ... protected:1 order:1  2 duration:16
+    4 address:48  10 address:48  16 address:48  22 sequence:16  (24 address:48, if to-ds and from-ds)
+    (quality of service:16, if subtype has bit 3)  (high throughput:32, if order too)
+    """
+    cdef uint8_t kind = u8(cursor, cursor.at), flags = u8(cursor, cursor.at + 1)
+    cdef uint8_t quality = 0
+    cdef size_t header = 24
+    if swapped:
+        kind, flags = flags, kind  # as some access controllers write them
+    if (kind & 0x0C) != 0x08 or kind & 0x40 or flags & 0x40:
+        return NOTHING  # not data, data without a body, or encrypted
+    if (flags & 3) == 3:
+        header += 6
+    if kind & 0x80:
+        quality = u8(cursor, cursor.at + header)
+        header += 2
+        if flags & 0x80:
+            header += 4
+    if padded:
+        header = (header + 3) & ~<size_t>3
+    cursor.at += header
+    if quality & 0x80:
+        return _aggregate(cursor)
+    return LLC
+
+
+cdef inline int _aggregate(Cursor *cursor) noexcept nogil:
+    """The first subframe of an A-MSDU: 0 target:48  6 source:48  12 length:16; a frame counts once, by it."""
+    cdef size_t stop = cursor.at + 14 + u16(cursor, cursor.at + 12)
+    cursor.at += 14
+    narrow(cursor, stop)
+    return LLC

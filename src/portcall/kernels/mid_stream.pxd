@@ -1,0 +1,120 @@
+# What tells in mid-conversation: TLS by records that follow each other, QUIC and RTP by datagrams that do. A capture that begins
+# late is full of it, and so is any network where much of what looks like it is something else. As ``dissectors`` have it.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from portcall.kernels.plain_parsers cimport record_bytes
+from portcall.kernels.records cimport Series
+from portcall.kernels.payload_bytes cimport Speech, u16
+
+cdef enum:  # what a payload makes of its side
+    GIVEN_UP
+    WAITING
+    KNOWN
+    KNOWN_REPORT  # RTCP
+
+cdef enum:
+    ENOUGH_SHORT_HEADERS = 3
+    RTP_HEADER_BYTES = 12
+    ENOUGH_RTP = 3
+    GREATEST_GAP = 3
+    MOST_DATAGRAMS = 8
+    MOST_RTCP_PACKETS = 20
+    HAS_REPORT = 1
+
+
+cdef inline bint are_records(const Speech *said) noexcept nogil:
+    """Whether it begins with two TLS records, or is one; none of them a handshake's, which say more."""
+    cdef Py_ssize_t first
+    if said.size < 6 or said.bytes[0] == 22:
+        return False
+    first = record_bytes(said, 0)
+    if first == 0 or first == said.size:
+        return first > 0
+    if first + 5 > said.size:
+        return False
+    return record_bytes(said, first) > 0
+
+
+cdef inline int hear_short_header(const Speech *said, bint is_cut, Series *heard, int side) noexcept nogil:
+    """QUIC's short headers (RFC 9000 §17.3.1), in which little shows: three datagrams in a row with one connection id, and
+    with first bytes that differ, since all but their first two bits are encrypted.
+
+    0 form=0 fixed=1 encrypted:6  1 connection id, mostly of 8 bytes or more; 21 bytes or more in all (§10.3)
+    """
+    cdef uint64_t connection
+    if said.size < 21 or said.bytes[0] & 0xC0 != 0x40:
+        return GIVEN_UP
+    memcpy(&connection, said.bytes + 1, 8)
+    if heard.counts[side] == 0:
+        heard.sources[side], heard.marks[side] = connection, said.bytes[0]
+    elif connection != heard.sources[side]:
+        return GIVEN_UP
+    heard.streaks[side] |= said.bytes[0] != heard.marks[side]
+    heard.counts[side] += 1
+    if heard.counts[side] < ENOUGH_SHORT_HEADERS:
+        return GIVEN_UP if is_cut else WAITING
+    return KNOWN if heard.streaks[side] else GIVEN_UP
+
+
+cdef inline int hear_rtp(const Speech *said, bint is_cut, Series *heard, int side) noexcept nogil:
+    """RTP: three packets of one source in a row, or two each way; or RTCP that fills a datagram (RFC 3550 §5.1, §6.4).
+
+    RTP    0 version=2:2 padding:1 extension:1 contributors:4  1 marker:1 type:7  2 sequence:16  4 time:32  8 source:32
+    RTCP   0 version=2:2 padding:1 count:5  1 type:8, 192 to 223  2 length:16, in words less one  4 source:32
+    """
+    if said.size < 8 or said.bytes[0] & 0xC0 != 0x80:
+        return GIVEN_UP
+    _note_step(said, heard, side)
+    if said.bytes[1] == 200 or said.bytes[1] == 201:
+        if _is_report(said, heard, side):
+            return KNOWN_REPORT
+        memcpy(&heard.reports[side], said.bytes + 4, 4)
+        heard.marks[side] = HAS_REPORT
+    elif 192 <= said.bytes[1] <= 223 or not _begins_rtp(said):
+        return GIVEN_UP
+    elif heard.streaks[side] + (heard.streaks[1 - side] >= ENOUGH_RTP - 1) >= ENOUGH_RTP:
+        return KNOWN
+    heard.counts[side] += 1
+    return GIVEN_UP if is_cut or heard.counts[side] >= MOST_DATAGRAMS else WAITING
+
+
+cdef inline void _note_step(const Speech *said, Series *heard, int side) noexcept nogil:
+    """Count how many of the newest datagrams are one source's, one after the other: its source and sequence number are kept."""
+    cdef uint32_t source
+    cdef uint16_t step
+    if said.size < RTP_HEADER_BYTES:
+        heard.streaks[side] = 0
+        return
+    memcpy(&source, said.bytes + 8, 4)
+    step = u16(said, 2) - <uint16_t>heard.sources[side]
+    if heard.streaks[side] and heard.sources[side] >> 32 == source and 0 < step <= GREATEST_GAP:
+        heard.streaks[side] += 1
+    else:
+        heard.streaks[side] = 1
+    heard.sources[side] = <uint64_t>source << 32 | u16(said, 2)
+
+
+cdef inline bint _begins_rtp(const Speech *said) noexcept nogil:
+    """Whether the header's lengths fit, and its type is one that is given out (RFC 3551 §3) or dynamic, from 96 on."""
+    cdef int kind = said.bytes[1] & 0x7F, contributors = said.bytes[0] & 0x0F
+    cdef Py_ssize_t end = RTP_HEADER_BYTES + 4 * contributors
+    if said.size < end or contributors > 3 or 35 <= kind < 96:
+        return False
+    if not said.bytes[0] & 0x10:
+        return True
+    # 0 profile:16  2 length:16, in words behind these four bytes
+    return said.size >= end + 4 and said.bytes[end + 2] == 0 and said.size >= end + 4 + 4 * <Py_ssize_t>said.bytes[end + 3]
+
+
+cdef inline bint _is_report(const Speech *said, const Series *heard, int side) noexcept nogil:
+    """Whether RTCP packets fill the datagram; or, ciphered, whether the first fits and the last report had the same source."""
+    cdef Py_ssize_t at = 0, first_bytes = 4 * (<Py_ssize_t>u16(said, 2) + 1)
+    cdef int i
+    for i in range(MOST_RTCP_PACKETS):
+        if at + 4 > said.size or said.bytes[at] & 0xC0 != 0x80 or not 192 <= said.bytes[at + 1] <= 223:
+            break
+        at += 4 * (<Py_ssize_t>u16(said, at + 2) + 1)
+    if at == said.size:
+        return True
+    return 8 <= first_bytes <= said.size and heard.marks[side] == HAS_REPORT and memcmp(&heard.reports[side], said.bytes + 4, 4) == 0

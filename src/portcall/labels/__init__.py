@@ -1,0 +1,1 @@
+"""Numbers to names: port to service, host name to app, address to kind."""

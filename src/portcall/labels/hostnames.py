@@ -1,0 +1,162 @@
+"""The app behind a host name: our own list of services first, else the domain that somebody registered.
+
+    r3---sn-4g5e6nsz.googlevideo.com   youtube          googlevideo.com is in data/apps.toml
+    www.example.co.uk                  example.co.uk    co.uk is a public suffix (publicsuffix.org)
+    project.github.io                  project.github.io, since github.io hands out names too
+
+A name says nothing about the app where nobody registered it: addresses, single labels (``printer``), reverse zones
+(``….in-addr.arpa``), and names below ends that the public DNS does not have (``nas.local``, ``wiki.corp``). Such
+traffic is better called by its protocol, and its host keeps the name. The same goes for what cannot be a host name at
+all: control characters, spaces, escapes of bytes beyond ASCII. International names stay as sent (``xn--…``).
+
+This module must not know where a name was found, nor what else is known of its flow.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+MOST_NAME_CHARACTERS = 253
+"""The longest host name (RFC 1035 §2.3.4: 255 bytes on the wire)."""
+
+_HOST = re.compile(
+    r"(?:\*\.)?"  # a certificate's name may stand for many
+    r"((?:[a-z0-9_-]{1,63}\.)+"  # underscores and outer hyphens are not hosts' by RFC 1123, but they are met
+    r"[a-z][a-z0-9-]{0,62})"  # no number: 192.0.2.1 is none (RFC 3696 §2)
+    r"\.?(?::\d{0,5})?"  # the root; a port, as Host headers have it
+)
+_INFRASTRUCTURE = ".arpa"  # RFC 3172
+
+
+class AppLabel(NamedTuple):
+    """Which app a conversation belongs to, and why."""
+
+    app: str
+    app_source: str
+    """As in the column of this name."""
+    evidence: str
+    """``curated googlevideo.com``, or ``public suffix co.uk``."""
+
+
+class App(NamedTuple):
+    """One entry of our list."""
+
+    name: str
+    title: str
+    category: str
+    suffixes: tuple[str, ...]
+
+
+@lru_cache(maxsize=1 << 14)
+def app_of_hostname(hostname: str) -> AppLabel | None:
+    """The app of a host name as sent, with or without port and last dot, in any case; None where it tells of none."""
+    host = _host_of(hostname)
+    if host is None:
+        return None
+    apps = _app_of_suffix()
+    suffix = host
+    while suffix:
+        if name := apps.get(suffix):
+            return AppLabel(name, "name", f"curated {suffix}")
+        suffix = suffix.partition(".")[2]
+    return _registrable(host)
+
+
+def read_apps(text: str) -> dict[str, App]:
+    """The list from TOML text, by name; ValueError where a name stands twice."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    apps: dict[str, App] = {}
+    for entry in tomllib.loads(text)["app"]:
+        app = _app_from(**entry)
+        if app.name in apps:
+            raise ValueError(f"apps.toml: {app.name} is listed twice")
+        apps[app.name] = app
+    return apps
+
+
+def read_suffixes(text: str) -> dict[str, str]:
+    """The name of the app of each suffix of the list, without parsing TOML.
+
+    A TOML parser takes 40 ms for words that no report prints. This relies on the order of the keys, which ``apps.toml``
+    promises, and a test compares it with ``suffixes_of``.
+    """
+    entries = re.findall(r'^name = "(.+)"\ntitle = .+\ncategory = .+\nsuffixes = \[([^]]+)\]', text, re.MULTILINE)
+    return {suffix: name for name, quoted in entries for suffix in quoted.split('"')[1::2]}
+
+
+def suffixes_of(apps: dict[str, App]) -> dict[str, str]:
+    """The name of the app of each suffix; ValueError where one stands twice."""
+    names: dict[str, str] = {}
+    for app in apps.values():
+        for suffix in app.suffixes:
+            if suffix in names:
+                raise ValueError(f"apps.toml: {suffix} is listed twice, for {names[suffix]} and {app.name}")
+            names[suffix] = app.name
+    return names
+
+
+def _host_of(hostname: str) -> str | None:
+    """The bare name in lower case, or None for what is not a name of at least two labels."""
+    if not hostname.isascii():  # before lower(), which makes a k of the Kelvin sign
+        return None
+    match = _HOST.fullmatch(hostname.lower())
+    return match[1] if match and len(match[1]) <= MOST_NAME_CHARACTERS else None
+
+
+def _registrable(host: str) -> AppLabel | None:
+    if host.endswith(_INFRASTRUCTURE):
+        return None
+    rules = _public_suffixes(host.rpartition(".")[2], idna="xn--" in host)
+    registered = rules.privatesuffix(host)  # one label and the public suffix
+    public = registered.partition(".")[2] if registered else rules.publicsuffix(host)
+    return AppLabel(registered or host, "name", f"public suffix {public}") if public else None
+
+
+def _app_from(*, name: str, title: str, category: str, suffixes: list[str]) -> App:
+    return App(name, title, category, tuple(suffixes))
+
+
+@cache
+def _app_of_suffix() -> dict[str, str]:
+    return read_suffixes(Path(__file__).parents[1].joinpath("data").joinpath("apps.toml").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1 << 12)
+def _public_suffixes(top_level: str, *, idna: bool) -> PublicSuffixList:
+    """The rules of one top level; to read those of all takes 18 ms, half as much again to encode international ones."""
+    from publicsuffixlist import PublicSuffixList
+
+    rules = _rules_by_top_level().get(_as_listed(top_level), ())
+    return PublicSuffixList(rules, accept_unknown=False, accept_encoded_idn=idna)
+
+
+@cache
+def _rules_by_top_level() -> dict[bytes, list[bytes]]:
+    """The lines of the list, by their last label."""
+    from publicsuffixlist import PSLFILE
+
+    lines: dict[bytes, list[bytes]] = defaultdict(list)
+    for line in Path(PSLFILE).read_bytes().splitlines():
+        lines[line.rpartition(b".")[2]].append(line)
+    return dict(lines)
+
+
+def _as_listed(top_level: str) -> bytes:
+    """A top level as the list writes it; empty for an escape that means nothing."""
+    if not top_level.startswith("xn--"):
+        return top_level.encode()
+    try:
+        return top_level.encode().decode("idna").encode()
+    except UnicodeError:
+        return b""

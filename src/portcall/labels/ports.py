@@ -1,0 +1,294 @@
+"""What a port number alone says: its class, the service that usually lives there, and the words of the evidence.
+
+Rules are data: ``data/iana-services.csv`` is a generated snapshot of IANA's registry, ``data/services.toml`` our short
+list of what people really find. The curated list wins. A service belongs to a port *of one transport*: TCP/514 is a
+remote shell, UDP/514 is syslog. Both lists become tables indexed by [transport, port] at the first question, so a
+million flows are labelled by indexing.
+
+    port   0 ─────────── 1023 │ 1024 ────────────────────── 49151 │ 49152 ─────── 65535     RFC 6335 §6
+           well-known         │ registered                        │ ephemeral
+                                         32768 ──────── Linux ────────── 60999
+
+This module must not know flows, packets or which end of a conversation is the server; and it must load within a few
+milliseconds, since every ``portcall read`` waits for it.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TRANSPORTS = ("tcp", "udp", "sctp", "dccp")
+"""Transports that have service names of their own, in the order of the tables' rows."""
+
+PORTED = frozenset({6, 17, 132, 33, 136})
+"""IANA protocol numbers that carry ports: TCP, UDP, SCTP, DCCP, UDP-Lite."""
+
+EPHEMERAL_BY_SYSTEM = {
+    "IANA": (49152, 65535),  # RFC 6335 §6
+    "Linux": (32768, 60999),  # net.ipv4.ip_local_port_range, kernel's Documentation/networking/ip-sysctl; Android too
+    "macOS": (49152, 65535),  # net.inet.ip.portrange.first and .last
+    "FreeBSD": (10000, 65535),  # net.inet.ip.portrange.first and .last; IPPORT_EPHEMERALFIRST in netinet/in.h
+    "Windows": (49152, 65535),  # since Vista: netsh int ipv4 show dynamicport tcp
+}
+"""First and last port that a system hands out by itself to outgoing connections, where nobody changed its settings."""
+
+PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "dccp": 33}
+"""IANA protocol numbers of TRANSPORTS."""
+
+_ROW_OF_PROTOCOL = {6: 0, 17: 1, 136: 1, 132: 2, 33: 3}
+"""Protocol number → row of the tables. UDP-Lite shares the names of UDP (RFC 3828 §6)."""
+
+_NO_ROW = len(TRANSPORTS)
+"""The last row of the tables, where no port has a service: for all other protocols."""
+
+_BEGINNINGS = np.array([_ROW_OF_PROTOCOL.get(number, _NO_ROW) << 16 for number in range(256)], np.intp)
+"""Protocol number → where its row begins in a flat table."""
+
+PROTOCOLS_BY_PORT = (*sorted(PORTED), 0)
+"""Protocols whose 65536 entries follow one another in tables by port; the last one stands for all without ports."""
+
+BEGINNINGS = np.array(
+    [PROTOCOLS_BY_PORT.index(number if number in PORTED else 0) << 16 for number in range(256)], np.intp
+)
+"""Protocol number → where its entries begin in such a table."""
+
+_PROTOCOL_NAMES = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite", 1: "icmp", 58: "icmp6"}
+
+_DATA = Path(__file__).parents[1].joinpath("data")
+
+
+class PortClass(enum.IntEnum):
+    """The three ranges of RFC 6335 §6."""
+
+    WELL_KNOWN = 0
+    REGISTERED = 1
+    EPHEMERAL = 2
+
+    @property
+    def label(self) -> str:
+        """The word in output columns: well-known, registered or ephemeral."""
+        return self.name.lower().replace("_", "-")
+
+
+def class_of(port: int) -> PortClass:
+    """The class of one port."""
+    return PortClass(port_classes(np.array([port], np.uint16))[0])
+
+
+class Rank(enum.IntEnum):
+    """How well a port's service is known; a higher rank is better evidence for the serving end."""
+
+    NONE = 0
+    IANA = 1
+    CURATED = 2
+
+
+class Service(NamedTuple):
+    """One entry of the curated list, for one transport."""
+
+    port: int
+    transport: str
+    name: str
+    title: str
+    description: str
+    """One plain sentence for somebody who meets it for the first time."""
+    encrypted: bool | Literal["starttls"]
+    """``starttls``: begins in the clear and may then switch to TLS."""
+    avoid: str | None
+    """Why not to use it, and what instead."""
+
+
+def port_classes(ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """PortClass of each port, ``uint8[n]``."""
+    return (ports >= 1024).astype(np.uint8) + (ports >= 49152)  # noqa: PLR2004 - see above
+
+
+def is_temporary(ports: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether a system probably picked the port itself, ``bool[n]``: in IANA's ephemeral range or in Linux's.
+
+    FreeBSD's range is left out: it begins at 10000, where many services live.
+    """
+    temporary = np.zeros(len(ports), np.bool_)
+    for first, last in (EPHEMERAL_BY_SYSTEM["IANA"], EPHEMERAL_BY_SYSTEM["Linux"]):
+        temporary |= (ports >= first) & (ports <= last)
+    return temporary
+
+
+def protocol_name(number: int) -> str:
+    """The word for an IANA protocol number, ``ip-N`` where a report has none."""
+    return _PROTOCOL_NAMES.get(number) or f"ip-{number}"
+
+
+def protocol_number(name: str) -> int:
+    """The IANA number of a protocol, by the word that ``protocol_name`` has for it; ValueError for other words."""
+    known = {word: number for number, word in _PROTOCOL_NAMES.items()}
+    return known[name] if name in known else int(name.removeprefix("ip-"))
+
+
+def ranks(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Rank of each port's service, ``uint8[n]``."""
+    return np.asarray(_tables().ranks.ravel()[_BEGINNINGS[protocols] + ports])
+
+
+class PortTable(NamedTuple):
+    """What is known of every port of one protocol."""
+
+    ids: NDArray[np.int16]
+    """[port] → a number for its service's name, -1 where it has none.
+
+    Equal names have equal numbers, whatever the port or transport; they hold within this process only.
+    """
+    ranks: NDArray[np.uint8]
+    """[port] → Rank."""
+
+
+def port_table(protocol: int) -> PortTable:
+    """What is known of every port of a protocol number."""
+    row = _ROW_OF_PROTOCOL.get(protocol, _NO_ROW)
+    return PortTable(_tables().ids[row], _tables().ranks[row])
+
+
+def service_id_of(name: str) -> int | None:
+    """The number of a service's name, as in a ``PortTable``, or None where no port has it."""
+    return _ids_by_name().get(name)
+
+
+@cache
+def _ids_by_name() -> dict[str, int]:
+    return {name: service_id for service_id, name in enumerate(_tables().names)}
+
+
+def service_name(service_id: int) -> str:
+    """The name behind a number in a ``PortTable``; IndexError for -1 and other numbers that it never gave."""
+    if service_id < 0:
+        message = f"no service has the number {service_id}"
+        raise IndexError(message)
+    return _tables().names[service_id]
+
+
+def service_name_of(protocol: int, port: int) -> str | None:
+    """The service that usually lives on a port (0 to 65535) of a protocol number, or None."""
+    service_id = _tables().ids[_ROW_OF_PROTOCOL.get(protocol, _NO_ROW), np.uint16(port)]
+    return None if service_id < 0 else service_name(int(service_id))
+
+
+def service_evidence(protocol: int, port: int) -> str | None:
+    """Where the name comes from, such as ``curated 443/tcp`` or ``IANA 4444/tcp``; None where there is no name."""
+    row = _ROW_OF_PROTOCOL.get(protocol, _NO_ROW)
+    rank = Rank(_tables().ranks[row, np.uint16(port)])
+    if rank is Rank.NONE:
+        return None
+    return f"{'curated' if rank is Rank.CURATED else 'IANA'} {port}/{TRANSPORTS[row]}"
+
+
+def ports_of(name: str) -> list[tuple[int, str]]:
+    """(port, transport) of every port whose service has that name, in any case; our list's before IANA's."""
+    wanted = name.lower()
+    numbers = [number for number, known in enumerate(_tables().names) if known.lower() == wanted]
+    rows, ports = np.nonzero(np.isin(_tables().ids, numbers))
+    ranked = zip((-_tables().ranks[rows, ports].astype(int)).tolist(), ports.tolist(), rows.tolist(), strict=True)
+    return [(port, TRANSPORTS[row]) for _, port, row in sorted(ranked)]
+
+
+def nearest_name(name: str) -> str | None:
+    """The service name that somebody may have meant, from our list before IANA's; None where none is near."""
+    import difflib
+
+    ours = {service.name for service in _curated_services().values()}
+    for names in (sorted(ours), _tables().names):
+        if near := difflib.get_close_matches(name.lower(), names, n=1):
+            return near[0]
+    return None
+
+
+def curated(port: int, transport: str) -> Service | None:
+    """What our own list says of a port, with words for people; ``transport`` is one of TRANSPORTS."""
+    return _curated_services().get((port, transport))
+
+
+def read_services(text: str) -> dict[tuple[int, str], Service]:
+    """The curated list from TOML text, by (port, transport); ValueError where one is listed twice."""
+    if sys.version_info >= (3, 11):
+        import tomllib  # slow to import, and only explanations need it
+    else:
+        import tomli as tomllib
+    services: dict[tuple[int, str], Service] = {}
+    for entry in tomllib.loads(text)["service"]:
+        for service in _services_of(**entry):
+            key = (service.port, service.transport)
+            if key in services:
+                message = f"services.toml: {service.port}/{service.transport} is listed twice, last as {service.name}"
+                raise ValueError(message)
+            services[key] = service
+    return services
+
+
+def read_service_names(text: str) -> tuple[list[int], list[str], list[str]]:
+    """Ports, transports (joined by ``/``) and names of the curated list, entry by entry, without parsing TOML.
+
+    A TOML parser takes 30 ms for words that only explanations print. This relies on the order of the first three keys,
+    which ``services.toml`` promises and a test compares with ``read_services``.
+    """
+    entries = re.findall(r'^port = (\d+)\ntransports = \[(.+)\]\nname = "(.+)"$', text, re.MULTILINE)
+    return (
+        [int(port) for port, _, _ in entries],
+        [transports.replace('"', "").replace(", ", "/") for _, transports, _ in entries],
+        [name for _, _, name in entries],
+    )
+
+
+def _services_of(*, port: int, transports: list[str], avoid: str | None = None, **words: Any) -> list[Service]:
+    # Any: TOML values; the dataclass names the keys, and a test checks their types.
+    return [Service(port, transport, avoid=avoid, **words) for transport in transports]
+
+
+@cache
+def _curated_services() -> dict[tuple[int, str], Service]:
+    return read_services((_DATA / "services.toml").read_text(encoding="utf-8"))
+
+
+class _Tables(NamedTuple):
+    ids: NDArray[np.int16]  # [transport or _NO_ROW, port] → index into names, or -1. 640 KiB
+    ranks: NDArray[np.uint8]  # [transport or _NO_ROW, port] → Rank. 320 KiB
+    names: list[str]
+
+
+@cache
+def _tables() -> _Tables:
+    """Both lists, the curated one written over IANA's."""
+    iana = _read_iana((_DATA / "iana-services.csv").read_text(encoding="utf-8"))
+    ours = read_service_names((_DATA / "services.toml").read_text(encoding="utf-8"))
+    names = list(dict.fromkeys(iana[2] + ours[2]))
+    id_of = {name: index for index, name in enumerate(names)}
+
+    ids = np.full((_NO_ROW + 1, 65536), -1, np.int16)
+    ranks_by_port = np.zeros((_NO_ROW + 1, 65536), np.uint8)
+    for rank, (ports, transports, services) in ((Rank.IANA, iana), (Rank.CURATED, ours)):
+        port_array = np.array(ports, np.uint16)
+        id_array = np.array([id_of[name] for name in services], np.int16)
+        for row, listed in enumerate(_listed(transports)):
+            ids[row, port_array[listed]] = id_array[listed]
+            ranks_by_port[row, port_array[listed]] = rank
+    return _Tables(ids, ranks_by_port, names)
+
+
+def _read_iana(text: str) -> tuple[list[int], list[str], list[str]]:
+    cells = text.partition("port,transports,name\n")[2].replace("\n", ",").split(",")[:-1]
+    return list(map(int, cells[0::3])), cells[1::3], cells[2::3]
+
+
+def _listed(transports: list[str]) -> NDArray[np.bool_]:
+    """``bool[4, n]``: whether entry n lists each of TRANSPORTS; ValueError where it lists another."""
+    bits_of = {joined: sum(1 << TRANSPORTS.index(one) for one in joined.split("/")) for joined in set(transports)}
+    bits = np.array([bits_of[joined] for joined in transports])
+    return (bits >> np.arange(len(TRANSPORTS))[:, None] & 1).astype(bool)

@@ -1,0 +1,98 @@
+"""The sockets of this machine as they are now, each with the processes that have it open.
+
+On Linux the kernel lists sockets and /proc tells who holds them; elsewhere psutil tells both. Without root Linux lists
+every socket nevertheless, and only the processes of others stay hidden.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from portcall.errors import PortcallError
+from portcall.owners.psutil_listing import interface_networks, list_portably
+from portcall.records.report import Degradation
+from portcall.records.sockets import HIDDEN_PROCESSES, SocketListing
+from portcall.system.network_namespaces import choose_namespaces, inside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from portcall.owners.kernel_sockets import Answer
+    from portcall.records.sockets import InterfaceNetwork
+    from portcall.system.network_namespaces import Namespace
+
+
+def list_sockets(namespaces: Sequence[str] = (), *, only_listening: bool = False) -> SocketListing:
+    """All TCP and UDP sockets, of one's own network namespace or of those named (``all``: every one).
+
+    UsageError for a namespace that does not exist, PortcallError for one that cannot be entered. Of ``all``, those that
+    cannot be entered are left out, and said.
+    """
+    chosen = choose_namespaces(namespaces)
+    if sys.platform != "linux":
+        return list_portably(only_listening=only_listening)
+    from portcall.owners.holders import SocketHolders
+    from portcall.owners.kernel_sockets import EVERY, LISTENING, ask, sockets_of
+
+    answers: list[Answer] = []
+    networks: dict[int, tuple[InterfaceNetwork, ...]] = {}
+    refused: list[Exception] = []
+    time_ns = time.time_ns()
+    for namespace in chosen:
+
+        def look(here: Namespace = namespace) -> tuple[list[Answer], tuple[InterfaceNetwork, ...]]:
+            return ask(here, LISTENING if only_listening else EVERY), interface_networks()
+
+        try:
+            told, networks[namespace.number] = inside(namespace, look)
+        except OSError as error:  # a kernel or a sandbox without sock_diag
+            if not namespaces:
+                return _without_kernel(error, only_listening=only_listening)
+            refused.append(error)
+        except PortcallError as error:
+            if "all" not in namespaces:
+                raise
+            refused.append(error)
+        else:
+            answers += told
+    holders = SocketHolders()  # after the sockets: one that is closed meanwhile has no holder, a new one is not listed
+    sockets = tuple(socket for answer in answers for socket in sockets_of(answer, holders.of, time_ns))
+    listing = SocketListing(sockets, time_ns, networks)
+    return SocketListing(sockets, time_ns, networks, tuple(_degradations(listing, refused, len(chosen))))
+
+
+def listening_cookies(namespaces: Sequence[str] = ()) -> frozenset[int] | None:
+    """The identities of all listening sockets, to see cheaply whether one came or went; None where there are none."""
+    if sys.platform != "linux":
+        return None
+    from portcall.owners.kernel_sockets import LISTENING, ask
+
+    cookies: set[int] = set()
+    for namespace in choose_namespaces(namespaces):
+
+        def look(here: Namespace = namespace) -> list[Answer]:
+            return ask(here, LISTENING)
+
+        with suppress(PortcallError, OSError):  # the listing says it
+            cookies.update(cookie for answer in inside(namespace, look) for cookie in answer.rows["cookie"].tolist())
+    return frozenset(cookies)
+
+
+def _without_kernel(error: OSError, *, only_listening: bool) -> SocketListing:
+    listing = list_portably(only_listening=only_listening)
+    reason = f"the kernel does not list sockets ({error.strerror or error}): psutil does, without bytes and times"
+    note = Degradation("socket list", reason, "outside of this sandbox, or a kernel with INET_DIAG")
+    return SocketListing(listing.sockets, listing.time_ns, listing.networks, (*listing.degradations, note))
+
+
+def _degradations(listing: SocketListing, refused: list[Exception], asked: int) -> Iterator[Degradation]:
+    hidden = listing.unseen_holders
+    if hidden:
+        reason = f"{hidden} of {len(listing.sockets)} sockets belong to processes that this user may not look at"
+        yield Degradation(HIDDEN_PROCESSES, reason, "run it with sudo")
+    if refused:
+        reason = f"{len(refused)} of {asked} network namespaces cannot be looked into: {refused[0]}"
+        yield Degradation("network namespaces", reason, "run it as root of the host")

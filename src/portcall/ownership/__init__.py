@@ -1,0 +1,1 @@
+"""Who held this endpoint, and when: pure, fed with what owners report."""

@@ -1,0 +1,386 @@
+"""Who held this endpoint, when? Sightings and process events in, one Match per flow end out.
+
+1. A socket is told by its cookie, never by port or inode: ports and inodes are used again. A process is (pid, start).
+2. A flow's end is looked up by both addresses and ports, then with any local address, then among sockets bound to its
+   address and port, then among those bound to its port.
+3. Of several sockets, the one that was open while the packets passed counts; else the nearest in time, as packets may
+   come a little before the first report, and long after the close (TIME_WAIT).
+4. Of a socket's processes, who sends or receives beats who accepted, connected, bound or merely holds it.
+5. Two owners for one answer make no owner: AMBIGUOUS is said, never guessed.
+
+Pure: told by events, asked by time. It knows no back end, no clock and no file. Memory is bounded: a socket is
+forgotten FORGET_AFTER_NS after its end, and beyond MAX_SOCKETS the oldest go first.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portcall.ownership.process_table import ProcessTable
+from portcall.records.ownership import (
+    FLOW_END,
+    OWNER_CHANGE,
+    Evidence,
+    Match,
+    MatchQuality,
+    Owner,
+    ProcessChange,
+    Program,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from portcall.records.ownership import OwnerEvents
+
+SECOND_NS = 1_000_000_000
+EARLY_NS = 2 * SECOND_NS
+"""How long before a socket's first sighting its packets may come."""
+LINGER_NS = 60 * SECOND_NS
+"""How long after a connection's end its packets may come: Linux's TIME_WAIT."""
+BOUND_LINGER_NS = 2 * SECOND_NS
+"""The same for a port that was merely open: its next packets are most likely somebody else's."""
+FORGET_AFTER_NS = 120 * SECOND_NS
+MAX_SOCKETS = 1 << 18
+MAX_PEERS = 1 << 14
+"""Peers remembered per socket; beyond, the oldest are recognised by the socket's own port only."""
+KERNEL = Owner(0, None, Program("[kernel]"))
+
+_TCP = 6
+_SWEEP_NS = 10 * SECOND_NS
+_CHANGES_PER_SOCKET = 3  # where a socket goes round among workers, rows do not follow every turn
+_NEVER = (1 << 63) - 1
+_MAPPED = np.frombuffer(b"\0" * 10 + b"\xff\xff", np.uint8)
+_ANY = bytes(16)
+_NO_PEER = bytes(18)
+# Key of a conversation seen from one end: protocol, IP version, local port and address | remote port and address.
+_KEY = np.dtype({"names": list(FLOW_END.names or ())[:6], "formats": ["u1", "u1", "u2", ("u1", 16), "u2", ("u1", 16)]})
+_BOUND, _WITH_ADDRESS = 20, 4  # bytes of a key up to and with the local address, and up to it
+
+
+@dataclass(slots=True, eq=False)
+class _Socket:
+    cookie: int
+    protocol: int
+    namespace: int
+    opened_ns: int
+    closed_ns: int = _NEVER
+    closer: int = 0
+    is_kernel: bool = False
+    rank: int = 0
+    """The best evidence below USED."""
+    roles: tuple[tuple[int, int], ...] = ()
+    """(when, process) of that evidence."""
+    used: tuple[tuple[int, int], ...] = ()
+    """(since when, process): each is the one that uses it until the next."""
+    shared_ns: int = _NEVER
+    peers: dict[bytes, _Use] = field(default_factory=dict)
+    bindings: dict[bytes, _Use] = field(default_factory=dict)
+    processes: tuple[int, ...] = ()
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _Use:
+    """One key under which a socket is found."""
+
+    socket: _Socket
+    since_ns: int
+    used: tuple[tuple[int, int], ...] = ()
+    """(when, process) of packets on this very key."""
+
+
+class Timeline:
+    """Sockets and processes over time. ``source`` names the back end that tells."""
+
+    def __init__(self, source: str, user_name: Callable[[int], str] = str) -> None:
+        self.source = source
+        self.processes = ProcessTable(user_name)
+        self._sockets: dict[int, _Socket] = {}
+        self._exact: dict[bytes, tuple[_Use, ...]] = {}
+        self._bound: dict[bytes, tuple[_Use, ...]] = {}
+        self._closed: deque[tuple[int, int]] = deque()
+        self._exits: deque[tuple[int, int]] = deque()
+        self._sockets_of: dict[int, set[int]] = {}
+        self._ports: dict[tuple[int, int], int] = {}
+        self._changes: list[tuple[int, int, int, int, int]] = []
+        self._swept_ns = 0
+        self._tells_closes = True
+
+    def __len__(self) -> int:
+        """Sockets remembered."""
+        return len(self._sockets)
+
+    def update(self, events: OwnerEvents) -> None:
+        """Take what a back end has seen since the last update."""
+        for event in sorted(events.processes, key=attrgetter("time_ns")):
+            self.processes.update(event)
+        self._tells_closes = events.tells_closes
+        self._exits = deque(
+            sorted((event.time_ns, event.pid) for event in events.processes if event.change is ProcessChange.EXITED)
+            if not events.tells_closes
+            else ()
+        )
+        sightings = events.sightings[np.argsort(events.sightings["time_ns"], kind="stable")]
+        keys = _keys(sightings)
+        columns = ("time_ns", "socket", "process", "user", "namespace", "evidence", "protocol")
+        for row in zip(*(sightings[name].tolist() for name in columns), keys, strict=True):
+            self._close_until(row[0])
+            self._see(*row)
+        self._close_until(_NEVER)
+        if events.until_ns - self._swept_ns > _SWEEP_NS:
+            self._swept_ns = events.until_ns
+            self._forget(events.until_ns - FORGET_AFTER_NS)
+
+    def find(self, ends: NDArray[np.void]) -> list[Match]:
+        """A Match for each of FLOW_END[n]."""
+        times = zip(*(ends[name].tolist() for name in ("namespace", "first_ns", "last_ns")), strict=True)
+        return [self._find(key, *when) for key, when in zip(_keys(ends), times, strict=True)]
+
+    def knows(self, ends: NDArray[np.void]) -> NDArray[np.bool_]:
+        """bool[n]: whether a socket was seen for exactly these ends; for others, some back ends must be asked."""
+        return np.array([key in self._exact for key in _keys(ends)], np.bool_)
+
+    def take_changes(self) -> NDArray[np.void]:
+        """OWNER_CHANGE[n] learned since the last call, in order of time.
+
+        A socket of a protocol without connections begins on a local port that another one had before, or a socket is
+        handed from one process to another. A flow on that port (in that namespace, 0: any) that goes on after
+        ``time_ns`` goes on in a new row.
+        """
+        changes = np.array(sorted(self._changes), OWNER_CHANGE)
+        self._changes.clear()
+        return changes
+
+    def _see(  # noqa: PLR0913, PLR0917 - the columns of a sighting
+        self, time_ns: int, cookie: int, pid: int, user: int, namespace: int, evidence: int, protocol: int, key: bytes
+    ) -> None:
+        socket = self._sockets.get(cookie)
+        if evidence == Evidence.CLOSED:
+            if socket is not None:
+                self._close(socket, time_ns, pid)
+            return
+        if socket is None:
+            socket = self._sockets[cookie] = _Socket(cookie, protocol, namespace, time_ns)
+        elif time_ns < socket.opened_ns:
+            socket.opened_ns = time_ns
+        if namespace:
+            socket.namespace = namespace
+        use = self._index(socket, key, time_ns)
+        if evidence == Evidence.KERNEL:
+            socket.is_kernel = True
+        elif evidence != Evidence.PACKET and pid:
+            self._credit(socket, use, time_ns, pid, evidence)
+            self.processes.note_user(pid, user)
+
+    def _credit(self, socket: _Socket, use: _Use | None, time_ns: int, pid: int, evidence: int) -> None:
+        socket.closed_ns = _NEVER
+        if pid not in socket.processes:
+            socket.processes += (pid,)
+            self._sockets_of.setdefault(pid, set()).add(socket.cookie)
+        if evidence < Evidence.USED:
+            if evidence > socket.rank:
+                socket.rank, socket.roles = evidence, ()
+            if evidence == socket.rank and pid not in [known for _, known in socket.roles]:
+                socket.roles += ((time_ns, pid),)
+            return
+        if evidence == Evidence.SHARED:
+            socket.shared_ns = min(socket.shared_ns, time_ns)
+        if use is not None and use.socket.protocol != _TCP and pid not in [known for _, known in use.used]:
+            use.used += ((time_ns, pid),)
+        if not socket.used or socket.used[-1][1] != pid:
+            if 0 < len(socket.used) <= _CHANGES_PER_SOCKET:
+                self._note_handover(socket, time_ns)
+            socket.used += ((time_ns, pid),)
+
+    def _index(self, socket: _Socket, key: bytes, time_ns: int) -> _Use | None:
+        """File the socket under what the sighting calls it; gives the use if it names a peer."""
+        has_peer = key[_BOUND:] != _NO_PEER
+        port = int.from_bytes(key[2:4], sys.byteorder)
+        if port and port not in socket.ports:
+            self._note_birth(socket, port, time_ns)
+        if port and not has_peer and key[:_BOUND] not in socket.bindings:
+            use = socket.bindings[key[:_BOUND]] = _Use(socket, time_ns)
+            self._bound[key[:_BOUND]] = (*self._bound.get(key[:_BOUND], ()), use)
+        if not has_peer:
+            return None
+        known = socket.peers.get(key)
+        if known is None:
+            known = socket.peers[key] = _Use(socket, time_ns)
+            self._exact[key] = (*self._exact.get(key, ()), known)
+            if len(socket.peers) > MAX_PEERS:
+                _unfile(self._exact, *_pop_oldest(socket.peers))
+        return known
+
+    def _note_birth(self, socket: _Socket, port: int, time_ns: int) -> None:
+        socket.ports += (port,)
+        before = self._sockets.get(self._ports.get((socket.protocol, port), 0))
+        self._ports[socket.protocol, port] = socket.cookie
+        if before is not None and socket.protocol != _TCP and _may_be_same(before.namespace, socket.namespace):
+            if not self._tells_closes:  # nor births: the first report may come after the first packet
+                time_ns = min(time_ns, before.closed_ns + 1)
+            self._changes.append((time_ns, socket.namespace, port, socket.protocol, 0))
+
+    def _note_handover(self, socket: _Socket, time_ns: int) -> None:
+        for port in socket.ports:
+            self._changes.append((time_ns, socket.namespace, port, socket.protocol, 0))
+
+    def _close(self, socket: _Socket, time_ns: int, pid: int) -> None:
+        socket.closed_ns, socket.closer = time_ns, pid
+        self._closed.append((time_ns, socket.cookie))
+
+    def _close_until(self, time_ns: int) -> None:
+        """Where closes are not told: a socket ends with the last process that is known to have it."""
+        while self._exits and self._exits[0][0] <= time_ns:
+            exit_ns, pid = self._exits.popleft()
+            for cookie in self._sockets_of.pop(pid, ()):
+                socket = self._sockets.get(cookie)
+                if socket is not None and not any(other in self._sockets_of for other in socket.processes):
+                    self._close(socket, exit_ns, 0)
+
+    def _find(self, key: bytes, namespace: int, first_ns: int, last_ns: int) -> Match:
+        for uses, quality in self._levels(key):
+            is_exact = quality is MatchQuality.EXACT
+            near = _nearest(uses, namespace, first_ns, last_ns, LINGER_NS if is_exact else BOUND_LINGER_NS)
+            owners: dict[tuple[int, int | None], Owner] = {}
+            for use in near:
+                for owner in self._owners(use, first_ns, last_ns):
+                    owners[owner.pid, owner.start_ns] = owner
+            if len(owners) > 1:
+                return Match(None, MatchQuality.AMBIGUOUS, self.source, "ambiguous")
+            for owner in owners.values():
+                return Match(owner, quality, self.source, "kernel" if owner is KERNEL else None)
+        return Match(None, MatchQuality.NONE, self.source, "no-owner")
+
+    def _levels(self, key: bytes) -> Iterable[tuple[Sequence[_Use], MatchQuality]]:
+        """Sockets that could be meant, the surest kind first."""
+        head, bound = key[:_WITH_ADDRESS], self._bound
+        yield self._exact.get(key, ()), MatchQuality.EXACT
+        yield self._exact.get(head + _ANY + key[_BOUND:], ()), MatchQuality.EXACT
+        if head[2:] == b"\0\0":
+            return
+        yield _unconnected(bound.get(key[:_BOUND], ())), MatchQuality.LISTENER
+        yield _unconnected(bound.get(head + _ANY, ())), MatchQuality.WILDCARD
+        if head[1] == 4:  # noqa: PLR2004 - an IPv6 socket without address takes IPv4 too
+            yield _unconnected(bound.get(head[:1] + b"\x06" + head[2:] + _ANY, ())), MatchQuality.WILDCARD
+
+    def _owners(self, use: _Use, first_ns: int, last_ns: int) -> list[Owner]:
+        socket = use.socket
+        holders = _holders(use, first_ns, last_ns)
+        if not holders and socket.is_kernel:
+            return [KERNEL]
+        return [self.processes.owner(pid, time_ns) for time_ns, pid in holders]
+
+    def _forget(self, before_ns: int) -> None:
+        while self._closed and self._closed[0][0] < before_ns:
+            closed_ns, cookie = self._closed.popleft()
+            socket = self._sockets.get(cookie)
+            if socket is not None and socket.closed_ns == closed_ns:
+                self._drop(socket)
+        while len(self._sockets) > MAX_SOCKETS:
+            self._drop(next(iter(self._sockets.values())))
+        self.processes.forget(before_ns, self._sockets_of)
+
+    def _drop(self, socket: _Socket) -> None:
+        del self._sockets[socket.cookie]
+        for index, uses in ((self._exact, socket.peers), (self._bound, socket.bindings)):
+            for key, use in uses.items():
+                _unfile(index, key, use)
+        for port in socket.ports:
+            if self._ports.get((socket.protocol, port)) == socket.cookie:
+                del self._ports[socket.protocol, port]
+        for pid in socket.processes:
+            cookies = self._sockets_of.get(pid, set())
+            cookies.discard(socket.cookie)
+            if not cookies:
+                self._sockets_of.pop(pid, None)
+        socket.peers.clear()  # a use and its socket point at each other: without it, only the collector frees them
+        socket.bindings.clear()
+
+
+def _holders(use: _Use, first_ns: int, last_ns: int) -> Sequence[tuple[int, int]]:
+    """(when, process) of those who may have caused the packets of that time, by the best evidence there is."""
+    socket = use.socket
+    if len(use.used) == 1:
+        return use.used
+    if socket.used:
+        if last_ns >= socket.shared_ns:
+            return socket.used
+        before = tuple(turn for turn in socket.used if turn[0] <= first_ns)
+        later = tuple(turn for turn in socket.used if first_ns < turn[0] <= last_ns)
+        return before[-1:] + later or socket.used[:1]
+    if socket.rank == Evidence.ACCEPTED and socket.closer:
+        return [(socket.closed_ns, socket.closer)]  # accepted and handed on: who closes it last is who worked on it
+    if socket.rank == Evidence.HELD:
+        return [(max(time_ns, first_ns), pid) for time_ns, pid in socket.roles]  # it may run another program by then
+    return socket.roles
+
+
+def _nearest(uses: Sequence[_Use], namespace: int, first_ns: int, last_ns: int, linger_ns: int) -> Sequence[_Use]:
+    """Of these, the sockets that were open at that time, else the one nearest to it."""
+    here = [use for use in uses if _may_be_same(use.socket.namespace, namespace) and _is_claimed(use.socket)]
+    gaps = [max(use.socket.opened_ns - last_ns, first_ns - use.socket.closed_ns, 0) for use in here]
+    open_then = [use for use, gap in zip(here, gaps, strict=True) if not gap]
+    if len(open_then) > 1 and open_then[0].socket.protocol == _TCP:
+        return _latest_of_each_namespace(open_then)
+    if open_then:
+        return open_then
+    in_reach = [
+        (gap, i)
+        for i, (use, gap) in enumerate(zip(here, gaps, strict=True))
+        if gap <= (EARLY_NS if use.socket.opened_ns > last_ns else linger_ns)
+    ]
+    return [here[min(in_reach)[1]]] if in_reach else ()
+
+
+def _latest_of_each_namespace(uses: Sequence[_Use]) -> Sequence[_Use]:
+    """A connection is on one socket; one that is still held though its connection was reset is older than the next."""
+    latest = {use.socket.namespace: use for use in sorted(uses, key=attrgetter("since_ns"))}
+    return list(latest.values())
+
+
+def _is_claimed(socket: _Socket) -> bool:
+    return bool(socket.processes) or socket.is_kernel
+
+
+def _unconnected(uses: Sequence[_Use]) -> Sequence[_Use]:
+    """Without TCP sockets that were bound and then connected: those have one conversation, found by its key."""
+    return [use for use in uses if use.socket.protocol != _TCP or not use.socket.peers]
+
+
+def _may_be_same(namespace: int, other: int) -> bool:
+    return namespace == other or not namespace or not other
+
+
+def _unfile(index: dict[bytes, tuple[_Use, ...]], key: bytes, use: _Use) -> None:
+    others = tuple(other for other in index[key] if other is not use)
+    if others:
+        index[key] = others
+    else:
+        del index[key]
+
+
+def _pop_oldest(peers: dict[bytes, _Use]) -> tuple[bytes, _Use]:
+    key = next(iter(peers))
+    return key, peers.pop(key)
+
+
+def _keys(rows: NDArray[np.void]) -> list[bytes]:
+    """Keys of SIGHTING[n] or FLOW_END[n]: an IPv4 address mapped into IPv6 is IPv4."""
+    keys = np.zeros(len(rows), _KEY)
+    for name in _KEY.names or ():
+        keys[name] = rows[name]
+    ends = (keys["local"], keys["remote"])
+    is_mapped = [(keys["ip_version"] == 6) & (end[:, :12] == _MAPPED).all(axis=1) for end in ends]  # noqa: PLR2004
+    for end, mapped in zip(ends, is_mapped, strict=True):
+        end[mapped, :12] = 0
+    keys["ip_version"][is_mapped[0] | is_mapped[1]] = 4
+    return keys.view(f"V{_KEY.itemsize}").tolist()

@@ -1,0 +1,212 @@
+r"""``--where``: an expression over output columns → a test of one row.
+
+    expression  =  term {"or" term}        term  =  factor {"and" factor}
+    factor      =  "not" factor | "(" expression ")" | COLUMN operator value
+    operator    =  "=" "!=" "<" "<=" ">" ">=" "~" (regular expression, anywhere in the text)
+    value       =  number [kB MB GB TB KiB MiB GiB TiB ns us ms s min h] | word | "quoted" | 'quoted' | null
+
+    bytes > 1MB and not service ~ '^(https|dns)$'        server_ip = 10.0.0.0/8        app = null
+
+A number without a unit is in the column's own unit, see ``schema``; the derived ``duration`` is in seconds. Addresses
+are compared with addresses and networks, a list with each of its texts. Null equals only ``null``.
+pyparsing is imported when there is an expression to read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import operator
+import re
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from portcall.errors import UsageError
+from portcall.records.schema import LISTS, Column, columns, did_you_mean, directions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Rows = list[dict[str, Any]]  # Any: plain values of several types, see schema
+    Row = Mapping[str, Any]  # Any: plain values of several types, see schema
+    Read = Callable[[Row], Any]
+    Predicate = Callable[[Row], bool]
+
+_UNITS: dict[str, tuple[str, int]] = {
+    "B": ("bytes", 1),
+    **{f"{prefix}B": ("bytes", 1000 ** (power + 1)) for power, prefix in enumerate("kMGT")},
+    **{f"{prefix}iB": ("bytes", 1024 ** (power + 1)) for power, prefix in enumerate("KMGT")},
+    "ns": ("ns", 1),
+    "us": ("ns", 1000),
+    "ms": ("ns", 10**6),
+    "s": ("ns", 10**9),
+    "min": ("ns", 60 * 10**9),
+    "h": ("ns", 3600 * 10**9),
+}
+_MEASURED_IN = {"s": "ns"}  # duration is counted in ns here, so that comparisons are exact
+_DEFAULT_FACTOR = {"s": 10**9}
+_ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne}
+_NUMBER = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)([A-Za-z]*)")
+_EXAMPLE = "Write it like: bytes>1MB and service=https"
+_MAX_LENGTH = 4096  # deeper nesting than fits in here would exhaust the parser's stack
+
+
+def compile_where(text: str, by: str) -> Predicate:
+    """A test of one row of the grouping ``by``; UsageError says what in the expression cannot be understood."""
+    known = _columns(by)
+
+    def comparison(tokens: Any) -> Predicate:  # Any: pyparsing's ParseResults, imported only below
+        name, sign, (value, is_quoted) = tokens
+        if name not in known:
+            raise UsageError(f"--where: no column '{name}' by {by}{did_you_mean(name, tuple(known))}")
+        column, read = known[name]
+        return _comparison(column, read, sign, None if value == "null" and not is_quoted else value)
+
+    if len(text) > _MAX_LENGTH:
+        raise UsageError(f"--where: longer than {_MAX_LENGTH} characters. {_EXAMPLE}")
+    return _parsed(text, comparison)
+
+
+def chooser(where: str | None, by: str, top: int | None = None) -> Callable[[Rows], Rows]:
+    """What picks of rows grouped ``by`` those for which ``where`` holds, and of them the first ``top``.
+
+    UsageError as of compile_where; what is None picks all.
+    """
+    keep = compile_where(where, by) if where else None
+    return lambda rows: [row for row in rows if keep is None or keep(row)][:top]
+
+
+def _parsed(text: str, comparison: Callable[[Any], Predicate]) -> Predicate:
+    import pyparsing as pp  # 80 ms that only an expression needs
+
+    keyword = pp.CaselessKeyword
+    reserved = keyword("and") | keyword("or") | keyword("not")
+    quoted = pp.QuotedString("'", esc_quote="''") | pp.QuotedString('"', esc_quote='""')
+    quoted.add_parse_action(lambda tokens: (tokens[0], True))
+    word = ~reserved + pp.Regex(r"[^\s()'\"=!<>~]+").add_parse_action(lambda tokens: (tokens[0], False))
+    sign = pp.one_of([*_ORDER, "~"])
+    leaf = (~reserved + pp.Regex(r"[A-Za-z_]\w*") + sign + (quoted | word)).add_parse_action(comparison)
+    expression, factor = pp.Forward(), pp.Forward()
+    negated = (keyword("not").suppress() + factor).add_parse_action(lambda tokens: partial(_fails, tokens[0]))
+    factor <<= negated | pp.Suppress("(") + expression + pp.Suppress(")") | leaf
+    term = factor + (keyword("and").suppress() + factor)[...]
+    term.add_parse_action(lambda tokens: partial(_all_hold, list(tokens)))
+    expression <<= term + (keyword("or").suppress() + term)[...]
+    expression.add_parse_action(lambda tokens: partial(_any_holds, list(tokens)))
+    try:
+        predicate: Predicate = expression.parse_string(text, parse_all=True)[0]
+    except pp.ParseBaseException as error:
+        place = text[error.loc :][:20]
+        raise UsageError(
+            f"--where: cannot read it {f'from {place!r}' if place else 'to its end'}. {_EXAMPLE}"
+        ) from error
+    except RecursionError as error:
+        raise UsageError(f"--where: too deeply nested. {_EXAMPLE}") from error
+    return predicate
+
+
+def _all_hold(tests: list[Predicate], row: Row) -> bool:
+    return all(test(row) for test in tests)
+
+
+def _any_holds(tests: list[Predicate], row: Row) -> bool:
+    return any(test(row) for test in tests)
+
+
+def _fails(test: Predicate, row: Row) -> bool:
+    return not test(row)
+
+
+def _columns(by: str) -> dict[str, tuple[Column, Read]]:
+    """Every name that may be compared: the output columns, and some that are derived from them."""
+    known: dict[str, tuple[Column, Read]] = {
+        column.name: (column, operator.itemgetter(column.name)) for column in columns(by)
+    }
+    if by in LISTS:
+        if "bytes_sent" in known:
+            both = partial(_added, "bytes_sent", "bytes_received")
+            known["bytes"] = (Column("bytes", "integer", "bytes", "both ways"), both)
+        return known
+    out, back = directions(by)
+    for count in ("bytes", "packets", "payload"):
+        unit = known[f"{count}_{out}"][0].unit
+        known[count] = (
+            Column(count, "integer", unit, "both ways"),
+            partial(_added, f"{count}_{out}", f"{count}_{back}"),
+        )
+    known["duration"] = (Column("duration", "integer", "s", "from the first frame to the last"), _duration_ns)
+    return known
+
+
+def _added(name: str, other: str, row: Row) -> int | None:
+    return None if row[name] is None else int(row[name] + row[other])
+
+
+def _duration_ns(row: Row) -> int | None:
+    return None if row["first_ns"] is None else row["last_ns"] - row["first_ns"]
+
+
+def _comparison(column: Column, read: Read, sign: str, value: str | None) -> Predicate:
+    if value is None:
+        if sign not in ("=", "!="):
+            raise UsageError(f"--where: {column.name} {sign} null: null is only = or !=")
+        return lambda row: (read(row) in (None, [])) == (sign == "=")
+    if column.type in ("integer", "integers"):
+        if sign == "~":
+            raise UsageError(f"--where: {column.name} is a number, and ~ is for texts")
+        number = _number(column, value)
+        return partial(_number_holds, read, _ORDER[sign], number, sign == "!=")
+    if sign not in ("=", "!=", "~"):
+        raise UsageError(f"--where: {column.name} is text; compare it with =, != or ~")
+    holds = _text_test(column, value, is_pattern=sign == "~")
+    return partial(_text_holds, read, holds, sign == "!=")
+
+
+def _number_holds(read: Read, compare: Callable[[Any, Any], bool], number: Any, of_null: bool, row: Row) -> bool:  # noqa: FBT001
+    value = read(row)
+    if isinstance(value, list):
+        return of_null != any(compare(one, number) != of_null for one in value)
+    return of_null if value is None else compare(value, number)
+
+
+def _text_holds(read: Read, holds: Callable[[str], bool], is_negated: bool, row: Row) -> bool:  # noqa: FBT001 - a partial
+    value = read(row)
+    texts = value if isinstance(value, list) else [] if value is None else [value]
+    return any(holds(text) for text in texts) != is_negated
+
+
+def _number(column: Column, text: str) -> int | Fraction:
+    match = _NUMBER.fullmatch(text)
+    kind, factor = _UNITS.get(match[2], ("", 0)) if match and match[2] else ("", _DEFAULT_FACTOR.get(column.unit, 1))
+    if not match or not factor or (kind and kind != _MEASURED_IN.get(column.unit, column.unit)):
+        raise UsageError(f"--where: {column.name} is a number{_units_for(column)}, which '{text}' is not")
+    return Fraction(match[1]) * factor
+
+
+def _units_for(column: Column) -> str:
+    kind = _MEASURED_IN.get(column.unit, column.unit)
+    units = [unit for unit, (measured, _) in _UNITS.items() if kind and measured == kind]
+    return f" in {', '.join(units)}" if units else ""
+
+
+def _text_test(column: Column, value: str, *, is_pattern: bool) -> Callable[[str], bool]:
+    if is_pattern:
+        try:
+            pattern = re.compile(value)
+        except re.error as error:
+            raise UsageError(f"--where: {column.name} ~ {value}: not a regular expression: {error}") from error
+        return lambda text: pattern.search(text) is not None
+    if column.type == "address":
+        try:
+            network = ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            return partial(operator.eq, value)
+        return lambda text: _is_within(text, network)
+    return partial(operator.eq, value)
+
+
+def _is_within(text: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    try:
+        return ipaddress.ip_address(text) in network
+    except ValueError:  # a name: hosts have either
+        return False

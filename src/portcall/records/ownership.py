@@ -1,0 +1,157 @@
+"""Who owns sockets: what back ends see, and what is concluded from it."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+SIGHTING = np.dtype(
+    [
+        ("time_ns", "i8"),  # ns since 1970 UTC
+        ("socket", "u8"),  # what tells it from every other socket since boot: its cookie on Linux
+        ("process", "u4"),  # 0 where the sighting names none
+        ("user", "u4"),
+        ("namespace", "u4"),  # network namespace, 0 where not known
+        ("evidence", "u1"),  # Evidence
+        ("protocol", "u1"),
+        ("ip_version", "u1"),  # of the socket: an IPv6 socket without address takes IPv4 too
+        ("reserved", "u1"),
+        ("local", "u1", (16,)),  # as in PACKET; zero where the socket takes any
+        ("remote", "u1", (16,)),
+        ("local_port", "u2"),
+        ("remote_port", "u2"),  # with ``remote`` zero: no peer known
+    ]
+)
+"""What an owner back end saw of one socket at one moment. 68 bytes."""
+
+FLOW_END = np.dtype(
+    [
+        ("protocol", "u1"),
+        ("ip_version", "u1"),
+        ("local_port", "u2"),
+        ("local", "u1", (16,)),
+        ("remote_port", "u2"),
+        ("remote", "u1", (16,)),
+        ("namespace", "u4"),  # 0: any
+        ("first_ns", "i8"),
+        ("last_ns", "i8"),
+    ]
+)
+"""One end of a flow, as asked of the owners: who held it at that time? 58 bytes."""
+
+OWNER_CHANGE = np.dtype(
+    [("time_ns", "i8"), ("namespace", "u4"), ("local_port", "u2"), ("protocol", "u1"), ("reserved", "u1")]
+)
+"""From this time on, another socket or process may be behind a local port: rows on it start anew. 16 bytes."""
+
+
+class Evidence(enum.IntEnum):
+    """What a sighting says; up to USED, a higher one is the better reason to call a process the owner."""
+
+    NONE = 0
+    HELD = 1
+    """The process has the socket open."""
+    BOUND = 2
+    LISTENING = 3
+    CONNECTED = 4
+    ACCEPTED = 5
+    USED = 6
+    """It sent or received."""
+    SHARED = 7
+    """It did, and takes turns with others so often that turns are no longer reported."""
+    PACKET = 10
+    """A packet passed between socket and peer; who caused it is not said."""
+    KERNEL = 11
+    """The socket is the kernel's own."""
+    CLOSED = 12
+
+
+class ProcessChange(enum.Enum):
+    """What became of a process."""
+
+    STARTED = "started"
+    """Forked: until told otherwise it is what its parent is."""
+    EXECUTED = "executed"
+    FOUND = "found"
+    """It was there already; ``time_ns`` is when it started."""
+    EXITED = "exited"
+
+
+class MatchQuality(enum.Enum):
+    """How a flow's end was recognised, best first."""
+
+    EXACT = "exact"
+    """Both addresses and ports."""
+    LISTENER = "listener"
+    """A socket bound to the local address and port."""
+    WILDCARD = "wildcard"
+    """A socket bound to the local port at any address."""
+    AMBIGUOUS = "ambiguous"
+    """More than one process may own it; none is named."""
+    NONE = "none"
+
+
+class Program(NamedTuple):
+    """What a process runs and where it belongs; None where nobody could say."""
+
+    name: str
+    exe: str | None = None
+    cmdline: tuple[str, ...] = ()
+    container: str | None = None
+    unit: str | None = None
+    """systemd's name for it, such as ``nginx.service``."""
+
+
+class ProcessEvent(NamedTuple):
+    """A process starts, becomes another program, is found, or ends."""
+
+    change: ProcessChange
+    time_ns: int
+    pid: int
+    parent: int = 0
+    """Its parent's pid; 0 where not known."""
+    user: int | None = None
+    """User id; None where not known."""
+    program: Program | None = None
+    """None for what does not change it."""
+
+
+class OwnerEvents(NamedTuple):
+    """What a back end has seen since it was last asked."""
+
+    sightings: NDArray[np.void]
+    """SIGHTING[n]."""
+    processes: list[ProcessEvent]
+    until_ns: int
+    """Everything up to this time has been told, if nothing was lost."""
+    tells_closes: bool = True
+    """Whether CLOSED comes for every socket; else a socket ends with its last process."""
+
+
+class Owner(NamedTuple):
+    """A process, told from all others by pid and start, as pids are used again."""
+
+    pid: int
+    start_ns: int | None
+    """ns since 1970 UTC; None where it began before anybody looked and does not say."""
+    program: Program
+    user: str | None = None
+    parents: tuple[tuple[int, str], ...] = ()
+    """(pid, name) of those above it, the nearest first."""
+
+
+class Match(NamedTuple):
+    """Whose a flow's end is, and how sure that is."""
+
+    owner: Owner | None
+    quality: MatchQuality
+    source: str
+    """The back end that saw it."""
+    reason: str | None = None
+    """``no-owner``, ``ambiguous`` or ``kernel`` from the closed list; None where a process is named."""

@@ -1,0 +1,74 @@
+"""What a run hands out: rows, what they cover, and what ran with less than it could."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A feature that could not run, or ran with less: shown to the user, never only logged."""
+
+    feature: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What was read, and what became of it."""
+
+    frames: int
+    bytes: int
+    verdicts: dict[str, int]
+    """Verdict name in lower case with hyphens → frames; sums to ``frames``."""
+    bytes_credited_twice: int
+    """Bytes of frames with two local ends, credited to both. Σ(bytes_out + bytes_in) = bytes + this."""
+    dropped_by_kernel: int | None
+    """None offline, where the capture does not say."""
+    bytes_attributed: int
+    """Bytes of rows that have an app."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Who used the network: rows of one grouping over one window, and how much of the traffic they explain.
+
+    Iterable; each row is a mapping from the columns of ``schema`` to plain Python values.
+    """
+
+    by: str
+    source: str
+    window_ns: tuple[int, int] | None
+    coverage: Coverage
+    rows: list[dict[str, Any]]
+    degradations: list[Degradation] = field(default_factory=list)
+    rows_left_out: int = 0
+    """Rows that ``top`` or ``where`` left out; they still count in ``coverage``."""
+
+    def __iter__(self) -> Any:  # Any: Iterator[dict[str, Any]] of plain values
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries of plain Python values, ready for json or a data frame."""
+        return [dict(row) for row in self.rows]
+
+
+class Origin(NamedTuple):
+    """Whose network an address is in, and in which country, as a database claims; None for what it does not know."""
+
+    country: str | None = None
+    """Two letters of ISO 3166."""
+    asn: int | None = None
+    """Number of the autonomous system."""
+    organisation: str | None = None
+
+    @property
+    def network(self) -> str | None:
+        """The network's owner in words: ``AS64500 Example Networks``."""
+        words = ([f"AS{self.asn}"] if self.asn else []) + ([self.organisation] if self.organisation else [])
+        return " ".join(words) or None

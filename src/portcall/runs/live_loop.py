@@ -1,0 +1,79 @@
+"""The loop of live capture: wait for packets and reports, count them, and tell at every interval.
+
+It wakes only for something: a block of packets, a report of the owners, the end of an interval. Reports come in crowds,
+so after each turn it waits a little for more. ``clock`` gives seconds, and is the only one there is.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from portcall.owners import Owners
+    from portcall.runs.live import LiveTracker
+    from portcall.sources.capture_devices import LiveSource
+
+INTERVAL_S = 1.0
+_CROWD_S = 0.02
+_ASKING_CROWD_S = 0.003
+"""The same where the kernel must be asked about a packet's socket before the socket is gone."""
+_POLLING_S = 0.25
+_LOOK_COST = 20
+"""How many times longer than the last look at all flows took the next one waits at least."""
+
+
+def watch(  # noqa: PLR0913 (what there is to watch, all by name)
+    source: LiveSource,
+    owners: Owners,
+    tracker: LiveTracker,
+    *,
+    is_over: Callable[[], bool],
+    on_interval: Callable[[], None],
+    wakes: Sequence[int] = (),
+    interval_s: float = INTERVAL_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Count until it is over; ``settle`` counts what is still on its way. ``wakes`` are files that say: look again."""
+    asks = owners.name == "netlink"
+    descriptor = owners.fileno()
+    poll = select.poll()
+    for file in (*source.descriptors(), *wakes):
+        poll.register(file, select.POLLIN)
+    if descriptor is not None:
+        poll.register(descriptor, select.POLLIN)
+    next_look = clock() + interval_s
+    while not is_over():
+        wait_s = max(next_look - clock(), 0)
+        poll.poll(1000 * (min(wait_s, _POLLING_S) if descriptor is None or asks else wait_s))
+        turn(source, owners, tracker, asks=asks)
+        time.sleep(_ASKING_CROWD_S if asks else _CROWD_S)
+        if clock() >= next_look:
+            began = clock()
+            for _ in tracker.matching():
+                turn(source, owners, tracker, asks=asks)  # or the ring could run full meanwhile
+            on_interval()
+            next_look = clock() + max(interval_s, _LOOK_COST * (clock() - began))
+
+
+def turn(source: LiveSource, owners: Owners, tracker: LiveTracker, *, asks: bool) -> None:
+    """Hear first, then count: what a packet's sender did was reported before the packet came.
+
+    So each batch is heard of once it is there: its last packets may be younger than what was drained before.
+    """
+    tracker.hear(owners.drain(tracker.unknown_ends() if asks else None))
+    for batch in source.batches():
+        tracker.hear(owners.drain())
+        tracker.feed(batch)
+
+
+def settle(source: LiveSource, owners: Owners, tracker: LiveTracker) -> None:
+    """Stop taking frames in; count and attribute the last ones."""
+    for batch in source.finish():
+        tracker.hear(owners.drain())
+        tracker.feed(batch)
+    tracker.hear(owners.drain(tracker.unknown_ends() if owners.name == "netlink" else None))
+    tracker.match()

@@ -1,0 +1,84 @@
+"""The wiring of ``ports``, ``conns`` and ``who``: the sockets that exist now → a report about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from portcall.enrichment.geoip import Origins
+from portcall.owners.socket_listing import list_sockets
+from portcall.queries.row_filter import chooser
+from portcall.records.schema import COUNTS, Listing
+from portcall.records.sockets import SocketCoverage
+from portcall.sockets.rows import conversation_rows, count_rows, held_rows, port_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from portcall.records.sockets import SocketListing, SystemSocket
+    from portcall.sockets.query import SocketQuery
+
+    Row = dict[str, Any]  # Any: plain values of several types, see schema
+
+LOCAL, REMOTE = "local", "connected to"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rows are wanted."""
+
+    namespaces: Sequence[str] = ()
+    """Names of network namespaces, or ``all``; none: one's own."""
+    where: str | None = None
+    """An expression over the columns of one row; of conversations that are counted, over those of one."""
+    top: int | None = None
+    """At most so many rows."""
+
+
+def ports(choice: Choice) -> Listing:
+    """Who listens where, and who can reach it."""
+    choose = chooser(choice.where, "ports", choice.top)
+    listing = list_sockets(choice.namespaces, only_listening=True)
+    every = port_rows(listing)
+    return _report("ports", listing, choose(every), len(every))
+
+
+def conversations(
+    choice: Choice, *, states: Sequence[str] = (), by: str | None = None, geo: Sequence[str] = ()
+) -> Listing:
+    """Who talks with whom; or, ``by`` one of ``schema.COUNTS``, how many conversations of what is chosen there are.
+
+    ``geo`` are databases that tell countries and networks.
+    """
+    choose = chooser(choice.where, "conns", None if by else choice.top)
+    origins = Origins(geo) if geo else None
+    listing = list_sockets(choice.namespaces)
+    every = conversation_rows(listing)
+    if origins:
+        every = list(map(origins.completed, every))
+    chosen = choose([row for row in every if not states or row["state"] in states])
+    if by is None:
+        return _report("conns", listing, chosen, len(every))
+    counted = count_rows(chosen, by)
+    return _report(COUNTS[by], listing, counted[: choice.top], len(counted))
+
+
+def who(query: SocketQuery, choice: Choice) -> Listing:
+    """The sockets that the query means, and the conversations with such a port elsewhere."""
+    choose = chooser(choice.where, "who", choice.top)
+    listing = list_sockets(choice.namespaces)
+    relations: dict[SystemSocket, str] = {}
+    for socket in listing.sockets:
+        if query.means_local(socket):
+            relations[socket] = LOCAL
+        elif query.means_remote(socket):
+            relations[socket] = REMOTE
+    rows = held_rows(listing, relations)
+    about = listing if query.port is None else listing.about(relations)  # any hidden process may have that name
+    return _report("who", about, choose(rows), len(rows))
+
+
+def _report(by: str, listing: SocketListing, rows: list[Row], of: int) -> Listing:
+    coverage = SocketCoverage(len(listing.sockets), listing.unseen_holders)
+    window_ns = listing.time_ns, listing.time_ns
+    return Listing(by, "sockets", rows, window_ns, coverage, list(listing.degradations), of - len(rows))

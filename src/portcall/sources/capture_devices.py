@@ -1,0 +1,148 @@
+"""Live capture: the best source that this machine and this user have.
+
+    ring    Linux; everything, at the speed of the kernel
+    scapy   anywhere; the interfaces that are there now, in one's own namespace
+
+Both give batches for what waits now (``batches``), files to wait on (``descriptors``), what was still on its way
+(``finish``) and frames that the kernel dropped (``dropped_by_kernel``). What a source cannot do is said, never skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from portcall.errors import PortcallError, UsageError
+from portcall.records.report import Degradation
+from portcall.sources.interfaces import ANY, Selection, choose, select
+from portcall.system.network_namespaces import ALL, Namespace, choose_namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from portcall.records.packets import FrameBatch, Place
+
+RING, SCAPY = "ring", "scapy"
+CAPABILITIES = "cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"
+"""What ring, eBPF programs and other users' processes need together."""
+
+
+class LiveSource(Protocol):
+    """Frames as they come."""
+
+    name: str
+    degradations: list[Degradation]
+    """What could not be captured, as far as it has come."""
+
+    def descriptors(self) -> list[int]:
+        """Files that are readable while frames wait."""
+
+    def batches(self, timeout_ms: int = 0) -> Iterator[FrameBatch]:
+        """What waits now, after waiting for the first of it; each is valid until the next is asked for."""
+
+    def finish(self) -> Iterator[FrameBatch]:
+        """The last frames, and no more."""
+
+    def dropped_by_kernel(self) -> int | None:
+        """Frames that the kernel dropped so far, None where it does not say."""
+
+    def place(self, namespace: int, interface: int) -> Place:
+        """What people call the interface of a frame."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSpec:
+    """What to capture."""
+
+    interfaces: Sequence[str] = ()
+    """Names, or ``any``; none: those with an address, and loopback."""
+    namespaces: Sequence[str] = ()
+    """Names of network namespaces, or ``all``, those that come later too; none: one's own."""
+    filter: str | None = None
+    source: str | None = None
+    """``ring`` or ``scapy``; None: the best."""
+    is_promiscuous: bool = False
+
+
+def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
+    """The source, opened, and what is missing where it is not the best one.
+
+    UsageError for a name or a filter that is none, PortcallError with remedies where nothing can be opened.
+    """
+    if spec.source not in (None, RING, SCAPY):
+        raise UsageError(f"--source {spec.source!r} is none of {RING}, {SCAPY}")
+    selections = _selections(spec)
+    try:
+        if spec.source == SCAPY:
+            return _scapy(spec, selections), []
+        try:
+            return _ring(spec, selections), []
+        except (OSError, AttributeError) as error:  # AttributeError: a Python without packet sockets
+            if spec.source == RING or isinstance(error, PermissionError):
+                raise
+            reason = str(error).lower() if isinstance(error, OSError) else "only Linux has one"
+            missing = Degradation("packet ring", reason, "scapy captures: it is slower, and tells no directions")
+            return _scapy(spec, selections), [missing]
+    except PermissionError as error:
+        raise PortcallError(missing_rights()) from error
+    except (OSError, AttributeError) as error:
+        raise PortcallError(f"cannot capture by {spec.source or 'ring or scapy'}: {error}") from error
+
+
+def missing_rights() -> str:
+    """One sentence: what to do, and what can be done meanwhile."""
+    return (
+        "this user may not capture packets: run it with sudo, or allow it for this Python once with "
+        f"'{setcap_command()}'; meanwhile 'portcall conns' shows who talks with whom, "
+        "and 'portcall read' attributes what others have captured"
+    )
+
+
+def setcap_command() -> str:
+    """What gives this Python the rights once and for all."""
+    return f"sudo setcap {CAPABILITIES}+ep {shlex.quote(os.path.realpath(sys.executable))}"
+
+
+def _selections(spec: LiveSpec) -> list[Selection]:
+    """Where to listen; of all namespaces, those that have an interface that is meant and are not gone meanwhile."""
+    namespaces = choose_namespaces(spec.namespaces)
+    if ALL not in spec.namespaces:
+        return [_select(spec, namespace) for namespace in namespaces]
+    selections: list[Selection] = []
+    refusals: list[Exception] = []
+    for namespace in namespaces:
+        try:
+            selections.append(_select(spec, namespace))
+        except (UsageError, FileNotFoundError) as error:
+            refusals.append(error)
+    if not selections:
+        raise refusals[0]
+    return selections
+
+
+def _select(spec: LiveSpec, namespace: Namespace) -> Selection:
+    if platform.system() == "Linux":
+        return select(spec.interfaces, namespace)
+    from portcall.sources.scapy import list_interfaces
+
+    return Selection(namespace, choose(spec.interfaces, list_interfaces()), ANY in spec.interfaces)
+
+
+def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
+    from portcall.sources.afpacket import RingSource
+
+    follow = spec.interfaces if ALL in spec.namespaces else None
+    return RingSource(selections, filter=spec.filter, is_promiscuous=spec.is_promiscuous, follow=follow)
+
+
+def _scapy(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
+    from portcall.sources.scapy import ScapySource
+
+    return ScapySource(selections, filter=spec.filter, is_promiscuous=spec.is_promiscuous)

@@ -1,0 +1,131 @@
+"""Network namespaces that come and go while we capture, told by a process that keeps the right to enter them.
+
+The rest of the program gives its rights up, and entering a namespace needs them. So this process enters each new one,
+opens a packet socket there, and hands that over: to make a ring of it takes no rights. It reads no packets, and nothing
+that comes from the other side but its end, upon which it ends too.
+
+    python -m portcall.sources.namespace_helper DESCRIPTOR NUMBERS [INTERFACE…]     NUMBERS: of those that are known
+
+A namespace gets its name by a mount, which wakes this process; one that has only processes is found at the next look.
+One that has neither name nor process any more lives on by our ring alone, so it is told as well, and let go.
+"""
+
+from __future__ import annotations
+
+import pickle
+import select
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from portcall.errors import PortcallError, UsageError
+from portcall.sources.interfaces import ANY, Selection
+from portcall.sources.interfaces import select as select_interfaces
+from portcall.system.network_namespaces import every_namespace, inside
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from portcall.system.network_namespaces import Namespace
+
+LOOK_S = 1.0
+"""How often to look for namespaces without a name; how long one must be gone to be gone."""
+
+_MOST_BYTES = 1 << 18
+"""Of a message: some thousand interfaces."""
+
+
+class News(NamedTuple):
+    """What became of one namespace."""
+
+    number: int
+    selection: Selection | None
+    """Where to listen in it; None: it is gone."""
+    opened: socket.socket | None
+    """A packet socket in it."""
+
+
+class NamespaceKeeper:
+    """News of namespaces that none of the selections is of, with the rights that this process has now."""
+
+    def __init__(self, names: Sequence[str], known: Sequence[Selection]) -> None:
+        """``names`` are of interfaces, as the user gave them."""
+        self._link, other = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        numbers = ",".join(str(selection.namespace.number) for selection in known)
+        with other:
+            command = [sys.executable, "-m", __name__, str(other.fileno()), numbers, *names]
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, a module of ours, names as arguments
+                command,
+                pass_fds=[other.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is ours to hear
+            )
+        self._link.setblocking(False)  # noqa: FBT003 - its only parameter
+
+    def fileno(self) -> int:
+        """Readable when there is news."""
+        return self._link.fileno()
+
+    def news(self) -> News | None:
+        """The next piece, None where there is none yet; ``EOFError`` when there will never be any."""
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._link, _MOST_BYTES, 1)
+        except BlockingIOError:
+            return None
+        if not message:
+            raise EOFError("the process that follows network namespaces has ended")
+        number, selection = pickle.loads(message)  # noqa: S301 - from a process with more rights than this one
+        return News(number, selection, socket.socket(fileno=descriptors[0]) if descriptors else None)
+
+    def close(self) -> None:
+        """End the process."""
+        self._link.close()
+        self._process.wait()
+
+
+def open_packet_socket(namespace: Namespace) -> socket.socket:
+    """A packet socket inside the namespace that hears nothing yet."""
+    return inside(namespace, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+
+
+def main() -> None:
+    """Tell news until nobody listens."""
+    descriptor, numbers, *names = sys.argv[1:]
+    seen_s = {int(number): time.monotonic() for number in numbers.split(",")}
+    with socket.socket(fileno=int(descriptor)) as link, Path("/proc/self/mounts").open() as mounts:
+        poll = select.poll()
+        poll.register(link, select.POLLIN)
+        poll.register(mounts, select.POLLERR | select.POLLPRI)  # proc(5): when something is mounted
+        _look(link, seen_s, names)  # there may have been some since the numbers were listed
+        while link.fileno() not in dict(poll.poll(1000 * LOOK_S)):
+            _look(link, seen_s, names)
+
+
+def _look(link: socket.socket, seen_s: dict[int, float], names: Sequence[str]) -> None:
+    """Tell what differs from ``seen_s``: namespaces that are told, by number, and when they were last seen."""
+    now_s = time.monotonic()
+    for namespace in every_namespace():
+        if namespace.number in seen_s or _tell_new(link, namespace, names):
+            seen_s[namespace.number] = now_s
+    for number in [number for number, last_s in seen_s.items() if now_s - last_s > LOOK_S]:
+        del seen_s[number]
+        link.send(pickle.dumps((number, None)))
+
+
+def _tell_new(link: socket.socket, namespace: Namespace, names: Sequence[str]) -> bool:
+    """Whether it could be told: it may be gone again, or without the interfaces that are meant."""
+    try:
+        selection = select_interfaces(names or (ANY,), namespace)
+        opened = open_packet_socket(namespace)
+    except (OSError, PortcallError, UsageError):
+        return False
+    with opened:
+        socket.send_fds(link, [pickle.dumps((namespace.number, selection))], [opened.fileno()])
+    return True
+
+
+if __name__ == "__main__":
+    main()

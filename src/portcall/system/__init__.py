@@ -1,0 +1,1 @@
+"""This machine: network namespaces, privileges, port ranges."""

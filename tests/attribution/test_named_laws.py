@@ -1,0 +1,171 @@
+"""Laws that hold whatever the traffic says: every byte is credited, and shards merge into the rows of one run."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
+
+import capture_damage
+from portcall.attribution.attribution import Attribution
+from portcall.decoding.decoder import Decoder
+from portcall.flows.table import FlowTable
+from portcall.inspection import inspector as hearing
+from portcall.inspection.server_names import Names
+from portcall.records.packets import FRAME, FrameBatch
+from portcall.records.schema import GROUPINGS, directions
+from portcall.runs import offline as pipeline
+from portcall.sources.captures import open_capture
+
+CAPTURES = Path(__file__).parents[2] / "captures"
+READABLE = sorted([*CAPTURES.glob("*.pcap*"), *CAPTURES.glob("broken/*.pcap*")])
+READABLE = [path for path in READABLE if path.name not in ("empty.pcap", "damaged.pcap.gz")]
+OFFICE = CAPTURES / "office.pcapng"
+BETWEEN_CUTS = 3  # packets; every place takes three times as long, and showed no more
+
+
+@pytest.mark.parametrize("names", [True, False])
+@pytest.mark.parametrize("local", [(), ("0.0.0.0/0", "::/0")], ids=["inferred", "all local"])
+@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize("path", READABLE, ids=lambda path: path.name)
+def test_every_byte_is_credited_and_every_frame_has_a_verdict(path, by, local, names):
+    report = pipeline.read([str(path)], by=by, local=local, names=names).report
+
+    coverage = report.coverage
+    credited = sum(row[f"bytes_{way}"] for row in report.rows for way in directions(by))
+    assert credited == coverage.bytes + coverage.bytes_credited_twice
+    assert coverage.frames == sum(coverage.verdicts.values())
+    assert coverage.bytes_credited_twice == 0 or by in ("app", "host")
+
+
+@pytest.mark.parametrize("path", READABLE, ids=lambda path: path.name)
+def test_names_change_what_conversations_are_called_and_none_of_their_numbers(path):
+    named, plain = (pipeline.read([str(path)], by="flow", names=names).report.rows for names in (True, False))
+
+    assert sorted(map(_numbers, named)) == sorted(map(_numbers, plain))
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+def test_a_capture_of_nothing_but_later_fragments_has_its_row(tmp_path, by):
+    fragment = Ether() / IP(src="10.0.0.1", dst="192.0.2.1", proto=17, frag=100) / bytes(40)
+    capture_damage._write_pcap(tmp_path / "fragments.pcap", [bytes(fragment)])
+
+    (row,) = pipeline.read([str(tmp_path / "fragments.pcap")], by=by).report.rows
+
+    assert row["unattributed_reason"] == "fragment-without-first"
+
+
+def _numbers(row):
+    return tuple(
+        str(value) for name, value in row.items() if name.endswith(("_ip", "_port", "_server", "_client", "_ns"))
+    )
+
+
+@pytest.fixture(scope="module")
+def batches():
+    """The office capture's batches, each with a buffer of its own."""
+    read = open_capture(str(OFFICE)).source.batches()
+    return [batch._replace(frames=batch.frames.copy(), buffer=batch.buffer.copy()) for batch in read]
+
+
+def cut(batches, place):
+    """The batches before and from a place on."""
+    parts, at = ([], []), 0
+    for batch in batches:
+        inside = max(0, min(len(batch.frames), place - at))
+        parts[0].append(batch._replace(frames=batch.frames[:inside]))
+        parts[1].append(batch._replace(frames=batch.frames[inside:]))
+        at += len(batch.frames)
+    return [[part for part in side if len(part.frames)] for side in parts]
+
+
+def heard(batches, names, first_number=1):
+    """A shard's flow table, and what was heard in it."""
+    table, decoder = FlowTable(seed=1, max_flows=4096, listens=True), Decoder("outer")
+    hearing = names.listen_to(table)
+    for batch in batches:
+        packets = decoder.decode(batch)
+        hearing.hear(batch, packets, table.update(packets, first_number), first_number)
+        first_number += len(batch.frames)
+    hearing.finish()
+    return table, hearing
+
+
+def rows_of(table, hearing, names, by):
+    attribution = Attribution(by, (), names)
+    for rows, chunk in table.indexed_chunks():
+        attribution.add(chunk.copy(), found=hearing.of(rows))
+    return attribution.rows(table.tallies())
+
+
+def rows_of_shards(batches, place, by):
+    names = Names(with_details=by == "flow")
+    before, after = cut(batches, place)
+    (table, hearing), (later_table, later_hearing) = heard(before, names), heard(after, names, place + 1)
+    hearing.merge(later_hearing, table.merge(later_table))
+    hearing.finish()
+    return rows_of(table, hearing, names, by)
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+def test_two_shards_that_merge_have_the_rows_of_one_run(batches, by):
+    names = Names(with_details=by == "flow")
+    whole = rows_of(*heard(batches, names), names, by)
+
+    different = [
+        place
+        for place in range(1, sum(len(batch.frames) for batch in batches), BETWEEN_CUTS)
+        if without_details(rows_of_shards(batches, place, by)) != without_details(whole)
+    ]
+
+    assert different == []
+
+
+def without_details(rows):
+    """What came after a name may be missing: of a conversation that is cut between its hellos the first one counts."""
+    return [{name: value for name, value in row.items() if name != "said"} for row in rows]
+
+
+def test_shards_that_merge_have_names(batches):
+    """What is compared above has names, and is not the equality of none."""
+    rows = rows_of_shards(batches, 100, "flow")
+
+    assert {row["hostname_source"] for row in rows} >= {"tls-sni", "http-host"}
+
+
+def flood(first, count, said):
+    """A batch of so many conversations that say this and no more."""
+    header = bytes(12) + b"\x08\0"
+    frames = []
+    for number in range(first, first + count):
+        tcp = struct.pack(">HHIIBBHHH", 1024 + number % 60000, 9999, 7, 0, 0x50, 0x18, 1000, 0, 0) + said
+        lengths = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 7, 0, 64, 6, 0)
+        frames.append(header + lengths + struct.pack(">I", 0x0A000000 + number // 60000) + b"\xc0\0\2\1" + tcp)
+    rows = np.zeros(count, FRAME)
+    rows["captured"] = rows["wire"] = len(frames[0])
+    rows["offset"], rows["link"] = np.arange(count) * len(frames[0]), 1
+    return FrameBatch(rows, np.frombuffer(b"".join(frames), np.uint8), first + 1)
+
+
+def test_conversations_that_say_one_byte_each_are_held_within_the_bound(monkeypatch):
+    monkeypatch.setattr(hearing, "_MOST_HELD_BYTES", 1 << 20)
+    table, decoder = FlowTable(seed=1, max_flows=1 << 14, listens=True), Decoder("outer")
+    listener = Names().listen_to(table)
+    listener.of(np.zeros(0, np.int64))  # what the library itself takes once is not the conversations'
+
+    tracemalloc.start()
+    for first in range(0, 6000, 1000):
+        batch = flood(first, 1000, b"\x16")
+        packets = decoder.decode(batch)
+        listener.hear(batch, packets, table.update(packets, first + 1), first + 1)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(table) == 6000
+    assert 0 < len(listener._conversations) < 1000
+    assert held < 4 << 20

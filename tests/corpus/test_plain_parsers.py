@@ -1,0 +1,14 @@
+"""What the kernel hears in the captures of the corpus is what the dissectors hear there."""
+
+from __future__ import annotations
+
+from test_inspector_laws import assert_same
+
+
+def test_the_kernel_tells_what_the_dissectors_tell_of_the_corpus(corpus_folder):
+    captures = sorted((corpus_folder / "captures").iterdir())
+
+    for path in captures:
+        assert_same(path)
+
+    assert len(captures) > 1000

@@ -1,0 +1,100 @@
+"""Which conversations the words of ``--explain`` mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from portcall.errors import UsageError
+from portcall.explanation.flow_selector import End, chosen, conversation_text, nearest, parse_choice
+
+
+def row(client, server, protocol="tcp", port_class="registered"):
+    columns = {"protocol": protocol}
+    for end, (address, port) in (("client", client), ("server", server)):
+        columns |= {f"{end}_ip": address, f"{end}_port": port, f"{end}_port_class": port_class}
+    return columns
+
+
+ROWS = [
+    row(("10.0.0.5", 54823), ("192.0.2.1", 443)),
+    row(("10.0.0.5", 54823), ("192.0.2.1", 443), "udp"),
+    row(("10.0.0.5", 40000), ("192.0.2.1", 443)),
+    row(("2001:db8::5", 40001), ("2001:db8::80", 443)),
+    row(("10.0.0.5", 0), ("192.0.2.1", 0), "icmp", None),
+    row((None, None), (None, None), None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "ends", "protocol"),
+    [
+        ("10.0.0.5:54823-192.0.2.1:443", (End("10.0.0.5", 54823), End("192.0.2.1", 443)), None),
+        ("10.0.0.5:54823-192.0.2.1:443/UDP", (End("10.0.0.5", 54823), End("192.0.2.1", 443)), "udp"),
+        ("[2001:DB8:0::5]:1-[2001:db8::80]:443", (End("2001:db8::5", 1), End("2001:db8::80", 443)), None),
+        (":54823", (End(None, 54823),), None),
+        ("10.0.0.5", (End("10.0.0.5", None),), None),
+        ("2001:db8::5", (End("2001:db8::5", None),), None),
+        ("10.0.0.5-192.0.2.1/icmp", (End("10.0.0.5", None), End("192.0.2.1", None)), "icmp"),
+    ],
+)
+def test_a_conversation_is_named_by_its_ends(text, ends, protocol):
+    choice = parse_choice(text)
+
+    assert (choice.ends, choice.protocol) == (ends, protocol)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "/tcp",
+        "0",
+        "example.org:443",
+        ":65536",
+        "1.2.3:80",
+        "a-b-c",
+        "10.0.0.5:1-",
+        "[::1",
+        "2001:db8::x",
+        "\0",
+    ],
+)
+def test_other_words_are_a_usage_error_that_shows_the_right_form(text):
+    with pytest.raises(UsageError, match=r"192\.168\.1\.5:54823-142\.250\.80\.46:443"):
+        parse_choice(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("10.0.0.5:54823-192.0.2.1:443", [0, 1]),
+        ("192.0.2.1:443-10.0.0.5:54823", [0, 1]),
+        ("10.0.0.5:54823-192.0.2.1:443/udp", [1]),
+        (":40000", [2]),
+        ("[2001:db8::80]:443", [3]),
+        ("10.0.0.5-192.0.2.1/icmp", [4]),
+        ("10.0.0.5:443", []),
+        ("10.0.0.5:443-192.0.2.1:54823", []),
+        ("3", [2]),
+        ("6", [5]),
+        ("7", []),
+    ],
+)
+def test_rows_are_chosen_by_their_ends_or_their_number(text, meant):
+    assert chosen(ROWS, parse_choice(text)) == meant
+
+
+def test_the_nearest_rows_have_most_in_common():
+    assert nearest(ROWS, parse_choice("10.0.0.5:40000-192.0.2.9:443"))[0] == 2
+
+
+def test_frames_on_no_conversation_are_near_nothing():
+    assert 5 not in nearest(ROWS[4:], parse_choice(":1"))
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_how_a_conversation_is_written_is_how_it_is_asked_for(index):
+    text = conversation_text(ROWS[index])
+
+    assert chosen(ROWS, parse_choice(text)) == [index]

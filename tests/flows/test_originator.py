@@ -1,0 +1,155 @@
+"""Who is the client, rule by rule, and all rules against a plain reading of their order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import naive_attribution
+import oracle
+from packet_rows import packet, packet_rows, reply
+from portcall.flows.originator import OpenerEvidence, clients_are_low
+from portcall.labels import ports as labels
+from portcall.records.flows import FLOW, NEVER
+
+SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10
+HIGH = ("10.0.0.9", 443)  # the higher address: a client there makes ``client_is_low`` false
+
+
+def opener(*packets):
+    """(whether the low end is the client, evidence) of the one flow that the packets make."""
+    [client_is_low], [evidence] = clients_are_low(oracle.as_flows(oracle.flow_rows(packet_rows(packets))))
+    return bool(client_is_low), OpenerEvidence(evidence)
+
+
+def between(low_port, high_port, *, first_sender="low", **fields):
+    """The opener of one packet between two ports of which nothing but the ports is known."""
+    low, high = ("10.0.0.1", low_port), ("10.0.0.9", high_port)
+    source, target = (low, high) if first_sender == "low" else (high, low)
+    return opener(packet(source, target, **{"protocol": 17, **fields}))
+
+
+def ports_of_rank(rank, protocol=17):
+    """Registered ports that the labels rank so, in ascending order."""
+    ports = np.arange(1024, 49152, dtype=np.uint16)
+    return ports[labels.ranks(np.full(len(ports), protocol, np.uint8), ports) == rank].tolist()
+
+
+# --- TCP says it outright
+
+
+@pytest.mark.parametrize("port", [22, 40000])
+def test_the_sender_of_the_syn_is_the_client_whatever_the_ports(port):
+    assert opener(packet(("10.0.0.1", port), HIGH, tcp_flags=SYN)) == (True, OpenerEvidence.SYN)
+    assert opener(packet(HIGH, ("10.0.0.1", port), tcp_flags=SYN)) == (False, OpenerEvidence.SYN)
+
+
+def test_the_earlier_of_two_syns_is_the_clients():
+    later, earlier = packet(tcp_flags=SYN, ts_ns=9), reply(tcp_flags=SYN, ts_ns=3)
+
+    assert opener(later, earlier) == (False, OpenerEvidence.SYN)
+
+
+@pytest.mark.parametrize("first_is_low", [True, False])
+def test_of_two_syns_at_one_time_the_first_senders_counts(first_is_low):
+    syns = [packet(tcp_flags=SYN), reply(tcp_flags=SYN)]
+
+    assert opener(*(syns if first_is_low else syns[::-1])) == (first_is_low, OpenerEvidence.SYN)
+
+
+def test_the_receiver_of_the_syn_ack_is_the_client():
+    assert opener(reply(tcp_flags=SYN_ACK)) == (True, OpenerEvidence.SYN_ACK)
+    assert opener(packet(tcp_flags=SYN_ACK)) == (False, OpenerEvidence.SYN_ACK)
+
+
+def test_a_syn_outweighs_a_syn_ack():
+    assert opener(packet(tcp_flags=SYN, ts_ns=9), packet(tcp_flags=SYN_ACK, ts_ns=3)) == (True, OpenerEvidence.SYN)
+
+
+def test_the_order_of_packets_without_a_handshake_says_less_than_the_ports():
+    assert opener(reply(tcp_flags=ACK)) == (True, OpenerEvidence.PORT_CLASS)
+
+
+# --- the ports speak
+
+
+@pytest.mark.parametrize(("server", "client"), [(1023, 1024), (1023, 49152), (49151, 49152), (0, 65535)])
+@pytest.mark.parametrize("first_sender", ["low", "high"])
+def test_the_end_of_the_lower_port_class_is_the_server(server, client, first_sender):
+    assert between(client, server, first_sender=first_sender) == (True, OpenerEvidence.PORT_CLASS)
+    assert between(server, client, first_sender=first_sender) == (False, OpenerEvidence.PORT_CLASS)
+
+
+@pytest.mark.parametrize("other_rank", [0, 1])
+def test_within_a_class_the_port_with_a_curated_name_is_the_server(other_rank):
+    curated, other = ports_of_rank(2)[-1], ports_of_rank(other_rank)[0]
+
+    assert other < curated
+    assert between(other, curated) == (True, OpenerEvidence.CURATED_NAME)
+    assert between(curated, other) == (False, OpenerEvidence.CURATED_NAME)
+
+
+def test_without_a_curated_name_the_port_with_an_iana_name_is_the_server():
+    named, unnamed = ports_of_rank(1)[-1], ports_of_rank(0)[0]
+
+    assert unnamed < named
+    assert between(unnamed, named) == (True, OpenerEvidence.IANA_NAME)
+    assert between(named, unnamed) == (False, OpenerEvidence.IANA_NAME)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_of_two_ports_named_alike_the_lower_one_is_the_server(rank):
+    lower, higher = ports_of_rank(rank)[:2]
+
+    assert between(higher, lower) == (True, OpenerEvidence.LOWER_PORT)
+    assert between(lower, higher) == (False, OpenerEvidence.LOWER_PORT)
+
+
+def test_names_count_for_their_own_protocol_only():
+    tcp_only = max(set(ports_of_rank(0)) & set(ports_of_rank(2, protocol=6)))
+    unnamed = min(set(ports_of_rank(0)) & set(ports_of_rank(0, protocol=6)))
+
+    assert between(tcp_only, unnamed, protocol=6) == (False, OpenerEvidence.CURATED_NAME)
+    assert between(tcp_only, unnamed, protocol=17) == (True, OpenerEvidence.LOWER_PORT)
+
+
+@pytest.mark.parametrize("port", [123, 5000, 60000])
+def test_between_equal_ports_the_first_sender_is_the_client(port):
+    assert between(port, port, first_sender="low") == (True, OpenerEvidence.FIRST_SENDER)
+    assert between(port, port, first_sender="high") == (False, OpenerEvidence.FIRST_SENDER)
+
+
+def test_without_ports_the_first_sender_is_the_client():
+    assert between(0, 0, first_sender="high", protocol=1) == (False, OpenerEvidence.FIRST_SENDER)
+
+
+# --- many rows at once
+
+
+def test_no_rows_have_no_openers():
+    clients, evidence = clients_are_low(np.zeros(0, FLOW))
+
+    assert (clients.dtype, clients.shape, evidence.dtype, evidence.shape) == (np.bool_, (0,), np.uint8, (0,))
+
+
+def test_all_rules_together_equal_a_plain_reading_of_their_order():
+    flows = random_flows(3000, seed=5)
+
+    clients, evidence = clients_are_low(flows)
+
+    assert list(zip(clients.tolist(), evidence.tolist(), strict=True)) == [
+        naive_attribution.opener(flow) for flow in flows
+    ]
+    assert set(evidence.tolist()) == set(OpenerEvidence)
+
+
+def random_flows(count, seed):
+    random = np.random.default_rng(seed)
+    flows = np.zeros(count, FLOW)
+    ports = [0, 53, 443, *(port for rank in (0, 1, 2) for port in ports_of_rank(rank)[:2]), 50000, 60000]
+    flows["low_port"], flows["high_port"] = random.choice(ports, (2, count))
+    flows["protocol"] = random.choice([6, 17, 132], count)
+    flows["first_sender"] = random.integers(0, 2, count)
+    for milestone in ("syn_ns", "syn_ack_ns"):
+        flows[milestone] = random.choice([NEVER, NEVER, NEVER, 1, 2], (count, 2))
+    return flows

@@ -1,0 +1,84 @@
+"""Expectations: which conversations were announced, by whom and when."""
+
+import pytest
+
+import oracle
+from packet_rows import packet, packet_rows
+from portcall.inspection.expected_flows import Expectations
+from portcall.records.detections import TCP, UDP, Expected
+from portcall.records.packets import NO_TIME
+
+SERVER, CLIENT = bytes(12) + bytes([10, 0, 0, 2]), bytes(12) + bytes([10, 0, 0, 1])
+SECOND_NS = 10**9
+TRANSFER = Expected("ftp-data", TCP, 50000)
+
+
+def flow(source=("10.0.0.1", 40000), target=("10.0.0.2", 50000), **fields):
+    return oracle.as_flows(oracle.flow_rows(packet_rows([packet(source, target, **fields)])))
+
+
+def noted(*times_ns, expected=TRANSFER):
+    expectations = Expectations()
+    for number, time_ns in enumerate(times_ns, 7):
+        expectations.note((SERVER, CLIENT), time_ns, number, (expected,))
+    return expectations
+
+
+@pytest.mark.parametrize("ends", [(("10.0.0.1", 40000), ("10.0.0.2", 50000)), (("10.0.0.2", 50000), ("10.0.0.1", 9))])
+def test_what_was_announced_is_found_whoever_speaks_first(ends):
+    assert noted(SECOND_NS).find(flow(*ends, ts_ns=2 * SECOND_NS)) == [(0, "ftp-data", 7)]
+
+
+def test_an_address_may_be_announced_that_is_not_the_speakers():
+    elsewhere = noted(SECOND_NS, expected=Expected("ftp-data", TCP, 50000, bytes([10, 0, 0, 9])))
+
+    assert elsewhere.find(flow(ts_ns=SECOND_NS)) == []
+    assert elsewhere.find(flow(target=("10.0.0.9", 50000), ts_ns=SECOND_NS)) == [(0, "ftp-data", 7)]
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "is_found"),
+    [(SECOND_NS - 1, False), (SECOND_NS, True), (301 * SECOND_NS, True), (302 * SECOND_NS, False)],
+)
+def test_it_holds_from_the_announcement_on_for_five_minutes(time_ns, is_found):
+    assert bool(noted(SECOND_NS).find(flow(ts_ns=time_ns))) is is_found
+
+
+def test_a_port_that_is_announced_again_keeps_what_was_said_first():
+    expectations = noted(SECOND_NS, 2 * SECOND_NS, 1000 * SECOND_NS)
+
+    assert expectations.find(flow(ts_ns=SECOND_NS)) == [(0, "ftp-data", 7)]
+    assert expectations.find(flow(ts_ns=1000 * SECOND_NS)) == [(0, "ftp-data", 9)]
+    assert expectations.find(flow(ts_ns=700 * SECOND_NS)) == []
+
+
+def test_without_times_the_order_is_unknown_and_counts_not():
+    assert noted(NO_TIME).find(flow(ts_ns=NO_TIME)) == [(0, "ftp-data", 7)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source": ("10.0.0.3", 40000)},
+        {"target": ("10.0.0.2", 50001)},
+        {"target": ("10.0.0.3", 50000)},
+        {"protocol": UDP},
+        {"source": ("10.0.0.1", 50000), "target": ("10.0.0.2", 40000)},
+    ],
+    ids=["another client", "another port", "another server", "another transport", "the wrong end's port"],
+)
+def test_others_were_not_announced(other):
+    assert noted(SECOND_NS).find(flow(ts_ns=SECOND_NS, **other)) == []
+
+
+def test_what_was_announced_longest_ago_goes_first(monkeypatch):
+    monkeypatch.setattr("portcall.inspection.expected_flows._MOST_ENDS", 2)
+    expectations = Expectations()
+    for port in (50000, 50001, 50002):
+        expectations.note((SERVER, CLIENT), SECOND_NS, port, (Expected("ftp-data", TCP, port),))
+
+    known = [
+        bool(expectations.find(flow(target=("10.0.0.2", port), ts_ns=SECOND_NS))) for port in (50000, 50001, 50002)
+    ]
+
+    assert known == [False, True, True]

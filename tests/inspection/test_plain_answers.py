@@ -1,0 +1,87 @@
+"""Answers of resolvers, however odd: the kernel tells the timeline what the dissector tells it."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scapy.layers.inet import IP, UDP
+
+from made_conversations import CLIENT, RESOLVER, batch_of
+from portcall.decoding.decoder import Decoder
+from portcall.flows.table import FlowTable
+from portcall.inspection.server_names import Names
+from portcall.records.packets import NO_TIME
+
+QUESTION = b"\x03www\x07example\x03com\0"
+ALIAS, ADDRESSES = 5, {1: 4, 28: 16}
+CLIENT_BYTES = bytes(12) + bytes(map(int, CLIENT.split(".")))
+
+
+@st.composite
+def messages(draw):
+    """A response: records of the name asked for or of the latest alias, mostly, and perhaps some bytes changed."""
+    data = bytearray(
+        struct.pack(">6H", 7, draw(st.sampled_from([0x8180, 0x8183, 0x0100])), 1, 0, 0, draw(st.integers(0, 1)))
+    )
+    data += QUESTION + b"\0\1\0\1"
+    owners, count = [12], draw(st.integers(0, 5))
+    for _ in range(count):
+        owner = draw(st.sampled_from([owners[-1], owners[-1], owners[0]]))
+        kind = draw(st.sampled_from([1, 1, 28, ALIAS, 16]))
+        # No name twice: in a circle of aliases the kernel takes the least time, the dissector that of the first.
+        alias = b"\1%c" % (0x61 + len(owners))
+        rest = draw(st.sampled_from([alias + b"\xc0\x10", alias + b"\4test\0", b""])) if kind == ALIAS else b"text"
+        size = ADDRESSES.get(kind)
+        rest = draw(st.binary(min_size=size, max_size=size)) if size else rest
+        data += struct.pack(">HHHIH", 0xC000 | owner, kind, 1, draw(st.sampled_from([0, 30, 2**32 - 1])), len(rest))
+        owners += [len(data)] if kind == ALIAS else []
+        data += rest
+    data[7] = draw(st.sampled_from([count, count, count + 1]))
+    data += draw(st.sampled_from([b"", b"\0\0\x29\x04\xd0\0\0\0\0\0\0"]))
+    for at, byte in draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=2)):
+        data[at] = byte
+    return bytes(data)
+
+
+def told(data, *, with_details):
+    """What the timeline knows, and what the conversation is, when a message comes twice."""
+    names, table, decoder = Names(with_details=with_details), FlowTable(seed=1, listens=True), Decoder()
+    hearing = names.listen_to(table)
+    for number in (1, 2):
+        batch = batch_of([IP(src=RESOLVER, dst=CLIENT) / UDP(sport=53, dport=5000) / data])
+        batch.frames["ts_ns"] += number
+        packets = decoder.decode(batch)
+        hearing.hear(batch, packets, table.update(packets, number), number)
+        hearing.of(np.zeros(0, np.int64))  # so that the second time the name is known
+    hearing.finish()
+    addresses = {data[at : at + size].rjust(16, b"\0") for size in (4, 16) for at in range(len(data) - size + 1)}
+    tellings = {
+        (address, *one) for address in addresses for one in names._timeline.told_before(CLIENT_BYTES, address, NO_TIME)
+    }
+    numbers, _ = hearing.of(np.arange(len(table)))
+    return (
+        tellings,
+        len(names._timeline.store),
+        [names.finding(number).protocol if number else None for number in numbers],
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(messages())
+def test_the_kernel_tells_the_timeline_what_the_dissector_tells_it(data):
+    assert told(data, with_details=False) == told(data, with_details=True)
+
+
+def test_an_answer_by_way_of_aliases_is_of_the_name_that_was_asked_for():
+    data = struct.pack(">6H", 7, 0x8180, 1, 2, 0, 0) + QUESTION + b"\0\1\0\1"
+    data += struct.pack(">HHHIH", 0xC00C, ALIAS, 1, 20, 6) + b"\3cdn\xc0\x10"
+    data += struct.pack(">HHHIH", 0xC000 | len(data) - 6, 1, 1, 300, 4) + b"\xc0\0\2\x50"
+
+    (telling,), count, protocols = told(data, with_details=False)
+
+    address, time_ns, until_ns, name = telling
+    assert (address[-4:], name, until_ns - time_ns) == (b"\xc0\0\2\x50", "www.example.com", 80 * 10**9 + 1)
+    assert (count, protocols) == (1, ["dns"])

@@ -1,0 +1,357 @@
+"""The live tracker, told by hand: whose rows are, when they start anew, and what is counted of them."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frame_bytes import udp
+from portcall.ownership.socket_timeline import Timeline
+from portcall.records.packets import FRAME, Direction, FrameBatch, Place, Verdict
+from portcall.records.schema import LIVE_GROUPINGS, directions
+from portcall.runs.live import SETTLE_NS, LiveTracker
+from portcall.runs.live_loop import turn
+from sightings import at, executed, sighting, started, told
+
+RAW_IPV4 = 228
+CLIENT, SERVER, REMOTE = "127.0.0.1:40000", "127.0.0.1:5353", "192.0.2.7:9999"
+SETTLE_S = SETTLE_NS / 1e9
+
+
+@pytest.fixture
+def tracker():
+    return LiveTracker(Timeline("test"))
+
+
+def packet(seconds, source, target, *, size=10, protocol=socket.IPPROTO_UDP, direction=Direction.INTERNAL):
+    """(time, content, direction): IPv4 and UDP, or TCP with only ACK set."""
+    (source, source_port), (target, target_port) = (end.split(":") for end in (source, target))
+    if protocol == socket.IPPROTO_UDP:
+        content = udp(bytes(size), int(source_port), int(target_port))
+    else:
+        content = struct.pack(">HHIIBBHHH", int(source_port), int(target_port), 7, 8, 0x50, 0x10, 9, 0, 0) + bytes(size)
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(content), 7, 0, 64, protocol, 0)
+    addresses = socket.inet_aton(source) + socket.inet_aton(target)
+    return at(seconds), head + addresses + content, direction
+
+
+def batch(*packets, namespace=1, interface=0):
+    frames, data = np.zeros(len(packets), FRAME), b""
+    for row, (time_ns, content, direction) in zip(frames, packets, strict=True):
+        row["ts_ns"], row["offset"], row["link"], row["direction"] = time_ns, len(data), RAW_IPV4, direction
+        row["captured"] = row["wire"] = len(content)
+        row["interface"] = interface
+        data += content
+    return FrameBatch(frames, np.frombuffer(data or b"\0", np.uint8), 1, namespace)
+
+
+def hear(tracker, *what):
+    """Tell the tracker by way of a stand-in for its timeline, which collects what was told."""
+
+    class Hearing:
+        def update(self, events):
+            tracker.hear(events)
+
+    told(Hearing(), *what)
+
+
+def rows(tracker, *columns, by="flow"):
+    tracker.match()
+    return sorted(tuple(row[name] for name in columns) for row in tracker.report(by=by, source="test"))
+
+
+def test_both_ends_of_a_conversation_on_loopback_have_their_owners(tracker):
+    hear(
+        tracker,
+        sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"),
+        sighting(0, 8, 200, "USED", SERVER, CLIENT, protocol="udp"),
+    )
+
+    tracker.feed(batch(packet(1, CLIENT, SERVER), packet(2, SERVER, CLIENT)))
+
+    assert rows(tracker, "client_pid", "server_pid", "packets_to_server", "packets_to_client") == [(100, 200, 1, 1)]
+
+
+def test_a_port_that_another_process_takes_over_goes_on_in_a_new_row(tracker):
+    hear(tracker, started(0, 100), sighting(0, 7, 100, "USED", SERVER, protocol="udp"))
+    tracker.feed(batch(packet(1, CLIENT, SERVER)))
+    hear(tracker, sighting(2, 7, 100, "CLOSED"), sighting(3, 8, 200, "USED", SERVER, protocol="udp"))
+    tracker.feed(batch(packet(4, CLIENT, SERVER), packet(5, CLIENT, SERVER)))
+
+    assert rows(tracker, "server_pid", "packets_to_server") == [(100, 1), (200, 2)]
+
+
+def test_a_change_within_a_batch_parts_the_packets_by_their_times(tracker):
+    hear(
+        tracker,
+        sighting(0, 7, 100, "USED", SERVER, protocol="udp"),
+        sighting(2, 7, 100, "CLOSED"),
+        sighting(3, 8, 200, "USED", SERVER, protocol="udp"),
+    )
+
+    tracker.feed(batch(packet(1, CLIENT, SERVER), packet(1.5, SERVER, CLIENT), packet(4, CLIENT, SERVER)))
+
+    assert rows(tracker, "server_pid", "packets_to_server", "packets_to_client") == [(100, 1, 1), (200, 1, 0)]
+
+
+def test_packets_of_an_interface_that_lags_belong_to_who_held_the_port_then(tracker):
+    hear(
+        tracker,
+        sighting(0, 7, 100, "USED", SERVER, protocol="udp"),
+        sighting(2, 7, 100, "CLOSED"),
+        sighting(2.1, 8, 200, "USED", SERVER, protocol="udp"),
+    )
+
+    tracker.feed(batch(packet(2.3, "10.0.0.1:40001", "10.0.0.2:2000"), namespace=2))  # another one is further
+    tracker.feed(batch(packet(1.9, CLIENT, SERVER), packet(2.2, CLIENT, SERVER)))
+
+    found = rows(tracker, "client_port", "server_pid", "packets_to_server")
+    assert found == [(40000, 100, 1), (40000, 200, 1), (40001, None, 1)]
+
+
+def test_a_change_on_a_port_of_udp_leaves_tcp_on_that_port_in_its_row(tracker):
+    hear(tracker, sighting(0, 7, 100, "USED", SERVER, protocol="udp"))
+    tracker.feed(batch(packet(1, CLIENT, SERVER, protocol=socket.IPPROTO_TCP)))
+    hear(tracker, sighting(2, 7, 100, "CLOSED"), sighting(3, 8, 200, "USED", SERVER, protocol="udp"))
+    tracker.feed(batch(packet(4, CLIENT, SERVER, protocol=socket.IPPROTO_TCP)))
+
+    assert rows(tracker, "protocol", "packets_to_server") == [("tcp", 2)]
+
+
+def test_the_same_ends_in_two_namespaces_are_two_rows_of_two_owners(tracker):
+    hear(
+        tracker,
+        sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp", namespace=1),
+        sighting(0, 8, 200, "USED", CLIENT, SERVER, protocol="udp", namespace=2),
+    )
+
+    tracker.feed(batch(packet(1, CLIENT, SERVER), namespace=1))
+    tracker.feed(batch(packet(1, CLIENT, SERVER), packet(2, CLIENT, SERVER), namespace=2))
+
+    assert rows(tracker, "client_pid", "packets_to_server") == [(100, 1), (200, 2)]
+
+
+def test_bytes_that_came_before_their_owner_was_reported_are_credited_to_it(tracker):
+    tracker.feed(batch(packet(1, CLIENT, SERVER)))
+    tracker.match()
+    before = rows(tracker, "client_pid", "unattributed_reason")
+    hear(tracker, sighting(1.01, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
+
+    assert before == [(None, "no-owner")]
+    assert rows(tracker, "client_pid") == [(100,)]
+
+
+@pytest.mark.parametrize(("later_s", "owner"), [(SETTLE_S - 1, 100), (SETTLE_S + 1, None)])
+def test_an_owner_is_asked_for_until_packets_have_settled(tracker, later_s, owner):
+    tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
+    tracker.feed(batch(packet(1 + later_s, "127.0.0.1:1", "127.0.0.1:2")))
+    tracker.match()
+    hear(tracker, sighting(1, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
+    tracker.match()
+
+    assert [row["client_pid"] for row in tracker.report(by="flow", source="") if row["client_port"] == 40000] == [owner]
+
+
+def test_an_end_that_is_not_of_this_machine_has_no_owner_and_no_reason(tracker):
+    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
+
+    tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
+
+    assert rows(tracker, "client_pid", "server_pid", "unattributed_reason") == [(100, None, None)]
+
+
+def test_only_wanted_owners_count_in_rows_and_totals(tracker):
+    tracker.is_wanted = lambda match: match is not None and match.owner is not None and match.owner.pid == 100
+    hear(
+        tracker,
+        sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"),
+        sighting(0, 8, 200, "USED", SERVER, REMOTE, protocol="udp"),
+    )
+
+    tracker.feed(batch(*(packet(1, end, REMOTE, direction=Direction.OUTBOUND) for end in (CLIENT, SERVER, CLIENT))))
+    tracker.match()
+    report = tracker.report(by="process", source="test")
+
+    assert [(row["pid"], row["bytes_out"], row["bytes_in"]) for row in report] == [(100, 2 * 38, 0)]
+    assert (report.coverage.frames, report.coverage.bytes) == (2, 2 * 38)
+
+
+def test_a_wanted_process_tree_is_it_and_those_below_it(tracker):
+    from portcall.commands.live import _is_of
+
+    tracker.is_wanted = _is_of(100)
+    hear(
+        tracker,
+        started(0, 100, 1, "make"),
+        started(0.1, 101, 100, "sh"),
+        started(0.2, 102, 101, "curl"),
+        started(0, 200, 1, "stranger"),
+        sighting(1, 7, 102, "USED", CLIENT, REMOTE, protocol="udp"),
+        sighting(1, 8, 200, "USED", SERVER, REMOTE, protocol="udp"),
+    )
+
+    tracker.feed(batch(*(packet(2, end, REMOTE, direction=Direction.OUTBOUND) for end in (CLIENT, SERVER))))
+
+    assert rows(tracker, "process", "pid", by="process") == [("curl", 102)]
+
+
+def test_only_ends_that_no_sighting_named_are_asked_for_and_once(tracker):
+    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
+
+    tracker.feed(batch(packet(1, CLIENT, SERVER)))
+    unknown = tracker.unknown_ends()
+
+    assert [(int(end["local_port"]), int(end["namespace"])) for end in unknown] == [(5353, 1)]
+    assert len(tracker.unknown_ends()) == 0
+
+
+def test_a_program_that_a_process_becomes_names_its_row(tracker):
+    hear(
+        tracker,
+        started(0, 100, 1, "bash"),
+        executed(1, 100, "curl"),
+        sighting(2, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"),
+    )
+
+    tracker.feed(batch(packet(2, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
+
+    assert rows(tracker, "process", "pid", by="process") == [("curl", 100)]
+
+
+def test_nothing_fed_is_an_empty_report(tracker):
+    report = tracker.report(by="process", source="test")
+
+    assert (report.rows, report.coverage.frames, report.window_ns) == ([], 0, None)
+
+
+ENDS = ("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", REMOTE)
+PACKETS = st.lists(
+    st.tuples(
+        st.integers(0, 9),
+        st.sampled_from(ENDS),
+        st.sampled_from(ENDS),
+        st.integers(0, 1400),
+        st.sampled_from(Direction),
+    ),
+    max_size=30,
+)
+BIRTHS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.integers(1, 5)), max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(packets=PACKETS, births=BIRTHS, by=st.sampled_from(LIVE_GROUPINGS))
+def test_whoever_comes_and_goes_every_byte_is_in_the_report_once_for_each_local_end(packets, births, by):
+    tracker = LiveTracker(Timeline("test"))
+    for socket_number, (seconds, port_index, pid) in enumerate(births, 1):
+        hear(tracker, sighting(seconds, socket_number, pid, "USED", ENDS[port_index], protocol="udp"))
+    sent = [packet(seconds, source, target, size=size, direction=way) for seconds, source, target, size, way in packets]
+
+    tracker.feed(batch(*sent[::2]))
+    tracker.feed(batch(*sent[1::2], namespace=2))
+    tracker.match()
+    report = tracker.report(by=by, source="test")
+
+    coverage, (out, back) = report.coverage, directions(by)
+    assert coverage.bytes == sum(len(content) for _, content, _ in sent)
+    assert coverage.verdicts["ok"] == len(sent) == tracker.frames
+    assert sum(row[f"bytes_{out}"] + row[f"bytes_{back}"] for row in report) == (
+        coverage.bytes + coverage.bytes_credited_twice
+    )
+
+
+def test_a_batch_is_heard_of_when_it_is_there(tracker):
+    class Source:
+        def batches(self):
+            reported.append(sighting(3, 8, 200, "USED", SERVER, protocol="udp"))  # after the turn began
+            yield batch(packet(1, CLIENT, SERVER), packet(4, CLIENT, SERVER))
+
+    class Owners:
+        def drain(self, *_):
+            events = []
+            told(SimpleNamespace(update=events.append), *reported)
+            reported.clear()
+            return events[0]
+
+    reported = [sighting(0, 7, 100, "USED", SERVER, protocol="udp"), sighting(2, 7, 100, "CLOSED")]
+
+    turn(Source(), Owners(), tracker, asks=False)
+
+    assert rows(tracker, "server_pid", "packets_to_server") == [(100, 1), (200, 1)]
+
+
+def test_what_passes_two_interfaces_counts_once_where_its_owner_is_known(tracker):
+    tracker.name_place = lambda namespace, interface: Place(f"eth{interface}", None)
+    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
+
+    tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.UNKNOWN), interface=1))
+    tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND), interface=2))
+    tracker.match()
+    report = tracker.report(by="flow", source="")
+
+    (row,) = report
+    assert (row["client_pid"], row["interface"], row["packets_to_server"]) == (100, "eth2", 1)
+    assert (report.coverage.frames, report.coverage.verdicts["ok"]) == (1, 1)
+    assert [note.reason for note in report.degradations] == [
+        "1 frames passed several of eth1, eth2; each conversation counts on one"
+    ]
+
+
+def test_what_passes_two_namespaces_counts_in_both(tracker):
+    tracker.feed(batch(packet(1, CLIENT, REMOTE), interface=1, namespace=1))
+    tracker.feed(batch(packet(1, CLIENT, REMOTE), interface=1, namespace=2))
+
+    assert rows(tracker, "packets_to_server") == [(1,), (1,)]
+
+
+def test_networks_that_are_named_decide_which_ends_are_credited(tracker):
+    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
+
+    tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
+    tracker.match()
+    (row,) = tracker.report(by="process", source="", local=["192.0.2.0/24"])
+
+    assert (row["pid"], row["bytes_out"], row["bytes_in"]) == (None, 0, 38)
+
+
+def test_the_other_end_of_a_wanted_conversation_is_not_credited(tracker):
+    tracker.is_wanted = lambda match: match is not None and match.owner is not None and match.owner.pid == 100
+    hear(
+        tracker,
+        sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"),
+        sighting(0, 8, 200, "USED", SERVER, CLIENT, protocol="udp"),
+    )
+
+    tracker.feed(batch(packet(1, CLIENT, SERVER)))
+    tracker.match()
+    report = tracker.report(by="process", source="")
+
+    assert [(row["pid"], row["bytes_out"]) for row in report] == [(100, 38)]
+    assert report.coverage.bytes_credited_twice == 0
+
+
+def test_frames_that_are_not_ip_are_counted_with_their_verdict(tracker):
+    tracker.feed(batch((at(1), b"\xff" * 30, Direction.INBOUND), packet(2, CLIENT, SERVER)))
+
+    verdicts = tracker.report(by="app", source="test").coverage.verdicts
+
+    assert sum(verdicts.values()) == 2
+    assert verdicts[Verdict.OK.name.lower()] == 1
+
+
+def test_rows_are_completed_by_others_before_they_are_chosen(tracker):
+    tracker.feed(batch(packet(1, CLIENT, SERVER)))
+
+    report = tracker.report(
+        by="flow",
+        source="test",
+        completed=lambda row: {**row, "server_country": "DE"},
+        where=lambda row: row["server_country"] == "DE",
+    )
+
+    assert [row["server_country"] for row in report] == ["DE"]

@@ -1,0 +1,271 @@
+"""The wiring: many captures are one, damage ends one of them, and bounds cost rows but no byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP
+
+import capture_catalogue
+from capture_bytes import enhanced, interface, name_resolution, pcap_header, pcap_record, read_frames, secrets, section
+from dissectors.test_secrets import conversation
+from dissectors.tls_handshakes import certificate_files
+from frame_bytes import IP4, ethernet, ipv4, ports, udp
+from portcall.attribution.attribution import Attribution
+from portcall.decoding.decoder import Decoder
+from portcall.errors import PortcallError, UsageError
+from portcall.records.schema import GROUPINGS, directions
+from portcall.runs import offline as pipeline
+from portcall.sources.captures import open_capture
+
+CAPTURES = Path(__file__).resolve().parents[2] / "captures"
+CATALOGUE = capture_catalogue.read(CAPTURES)
+WITH_FRAMES = [name for name, entry in CATALOGUE.items() if entry["frames"]]
+WITHOUT_FRAMES = ["broken/empty.pcap", "broken/not-a-capture.txt"]
+DAMAGED = [
+    "broken/bad-length.pcap",
+    "broken/block-claims-4-gigabytes.pcapng",
+    "broken/cut-in-a-frame.pcap",
+    "broken/cut-in-a-header.pcap",
+    "broken/damaged.pcap.gz",
+]
+
+
+def read(*names, **options):
+    return pipeline.read([str(CAPTURES / name) for name in names], **options)
+
+
+def between(port):
+    """The IP header from the end with this port: a client above 1023."""
+    ends = ("10.0.0.1", "192.0.2.1")
+    return IP(src=ends[port < 1024], dst=ends[port >= 1024])
+
+
+def totals(report):
+    out, into = directions(report.by)
+    return tuple(sum(row[f"{what}_{way}"] for row in report for way in (out, into)) for what in ("packets", "bytes"))
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a pcap of raw-IP frames, each (seconds, content); gives its path."""
+
+    def write(name, *frames):
+        path = tmp_path / name
+        records = (pcap_record(content, seconds=seconds) for seconds, content in frames)
+        path.write_bytes(pcap_header(link=101) + b"".join(records))
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("name", WITH_FRAMES)
+def test_every_frame_of_our_captures_is_counted(name):
+    assert read(name).report.coverage.frames == CATALOGUE[name]["frames"]
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize("name", WITH_FRAMES)
+def test_every_byte_of_our_captures_is_in_a_row(name, by):
+    report = read(name, by=by).report
+
+    wire = sum(frame.wire for frame in read_frames(CAPTURES / name)[0])
+    assert report.coverage.bytes == wire
+    assert totals(report)[1] == wire + report.coverage.bytes_credited_twice
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damage_is_a_problem_and_what_came_before_it_counts(name):
+    outcome = read(name)
+
+    assert [problem.path for problem in outcome.problems] == [str(CAPTURES / name)]
+    assert outcome.report.coverage.frames == CATALOGUE[name]["frames"] > 0
+
+
+@pytest.mark.parametrize("name", WITHOUT_FRAMES)
+def test_where_nothing_can_be_read_there_is_no_report(name):
+    with pytest.raises(PortcallError, match=name):
+        read(name)
+
+
+def test_damage_of_one_capture_does_not_end_the_others():
+    outcome = read("dns.pcap", "broken/cut-in-a-frame.pcap", "broken/not-a-capture.txt", "ssh.pcap")
+
+    frames = sum(CATALOGUE[name]["frames"] for name in ("dns.pcap", "broken/cut-in-a-frame.pcap", "ssh.pcap"))
+    assert outcome.report.coverage.frames == frames
+    assert len(outcome.problems) == 2
+
+
+def test_conversations_span_captures_whatever_their_order_on_the_command_line(written):
+    answer = turned(ipv4(ports(5678, 1234) + udp()[4:]))
+    late, early = written("late.pcap", (20, answer)), written("early.pcap", (10, IP4))
+
+    [row] = pipeline.read([late, early], by="flow").report
+
+    assert (row["packets_to_server"], row["packets_to_client"]) == (1, 1)
+    assert (row["first_ns"], row["last_ns"]) == (10 * 10**9, 20 * 10**9)
+
+
+def turned(packet):
+    """An IPv4 packet with its addresses exchanged."""
+    return packet[:12] + packet[16:20] + packet[12:16] + packet[20:]
+
+
+def test_between_equal_ports_the_sender_of_the_earliest_capture_is_the_client(written):
+    packet = ipv4(udp(source=50_000, target=50_000))
+    late, early = written("late.pcap", (20, packet)), written("early.pcap", (10, turned(packet)))
+
+    [row] = pipeline.read([late, early], by="flow").report
+
+    assert row["client_ip"] == "10.0.0.2"
+
+
+def test_a_filter_counts_what_matches_only():
+    everything, dns = read("office.pcapng").report, read("office.pcapng", filter="udp port 53").report
+
+    assert 0 < dns.coverage.frames < everything.coverage.frames
+    assert {row["app"] for row in dns} == {"dns"}
+
+
+def test_where_leaves_rows_out_that_still_count():
+    everything, some = read("office.pcapng").report, read("office.pcapng", where="app=dns").report
+
+    assert [row["app"] for row in some] == ["dns"]
+    assert some.coverage == everything.coverage
+    assert len(some) + some.rows_left_out == len(everything)
+
+
+def test_top_keeps_the_rows_with_most_bytes():
+    everything, top = read("office.pcapng").report, read("office.pcapng", top=2).report
+
+    assert top.rows == everything.rows[:2]
+    assert top.rows_left_out == len(everything) - 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"where": "bytes >"}, {"filter": "tcp port"}, {"local": ["not a network"]}, {"by": "color"}]
+)
+def test_a_wrong_question_is_refused_before_anything_is_read(wrong):
+    with pytest.raises(UsageError):
+        pipeline.read(["/nowhere/at/all.pcap"], **wrong)
+
+
+def test_progress_is_told_up_to_the_size_of_all_captures():
+    told = []
+
+    read("dns.pcap", "ssh.pcap", progress=lambda done, total: told.append((done, total)))
+
+    size = sum((CAPTURES / name).stat().st_size for name in ("dns.pcap", "ssh.pcap"))
+    assert told[-1] == (size, size)
+    assert told == sorted(told)
+
+
+def test_an_interrupt_ends_the_run_and_not_the_report():
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    outcome = read("dns.pcap", "ssh.pcap", progress=interrupt)
+
+    assert outcome.interrupted
+    assert 0 < outcome.report.coverage.frames < CATALOGUE["dns.pcap"]["frames"] + CATALOGUE["ssh.pcap"]["frames"]
+
+
+def test_the_inner_layer_counts_what_is_in_tunnels():
+    outer, inner = (read("tunnels.pcap", by="flow", layer=layer).report for layer in ("outer", "inner"))
+
+    assert totals(outer) == totals(inner)
+    assert {row["server_port"] for row in outer} != {row["server_port"] for row in inner}
+
+
+def test_more_conversations_than_fit_are_more_rows_and_the_same_bytes(written):
+    """The bound leaves room for one batch: with 1 row, a table is full as soon as it has two."""
+    frames = [(second, ipv4(udp(source=port))) for second in range(3) for port in range(2000, 4500)]
+    path = written("many.pcap", *frames)
+    tracker = pipeline.Tracker(Attribution("flow"), Decoder(), max_flows=1)
+
+    for batch in open_capture(path).source.batches():
+        tracker.feed(batch)
+    report = tracker.attribution.report(tracker.finish(), path)
+
+    assert totals(report) == (len(frames), sum(len(content) for _, content in frames))
+    assert len(report) > 2500
+    assert [shortfall.feature for shortfall in tracker.shortfalls()] == ["flows"]
+
+
+def test_a_capture_within_the_bound_has_no_shortfall():
+    assert "flows" not in [degradation.feature for degradation in read("office.pcapng").report.degradations]
+
+
+def test_frames_on_no_flow_are_rows_with_their_reason(tmp_path):
+    path = tmp_path / "odd.pcap"
+    contents = [ethernet(0x0806, bytes(46)), ethernet(0x0800, b"\x55" * 46), ethernet(0x0800, IP4)]
+    cut = pcap_record(ethernet(0x0800, IP4)[:30], wire=90)
+    path.write_bytes(pcap_header() + b"".join(map(pcap_record, contents)) + cut)
+
+    report = pipeline.read([str(path)], by="app").report
+
+    assert {row["unattributed_reason"] for row in report} == {"not-ip", "malformed", "truncated", None}
+    assert totals(report) == (4, sum(map(len, contents)) + 90)
+
+
+def test_a_name_that_the_capture_gives_an_address_names_the_server(tmp_path):
+    path = tmp_path / "named.pcapng"
+    asked = enhanced(ipv4(udp(source=40000, target=9)))
+    path.write_bytes(section() + interface(link=101) + asked + name_resolution((bytes([10, 0, 0, 2]), b"nas.example")))
+
+    [row] = pipeline.read([str(path)], by="flow").report
+
+    assert (row["hostname"], row["hostname_source"]) == ("nas.example", "capture")
+
+
+@pytest.mark.parametrize(
+    ("server_name", "options", "told"),
+    [
+        (b"outside.example", {"by": "flow"}, {"tls_server_name": "outside.example", "http_host": "inside.example"}),
+        (None, {"by": "host"}, {"host": "inside.example"}),
+        (None, {"by": "host", "filter": "tcp"}, {"host": "inside.example"}),
+    ],
+)
+def test_secrets_that_a_capture_brings_show_who_is_asked_inside_tls(tmp_path, server_name, options, told):
+    path = tmp_path / "opened.pcapng"
+    suite = "TLS_AES_128_GCM_SHA256"
+    client, server, key_log = conversation(certificate_files(tmp_path), suite, server_name=server_name)
+    hello = 5 + int.from_bytes(client[3:5], "big")
+    said = [(40000, 443, 1, client[:hello]), (443, 40000, 1, server), (40000, 443, 1 + hello, client[hello:])]
+    frames = [
+        enhanced(bytes(between(source) / TCP(sport=source, dport=target, flags="PA", seq=sequence) / data))
+        for source, target, sequence, data in said
+    ]
+    path.write_bytes(section() + interface(link=101) + secrets(key_log) + b"".join(frames))
+
+    [row] = pipeline.read([str(path)], **options).report
+
+    assert {column: row[column] for column in told} == told
+
+
+def test_what_ftp_announces_is_its_data_however_late(tmp_path):
+    path = tmp_path / "transfers.pcapng"
+    said = [(21, b"220 FTP\r\n"), (40000, b"USER me\r\n"), *[(40000, b"NOOP\r\n"), (21, b"200 Ok\r\n")] * 40]
+    said += [(21, b"229 Entering Extended Passive Mode (|||1021|)\r\n")]
+    sequences, frames = {21: 1, 40000: 1}, []
+    for port, data in said:
+        header = TCP(sport=port, dport=21 + 40000 - port, flags="PA", seq=sequences[port])
+        frames.append(enhanced(bytes(between(port) / header / data), ticks=len(frames)))
+        sequences[port] += len(data)
+    transfer = bytes(between(1021) / TCP(sport=1021, dport=40001, flags="PA", seq=1) / bytes(range(200)))
+    frames.append(enhanced(transfer, ticks=len(frames)))
+    path.write_bytes(section() + interface(link=101) + b"".join(frames))
+
+    control, data = pipeline.read([str(path)], by="flow").report
+
+    assert (control["application_protocol"], data["application_protocol"]) == ("ftp", "ftp-data")
+    assert (data["app"], data["evidence_frame"]) == ("ftp", len(said))
+
+
+def test_a_capture_of_nothing_but_later_fragments_has_a_row(written):
+    path = written("fragments.pcap", (1, ipv4(bytes(40), fragment=5)))
+
+    [row] = pipeline.read([path], by="flow").report
+
+    assert row["unattributed_reason"] == "fragment-without-first"
