@@ -258,7 +258,7 @@ def _spread(values: list[float], digits: int) -> str:
 def _result(measurements: list[Measurement]) -> dict[str, object]:
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": _said_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"),
+        "commit": _sent_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"),
         "machine": _machine(),
         "measurements": [
             {
@@ -276,7 +276,7 @@ def _result(measurements: list[Measurement]) -> dict[str, object]:
 
 def _machine() -> dict[str, object]:
     processors = [
-        line.split(":")[1].strip() for line in _said_by("cat", "/proc/cpuinfo").splitlines() if "model name" in line
+        line.split(":")[1].strip() for line in _sent_by("cat", "/proc/cpuinfo").splitlines() if "model name" in line
     ]
     return {
         "processor": processors[0] if processors else platform.processor(),
@@ -284,11 +284,11 @@ def _machine() -> dict[str, object]:
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "compiler": next(iter(_said_by(os.environ.get("CC", "cc"), "--version").splitlines()), ""),
+        "compiler": next(iter(_sent_by(os.environ.get("CC", "cc"), "--version").splitlines()), ""),
     }
 
 
-def _said_by(*command: str) -> str:
+def _sent_by(*command: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from portcall.decoding.decoder import Decoder
 from portcall.dissectors import find_dissectors
 from portcall.errors import CaptureError
-from portcall.records.detections import MOST_STREAM_BYTES, SILENCE, TCP, UDP, WAIT, Ends, Speech
+from portcall.records.detections import MOST_STREAM_BYTES, NO_PAYLOAD, TCP, UDP, WAIT, Ends, Payload
 from portcall.records.packets import Verdict
 from portcall.sources.captures import open_capture
 
@@ -18,37 +18,37 @@ SYN = 2
 
 @dataclass
 class Conversation:
-    """One flow by its five-tuple: ``ends`` as the first packet had them, and the payloads of either side."""
+    """One flow by its five-tuple: ``flow_ends`` as the first packet had them, and the payloads of either side."""
 
     ends: Ends
     addresses: tuple[bytes, bytes]
-    said: tuple[list, list] = field(default_factory=lambda: ([], []))
+    sent: tuple[list, list] = field(default_factory=lambda: ([], []))
     """(sequence number, payload) of the first packet's sender, and of the other end."""
     starts: list = field(default_factory=lambda: [None, None])
     """The sequence number of each end's first byte, where its SYN was seen."""
 
-    def speeches(self):
+    def payloads(self):
         """(speech, ends) of either side, with all that it said."""
-        return [self.speech(side) for side in (0, 1)]
+        return [self.payload(side) for side in (0, 1)]
 
-    def speech(self, side, datagrams=MOST_DATAGRAMS):
+    def payload(self, side, datagrams=MOST_DATAGRAMS):
         """(speech, ends) of one side, after so many datagrams."""
-        return self._speech(side, datagrams), self._ends(side)
+        return self._payload(side, datagrams), self._ends(side)
 
     def _ends(self, side):
         ports = (self.ends.source_port, self.ends.target_port)
         return Ends(self.ends.transport, *(ports if side == 0 else ports[::-1]))
 
-    def _speech(self, side, most_datagrams):
-        said = self.said[side]
-        if not said:
-            return SILENCE
+    def _payload(self, side, most_datagrams):
+        sent = self.sent[side]
+        if not sent:
+            return NO_PAYLOAD
         if self.ends.transport == UDP:
-            datagrams = tuple(payload for _, payload in said[:most_datagrams])
-            return Speech(datagrams[-1], datagrams)
+            datagrams = tuple(payload for _, payload in sent[:most_datagrams])
+            return Payload(datagrams[-1], datagrams)
         start = self.starts[side]
-        data = _in_order(said, said[0][0] if start is None else start)
-        return Speech(data[:MOST_STREAM_BYTES], is_ended=True, is_from_start=start is not None) if data else SILENCE
+        data = _in_order(sent, sent[0][0] if start is None else start)
+        return Payload(data[:MOST_STREAM_BYTES], is_ended=True, is_from_start=start is not None) if data else NO_PAYLOAD
 
 
 def conversations(path, layer="inner"):
@@ -66,19 +66,19 @@ def conversations(path, layer="inner"):
     return list(found.values())
 
 
-def heard(conversation):
+def inspected(conversation):
     """(dissector, finding) of the first final finding, by speech as it grows, the surest asked first; else None."""
     deaf, loose = set(), None
     for count in range(1, MOST_DATAGRAMS + 1 if conversation.ends.transport == UDP else 2):
         for side in (0, 1):
-            if 1 < count > len(conversation.said[side]):
+            if 1 < count > len(conversation.sent[side]):
                 continue
-            said, ends = conversation.speech(side, count)
-            answered, _ = conversation.speech(1 - side, count)
-            for dissector in _asked(ends) if said.data else ():
+            sent, ends = conversation.payload(side, count)
+            answered, _ = conversation.payload(1 - side, count)
+            for dissector in _asked(ends) if sent.data else ():
                 if (side, dissector) in deaf:
                     continue
-                found = dissector.listen(said, answered, ends)
+                found = dissector.inspect(sent, answered, ends)
                 if found is None:
                     deaf.add((side, dissector))
                 elif found is not WAIT and found.is_final:
@@ -110,13 +110,13 @@ def _note(found, packet, content):
         sequence += 1
     piece = content[offset : offset + payload]
     if piece:
-        conversation.said[side].append((sequence % 2**32, piece))
+        conversation.sent[side].append((sequence % 2**32, piece))
 
 
-def _in_order(said, start):
+def _in_order(sent, start):
     """The bytes from ``start`` on without a gap."""
     data = b""
-    for behind, payload in sorted((((sequence - start) % 2**32), payload) for sequence, payload in said):
+    for behind, payload in sorted((((sequence - start) % 2**32), payload) for sequence, payload in sent):
         if behind <= len(data) < behind + len(payload):
             data += payload[len(data) - behind :]
     return data

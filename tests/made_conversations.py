@@ -12,7 +12,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from portcall.attribution.attribution import Attribution
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
-from portcall.inspection.server_names import Names
+from portcall.inspection.server_names import ServerNames
 from portcall.records.packets import FRAME, FrameBatch
 
 RAW_IP = 101
@@ -39,7 +39,7 @@ def batch_of(packets):
     return FrameBatch(frames, np.frombuffer(b"".join(contents), np.uint8), 1)
 
 
-def connection(said, port=443, *, client_port=40000, answers=()):
+def connection(sent, port=443, *, client_port=40000, answers=()):
     """A TCP connection: the handshake, then what the client says, in segments, and what the server answers."""
     to_server, to_client = IP(src=CLIENT, dst=SERVER), IP(src=SERVER, dst=CLIENT)
     ports, back = {"sport": client_port, "dport": port}, {"sport": port, "dport": client_port}
@@ -49,7 +49,7 @@ def connection(said, port=443, *, client_port=40000, answers=()):
         to_server / TCP(**ports, flags="A", seq=1001, ack=5001),
     ]
     sequence = 1001
-    for segment in said:
+    for segment in sent:
         packets.append(to_server / TCP(**ports, flags="PA", seq=sequence, ack=5001) / segment)
         sequence += len(segment)
     sequence = 5001
@@ -68,19 +68,19 @@ def answered(name, address=SERVER):
     ]
 
 
-def heard_in(packets, *, by="flow", with_details=False, batch_size=1000):
+def inspected_in(packets, *, by="flow", with_details=False, batch_size=1000):
     """The rows of these packets, the most bytes first, listened to in batches."""
-    names = Names(with_details=with_details)
-    table = FlowTable(listens=True)
-    hearing = names.listen_to(table)
+    names = ServerNames(with_details=with_details)
+    table = FlowTable(inspects=True)
+    inspector = names.inspector_for(table)
     decoder, number = Decoder(), 1
     for start in range(0, len(packets), batch_size):
         batch = batch_of(packets[start : start + batch_size])
         decoded = decoder.decode(batch)
-        hearing.hear(batch, decoded, table.update(decoded, number), number)
+        inspector.inspect(batch, decoded, table.update(decoded, number), number)
         number += len(decoded)
-    hearing.finish()
+    inspector.finish()
     attribution = Attribution(by, names=names)
     for rows, chunk in table.indexed_chunks():
-        attribution.add(chunk, found=hearing.of(rows))
+        attribution.add(chunk, found=inspector.of(rows))
     return attribution.rows(table.tallies())

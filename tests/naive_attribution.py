@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 
-from portcall.flows.originator import OpenerEvidence
+from portcall.flows.originator import OriginatorEvidence
 from portcall.labels import ports as labels
 from portcall.records.flows import NEVER, FlowKind
 
@@ -18,36 +18,36 @@ PRIVATE = [
 ]  # fmt: skip
 
 
-def opener(flow):
+def originator(flow):
     """(whether the low end is the client, evidence): every rule in turn says True, False, or nothing."""
     low_was_first = flow["first_sender"] == 0
-    for milestone, evidence in (("syn_ns", OpenerEvidence.SYN), ("syn_ack_ns", OpenerEvidence.SYN_ACK)):
+    for milestone, evidence in (("syn_ns", OriginatorEvidence.SYN), ("syn_ack_ns", OriginatorEvidence.SYN_ACK)):
         low_ns, high_ns = (int(time_ns) for time_ns in flow[milestone])
         if min(low_ns, high_ns) != NEVER:
             low_sent_it = low_was_first if low_ns == high_ns else low_ns < high_ns
-            return bool(low_sent_it == (evidence is OpenerEvidence.SYN)), int(evidence)
+            return bool(low_sent_it == (evidence is OriginatorEvidence.SYN)), int(evidence)
     ports = [int(flow["low_port"]), int(flow["high_port"])]
     low_rank, high_rank = (int(labels.port_table(int(flow["protocol"])).ranks[port]) for port in ports)
     low_class, high_class = ((port >= 1024) + (port >= 49152) for port in ports)
     for low, high, evidence in (
-        (-low_class, -high_class, OpenerEvidence.PORT_CLASS),
-        (low_rank == 2, high_rank == 2, OpenerEvidence.CURATED_NAME),
-        (low_rank >= 1, high_rank >= 1, OpenerEvidence.IANA_NAME),
-        (-ports[0], -ports[1], OpenerEvidence.LOWER_PORT),
+        (-low_class, -high_class, OriginatorEvidence.PORT_CLASS),
+        (low_rank == 2, high_rank == 2, OriginatorEvidence.CURATED_NAME),
+        (low_rank >= 1, high_rank >= 1, OriginatorEvidence.IANA_NAME),
+        (-ports[0], -ports[1], OriginatorEvidence.LOWER_PORT),
     ):
         if low != high:
             return bool(low < high), int(evidence)
-    return bool(low_was_first), int(OpenerEvidence.FIRST_SENDER)
+    return bool(low_was_first), int(OriginatorEvidence.FIRST_SENDER)
 
 
 def label(flow):
     """The service in words; None for later fragments without their first."""
-    if flow["kind"] == FlowKind.ORPHAN:
+    if flow["kind"] == FlowKind.UNMATCHED:
         return None
     protocol = int(flow["protocol"])
     if protocol not in labels.PORTED:
         return labels.protocol_name(protocol)
-    client_is_low, _ = opener(flow)
+    client_is_low, _ = originator(flow)
     port = int(flow["high_port"] if client_is_low else flow["low_port"])
     name = labels.service_name_of(protocol, port)
     is_temporary = 32768 <= port <= 60999 or port >= 49152
@@ -74,20 +74,20 @@ def local_ends(flow, networks):
 def credited(flow, networks, by):
     """(service, remote address, measures) of each end that is credited, the measures by their names."""
     local, _ = local_ends(flow, networks)
-    client = "low" if opener(flow)[0] else "high"
-    is_orphan = flow["kind"] == FlowKind.ORPHAN
+    client = "low" if originator(flow)[0] else "high"
+    are_unmatched = flow["kind"] == FlowKind.UNMATCHED
     viewers = sorted(local) if len(local) == 1 else [client]
-    if len(local) == 2 and not is_orphan and by != "service":
+    if len(local) == 2 and not are_unmatched and by != "service":
         viewers = [client, _other(client)]
     for viewer in viewers:
         at, to = (0, 1) if viewer == "low" else (1, 0)
         remote = address(flow, _other(viewer))
-        measures = {"flows": int(not is_orphan), "first_ns": int(flow["first_ns"]), "last_ns": int(flow["last_ns"])}
+        measures = {"flows": int(not are_unmatched), "first_ns": int(flow["first_ns"]), "last_ns": int(flow["last_ns"])}
         if viewer != viewers[0]:  # a conversation counts once in a row
             measures["flows"] = int(by == "host" and remote != address(flow, viewer))
         for count in ("packets", "bytes", "payload"):
             out, back = int(flow[count][at]), int(flow[count][to])
-            measures[f"{count}_out"], measures[f"{count}_in"] = (0, out + back) if is_orphan else (out, back)
+            measures[f"{count}_out"], measures[f"{count}_in"] = (0, out + back) if are_unmatched else (out, back)
         yield label(flow), remote, measures
 
 

@@ -32,11 +32,13 @@ def flow_rows(packets, first_number=1):
         elif packet["verdict"] == Verdict.LATER_FRAGMENT:
             later_fragments.append((number, packet))
 
-    orphans = {}
+    unmatched_fragments = {}
     for number, packet in later_fragments:
-        row, sender = _home_of(number, first_fragments.get(_datagram(packet), [])) or _orphan_of(packet, orphans)
+        row, sender = _home_of(number, first_fragments.get(_datagram(packet), [])) or _unmatched_of(
+            packet, unmatched_fragments
+        )
         _count(row, sender, number, packet)
-    return rows + list(orphans.values())
+    return rows + list(unmatched_fragments.values())
 
 
 def verdict_tallies(packets):
@@ -159,9 +161,9 @@ def _home_of(number, first_fragments):
     return nearest[0][1:] if nearest else None
 
 
-def _orphan_of(packet, orphans):
+def _unmatched_of(packet, unmatched_fragments):
     key, sender = _key(packet, packet["protocol"], 0, 0)
-    return orphans.setdefault(key, _new_row(key, FlowKind.ORPHAN)), sender
+    return unmatched_fragments.setdefault(key, _new_row(key, FlowKind.UNMATCHED)), sender
 
 
 def _with(pair, index, value):

@@ -16,11 +16,11 @@ from scapy.layers.smb2 import SMB2_Header, SMB2_Negotiate_Protocol_Request
 from scapy.layers.snmp import SNMP, SNMPget, SNMPvarbind
 from scapy.layers.tftp import TFTP, TFTP_RRQ
 
-from portcall.records.detections import SILENCE, TCP, UDP, Ends, Finding, Speech
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, Payload
 
 
 @dataclass(frozen=True)
-class Spoken:
+class Sample:
     """The first bytes of one end, and what they are."""
 
     protocol: str
@@ -48,17 +48,17 @@ def from_server(port: int, transport: int = TCP) -> Ends:
     return Ends(transport, port, 50000)
 
 
-def hear(dissector, data: bytes, ends: Ends, answered: bytes = b"", *, is_ended: bool = False):
+def inspect(dissector, data: bytes, ends: Ends, answered: bytes = b"", *, is_ended: bool = False):
     """What the dissector says to these bytes."""
-    return dissector.listen(Speech(data, is_ended=is_ended), Speech(answered) if answered else SILENCE, ends)
+    return dissector.inspect(Payload(data, is_ended=is_ended), Payload(answered) if answered else NO_PAYLOAD, ends)
 
 
-def details(finding: Finding) -> dict[str, str]:
-    return dict(finding.details)
+def details(detection: Detection) -> dict[str, str]:
+    return dict(detection.details)
 
 
-def names(finding: Finding) -> list[str]:
-    return [name.text for name in finding.names]
+def names(detection: Detection) -> list[str]:
+    return [name.text for name in detection.names]
 
 
 GET = b"GET /index.html HTTP/1.1\r\nHost: www.example.com:8080\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n"
@@ -107,43 +107,43 @@ ENDPOINT_MAPPER_BIND = bytes.fromhex(
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 SAMPLES = (
-    Spoken("http", GET, 50000, 9999),
-    Spoken("http", b"HTTP/1.1 204 No Content\r\nServer: nginx\r\n\r\n", 9999, 50000),
-    Spoken("http2", HTTP2_PREFACE + b"\0\0\0\4\0\0\0\0\0", 50000, 9999),
-    Spoken("rtsp", b"OPTIONS rtsp://camera.example/live RTSP/1.0\r\nCSeq: 1\r\n\r\n", 50000, 9999),
-    Spoken("ssdp", b"M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\nST: ssdp:all\r\n\r\n", 50000, 9999, UDP),
-    Spoken("socks", b"\5\1\0\5\1\0\3\x0bexample.com\0\x50", 50000, 9999, TCP, b"\5\0"),
-    Spoken("dns", QUESTION, 50000, 9999, UDP),
-    Spoken("dns", len(ANSWER).to_bytes(2, "big") + ANSWER, 9999, 50000),
-    Spoken("mdns", QUESTION, 5353, 5353, UDP, needs_port=True),
-    Spoken("llmnr", QUESTION, 50000, 5355, UDP, needs_port=True),
-    Spoken("netbios-ns", NETBIOS_QUESTION, 137, 137, UDP, needs_port=True),
-    Spoken("dnscrypt", b"r6fnvWj8" + bytes(24) + bytes(range(80)), 443, 50000, UDP),
-    Spoken("ssh", b"SSH-2.0-OpenSSH_9.6\r\n", 50000, 9999),
-    Spoken("smtp", b"220 mx.example.org ESMTP Postfix\r\n", 9999, 50000),
-    Spoken("smtp", b"EHLO laptop.example\r\n", 50000, 9999),
-    Spoken("pop3", b"+OK Dovecot ready.\r\n", 9999, 50000),
-    Spoken("imap", b"* OK [CAPABILITY IMAP4rev1 STARTTLS] Dovecot ready.\r\n", 9999, 50000),
-    Spoken("imap", b"a1 LOGIN ada secret\r\n", 50000, 9999),
-    Spoken("ftp", b"220 ProFTPD Server ready.\r\n", 9999, 50000),
-    Spoken("ftp", b"USER anonymous\r\n", 50000, 9999),
-    Spoken("telnet", b"\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23", 9999, 50000),
-    Spoken("irc", b"NICK ada\r\nUSER ada 0 * :Ada\r\n", 50000, 9999),
-    Spoken("irc", b":irc.example NOTICE * :*** Looking up your hostname\r\n", 9999, 50000),
-    Spoken("dhcp", DHCP_REQUEST, 50000, 9999, UDP),
-    Spoken("dhcpv6", DHCPV6_SOLICIT, 546, 547, UDP, needs_port=True),
-    Spoken("ntp", NTP_REQUEST, 50000, 123, UDP, needs_port=True),
-    Spoken("snmp", SNMP_GET, 50000, 9999, UDP),
-    Spoken("syslog", b"<34>Oct 11 22:14:15 kettle su: failed\n", 50000, 9999, UDP),
-    Spoken("syslog", b"40 <165>1 2003-10-11T22:14:15.003Z kettle evntslog", 50000, 9999),
-    Spoken("tftp", TFTP_REQUEST, 50000, 9999, UDP),
-    Spoken("radius", RADIUS_REQUEST, 50000, 9999, UDP),
-    Spoken("kerberos", KERBEROS_REQUEST, 50000, 9999, UDP),
-    Spoken("kerberos", len(KERBEROS_REQUEST).to_bytes(4, "big") + KERBEROS_REQUEST, 50000, 9999),
-    Spoken("ldap", LDAP_BIND, 50000, 9999),
-    Spoken("smb", SMB_NEGOTIATE, 50000, 9999),
-    Spoken("netbios-dgm", NETBIOS_DATAGRAM, 138, 138, UDP, needs_port=True),
-    Spoken("nfs", NFS_CALL, 50000, 9999, UDP),
-    Spoken("nfs", NFS_REPLY, 9999, 50000, UDP, NFS_CALL),
-    Spoken("dcerpc", ENDPOINT_MAPPER_BIND, 50000, 9999),
+    Sample("http", GET, 50000, 9999),
+    Sample("http", b"HTTP/1.1 204 No Content\r\nServer: nginx\r\n\r\n", 9999, 50000),
+    Sample("http2", HTTP2_PREFACE + b"\0\0\0\4\0\0\0\0\0", 50000, 9999),
+    Sample("rtsp", b"OPTIONS rtsp://camera.example/live RTSP/1.0\r\nCSeq: 1\r\n\r\n", 50000, 9999),
+    Sample("ssdp", b"M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\nST: ssdp:all\r\n\r\n", 50000, 9999, UDP),
+    Sample("socks", b"\5\1\0\5\1\0\3\x0bexample.com\0\x50", 50000, 9999, TCP, b"\5\0"),
+    Sample("dns", QUESTION, 50000, 9999, UDP),
+    Sample("dns", len(ANSWER).to_bytes(2, "big") + ANSWER, 9999, 50000),
+    Sample("mdns", QUESTION, 5353, 5353, UDP, needs_port=True),
+    Sample("llmnr", QUESTION, 50000, 5355, UDP, needs_port=True),
+    Sample("netbios-ns", NETBIOS_QUESTION, 137, 137, UDP, needs_port=True),
+    Sample("dnscrypt", b"r6fnvWj8" + bytes(24) + bytes(range(80)), 443, 50000, UDP),
+    Sample("ssh", b"SSH-2.0-OpenSSH_9.6\r\n", 50000, 9999),
+    Sample("smtp", b"220 mx.example.org ESMTP Postfix\r\n", 9999, 50000),
+    Sample("smtp", b"EHLO laptop.example\r\n", 50000, 9999),
+    Sample("pop3", b"+OK Dovecot ready.\r\n", 9999, 50000),
+    Sample("imap", b"* OK [CAPABILITY IMAP4rev1 STARTTLS] Dovecot ready.\r\n", 9999, 50000),
+    Sample("imap", b"a1 LOGIN ada secret\r\n", 50000, 9999),
+    Sample("ftp", b"220 ProFTPD Server ready.\r\n", 9999, 50000),
+    Sample("ftp", b"USER anonymous\r\n", 50000, 9999),
+    Sample("telnet", b"\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23", 9999, 50000),
+    Sample("irc", b"NICK ada\r\nUSER ada 0 * :Ada\r\n", 50000, 9999),
+    Sample("irc", b":irc.example NOTICE * :*** Looking up your hostname\r\n", 9999, 50000),
+    Sample("dhcp", DHCP_REQUEST, 50000, 9999, UDP),
+    Sample("dhcpv6", DHCPV6_SOLICIT, 546, 547, UDP, needs_port=True),
+    Sample("ntp", NTP_REQUEST, 50000, 123, UDP, needs_port=True),
+    Sample("snmp", SNMP_GET, 50000, 9999, UDP),
+    Sample("syslog", b"<34>Oct 11 22:14:15 kettle su: failed\n", 50000, 9999, UDP),
+    Sample("syslog", b"40 <165>1 2003-10-11T22:14:15.003Z kettle evntslog", 50000, 9999),
+    Sample("tftp", TFTP_REQUEST, 50000, 9999, UDP),
+    Sample("radius", RADIUS_REQUEST, 50000, 9999, UDP),
+    Sample("kerberos", KERBEROS_REQUEST, 50000, 9999, UDP),
+    Sample("kerberos", len(KERBEROS_REQUEST).to_bytes(4, "big") + KERBEROS_REQUEST, 50000, 9999),
+    Sample("ldap", LDAP_BIND, 50000, 9999),
+    Sample("smb", SMB_NEGOTIATE, 50000, 9999),
+    Sample("netbios-dgm", NETBIOS_DATAGRAM, 138, 138, UDP, needs_port=True),
+    Sample("nfs", NFS_CALL, 50000, 9999, UDP),
+    Sample("nfs", NFS_REPLY, 9999, 50000, UDP, NFS_CALL),
+    Sample("dcerpc", ENDPOINT_MAPPER_BIND, 50000, 9999),
 )

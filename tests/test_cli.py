@@ -49,7 +49,7 @@ def report() -> Report:
 
 
 @pytest.fixture
-def pipeline(monkeypatch, report):
+def offline(monkeypatch, report):
     """A pipeline that keeps what it was asked and answers ``outcome``, or raises it."""
     fake = types.ModuleType("portcall.runs.offline")
     fake.asked = None
@@ -74,7 +74,7 @@ def shell(*arguments: str, **options) -> subprocess.CompletedProcess:
     )
 
 
-def test_options_reach_the_library_under_their_own_names(pipeline):
+def test_options_reach_the_library_under_their_own_names(offline):
     options = (
         "--by host --layer inner --filter tcp --where bytes>1 --top 3 --local 10.0.0.0/8 --local fd00::/8 --no-names "
         "--geo one.mmdb"
@@ -82,25 +82,25 @@ def test_options_reach_the_library_under_their_own_names(pipeline):
 
     main(["read", "a.pcap", "-", *options.split()])
 
-    progress = pipeline.asked.pop("progress")
+    progress = offline.asked.pop("progress")
     assert callable(progress)
-    assert pipeline.asked == {
+    assert offline.asked == {
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
         "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"],
     }  # fmt: skip
 
 
-def test_defaults_are_those_of_the_interface(pipeline):
+def test_defaults_are_those_of_the_interface(offline):
     main(["read", "a.pcap"])
 
-    del pipeline.asked["progress"]
-    assert pipeline.asked == {
+    del offline.asked["progress"]
+    assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
         "names": True, "geo": [],
     }  # fmt: skip
 
 
-@pytest.mark.usefixtures("pipeline")
+@pytest.mark.usefixtures("offline")
 def test_a_table_is_the_default_and_goes_to_stdout(capsys):
     status = main(["read", "a.pcap"])
 
@@ -109,7 +109,7 @@ def test_a_table_is_the_default_and_goes_to_stdout(capsys):
     assert "https" in shown.out
 
 
-@pytest.mark.usefixtures("pipeline")
+@pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("format_name", ["json", "jsonl", "csv"])
 def test_formats_put_data_alone_on_stdout(capsys, format_name):
     status = main(["read", "a.pcap", "--format", format_name])
@@ -118,7 +118,7 @@ def test_formats_put_data_alone_on_stdout(capsys, format_name):
     assert capsys.readouterr().out.startswith({"json": "{", "jsonl": "{", "csv": "app,"}[format_name])
 
 
-@pytest.mark.usefixtures("pipeline")
+@pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize(
     ("format_name", "is_told"), [("json", False), ("jsonl", True), ("csv", True), ("table", False)]
 )
@@ -128,8 +128,8 @@ def test_what_was_degraded_is_told_on_stderr_where_the_format_cannot(capsys, for
     assert ("--local CIDR" in capsys.readouterr().err) is is_told
 
 
-def test_damaged_input_is_status_3_with_what_was_read(pipeline, capsys):
-    pipeline.outcome.problems.append(CaptureError("a.pcap", 81204, "ends inside a record", "Try pcapfix"))
+def test_damaged_input_is_status_3_with_what_was_read(offline, capsys):
+    offline.outcome.problems.append(CaptureError("a.pcap", 81204, "ends inside a record", "Try pcapfix"))
 
     status = main(["read", "a.pcap"])
 
@@ -139,8 +139,8 @@ def test_damaged_input_is_status_3_with_what_was_read(pipeline, capsys):
     assert shown.err == "portcall: a.pcap: at byte 81 204 ends inside a record. Try pcapfix\n"
 
 
-def test_an_interrupted_run_prints_what_was_counted_and_is_status_130(pipeline, capsys):
-    pipeline.outcome.interrupted = True
+def test_an_interrupted_run_prints_what_was_counted_and_is_status_130(offline, capsys):
+    offline.outcome.interrupted = True
 
     status = main(["read", "a.pcap"])
 
@@ -148,15 +148,15 @@ def test_an_interrupted_run_prints_what_was_counted_and_is_status_130(pipeline, 
     assert "https" in capsys.readouterr().out
 
 
-def test_an_interrupt_outside_of_reading_is_status_130(pipeline):
-    pipeline.outcome = KeyboardInterrupt()
+def test_an_interrupt_outside_of_reading_is_status_130(offline):
+    offline.outcome = KeyboardInterrupt()
 
     assert main(["read", "a.pcap"]) == 130
 
 
 @pytest.mark.parametrize(("error", "status"), [(PortcallError, 1), (UsageError, 2)])
-def test_an_expected_failure_is_one_harmless_line_and_its_status(pipeline, capsys, error, status):
-    pipeline.outcome = error("no such \x1b[31mfile\n")
+def test_an_expected_failure_is_one_harmless_line_and_its_status(offline, capsys, error, status):
+    offline.outcome = error("no such \x1b[31mfile\n")
 
     assert main(["read", "a.pcap"]) == status
     assert capsys.readouterr().err == "portcall: no such \\x1b[31mfile\\n\n"
@@ -168,9 +168,9 @@ def test_captures_that_are_not_there_are_one_line_and_status_1(capsys, tmp_path,
 
     assert main(["read", *names]) == 1
 
-    shown, said = capsys.readouterr()
+    shown, sent = capsys.readouterr()
     assert shown == ""
-    assert said == "portcall: gone.pcap: no such file\n"
+    assert sent == "portcall: gone.pcap: no such file\n"
 
 
 def test_of_captures_that_are_there_and_not_the_rest_is_read(capsys, tmp_path):
@@ -178,14 +178,14 @@ def test_of_captures_that_are_there_and_not_the_rest_is_read(capsys, tmp_path):
 
     assert main(["read", str(tmp_path / "gone.pcap"), str(office), "--format", "json"]) == 3
 
-    shown, said = capsys.readouterr()
+    shown, sent = capsys.readouterr()
     assert json.loads(shown)["coverage"]["frames"] == 345
-    assert "gone.pcap: no such file" in said
+    assert "gone.pcap: no such file" in sent
 
 
 @pytest.mark.parametrize(("options", "status"), [([], 0), (["--where", "app=x"], 1), (["--filter", "tcp"], 1)])
-def test_finding_nothing_is_status_1_only_where_something_was_sought(pipeline, options, status):
-    pipeline.outcome = Outcome(Attribution("app").report({}, "empty.pcap"))
+def test_finding_nothing_is_status_1_only_where_something_was_sought(offline, options, status):
+    offline.outcome = Outcome(Attribution("app").report({}, "empty.pcap"))
 
     assert main(["read", "a.pcap", *options]) == status
 
@@ -208,7 +208,7 @@ def test_half_a_command_line_is_status_2(argv):
     assert left.value.code == 2
 
 
-@pytest.mark.usefixtures("pipeline")
+@pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize(
     ("name", "first"), [("a.json", '{"schema":1,'), ("a.jsonl", '{"app"'), ("a.csv", "app,"), ("a.txt", "2 packets")]
 )
@@ -220,30 +220,30 @@ def test_an_output_file_has_the_format_of_its_suffix(capsys, tmp_path, name, fir
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.usefixtures("pipeline")
+@pytest.mark.usefixtures("offline")
 def test_a_format_that_is_named_beats_the_suffix(tmp_path):
     main(["read", "a.pcap", "-o", str(tmp_path / "a.out"), "--format", "json"])
 
     assert json.loads((tmp_path / "a.out").read_text())["schema"] == 1
 
 
-def test_an_unknown_suffix_is_refused_before_anything_is_read(pipeline, capsys, tmp_path):
+def test_an_unknown_suffix_is_refused_before_anything_is_read(offline, capsys, tmp_path):
     status = main(["read", "a.pcap", "-o", str(tmp_path / "a.jsn")])
 
-    assert (status, pipeline.asked) == (2, None)
+    assert (status, offline.asked) == (2, None)
     assert "Did you mean '.json'" in capsys.readouterr().err
 
 
-def test_a_missing_directory_is_told_before_anything_is_read(pipeline, capsys, tmp_path):
+def test_a_missing_directory_is_told_before_anything_is_read(offline, capsys, tmp_path):
     status = main(["read", "a.pcap", "-o", str(tmp_path / "none" / "a.json")])
 
-    assert (status, pipeline.asked) == (1, None)
+    assert (status, offline.asked) == (1, None)
     assert "there is no directory" in capsys.readouterr().err
 
 
-def test_an_output_file_is_replaced_only_when_the_new_one_is_complete(pipeline, tmp_path):
+def test_an_output_file_is_replaced_only_when_the_new_one_is_complete(offline, tmp_path):
     (tmp_path / "a.json").write_text("old")
-    pipeline.outcome.report.rows.append({"not": object()})
+    offline.outcome.report.rows.append({"not": object()})
 
     with pytest.raises(TypeError):
         main(["read", "a.pcap", "-o", str(tmp_path / "a.json")])
@@ -251,7 +251,7 @@ def test_an_output_file_is_replaced_only_when_the_new_one_is_complete(pipeline, 
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
 
 
-@pytest.mark.usefixtures("pipeline")
+@pytest.mark.usefixtures("offline")
 def test_an_output_that_cannot_be_written_is_status_1(capsys, tmp_path):
     (tmp_path / "a.json").mkdir()
 
@@ -261,7 +261,7 @@ def test_an_output_that_cannot_be_written_is_status_1(capsys, tmp_path):
     assert "cannot be written" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("pipeline")
+@pytest.mark.usefixtures("offline")
 def test_an_output_may_be_a_device():
     assert main(["read", "a.pcap", "-o", os.devnull, "--format", "json"]) == 0
     assert not Path(os.devnull).is_file()

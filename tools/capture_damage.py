@@ -95,10 +95,10 @@ def names_with_escapes(_: Path, out: Path) -> None:
         ]
         request = b"GET / HTTP/1.1\r\nHost: " + name + b"\r\n\r\n"
         for service, payload in ((443, _client_hello(name)), (80, request)):
-            opening = TCP(sport=port, dport=service, seq=1, flags="S")
+            prefix = TCP(sport=port, dport=service, seq=1, flags="S")
             talk = TCP(sport=port, dport=service, seq=2, ack=1, flags="PA") / payload
             frames += [
-                IP(src=client, dst=server) / opening,
+                IP(src=client, dst=server) / prefix,
                 IP(src=client, dst=server) / talk,
             ]
     _write_pcap(out, [bytes(ethernet / frame) for frame in frames])

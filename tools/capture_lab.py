@@ -218,9 +218,9 @@ class Lab:
             yield
             time.sleep(0.4)  # let the last frames arrive
         finally:
-            said = stop(process, signal.SIGINT)
-        if b"\n0 packets dropped by kernel" not in said:
-            raise RuntimeError(f"{path.name}: frames were lost: {said.decode()}")
+            sent = stop(process, signal.SIGINT)
+        if b"\n0 packets dropped by kernel" not in sent:
+            raise RuntimeError(f"{path.name}: frames were lost: {sent.decode()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,12 +333,12 @@ def _each(names: tuple[str, ...], value: str) -> list[str]:
 
 
 def _wait_for_word(process: subprocess.Popen[bytes], word: bytes) -> None:
-    heard = b""
-    while process.stderr and word not in heard:
+    inspected = b""
+    while process.stderr and word not in inspected:
         line = process.stderr.readline()
         if not line:
-            raise RuntimeError(f"{process.args!r}: {heard.decode()}")
-        heard += line
+            raise RuntimeError(f"{process.args!r}: {inspected.decode()}")
+        inspected += line
 
 
 def _wait_for_port(host: Host, address: tuple[str, int], process: subprocess.Popen[bytes]) -> None:

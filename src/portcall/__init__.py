@@ -43,9 +43,9 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     from dataclasses import replace
 
     from portcall.records.report import Degradation
-    from portcall.runs import offline as pipeline
+    from portcall.runs import offline as offline
 
-    outcome = pipeline.read(
+    outcome = offline.read(
         [paths] if isinstance(paths, str) else paths,
         by=by,
         layer=layer,

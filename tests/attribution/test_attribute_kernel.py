@@ -40,7 +40,7 @@ def rows(draw):
         row["low"], row["high"] = (np.frombuffer(end, np.uint8) for end in ends)
         row["low_port"], row["high_port"] = draw(PORTS), draw(PORTS)
         row["protocol"] = draw(st.sampled_from([6, 17, 33, 132, 136, 1, 58, 255]))
-        row["kind"] = draw(st.sampled_from([FlowKind.CONVERSATION, FlowKind.CONVERSATION, FlowKind.ORPHAN]))
+        row["kind"] = draw(st.sampled_from([FlowKind.CONVERSATION, FlowKind.CONVERSATION, FlowKind.UNMATCHED]))
         row["first_sender"], row["local"] = draw(st.integers(0, 1)), draw(st.sampled_from([0, 0, 1, 2, 3, 3]))
         row["first_ns"], row["last_ns"] = draw(TIMES), draw(TIMES)
         for milestone in ("syn_ns", "syn_ack_ns"):
@@ -59,7 +59,7 @@ def host_of(row):
 def test_client_service_and_local_ends_are_those_of_a_naive_reading(flows, local):
     ends, inferred = flow_ends(flows, networks(local))
 
-    assert ends[["client_is_low", "evidence"]].tolist() == list(map(naive_attribution.opener, flows))
+    assert ends[["client_is_low", "evidence"]].tolist() == list(map(naive_attribution.originator, flows))
     assert [identity(key).label for key in ends["service"].tolist()] == list(map(naive_attribution.label, flows))
     found = [{end for bit, end in ((1, "low"), (2, "high")) if bits & bit} for bits in ends["local"].tolist()]
     expected = [naive_attribution.local_ends(flow, local) for flow in flows]
@@ -72,7 +72,7 @@ def test_a_client_alone_is_asked_for_by_the_same_rules(flows):
     client_is_low, evidence = clients_are_low(flows)
 
     assert list(zip(client_is_low.tolist(), evidence.tolist(), strict=True)) == list(
-        map(naive_attribution.opener, flows)
+        map(naive_attribution.originator, flows)
     )
 
 

@@ -144,9 +144,9 @@ def test_frames_on_no_flow_are_rows_with_a_reason_and_count_as_in():
 
 @pytest.mark.parametrize("by", ["app", "service", "host"])
 def test_fragments_without_their_first_count_as_in_and_as_no_flow(by):
-    orphan = flow(PC, WEB, UDP, sizes=(500, 0), packets=(2, 0), kind=FlowKind.ORPHAN)
+    unmatched = flow(PC, WEB, UDP, sizes=(500, 0), packets=(2, 0), kind=FlowKind.UNMATCHED)
 
-    row = report(by, orphan).rows[0]
+    row = report(by, unmatched).rows[0]
 
     assert (row[by], row["unattributed_reason"]) == (None, "fragment-without-first")
     assert (row["bytes_out"], row["bytes_in"], row["flows"]) == (0, 500, 0)
@@ -282,13 +282,13 @@ ports = st.sampled_from([0, 12, 53, 443, 8443, 33000, 40000, 65535])
 sizes = st.tuples(st.integers(0, 2**40), st.integers(0, 2**40))
 flows_strategy = st.lists(
     st.builds(
-        lambda client, server, client_port, server_port, protocol, counted, local, is_orphan: flow(
-            f"{client} {0 if is_orphan else client_port}",
-            f"{server} {0 if is_orphan else server_port}",
+        lambda client, server, client_port, server_port, protocol, counted, local, are_unmatched: flow(
+            f"{client} {0 if are_unmatched else client_port}",
+            f"{server} {0 if are_unmatched else server_port}",
             protocol,
             sizes=counted,
             local=local,
-            kind=FlowKind.ORPHAN if is_orphan else FlowKind.CONVERSATION,
+            kind=FlowKind.UNMATCHED if are_unmatched else FlowKind.CONVERSATION,
         ),
         addresses, addresses, ports, ports, st.sampled_from([TCP, UDP, ICMP, 132, 89]), sizes,
         st.tuples(st.booleans(), st.booleans()), st.booleans(),

@@ -15,11 +15,11 @@ import capture_damage
 from portcall.attribution.attribution import Attribution
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
-from portcall.inspection import inspector as hearing
-from portcall.inspection.server_names import Names
+from portcall.inspection import inspector
+from portcall.inspection.server_names import ServerNames
 from portcall.records.packets import FRAME, FrameBatch
 from portcall.records.schema import GROUPINGS, directions
-from portcall.runs import offline as pipeline
+from portcall.runs import offline
 from portcall.sources.captures import open_capture
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -34,7 +34,7 @@ BETWEEN_CUTS = 3  # packets; every place takes three times as long, and showed n
 @pytest.mark.parametrize("by", GROUPINGS)
 @pytest.mark.parametrize("path", READABLE, ids=lambda path: path.name)
 def test_every_byte_is_credited_and_every_frame_has_a_verdict(path, by, local, names):
-    report = pipeline.read([str(path)], by=by, local=local, names=names).report
+    report = offline.read([str(path)], by=by, local=local, names=names).report
 
     coverage = report.coverage
     credited = sum(row[f"bytes_{way}"] for row in report.rows for way in directions(by))
@@ -45,7 +45,7 @@ def test_every_byte_is_credited_and_every_frame_has_a_verdict(path, by, local, n
 
 @pytest.mark.parametrize("path", READABLE, ids=lambda path: path.name)
 def test_names_change_what_conversations_are_called_and_none_of_their_numbers(path):
-    named, plain = (pipeline.read([str(path)], by="flow", names=names).report.rows for names in (True, False))
+    named, plain = (offline.read([str(path)], by="flow", names=names).report.rows for names in (True, False))
 
     assert sorted(map(_numbers, named)) == sorted(map(_numbers, plain))
 
@@ -55,7 +55,7 @@ def test_a_capture_of_nothing_but_later_fragments_has_its_row(tmp_path, by):
     fragment = Ether() / IP(src="10.0.0.1", dst="192.0.2.1", proto=17, frag=100) / bytes(40)
     capture_damage._write_pcap(tmp_path / "fragments.pcap", [bytes(fragment)])
 
-    (row,) = pipeline.read([str(tmp_path / "fragments.pcap")], by=by).report.rows
+    (row,) = offline.read([str(tmp_path / "fragments.pcap")], by=by).report.rows
 
     assert row["unattributed_reason"] == "fragment-without-first"
 
@@ -84,38 +84,38 @@ def cut(batches, place):
     return [[part for part in side if len(part.frames)] for side in parts]
 
 
-def heard(batches, names, first_number=1):
+def inspected(batches, names, first_number=1):
     """A shard's flow table, and what was heard in it."""
-    table, decoder = FlowTable(seed=1, max_flows=4096, listens=True), Decoder("outer")
-    hearing = names.listen_to(table)
+    table, decoder = FlowTable(seed=1, max_flows=4096, inspects=True), Decoder("outer")
+    inspector = names.inspector_for(table)
     for batch in batches:
         packets = decoder.decode(batch)
-        hearing.hear(batch, packets, table.update(packets, first_number), first_number)
+        inspector.inspect(batch, packets, table.update(packets, first_number), first_number)
         first_number += len(batch.frames)
-    hearing.finish()
-    return table, hearing
+    inspector.finish()
+    return table, inspector
 
 
-def rows_of(table, hearing, names, by):
+def rows_of(table, inspector, names, by):
     attribution = Attribution(by, (), names)
     for rows, chunk in table.indexed_chunks():
-        attribution.add(chunk.copy(), found=hearing.of(rows))
+        attribution.add(chunk.copy(), found=inspector.of(rows))
     return attribution.rows(table.tallies())
 
 
 def rows_of_shards(batches, place, by):
-    names = Names(with_details=by == "flow")
+    names = ServerNames(with_details=by == "flow")
     before, after = cut(batches, place)
-    (table, hearing), (later_table, later_hearing) = heard(before, names), heard(after, names, place + 1)
-    hearing.merge(later_hearing, table.merge(later_table))
-    hearing.finish()
-    return rows_of(table, hearing, names, by)
+    (table, inspector), (later_table, later_inspector) = inspected(before, names), inspected(after, names, place + 1)
+    inspector.merge(later_inspector, table.merge(later_table))
+    inspector.finish()
+    return rows_of(table, inspector, names, by)
 
 
 @pytest.mark.parametrize("by", GROUPINGS)
 def test_two_shards_that_merge_have_the_rows_of_one_run(batches, by):
-    names = Names(with_details=by == "flow")
-    whole = rows_of(*heard(batches, names), names, by)
+    names = ServerNames(with_details=by == "flow")
+    whole = rows_of(*inspected(batches, names), names, by)
 
     different = [
         place
@@ -138,12 +138,12 @@ def test_shards_that_merge_have_names(batches):
     assert {row["hostname_source"] for row in rows} >= {"tls-sni", "http-host"}
 
 
-def flood(first, count, said):
+def flood(first, count, sent):
     """A batch of so many conversations that say this and no more."""
     header = bytes(12) + b"\x08\0"
     frames = []
     for number in range(first, first + count):
-        tcp = struct.pack(">HHIIBBHHH", 1024 + number % 60000, 9999, 7, 0, 0x50, 0x18, 1000, 0, 0) + said
+        tcp = struct.pack(">HHIIBBHHH", 1024 + number % 60000, 9999, 7, 0, 0x50, 0x18, 1000, 0, 0) + sent
         lengths = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 7, 0, 64, 6, 0)
         frames.append(header + lengths + struct.pack(">I", 0x0A000000 + number // 60000) + b"\xc0\0\2\1" + tcp)
     rows = np.zeros(count, FRAME)
@@ -153,16 +153,16 @@ def flood(first, count, said):
 
 
 def test_conversations_that_say_one_byte_each_are_held_within_the_bound(monkeypatch):
-    monkeypatch.setattr(hearing, "_MOST_HELD_BYTES", 1 << 20)
-    table, decoder = FlowTable(seed=1, max_flows=1 << 14, listens=True), Decoder("outer")
-    listener = Names().listen_to(table)
+    monkeypatch.setattr(inspector, "_MOST_HELD_BYTES", 1 << 20)
+    table, decoder = FlowTable(seed=1, max_flows=1 << 14, inspects=True), Decoder("outer")
+    listener = ServerNames().inspector_for(table)
     listener.of(np.zeros(0, np.int64))  # what the library itself takes once is not the conversations'
 
     tracemalloc.start()
     for first in range(0, 6000, 1000):
         batch = flood(first, 1000, b"\x16")
         packets = decoder.decode(batch)
-        listener.hear(batch, packets, table.update(packets, first + 1), first + 1)
+        listener.inspect(batch, packets, table.update(packets, first + 1), first + 1)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -7,18 +7,18 @@ from scapy.layers.inet import IP, TCP
 
 from capture_bytes import pcap_header, pcap_record
 from dissectors.tls_handshakes import client_hello
-from portcall.runs import offline as pipeline
+from portcall.runs import offline
 
 
 @pytest.fixture
 def row_of(tmp_path):
     """The flow row of what a client says first to a server's port over TCP."""
 
-    def read(port, said):
-        frame = bytes(IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=50000, dport=port, flags="PA") / said)
+    def read(port, sent):
+        frame = bytes(IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=50000, dport=port, flags="PA") / sent)
         path = tmp_path / "said.pcap"
         path.write_bytes(pcap_header(link=101) + pcap_record(frame))
-        [row] = pipeline.read([str(path)], by="flow").report
+        [row] = offline.read([str(path)], by="flow").report
         return row
 
     return read

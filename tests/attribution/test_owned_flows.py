@@ -162,7 +162,7 @@ def test_a_protocol_without_ports_stays_its_own_app_where_nobody_owns_it():
 
 @pytest.mark.parametrize("by", ["app", "process", "flow"])
 def test_fragments_without_their_first_have_no_owner_to_ask_for(by):
-    result = report(by, call(owned(CURL), None, (PC, WEB), protocol=UDP, kind=FlowKind.ORPHAN))
+    result = report(by, call(owned(CURL), None, (PC, WEB), protocol=UDP, kind=FlowKind.UNMATCHED))
 
     assert [row["unattributed_reason"] for row in result.rows] == ["fragment-without-first"]
     assert result.rows[0]["owner_quality"] is None
@@ -184,8 +184,8 @@ def test_a_flow_row_names_the_owners_of_both_ends():
 
     assert tuple(row) == column_names("flow")
     prefixes = ("client_", "server_", "app", "owner")
-    said = {name: row[name] for name in row if name.startswith(prefixes) and name != "application_protocol"}
-    assert said == {
+    sent = {name: row[name] for name in row if name.startswith(prefixes) and name != "application_protocol"}
+    assert sent == {
         "client_ip": LOOPBACK,
         "client_port": 40000,
         "client_port_class": "registered",
@@ -279,8 +279,8 @@ calls_strategy = st.lists(
     st.builds(
         lambda client, server, ports, protocol, sizes, local, kind, low, high: (
             flow(
-                f"{client} {0 if kind == FlowKind.ORPHAN else ports[0]}",
-                f"{server} {0 if kind == FlowKind.ORPHAN else ports[1]}",
+                f"{client} {0 if kind == FlowKind.UNMATCHED else ports[0]}",
+                f"{server} {0 if kind == FlowKind.UNMATCHED else ports[1]}",
                 protocol,
                 sizes=sizes,
                 local=local,
@@ -291,7 +291,7 @@ calls_strategy = st.lists(
         ),
         addresses, addresses, st.tuples(ports, ports), st.sampled_from([TCP, UDP, ICMP]),
         st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)), st.tuples(st.booleans(), st.booleans()),
-        st.sampled_from([FlowKind.CONVERSATION, FlowKind.CONVERSATION, FlowKind.ORPHAN]), matches, matches,
+        st.sampled_from([FlowKind.CONVERSATION, FlowKind.CONVERSATION, FlowKind.UNMATCHED]), matches, matches,
     ),
     min_size=1, max_size=10,
 )  # fmt: skip

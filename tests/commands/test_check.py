@@ -153,10 +153,10 @@ def test_ctrl_c_prints_what_was_learnt_until_then():
         )
         silent.recv(10)  # one at a time: so the first has answered
         run.send_signal(signal.SIGINT)
-        shown, said = run.communicate(timeout=20)
+        shown, sent = run.communicate(timeout=20)
 
     assert [row["verdict"] for row in json.loads(shown)["rows"]] == ["open"]
-    assert "interrupted" in said
+    assert "interrupted" in sent
     assert run.returncode == 130
 
 

@@ -49,7 +49,7 @@ def without(*modules: str) -> list[str]:
     return [sys.executable, "-c", WITHOUT, ",".join(modules), "doctor"]
 
 
-def finding_of(subject: str) -> examinations.Finding:
+def detection_of(subject: str) -> examinations.CheckResult:
     (examination,) = (examination for examination in EXAMINATIONS if examination.subject == subject)
     return examinations.examine(examination)
 
@@ -123,9 +123,9 @@ def test_a_programs_version_is_its_own_word(tmp_path):
 def test_a_package_that_is_needed_and_not_there_is_named(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: ["numpy>=1", "not-on-earth>=2"])
 
-    finding = finding_of("packages")
+    detection = detection_of("packages")
 
-    assert (finding.state, finding.remedy) == ("missing", "pip install not-on-earth")
+    assert (detection.state, detection.remedy) == ("missing", "pip install not-on-earth")
 
 
 def test_an_optional_package_that_is_not_there_names_its_extra(monkeypatch):
@@ -137,9 +137,9 @@ def test_an_optional_package_that_is_not_there_names_its_extra(monkeypatch):
     ]
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: requirements)
 
-    finding = finding_of("extras")
+    detection = detection_of("extras")
 
-    assert (finding.state, finding.remedy) == ("works less well", "pip install 'portcall[moon]'")
+    assert (detection.state, detection.remedy) == ("works less well", "pip install 'portcall[moon]'")
 
 
 @pytest.mark.parametrize("content", [b"", b"no BTF", bytes(4096)])
@@ -148,9 +148,9 @@ def test_type_information_that_cannot_be_read_is_missing(monkeypatch, tmp_path, 
     vmlinux.write_bytes(content)
     monkeypatch.setattr(btf, "VMLINUX", vmlinux)
 
-    finding = finding_of("btf")
+    detection = detection_of("btf")
 
-    assert (finding.state, "CONFIG_DEBUG_INFO_BTF" in finding.remedy) == ("missing", True)
+    assert (detection.state, "CONFIG_DEBUG_INFO_BTF" in detection.remedy) == ("missing", True)
 
 
 def test_a_narrow_terminal_works_less_well():

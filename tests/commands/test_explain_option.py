@@ -53,11 +53,11 @@ def test_the_frame_of_the_evidence_is_the_one_that_tshark_calls_so():
         pytest.skip("needs tshark: sudo apt install tshark")
     fields = ["-T", "fields", "-e", "tls.handshake.extensions_server_name"]
 
-    said = subprocess.run(
+    sent = subprocess.run(
         ["tshark", "-n", "-r", OFFICE, "-Y", "frame.number == 38", *fields], capture_output=True, text=True, check=True
     )
 
-    assert said.stdout.strip() == "music.example.net"
+    assert sent.stdout.strip() == "music.example.net"
 
 
 def test_the_frame_of_a_name_is_the_one_that_brought_it(read, tmp_path):
@@ -66,7 +66,7 @@ def test_the_frame_of_a_name_is_the_one_that_brought_it(read, tmp_path):
     at = [2 + sum(map(len, pieces[:number])) for number in range(len(pieces))]
     frames = [ends / TCP(sport=4000, dport=80, seq=1, flags="S")]
     frames += [
-        ends / TCP(sport=4000, dport=80, seq=seq, flags="PA") / said for seq, said in zip(at, pieces, strict=True)
+        ends / TCP(sport=4000, dport=80, seq=seq, flags="PA") / sent for seq, sent in zip(at, pieces, strict=True)
     ]
     capture_damage._write_pcap(tmp_path / "pieces.pcap", list(map(bytes, frames)))
 

@@ -16,7 +16,7 @@ import capture_damage
 from portcall.cli import main
 from portcall.commands import explain_option as explaining
 from portcall.explanation.flow_selector import parse_choice
-from portcall.runs import offline as pipeline
+from portcall.runs import offline
 from portcall.views.live import LiveView
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -66,13 +66,13 @@ def hostile(tmp_path_factory):
                 IP(src=client, dst="192.0.2.53") / UDP(sport=port, dport=53) / capture_damage._dns(name, None),
                 IP(src="192.0.2.53", dst=client) / UDP(sport=53, dport=port) / capture_damage._dns(name, address),
             ]
-        speeches = [
+        payloads = [
             (443, capture_damage._client_hello(name)),
             (80, b"GET / HTTP/1.1\r\nHost: " + name + b"\r\nUser-Agent: " + name + b"\r\n\r\n"),
             (22, b"SSH-2.0-" + name[:200] + b"\r\n"),
             (9999, b"\0\1\2\3"),  # is named by the resolver alone
         ]
-        frames += [frame for service, said in speeches for frame in _conversation(client, server, port, service, said)]
+        frames += [frame for service, sent in payloads for frame in _conversation(client, server, port, service, sent)]
     hosts = b"GET / HTTP/1.1\r\nHost: " + LONG + b"\r\n\r\n"
     frames += _conversation("10.20.0.10", "203.0.113.1", 41000, 80, hosts)
     frames += _conversation("10.20.0.10", "203.0.113.1", 41001, 80, hosts.replace(LONG, LONG * 3))
@@ -83,10 +83,10 @@ def hostile(tmp_path_factory):
     return path
 
 
-def _conversation(client, server, port, service, said):
+def _conversation(client, server, port, service, sent):
     """A SYN, and then what the client says, in segments as a loopback has them."""
     ends = IP(src=client, dst=server)
-    pieces = [said[at : at + 16_000] for at in range(0, len(said), 16_000)]
+    pieces = [sent[at : at + 16_000] for at in range(0, len(sent), 16_000)]
     talk = [
         ends / TCP(sport=port, dport=service, seq=2 + 16_000 * number, ack=1, flags="PA") / piece
         for number, piece in enumerate(pieces)
@@ -137,7 +137,7 @@ def test_no_cell_of_csv_is_a_formula(capsys, hostile, by):
 
 @pytest.mark.parametrize("format_name", ["table", "json", "jsonl"])
 def test_no_story_prints_what_is_not_text(capture, format_name):
-    outcome, shown = pipeline.read([capture], by="flow"), io.StringIO()
+    outcome, shown = offline.read([capture], by="flow"), io.StringIO()
 
     stories = [explaining._story(outcome, index) for index in range(len(outcome.report.rows))]
     explaining._write(stories, parse_choice(":1"), format_name, shown)
@@ -152,7 +152,7 @@ def test_live_shows_no_such_name_as_it_is(monkeypatch, capture, by, stream):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LINES", "40")
     monkeypatch.setenv("TERM", "xterm")
-    report, shown = pipeline.read([capture], by=by).report, stream()
+    report, shown = offline.read([capture], by=by).report, stream()
 
     with LiveView(shown, "live (test)") as view:
         view.show(report, 1.0)
@@ -165,7 +165,7 @@ def test_on_a_terminal_the_only_sequences_are_those_of_colours(hostile):
     from portcall.views.tables import write_table
 
     shown = Terminal()
-    write_table(pipeline.read([str(hostile)], by="flow").report, shown, 500, 200)
+    write_table(offline.read([str(hostile)], by="flow").report, shown, 500, 200)
 
     assert unprintable(re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue())) == []
 
@@ -190,7 +190,7 @@ def test_an_international_name_stays_as_it_was_sent(capsys, hostile):
 
 @pytest.fixture(scope="module")
 def long_rows(hostile):
-    rows = pipeline.read([str(hostile)], by="flow").report.rows
+    rows = offline.read([str(hostile)], by="flow").report.rows
     return {row["client_port"]: row for row in rows if row["server_ip"] == "203.0.113.1"}
 
 
@@ -205,7 +205,7 @@ def test_a_name_beyond_all_that_is_heard_of_a_conversation_is_none(long_rows):
 
 
 def test_no_text_of_a_row_is_longer_than_the_bound(hostile):
-    rows = pipeline.read([str(hostile)], by="flow").report.rows
+    rows = offline.read([str(hostile)], by="flow").report.rows
 
     texts = [text for row in rows for value in row.values() for text in (value if isinstance(value, list) else [value])]
     assert max(len(text) for text in texts if isinstance(text, str)) <= MOST_NAME

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from portcall.errors import PortcallError
-from portcall.runs import offline as pipeline
+from portcall.runs import offline
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Corpus:
     def report(self, entry, by, layer="outer"):
         """The report, or None where nothing at all can be read."""
         try:
-            return pipeline.read([entry.path], by=by, layer=layer).report
+            return offline.read([entry.path], by=by, layer=layer).report
         except PortcallError:
             return None
 

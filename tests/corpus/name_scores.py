@@ -90,12 +90,12 @@ def compare_names(compare, entry, rows, view, result):
         key, _ = compare.norm(row)
         for label in _LABELS:
             if row[label] is not None and theirs.get(key, {}).get(label) is None:
-                place = where_said(entry.path, row[label])
+                place = where_sent(entry.path, row[label])
                 flow = f"{compare.fmtk(key)} {label}"
                 result.additional.append(AdditionalName(entry.name, flow, row[label], place))
 
 
-def where_said(path, name):
+def where_sent(path, name):
     """The first frame that holds a name as it is, with its bytes: for somebody who looks whether it is really there."""
     wanted = name.encode("ascii", "replace")
     for batch in open_capture(path).source.batches():
@@ -182,10 +182,10 @@ def verdict_of(flow, row):
     """How nDPI's word for one flow compares to a row of ours."""
     protocol, app = parts_of(flow["ndpi_proto"])
     service = service_of(row)
-    said = {service, row["protocol"]} if service in CARRIERS else {service, row["protocol"], row["app"]}
-    if protocol and not said & words_for(protocol):
+    sent = {service, row["protocol"]} if service in CARRIERS else {service, row["protocol"], row["app"]}
+    if protocol and not sent & words_for(protocol):
         return Verdict.OTHER_PROTOCOL
-    if not app or service in CARRIERS or said & words_for(app):
+    if not app or service in CARRIERS or sent & words_for(app):
         return Verdict.SAME
     if protocol and row["app_source"] != "name" and not flow.get("hostname"):
         return Verdict.NO_APP

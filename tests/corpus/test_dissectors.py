@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from ndpi_names import CARRIED, NDPI_NAMES
 
-from inspected_captures import conversations, heard
+from inspected_captures import conversations, inspected
 from portcall.dissectors import Certainty
 from portcall.records.detections import TCP, UDP
 
@@ -31,7 +31,7 @@ def judged(corpus_folder):
         for conversation in conversations(corpus_folder / "captures" / oracle.name.removesuffix(".json")):
             name = named.pop(_key_of(conversation), None)
             if name is not None:
-                found = heard(conversation)
+                found = inspected(conversation)
                 counted[(name, found[1].protocol, found[0].CERTAINTY) if found else (name, None, None)] += 1
     return counted
 

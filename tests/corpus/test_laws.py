@@ -116,19 +116,19 @@ def test_every_capture_has_the_same_coverage_in_every_grouping(corpus, layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_engine_has_the_rows_of_the_naive_oracle_in_any_batch_size(corpus, layer):
     """Among them what the corpus's own oracle leaves out: later fragments whose first is missing."""
-    differing, orphans = [], 0
+    differing, unmatched_fragments = [], 0
 
     for entry in corpus.entries:
         packets = decoded(entry.path, layer)
         expected = oracle.canonical(oracle.flow_rows(packets))
-        orphans += sum(row["kind"] for row in expected) > 0
+        unmatched_fragments += sum(row["kind"] for row in expected) > 0
         for batch in BATCHES:
             rows = [oracle.row_facts(row) for row in table_of(packets, batch).records()]
             if oracle.canonical(rows) != expected:
                 differing.append((entry.name, batch))
 
     assert not differing
-    assert orphans > 0
+    assert unmatched_fragments > 0
 
 
 def test_the_engine_tallies_verdicts_as_the_naive_oracle_does(corpus):

@@ -11,7 +11,7 @@ from name_scores import (
     compare_with_ndpi,
     parts_of,
     verdict_of,
-    where_said,
+    where_sent,
     zeek_words,
 )
 from zeek_states import Comparison
@@ -77,7 +77,7 @@ def test_a_name_that_tshark_lacks_is_told_with_packet_and_bytes(compare, capture
 
 
 def test_a_name_that_no_packet_shows_is_told_as_such(capture):
-    assert where_said(str(capture), "hidden.example").startswith("in no packet")
+    assert where_sent(str(capture), "hidden.example").startswith("in no packet")
 
 
 # --- nDPI

@@ -3,7 +3,7 @@
 from struct import pack
 
 import pytest
-from inspecting import TCP, hear
+from inspecting import TCP, inspect
 from tls_handshakes import client_hello
 
 from portcall.dissectors import adb
@@ -21,33 +21,33 @@ SAMPLES = [(TCP, GREETING), (TCP, message(b"CNXN", 0x01000000) + message(b"STLS"
 
 @pytest.mark.parametrize("version", [0x01000000, 0x01000001])
 def test_a_greeting_tells_the_bridge(version):
-    assert hear(adb, TCP, message(b"CNXN", version)).protocol == "adb"
+    assert inspect(adb, TCP, message(b"CNXN", version)).protocol == "adb"
 
 
 def test_the_name_behind_stls_is_heard():
-    said = GREETING + message(b"STLS", 0x01000000) + client_hello("phone.example")
+    sent = GREETING + message(b"STLS", 0x01000000) + client_hello("phone.example")
 
-    heard = hear(adb, TCP, said, message(b"STLS", 0x01000000))
+    inspected = inspect(adb, TCP, sent, message(b"STLS", 0x01000000))
 
-    assert heard.names == (Name(NameKind.TLS_SNI, "phone.example"),)
-    assert heard.is_final
+    assert inspected.names == (Name(NameKind.TLS_SNI, "phone.example"),)
+    assert inspected.is_final
 
 
 def test_a_bridge_that_may_yet_begin_tls_is_listened_to():
-    assert not hear(adb, TCP, GREETING).is_final
-    assert not hear(adb, TCP, GREETING + message(b"STLS")).is_final
+    assert not inspect(adb, TCP, GREETING).is_final
+    assert not inspect(adb, TCP, GREETING + message(b"STLS")).is_final
 
 
 def test_what_follows_an_opened_stream_is_no_tls():
-    heard = hear(adb, TCP, GREETING + message(b"OPEN", 1, b"shell:\0") + client_hello("phone.example"))
+    inspected = inspect(adb, TCP, GREETING + message(b"OPEN", 1, b"shell:\0") + client_hello("phone.example"))
 
-    assert heard.is_final
-    assert not heard.names
+    assert inspected.is_final
+    assert not inspected.names
 
 
 def test_the_beginning_of_a_greeting_is_waited_for():
-    assert hear(adb, TCP, GREETING[:7]) is WAIT
+    assert inspect(adb, TCP, GREETING[:7]) is WAIT
 
 
 def test_another_version_is_none_of_it():
-    assert hear(adb, TCP, message(b"CNXN", 0x02000000)) is None
+    assert inspect(adb, TCP, message(b"CNXN", 0x02000000)) is None

@@ -1,7 +1,7 @@
 """BitTorrent, with the examples of BEP 3, 5, 14, 15 and 29."""
 
 import pytest
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
 from portcall.dissectors import bittorrent
 from portcall.records.detections import WAIT
@@ -21,12 +21,12 @@ SAMPLES = [
 
 
 def test_a_peer_names_its_program():
-    assert dict(hear(bittorrent, TCP, HANDSHAKE).details) == {"part": "peer", "client": "TR4060"}
+    assert dict(inspect(bittorrent, TCP, HANDSHAKE).details) == {"part": "peer", "client": "TR4060"}
 
 
 @pytest.mark.parametrize("end", [1, 10, 19])
 def test_the_beginning_of_a_handshake_is_waited_for(end):
-    assert hear(bittorrent, TCP, HANDSHAKE[:end]) is WAIT
+    assert inspect(bittorrent, TCP, HANDSHAKE[:end]) is WAIT
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_the_beginning_of_a_handshake_is_waited_for(end):
     [(PING, "dht"), (PONG, "dht"), (ERROR, "dht"), (TRACKER, "tracker"), (DISCOVERY, "local-discovery")],
 )
 def test_a_datagram_tells_its_part(payload, part):
-    assert dict(hear(bittorrent, UDP, payload).details) == {"part": part}
+    assert dict(inspect(bittorrent, UDP, payload).details) == {"part": part}
 
 
 def test_utp_is_told_by_a_syn_and_its_answer_only():
-    assert hear(bittorrent, UDP, SYN) is None
-    assert dict(hear(bittorrent, UDP, SYN, STATE).details) == {"part": "utp"}
-    assert dict(hear(bittorrent, UDP, STATE, SYN).details) == {"part": "utp"}
+    assert inspect(bittorrent, UDP, SYN) is None
+    assert dict(inspect(bittorrent, UDP, SYN, STATE).details) == {"part": "utp"}
+    assert dict(inspect(bittorrent, UDP, STATE, SYN).details) == {"part": "utp"}
 
 
 def test_other_dictionaries_are_not_the_dht():
-    assert hear(bittorrent, UDP, b"d8:announce20:http://example.org/e") is None
+    assert inspect(bittorrent, UDP, b"d8:announce20:http://example.org/e") is None

@@ -16,15 +16,15 @@ from inspected_captures import conversations
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.records.detections import (
     MOST_STREAM_BYTES,
-    SILENCE,
+    NO_PAYLOAD,
     TCP,
     UDP,
     WAIT,
+    Detection,
     Ends,
-    Finding,
     NameKind,
+    Payload,
     Role,
-    Speech,
 )
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -56,35 +56,35 @@ def recorded():
     found = {}
     for path in sorted(CAPTURES.glob("*.pcap*")):
         for conversation in conversations(path):
-            for speech, ends in conversation.speeches():
-                if speech.data:
-                    found[ends.transport, speech.data[:512]] = (ends.source_port, ends.target_port)
+            for payload, ends in conversation.payloads():
+                if payload.data:
+                    found[ends.transport, payload.data[:512]] = (ends.source_port, ends.target_port)
     return [(transport, *ports, data) for (transport, data), ports in found.items()]
 
 
-def speech_of(transport, data, *, is_ended=False):
-    return Speech(data, (data,) if transport == UDP else (), is_ended=is_ended)
+def payload_of(transport, data, *, is_ended=False):
+    return Payload(data, (data,) if transport == UDP else (), is_ended=is_ended)
 
 
-def check(heard):
+def check(inspected):
     """Nothing but a finding within its bounds, WAIT, or None."""
-    if heard is None or heard is WAIT:
+    if inspected is None or inspected is WAIT:
         return
-    assert isinstance(heard, Finding)
-    assert heard.protocol
-    assert heard.protocol == heard.protocol.lower()
-    assert heard.protocol.isascii()
-    assert heard.role is None or isinstance(heard.role, Role)
-    for name in heard.names:
+    assert isinstance(inspected, Detection)
+    assert inspected.protocol
+    assert inspected.protocol == inspected.protocol.lower()
+    assert inspected.protocol.isascii()
+    assert inspected.role is None or isinstance(inspected.role, Role)
+    for name in inspected.names:
         assert isinstance(name.kind, NameKind)
         assert name.text.isascii()
         assert len(name.text) <= MOST_NAME
-    for key, text in heard.details:
+    for key, text in inspected.details:
         assert 0 < len(key) <= MOST_KEY
         assert text.isascii()
         assert len(text) <= MOST_DETAIL
-    assert len(heard.answers) <= MOST_ANSWERS
-    for answer in heard.answers:
+    assert len(inspected.answers) <= MOST_ANSWERS
+    for answer in inspected.answers:
         assert len(answer.address) in {4, 16}
         assert len(answer.name) <= MOST_NAME
         assert answer.time_to_live_s >= 0
@@ -101,9 +101,9 @@ def listen_everywhere(dissector, data, other=b""):
         for port in ports_of(dissector):
             for ends in (Ends(transport, 50000, port), Ends(transport, port, 50000)):
                 for is_ended in (False, True):
-                    said = speech_of(transport, data, is_ended=is_ended)
-                    answered = speech_of(transport, other) if other else SILENCE
-                    check(dissector.listen(said, answered, ends))
+                    sent = payload_of(transport, data, is_ended=is_ended)
+                    answered = payload_of(transport, other) if other else NO_PAYLOAD
+                    check(dissector.inspect(sent, answered, ends))
 
 
 def mutated(random, data):
@@ -143,16 +143,16 @@ def test_it_says_to_what_it_listens(dissector):
     assert isinstance(dissector.CERTAINTY, Certainty)
     assert isinstance(dissector.PORTS, frozenset)
     assert all(0 < port < 1 << 16 for port in dissector.PORTS)
-    assert isinstance(getattr(dissector, "LISTENS_ALWAYS", False), bool)
+    assert isinstance(getattr(dissector, "INSPECTS_ALWAYS", False), bool)
     assert dissector.__doc__
 
 
-def openings_of(dissector):
+def prefixes_of(dissector):
     """Each dict of bytes that it states for a beginning."""
     return [
-        *chain.from_iterable(dissector.__dict__.get("OPENINGS", {}).values()),
-        *chain.from_iterable(dissector.__dict__.get("OPENINGS_OF_TEXT", {}).values()),
-        *(opening for listed in dissector.__dict__.get("OPENINGS_ON_PORTS", {}).values() for opening, _ in listed),
+        *chain.from_iterable(dissector.__dict__.get("PREFIXES", {}).values()),
+        *chain.from_iterable(dissector.__dict__.get("TEXT_PREFIXES", {}).values()),
+        *(prefix for listed in dissector.__dict__.get("PREFIXES_ON_PORTS", {}).values() for prefix, _ in listed),
     ] or [{}]
 
 
@@ -161,16 +161,18 @@ def openings_of(dissector):
 def test_it_bears_any_length_of_what_begins_like_its_own(dissector, filling):
     random = Random(3)
 
-    for opening in openings_of(dissector):
+    for prefix in prefixes_of(dissector):
         for size in range(80):
             beginning = bytearray(filling * size or random.randbytes(size))
-            for at, allowed in opening.items():
+            for at, allowed in prefix.items():
                 if at < size:
                     beginning[at] = random.choice(list(allowed))
             for transport in dissector.TRANSPORTS:
                 for port in ports_of(dissector)[-2:]:
                     check(
-                        dissector.listen(speech_of(transport, bytes(beginning)), SILENCE, Ends(transport, 50000, port))
+                        dissector.inspect(
+                            payload_of(transport, bytes(beginning)), NO_PAYLOAD, Ends(transport, 50000, port)
+                        )
                     )
 
 
@@ -183,7 +185,7 @@ def test_one_that_needs_its_port_names_it(dissector):
 def test_silence_is_no_protocol(dissector):
     for transport in dissector.TRANSPORTS:
         for port in ports_of(dissector):
-            assert dissector.listen(SILENCE, SILENCE, Ends(transport, 50000, port)) is None
+            assert dissector.inspect(NO_PAYLOAD, NO_PAYLOAD, Ends(transport, 50000, port)) is None
 
 
 @EVERY_DISSECTOR
@@ -191,8 +193,8 @@ def test_nothing_that_was_really_said_confuses_it(dissector, recorded):
     for transport, source, target, data in recorded:
         if transport in dissector.TRANSPORTS:
             for end in chain(range(min(len(data), CUT_BYTES)), [len(data)]):
-                said = speech_of(transport, data[:end], is_ended=not end % 2)
-                check(dissector.listen(said, SILENCE, Ends(transport, source, target)))
+                sent = payload_of(transport, data[:end], is_ended=not end % 2)
+                check(dissector.inspect(sent, NO_PAYLOAD, Ends(transport, source, target)))
 
 
 @EVERY_DISSECTOR
@@ -208,7 +210,7 @@ def test_a_stream_that_is_over_is_not_waited_for(dissector, recorded):
     texts = [data for transport, *_, data in recorded if transport == TCP]
     texts += [data for transport, data in samples_of(dissector) if transport == TCP]
     over = [
-        dissector.listen(Speech(data[:end], is_ended=True), SILENCE, Ends(TCP, 50000, port))
+        dissector.inspect(Payload(data[:end], is_ended=True), NO_PAYLOAD, Ends(TCP, 50000, port))
         for data in texts
         for end in range(1, 40)
         for port in ports_of(dissector)
@@ -244,8 +246,10 @@ def test_random_speech_is_nobodys(dissector):
     for _ in range(3000):
         data = random.randbytes(random.randrange(1, 400))
         for transport in dissector.TRANSPORTS:
-            heard = dissector.listen(speech_of(transport, data, is_ended=True), SILENCE, Ends(transport, 50000, 40000))
-            claimed += [heard] if isinstance(heard, Finding) else []
+            inspected = dissector.inspect(
+                payload_of(transport, data, is_ended=True), NO_PAYLOAD, Ends(transport, 50000, 40000)
+            )
+            claimed += [inspected] if isinstance(inspected, Detection) else []
 
     assert not claimed
 
@@ -275,27 +279,27 @@ def hostile_bodies():
 @EVERY_DISSECTOR
 def test_no_speech_takes_long(dissector):
     bodies = hostile_bodies()
-    openings = [b"", *(data[:64] for _, data in samples_of(dissector))]
+    prefixes = [b"", *(data[:64] for _, data in samples_of(dissector))]
     slow = []
 
-    for opening in openings:
+    for prefix in prefixes:
         for body in bodies:
-            data = (opening + body)[:MOST_STREAM_BYTES]
+            data = (prefix + body)[:MOST_STREAM_BYTES]
             for transport in dissector.TRANSPORTS:
                 ends = Ends(transport, 50000, min(dissector.PORTS, default=40000))
-                said = Speech(data, (data,) * 8 if transport == UDP else ())
-                seconds = _seconds(dissector, said, ends)
+                sent = Payload(data, (data,) * 8 if transport == UDP else ())
+                seconds = _seconds(dissector, sent, ends)
                 for _ in range(MOST_TRIES):
                     if seconds > MOST_SECONDS:  # once may be a page fault
-                        seconds = min(seconds, _seconds(dissector, said, ends))
+                        seconds = min(seconds, _seconds(dissector, sent, ends))
                 if seconds > MOST_SECONDS:
-                    slow.append((opening, body[:8], transport, seconds))
+                    slow.append((prefix, body[:8], transport, seconds))
 
     assert not slow
 
 
-def _seconds(dissector, said, ends):
+def _seconds(dissector, sent, ends):
     """Processor time of one call: other programs do not count."""
     started = time.process_time()
-    check(dissector.listen(said, said, ends))
+    check(dissector.inspect(sent, sent, ends))
     return time.process_time() - started

@@ -4,7 +4,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from inspecting import TCP, hear, stream
+from inspecting import TCP, inspect, stream
 
 from inspected_captures import conversations
 from portcall.dissectors import databases
@@ -61,9 +61,9 @@ SAMPLES = [
     ],
 )
 def test_a_greeting_tells_the_database_on_any_port(data, protocol, role):
-    heard = hear(databases, TCP, data)
+    inspected = inspect(databases, TCP, data)
 
-    assert (heard.protocol, heard.role) == (protocol, role)
+    assert (inspected.protocol, inspected.role) == (protocol, role)
 
 
 @pytest.mark.parametrize(
@@ -76,35 +76,35 @@ def test_a_greeting_tells_the_database_on_any_port(data, protocol, role):
     ],
 )
 def test_what_a_greeting_says_is_told(data, details):
-    assert dict(hear(databases, TCP, data).details) == details
+    assert dict(inspect(databases, TCP, data).details) == details
 
 
 def test_answers_of_redis_need_a_question_or_their_port():
-    assert hear(databases, TCP, REDIS_ANSWER) is None
-    assert hear(databases, TCP, REDIS_ANSWER, REDIS).role == Role.SERVER
-    assert hear(databases, TCP, REDIS_ANSWER, source_port=6379).role == Role.SERVER
+    assert inspect(databases, TCP, REDIS_ANSWER) is None
+    assert inspect(databases, TCP, REDIS_ANSWER, REDIS).role == Role.SERVER
+    assert inspect(databases, TCP, REDIS_ANSWER, source_port=6379).role == Role.SERVER
 
 
 def test_commands_that_anybody_might_type_count_on_their_port_only():
-    assert hear(databases, TCP, MEMCACHED) is None
-    assert hear(databases, TCP, MEMCACHED, target_port=11211).protocol == "memcached"
-    assert hear(databases, TCP, b"PING\r\n") is None
-    assert hear(databases, TCP, b"PING\r\n", target_port=6379).protocol == "redis"
+    assert inspect(databases, TCP, MEMCACHED) is None
+    assert inspect(databases, TCP, MEMCACHED, target_port=11211).protocol == "memcached"
+    assert inspect(databases, TCP, b"PING\r\n") is None
+    assert inspect(databases, TCP, b"PING\r\n", target_port=6379).protocol == "redis"
 
 
 def test_a_startup_message_is_waited_for():
-    assert hear(databases, TCP, POSTGRESQL[:20]) is WAIT
-    assert databases.listen(stream(POSTGRESQL[:20], is_ended=True), stream(b""), Ends(TCP, 1, 2)) is None
+    assert inspect(databases, TCP, POSTGRESQL[:20]) is WAIT
+    assert databases.inspect(stream(POSTGRESQL[:20], is_ended=True), stream(b""), Ends(TCP, 1, 2)) is None
 
 
 def test_the_databases_of_our_captures_are_heard():
-    heard = {
+    inspected = {
         found.protocol
         for name in ("office.pcapng", "database.pcap")
         for conversation in conversations(CAPTURES / name)
         if conversation.ends.transport == TCP
-        for (said, ends), (answered, _) in [conversation.speeches(), conversation.speeches()[::-1]]
-        if (found := databases.listen(said, answered, ends)) not in {None, WAIT}
+        for (sent, ends), (answered, _) in [conversation.payloads(), conversation.payloads()[::-1]]
+        if (found := databases.inspect(sent, answered, ends)) not in {None, WAIT}
     }
 
-    assert heard == {"mysql", "postgresql", "redis"}
+    assert inspected == {"mysql", "postgresql", "redis"}

@@ -5,9 +5,9 @@ import socket
 import pytest
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 
-from payload_builder import ANSWER, NETBIOS_QUESTION, QUESTION, details, from_server, hear, to_server
+from payload_builder import ANSWER, NETBIOS_QUESTION, QUESTION, details, from_server, inspect, to_server
 from portcall.dissectors import dns
-from portcall.records.detections import TCP, UDP, WAIT, Answer, Ends, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Detection, DnsAnswer, Ends, Role
 
 TO_53, FROM_53 = to_server(53, UDP), from_server(53, UDP)
 
@@ -17,18 +17,18 @@ def _framed(*messages: bytes) -> bytes:
 
 
 def test_a_question_says_which_name_is_asked_for():
-    found = hear(dns, QUESTION, TO_53)
+    found = inspect(dns, QUESTION, TO_53)
 
     assert (found.protocol, found.role, details(found)) == ("dns", Role.CLIENT, {"query": "www.example.com."[:-1]})
 
 
 def test_addresses_are_answers_for_the_first_name_with_the_least_time_to_live():
-    found = hear(dns, ANSWER, FROM_53)
+    found = inspect(dns, ANSWER, FROM_53)
 
     assert found.role is Role.SERVER
     assert found.answers == (
-        Answer("www.example.com", socket.inet_pton(socket.AF_INET, "192.0.2.1"), 30),
-        Answer("www.example.com", socket.inet_pton(socket.AF_INET6, "2001:db8::1"), 20),
+        DnsAnswer("www.example.com", socket.inet_pton(socket.AF_INET, "192.0.2.1"), 30),
+        DnsAnswer("www.example.com", socket.inet_pton(socket.AF_INET6, "2001:db8::1"), 20),
     )
 
 
@@ -36,19 +36,19 @@ def test_compressed_names_and_glue_are_told_apart_from_answers():
     message = bytes.fromhex("0001 8180 0001 0001 0000 0001") + b"\1a\4test\0\0\1\0\1"
     message += b"\xc0\x0c\0\1\0\1\0\0\0\x09\0\4\1\2\3\4" + b"\2ns\xc0\x0e\0\1\0\1\0\0\0\x09\0\4\5\6\7\x08"
 
-    assert hear(dns, message, FROM_53).answers == (Answer("a.test", b"\1\2\3\4", 9),)
+    assert inspect(dns, message, FROM_53).answers == (DnsAnswer("a.test", b"\1\2\3\4", 9),)
 
 
 @pytest.mark.parametrize("name", [b"\xc0\x0c", b"\1a\xc0\x0c", b"\xc0\x0e\xc0\x0c", b"\xff\xff", b"\x3f" + b"a" * 20])
 def test_pointers_in_circles_and_names_beyond_the_end_are_no_message(name: bytes):
-    assert hear(dns, bytes.fromhex("0001 0100 0001 0000 0000 0000") + name + b"\0\1\0\1", TO_53) is None
+    assert inspect(dns, bytes.fromhex("0001 0100 0001 0000 0000 0000") + name + b"\0\1\0\1", TO_53) is None
 
 
 def test_aliases_in_a_circle_end():
     records = [DNSRR(rrname=a, type="CNAME", rdata=b) for a, b in (("a.test", "b.test"), ("b.test", "a.test"))]
     records.append(DNSRR(rrname="a.test", type="A", rdata="192.0.2.9", ttl=5))
 
-    found = hear(dns, bytes(DNS(qr=1, qd=DNSQR(qname="a.test"), an=records)), FROM_53)
+    found = inspect(dns, bytes(DNS(qr=1, qd=DNSQR(qname="a.test"), an=records)), FROM_53)
 
     assert [answer.name for answer in found.answers] == ["a.test"]
 
@@ -56,7 +56,7 @@ def test_aliases_in_a_circle_end():
 def test_all_whole_messages_of_a_stream_are_heard():
     other = bytes(DNS(id=8, qd=DNSQR(qname="other.example")))
 
-    found = hear(dns, _framed(QUESTION, other) + b"\0", to_server(53))
+    found = inspect(dns, _framed(QUESTION, other) + b"\0", to_server(53))
 
     assert found.details == (("query", "www.example.com"), ("query", "other.example"))
     assert not found.is_final
@@ -65,24 +65,24 @@ def test_all_whole_messages_of_a_stream_are_heard():
 def test_a_stream_that_may_become_dns_is_waited_on():
     stream = _framed(QUESTION)
 
-    assert all(hear(dns, stream[:end], to_server(9999, TCP)) is WAIT for end in range(len(stream)))
+    assert all(inspect(dns, stream[:end], to_server(9999, TCP)) is WAIT for end in range(len(stream)))
 
 
 def test_on_a_foreign_port_a_message_must_be_whole():
     ends = to_server(9999, UDP)
 
-    assert hear(dns, QUESTION, ends).protocol == "dns"
-    assert all(hear(dns, QUESTION[:end], ends) is None for end in range(len(QUESTION)))
-    assert hear(dns, QUESTION + b"\0", ends) is None
+    assert inspect(dns, QUESTION, ends).protocol == "dns"
+    assert all(inspect(dns, QUESTION[:end], ends) is None for end in range(len(QUESTION)))
+    assert inspect(dns, QUESTION + b"\0", ends) is None
 
 
 def test_a_question_that_the_capture_has_cut_is_dns_on_its_own_port():
-    assert hear(dns, QUESTION[:20], TO_53, is_ended=True) == Finding("dns")
+    assert inspect(dns, QUESTION[:20], TO_53, is_ended=True) == Detection("dns")
 
 
 @pytest.mark.parametrize(("port", "protocol"), [(5353, "mdns"), (5355, "llmnr")])
 def test_its_kin_are_told_by_their_ports(port: int, protocol: str):
-    assert hear(dns, QUESTION, Ends(UDP, port, port)).protocol == protocol
+    assert inspect(dns, QUESTION, Ends(UDP, port, port)).protocol == protocol
 
 
 def test_mdns_answers_without_repeating_the_question_and_its_additions_count():
@@ -90,13 +90,13 @@ def test_mdns_answers_without_repeating_the_question_and_its_additions_count():
     record = DNSRR(rrname="kettle.local", type="A", rdata="192.0.2.7", ttl=120, cacheflush=1)
     message = bytes(DNS(qr=1, aa=1, qd=[], an=[pointer], ar=[record]))
 
-    found = hear(dns, message, Ends(UDP, 5353, 5353))
+    found = inspect(dns, message, Ends(UDP, 5353, 5353))
 
-    assert found.answers == (Answer("kettle.local", bytes([192, 0, 2, 7]), 120),)
+    assert found.answers == (DnsAnswer("kettle.local", bytes([192, 0, 2, 7]), 120),)
 
 
 def test_a_netbios_name_is_readable():
-    found = hear(dns, NETBIOS_QUESTION, Ends(UDP, 137, 137))
+    found = inspect(dns, NETBIOS_QUESTION, Ends(UDP, 137, 137))
 
     assert (found.protocol, details(found)["query"]) == ("netbios-ns", "FILESERVER<00>")
 
@@ -104,4 +104,4 @@ def test_a_netbios_name_is_readable():
 def test_dots_inside_a_label_and_odd_bytes_are_escaped():
     message = bytes.fromhex("0001 0100 0001 0000 0000 0000") + b"\x05a.\x1b\xffb\4test\0\0\1\0\1"
 
-    assert details(hear(dns, message, TO_53)) == {"query": "a\\.\x1b\\xffb.test"}
+    assert details(inspect(dns, message, TO_53)) == {"query": "a\\.\x1b\\xffb.test"}

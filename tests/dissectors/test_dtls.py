@@ -6,19 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from dissectors.tls_handshakes import certificate_files, damaged, heard_datagrams, is_sound
+from dissectors.tls_handshakes import certificate_files, damaged, inspected_datagrams, is_sound
 from portcall.dissectors import dtls
-from portcall.records.detections import SILENCE, UDP, Ends, Finding, NameKind, Role
+from portcall.records.detections import NO_PAYLOAD, UDP, Detection, Ends, NameKind, Role
 
 ODD_PORT = Ends(UDP, 50_000, 12_345)
 
 
 def listen(*datagrams, is_ended=False):
-    return dtls.listen(heard_datagrams(*datagrams, is_ended=is_ended), SILENCE, ODD_PORT)
+    return dtls.inspect(inspected_datagrams(*datagrams, is_ended=is_ended), NO_PAYLOAD, ODD_PORT)
 
 
-def named(finding):
-    return [(name.kind, name.text) for name in finding.names]
+def named(detection):
+    return [(name.kind, name.text) for name in detection.names]
 
 
 def records_in(data):
@@ -55,25 +55,25 @@ def handshake(folder):
     client.set_connect_state()
     client.set_tlsext_host_name(b"example.org")
     server.set_accept_state()
-    said = {client: [], server: []}
+    sent = {client: [], server: []}
     turns = [client.do_handshake, server.DTLSv1_listen] * 2 + [server.do_handshake, client.do_handshake] * 2
     for turn in turns:
         tries(turn)
-        speaker, other = (client, server) if turn.__self__ is client else (server, client)
-        if data := sent_by(speaker):
-            said[speaker].append(data)
+        sender, other = (client, server) if turn.__self__ is client else (server, client)
+        if data := sent_by(sender):
+            sent[sender].append(data)
             other.bio_write(data)
-    return tuple(said[client]), tuple(said[server])
+    return tuple(sent[client]), tuple(sent[server])
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def sent(tmp_path_factory):
     return handshake(tmp_path_factory.mktemp("dtls"))
 
 
 @pytest.fixture(scope="module")
-def hello(said):
-    return said[0][0]
+def hello(sent):
+    return sent[0][0]
 
 
 def fragmented(record, sizes):
@@ -98,8 +98,8 @@ def test_a_client_says_which_server_it_wants(hello):
     assert dict(found.details)["ja4"].startswith("dd2d")
 
 
-def test_the_second_hello_with_the_cookie_says_the_same(said):
-    first, second = said[0][:2]
+def test_the_second_hello_with_the_cookie_says_the_same(sent):
+    first, second = sent[0][:2]
     assert b"cookie" in second
 
     assert listen(second) == listen(first, second) == listen(first)
@@ -118,29 +118,29 @@ def test_a_hello_that_is_not_all_there_is_waited_for(hello):
     assert (found.protocol, found.role, found.is_final) == ("dtls", Role.CLIENT, False)
 
 
-def test_a_server_asks_for_the_cookie_and_is_heard_on(said):
-    found = listen(said[1][0])
+def test_a_server_asks_for_the_cookie_and_is_heard_on(sent):
+    found = listen(sent[1][0])
 
     assert (found.role, found.names, found.is_final) == (Role.SERVER, (), False)
 
 
-def test_a_server_shows_its_certificate(said):
-    found = listen(*said[1])
+def test_a_server_shows_its_certificate(sent):
+    found = listen(*sent[1])
 
     assert (found.role, found.is_final) == (Role.SERVER, True)
     assert named(found) == [(NameKind.CERTIFICATE, "example.org")]
     assert ("version", "DTLS 1.2") in found.details
 
 
-def test_a_conversation_that_began_before_is_dtls_of_no_known_role(said):
-    encrypted = list(records_in(said[0][-1]))[-1]
+def test_a_conversation_that_began_before_is_dtls_of_no_known_role(sent):
+    encrypted = list(records_in(sent[0][-1]))[-1]
     assert encrypted[3:5] == b"\0\1"
 
-    assert listen(encrypted) == Finding("dtls")
+    assert listen(encrypted) == Detection("dtls")
 
 
 def test_a_record_with_a_connection_id_is_dtls():
-    assert listen(b"\x19\xfe\xfd\0\1" + bytes(6) + b"id\0\3abc") == Finding("dtls")
+    assert listen(b"\x19\xfe\xfd\0\1" + bytes(6) + b"id\0\3abc") == Detection("dtls")
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_other_protocols_are_not_dtls(data):
     assert listen(data) is None
 
 
-def test_every_beginning_is_heard_without_harm(said):
-    datagrams = (said[0][0], b"".join(said[1]))
+def test_every_beginning_is_heard_without_harm(sent):
+    datagrams = (sent[0][0], b"".join(sent[1]))
 
     results = [listen(data[:size], is_ended=size % 2 == 0) for data in datagrams for size in range(len(data))]
 
@@ -159,8 +159,8 @@ def test_every_beginning_is_heard_without_harm(said):
 
 
 @given(seed=st.integers(0, 2**32), is_ended=st.booleans())
-def test_damage_never_raises(said, seed, is_ended):
-    for datagrams in said:
+def test_damage_never_raises(sent, seed, is_ended):
+    for datagrams in sent:
         changed = [damaged(datagram, seed + place) for place, datagram in enumerate(datagrams)]
 
         assert is_sound(listen(*changed, is_ended=is_ended))

@@ -1,6 +1,6 @@
 """Ethereum's peers, by the layouts of devp2p."""
 
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
 from portcall.dissectors import ethereum
 from portcall.records.detections import WAIT
@@ -14,20 +14,20 @@ SAMPLES = [(UDP, FIND), (UDP, RECORD_WANTED), (TCP, AUTHENTICATION), (TCP, ANSWE
 
 
 def test_discovery_tells_on_any_port():
-    assert dict(hear(ethereum, UDP, FIND).details) == {"part": "discovery"}
-    assert hear(ethereum, UDP, RECORD_WANTED).protocol == "ethereum"
+    assert dict(inspect(ethereum, UDP, FIND).details) == {"part": "discovery"}
+    assert inspect(ethereum, UDP, RECORD_WANTED).protocol == "ethereum"
 
 
 def test_a_list_has_to_fill_the_datagram_and_fit_its_kind():
-    assert hear(ethereum, UDP, FIND + b"\0") is None
-    assert hear(ethereum, UDP, SIGNED + b"\2" + FIND[98:]) is None
+    assert inspect(ethereum, UDP, FIND + b"\0") is None
+    assert inspect(ethereum, UDP, SIGNED + b"\2" + FIND[98:]) is None
 
 
 def test_a_handshake_tells_on_its_port_or_when_it_is_answered():
-    assert hear(ethereum, TCP, AUTHENTICATION) is None
-    assert hear(ethereum, TCP, AUTHENTICATION, target_port=30303).protocol == "ethereum"
-    assert hear(ethereum, TCP, AUTHENTICATION, ANSWER).protocol == "ethereum"
+    assert inspect(ethereum, TCP, AUTHENTICATION) is None
+    assert inspect(ethereum, TCP, AUTHENTICATION, target_port=30303).protocol == "ethereum"
+    assert inspect(ethereum, TCP, AUTHENTICATION, ANSWER).protocol == "ethereum"
 
 
 def test_a_handshakes_first_bytes_are_waited_for():
-    assert hear(ethereum, TCP, AUTHENTICATION[:30], target_port=30303) is WAIT
+    assert inspect(ethereum, TCP, AUTHENTICATION[:30], target_port=30303) is WAIT

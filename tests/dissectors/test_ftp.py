@@ -1,10 +1,10 @@
 """FTP's announcements of the connections that carry its data."""
 
 import pytest
-from inspecting import TCP, hear
+from inspecting import TCP, inspect
 
 from portcall.dissectors import ftp
-from portcall.records.detections import Expected, Role
+from portcall.records.detections import ExpectedFlow, Role
 
 IPV4, IPV6 = bytes([192, 0, 2, 7]), bytes.fromhex("20010db8000000000000000000000007")
 SAMPLES = [
@@ -17,7 +17,7 @@ SAMPLES = [
 
 
 def to(address, port=50000):
-    return Expected("ftp-data", TCP, port, address)
+    return ExpectedFlow("ftp-data", TCP, port, address)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def to(address, port=50000):
     ],
 )
 def test_each_way_to_announce_a_transfer_is_read_also_by_itself(line, role, expected):
-    heard = hear(ftp, TCP, line + b"\r\n")
+    inspected = inspect(ftp, TCP, line + b"\r\n")
 
-    assert (heard.protocol, heard.role, heard.expected) == ("ftp", role, expected)
+    assert (inspected.protocol, inspected.role, inspected.expected) == ("ftp", role, expected)
 
 
 @pytest.mark.parametrize(
@@ -56,23 +56,23 @@ def test_each_way_to_announce_a_transfer_is_read_also_by_itself(line, role, expe
     ],
 )
 def test_nothing_is_expected_at_what_is_no_port_or_address(line):
-    assert hear(ftp, TCP, line + b"\r\n").expected == ()
+    assert inspect(ftp, TCP, line + b"\r\n").expected == ()
 
 
 @pytest.mark.parametrize("line", [b"227 Bye", b"229 Ok", b"PORT 1,2,3", b"EPRT |1|192.0.2.7|50000", b"229 (||50000|)"])
 def test_half_an_announcement_is_none(line):
-    assert hear(ftp, TCP, line + b"\r\n") is None
+    assert inspect(ftp, TCP, line + b"\r\n") is None
 
 
 def test_all_announcements_of_a_conversation_are_read():
-    said = b"USER me\r\n" + b"PORT 10,0,0,1,4,1\r\nNLST\r\nPORT 10,0,0,1,4,2\r\nNLST\r\n"
+    sent = b"USER me\r\n" + b"PORT 10,0,0,1,4,1\r\nNLST\r\nPORT 10,0,0,1,4,2\r\nNLST\r\n"
 
-    heard = hear(ftp, TCP, said, target_port=21)
+    inspected = inspect(ftp, TCP, sent, target_port=21)
 
-    assert {expected.port for expected in heard.expected} == {1025, 1026}
+    assert {expected.port for expected in inspected.expected} == {1025, 1026}
 
 
 def test_the_announcements_of_one_speech_are_bounded():
-    heard = hear(ftp, TCP, b"PORT 10,0,0,1,4,1\r\n" * 1000)
+    inspected = inspect(ftp, TCP, b"PORT 10,0,0,1,4,1\r\n" * 1000)
 
-    assert len(heard.expected) == 64
+    assert len(inspected.expected) == 64

@@ -1,6 +1,6 @@
 """Minecraft's handshake by the protocol's documentation, Photon's commands by Exit Games'."""
 
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
 from portcall.dissectors import games
 from portcall.records.detections import WAIT, Role
@@ -16,25 +16,25 @@ SAMPLES = [(TCP, handshake()), (UDP, CONNECT)]
 
 
 def test_a_player_tells_which_server_was_typed():
-    heard = hear(games, TCP, handshake())
+    inspected = inspect(games, TCP, handshake())
 
-    assert (heard.protocol, heard.role) == ("minecraft", Role.CLIENT)
-    assert dict(heard.details) == {"host": "play.example.com"}
+    assert (inspected.protocol, inspected.role) == ("minecraft", Role.CLIENT)
+    assert dict(inspected.details) == {"host": "play.example.com"}
 
 
 def test_what_mods_hide_behind_a_zero_is_not_told():
-    assert dict(hear(games, TCP, handshake(b"play.example.com\0FML\0")).details) == {"host": "play.example.com"}
+    assert dict(inspect(games, TCP, handshake(b"play.example.com\0FML\0")).details) == {"host": "play.example.com"}
 
 
 def test_a_handshake_has_a_known_next_state():
-    assert hear(games, TCP, handshake(after=9)) is None
+    assert inspect(games, TCP, handshake(after=9)) is None
 
 
 def test_half_a_handshake_is_waited_for():
-    assert hear(games, TCP, handshake()[:9]) is WAIT
+    assert inspect(games, TCP, handshake()[:9]) is WAIT
 
 
 def test_commands_that_fill_a_datagram_are_photons():
-    assert hear(games, UDP, CONNECT).protocol == "photon"
-    assert hear(games, UDP, CONNECT + b"\0") is None
-    assert hear(games, UDP, CONNECT[:3] + b"\2" + CONNECT[4:]) is None
+    assert inspect(games, UDP, CONNECT).protocol == "photon"
+    assert inspect(games, UDP, CONNECT + b"\0") is None
+    assert inspect(games, UDP, CONNECT[:3] + b"\2" + CONNECT[4:]) is None

@@ -1,6 +1,6 @@
 """Gnutella, by the layouts of its specification."""
 
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
 from portcall.dissectors import gnutella
 from portcall.records.detections import WAIT, Role
@@ -13,23 +13,23 @@ SAMPLES = [(TCP, CONNECT), (TCP, OK), (UDP, PING), (UDP, RELIABLE)]
 
 
 def test_a_handshake_names_the_program_and_the_roles():
-    assert (hear(gnutella, TCP, CONNECT).role, hear(gnutella, TCP, OK).role) == (Role.CLIENT, Role.SERVER)
-    assert dict(hear(gnutella, TCP, CONNECT).details) == {"user_agent": "gtk-gnutella/1.2"}
+    assert (inspect(gnutella, TCP, CONNECT).role, inspect(gnutella, TCP, OK).role) == (Role.CLIENT, Role.SERVER)
+    assert dict(inspect(gnutella, TCP, CONNECT).details) == {"user_agent": "gtk-gnutella/1.2"}
 
 
 def test_half_a_greeting_is_waited_for():
-    assert hear(gnutella, TCP, b"GNUT") is WAIT
-    assert hear(gnutella, TCP, b"GET /") is None
+    assert inspect(gnutella, TCP, b"GNUT") is WAIT
+    assert inspect(gnutella, TCP, b"GET /") is None
 
 
 def test_a_message_whose_length_fits_tells():
-    assert hear(gnutella, UDP, PING).protocol == "gnutella"
-    assert hear(gnutella, UDP, PING + b"!") is None
+    assert inspect(gnutella, UDP, PING).protocol == "gnutella"
+    assert inspect(gnutella, UDP, PING + b"!") is None
 
 
 def test_a_message_that_travels_too_far_is_none():
-    assert hear(gnutella, UDP, PING[:17] + b"\x0c\x0c" + PING[19:]) is None
+    assert inspect(gnutella, UDP, PING[:17] + b"\x0c\x0c" + PING[19:]) is None
 
 
 def test_the_reliable_layer_tells():
-    assert hear(gnutella, UDP, RELIABLE).protocol == "gnutella"
+    assert inspect(gnutella, UDP, RELIABLE).protocol == "gnutella"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissectors.quic_vectors import CLIENT_INITIAL_1
-from dissectors.tls_handshakes import QUIC_ENDS, damaged, heard_datagrams, is_sound
+from dissectors.tls_handshakes import QUIC_ENDS, damaged, inspected_datagrams, is_sound
 from portcall.dissectors import quic
-from portcall.records.detections import SILENCE, Finding, NameKind, Role
+from portcall.records.detections import NO_PAYLOAD, Detection, NameKind, Role
 
 CONNECTION_ID = b"\x11\x22\x33\x44\x55\x66\x77\x88"
 HASH = bytes(range(12))
@@ -37,8 +37,8 @@ def since_46(message=HELLO):
 
 
 def listen(*datagrams, answered=(), is_ended=False):
-    other = heard_datagrams(*answered) if answered else SILENCE
-    return quic.listen(heard_datagrams(*datagrams, is_ended=is_ended), other, QUIC_ENDS)
+    other = inspected_datagrams(*answered) if answered else NO_PAYLOAD
+    return quic.inspect(inspected_datagrams(*datagrams, is_ended=is_ended), other, QUIC_ENDS)
 
 
 @pytest.mark.parametrize(("datagram", "version"), [(before_46(), "Q043"), (since_46(), "Q046")])
@@ -53,7 +53,7 @@ def test_a_client_says_which_server_it_wants_and_what_it_is(datagram, version):
 def test_a_packet_without_a_hello_is_a_clients_and_the_hello_is_waited_for():
     found = listen(before_46(b"other frames"))
 
-    assert found == Finding("quic", Role.CLIENT, details=(("version", "Q043"),), is_final=False)
+    assert found == Detection("quic", Role.CLIENT, details=(("version", "Q043"),), is_final=False)
 
 
 def test_a_hello_cut_before_the_name_names_none():
@@ -72,13 +72,13 @@ def test_a_hello_that_claims_more_tags_than_it_has_does_no_harm(count):
 def test_a_server_is_known_by_the_connections_id():
     answer = b"\x08" + CONNECTION_ID + b"\x01" + HASH + b"frames"
 
-    assert listen(answer, answered=[before_46()]) == Finding("quic", Role.SERVER)
+    assert listen(answer, answered=[before_46()]) == Detection("quic", Role.SERVER)
     assert listen(answer, answered=[CLIENT_INITIAL_1]) is None
     assert listen(answer) is None
 
 
 def test_a_list_of_versions_is_a_servers():
-    assert listen(b"\x09" + CONNECTION_ID + b"Q039Q035T051") == Finding("quic", Role.SERVER)
+    assert listen(b"\x09" + CONNECTION_ID + b"Q039Q035T051") == Detection("quic", Role.SERVER)
 
 
 @pytest.mark.parametrize(

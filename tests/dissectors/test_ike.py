@@ -1,6 +1,6 @@
 """IKE and ESP in UDP, by the layouts of RFC 7296 and 3948."""
 
-from inspecting import UDP, hear
+from inspecting import UDP, inspect
 
 from portcall.dissectors import ike
 from portcall.records.detections import Role
@@ -12,23 +12,23 @@ SAMPLES = [(UDP, IKE), (UDP, bytes(4) + IKE_ANSWER), (UDP, ESP)]
 
 
 def test_ike_tells_its_version_and_who_began():
-    assert dict(hear(ike, UDP, IKE).details) == {"version": "2"}
-    assert hear(ike, UDP, IKE).role == Role.CLIENT
-    assert hear(ike, UDP, IKE_ANSWER).role is None
+    assert dict(inspect(ike, UDP, IKE).details) == {"version": "2"}
+    assert inspect(ike, UDP, IKE).role == Role.CLIENT
+    assert inspect(ike, UDP, IKE_ANSWER).role is None
 
 
 def test_ike_may_follow_the_marker_of_nat_traversal():
-    assert hear(ike, UDP, bytes(4) + IKE).protocol == "ike"
+    assert inspect(ike, UDP, bytes(4) + IKE).protocol == "ike"
 
 
 def test_a_length_that_is_not_the_datagrams_is_not_ike():
-    assert hear(ike, UDP, IKE + b"\0") is None
+    assert inspect(ike, UDP, IKE + b"\0") is None
 
 
 def test_esp_in_udp_counts_on_its_port_only():
-    assert hear(ike, UDP, ESP, source_port=4500, target_port=4500).protocol == "ipsec-nat-t"
-    assert hear(ike, UDP, ESP) is None
+    assert inspect(ike, UDP, ESP, source_port=4500, target_port=4500).protocol == "ipsec-nat-t"
+    assert inspect(ike, UDP, ESP) is None
 
 
 def test_a_keep_alive_may_turn_into_ike():
-    assert not hear(ike, UDP, b"\xff", target_port=4500).is_final
+    assert not inspect(ike, UDP, b"\xff", target_port=4500).is_final

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
 from portcall.dissectors import industrial
 from portcall.records.detections import WAIT, Role
@@ -25,7 +25,7 @@ SAMPLES = [
 
 
 @pytest.mark.parametrize(
-    ("transport", "said", "protocol"),
+    ("transport", "sent", "protocol"),
     [
         (TCP, IEC_104, "iec-104"),
         (TCP, DNP3, "dnp3"),
@@ -39,22 +39,22 @@ SAMPLES = [
         (TCP, ADS, "beckhoff-ads"),
     ],
 )
-def test_a_message_tells_on_any_port(transport, said, protocol):
-    assert hear(industrial, transport, said).protocol == protocol
+def test_a_message_tells_on_any_port(transport, sent, protocol):
+    assert inspect(industrial, transport, sent).protocol == protocol
 
 
-@pytest.mark.parametrize("said", [DNP3, SYNCHROPHASOR], ids=["dnp3", "synchrophasor"])
-def test_a_wrong_checksum_is_refused(said):
-    assert hear(industrial, TCP, said[:-1] + bytes([said[-1] ^ 1])) is None
+@pytest.mark.parametrize("sent", [DNP3, SYNCHROPHASOR], ids=["dnp3", "synchrophasor"])
+def test_a_wrong_checksum_is_refused(sent):
+    assert inspect(industrial, TCP, sent[:-1] + bytes([sent[-1] ^ 1])) is None
 
 
 def test_a_master_is_a_client():
-    assert hear(industrial, TCP, DNP3).role == Role.CLIENT
+    assert inspect(industrial, TCP, DNP3).role == Role.CLIENT
 
 
 def test_a_frame_that_nothing_known_follows_is_refused():
-    assert hear(industrial, TCP, IEC_104[:6] + b"GET / HTTP/1.1") is None
+    assert inspect(industrial, TCP, IEC_104[:6] + b"GET / HTTP/1.1") is None
 
 
 def test_half_a_header_is_waited_for():
-    assert hear(industrial, TCP, IEC_104[:3]) is WAIT
+    assert inspect(industrial, TCP, IEC_104[:3]) is WAIT

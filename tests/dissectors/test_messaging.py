@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from inspecting import TCP, hear
+from inspecting import TCP, inspect
 
 from portcall.dissectors import messaging
 from portcall.records.detections import WAIT, Role
@@ -24,7 +24,7 @@ SAMPLES = [(TCP, data) for data in (MQTT, MQTT_ANSWER, KAFKA, XMPP, SMPP, DIAMET
 
 
 @pytest.mark.parametrize(
-    ("said", "protocol", "role", "details"),
+    ("sent", "protocol", "role", "details"),
     [
         (MQTT, "mqtt", Role.CLIENT, {"client": "sensor-17"}),
         (KAFKA, "kafka", Role.CLIENT, {"client": "producer"}),
@@ -35,27 +35,27 @@ SAMPLES = [(TCP, data) for data in (MQTT, MQTT_ANSWER, KAFKA, XMPP, SMPP, DIAMET
         (NNTP, "nntp", Role.SERVER, {}),
     ],
 )
-def test_an_opening_tells_on_any_port(said, protocol, role, details):
-    heard = hear(messaging, TCP, said)
+def test_an_opening_tells_on_any_port(sent, protocol, role, details):
+    inspected = inspect(messaging, TCP, sent)
 
-    assert (heard.protocol, heard.role, dict(heard.details)) == (protocol, role, details)
+    assert (inspected.protocol, inspected.role, dict(inspected.details)) == (protocol, role, details)
 
 
 def test_an_answer_of_mqtt_needs_its_question_or_its_port():
-    assert hear(messaging, TCP, MQTT_ANSWER) is WAIT
-    assert hear(messaging, TCP, MQTT_ANSWER, MQTT).role == Role.SERVER
-    assert hear(messaging, TCP, MQTT_ANSWER, source_port=1883).role == Role.SERVER
+    assert inspect(messaging, TCP, MQTT_ANSWER) is WAIT
+    assert inspect(messaging, TCP, MQTT_ANSWER, MQTT).role == Role.SERVER
+    assert inspect(messaging, TCP, MQTT_ANSWER, source_port=1883).role == Role.SERVER
 
 
 def test_a_readers_command_needs_its_greeting_or_its_port():
-    assert hear(messaging, TCP, READER) is None
-    assert hear(messaging, TCP, READER, NNTP).role == Role.CLIENT
+    assert inspect(messaging, TCP, READER) is None
+    assert inspect(messaging, TCP, READER, NNTP).role == Role.CLIENT
 
 
-@pytest.mark.parametrize(("said", "end"), [(MQTT, 5), (KAFKA, 10), (XMPP, 3), (DIAMETER, 8), (SMPP, 12)])
-def test_half_an_opening_is_waited_for(said, end):
-    assert hear(messaging, TCP, said[:end]) is WAIT
+@pytest.mark.parametrize(("sent", "end"), [(MQTT, 5), (KAFKA, 10), (XMPP, 3), (DIAMETER, 8), (SMPP, 12)])
+def test_half_an_opening_is_waited_for(sent, end):
+    assert inspect(messaging, TCP, sent[:end]) is WAIT
 
 
 def test_other_xml_is_not_xmpp():
-    assert hear(messaging, TCP, b"<?xml version='1.0'?><note>hello</note>" + b" " * 200) is None
+    assert inspect(messaging, TCP, b"<?xml version='1.0'?><note>hello</note>" + b" " * 200) is None

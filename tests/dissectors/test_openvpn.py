@@ -1,7 +1,7 @@
 """OpenVPN, by the layouts of its ssl_pkt.h."""
 
 import pytest
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
 from portcall.dissectors import openvpn
 from portcall.records.detections import WAIT, Role
@@ -18,21 +18,21 @@ SAMPLES = [(UDP, RESET), (UDP, ANSWER), (UDP, DIGESTED), (UDP, CRYPTED_ANSWER), 
 
 
 def test_a_plain_reset_of_openvpn_tells_on_any_port():
-    assert hear(openvpn, UDP, RESET).role == Role.CLIENT
-    assert hear(openvpn, UDP, ANSWER).role == Role.SERVER
-    assert hear(openvpn, TCP, len(RESET).to_bytes(2, "big") + RESET).role == Role.CLIENT
+    assert inspect(openvpn, UDP, RESET).role == Role.CLIENT
+    assert inspect(openvpn, UDP, ANSWER).role == Role.SERVER
+    assert inspect(openvpn, TCP, len(RESET).to_bytes(2, "big") + RESET).role == Role.CLIENT
 
 
 @pytest.mark.parametrize("answer", [DIGESTED_ANSWER, CRYPTED_ANSWER], ids=["tls-auth", "tls-crypt"])
 def test_a_protected_reset_needs_its_answer_or_its_port(answer):
-    assert hear(openvpn, UDP, DIGESTED) is None
-    assert hear(openvpn, UDP, DIGESTED, target_port=1194).protocol == "openvpn"
-    assert hear(openvpn, UDP, DIGESTED, answer).protocol == "openvpn"
+    assert inspect(openvpn, UDP, DIGESTED) is None
+    assert inspect(openvpn, UDP, DIGESTED, target_port=1194).protocol == "openvpn"
+    assert inspect(openvpn, UDP, DIGESTED, answer).protocol == "openvpn"
 
 
 def test_the_answer_to_a_protected_reset_tells_its_server():
-    assert hear(openvpn, UDP, DIGESTED_ANSWER, DIGESTED).role == Role.SERVER
+    assert inspect(openvpn, UDP, DIGESTED_ANSWER, DIGESTED).role == Role.SERVER
 
 
 def test_half_a_reset_is_waited_for():
-    assert hear(openvpn, TCP, b"\0\x0e" + RESET[:5]) is WAIT
+    assert inspect(openvpn, TCP, b"\0\x0e" + RESET[:5]) is WAIT

@@ -1,7 +1,7 @@
 """The rules that count on any port: for each protocol a message laid out by its source."""
 
 import pytest
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
 from portcall.dissectors import patterns
 from portcall.records.detections import WAIT
@@ -50,14 +50,14 @@ MESSAGES = {
         UDP,
     ): b'<?xml version="1.0"?><s:Envelope xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery">',
 }
-SAMPLES = [(transport, said) for (_, transport), said in MESSAGES.items()]
+SAMPLES = [(transport, sent) for (_, transport), sent in MESSAGES.items()]
 
 
-@pytest.mark.parametrize(("told", "said"), MESSAGES.items(), ids=str)
-def test_a_message_tells_its_protocol(told, said):
+@pytest.mark.parametrize(("told", "sent"), MESSAGES.items(), ids=str)
+def test_a_message_tells_its_protocol(told, sent):
     protocol, transport = told
 
-    assert hear(patterns, transport, said).protocol == protocol
+    assert inspect(patterns, transport, sent).protocol == protocol
 
 
 def test_every_protocol_of_the_table_has_a_message_here():
@@ -66,13 +66,13 @@ def test_every_protocol_of_the_table_has_a_message_here():
 
 def test_raknets_magic_stands_at_three_places():
     for kind, behind in ((1, 8), (5, 0), (0x1C, 16)):
-        assert hear(patterns, UDP, bytes([kind]) + bytes(behind) + MAGIC_OF_RAKNET).protocol == "raknet"
+        assert inspect(patterns, UDP, bytes([kind]) + bytes(behind) + MAGIC_OF_RAKNET).protocol == "raknet"
 
 
 def test_a_length_that_is_not_the_datagrams_is_refused():
-    assert hear(patterns, UDP, MESSAGES["tuya", UDP].replace(b"\0\0\0\x10", b"\0\0\0\x11")) is None
+    assert inspect(patterns, UDP, MESSAGES["tuya", UDP].replace(b"\0\0\0\x10", b"\0\0\0\x11")) is None
 
 
 def test_half_a_pattern_is_waited_for():
-    assert hear(patterns, TCP, b"\xff" * 9) is WAIT
-    assert hear(patterns, TCP, b"\xfe" * 9) is None
+    assert inspect(patterns, TCP, b"\xff" * 9) is WAIT
+    assert inspect(patterns, TCP, b"\xfe" * 9) is None

@@ -1,9 +1,9 @@
 """The rules that count on their own ports: for some of each kind a message laid out by its source."""
 
 import pytest
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
-from portcall.dissectors import port_guarded as own_ports
+from portcall.dissectors import port_guarded
 from portcall.dissectors._port_guarded import RULES
 from portcall.records.detections import WAIT
 
@@ -47,23 +47,23 @@ SAMPLES = list(MESSAGES.values())
 
 @pytest.mark.parametrize(("told", "message"), MESSAGES.items(), ids=str)
 def test_a_message_counts_on_its_port_only(told, message):
-    (protocol, port), (transport, said) = told, message
+    (protocol, port), (transport, sent) = told, message
 
-    assert hear(own_ports, transport, said, target_port=port).protocol == protocol
-    assert hear(own_ports, transport, said, source_port=port).protocol == protocol
-    assert hear(own_ports, transport, said) is None
+    assert inspect(port_guarded, transport, sent, target_port=port).protocol == protocol
+    assert inspect(port_guarded, transport, sent, source_port=port).protocol == protocol
+    assert inspect(port_guarded, transport, sent) is None
 
 
-@pytest.mark.parametrize("port", sorted(own_ports.PORTS))
+@pytest.mark.parametrize("port", sorted(port_guarded.PORTS))
 def test_a_web_request_is_none_of_them(port):
-    heard = hear(own_ports, TCP, b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", target_port=port)
+    inspected = inspect(port_guarded, TCP, b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", target_port=port)
 
     # WHOIS asks in any words; its port is all there is.
-    assert heard is None or port == 43
+    assert inspected is None or port == 43
 
 
 def test_a_stream_is_waited_for():
-    assert hear(own_ports, TCP, b"\0\1\0\0", target_port=502) is WAIT
+    assert inspect(port_guarded, TCP, b"\0\1\0\0", target_port=502) is WAIT
 
 
 def test_every_rule_has_ports():

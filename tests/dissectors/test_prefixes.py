@@ -15,8 +15,8 @@ from inspected_captures import conversations
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.dissectors._port_guarded import RULES
 from portcall.dissectors.patterns import _RULES
-from portcall.inspection.prefilter import opened_by
-from portcall.records.detections import SILENCE, TCP, UDP, WAIT, Ends, Finding, Speech
+from portcall.inspection.prefilter import candidates_by_prefix
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, Payload
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 DISSECTORS = find_dissectors()
@@ -31,7 +31,7 @@ BUSY_PORTS = {
 def listened(dissector, data, ends, *, is_ended):
     """What a dissector says to a first payload that nothing has answered."""
     datagrams = (data,) if ends.transport == UDP else ()
-    return dissector.listen(Speech(data, datagrams, is_ended=is_ended), SILENCE, ends)
+    return dissector.inspect(Payload(data, datagrams, is_ended=is_ended), NO_PAYLOAD, ends)
 
 
 def assert_opened(transport, data, ports):
@@ -40,15 +40,15 @@ def assert_opened(transport, data, ports):
         ends = Ends(transport, source, target)
         for is_ended in (False, True):
             # A stream may go on, and so may a datagram that was cut; an empty one is not heard.
-            opened = opened_by(ends, data, is_whole=transport == UDP and not is_ended and data != b"")
+            opened = candidates_by_prefix(ends, data, is_whole=transport == UDP and not is_ended and data != b"")
             for dissector in DISSECTORS:
                 is_able = transport in dissector.TRANSPORTS and (
                     dissector.CERTAINTY < Certainty.PORT or ends.has_port(*dissector.PORTS)
                 )
                 if is_able and dissector not in opened:
-                    heard = listened(dissector, data, ends, is_ended=is_ended)
-                    assert not isinstance(heard, Finding), (dissector.__name__, data[:48], ends, heard)
-                    assert transport == TCP or heard is not WAIT, (dissector.__name__, data[:48], ends)
+                    inspected = listened(dissector, data, ends, is_ended=is_ended)
+                    assert not isinstance(inspected, Detection), (dissector.__name__, data[:48], ends, inspected)
+                    assert transport == TCP or inspected is not WAIT, (dissector.__name__, data[:48], ends)
 
 
 def ports_of(dissector):
@@ -89,10 +89,10 @@ def test_recorded_speech_opens_whoever_knows_it():
     for path in sorted(CAPTURES.glob("*.pcap*")):
         for conversation in conversations(path):
             for side in (0, 1):
-                speech, ends = conversation.speech(side, 1)
-                if speech.data and (ends.transport, speech.data[:64]) not in seen:
-                    seen.add((ends.transport, speech.data[:64]))
-                    assert_opened(ends.transport, speech.data, [(ends.source_port, ends.target_port)])
+                payload, ends = conversation.payload(side, 1)
+                if payload.data and (ends.transport, payload.data[:64]) not in seen:
+                    seen.add((ends.transport, payload.data[:64]))
+                    assert_opened(ends.transport, payload.data, [(ends.source_port, ends.target_port)])
 
     assert len(seen) > 50
 
@@ -121,7 +121,7 @@ def test_any_bytes_open_whoever_knows_them(transport, data, port):
 def test_random_bytes_open_hardly_anything(transport, port):
     random = Random(port)
 
-    opened = [opened_by(Ends(transport, 50000, port), random.randbytes(200)) for _ in range(2000)]
+    opened = [candidates_by_prefix(Ends(transport, 50000, port), random.randbytes(200)) for _ in range(2000)]
 
     assert sum(map(bool, opened)) <= MOST_OPENED[transport] * len(opened)
     assert sum(map(len, opened)) <= 2 * MOST_OPENED[transport] * len(opened)
@@ -129,22 +129,22 @@ def test_random_bytes_open_hardly_anything(transport, port):
 
 def fits(dissector, transport, data, ends, *, is_whole):
     """Whether a payload fits an opening of a dissector, by what the module states."""
-    openings = dissector.__dict__
-    plain = openings.get("OPENINGS", {}).get(transport, ({},))
-    of_text = openings.get("OPENINGS_OF_TEXT", {}).get(transport, ())
-    on_ports = openings.get("OPENINGS_ON_PORTS", {}).get(transport, ())
-    words = openings.get("WORDS_ON_PORTS", {}).get(transport, ())
+    prefixes = dissector.__dict__
+    plain = prefixes.get("PREFIXES", {}).get(transport, ({},))
+    of_text = prefixes.get("TEXT_PREFIXES", {}).get(transport, ())
+    on_ports = prefixes.get("PREFIXES_ON_PORTS", {}).get(transport, ())
+    words = prefixes.get("WORDS_ON_PORTS", {}).get(transport, ())
     is_text = re.match(rb"[\t\r\x20-\xff]*(\n|\Z)", data[:64])
     is_home = dissector.CERTAINTY < Certainty.PORT or ends.has_port(*dissector.PORTS)
     possible = [
-        *(opening for opening in plain if is_home),
-        *(opening for opening in of_text if is_home and is_text),
-        *(opening for opening, ports in on_ports if ends.has_port(*ports)),
+        *(prefix for prefix in plain if is_home),
+        *(prefix for prefix in of_text if is_home and is_text),
+        *(prefix for prefix, ports in on_ports if ends.has_port(*ports)),
         *({} for word, ports in words if ends.has_port(*ports) and word in data),
     ]
     return any(
-        all(data[at] in allowed if at < len(data) else not is_whole for at, allowed in opening.items())
-        for opening in possible
+        all(data[at] in allowed if at < len(data) else not is_whole for at, allowed in prefix.items())
+        for prefix in possible
     )
 
 
@@ -168,4 +168,4 @@ def test_a_payload_opens_whom_the_openings_say(transport, data, port, is_whole):
         if transport in dissector.TRANSPORTS and fits(dissector, transport, data, ends, is_whole=is_whole)
     }
 
-    assert opened_by(ends, data, is_whole=is_whole) == stated
+    assert candidates_by_prefix(ends, data, is_whole=is_whole) == stated

@@ -15,10 +15,10 @@ from dissectors.quic_vectors import (
     SERVER_INITIAL_1,
     SERVER_INITIAL_2,
 )
-from dissectors.tls_handshakes import QUIC_ENDS, certificate_files, damaged, heard_datagrams, is_sound
+from dissectors.tls_handshakes import QUIC_ENDS, certificate_files, damaged, inspected_datagrams, is_sound
 from portcall.dissectors import quic
 from portcall.dissectors._quic_packets import crypto_pieces, initial_keys, long_packets, opened, salts_of
-from portcall.records.detections import SILENCE, UDP, WAIT, Ends, Finding, NameKind, Role
+from portcall.records.detections import NO_PAYLOAD, UDP, WAIT, Detection, Ends, NameKind, Role
 
 VERSION_1, VERSION_2, DRAFT_29 = 0x00000001, 0x6B3343CF, 0xFF00001D
 CLIENT_ADDRESS, SERVER_ADDRESS = ("192.0.2.1", 50_000), ("192.0.2.2", 443)
@@ -26,12 +26,12 @@ VECTORS = {"v1": (CLIENT_INITIAL_1, SERVER_INITIAL_1), "v2": (CLIENT_INITIAL_2, 
 
 
 def listen(*datagrams, answered=(), ends=QUIC_ENDS, is_ended=False):
-    other = heard_datagrams(*answered) if answered else SILENCE
-    return quic.listen(heard_datagrams(*datagrams, is_ended=is_ended), other, ends)
+    other = inspected_datagrams(*answered) if answered else NO_PAYLOAD
+    return quic.inspect(inspected_datagrams(*datagrams, is_ended=is_ended), other, ends)
 
 
-def named(finding):
-    return [(name.kind, name.text) for name in finding.names]
+def named(detection):
+    return [(name.kind, name.text) for name in detection.names]
 
 
 def client_of(version=VERSION_1, server_name="example.org", protocols=("h3",)):
@@ -113,11 +113,11 @@ def test_the_servers_of_the_rfcs_are_known_by_what_the_client_began_with(version
 
     found = listen(server, answered=[client])
 
-    assert found == Finding("quic", Role.SERVER, details=(("version", version),))
+    assert found == Detection("quic", Role.SERVER, details=(("version", version),))
 
 
 def test_without_the_client_a_server_is_quic_of_no_known_role():
-    assert listen(SERVER_INITIAL_1) == Finding("quic", details=(("version", "v1"),), is_final=False)
+    assert listen(SERVER_INITIAL_1) == Detection("quic", details=(("version", "v1"),), is_final=False)
 
 
 @pytest.mark.parametrize(("version", "text"), [(VERSION_1, "v1"), (VERSION_2, "v2")])
@@ -164,7 +164,7 @@ def test_after_a_retry_the_client_begins_anew_with_the_servers_id():
     assert next(long_packets(second[0])).target_id == b"retrying"
 
     assert named(listen(*first, *second)) == named(listen(*second)) == [(NameKind.QUIC_SNI, "example.org")]
-    assert listen(retry, answered=first) == Finding("quic", Role.SERVER, details=(("version", "v1"),))
+    assert listen(retry, answered=first) == Detection("quic", Role.SERVER, details=(("version", "v1"),))
 
 
 def test_both_sides_of_a_real_handshake(tmp_path):
@@ -189,7 +189,7 @@ def test_both_sides_of_a_real_handshake(tmp_path):
 def test_a_list_of_versions_is_a_servers():
     listed = encode_quic_version_negotiation(b"client", b"server", [VERSION_1, DRAFT_29])
 
-    assert listen(listed) == Finding("quic", Role.SERVER)
+    assert listen(listed) == Detection("quic", Role.SERVER)
     assert listen(listed[:-1]) is None
 
 
@@ -213,7 +213,7 @@ def test_versions_that_take_the_keys_of_version_1_are_understood(version, text):
 def test_a_reserved_version_is_quic_where_the_datagram_is_as_long_as_a_first_one_must_be():
     reserved = bytes([CLIENT_INITIAL_1[0]]) + b"\x1a\x2a\x3a\x4a" + CLIENT_INITIAL_1[5:]
 
-    assert listen(reserved) == Finding("quic", details=(("version", "0x1a2a3a4a"),), is_final=False)
+    assert listen(reserved) == Detection("quic", details=(("version", "0x1a2a3a4a"),), is_final=False)
     assert listen(reserved[:1199]) is None
 
 
@@ -221,7 +221,7 @@ def test_packets_that_cannot_be_opened_are_quic_by_their_version():
     early = bytes([0xD0]) + CLIENT_INITIAL_1[1:]
     cut = CLIENT_INITIAL_1[:300]
 
-    assert listen(early, is_ended=True) == listen(cut, is_ended=True) == Finding("quic", details=(("version", "v1"),))
+    assert listen(early, is_ended=True) == listen(cut, is_ended=True) == Detection("quic", details=(("version", "v1"),))
 
 
 def test_what_never_opens_is_given_up_after_some_datagrams():
@@ -280,7 +280,7 @@ def test_a_conversation_that_began_before_is_known_by_its_short_packets():
     packets = [short_packet(number) for number in (3, 17, 9)]
 
     assert listen(packets[0]) is listen(*packets[:2]) is WAIT
-    assert listen(*packets) == Finding("quic")
+    assert listen(*packets) == Detection("quic")
 
 
 @pytest.mark.parametrize(

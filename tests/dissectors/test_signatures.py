@@ -3,7 +3,7 @@
 from itertools import permutations
 
 import pytest
-from inspecting import TCP, hear
+from inspecting import TCP, inspect
 
 from portcall.dissectors import signatures
 from portcall.dissectors._signatures import SIGNATURES
@@ -15,14 +15,14 @@ LEAST_BYTES = 4
 
 @pytest.mark.parametrize("signature", SIGNATURES, ids=str)
 def test_each_row_is_recognised_whatever_follows(signature):
-    heard = hear(signatures, signature.transport, signature.magic + b"what follows")
+    inspected = inspect(signatures, signature.transport, signature.magic + b"what follows")
 
-    assert (heard.protocol, heard.role) == (signature.protocol, signature.role)
+    assert (inspected.protocol, inspected.role) == (signature.protocol, signature.role)
 
 
 @pytest.mark.parametrize("signature", [row for row in SIGNATURES if row.transport == TCP], ids=str)
 def test_the_beginning_of_a_row_is_waited_for(signature):
-    assert hear(signatures, TCP, signature.magic[:-1]) is WAIT
+    assert inspect(signatures, TCP, signature.magic[:-1]) is WAIT
 
 
 def test_rows_are_long_enough_to_be_no_chance():
@@ -40,7 +40,7 @@ def test_no_row_hides_another():
 
 
 @pytest.mark.parametrize(
-    "said", [b"GET / HTTP/1.1\r\n", b"SSH-2.0-OpenSSH_9.6\r\n", b"\x16\3\1\2\0\1\0\1\xfc\3\3", b"220 ready\r\n"]
+    "sent", [b"GET / HTTP/1.1\r\n", b"SSH-2.0-OpenSSH_9.6\r\n", b"\x16\3\1\2\0\1\0\1\xfc\3\3", b"220 ready\r\n"]
 )
-def test_the_great_protocols_are_none_of_them(said):
-    assert hear(signatures, TCP, said) is None
+def test_the_great_protocols_are_none_of_them(sent):
+    assert inspect(signatures, TCP, sent) is None

@@ -1,7 +1,7 @@
 """SLP, by the layouts of RFC 2608 and 2165."""
 
 import pytest
-from inspecting import TCP, UDP, hear
+from inspecting import TCP, UDP, inspect
 
 from portcall.dissectors import slp
 
@@ -17,17 +17,17 @@ SAMPLES = [(UDP, message()), (UDP, OLD), (TCP, message())]
 
 @pytest.mark.parametrize("transport", [TCP, UDP])
 def test_a_request_tells_on_any_port(transport):
-    assert dict(hear(slp, transport, message()).details) == {"version": "2"}
+    assert dict(inspect(slp, transport, message()).details) == {"version": "2"}
 
 
 @pytest.mark.parametrize(
-    "said", [message(extra=1), message(language=b"\0\1"), message(function=12), message(function=0)],
+    "sent", [message(extra=1), message(language=b"\0\1"), message(function=12), message(function=0)],
     ids=["length", "language", "function above", "function below"],
 )  # fmt: skip
-def test_every_field_has_to_agree(said):
-    assert hear(slp, UDP, said) is None
+def test_every_field_has_to_agree(sent):
+    assert inspect(slp, UDP, sent) is None
 
 
 def test_the_first_version_counts_at_home_only():
-    assert hear(slp, UDP, OLD) is None
-    assert dict(hear(slp, UDP, OLD, target_port=427).details) == {"version": "1"}
+    assert inspect(slp, UDP, OLD) is None
+    assert dict(inspect(slp, UDP, OLD, target_port=427).details) == {"version": "1"}

@@ -3,10 +3,10 @@
 import struct
 
 import pytest
-from inspecting import SILENCE, TCP, UDP, datagrams, hear
+from inspecting import NO_PAYLOAD, TCP, UDP, datagrams, inspect
 
 from portcall.dissectors import stun
-from portcall.records.detections import WAIT, Ends, Finding, Name, NameKind, Role
+from portcall.records.detections import WAIT, Detection, Ends, Name, NameKind, Role
 
 TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
 REQUEST = bytes.fromhex(
@@ -30,19 +30,19 @@ SAMPLES = [(UDP, REQUEST), (UDP, ALLOCATE), (UDP, CLASSIC), (UDP, CLASSIC_ANSWER
 
 
 def test_a_binding_request_names_its_program_and_no_client():
-    heard = hear(stun, UDP, REQUEST)
+    inspected = inspect(stun, UDP, REQUEST)
 
-    assert (heard.protocol, heard.role) == ("stun", None)
-    assert dict(heard.details) == {"method": "binding", "software": "STUN test client"}
+    assert (inspected.protocol, inspected.role) == ("stun", None)
+    assert dict(inspected.details) == {"method": "binding", "software": "STUN test client"}
 
 
 def test_who_asks_for_an_allocation_is_the_client():
-    assert hear(stun, UDP, ALLOCATE).role == Role.CLIENT
-    assert hear(stun, UDP, message(0x0113, (0x0014, b"example.org"))).role == Role.SERVER
+    assert inspect(stun, UDP, ALLOCATE).role == Role.CLIENT
+    assert inspect(stun, UDP, message(0x0113, (0x0014, b"example.org"))).role == Role.SERVER
 
 
 def test_the_realm_of_a_relay_is_told():
-    assert dict(hear(stun, UDP, message(0x0113, (0x0014, b"example.org"))).details)["realm"] == "example.org"
+    assert dict(inspect(stun, UDP, message(0x0113, (0x0014, b"example.org"))).details)["realm"] == "example.org"
 
 
 @pytest.mark.parametrize(
@@ -56,27 +56,27 @@ def test_the_realm_of_a_relay_is_told():
     ],
 )
 def test_a_realm_that_is_a_domain_names_the_server(realm, names):
-    assert list(hear(stun, UDP, message(0x0113, (0x0014, realm))).names) == names
+    assert list(inspect(stun, UDP, message(0x0113, (0x0014, realm))).names) == names
 
 
 def test_a_stream_is_waited_for_until_the_header_is_whole():
-    assert hear(stun, TCP, ALLOCATE[:19]) is WAIT
-    assert hear(stun, TCP, ALLOCATE).protocol == "stun"
+    assert inspect(stun, TCP, ALLOCATE[:19]) is WAIT
+    assert inspect(stun, TCP, ALLOCATE).protocol == "stun"
 
 
 def test_a_datagram_of_another_length_is_not_stun():
-    assert hear(stun, UDP, REQUEST + b"\0") is None
+    assert inspect(stun, UDP, REQUEST + b"\0") is None
 
 
 def test_a_bare_request_without_cookie_needs_its_port_or_its_answer():
-    assert hear(stun, UDP, CLASSIC) is None
-    assert hear(stun, UDP, CLASSIC, target_port=3478).protocol == "stun"
-    assert hear(stun, UDP, CLASSIC, CLASSIC_ANSWER).protocol == "stun"
+    assert inspect(stun, UDP, CLASSIC) is None
+    assert inspect(stun, UDP, CLASSIC, target_port=3478).protocol == "stun"
+    assert inspect(stun, UDP, CLASSIC, CLASSIC_ANSWER).protocol == "stun"
 
 
 def test_an_answer_without_cookie_tells_by_its_attributes():
-    assert hear(stun, UDP, CLASSIC_ANSWER).protocol == "stun"
-    assert hear(stun, UDP, message(0x0101, (0x7777, b"abcd"), cookie=b"\xaa\xbb\xcc\xdd")) is None
+    assert inspect(stun, UDP, CLASSIC_ANSWER).protocol == "stun"
+    assert inspect(stun, UDP, message(0x0101, (0x7777, b"abcd"), cookie=b"\xaa\xbb\xcc\xdd")) is None
 
 
 # --- calls: STUN first, then DTLS (RFC 7983)
@@ -87,25 +87,25 @@ DTLS_ALERT = bytes.fromhex("15feff00000000000000000002022f")
 
 
 def test_a_binding_is_not_the_last_word_of_peers():
-    assert not stun.listen(datagrams(REQUEST), SILENCE, PEERS).is_final
-    assert hear(stun, UDP, ALLOCATE).is_final
+    assert not stun.inspect(datagrams(REQUEST), NO_PAYLOAD, PEERS).is_final
+    assert inspect(stun, UDP, ALLOCATE).is_final
 
 
 def test_a_conversation_that_goes_on_with_dtls_is_dtls():
-    assert stun.listen(datagrams(REQUEST, DTLS_ALERT), SILENCE, PEERS).protocol == "dtls"
-    assert stun.listen(datagrams(REQUEST, DTLS_ALERT, REQUEST), SILENCE, PEERS).protocol == "dtls"
+    assert stun.inspect(datagrams(REQUEST, DTLS_ALERT), NO_PAYLOAD, PEERS).protocol == "dtls"
+    assert stun.inspect(datagrams(REQUEST, DTLS_ALERT, REQUEST), NO_PAYLOAD, PEERS).protocol == "dtls"
 
 
 def test_it_is_dtls_for_the_end_that_still_says_stun():
-    assert stun.listen(datagrams(REQUEST), datagrams(DTLS_ALERT), PEERS) == Finding("dtls", is_final=False)
-    assert stun.listen(datagrams(DTLS_ALERT), datagrams(REQUEST), PEERS).protocol == "dtls"
+    assert stun.inspect(datagrams(REQUEST), datagrams(DTLS_ALERT), PEERS) == Detection("dtls", is_final=False)
+    assert stun.inspect(datagrams(DTLS_ALERT), datagrams(REQUEST), PEERS).protocol == "dtls"
 
 
 def test_dtls_without_stun_is_not_told_here():
-    assert stun.listen(datagrams(DTLS_ALERT), SILENCE, PEERS) is None
+    assert stun.inspect(datagrams(DTLS_ALERT), NO_PAYLOAD, PEERS) is None
 
 
 def test_what_is_no_dtls_leaves_it_stun():
     rtp = bytes.fromhex("806f000100000000deadbeef") + bytes(20)
 
-    assert stun.listen(datagrams(REQUEST, b"\x16\xfe\xff", REQUEST), datagrams(rtp), PEERS).protocol == "stun"
+    assert stun.inspect(datagrams(REQUEST, b"\x16\xfe\xff", REQUEST), datagrams(rtp), PEERS).protocol == "stun"

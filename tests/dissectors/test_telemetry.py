@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from inspecting import UDP, hear
+from inspecting import UDP, inspect
 
 from portcall.dissectors import telemetry
 
@@ -16,7 +16,7 @@ SAMPLES = [(UDP, data) for data in (NETFLOW_5, NETFLOW_9, IPFIX, SFLOW, COLLECTD
 
 
 @pytest.mark.parametrize(
-    ("said", "protocol", "details"),
+    ("sent", "protocol", "details"),
     [
         (NETFLOW_5, "netflow", {"version": "5"}),
         (NETFLOW_9, "netflow", {"version": "9"}),
@@ -25,12 +25,12 @@ SAMPLES = [(UDP, data) for data in (NETFLOW_5, NETFLOW_9, IPFIX, SFLOW, COLLECTD
         (COLLECTD, "collectd", {"host": "host.example.com"}),
     ],
 )
-def test_an_export_tells_on_any_port(said, protocol, details):
-    heard = hear(telemetry, UDP, said)
+def test_an_export_tells_on_any_port(sent, protocol, details):
+    inspected = inspect(telemetry, UDP, sent)
 
-    assert (heard.protocol, dict(heard.details)) == (protocol, details)
+    assert (inspected.protocol, dict(inspected.details)) == (protocol, details)
 
 
-@pytest.mark.parametrize("said", [NETFLOW_5, NETFLOW_9, IPFIX, COLLECTD])
-def test_what_does_not_fill_the_datagram_is_none(said):
-    assert hear(telemetry, UDP, said + bytes(5)) is None
+@pytest.mark.parametrize("sent", [NETFLOW_5, NETFLOW_9, IPFIX, COLLECTD])
+def test_what_does_not_fill_the_datagram_is_none(sent):
+    assert inspect(telemetry, UDP, sent + bytes(5)) is None

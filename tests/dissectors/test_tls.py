@@ -13,16 +13,16 @@ from dissectors.tls_handshakes import (
     certificate_files,
     client_hello,
     damaged,
-    findings_at_every_cut,
+    detections_at_every_cut,
     handshake,
-    heard,
+    inspected,
     is_sound,
     records_of,
 )
 from portcall.dissectors import tls
 from portcall.dissectors._records import client_hello as hello_of
 from portcall.dissectors._records import client_hello_within
-from portcall.records.detections import SILENCE, WAIT, Finding, Name, NameKind, Role
+from portcall.records.detections import NO_PAYLOAD, WAIT, Detection, Name, NameKind, Role
 
 VERSIONS = {"TLS 1.3": ssl.TLSVersion.TLSv1_3, "TLS 1.2": ssl.TLSVersion.TLSv1_2}
 HELLO = client_hello()
@@ -35,11 +35,11 @@ def files(tmp_path_factory):
 
 
 def listen(data, ends=ODD_PORT, *, is_ended=False):
-    return tls.listen(heard(data, is_ended=is_ended), SILENCE, ends)
+    return tls.inspect(inspected(data, is_ended=is_ended), NO_PAYLOAD, ends)
 
 
-def named(finding):
-    return [(name.kind, name.text) for name in finding.names]
+def named(detection):
+    return [(name.kind, name.text) for name in detection.names]
 
 
 def hello_with(extensions, version=b"\x03\x03"):
@@ -83,7 +83,7 @@ def test_a_record_may_hold_what_follows_the_hello_too():
 
 
 def test_every_beginning_of_a_hello_waits_or_finds_what_there_is():
-    results = list(findings_at_every_cut(tls.listen, HELLO, ODD_PORT))
+    results = list(detections_at_every_cut(tls.inspect, HELLO, ODD_PORT))
 
     assert all(result is WAIT or not result.is_final for result, _ in results[1:-1])
     assert all(ended is None or ended.is_final for _, ended in results)
@@ -102,7 +102,7 @@ def test_the_name_in_a_cut_hello_is_found():
 @pytest.mark.parametrize("size", [10, 14, 42])
 def test_a_client_is_known_by_the_headers_alone(size):
     assert listen(HELLO[:size]) is WAIT
-    assert listen(HELLO[:size], is_ended=True) == Finding("tls", Role.CLIENT)
+    assert listen(HELLO[:size], is_ended=True) == Detection("tls", Role.CLIENT)
 
 
 def test_a_name_is_told_as_sent():
@@ -197,7 +197,7 @@ def test_a_server_is_heard_on_until_its_certificate_is_there(files):
 def test_every_beginning_of_a_server_waits_or_finds_what_there_is(files):
     _client, server = handshake(files, ssl.TLSVersion.TLSv1_2)
 
-    results = list(findings_at_every_cut(tls.listen, server, ODD_PORT))
+    results = list(detections_at_every_cut(tls.inspect, server, ODD_PORT))
 
     assert all(is_sound(result) for pair in results for result in pair)
     assert results[0] == (None, None)
@@ -208,11 +208,11 @@ def test_two_records_in_a_row_are_tls_on_any_port(files):
     client, _server = handshake(files)
     encrypted = client[client.index(b"\x17\x03\x03") :]
 
-    assert listen(encrypted) == Finding("tls")
+    assert listen(encrypted) == Detection("tls")
 
 
 def test_one_record_that_is_all_there_is_is_tls_on_any_port():
-    assert listen(b"\x15\x03\x03\0\2\2\x28") == Finding("tls")
+    assert listen(b"\x15\x03\x03\0\2\2\x28") == Detection("tls")
 
 
 @pytest.mark.parametrize("rest", [b"\x17", b"\x17\x03\x03\0"])
@@ -221,14 +221,14 @@ def test_one_record_and_the_beginning_of_a_header_are_waited_for(rest):
 
     assert listen(data) is WAIT
     assert listen(data, is_ended=True) is None
-    assert listen(data + b"\x17\x03\x03\0\1a"[len(rest) :]) == Finding("tls")
+    assert listen(data + b"\x17\x03\x03\0\1a"[len(rest) :]) == Detection("tls")
 
 
 def test_the_beginning_of_a_record_is_tls_on_its_own_ports_only():
     cut = b"\x17\x03\x03\x10\0" + bytes(1000)
 
     assert listen(cut, HTTPS) is WAIT
-    assert listen(cut, HTTPS, is_ended=True) == Finding("tls")
+    assert listen(cut, HTTPS, is_ended=True) == Detection("tls")
     assert listen(cut, ODD_PORT, is_ended=True) is None
 
 
@@ -252,13 +252,13 @@ def test_other_protocols_are_not_tls(data):
 def test_the_hello_of_ssl_2_is_recognised():
     hello = b"\x80\x2e\x01\x03\x01\0\x15\0\0\0\x10" + bytes(0x15) + bytes(0x10)
 
-    assert listen(hello) == Finding("tls", Role.CLIENT, details=(("offers", "TLS 1.0"),))
+    assert listen(hello) == Detection("tls", Role.CLIENT, details=(("offers", "TLS 1.0"),))
 
 
 def test_a_server_of_ssl_2_is_recognised():
     hello = b"\x80\x1e\x04\0\1\0\2\0\0\0\3\0\x10" + bytes(3) + bytes(0x10)
 
-    assert listen(hello) == Finding("tls", Role.SERVER, details=(("version", "SSL 2.0"),))
+    assert listen(hello) == Detection("tls", Role.SERVER, details=(("version", "SSL 2.0"),))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_the_clients_of_a_capture_say_which_servers_they_want():
 
     with PcapReader(str(office)) as packets:
         payloads = [bytes(packet[SCAPY_TCP].payload) for packet in packets if SCAPY_TCP in packet]
-    findings = [listen(payload, HTTPS) for payload in payloads if payload[:1] == b"\x16"]
+    detections = [listen(payload, HTTPS) for payload in payloads if payload[:1] == b"\x16"]
 
-    texts = {name.text for found in findings if found for name in found.names}
+    texts = {name.text for found in detections if found for name in found.names}
     assert texts == {"bank.example.org", "music.example.net", "news.example.org"}

@@ -1,7 +1,7 @@
 """What runs on TPKT: connection requests by MS-RDPBCGR §4.1.1 and RFC 1006."""
 
 import pytest
-from inspecting import TCP, hear
+from inspecting import TCP, inspect
 
 from portcall.dissectors import tpkt
 from portcall.records.detections import WAIT, Role
@@ -18,30 +18,30 @@ SAMPLES = [(TCP, data) for data in (RDP, RDP_ANSWER, S7 + S7_JOB, S7_JOB, H323, 
 
 
 def test_a_remote_desktops_cookie_names_the_user():
-    heard = hear(tpkt, TCP, RDP)
+    inspected = inspect(tpkt, TCP, RDP)
 
-    assert (heard.protocol, heard.role) == ("rdp", Role.CLIENT)
-    assert dict(heard.details) == {"user": "eltons"}
+    assert (inspected.protocol, inspected.role) == ("rdp", Role.CLIENT)
+    assert dict(inspected.details) == {"user": "eltons"}
 
 
 def test_its_answer_is_the_servers():
-    assert (hear(tpkt, TCP, RDP_ANSWER).protocol, hear(tpkt, TCP, RDP_ANSWER).role) == ("rdp", Role.SERVER)
+    assert (inspect(tpkt, TCP, RDP_ANSWER).protocol, inspect(tpkt, TCP, RDP_ANSWER).role) == ("rdp", Role.SERVER)
 
 
 @pytest.mark.parametrize(
-    ("said", "protocol"),
+    ("sent", "protocol"),
     [(S7 + S7_JOB, "s7comm"), (S7 + S7_PLUS_JOB, "s7comm-plus"), (S7_JOB, "s7comm"), (MMS, "mms-iso"), (H323, "h323")],
 )
-def test_the_data_after_the_connection_tell(said, protocol):
-    assert hear(tpkt, TCP, said).protocol == protocol
+def test_the_data_after_the_connection_tell(sent, protocol):
+    assert inspect(tpkt, TCP, sent).protocol == protocol
 
 
 def test_a_bare_connection_may_yet_become_something():
-    heard = hear(tpkt, TCP, S7)
+    inspected = inspect(tpkt, TCP, S7)
 
-    assert (heard.protocol, heard.is_final) == ("iso-tsap", False)
+    assert (inspected.protocol, inspected.is_final) == ("iso-tsap", False)
 
 
 def test_half_a_header_is_waited_for():
-    assert hear(tpkt, TCP, b"\3\0\0") is WAIT
-    assert hear(tpkt, TCP, b"\3\1\0") is None
+    assert inspect(tpkt, TCP, b"\3\0\0") is WAIT
+    assert inspect(tpkt, TCP, b"\3\1\0") is None

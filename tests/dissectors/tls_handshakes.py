@@ -11,21 +11,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from portcall.records.detections import SILENCE, TCP, UDP, WAIT, Ends, Finding, Speech
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, Payload
 
 HTTPS = Ends(TCP, 50_000, 443)
 ODD_PORT = Ends(TCP, 50_000, 12_345)
 QUIC_ENDS = Ends(UDP, 50_000, 443)
 
 
-def heard(data, *, is_ended=False):
+def inspected(data, *, is_ended=False):
     """The speech of an end that has said this over TCP."""
-    return Speech(data, is_ended=is_ended)
+    return Payload(data, is_ended=is_ended)
 
 
-def heard_datagrams(*datagrams, is_ended=False):
+def inspected_datagrams(*datagrams, is_ended=False):
     """The speech of an end that has said these over UDP."""
-    return Speech(datagrams[-1], datagrams, is_ended=is_ended)
+    return Payload(datagrams[-1], datagrams, is_ended=is_ended)
 
 
 @cache
@@ -86,15 +86,15 @@ def handshake(files, version=ssl.TLSVersion.TLSv1_3, server_name="example.org"):
     client = client_context.wrap_bio(client_in, client_out, server_hostname=server_name)
     server = server_context.wrap_bio(server_in, server_out, server_side=True)
     ends = ((client, client_out, server_in), (server, server_out, client_in))
-    said = {client: b"", server: b""}
+    sent = {client: b"", server: b""}
     for action in ("do_handshake", "do_handshake", "write"):
         for end, outgoing, incoming in ends:
             with suppress(ssl.SSLWantReadError):  # then it is the other end's turn
                 getattr(end, action)(*([b"a line\n"] if action == "write" else []))
             data = outgoing.read()
-            said[end] += data
+            sent[end] += data
             incoming.write(data)
-    return said[client], said[server]
+    return sent[client], sent[server]
 
 
 def records_of(message, sizes, version=0x0301):
@@ -107,16 +107,16 @@ def records_of(message, sizes, version=0x0301):
     return records
 
 
-def findings_at_every_cut(listen, data, ends, answered=SILENCE):
+def detections_at_every_cut(listen, data, ends, answered=NO_PAYLOAD):
     """What a dissector makes of each beginning of a stream: while more may come, and where nothing will."""
     for size in range(len(data) + 1):
-        said = heard(data[:size])
-        yield listen(said, answered, ends), listen(said._replace(is_ended=True), answered, ends)
+        sent = inspected(data[:size])
+        yield listen(sent, answered, ends), listen(sent._replace(is_ended=True), answered, ends)
 
 
 def is_sound(result):
     """Whether a dissector may answer so."""
-    if isinstance(result, Finding):
+    if isinstance(result, Detection):
         texts = [name.text for name in result.names] + [text for detail in result.details for text in detail]
         return all(text.isascii() for text in texts) and all(0 < len(name.text) <= 1024 for name in result.names)
     return result is None or result is WAIT

@@ -9,9 +9,9 @@ import pytest
 
 import document_dissectors
 from portcall.dissectors import _text, find_dissectors
-from portcall.inspection import detection_table as findings
+from portcall.inspection import detection_table as detections
 from portcall.inspection import dns_cache as timeline
-from portcall.inspection import inspector as hearing
+from portcall.inspection import inspector
 from portcall.inspection.reassembly import _MOST_DATAGRAMS
 from portcall.inspection.server_names import AMBIGUOUS
 from portcall.kernels.dns_answers import GRACE_S
@@ -59,10 +59,10 @@ def test_every_source_of_an_app_is_explained(source):
 @pytest.mark.parametrize(
     "words",
     [
-        f"the first {hearing._MOST_PACKETS} packets",
+        f"the first {inspector._MOST_PACKETS} packets",
         f"{MOST_STREAM_BYTES >> 10} KiB of a TCP stream or {_MOST_DATAGRAMS} datagrams",
-        f"at most {hearing._MOST_HELD_BYTES >> 20} MiB",
-        f"at most {findings._MOST_CHARACTERS >> 20} million characters",
+        f"at most {inspector._MOST_HELD_BYTES >> 20} MiB",
+        f"at most {detections._MOST_CHARACTERS >> 20} million characters",
         f"{timeline._MOST_TELLINGS:,}".replace(",", " ") + " tellings, the latest ones",
         f"up to {_text.MOST_CHARACTERS} characters",
     ],

@@ -74,8 +74,8 @@ def web_server():
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as server:
-        said = server.stdout.readline()
-        if b"in use" in said + (b"" if b"Serving" in said else server.stdout.read()):
+        sent = server.stdout.readline()
+        if b"in use" in sent + (b"" if b"Serving" in sent else server.stdout.read()):
             pytest.skip("port 9999 is in use here")
         yield
         server.terminate()

@@ -6,10 +6,10 @@ import pytest
 
 from flow_builder import ICMP, SECOND_NS, START_NS, UDP, flow
 from portcall.attribution.flow_rows import flow_row_on_no_flow, flow_rows
-from portcall.explanation.flow_explanation import MOST_TELLINGS, TCP_STATES, tell
+from portcall.explanation.flow_explanation import MOST_DNS_ANSWERS, TCP_STATES, explain_flow
 from portcall.flows.conn_state import STATES
-from portcall.flows.originator import OpenerEvidence
-from portcall.inspection.dns_cache import Telling
+from portcall.flows.originator import OriginatorEvidence
+from portcall.inspection.dns_cache import CachedAnswer
 from portcall.records.detections import NameKind
 from portcall.records.flows import FlowKind
 from portcall.records.packets import NO_TIME, Tally
@@ -22,44 +22,46 @@ def row(client=CLIENT, server=SERVER, protocol=6, **columns):
     return {**next(flow_rows(flow(client, server, protocol))), **columns}
 
 
-def said(story, heading):
+def sent(story, heading):
     return next((list(section.sentences) for section in story.sections if section.heading == heading), [])
 
 
 def test_the_title_is_the_conversation():
-    assert tell(row(), 3, []).title == "192.168.1.5:40000-93.184.216.34:443/tcp"
+    assert explain_flow(row(), 3, []).title == "192.168.1.5:40000-93.184.216.34:443/tcp"
 
 
 def test_both_sockets_have_their_port_class_in_words():
-    story = tell(row(), 1, [])
+    story = explain_flow(row(), 1, [])
 
-    assert said(story, "client") == [
+    assert sent(story, "client") == [
         "192.168.1.5, port 40000: a registered port (1024–49151), where services may wait",
         "to connections of its own it is lent by Linux and FreeBSD",
     ]
-    assert said(story, "server") == ["93.184.216.34, port 443: a well-known port (0–1023), where services wait"]
+    assert sent(story, "server") == ["93.184.216.34, port 443: a well-known port (0–1023), where services wait"]
 
 
 def test_the_service_by_port_has_its_evidence():
-    story = tell(row(), 1, [])
+    story = explain_flow(row(), 1, [])
 
-    assert said(story, "service")[0] == "by the server's port https (curated 443/tcp)"
+    assert sent(story, "service")[0] == "by the server's port https (curated 443/tcp)"
     assert (story.evidence.service_by_port, story.evidence.service_evidence) == ("https", "curated 443/tcp")
 
 
 def test_a_port_without_a_service_is_said():
-    assert said(tell(row(server="93.184.216.34 47123"), 1, []), "service") == ["no list has a service for 47123/tcp"]
+    assert sent(explain_flow(row(server="93.184.216.34 47123"), 1, []), "service") == [
+        "no list has a service for 47123/tcp"
+    ]
 
 
 def test_who_opened_is_told_with_its_evidence():
-    assert said(tell(row(), 1, []), "opened") == ["192.168.1.5 opened it: it sent the first SYN"]
+    assert sent(explain_flow(row(), 1, []), "opened") == ["192.168.1.5 opened it: it sent the first SYN"]
 
 
-@pytest.mark.parametrize("evidence", OpenerEvidence)
+@pytest.mark.parametrize("evidence", OriginatorEvidence)
 def test_every_evidence_of_who_opened_has_words(evidence):
-    story = tell(row(opener_evidence=evidence.name.lower().replace("_", "-")), 1, [])
+    story = explain_flow(row(opener_evidence=evidence.name.lower().replace("_", "-")), 1, [])
 
-    assert said(story, "opened")[0].startswith("192.168.1.5 ")
+    assert sent(story, "opened")[0].startswith("192.168.1.5 ")
 
 
 def test_every_state_has_words():
@@ -75,18 +77,20 @@ def test_every_state_has_words():
     ],
 )
 def test_the_same_state_means_something_else_in_another_protocol(protocol, state, words):
-    assert said(tell(row(protocol=protocol, state=state), 1, []), "state") == [words]
+    assert sent(explain_flow(row(protocol=protocol, state=state), 1, []), "state") == [words]
 
 
 def test_what_went_each_way_is_exact():
     flow_row = row(bytes_to_server=1_234_567, packets_to_server=1000, payload_to_server=0)
 
-    assert said(tell(flow_row, 1, []), "traffic")[0] == "to server: 1 000 packets, 1 234 567 bytes, 0 of payload"
+    assert (
+        sent(explain_flow(flow_row, 1, []), "traffic")[0] == "to server: 1 000 packets, 1 234 567 bytes, 0 of payload"
+    )
 
 
 def test_times_are_utc_and_may_be_missing():
-    with_times = said(tell(row(first_ns=0, last_ns=SECOND_NS), 1, []), "traffic")
-    without = said(tell(row(first_ns=None, last_ns=None), 1, []), "traffic")
+    with_times = sent(explain_flow(row(first_ns=0, last_ns=SECOND_NS), 1, []), "traffic")
+    without = sent(explain_flow(row(first_ns=None, last_ns=None), 1, []), "traffic")
 
     assert with_times[2] == "from 1970-01-01 00:00:00.000000 UTC to 1970-01-01 00:00:01.000000 UTC, 1.000000 s"
     assert len(without) == 2
@@ -95,70 +99,70 @@ def test_times_are_utc_and_may_be_missing():
 def test_a_protocol_has_the_frame_that_showed_it():
     flow_row = row(application_protocol="tls", evidence_frame=7)
 
-    assert said(tell(flow_row, 1, []), "protocol") == ["tls, recognised by what was said in frame 7"]
+    assert sent(explain_flow(flow_row, 1, []), "protocol") == ["tls, recognised by what was said in frame 7"]
 
 
 def test_a_foreign_protocol_on_a_well_known_port_is_said():
     flow_row = row(application_protocol="ssh", service="ssh", evidence_frame=7)
 
-    assert said(tell(flow_row, 1, []), "protocol")[1] == "this is not what the port promises, which is https"
+    assert sent(explain_flow(flow_row, 1, []), "protocol")[1] == "this is not what the port promises, which is https"
 
 
 @pytest.mark.parametrize("kind", NameKind)
 def test_a_name_has_its_source_and_where_it_was_heard(kind):
-    is_heard = kind not in (NameKind.DNS, NameKind.CAPTURE)
+    is_inspected = kind not in (NameKind.DNS, NameKind.CAPTURE)
 
-    (sentence,) = said(
-        tell(row(hostname="www.example.org", hostname_source=kind.value, evidence_frame=7), 1, []), "name"
+    (sentence,) = sent(
+        explain_flow(row(hostname="www.example.org", hostname_source=kind.value, evidence_frame=7), 1, []), "name"
     )
 
     assert sentence.startswith("www.example.org: ")
-    assert sentence.endswith(", frame 7") == is_heard
+    assert sentence.endswith(", frame 7") == is_inspected
 
 
 def test_a_name_as_sent_is_told_where_it_differs():
     flow_row = row(hostname="example.org", hostname_source="http-host", http_host="Example.ORG:8080")
 
-    assert said(tell(flow_row, 1, []), "name")[1] == "as sent: Example.ORG:8080"
+    assert sent(explain_flow(flow_row, 1, []), "name")[1] == "as sent: Example.ORG:8080"
 
 
 def test_several_names_are_told_and_none_is_guessed():
-    told = [Telling(START_NS, START_NS, "a.example"), Telling(START_NS, START_NS, "b.example")]
+    told = [CachedAnswer(START_NS, START_NS, "a.example"), CachedAnswer(START_NS, START_NS, "b.example")]
 
-    story = tell(row(hostname_source="ambiguous"), 1, told)
+    story = explain_flow(row(hostname_source="ambiguous"), 1, told)
 
-    assert said(story, "name") == [
+    assert sent(story, "name") == [
         "ambiguous: several names share the address, and none is guessed: a.example, b.example"
     ]
 
 
 def test_what_a_resolver_told_before_is_told_with_its_age():
-    told = [Telling(START_NS - SECOND_NS // 2, START_NS + SECOND_NS, "www.example.org")]
+    told = [CachedAnswer(START_NS - SECOND_NS // 2, START_NS + SECOND_NS, "www.example.org")]
 
-    story = tell(row(), 1, told)
+    story = explain_flow(row(), 1, told)
 
-    assert said(story, "dns") == ["0.500000 s before, 192.168.1.5 was told that www.example.org is at 93.184.216.34"]
+    assert sent(story, "dns") == ["0.500000 s before, 192.168.1.5 was told that www.example.org is at 93.184.216.34"]
     assert story.evidence.told == (
         {"name": "www.example.org", "time_ns": START_NS - SECOND_NS // 2, "until_ns": START_NS + SECOND_NS},
     )
 
 
 def test_an_answer_that_had_run_out_is_called_so():
-    (sentence,) = said(tell(row(), 1, [Telling(0, SECOND_NS, "www.example.org")]), "dns")
+    (sentence,) = sent(explain_flow(row(), 1, [CachedAnswer(0, SECOND_NS, "www.example.org")]), "dns")
 
     assert sentence.endswith(", which was no longer valid then")
 
 
 def test_a_capture_without_times_has_answers_without_ages():
-    (sentence,) = said(tell(row(first_ns=None), 1, [Telling(NO_TIME, NO_TIME, "www.example.org")]), "dns")
+    (sentence,) = sent(explain_flow(row(first_ns=None), 1, [CachedAnswer(NO_TIME, NO_TIME, "www.example.org")]), "dns")
 
     assert sentence == "192.168.1.5 was told that www.example.org is at 93.184.216.34"
 
 
 def test_of_many_answers_the_latest_are_told():
-    told = [Telling(START_NS, START_NS, f"{number}.example") for number in range(MOST_TELLINGS + 2)]
+    told = [CachedAnswer(START_NS, START_NS, f"{number}.example") for number in range(MOST_DNS_ANSWERS + 2)]
 
-    assert said(tell(row(), 1, told), "dns")[-1] == "and 2 names earlier"
+    assert sent(explain_flow(row(), 1, told), "dns")[-1] == "and 2 names earlier"
 
 
 @pytest.mark.parametrize(
@@ -179,36 +183,36 @@ def test_of_many_answers_the_latest_are_told():
     ],
 )
 def test_an_app_has_its_reason(columns, words):
-    (sentence,) = said(tell(row(**columns), 1, []), "app")
+    (sentence,) = sent(explain_flow(row(**columns), 1, []), "app")
 
     assert sentence.startswith(words)
 
 
 def test_the_app_of_several_names_rests_on_one_of_them():
-    told = [Telling(START_NS, START_NS, "audio.scdn.co"), Telling(START_NS, START_NS, "www.spotify.com")]
+    told = [CachedAnswer(START_NS, START_NS, "audio.scdn.co"), CachedAnswer(START_NS, START_NS, "www.spotify.com")]
     flow_row = row(app="spotify", app_source="name", hostname_source="ambiguous")
 
-    assert tell(flow_row, 1, told).evidence.app_evidence == "curated scdn.co"
+    assert explain_flow(flow_row, 1, told).evidence.app_evidence == "curated scdn.co"
 
 
 def test_a_protocol_without_ports_is_told_without_them():
-    story = tell(row("192.168.1.5", "93.184.216.34", ICMP), 1, [])
+    story = explain_flow(row("192.168.1.5", "93.184.216.34", ICMP), 1, [])
 
-    assert said(story, "server") == ["93.184.216.34; icmp knows no ports"]
-    assert said(story, "service") == said(story, "name") == []
+    assert sent(story, "server") == ["93.184.216.34; icmp knows no ports"]
+    assert sent(story, "service") == sent(story, "name") == []
 
 
 def test_frames_on_no_conversation_have_a_reason_only():
     on_no_flow = dict.fromkeys(column_names("flow")) | flow_row_on_no_flow("not-ip", Tally(1, 60, None, None))
 
-    story = tell(on_no_flow, 1, [])
+    story = explain_flow(on_no_flow, 1, [])
 
     assert [section.heading for section in story.sections] == ["why"]
-    assert said(story, "why") == ["these frames are on no conversation: not IP"]
+    assert sent(story, "why") == ["these frames are on no conversation: not IP"]
 
 
 def test_later_fragments_without_their_first_have_a_story():
-    orphan = next(flow_rows(flow("192.168.1.5", "93.184.216.34", UDP, kind=FlowKind.ORPHAN)))
+    unmatched = next(flow_rows(flow("192.168.1.5", "93.184.216.34", UDP, kind=FlowKind.UNMATCHED)))
 
-    assert said(tell(orphan, 1, []), "server") == ["93.184.216.34; the port stands in the first fragment"]
-    assert said(tell(orphan, 1, []), "app") == ["none: fragments without their first"]
+    assert sent(explain_flow(unmatched, 1, []), "server") == ["93.184.216.34; the port stands in the first fragment"]
+    assert sent(explain_flow(unmatched, 1, []), "app") == ["none: fragments without their first"]

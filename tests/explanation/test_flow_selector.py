@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portcall.errors import UsageError
-from portcall.explanation.flow_selector import End, chosen, conversation_text, nearest, parse_choice
+from portcall.explanation.flow_selector import SelectedEnd, chosen, conversation_text, nearest, parse_choice
 
 
 def row(client, server, protocol="tcp", port_class="registered"):
@@ -28,13 +28,17 @@ ROWS = [
 @pytest.mark.parametrize(
     ("text", "ends", "protocol"),
     [
-        ("10.0.0.5:54823-192.0.2.1:443", (End("10.0.0.5", 54823), End("192.0.2.1", 443)), None),
-        ("10.0.0.5:54823-192.0.2.1:443/UDP", (End("10.0.0.5", 54823), End("192.0.2.1", 443)), "udp"),
-        ("[2001:DB8:0::5]:1-[2001:db8::80]:443", (End("2001:db8::5", 1), End("2001:db8::80", 443)), None),
-        (":54823", (End(None, 54823),), None),
-        ("10.0.0.5", (End("10.0.0.5", None),), None),
-        ("2001:db8::5", (End("2001:db8::5", None),), None),
-        ("10.0.0.5-192.0.2.1/icmp", (End("10.0.0.5", None), End("192.0.2.1", None)), "icmp"),
+        ("10.0.0.5:54823-192.0.2.1:443", (SelectedEnd("10.0.0.5", 54823), SelectedEnd("192.0.2.1", 443)), None),
+        ("10.0.0.5:54823-192.0.2.1:443/UDP", (SelectedEnd("10.0.0.5", 54823), SelectedEnd("192.0.2.1", 443)), "udp"),
+        (
+            "[2001:DB8:0::5]:1-[2001:db8::80]:443",
+            (SelectedEnd("2001:db8::5", 1), SelectedEnd("2001:db8::80", 443)),
+            None,
+        ),
+        (":54823", (SelectedEnd(None, 54823),), None),
+        ("10.0.0.5", (SelectedEnd("10.0.0.5", None),), None),
+        ("2001:db8::5", (SelectedEnd("2001:db8::5", None),), None),
+        ("10.0.0.5-192.0.2.1/icmp", (SelectedEnd("10.0.0.5", None), SelectedEnd("192.0.2.1", None)), "icmp"),
     ],
 )
 def test_a_conversation_is_named_by_its_ends(text, ends, protocol):

@@ -44,11 +44,11 @@ def test_every_next_step_is_a_line_that_portcall_understands(step):
     if words[1] not in cli.COMMANDS:
         pytest.skip(f"portcall {words[1]} is not in this version")
 
-    with contextlib.redirect_stderr(io.StringIO()) as said:
+    with contextlib.redirect_stderr(io.StringIO()) as sent:
         try:
             cli.parser_of(words[1:2]).parse_args(words[1:])
         except SystemExit:
-            pytest.fail(said.getvalue())
+            pytest.fail(sent.getvalue())
 
 
 @pytest.mark.parametrize("words", SUBJECTS)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from machine_builder import machine, system_socket
-from portcall.explanation.quiz import QUESTIONS, Question, make_quiz
+from portcall.explanation.quiz import QUESTIONS, QuizQuestion, make_quiz
 from portcall.labels.ports import PortClass, class_of
 
 SOCKETS = machine(
@@ -108,13 +108,13 @@ def test_the_port_of_a_service_is_the_one_that_labels_know():
 
 @pytest.mark.parametrize("answer", ["b", "B", " b ", "b)", "5432"])
 def test_a_letter_or_the_words_are_an_answer(answer):
-    question = Question("?", ("80", "5432", "22"), 1, "")
+    question = QuizQuestion("?", ("80", "5432", "22"), 1, "")
 
     assert question.is_right(answer)
 
 
 @pytest.mark.parametrize("answer", ["a", "d", "", "80", "543", "bb"])
 def test_anything_else_is_wrong(answer):
-    question = Question("?", ("80", "5432", "22"), 1, "")
+    question = QuizQuestion("?", ("80", "5432", "22"), 1, "")
 
     assert not question.is_right(answer)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import pytest
 
 from machine_builder import machine, system_socket
-from portcall.explanation.tutorial import PORTS_TO_KNOW, tell_story
+from portcall.explanation.tutorial import PORTS_TO_KNOW, write_tutorial
 from portcall.views.explain import write_story
 
 LONG = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"
@@ -23,7 +23,7 @@ BUSY = machine(
 
 def text(on):
     stream = io.StringIO()
-    write_story(tell_story(on), stream)
+    write_story(write_tutorial(on), stream)
     return stream.getvalue()
 
 
@@ -74,7 +74,7 @@ def test_every_idea_of_the_tutorial_has_its_place(idea):
 
 @pytest.mark.parametrize("port", PORTS_TO_KNOW)
 def test_every_port_to_know_is_named(port):
-    (passage,) = (one for one in tell_story(machine()).passages if one.heading == "to know")
+    (passage,) = (one for one in write_tutorial(machine()).passages if one.heading == "to know")
 
     assert str(port) in passage.text.replace(",", "").replace("/", " ").split()
 
@@ -106,7 +106,7 @@ def test_without_sockets_nothing_is_made_up():
 
 
 def test_the_story_is_plain_data_too():
-    facts = json.loads(json.dumps(asdict(tell_story(BUSY))))
+    facts = json.loads(json.dumps(asdict(write_tutorial(BUSY))))
 
     assert facts["states"] == {"ESTAB": 200, "LISTEN": 1, "UNCONN": 1, "TIME-WAIT": 1}
     assert facts["listener"]["process"] == "fifteen-letters"

@@ -8,7 +8,7 @@ import pytest
 import naive_attribution
 import oracle
 from packet_rows import packet, packet_rows, reply
-from portcall.flows.originator import OpenerEvidence, clients_are_low
+from portcall.flows.originator import OriginatorEvidence, clients_are_low
 from portcall.labels import ports as labels
 from portcall.records.flows import FLOW, NEVER
 
@@ -16,17 +16,17 @@ SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10
 HIGH = ("10.0.0.9", 443)  # the higher address: a client there makes ``client_is_low`` false
 
 
-def opener(*packets):
+def originator(*packets):
     """(whether the low end is the client, evidence) of the one flow that the packets make."""
     [client_is_low], [evidence] = clients_are_low(oracle.as_flows(oracle.flow_rows(packet_rows(packets))))
-    return bool(client_is_low), OpenerEvidence(evidence)
+    return bool(client_is_low), OriginatorEvidence(evidence)
 
 
 def between(low_port, high_port, *, first_sender="low", **fields):
     """The opener of one packet between two ports of which nothing but the ports is known."""
     low, high = ("10.0.0.1", low_port), ("10.0.0.9", high_port)
     source, target = (low, high) if first_sender == "low" else (high, low)
-    return opener(packet(source, target, **{"protocol": 17, **fields}))
+    return originator(packet(source, target, **{"protocol": 17, **fields}))
 
 
 def ports_of_rank(rank, protocol=17):
@@ -40,34 +40,37 @@ def ports_of_rank(rank, protocol=17):
 
 @pytest.mark.parametrize("port", [22, 40000])
 def test_the_sender_of_the_syn_is_the_client_whatever_the_ports(port):
-    assert opener(packet(("10.0.0.1", port), HIGH, tcp_flags=SYN)) == (True, OpenerEvidence.SYN)
-    assert opener(packet(HIGH, ("10.0.0.1", port), tcp_flags=SYN)) == (False, OpenerEvidence.SYN)
+    assert originator(packet(("10.0.0.1", port), HIGH, tcp_flags=SYN)) == (True, OriginatorEvidence.SYN)
+    assert originator(packet(HIGH, ("10.0.0.1", port), tcp_flags=SYN)) == (False, OriginatorEvidence.SYN)
 
 
 def test_the_earlier_of_two_syns_is_the_clients():
     later, earlier = packet(tcp_flags=SYN, ts_ns=9), reply(tcp_flags=SYN, ts_ns=3)
 
-    assert opener(later, earlier) == (False, OpenerEvidence.SYN)
+    assert originator(later, earlier) == (False, OriginatorEvidence.SYN)
 
 
 @pytest.mark.parametrize("first_is_low", [True, False])
 def test_of_two_syns_at_one_time_the_first_senders_counts(first_is_low):
     syns = [packet(tcp_flags=SYN), reply(tcp_flags=SYN)]
 
-    assert opener(*(syns if first_is_low else syns[::-1])) == (first_is_low, OpenerEvidence.SYN)
+    assert originator(*(syns if first_is_low else syns[::-1])) == (first_is_low, OriginatorEvidence.SYN)
 
 
 def test_the_receiver_of_the_syn_ack_is_the_client():
-    assert opener(reply(tcp_flags=SYN_ACK)) == (True, OpenerEvidence.SYN_ACK)
-    assert opener(packet(tcp_flags=SYN_ACK)) == (False, OpenerEvidence.SYN_ACK)
+    assert originator(reply(tcp_flags=SYN_ACK)) == (True, OriginatorEvidence.SYN_ACK)
+    assert originator(packet(tcp_flags=SYN_ACK)) == (False, OriginatorEvidence.SYN_ACK)
 
 
 def test_a_syn_outweighs_a_syn_ack():
-    assert opener(packet(tcp_flags=SYN, ts_ns=9), packet(tcp_flags=SYN_ACK, ts_ns=3)) == (True, OpenerEvidence.SYN)
+    assert originator(packet(tcp_flags=SYN, ts_ns=9), packet(tcp_flags=SYN_ACK, ts_ns=3)) == (
+        True,
+        OriginatorEvidence.SYN,
+    )
 
 
 def test_the_order_of_packets_without_a_handshake_says_less_than_the_ports():
-    assert opener(reply(tcp_flags=ACK)) == (True, OpenerEvidence.PORT_CLASS)
+    assert originator(reply(tcp_flags=ACK)) == (True, OriginatorEvidence.PORT_CLASS)
 
 
 # --- the ports speak
@@ -76,8 +79,8 @@ def test_the_order_of_packets_without_a_handshake_says_less_than_the_ports():
 @pytest.mark.parametrize(("server", "client"), [(1023, 1024), (1023, 49152), (49151, 49152), (0, 65535)])
 @pytest.mark.parametrize("first_sender", ["low", "high"])
 def test_the_end_of_the_lower_port_class_is_the_server(server, client, first_sender):
-    assert between(client, server, first_sender=first_sender) == (True, OpenerEvidence.PORT_CLASS)
-    assert between(server, client, first_sender=first_sender) == (False, OpenerEvidence.PORT_CLASS)
+    assert between(client, server, first_sender=first_sender) == (True, OriginatorEvidence.PORT_CLASS)
+    assert between(server, client, first_sender=first_sender) == (False, OriginatorEvidence.PORT_CLASS)
 
 
 @pytest.mark.parametrize("other_rank", [0, 1])
@@ -85,42 +88,42 @@ def test_within_a_class_the_port_with_a_curated_name_is_the_server(other_rank):
     curated, other = ports_of_rank(2)[-1], ports_of_rank(other_rank)[0]
 
     assert other < curated
-    assert between(other, curated) == (True, OpenerEvidence.CURATED_NAME)
-    assert between(curated, other) == (False, OpenerEvidence.CURATED_NAME)
+    assert between(other, curated) == (True, OriginatorEvidence.CURATED_NAME)
+    assert between(curated, other) == (False, OriginatorEvidence.CURATED_NAME)
 
 
 def test_without_a_curated_name_the_port_with_an_iana_name_is_the_server():
     named, unnamed = ports_of_rank(1)[-1], ports_of_rank(0)[0]
 
     assert unnamed < named
-    assert between(unnamed, named) == (True, OpenerEvidence.IANA_NAME)
-    assert between(named, unnamed) == (False, OpenerEvidence.IANA_NAME)
+    assert between(unnamed, named) == (True, OriginatorEvidence.IANA_NAME)
+    assert between(named, unnamed) == (False, OriginatorEvidence.IANA_NAME)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])
 def test_of_two_ports_named_alike_the_lower_one_is_the_server(rank):
     lower, higher = ports_of_rank(rank)[:2]
 
-    assert between(higher, lower) == (True, OpenerEvidence.LOWER_PORT)
-    assert between(lower, higher) == (False, OpenerEvidence.LOWER_PORT)
+    assert between(higher, lower) == (True, OriginatorEvidence.LOWER_PORT)
+    assert between(lower, higher) == (False, OriginatorEvidence.LOWER_PORT)
 
 
 def test_names_count_for_their_own_protocol_only():
     tcp_only = max(set(ports_of_rank(0)) & set(ports_of_rank(2, protocol=6)))
     unnamed = min(set(ports_of_rank(0)) & set(ports_of_rank(0, protocol=6)))
 
-    assert between(tcp_only, unnamed, protocol=6) == (False, OpenerEvidence.CURATED_NAME)
-    assert between(tcp_only, unnamed, protocol=17) == (True, OpenerEvidence.LOWER_PORT)
+    assert between(tcp_only, unnamed, protocol=6) == (False, OriginatorEvidence.CURATED_NAME)
+    assert between(tcp_only, unnamed, protocol=17) == (True, OriginatorEvidence.LOWER_PORT)
 
 
 @pytest.mark.parametrize("port", [123, 5000, 60000])
 def test_between_equal_ports_the_first_sender_is_the_client(port):
-    assert between(port, port, first_sender="low") == (True, OpenerEvidence.FIRST_SENDER)
-    assert between(port, port, first_sender="high") == (False, OpenerEvidence.FIRST_SENDER)
+    assert between(port, port, first_sender="low") == (True, OriginatorEvidence.FIRST_SENDER)
+    assert between(port, port, first_sender="high") == (False, OriginatorEvidence.FIRST_SENDER)
 
 
 def test_without_ports_the_first_sender_is_the_client():
-    assert between(0, 0, first_sender="high", protocol=1) == (False, OpenerEvidence.FIRST_SENDER)
+    assert between(0, 0, first_sender="high", protocol=1) == (False, OriginatorEvidence.FIRST_SENDER)
 
 
 # --- many rows at once
@@ -138,9 +141,9 @@ def test_all_rules_together_equal_a_plain_reading_of_their_order():
     clients, evidence = clients_are_low(flows)
 
     assert list(zip(clients.tolist(), evidence.tolist(), strict=True)) == [
-        naive_attribution.opener(flow) for flow in flows
+        naive_attribution.originator(flow) for flow in flows
     ]
-    assert set(evidence.tolist()) == set(OpenerEvidence)
+    assert set(evidence.tolist()) == set(OriginatorEvidence)
 
 
 def random_flows(count, seed):

@@ -237,7 +237,7 @@ def test_a_fragment_joins_the_nearest_earlier_first_rather_than_the_next(rows_of
 def test_a_fragment_from_the_other_side_is_another_datagram(rows_of):
     rows = rows_of(first_fragment(7), later_fragment(7, SERVER, CLIENT))
 
-    assert [FlowKind(row["kind"]) for row in rows] == [FlowKind.CONVERSATION, FlowKind.ORPHAN]
+    assert [FlowKind(row["kind"]) for row in rows] == [FlowKind.CONVERSATION, FlowKind.UNMATCHED]
 
 
 @pytest.mark.parametrize("other", [{"namespace": 1}, {"fragment_of": (8, 17)}, {"fragment_of": (7, 60)}])
@@ -262,14 +262,14 @@ def test_a_fragment_stays_with_the_connection_its_first_was_counted_in(rows_of):
 def test_orphan_fragments_of_two_addresses_are_one_row_without_ports(rows_of):
     [row] = rows_of(later_fragment(7), later_fragment(8, SERVER, CLIENT), later_fragment(9))
 
-    assert (row["kind"], row["low_port"], row["high_port"], row["packets"]) == (FlowKind.ORPHAN, 0, 0, (2, 1))
+    assert (row["kind"], row["low_port"], row["high_port"], row["packets"]) == (FlowKind.UNMATCHED, 0, 0, (2, 1))
 
 
 def test_the_direction_of_a_fragment_says_which_end_is_local(rows_of):
     [row] = rows_of(later_fragment(7, direction=Direction.INBOUND), first_fragment(7))
-    [orphan] = rows_of(later_fragment(7, direction=Direction.OUTBOUND))
+    [unmatched] = rows_of(later_fragment(7, direction=Direction.OUTBOUND))
 
-    assert (row["local"], orphan["local"]) == (0b10, 0b01)
+    assert (row["local"], unmatched["local"]) == (0b10, 0b01)
 
 
 def test_a_fragment_that_came_first_is_the_first_sender(rows_of):

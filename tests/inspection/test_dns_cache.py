@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from flow_builder import SECOND_NS, START_NS, flow
 from portcall.flows.originator import clients_are_low
 from portcall.inspection import dns_cache as timelines
-from portcall.inspection.dns_cache import NameTimeline
-from portcall.records.detections import Answer, NameKind
+from portcall.inspection.dns_cache import DnsCache
+from portcall.records.detections import DnsAnswer, NameKind
 from portcall.records.flows import NEVER
 from portcall.records.packets import NO_TIME
 
@@ -27,7 +27,7 @@ def packed(address):
 
 
 def told(timeline, name, *, client=CLIENT, server=SERVER, time_ns=START_NS, seconds=300):
-    timeline.note(packed(client).rjust(16, b"\0"), time_ns, (Answer(name, packed(server), seconds),))
+    timeline.note(packed(client).rjust(16, b"\0"), time_ns, (DnsAnswer(name, packed(server), seconds),))
 
 
 def names(timeline, *, client=CLIENT, server=SERVER, first_ns=START_NS + SECOND_NS):
@@ -37,7 +37,7 @@ def names(timeline, *, client=CLIENT, server=SERVER, first_ns=START_NS + SECOND_
 
 
 def test_a_client_knows_a_server_by_the_name_that_it_asked_for():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     told(timeline, "www.example.com")
 
@@ -45,7 +45,7 @@ def test_a_client_knows_a_server_by_the_name_that_it_asked_for():
 
 
 def test_another_client_was_told_nothing():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     told(timeline, "www.example.com")
 
@@ -53,7 +53,7 @@ def test_another_client_was_told_nothing():
 
 
 def test_an_answer_that_comes_after_the_conversation_began_does_not_name_it():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     told(timeline, "www.example.com", time_ns=START_NS + 2 * SECOND_NS)
 
@@ -61,7 +61,7 @@ def test_an_answer_that_comes_after_the_conversation_began_does_not_name_it():
 
 
 def test_two_names_of_one_address_are_both_told():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     told(timeline, "www.example.com")
     told(timeline, "news.example.org")
@@ -70,7 +70,7 @@ def test_two_names_of_one_address_are_both_told():
 
 
 def test_a_name_whose_time_is_over_gives_way_to_one_that_lives():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     told(timeline, "old.example.com", seconds=10)
     told(timeline, "new.example.com", time_ns=START_NS + 200 * SECOND_NS, seconds=300)
@@ -79,7 +79,7 @@ def test_a_name_whose_time_is_over_gives_way_to_one_that_lives():
 
 
 def test_the_last_name_stays_when_its_time_is_over():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     told(timeline, "www.example.com", seconds=10)
 
@@ -87,7 +87,7 @@ def test_the_last_name_stays_when_its_time_is_over():
 
 
 def test_who_is_told_the_same_again_knew_it_in_between():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     told(timeline, "www.example.com")
     told(timeline, "www.example.com", time_ns=START_NS + 100 * SECOND_NS)
@@ -96,7 +96,7 @@ def test_who_is_told_the_same_again_knew_it_in_between():
 
 
 def test_who_asks_again_and_again_takes_no_more_room():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     for number in range(100):
         told(timeline, "www.example.com", time_ns=START_NS + number * SECOND_NS)
@@ -105,7 +105,7 @@ def test_who_asks_again_and_again_takes_no_more_room():
 
 
 def test_of_a_capture_without_times_the_last_name_counts():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     for name in ("www.example.com", "news.example.org", "www.example.com"):
         told(timeline, name, time_ns=NO_TIME)
@@ -115,7 +115,7 @@ def test_of_a_capture_without_times_the_last_name_counts():
 
 @pytest.mark.parametrize(("group", "server"), [("224.0.0.251", "192.0.2.80"), ("ff02::fb", "2001:db8::80")])
 def test_what_is_said_to_all_holds_for_all(group, server):
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     told(timeline, "printer.local", client=group, server=server)
 
@@ -123,7 +123,7 @@ def test_what_is_said_to_all_holds_for_all(group, server):
 
 
 def test_names_of_the_capture_count_where_no_resolver_spoke():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     timeline.note_capture("from-the-file.example.com", packed(SERVER))
 
@@ -131,7 +131,7 @@ def test_names_of_the_capture_count_where_no_resolver_spoke():
 
 
 def test_a_resolver_is_believed_before_the_capture():
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     timeline.note_capture("from-the-file.example.com", packed(SERVER))
     told(timeline, "www.example.com")
@@ -141,7 +141,7 @@ def test_a_resolver_is_believed_before_the_capture():
 
 def test_the_timeline_is_bounded(monkeypatch):
     monkeypatch.setattr(timelines, "_MOST_TELLINGS", 8)
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     for number in range(100):
         told(timeline, "www.example.com", server=f"192.0.2.{number}")
@@ -152,7 +152,7 @@ def test_the_timeline_is_bounded(monkeypatch):
 
 def test_a_timeline_with_too_many_names_begins_anew(monkeypatch):
     monkeypatch.setattr(timelines, "_MOST_NAMES", 10)
-    timeline = NameTimeline()
+    timeline = DnsCache()
 
     for number in range(15):
         told(timeline, f"{number}.example.com", server=f"192.0.2.{number}")
@@ -161,9 +161,9 @@ def test_a_timeline_with_too_many_names_begins_anew(monkeypatch):
     assert names(timeline, server="192.0.2.3")[0] == ()
 
 
-def naively(tellings, client, server, first_ns):
+def naively(dns_answers, client, server, first_ns):
     """The names that count, from the definition: of each answer's time, all that hold, else the one told last."""
-    of_pair = [entry for entry in tellings if entry.client in (client, GROUP) and entry.server == server]
+    of_pair = [entry for entry in dns_answers if entry.client in (client, GROUP) and entry.server == server]
     before = [entry for entry in of_pair if entry.time_ns <= first_ns]
     alive = {entry.name for entry in before if first_ns <= entry.time_ns + (entry.seconds + 60) * SECOND_NS}
     latest = max((entry.time_ns for entry in before), default=0)
@@ -190,20 +190,20 @@ TOLD = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(TOLD, max_size=7), st.integers(0, 1500))
-def test_the_timeline_tells_what_the_definition_says(tellings, second):
-    timeline, first_ns = NameTimeline(), START_NS + second * SECOND_NS
+def test_the_timeline_tells_what_the_definition_says(dns_answers, second):
+    timeline, first_ns = DnsCache(), START_NS + second * SECOND_NS
 
-    for one in tellings:
+    for one in dns_answers:
         told(timeline, one.name, client=one.client, server=one.server, time_ns=one.time_ns, seconds=one.seconds)
 
     for client in (CLIENT, OTHER):
         found = set(names(timeline, client=client, first_ns=first_ns)[0])
-        expected = naively(tellings, client, SERVER, first_ns)
+        expected = naively(dns_answers, client, SERVER, first_ns)
         assert found == expected or (found < expected and len(found) == 1)  # told at the same time, and over
 
 
 def test_strangers_have_no_name():
-    timeline = NameTimeline()
+    timeline = DnsCache()
     told(timeline, "www.example.com")
     rows = np.repeat(flow(f"{CLIENT} 40000", "198.51.100.1 443"), 1000)
 
@@ -213,7 +213,7 @@ def test_strangers_have_no_name():
 
 
 def test_no_name_is_looked_for_where_none_is_wanted():
-    timeline = NameTimeline()
+    timeline = DnsCache()
     told(timeline, "www.example.com")
     timeline.note_capture("from-the-file.example.com", packed("198.51.100.1"))
     rows = np.concatenate([flow(f"{CLIENT} 40000", f"{server} 443") for server in (SERVER, "198.51.100.1")])

@@ -4,13 +4,13 @@ import pytest
 
 import oracle
 from packet_rows import packet, packet_rows
-from portcall.inspection.expected_flows import Expectations
-from portcall.records.detections import TCP, UDP, Expected
+from portcall.inspection.expected_flows import ExpectedFlows
+from portcall.records.detections import TCP, UDP, ExpectedFlow
 from portcall.records.packets import NO_TIME
 
 SERVER, CLIENT = bytes(12) + bytes([10, 0, 0, 2]), bytes(12) + bytes([10, 0, 0, 1])
 SECOND_NS = 10**9
-TRANSFER = Expected("ftp-data", TCP, 50000)
+TRANSFER = ExpectedFlow("ftp-data", TCP, 50000)
 
 
 def flow(source=("10.0.0.1", 40000), target=("10.0.0.2", 50000), **fields):
@@ -18,7 +18,7 @@ def flow(source=("10.0.0.1", 40000), target=("10.0.0.2", 50000), **fields):
 
 
 def noted(*times_ns, expected=TRANSFER):
-    expectations = Expectations()
+    expectations = ExpectedFlows()
     for number, time_ns in enumerate(times_ns, 7):
         expectations.note((SERVER, CLIENT), time_ns, number, (expected,))
     return expectations
@@ -30,7 +30,7 @@ def test_what_was_announced_is_found_whoever_speaks_first(ends):
 
 
 def test_an_address_may_be_announced_that_is_not_the_speakers():
-    elsewhere = noted(SECOND_NS, expected=Expected("ftp-data", TCP, 50000, bytes([10, 0, 0, 9])))
+    elsewhere = noted(SECOND_NS, expected=ExpectedFlow("ftp-data", TCP, 50000, bytes([10, 0, 0, 9])))
 
     assert elsewhere.find(flow(ts_ns=SECOND_NS)) == []
     assert elsewhere.find(flow(target=("10.0.0.9", 50000), ts_ns=SECOND_NS)) == [(0, "ftp-data", 7)]
@@ -73,9 +73,9 @@ def test_others_were_not_announced(other):
 
 def test_what_was_announced_longest_ago_goes_first(monkeypatch):
     monkeypatch.setattr("portcall.inspection.expected_flows._MOST_ENDS", 2)
-    expectations = Expectations()
+    expectations = ExpectedFlows()
     for port in (50000, 50001, 50002):
-        expectations.note((SERVER, CLIENT), SECOND_NS, port, (Expected("ftp-data", TCP, port),))
+        expectations.note((SERVER, CLIENT), SECOND_NS, port, (ExpectedFlow("ftp-data", TCP, port),))
 
     known = [
         bool(expectations.find(flow(target=("10.0.0.2", port), ts_ns=SECOND_NS))) for port in (50000, 50001, 50002)

@@ -8,13 +8,13 @@ from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 
-from made_conversations import CLIENT, GET, RESOLVER, SERVER, answered, batch_of, client_hello, connection, heard_in
+from made_conversations import CLIENT, GET, RESOLVER, SERVER, answered, batch_of, client_hello, connection, inspected_in
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
-from portcall.inspection import detection_table as findings
+from portcall.inspection import detection_table as detections
 from portcall.inspection import dns_cache as timeline
-from portcall.inspection import inspector as hearings
-from portcall.inspection.server_names import Names
+from portcall.inspection import inspector as inspectors
+from portcall.inspection.server_names import ServerNames
 
 
 def told(row):
@@ -26,7 +26,7 @@ def told(row):
 def test_a_client_hello_names_the_server(with_details, batch_size):
     packets = connection([client_hello("open.spotify.com")])
 
-    (row,) = heard_in(packets, with_details=with_details, batch_size=batch_size)
+    (row,) = inspected_in(packets, with_details=with_details, batch_size=batch_size)
 
     assert told(row) == ("tls", "open.spotify.com", "tls-sni", "spotify", "name")
     assert row["service"] == "https"
@@ -38,7 +38,7 @@ def test_a_hello_over_many_segments_out_of_order_is_heard(with_details):
     hello = client_hello("www.example.com")
     packets = connection([hello[at : at + 90] for at in range(0, len(hello), 90)])
 
-    (row,) = heard_in([*packets[:3], *reversed(packets[3:])], with_details=with_details, batch_size=2)
+    (row,) = inspected_in([*packets[:3], *reversed(packets[3:])], with_details=with_details, batch_size=2)
 
     assert told(row)[:3] == ("tls", "www.example.com", "tls-sni")
 
@@ -48,27 +48,27 @@ def test_padding_that_is_counted_to_an_acknowledgement_is_not_said(with_details)
     packets = connection([client_hello("www.example.com")])
     packets[2] = packets[2] / bytes(6)
 
-    (row,) = heard_in(packets, with_details=with_details)
+    (row,) = inspected_in(packets, with_details=with_details)
 
     assert told(row)[:3] == ("tls", "www.example.com", "tls-sni")
 
 
 @pytest.mark.parametrize("with_details", [False, True])
 def test_a_request_names_the_host_on_any_port(with_details):
-    (row,) = heard_in(connection([GET], port=29997), with_details=with_details)
+    (row,) = inspected_in(connection([GET], port=29997), with_details=with_details)
 
     assert told(row) == ("http", "www.example.com", "http-host", "example.com", "name")
     assert row["service"] == "http"
 
 
 def test_a_foreign_protocol_on_a_known_port_is_said():
-    (row,) = heard_in(connection([b"SSH-2.0-OpenSSH_9.6\r\n"], answers=[b"SSH-2.0-OpenSSH_9.6\r\n"]))
+    (row,) = inspected_in(connection([b"SSH-2.0-OpenSSH_9.6\r\n"], answers=[b"SSH-2.0-OpenSSH_9.6\r\n"]))
 
     assert (row["service"], row["app"], row["app_source"]) == ("ssh", "ssh", "protocol")
 
 
 def test_a_number_in_the_place_of_a_name_is_no_hostname():
-    (row,) = heard_in(connection([GET.replace(b"www.example.com", b"192.0.2.80:8080")]), with_details=True)
+    (row,) = inspected_in(connection([GET.replace(b"www.example.com", b"192.0.2.80:8080")]), with_details=True)
 
     assert row["http_host"] == "192.0.2.80:8080"
     assert row["hostname"] is None
@@ -88,7 +88,7 @@ def test_a_server_without_a_name_has_the_one_that_the_client_asked_a_resolver_fo
         version(src=client, dst=server) / UDP(sport=50000, dport=29997) / (b"\xf1" * 900),
     ]
 
-    row, dns = heard_in(packets, with_details=with_details)
+    row, dns = inspected_in(packets, with_details=with_details)
 
     assert told(row) == (None, "media.example.org", "dns", "example.org", "name")
     assert told(dns)[0] == "dns"
@@ -98,7 +98,7 @@ def test_two_names_of_one_address_are_ambiguous_and_no_name_is_guessed():
     packets = [*answered("www.example.com"), *answered("shop.example.net")]
     packets.append(IP(src=CLIENT, dst=SERVER) / UDP(sport=50000, dport=29997) / (b"\xf1" * 900))
 
-    row, _ = heard_in(packets)
+    row, _ = inspected_in(packets)
 
     assert told(row) == (None, None, "ambiguous", None, None)
     assert row["unattributed_reason"] == "no-owner"
@@ -108,7 +108,7 @@ def test_two_names_of_one_app_still_tell_the_app():
     packets = [*answered("www.example.com"), *answered("shop.example.com")]
     packets.append(IP(src=CLIENT, dst=SERVER) / UDP(sport=50000, dport=29997) / (b"\xf1" * 900))
 
-    row, _ = heard_in(packets)
+    row, _ = inspected_in(packets)
 
     assert told(row) == (None, None, "ambiguous", "example.com", "name")
 
@@ -120,19 +120,19 @@ def test_a_new_name_for_which_the_timeline_begins_anew_is_told(monkeypatch):
         IP(src=CLIENT, dst=f"192.0.2.{number}") / UDP(sport=50000, dport=29997) / (b"\xf1" * 900) for number in (3, 14)
     ]
 
-    rows = {row["server_ip"]: row["hostname"] for row in heard_in(packets)}
+    rows = {row["server_ip"]: row["hostname"] for row in inspected_in(packets)}
 
     assert rows["192.0.2.3"] is None
     assert rows["192.0.2.14"] == "14.example.com"
 
 
 def test_once_a_conversation_is_known_its_packets_are_wanted_no_more():
-    table = FlowTable(listens=True)
-    hearing = Names().listen_to(table)
+    table = FlowTable(inspects=True)
+    inspector = ServerNames().inspector_for(table)
     batch = batch_of(connection([client_hello("www.example.com")]))
     packets = Decoder().decode(batch)
-    hearing.hear(batch, packets, table.update(packets), 1)
-    hearing.of(np.zeros(0, np.int64))  # what was gathered is taken when somebody asks
+    inspector.inspect(batch, packets, table.update(packets), 1)
+    inspector.of(np.zeros(0, np.int64))  # what was gathered is taken when somebody asks
 
     later = Decoder().decode(batch_of(connection([b"x" * 1000], answers=[b"y" * 1000])[3:]))
 
@@ -140,12 +140,12 @@ def test_once_a_conversation_is_known_its_packets_are_wanted_no_more():
 
 
 def test_a_conversation_that_nobody_knows_is_given_up():
-    table = FlowTable(listens=True)
-    hearing = Names(with_details=True).listen_to(table)
+    table = FlowTable(inspects=True)
+    inspector = ServerNames(with_details=True).inspector_for(table)
     batch = batch_of(connection([b"\xf1" * 50], port=29997, answers=[b"\xf2" * 50]))
     packets = Decoder().decode(batch)
-    hearing.hear(batch, packets, table.update(packets), 1)
-    hearing.of(np.zeros(0, np.int64))  # what was gathered is taken when somebody asks
+    inspector.inspect(batch, packets, table.update(packets), 1)
+    inspector.of(np.zeros(0, np.int64))  # what was gathered is taken when somebody asks
 
     later = Decoder().decode(batch_of(connection([b"\xf3" * 1000], port=29997, answers=[b"\xf4" * 1000])[3:]))
 
@@ -153,30 +153,30 @@ def test_a_conversation_that_nobody_knows_is_given_up():
 
 
 def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch):
-    monkeypatch.setattr(hearings, "_MOST_HELD_BYTES", 2000)
+    monkeypatch.setattr(inspectors, "_MOST_HELD_BYTES", 2000)
     unfinished = client_hello("www.example.com")[:300]
     packets = [packet for number in range(20) for packet in connection([unfinished], client_port=40000 + number)]
-    names, table = Names(), FlowTable(listens=True)
-    hearing = names.listen_to(table)
+    names, table = ServerNames(), FlowTable(inspects=True)
+    inspector = names.inspector_for(table)
     batch = batch_of(packets)
     decoded = Decoder().decode(batch)
 
-    hearing.hear(batch, decoded, table.update(decoded), 1)
-    hearing.of(np.zeros(0, np.int64))
+    inspector.inspect(batch, decoded, table.update(decoded), 1)
+    inspector.of(np.zeros(0, np.int64))
 
-    assert hearing._held_bytes <= 2000
-    assert (table.heard[:10] & 3 == 3).all()
+    assert inspector._held_bytes <= 2000
+    assert (table.inspected[:10] & 3 == 3).all()
 
 
 def test_names_without_room_are_counted_and_the_protocol_stays(monkeypatch):
-    monkeypatch.setattr(findings, "_MOST_CHARACTERS", 300)
+    monkeypatch.setattr(detections, "_MOST_CHARACTERS", 300)
     packets = [
         packet
         for number in range(4)
         for packet in connection([client_hello(f"host-{number}.example.com")], client_port=40000 + number)
     ]
 
-    rows = heard_in(packets)
+    rows = inspected_in(packets)
 
     assert {row["application_protocol"] for row in rows} == {"tls"}
     assert len({row["hostname"] for row in rows} - {None}) < 4

@@ -10,11 +10,11 @@ import pytest
 from scapy.layers.dns import DNS
 from scapy.layers.inet import IP, TCP, UDP
 
-from made_conversations import CLIENT, RESOLVER, SERVER, answered, client_hello, heard_in
+from made_conversations import CLIENT, RESOLVER, SERVER, answered, client_hello, inspected_in
 from portcall.decoding.decoder import Decoder
 from portcall.errors import CaptureError
 from portcall.flows.table import FlowTable
-from portcall.inspection.server_names import Names
+from portcall.inspection.server_names import ServerNames
 from portcall.records.packets import NO_TIME
 from portcall.sources.captures import open_capture
 
@@ -22,43 +22,43 @@ TOLD = ("application_protocol", "tls_server_name", "http_host", "hostname")
 CAPTURES = sorted((Path(__file__).parents[2] / "captures").glob("*.pcap*"))
 
 
-def heard(path, *, with_details):
+def inspected(path, *, with_details):
     """(ends, protocol, first name, names that resolvers gave either end for the other) of each flow."""
-    names = Names(with_details=with_details)
-    table = FlowTable(seed=1, listens=True)
-    hearing = names.listen_to(table)
+    names = ServerNames(with_details=with_details)
+    table = FlowTable(seed=1, inspects=True)
+    inspector = names.inspector_for(table)
     decoder, first_number = Decoder("inner"), 1
     try:
         for batch in open_capture(str(path)).source.batches():
             packets = decoder.decode(batch)
-            hearing.hear(batch, packets, table.update(packets, first_number), first_number)
+            inspector.inspect(batch, packets, table.update(packets, first_number), first_number)
             first_number += len(batch.frames)
     except CaptureError:
         pass  # what could be read counts
-    hearing.finish()
-    numbers, _ = hearing.of(np.arange(len(table)))
+    inspector.finish()
+    numbers, _ = inspector.of(np.arange(len(table)))
     return [
         (
             tuple(row[end].tobytes() for end in ("low", "high", "low_port", "high_port")),
-            *_said(names.finding(number)),
+            *_sent(names.detection(number)),
             *(_told(names, row[client], row[server]) for client, server in (("low", "high"), ("high", "low"))),
         )
         for row, number in zip(table.rows(), numbers.tolist(), strict=True)
     ]
 
 
-def _said(finding):
+def _sent(detection):
     """The protocol, and the name that rows would show."""
-    return (finding.protocol, finding.names[0] if finding.names else None) if finding else (None, None)
+    return (detection.protocol, detection.names[0] if detection.names else None) if detection else (None, None)
 
 
 def _told(names, client, server):
     """Each name with when it was told first and until when it held, whoever told it first."""
-    return sorted(names._timeline.told_before(client.tobytes(), server.tobytes(), NO_TIME))
+    return sorted(names._dns_cache.answered_before(client.tobytes(), server.tobytes(), NO_TIME))
 
 
 def assert_same(path):
-    plain, detailed = heard(path, with_details=False), heard(path, with_details=True)
+    plain, detailed = inspected(path, with_details=False), inspected(path, with_details=True)
 
     assert [pair for pair in zip(plain, detailed, strict=True) if pair[0] != pair[1]] == []
 
@@ -72,7 +72,7 @@ def test_both_hear_something():
     office = next(path for path in CAPTURES if path.name == "office.pcapng")
 
     for with_details in (False, True):
-        rows = heard(office, with_details=with_details)
+        rows = inspected(office, with_details=with_details)
         assert any(name for _, _, name, *_ in rows)
         assert any(told for *_, told, _ in rows) or any(told for *_, told in rows)
 
@@ -84,34 +84,34 @@ HELLOS = {
 }
 
 
-def changed(random, said):
+def changed(random, sent):
     """Some bytes other than they were, or left out, or doubled."""
-    said = bytearray(said)
+    sent = bytearray(sent)
     for _ in range(random.randint(1, 4)):
-        at = random.randrange(min(len(said), random.choice((16, 64, 600))))
+        at = random.randrange(min(len(sent), random.choice((16, 64, 600))))
         kind = random.randrange(4)
         if kind == 0:
-            said[at : at + 1] = b""
+            sent[at : at + 1] = b""
         elif kind == 1:
-            said[at:at] = said[at : at + random.randint(1, 40)]
+            sent[at:at] = sent[at : at + random.randint(1, 40)]
         else:
-            said[at] = random.choice(
+            sent[at] = random.choice(
                 (0, 1, 4, 5, 0x0A, 0x0D, 0x20, 0x3A, 0x48, 0x80, 0xC0, 0xFF, random.randrange(256))
             )
-    return bytes(said)
+    return bytes(sent)
 
 
 @pytest.mark.parametrize("kind", HELLOS)
 def test_the_kernel_tells_of_a_damaged_hello_what_the_dissectors_tell(kind):
-    random, said = Random(11), HELLOS[kind]
+    random, sent = Random(11), HELLOS[kind]
     is_dns = kind == "dns"
     hello = IP(src=RESOLVER, dst=CLIENT) / UDP(sport=53) if is_dns else IP(src=CLIENT, dst=SERVER) / TCP(dport=443)
     packets = []
     for port in range(20000, 22000):
         hello[1].setfieldval("dport" if is_dns else "sport", port)
-        packets.append(bytes(hello / changed(random, said)))
+        packets.append(bytes(hello / changed(random, sent)))
 
-    plain, detailed = (heard_in(packets, with_details=with_details) for with_details in (False, True))
+    plain, detailed = (inspected_in(packets, with_details=with_details) for with_details in (False, True))
 
     told = [[(row["server_port"], *(row[column] for column in TOLD)) for row in rows] for rows in (plain, detailed)]
     assert told[0] == told[1]

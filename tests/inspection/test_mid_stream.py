@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP
 
-from made_conversations import CLIENT, GET, SERVER, client_hello, heard_in
+from made_conversations import CLIENT, GET, SERVER, client_hello, inspected_in
 
 EITHER_WAY = pytest.mark.parametrize("with_details", [False, True], ids=["kernel", "dissectors"])
 
@@ -29,11 +29,11 @@ def report(source, *, is_ciphered=False):
 STUN = struct.pack(">HHI", 1, 0, 0x2112A442) + bytes(12)
 
 
-def segments(said):
+def segments(payloads):
     """(side, payload) → TCP segments of a connection whose handshake is not there; side 1 is the server's."""
     sent = [1000, 5000]
     packets = []
-    for side, payload in said:
+    for side, payload in payloads:
         ends = (
             IP(src=SERVER, dst=CLIENT) / TCP(sport=443, dport=40000)
             if side
@@ -45,23 +45,25 @@ def segments(said):
     return packets
 
 
-def exchanged(said, port=443):
+def exchanged(payloads, port=443):
     """(side, payload) → datagrams."""
     ends = (
         IP(src=CLIENT, dst=SERVER) / UDP(sport=50000, dport=port),
         IP(src=SERVER, dst=CLIENT) / UDP(sport=port, dport=50000),
     )
-    return [ends[side] / payload for side, payload in said]
+    return [ends[side] / payload for side, payload in payloads]
 
 
 def protocols(packets, **how):
     """(protocol, host name, frame) of each row."""
-    return [(row["application_protocol"], row["hostname"], row["evidence_frame"]) for row in heard_in(packets, **how)]
+    return [
+        (row["application_protocol"], row["hostname"], row["evidence_frame"]) for row in inspected_in(packets, **how)
+    ]
 
 
 @EITHER_WAY
 @pytest.mark.parametrize(
-    "said",
+    "payloads",
     [
         [(0, record(200))],
         [(1, record(100) + record(900)[:500])],
@@ -71,8 +73,8 @@ def protocols(packets, **how):
     ],
     ids=["one record", "two", "both sides", "and nothing known", "an alert"],
 )
-def test_records_are_tls(with_details, said):
-    assert protocols(segments(said), with_details=with_details) == [("tls", None, 1)]
+def test_records_are_tls(with_details, payloads):
+    assert protocols(segments(payloads), with_details=with_details) == [("tls", None, 1)]
 
 
 @EITHER_WAY
@@ -98,7 +100,7 @@ def test_who_speaks_tls_is_not_asked_for_http(with_details):
 
 @EITHER_WAY
 @pytest.mark.parametrize(
-    "said",
+    "payloads",
     [
         [(0, record(30) + b"\xf1" * 40)],
         [(0, b"\x17\x03\x03\xff\xff" + bytes(40))],
@@ -106,29 +108,29 @@ def test_who_speaks_tls_is_not_asked_for_http(with_details):
     ],
     ids=["something behind it", "too long", "another version"],
 )
-def test_what_is_no_series_of_records_is_not_tls(with_details, said):
-    assert protocols(segments(said), with_details=with_details) == [(None, None, None)]
+def test_what_is_no_series_of_records_is_not_tls(with_details, payloads):
+    assert protocols(segments(payloads), with_details=with_details) == [(None, None, None)]
 
 
 SHORT_HEADERS = [bytes([first]) + b"8 bytes." + bytes(20) for first in (0x40, 0x55, 0x7F)]
 """Of one QUIC connection: the connection id stays, the rest of the first byte changes."""
 
 
-def datagrams(said, *, is_answer=False):
-    return exchanged([(int(is_answer), datagram) for datagram in said])
+def datagrams(payloads, *, is_answer=False):
+    return exchanged([(int(is_answer), datagram) for datagram in payloads])
 
 
 @EITHER_WAY
 @pytest.mark.parametrize("batch_size", [1, 2, 1000])
 def test_a_quic_conversation_that_began_before_the_capture_is_known(with_details, batch_size):
-    (row,) = heard_in(datagrams(SHORT_HEADERS), with_details=with_details, batch_size=batch_size)
+    (row,) = inspected_in(datagrams(SHORT_HEADERS), with_details=with_details, batch_size=batch_size)
 
     assert (row["application_protocol"], row["evidence_frame"]) == ("quic", 3)
 
 
 @EITHER_WAY
 @pytest.mark.parametrize(
-    "said",
+    "payloads",
     [
         SHORT_HEADERS[:2],
         [SHORT_HEADERS[0]] * 3,
@@ -138,8 +140,8 @@ def test_a_quic_conversation_that_began_before_the_capture_is_known(with_details
     ],
     ids=["two", "one first byte", "another connection", "too short", "no short header"],
 )
-def test_what_is_no_series_of_short_headers_is_not_quic(with_details, said):
-    (row,) = heard_in(datagrams(said), with_details=with_details)
+def test_what_is_no_series_of_short_headers_is_not_quic(with_details, payloads):
+    (row,) = inspected_in(datagrams(payloads), with_details=with_details)
 
     assert row["application_protocol"] is None
 
@@ -150,7 +152,7 @@ def test_an_end_that_nobody_knows_does_not_silence_the_other_one(with_details, b
     strange = [b"\x4d" + bytes([number]) * 40 for number in range(3)]
     packets = [*datagrams(strange, is_answer=True), *datagrams(SHORT_HEADERS)]
 
-    (row,) = heard_in(packets, with_details=with_details, batch_size=batch_size)
+    (row,) = inspected_in(packets, with_details=with_details, batch_size=batch_size)
 
     assert row["application_protocol"] == "quic"
 
@@ -158,7 +160,7 @@ def test_an_end_that_nobody_knows_does_not_silence_the_other_one(with_details, b
 @EITHER_WAY
 @pytest.mark.parametrize("batch_size", [1, 2, 1000])
 @pytest.mark.parametrize(
-    ("said", "frame"),
+    ("payloads", "frame"),
     [
         ([(0, rtp(1)), (0, rtp(2)), (0, rtp(3))], 3),
         ([(0, rtp(0xFFFF)), (0, rtp(0)), (0, rtp(3))], 3),
@@ -169,15 +171,15 @@ def test_an_end_that_nobody_knows_does_not_silence_the_other_one(with_details, b
     ],
     ids=["three", "with a gap", "of the second source", "two each way", "a report between", "and something else"],
 )
-def test_packets_in_order_are_rtp(with_details, batch_size, said, frame):
-    packets = exchanged(said, port=40000)
+def test_packets_in_order_are_rtp(with_details, batch_size, payloads, frame):
+    packets = exchanged(payloads, port=40000)
 
     assert protocols(packets, with_details=with_details, batch_size=batch_size) == [("rtp", None, frame)]
 
 
 @EITHER_WAY
 @pytest.mark.parametrize(
-    ("said", "frame"),
+    ("payloads", "frame"),
     [
         ([(0, report(7))], 1),
         ([(0, rtp(1)), (0, report(7))], 2),
@@ -186,13 +188,13 @@ def test_packets_in_order_are_rtp(with_details, batch_size, said, frame):
     ],
     ids=["one report", "a packet before", "two ciphered ones", "as the answer to a stream"],
 )
-def test_reports_are_rtcp(with_details, said, frame):
-    assert protocols(exchanged(said, port=40000), with_details=with_details) == [("rtcp", None, frame)]
+def test_reports_are_rtcp(with_details, payloads, frame):
+    assert protocols(exchanged(payloads, port=40000), with_details=with_details) == [("rtcp", None, frame)]
 
 
 @EITHER_WAY
 @pytest.mark.parametrize(
-    "said",
+    "payloads",
     [
         [(0, rtp(1)), (0, rtp(2))],
         [(0, rtp(1)), (0, rtp(2)), (0, rtp(9))],
@@ -203,8 +205,8 @@ def test_reports_are_rtcp(with_details, said, frame):
     ],
     ids=["two", "a leap", "three sources", "something between", "too late", "reports of two sources"],
 )
-def test_what_is_no_series_of_packets_is_not_rtp(with_details, said):
-    assert protocols(exchanged(said, port=40000), with_details=with_details) == [(None, None, None)]
+def test_what_is_no_series_of_packets_is_not_rtp(with_details, payloads):
+    assert protocols(exchanged(payloads, port=40000), with_details=with_details) == [(None, None, None)]
 
 
 PIECES = [
@@ -222,12 +224,12 @@ PIECES = [
     st.sampled_from([443, 40000]),
     st.sampled_from([1, 2, 1000]),
 )
-def test_kernel_and_dissectors_hear_the_same_in_any_exchange(said, port, batch_size):
-    packets = exchanged(said, port)
+def test_kernel_and_dissectors_hear_the_same_in_any_exchange(payloads, port, batch_size):
+    packets = exchanged(payloads, port)
 
-    heard = protocols(packets, batch_size=batch_size)
+    inspected = protocols(packets, batch_size=batch_size)
 
-    assert heard == protocols(packets, with_details=True, batch_size=batch_size)
+    assert inspected == protocols(packets, with_details=True, batch_size=batch_size)
 
 
 @settings(max_examples=200, deadline=None)
@@ -252,9 +254,9 @@ def test_kernel_and_dissectors_hear_the_same_in_any_exchange(said, port, batch_s
     ),
     st.sampled_from([1, 2, 1000]),
 )
-def test_kernel_and_dissectors_hear_the_same_in_any_stream(said, batch_size):
-    packets = segments(said)
+def test_kernel_and_dissectors_hear_the_same_in_any_stream(payloads, batch_size):
+    packets = segments(payloads)
 
-    heard = protocols(packets, batch_size=batch_size)
+    inspected = protocols(packets, batch_size=batch_size)
 
-    assert heard == protocols(packets, with_details=True, batch_size=batch_size)
+    assert inspected == protocols(packets, with_details=True, batch_size=batch_size)

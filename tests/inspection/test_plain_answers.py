@@ -12,7 +12,7 @@ from scapy.layers.inet import IP, UDP
 from made_conversations import CLIENT, RESOLVER, batch_of
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
-from portcall.inspection.server_names import Names
+from portcall.inspection.server_names import ServerNames
 from portcall.records.packets import NO_TIME
 
 QUESTION = b"\x03www\x07example\x03com\0"
@@ -48,24 +48,26 @@ def messages(draw):
 
 def told(data, *, with_details):
     """What the timeline knows, and what the conversation is, when a message comes twice."""
-    names, table, decoder = Names(with_details=with_details), FlowTable(seed=1, listens=True), Decoder()
-    hearing = names.listen_to(table)
+    names, table, decoder = ServerNames(with_details=with_details), FlowTable(seed=1, inspects=True), Decoder()
+    inspector = names.inspector_for(table)
     for number in (1, 2):
         batch = batch_of([IP(src=RESOLVER, dst=CLIENT) / UDP(sport=53, dport=5000) / data])
         batch.frames["ts_ns"] += number
         packets = decoder.decode(batch)
-        hearing.hear(batch, packets, table.update(packets, number), number)
-        hearing.of(np.zeros(0, np.int64))  # so that the second time the name is known
-    hearing.finish()
+        inspector.inspect(batch, packets, table.update(packets, number), number)
+        inspector.of(np.zeros(0, np.int64))  # so that the second time the name is known
+    inspector.finish()
     addresses = {data[at : at + size].rjust(16, b"\0") for size in (4, 16) for at in range(len(data) - size + 1)}
-    tellings = {
-        (address, *one) for address in addresses for one in names._timeline.told_before(CLIENT_BYTES, address, NO_TIME)
+    dns_answers = {
+        (address, *one)
+        for address in addresses
+        for one in names._dns_cache.answered_before(CLIENT_BYTES, address, NO_TIME)
     }
-    numbers, _ = hearing.of(np.arange(len(table)))
+    numbers, _ = inspector.of(np.arange(len(table)))
     return (
-        tellings,
-        len(names._timeline.store),
-        [names.finding(number).protocol if number else None for number in numbers],
+        dns_answers,
+        len(names._dns_cache.store),
+        [names.detection(number).protocol if number else None for number in numbers],
     )
 
 
@@ -80,8 +82,8 @@ def test_an_answer_by_way_of_aliases_is_of_the_name_that_was_asked_for():
     data += struct.pack(">HHHIH", 0xC00C, ALIAS, 1, 20, 6) + b"\3cdn\xc0\x10"
     data += struct.pack(">HHHIH", 0xC000 | len(data) - 6, 1, 1, 300, 4) + b"\xc0\0\2\x50"
 
-    (telling,), count, protocols = told(data, with_details=False)
+    (cached_answer,), count, protocols = told(data, with_details=False)
 
-    address, time_ns, until_ns, name = telling
+    address, time_ns, until_ns, name = cached_answer
     assert (address[-4:], name, until_ns - time_ns) == (b"\xc0\0\2\x50", "www.example.com", 80 * 10**9 + 1)
     assert (count, protocols) == (1, ["dns"])

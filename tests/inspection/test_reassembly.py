@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcall.inspection.reassembly import Datagrams, Stream
-from portcall.records.detections import MOST_STREAM_BYTES, SILENCE
+from portcall.records.detections import MOST_STREAM_BYTES, NO_PAYLOAD
 
-SPEECH = bytes(range(200))
+PAYLOAD = bytes(range(200))
 
 
 def stream_of(segments, beginning=1000):
@@ -20,29 +20,29 @@ def stream_of(segments, beginning=1000):
 
 @given(st.permutations(range(0, 200, 20)))
 def test_segments_in_any_order_are_one_stream(starts):
-    stream = stream_of([(start, SPEECH[start : start + 20]) for start in starts])
+    stream = stream_of([(start, PAYLOAD[start : start + 20]) for start in starts])
 
-    assert stream.speech().data == SPEECH
+    assert stream.payload().data == PAYLOAD
 
 
 @given(st.permutations(range(0, 200, 20)))
 def test_without_a_syn_the_earliest_segment_is_the_beginning(starts):
-    stream = stream_of([(start, SPEECH[start : start + 20]) for start in starts], beginning=None)
+    stream = stream_of([(start, PAYLOAD[start : start + 20]) for start in starts], beginning=None)
 
-    assert stream.speech().data == SPEECH
-    assert not stream.speech().is_from_start
+    assert stream.payload().data == PAYLOAD
+    assert not stream.payload().is_from_start
 
 
 def test_what_is_sent_again_is_heard_once():
-    stream = stream_of([(0, SPEECH[:60]), (0, SPEECH[:60]), (30, SPEECH[30:100])])
+    stream = stream_of([(0, PAYLOAD[:60]), (0, PAYLOAD[:60]), (30, PAYLOAD[30:100])])
 
-    assert stream.speech().data == SPEECH[:100]
+    assert stream.payload().data == PAYLOAD[:100]
 
 
 def test_a_gap_keeps_later_bytes_waiting():
-    stream = stream_of([(0, SPEECH[:10]), (20, SPEECH[20:40])])
+    stream = stream_of([(0, PAYLOAD[:10]), (20, PAYLOAD[20:40])])
 
-    assert stream.speech().data == SPEECH[:10]
+    assert stream.payload().data == PAYLOAD[:10]
 
 
 def test_sequence_numbers_may_pass_their_end():
@@ -50,7 +50,7 @@ def test_sequence_numbers_may_pass_their_end():
     stream.add(2**32 - 5, b"hello", 1, is_cut=False)
     stream.add(0, b" world", 2, is_cut=False)
 
-    assert stream.speech().data == b"hello world"
+    assert stream.payload().data == b"hello world"
 
 
 def test_a_segment_that_the_capture_cut_ends_the_stream():
@@ -58,8 +58,8 @@ def test_a_segment_that_the_capture_cut_ends_the_stream():
     stream.add(0, b"hel", 1, is_cut=True)
     stream.add(5, b" world", 2, is_cut=False)
 
-    assert stream.speech().data == b"hel"
-    assert stream.speech().is_ended
+    assert stream.payload().data == b"hel"
+    assert stream.payload().is_ended
 
 
 def test_no_more_is_held_than_speech_may_have():
@@ -68,7 +68,7 @@ def test_no_more_is_held_than_speech_may_have():
         stream.add(at, bytes(1000), 1, is_cut=False)
 
     assert len(stream) == MOST_STREAM_BYTES
-    assert stream.speech().is_ended
+    assert stream.payload().is_ended
 
 
 def test_segments_far_ahead_do_not_wait_without_bound():
@@ -80,20 +80,20 @@ def test_segments_far_ahead_do_not_wait_without_bound():
 
 
 def test_the_packet_that_brought_the_last_byte_is_known():
-    stream = stream_of([(10, SPEECH[10:20]), (0, SPEECH[:10])])
+    stream = stream_of([(10, PAYLOAD[10:20]), (0, PAYLOAD[:10])])
 
     assert stream.number == 1  # the first packet holds the last byte
 
 
 def test_datagrams_are_kept_apart():
-    said = Datagrams()
-    said.add(0, b"one", 7, is_cut=False)
-    said.add(0, b"two", 9, is_cut=False)
+    sent = Datagrams()
+    sent.add(0, b"one", 7, is_cut=False)
+    sent.add(0, b"two", 9, is_cut=False)
 
-    assert said.speech().datagrams == (b"one", b"two")
-    assert said.speech().data == b"two"
-    assert said.number == 9
+    assert sent.payload().datagrams == (b"one", b"two")
+    assert sent.payload().data == b"two"
+    assert sent.number == 9
 
 
 def test_nothing_said_is_silence():
-    assert Datagrams().speech() == SILENCE
+    assert Datagrams().payload() == NO_PAYLOAD

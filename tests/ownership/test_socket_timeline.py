@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from portcall.ownership import socket_timeline as ownership
-from portcall.ownership.socket_timeline import KERNEL, Timeline
+from portcall.ownership.socket_timeline import KERNEL, SocketTimeline
 from portcall.records.ownership import FLOW_END, SIGHTING, MatchQuality, OwnerEvents
 from sightings import at, end, executed, exited, sighting, started, told
 
@@ -17,7 +17,7 @@ CLIENT, SERVER = "127.0.0.1:40000", "127.0.0.1:80"
 
 @pytest.fixture
 def timeline():
-    return Timeline("test")
+    return SocketTimeline("test")
 
 
 def owner(timeline, *asked, **when):
@@ -295,7 +295,7 @@ def test_where_closes_are_not_told_a_socket_lives_as_long_as_one_of_its_processe
 
 def test_an_owner_has_a_user_by_name():
     timeline = told(
-        Timeline("test", {33: "www"}.get), started(0, 100), sighting(1, 7, 100, "USED", CLIENT, SERVER, user=33)
+        SocketTimeline("test", {33: "www"}.get), started(0, 100), sighting(1, 7, 100, "USED", CLIENT, SERVER, user=33)
     )
 
     (match,) = timeline.find(end(CLIENT, SERVER, first=1))

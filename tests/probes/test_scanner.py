@@ -103,9 +103,9 @@ def test_nothing_is_said_on_a_connection():
         asked(target_of(listener))
         with listener.accept()[0] as connection:
             connection.settimeout(20)
-            heard = connection.recv(100)
+            inspected = connection.recv(100)
 
-    assert heard == b""
+    assert inspected == b""
 
 
 def test_a_banner_is_what_the_service_says_first():
@@ -178,11 +178,11 @@ def test_a_silent_udp_port_is_asked_twice_and_no_more():
     with bound(4, socket.SOCK_DGRAM) as silent:
         silent.settimeout(0)
         asked(target_of(silent, "udp"), QUICK)
-        heard = [silent.recv(10), silent.recv(10)]
+        inspected = [silent.recv(10), silent.recv(10)]
 
         with pytest.raises(BlockingIOError):
             silent.recv(10)
-    assert heard == [b"", b""]
+    assert inspected == [b"", b""]
 
 
 def test_more_targets_than_are_asked_at_a_time_are_all_answered():

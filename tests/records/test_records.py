@@ -15,16 +15,16 @@ from portcall.decoding.link_types import entries
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 from portcall.flows.flow_ends import FLOW_ENDS, _port_rules
 from portcall.flows.local_networks import NETWORK, HostKind
-from portcall.flows.originator import OpenerEvidence
+from portcall.flows.originator import OriginatorEvidence
 from portcall.flows.table import _VERDICT_TALLY, PAYLOAD, FlowTable
-from portcall.inspection.dns_cache import TELLING
-from portcall.inspection.inspector import HELLO, SAYING, SERIES
+from portcall.inspection.dns_cache import CACHED_ANSWER
+from portcall.inspection.inspector import DEFERRED, HELLO, SERIES
 from portcall.inspection.prefilter import lookup
 from portcall.kernels import ends
 from portcall.kernels.attribute import credit
-from portcall.kernels.dns_answers import TellingStore
+from portcall.kernels.dns_answers import DnsAnswerStore
 from portcall.kernels.headers import FrameDecoder
-from portcall.kernels.inspect import HelloListener
+from portcall.kernels.inspect import PlainInspector
 from portcall.kernels.record_walk import PcapngWalk, PcapWalk
 from portcall.records.flows import DATAGRAM, FLOW, FlowKind
 from portcall.records.packets import FRAME, PACKET, Direction, Fragmentation, Verdict
@@ -40,9 +40,9 @@ TWINS = {
     "Interface": INTERFACE,
     "Payload": PAYLOAD,
     "Hello": HELLO,
-    "Saying": SAYING,
+    "Deferred": DEFERRED,
     "Series": SERIES,
-    "Telling": TELLING,
+    "CachedAnswer": CACHED_ANSWER,
     "Network": NETWORK,
     "FlowEnds": FLOW_ENDS,
     "Credit": CREDIT,
@@ -86,9 +86,9 @@ def test_every_struct_has_a_dtype():
     assert set(re.findall(r"^cdef struct (\w+):", RECORDS, re.MULTILINE)) == set(TWINS)
 
 
-@pytest.mark.parametrize("meanings", [Verdict, Direction, FlowKind, Fragmentation, OpenerEvidence, HostKind])
+@pytest.mark.parametrize("meanings", [Verdict, Direction, FlowKind, Fragmentation, OriginatorEvidence, HostKind])
 def test_numbers_mean_the_same_on_both_sides(meanings):
-    prefixes = {Fragmentation: "FRAGMENT_", OpenerEvidence: "OPENER_", HostKind: "HOST_"}
+    prefixes = {Fragmentation: "FRAGMENT_", OriginatorEvidence: "ORIGINATOR_", HostKind: "HOST_"}
     renamed = {(Direction, "UNKNOWN"): "UNKNOWN_DIRECTION"}
     numbers = enumerated()
 
@@ -101,7 +101,7 @@ def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
     pcap = {"big": False, "fraction_ns": 1, "header_bytes": 16, "link": 1, "swapped_lengths": 0}
     no_bytes = np.zeros(1, np.uint8)
-    listener = HelloListener(np.zeros(1, np.uint8), lookup())
+    listener = PlainInspector(np.zeros(1, np.uint8), lookup())
     store = FlowTable()._store
     decoder = FrameDecoder(entries(), inner=False)
     sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
@@ -123,9 +123,9 @@ def kernel_users():
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk(np.zeros(1, FRAME)).describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),
-        "Saying": (SAYING, lambda rows: setattr(listener, "sayings", rows)),
+        "Deferred": (DEFERRED, lambda rows: setattr(listener, "deferred", rows)),
         "Series": (SERIES, lambda rows: setattr(listener, "series", rows)),
-        "Telling": (TELLING, lambda rows: TellingStore(rows, np.zeros(16, np.uint64), 1)),
+        "CachedAnswer": (CACHED_ANSWER, lambda rows: DnsAnswerStore(rows, np.zeros(16, np.uint64), 1)),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
     }

@@ -331,9 +331,9 @@ NC_WORDS = {"no answer": "timed out", "refused": "refused", "accepted": "succeed
 @BOTH
 @pytest.mark.parametrize("port", [OPEN, DROPPED, 8003, 8009, 8010, UDP_ANSWERS])
 def test_it_agrees_with_netcat_where_netcat_can_tell(learnt, version, port):
-    said = run(inside(ASKER, "nc", "-zv", "-w", str(TIMEOUT_S), ADDRESS[version], str(port))).stderr
+    sent = run(inside(ASKER, "nc", "-zv", "-w", str(TIMEOUT_S), ADDRESS[version], str(port))).stderr
 
-    assert NC_WORDS[learnt[version, "tcp", port]["reason"]] in said
+    assert NC_WORDS[learnt[version, "tcp", port]["reason"]] in sent
 
 
 def test_step_4_of_the_tutorial_a_timeout_is_a_firewall_that_drops(learnt):

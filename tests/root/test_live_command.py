@@ -89,10 +89,10 @@ class Live:
             env={**ENVIRONMENT, **dict(environment)},
             text=True,
         )
-        self.said: list[str] = []
+        self.sent: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
         self._printed: list[str] = []
-        self._readers = [threading.Thread(target=self._read_said), threading.Thread(target=self._read_printed)]
+        self._readers = [threading.Thread(target=self._read_sent), threading.Thread(target=self._read_printed)]
         for reader in self._readers:
             reader.start()
 
@@ -103,7 +103,7 @@ class Live:
     def wait_for_line(self):
         """The next line of stderr: with the first one it listens."""
         line = self._lines.get(timeout=DEADLINE_S)
-        assert line, "it ended: " + "".join(self.said)
+        assert line, "it ended: " + "".join(self.sent)
         return line
 
     def end(self, signal_number=None):
@@ -119,10 +119,10 @@ class Live:
         _, printed = self.end(signal_number)
         return [json.loads(line) for line in printed.splitlines()]
 
-    def _read_said(self):
+    def _read_sent(self):
         with self.process.stderr as stream:
             for line in stream:
-                self.said.append(line)
+                self.sent.append(line)
                 self._lines.put(line)
         self._lines.put("")
 
@@ -302,7 +302,7 @@ def test_a_command_that_does_not_exist_is_one_sentence():
         status, printed = running.end()
 
     assert (status, printed) == (1, "")
-    assert "".join(running.said) == "portcall: /does/not/exist: No such file or directory\n"
+    assert "".join(running.sent) == "portcall: /does/not/exist: No such file or directory\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -313,7 +313,7 @@ def test_an_interrupt_prints_the_totals_and_is_said_by_the_exit_status(number):
 
     assert status == 130
     assert client_pid in [row["pid"] for row in json.loads(printed)["rows"]]
-    assert "Traceback" not in "".join(running.said)
+    assert "Traceback" not in "".join(running.sent)
 
 
 def test_an_interrupt_ends_it_where_a_script_started_it_in_the_background():
@@ -394,12 +394,12 @@ def test_without_rights_it_says_in_one_sentence_what_to_do():
     with live("-i", "lo", prefix=[*nobody, f"--inh-caps={reading}", f"--ambient-caps={reading}"]) as running:
         status, printed = running.end()
 
-    said = "".join(running.said)
-    assert (status, printed, said.count("\n")) == (1, "", 1)
-    assert said.startswith("portcall: ")
-    assert "sudo" in said
-    assert "setcap" in said
-    assert "portcall read" in said
+    sent = "".join(running.sent)
+    assert (status, printed, sent.count("\n")) == (1, "", 1)
+    assert sent.startswith("portcall: ")
+    assert "sudo" in sent
+    assert "setcap" in sent
+    assert "portcall read" in sent
 
 
 def test_it_becomes_the_user_who_called_sudo_before_it_sees_a_packet():
@@ -433,7 +433,7 @@ def test_every_socket_end_of_the_workload_is_in_a_flow_with_its_owner_and_payloa
         check=False,
     )
 
-    assert score.returncode == 0, score.stdout + "".join(running.said[-3:])
+    assert score.returncode == 0, score.stdout + "".join(running.sent[-3:])
 
 
 @contextmanager

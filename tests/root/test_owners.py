@@ -18,7 +18,7 @@ from portcall.owners.ebpf import EbpfOwners, syscalls
 from portcall.owners.ebpf.assembler import R0, R1, Assembler
 from portcall.owners.ebpf.syscalls import AttachPoint, BpfError, ProgramKind
 from portcall.owners.processes import user_name
-from portcall.ownership.socket_timeline import Timeline
+from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.records.ownership import FLOW_END
 
 pytestmark = [
@@ -53,7 +53,7 @@ def listener():
 
 
 def whose(owners, local, remote, protocol=socket.IPPROTO_TCP, since_ns=0):
-    timeline = Timeline(owners.name, user_name)
+    timeline = SocketTimeline(owners.name, user_name)
     timeline.update(owners.drain())
     end = np.zeros(1, FLOW_END)
     end["protocol"], end["ip_version"] = protocol, 4

@@ -332,44 +332,44 @@ def test_the_other_users_name_is_told(scene):
 
 @pytest.mark.usefixtures("scene")
 def test_without_root_sockets_of_others_are_counted_and_their_processes_hidden():
-    status, printed, said = portcall("ports", "--format", "jsonl", program=("-c", AS_NOBODY))
+    status, printed, sent = portcall("ports", "--format", "jsonl", program=("-c", AS_NOBODY))
 
     holding = Counter(json.loads(line)["holding"] for line in printed.splitlines())
     assert (status, holding["process"]) == (0, 2)
     assert (
-        f"{holding['hidden']} of {holding.total()} sockets belong to processes that this user may not look at" in said
+        f"{holding['hidden']} of {holding.total()} sockets belong to processes that this user may not look at" in sent
     )
 
 
 def test_without_root_who_names_the_user_and_says_what_would_tell_more(scene):
-    status, printed, said = portcall("who", f"{scene.tcp_port}/tcp", program=("-c", AS_NOBODY))
+    status, printed, sent = portcall("who", f"{scene.tcp_port}/tcp", program=("-c", AS_NOBODY))
 
     assert status == 0
     assert "(hidden), user root" in printed
-    assert "run it with sudo" in said
+    assert "run it with sudo" in sent
 
 
 @pytest.mark.usefixtures("scene")
 def test_without_root_a_process_that_is_not_found_may_be_hidden():
-    status, _, said = portcall("who", "no-such-program", program=("-c", AS_NOBODY))
+    status, _, sent = portcall("who", "no-such-program", program=("-c", AS_NOBODY))
 
     assert status == 1
-    assert "try it with sudo" in said
+    assert "try it with sudo" in sent
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("scene")
 @pytest.mark.parametrize("words", [("who", "1"), ("explain", "110"), ("explain", "192.0.2.1:5-192.0.2.2:443")])
 def test_without_root_nothing_is_said_of_hidden_processes_that_have_nothing_to_do_with_the_question(words):
-    _, _, said = portcall(*words, program=("-c", AS_NOBODY))
+    _, _, sent = portcall(*words, program=("-c", AS_NOBODY))
 
-    assert "processes of others" not in said
+    assert "processes of others" not in sent
 
 
 def test_without_root_explain_says_that_the_process_behind_a_port_is_hidden(scene):
-    _, _, said = portcall("explain", f"{scene.tcp_port}", program=("-c", AS_NOBODY))
+    _, _, sent = portcall("explain", f"{scene.tcp_port}", program=("-c", AS_NOBODY))
 
-    assert "note: processes of others: " in said
+    assert "note: processes of others: " in sent
 
 
 def test_ten_thousand_sockets_are_listed_in_seconds_of_processor_time():

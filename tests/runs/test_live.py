@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frame_bytes import udp
-from portcall.ownership.socket_timeline import Timeline
-from portcall.records.packets import FRAME, Direction, FrameBatch, Place, Verdict
+from portcall.ownership.socket_timeline import SocketTimeline
+from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch, Verdict
 from portcall.records.schema import LIVE_GROUPINGS, directions
 from portcall.runs.live import SETTLE_NS, LiveTracker
 from portcall.runs.live_loop import turn
@@ -26,7 +26,7 @@ SETTLE_S = SETTLE_NS / 1e9
 
 @pytest.fixture
 def tracker():
-    return LiveTracker(Timeline("test"))
+    return LiveTracker(SocketTimeline("test"))
 
 
 def packet(seconds, source, target, *, size=10, protocol=socket.IPPROTO_UDP, direction=Direction.INTERNAL):
@@ -51,14 +51,14 @@ def batch(*packets, namespace=1, interface=0):
     return FrameBatch(frames, np.frombuffer(data or b"\0", np.uint8), 1, namespace)
 
 
-def hear(tracker, *what):
+def inspect(tracker, *what):
     """Tell the tracker by way of a stand-in for its timeline, which collects what was told."""
 
-    class Hearing:
+    class Inspector:
         def update(self, events):
-            tracker.hear(events)
+            tracker.inspect(events)
 
-    told(Hearing(), *what)
+    told(Inspector(), *what)
 
 
 def rows(tracker, *columns, by="flow"):
@@ -67,7 +67,7 @@ def rows(tracker, *columns, by="flow"):
 
 
 def test_both_ends_of_a_conversation_on_loopback_have_their_owners(tracker):
-    hear(
+    inspect(
         tracker,
         sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"),
         sighting(0, 8, 200, "USED", SERVER, CLIENT, protocol="udp"),
@@ -79,16 +79,16 @@ def test_both_ends_of_a_conversation_on_loopback_have_their_owners(tracker):
 
 
 def test_a_port_that_another_process_takes_over_goes_on_in_a_new_row(tracker):
-    hear(tracker, started(0, 100), sighting(0, 7, 100, "USED", SERVER, protocol="udp"))
+    inspect(tracker, started(0, 100), sighting(0, 7, 100, "USED", SERVER, protocol="udp"))
     tracker.feed(batch(packet(1, CLIENT, SERVER)))
-    hear(tracker, sighting(2, 7, 100, "CLOSED"), sighting(3, 8, 200, "USED", SERVER, protocol="udp"))
+    inspect(tracker, sighting(2, 7, 100, "CLOSED"), sighting(3, 8, 200, "USED", SERVER, protocol="udp"))
     tracker.feed(batch(packet(4, CLIENT, SERVER), packet(5, CLIENT, SERVER)))
 
     assert rows(tracker, "server_pid", "packets_to_server") == [(100, 1), (200, 2)]
 
 
 def test_a_change_within_a_batch_parts_the_packets_by_their_times(tracker):
-    hear(
+    inspect(
         tracker,
         sighting(0, 7, 100, "USED", SERVER, protocol="udp"),
         sighting(2, 7, 100, "CLOSED"),
@@ -101,7 +101,7 @@ def test_a_change_within_a_batch_parts_the_packets_by_their_times(tracker):
 
 
 def test_packets_of_an_interface_that_lags_belong_to_who_held_the_port_then(tracker):
-    hear(
+    inspect(
         tracker,
         sighting(0, 7, 100, "USED", SERVER, protocol="udp"),
         sighting(2, 7, 100, "CLOSED"),
@@ -116,16 +116,16 @@ def test_packets_of_an_interface_that_lags_belong_to_who_held_the_port_then(trac
 
 
 def test_a_change_on_a_port_of_udp_leaves_tcp_on_that_port_in_its_row(tracker):
-    hear(tracker, sighting(0, 7, 100, "USED", SERVER, protocol="udp"))
+    inspect(tracker, sighting(0, 7, 100, "USED", SERVER, protocol="udp"))
     tracker.feed(batch(packet(1, CLIENT, SERVER, protocol=socket.IPPROTO_TCP)))
-    hear(tracker, sighting(2, 7, 100, "CLOSED"), sighting(3, 8, 200, "USED", SERVER, protocol="udp"))
+    inspect(tracker, sighting(2, 7, 100, "CLOSED"), sighting(3, 8, 200, "USED", SERVER, protocol="udp"))
     tracker.feed(batch(packet(4, CLIENT, SERVER, protocol=socket.IPPROTO_TCP)))
 
     assert rows(tracker, "protocol", "packets_to_server") == [("tcp", 2)]
 
 
 def test_the_same_ends_in_two_namespaces_are_two_rows_of_two_owners(tracker):
-    hear(
+    inspect(
         tracker,
         sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp", namespace=1),
         sighting(0, 8, 200, "USED", CLIENT, SERVER, protocol="udp", namespace=2),
@@ -141,7 +141,7 @@ def test_bytes_that_came_before_their_owner_was_reported_are_credited_to_it(trac
     tracker.feed(batch(packet(1, CLIENT, SERVER)))
     tracker.match()
     before = rows(tracker, "client_pid", "unattributed_reason")
-    hear(tracker, sighting(1.01, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
+    inspect(tracker, sighting(1.01, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
 
     assert before == [(None, "no-owner")]
     assert rows(tracker, "client_pid") == [(100,)]
@@ -152,14 +152,14 @@ def test_an_owner_is_asked_for_until_packets_have_settled(tracker, later_s, owne
     tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
     tracker.feed(batch(packet(1 + later_s, "127.0.0.1:1", "127.0.0.1:2")))
     tracker.match()
-    hear(tracker, sighting(1, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
+    inspect(tracker, sighting(1, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
     tracker.match()
 
     assert [row["client_pid"] for row in tracker.report(by="flow", source="") if row["client_port"] == 40000] == [owner]
 
 
 def test_an_end_that_is_not_of_this_machine_has_no_owner_and_no_reason(tracker):
-    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
+    inspect(tracker, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
 
     tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
 
@@ -168,7 +168,7 @@ def test_an_end_that_is_not_of_this_machine_has_no_owner_and_no_reason(tracker):
 
 def test_only_wanted_owners_count_in_rows_and_totals(tracker):
     tracker.is_wanted = lambda match: match is not None and match.owner is not None and match.owner.pid == 100
-    hear(
+    inspect(
         tracker,
         sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"),
         sighting(0, 8, 200, "USED", SERVER, REMOTE, protocol="udp"),
@@ -186,7 +186,7 @@ def test_a_wanted_process_tree_is_it_and_those_below_it(tracker):
     from portcall.commands.live import _is_of
 
     tracker.is_wanted = _is_of(100)
-    hear(
+    inspect(
         tracker,
         started(0, 100, 1, "make"),
         started(0.1, 101, 100, "sh"),
@@ -202,7 +202,7 @@ def test_a_wanted_process_tree_is_it_and_those_below_it(tracker):
 
 
 def test_only_ends_that_no_sighting_named_are_asked_for_and_once(tracker):
-    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
+    inspect(tracker, sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
 
     tracker.feed(batch(packet(1, CLIENT, SERVER)))
     unknown = tracker.unknown_ends()
@@ -212,7 +212,7 @@ def test_only_ends_that_no_sighting_named_are_asked_for_and_once(tracker):
 
 
 def test_a_program_that_a_process_becomes_names_its_row(tracker):
-    hear(
+    inspect(
         tracker,
         started(0, 100, 1, "bash"),
         executed(1, 100, "curl"),
@@ -247,9 +247,9 @@ BIRTHS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.integers(1,
 @settings(max_examples=60, deadline=None)
 @given(packets=PACKETS, births=BIRTHS, by=st.sampled_from(LIVE_GROUPINGS))
 def test_whoever_comes_and_goes_every_byte_is_in_the_report_once_for_each_local_end(packets, births, by):
-    tracker = LiveTracker(Timeline("test"))
+    tracker = LiveTracker(SocketTimeline("test"))
     for socket_number, (seconds, port_index, pid) in enumerate(births, 1):
-        hear(tracker, sighting(seconds, socket_number, pid, "USED", ENDS[port_index], protocol="udp"))
+        inspect(tracker, sighting(seconds, socket_number, pid, "USED", ENDS[port_index], protocol="udp"))
     sent = [packet(seconds, source, target, size=size, direction=way) for seconds, source, target, size, way in packets]
 
     tracker.feed(batch(*sent[::2]))
@@ -286,8 +286,8 @@ def test_a_batch_is_heard_of_when_it_is_there(tracker):
 
 
 def test_what_passes_two_interfaces_counts_once_where_its_owner_is_known(tracker):
-    tracker.name_place = lambda namespace, interface: Place(f"eth{interface}", None)
-    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
+    tracker.name_capture_point = lambda namespace, interface: CapturePoint(f"eth{interface}", None)
+    inspect(tracker, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
 
     tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.UNKNOWN), interface=1))
     tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND), interface=2))
@@ -310,7 +310,7 @@ def test_what_passes_two_namespaces_counts_in_both(tracker):
 
 
 def test_networks_that_are_named_decide_which_ends_are_credited(tracker):
-    hear(tracker, sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
+    inspect(tracker, sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
 
     tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
     tracker.match()
@@ -321,7 +321,7 @@ def test_networks_that_are_named_decide_which_ends_are_credited(tracker):
 
 def test_the_other_end_of_a_wanted_conversation_is_not_credited(tracker):
     tracker.is_wanted = lambda match: match is not None and match.owner is not None and match.owner.pid == 100
-    hear(
+    inspect(
         tracker,
         sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"),
         sighting(0, 8, 200, "USED", SERVER, CLIENT, protocol="udp"),

@@ -16,7 +16,7 @@ from portcall.attribution.attribution import Attribution
 from portcall.decoding.decoder import Decoder
 from portcall.errors import PortcallError, UsageError
 from portcall.records.schema import GROUPINGS, directions
-from portcall.runs import offline as pipeline
+from portcall.runs import offline
 from portcall.sources.captures import open_capture
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
@@ -33,7 +33,7 @@ DAMAGED = [
 
 
 def read(*names, **options):
-    return pipeline.read([str(CAPTURES / name) for name in names], **options)
+    return offline.read([str(CAPTURES / name) for name in names], **options)
 
 
 def between(port):
@@ -101,7 +101,7 @@ def test_conversations_span_captures_whatever_their_order_on_the_command_line(wr
     answer = turned(ipv4(ports(5678, 1234) + udp()[4:]))
     late, early = written("late.pcap", (20, answer)), written("early.pcap", (10, IP4))
 
-    [row] = pipeline.read([late, early], by="flow").report
+    [row] = offline.read([late, early], by="flow").report
 
     assert (row["packets_to_server"], row["packets_to_client"]) == (1, 1)
     assert (row["first_ns"], row["last_ns"]) == (10 * 10**9, 20 * 10**9)
@@ -116,7 +116,7 @@ def test_between_equal_ports_the_sender_of_the_earliest_capture_is_the_client(wr
     packet = ipv4(udp(source=50_000, target=50_000))
     late, early = written("late.pcap", (20, packet)), written("early.pcap", (10, turned(packet)))
 
-    [row] = pipeline.read([late, early], by="flow").report
+    [row] = offline.read([late, early], by="flow").report
 
     assert row["client_ip"] == "10.0.0.2"
 
@@ -148,7 +148,7 @@ def test_top_keeps_the_rows_with_most_bytes():
 )
 def test_a_wrong_question_is_refused_before_anything_is_read(wrong):
     with pytest.raises(UsageError):
-        pipeline.read(["/nowhere/at/all.pcap"], **wrong)
+        offline.read(["/nowhere/at/all.pcap"], **wrong)
 
 
 def test_progress_is_told_up_to_the_size_of_all_captures():
@@ -182,7 +182,7 @@ def test_more_conversations_than_fit_are_more_rows_and_the_same_bytes(written):
     """The bound leaves room for one batch: with 1 row, a table is full as soon as it has two."""
     frames = [(second, ipv4(udp(source=port))) for second in range(3) for port in range(2000, 4500)]
     path = written("many.pcap", *frames)
-    tracker = pipeline.Tracker(Attribution("flow"), Decoder(), max_flows=1)
+    tracker = offline.Tracker(Attribution("flow"), Decoder(), max_flows=1)
 
     for batch in open_capture(path).source.batches():
         tracker.feed(batch)
@@ -203,7 +203,7 @@ def test_frames_on_no_flow_are_rows_with_their_reason(tmp_path):
     cut = pcap_record(ethernet(0x0800, IP4)[:30], wire=90)
     path.write_bytes(pcap_header() + b"".join(map(pcap_record, contents)) + cut)
 
-    report = pipeline.read([str(path)], by="app").report
+    report = offline.read([str(path)], by="app").report
 
     assert {row["unattributed_reason"] for row in report} == {"not-ip", "malformed", "truncated", None}
     assert totals(report) == (4, sum(map(len, contents)) + 90)
@@ -214,7 +214,7 @@ def test_a_name_that_the_capture_gives_an_address_names_the_server(tmp_path):
     asked = enhanced(ipv4(udp(source=40000, target=9)))
     path.write_bytes(section() + interface(link=101) + asked + name_resolution((bytes([10, 0, 0, 2]), b"nas.example")))
 
-    [row] = pipeline.read([str(path)], by="flow").report
+    [row] = offline.read([str(path)], by="flow").report
 
     assert (row["hostname"], row["hostname_source"]) == ("nas.example", "capture")
 
@@ -232,24 +232,24 @@ def test_secrets_that_a_capture_brings_show_who_is_asked_inside_tls(tmp_path, se
     suite = "TLS_AES_128_GCM_SHA256"
     client, server, key_log = conversation(certificate_files(tmp_path), suite, server_name=server_name)
     hello = 5 + int.from_bytes(client[3:5], "big")
-    said = [(40000, 443, 1, client[:hello]), (443, 40000, 1, server), (40000, 443, 1 + hello, client[hello:])]
+    sent = [(40000, 443, 1, client[:hello]), (443, 40000, 1, server), (40000, 443, 1 + hello, client[hello:])]
     frames = [
         enhanced(bytes(between(source) / TCP(sport=source, dport=target, flags="PA", seq=sequence) / data))
-        for source, target, sequence, data in said
+        for source, target, sequence, data in sent
     ]
     path.write_bytes(section() + interface(link=101) + secrets(key_log) + b"".join(frames))
 
-    [row] = pipeline.read([str(path)], **options).report
+    [row] = offline.read([str(path)], **options).report
 
     assert {column: row[column] for column in told} == told
 
 
 def test_what_ftp_announces_is_its_data_however_late(tmp_path):
     path = tmp_path / "transfers.pcapng"
-    said = [(21, b"220 FTP\r\n"), (40000, b"USER me\r\n"), *[(40000, b"NOOP\r\n"), (21, b"200 Ok\r\n")] * 40]
-    said += [(21, b"229 Entering Extended Passive Mode (|||1021|)\r\n")]
+    sent = [(21, b"220 FTP\r\n"), (40000, b"USER me\r\n"), *[(40000, b"NOOP\r\n"), (21, b"200 Ok\r\n")] * 40]
+    sent += [(21, b"229 Entering Extended Passive Mode (|||1021|)\r\n")]
     sequences, frames = {21: 1, 40000: 1}, []
-    for port, data in said:
+    for port, data in sent:
         header = TCP(sport=port, dport=21 + 40000 - port, flags="PA", seq=sequences[port])
         frames.append(enhanced(bytes(between(port) / header / data), ticks=len(frames)))
         sequences[port] += len(data)
@@ -257,15 +257,15 @@ def test_what_ftp_announces_is_its_data_however_late(tmp_path):
     frames.append(enhanced(transfer, ticks=len(frames)))
     path.write_bytes(section() + interface(link=101) + b"".join(frames))
 
-    control, data = pipeline.read([str(path)], by="flow").report
+    control, data = offline.read([str(path)], by="flow").report
 
     assert (control["application_protocol"], data["application_protocol"]) == ("ftp", "ftp-data")
-    assert (data["app"], data["evidence_frame"]) == ("ftp", len(said))
+    assert (data["app"], data["evidence_frame"]) == ("ftp", len(sent))
 
 
 def test_a_capture_of_nothing_but_later_fragments_has_a_row(written):
     path = written("fragments.pcap", (1, ipv4(bytes(40), fragment=5)))
 
-    [row] = pipeline.read([path], by="flow").report
+    [row] = offline.read([path], by="flow").report
 
     assert row["unattributed_reason"] == "fragment-without-first"

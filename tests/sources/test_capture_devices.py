@@ -637,11 +637,11 @@ def test_without_rights_both_remedies_and_a_way_out_are_named(source):
     )
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", code]
 
-    said = subprocess.run(without, capture_output=True, text=True, check=True).stdout
+    sent = subprocess.run(without, capture_output=True, text=True, check=True).stdout
 
-    assert said.strip() == missing_rights()
+    assert sent.strip() == missing_rights()
     assert all(
-        word in said for word in ("sudo,", "setcap cap_net_raw", os.path.realpath(sys.executable), "portcall read")
+        word in sent for word in ("sudo,", "setcap cap_net_raw", os.path.realpath(sys.executable), "portcall read")
     )
 
 

@@ -75,9 +75,9 @@ def test_without_another_user_who_called_sudo_nothing_changes(environment):
 
 @root
 def test_the_user_who_called_sudo_is_all_that_is_left():
-    said, users, groups, others, came_back = become(SUDO_UID=str(NOBODY), SUDO_GID=str(NOBODY), SUDO_USER="nobody")
+    sent, users, groups, others, came_back = become(SUDO_UID=str(NOBODY), SUDO_GID=str(NOBODY), SUDO_USER="nobody")
 
-    assert said == str(NOBODY)
+    assert sent == str(NOBODY)
     assert (users, groups, others) == ([NOBODY] * 3, [NOBODY] * 3, [NOBODY])
     assert not came_back
 

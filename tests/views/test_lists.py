@@ -8,10 +8,10 @@ import pytest
 
 from portcall.records.schema import Listing, column_names
 from portcall.views.checks import MOST_ALIKE, write_checks
-from portcall.views.fitting import Column
+from portcall.views.fitting import TableColumn
 from portcall.views.lists import Sheet, write_list
 
-WORDS = Column("words", 0, lambda row: row["words"], 1000, wraps=True)
+WORDS = TableColumn("words", 0, lambda row: row["words"], 1000, wraps=True)
 LIST = Listing("doctor", "this machine", [])
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from portcall.attribution.flow_rows import flow_row_on_no_flow, flow_rows
-from portcall.attribution.group_rows import group_row_on_no_flow, group_rows, party_rows
-from portcall.attribution.principals import Parties, quality_of
+from portcall.attribution.group_rows import group_row_on_no_flow, group_rows, principal_rows
+from portcall.attribution.principals import Principals, quality_of
 from portcall.errors import UsageError
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 from portcall.flows.flow_ends import flow_ends
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches
-    from portcall.inspection.inspector import Found
-    from portcall.inspection.server_names import Names
+    from portcall.inspection.inspector import Detected
+    from portcall.inspection.server_names import ServerNames
     from portcall.records.ownership import Match
-    from portcall.records.packets import Place, Tally
+    from portcall.records.packets import CapturePoint, Tally
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
@@ -45,24 +45,28 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as man
 class Attribution:
     """Sums of flows under one grouping.
 
-    ``local`` are the networks that the user calls local, as text or objects; ``names`` what the traffic itself tells;
-    ``places`` where live flows were seen, by the number in their ``namespace``.
+    ``local`` are the networks that the user calls local, as text or objects; ``server_names`` what the traffic itself tells;
+    ``capture_points`` where live flows were seen, by the number in their ``namespace``.
     """
 
     def __init__(
-        self, by: str, local: Iterable[Any] = (), names: Names | None = None, places: Sequence[Place] = ()
+        self,
+        by: str,
+        local: Iterable[Any] = (),
+        names: ServerNames | None = None,
+        capture_points: Sequence[CapturePoint] = (),
     ) -> None:
         self._columns = column_names(by)
         self._by = by
         self._local = networks(local)
         self._names = names
-        self._places = places
-        self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None, Found | None]] = []
+        self._capture_points = capture_points
+        self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None, Detected | None]] = []
         self._sums = Sums(CREDIT, CREDITS)
         self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
-        self._parties = Parties(by)
-        self._party_sums = Sums(CREDIT, CREDITS)
-        self._party_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
+        self._principals = Principals(by)
+        self._principal_sums = Sums(CREDIT, CREDITS)
+        self._principal_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._inferred_flows = 0
         self.bytes_credited_twice = 0
 
@@ -71,7 +75,7 @@ class Attribution:
         flows: NDArray[np.void],
         low: Matches | None = None,
         high: Matches | None = None,
-        found: Found | None = None,
+        found: Detected | None = None,
     ) -> None:
         """Count FLOW[n]. By flow they are kept, and must not change afterwards.
 
@@ -94,16 +98,16 @@ class Attribution:
             of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None
             self._add(flows[chunk], of_chunk, found and found.part(chunk))
 
-    def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Found | None) -> None:
+    def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Detected | None) -> None:
         # Where owners are known, so is what is ours.
         ends, inferred = flow_ends(flows, self._local, infers=not matches)
         self._inferred_flows += inferred
         if self._names and found:
-            heard = self._names.heard(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
-            ends["service"], ends["server_name"] = heard.services, heard.hosts
+            label = self._names.label(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
+            ends["service"], ends["server_name"] = label.services, label.hosts
         if matches and self._by in ("app", "process"):
             self._own(ends, matches)
-            self._count(flows, ends, self._party_sums, self._party_hosts)
+            self._count(flows, ends, self._principal_sums, self._principal_hosts)
             return
         row_keys = app_keys if self._by == "app" else label_keys
         ends["row"] = row_keys(ends["service"])[:, None]
@@ -114,9 +118,9 @@ class Attribution:
         self._flows += other._flows
         self._sums.merge(other._sums)
         self._hosts.merge(other._hosts)
-        numbers = self._parties.merge(other._parties)
-        self._party_sums.merge(other._party_sums, "party", numbers)
-        self._party_hosts.merge(other._party_hosts, "row", numbers)
+        numbers = self._principals.merge(other._principals)
+        self._principal_sums.merge(other._principal_sums, "principal", numbers)
+        self._principal_hosts.merge(other._principal_hosts, "row", numbers)
         self._inferred_flows += other._inferred_flows
         self.bytes_credited_twice += other.bytes_credited_twice
 
@@ -138,9 +142,9 @@ class Attribution:
         top: int | None = None,
         completed: Callable[[Row], Row] | None = None,
     ) -> Report:
-        """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered.
+        """The rows with what they cover; ``row_filter`` and then ``top`` leave rows out, which still count as covered.
 
-        ``completed`` gives a row with what others know of its addresses, before ``where`` looks at it.
+        ``completed`` gives a row with what others know of its addresses, before ``row_filter`` looks at it.
         """
         everything = self.rows(tallies)
         if completed:
@@ -174,7 +178,7 @@ class Attribution:
             [match if bits & bit else None for match, bits in zip(end, ends["local"].tolist(), strict=True)]
             for end, bit in zip(matches, (1, 2), strict=True)
         )
-        ends["party"] = ends["row"] = self._parties.numbers(low, high, ends["service"]).T
+        ends["principal"] = ends["row"] = self._principals.numbers(low, high, ends["service"]).T
         ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
 
     def _count(self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums) -> None:
@@ -187,11 +191,11 @@ class Attribution:
     def _rows_of_flows(self) -> Iterator[Row]:
         for flows, matches, found in self._flows:
             told = (self._names, found) if self._names and found else None
-            yield from flow_rows(flows, matches, told, self._places)
+            yield from flow_rows(flows, matches, told, self._capture_points)
         if len(self._sums.rows):
             yield from group_rows(self._by, self._sums.rows, self._hosts)
-        if len(self._party_sums.rows):
-            yield from party_rows(self._by, self._parties, self._party_sums.rows, self._party_hosts)
+        if len(self._principal_sums.rows):
+            yield from principal_rows(self._by, self._principals, self._principal_sums.rows, self._principal_hosts)
 
     def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
         row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
@@ -206,9 +210,9 @@ class Attribution:
             attributed_rows = [row for row in rows if row["unattributed_reason"] is None]
             return sum(row["bytes_to_server"] + row["bytes_to_client"] for row in attributed_rows)
         # Not from the rows: a host's row may mix what has an app with what has none.
-        sums, owned = self._sums.rows, self._party_sums.rows
+        sums, owned = self._sums.rows, self._principal_sums.rows
         attributed = _bytes(sums[are_attributed(sums["service"])])
-        return attributed + _bytes(owned[self._parties.are_attributed(owned["party"])])
+        return attributed + _bytes(owned[self._principals.are_attributed(owned["principal"])])
 
 
 def _bytes(sums: NDArray[np.void]) -> int:

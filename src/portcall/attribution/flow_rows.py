@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.attribution.principals import QUALITIES, party_of, quality_of
+from portcall.attribution.principals import QUALITIES, principal_of, quality_of
 from portcall.flows.conn_state import STATES, conn_states
 from portcall.flows.flow_ends import flow_ends
 from portcall.flows.local_networks import address_texts, addresses
-from portcall.flows.originator import OpenerEvidence
+from portcall.flows.originator import OriginatorEvidence
 from portcall.labels.ports import PortClass, port_classes, protocol_name
-from portcall.labels.service_keys import WITHOUT_FIRST, has_ports, identity, is_orphan
+from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched, has_ports, identity
 from portcall.records.detections import NameKind
 from portcall.records.flows import NEVER, FlowKind
 from portcall.records.packets import NO_TIME
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches
-    from portcall.inspection.inspector import Found
-    from portcall.inspection.server_names import Names
+    from portcall.inspection.inspector import Detected
+    from portcall.inspection.server_names import ServerNames
     from portcall.labels.service_keys import Identity
-    from portcall.records.detections import Finding
+    from portcall.records.detections import Detection
     from portcall.records.ownership import Match
-    from portcall.records.packets import Place, Tally
+    from portcall.records.packets import CapturePoint, Tally
 
 _TCP = 6
 _SERVER_NAMES = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI})
 _HOST_HEADER = frozenset({NameKind.HTTP_HOST})
 _HOLDER = ("pid", "process", "exe", "user", "container")
 _PORT_CLASSES = tuple(port_class.label for port_class in PortClass)
-_EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OpenerEvidence)
+_EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OriginatorEvidence)
 
 
 def flow_rows(
     flows: NDArray[np.void],
     matches: tuple[Matches, Matches] | None = None,
-    told: tuple[Names, Found] | None = None,
-    places: Sequence[Place] = (),
+    told: tuple[ServerNames, Detected] | None = None,
+    capture_points: Sequence[CapturePoint] = (),
 ) -> Iterator[dict[str, Any]]:
     """The rows of ``--by flow`` for FLOW[n], in the same order.
 
-    ``matches`` tell whose low and high ends are, ``told`` what was heard in their traffic, ``places`` what the numbers
+    ``matches`` tell whose low and high ends are, ``told`` what was heard in their traffic, ``capture_points`` what the numbers
     in their ``namespace`` mean.
     """
     names = column_names("flow")
@@ -60,10 +60,10 @@ def flow_rows(
         columns.update(_name_columns(flows, *told))
     if matches:
         columns.update(_owner_columns(flows, *matches))
-    if places:
-        where = [places[number] for number in flows["namespace"].tolist()]
-        columns["interface"] = [place.interface for place in where]
-        columns["namespace"] = [place.namespace for place in where]
+    if capture_points:
+        where = [capture_points[number] for number in flows["namespace"].tolist()]
+        columns["interface"] = [capture_point.interface for capture_point in where]
+        columns["namespace"] = [capture_point.namespace for capture_point in where]
     ordered: list[Iterable[Any]] = [columns.get(name, repeat(None)) for name in names]
     for values in zip(*ordered):  # noqa: B905 - columns that nothing fills repeat None without end
         yield dict(zip(names, values))  # noqa: B905 - one value a name by construction, and a million rows
@@ -97,7 +97,7 @@ def sent_by(pairs: NDArray[Any], is_low: NDArray[np.bool_]) -> NDArray[Any]:
 def _columns(flows: NDArray[np.void]) -> dict[str, Sequence[Any]]:
     ends = flow_ends(flows).rows
     client_is_low = ends["client_is_low"]
-    is_whole, ported = flows["kind"] != FlowKind.ORPHAN, has_ports(flows)
+    is_whole, ported = flows["kind"] != FlowKind.UNMATCHED, has_ports(flows)
     identities = _identities(ends["service"])
     is_tcp = is_whole & (flows["protocol"] == _TCP)
     return {
@@ -134,13 +134,13 @@ def _end_columns(
     return columns
 
 
-def _name_columns(flows: NDArray[np.void], names: Names, found: Found) -> dict[str, Sequence[Any]]:
+def _name_columns(flows: NDArray[np.void], names: ServerNames, found: Detected) -> dict[str, Sequence[Any]]:
     """What the traffic itself tells of each server."""
     ends = flow_ends(flows).rows
-    heard = names.heard(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
-    told = [heard.told[number] for number in heard.which.tolist()]
-    findings = list(map(names.finding, found.numbers.tolist()))
-    identities = _identities(heard.services)
+    label = names.label(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
+    told = [label.told[number] for number in label.which.tolist()]
+    detections = list(map(names.detection, found.numbers.tolist()))
+    identities = _identities(label.services)
     evidence = found.evidence.tolist()
     return {
         "service": list(map(_service, identities, has_ports(flows).tolist())),
@@ -150,9 +150,11 @@ def _name_columns(flows: NDArray[np.void], names: Names, found: Found) -> dict[s
         "application_protocol": [one.protocol for one in told],
         "hostname": [one.hostname for one in told],
         "hostname_source": [one.hostname_source for one in told],
-        "tls_server_name": [_name_of(finding, _SERVER_NAMES) for finding in findings],
-        "http_host": [_name_of(finding, _HOST_HEADER) for finding in findings],
-        "said": [[f"{key}={text}" for key, text in finding.details] if finding else None for finding in findings],
+        "tls_server_name": [_name_of(detection, _SERVER_NAMES) for detection in detections],
+        "http_host": [_name_of(detection, _HOST_HEADER) for detection in detections],
+        "said": [
+            [f"{key}={text}" for key, text in detection.details] if detection else None for detection in detections
+        ],
         "evidence_frame": [number or None for number in evidence],
     }
 
@@ -162,27 +164,29 @@ def _service(known: Identity, has_port: bool) -> str | None:  # noqa: FBT001 - o
     return known.label if has_port and known.label and "/" not in known.label else None
 
 
-def _name_of(finding: Finding | None, kinds: frozenset[NameKind]) -> str | None:
+def _name_of(detection: Detection | None, kinds: frozenset[NameKind]) -> str | None:
     """The first name of these kinds, as sent."""
-    names = finding.names if finding else ()
+    names = detection.names if detection else ()
     return next((name.text for name in names if name.kind in kinds), None)
 
 
 def _owner_columns(flows: NDArray[np.void], low: Matches, high: Matches) -> dict[str, Sequence[Any]]:
     """Who holds each end, and what the app is by that, where the owners were asked for."""
     ends = flow_ends(flows).rows
-    keys, orphans = ends["service"].tolist(), is_orphan(ends["service"]).tolist()
-    whose = zip(low, high, ends["client_is_low"].tolist(), orphans, strict=True)
-    pairs = [(None, None) if orphan else (a, b) if is_low else (b, a) for a, b, is_low, orphan in whose]
+    keys, unmatched_fragments = ends["service"].tolist(), are_unmatched(ends["service"]).tolist()
+    whose = zip(low, high, ends["client_is_low"].tolist(), unmatched_fragments, strict=True)
+    pairs = [(None, None) if unmatched else (a, b) if is_low else (b, a) for a, b, is_low, unmatched in whose]
     best = [min(pair, key=_rank) for pair in pairs]
-    parties = [party_of(_first_owned(pair) or known, key) for pair, known, key in zip(pairs, best, keys, strict=True)]
+    principals = [
+        principal_of(_first_owned(pair) or known, key) for pair, known, key in zip(pairs, best, keys, strict=True)
+    ]
     columns: dict[str, Sequence[Any]] = {
-        "app": [party.app for party in parties],
-        "app_source": [party.app_source for party in parties],
-        "unattributed_reason": [party.unattributed_reason for party in parties],
+        "app": [principal.app for principal in principals],
+        "app_source": [principal.app_source for principal in principals],
+        "unattributed_reason": [principal.unattributed_reason for principal in principals],
         "owner_quality": [
-            None if party.unattributed_reason == WITHOUT_FIRST else QUALITIES[quality_of(match)]
-            for match, party in zip(best, parties, strict=True)
+            None if principal.unattributed_reason == WITHOUT_FIRST else QUALITIES[quality_of(match)]
+            for match, principal in zip(best, principals, strict=True)
         ],
         "owner_source": [match and match.source for match in best],
     }

@@ -15,7 +15,15 @@ from portcall.attribution.flow_rows import time_or_none
 from portcall.attribution.principals import QUALITIES
 from portcall.flows.aggregation import CREDITS, HOST, SERVICE, grouped, summed
 from portcall.flows.local_networks import host_text
-from portcall.labels.service_keys import SOURCES, WITHOUT_FIRST, app_keys, identity, is_orphan, label_keys, source_ranks
+from portcall.labels.service_keys import (
+    SOURCES,
+    WITHOUT_FIRST,
+    app_keys,
+    are_unmatched,
+    identity,
+    label_keys,
+    source_ranks,
+)
 from portcall.records.schema import column_names
 
 if TYPE_CHECKING:
@@ -23,19 +31,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.attribution.principals import Parties
+    from portcall.attribution.principals import Principals
     from portcall.flows.aggregation import Sums
     from portcall.records.packets import Tally
 
 _MOST_SERVICES = 10
 _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "payload_out", "payload_in")
-_PARTY = ("app", "app_source", "process", "unattributed_reason")
+_PRINCIPAL = ("app", "app_source", "process", "unattributed_reason")
 
 
 def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
     """The rows of one grouping, in no order.
 
-    ``sums`` are CREDIT[n], one per service key, for ``host`` per service key and remote host. ``hosts`` are
+    ``aggregation`` are CREDIT[n], one per service key, for ``host`` per service key and remote host. ``hosts`` are
     HOST_CREDIT per service key of a row and remote host, but for ``host``.
     """
     keyed = _keyed(by, sums)
@@ -50,22 +58,22 @@ def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[st
     yield from _rows(by, columns)
 
 
-def party_rows(by: str, parties: Parties, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
+def principal_rows(by: str, principals: Principals, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
     """The rows of flows whose owners were asked for, in no order, from CREDIT[n], one per service key and party.
 
     ``hosts`` are HOST_CREDIT per party and remote host.
     """
     keyed = sums.copy()
-    keyed["service"], keyed["party"] = sums["party"], 0
+    keyed["service"], keyed["principal"] = sums["principal"], 0
     table = summed(keyed, CREDITS)
     numbers = table["service"].tolist()
     qualities = table["quality"].tolist()
     columns = {
         **_measure_columns(table),
-        **{name: [getattr(parties[number], name) for number in numbers] for name in _PARTY},
-        "pid": [parties.pid(number) for number in numbers],
+        **{name: [getattr(principals[number], name) for number in numbers] for name in _PRINCIPAL},
+        "pid": [principals.pid(number) for number in numbers],
         "owner_quality": [
-            None if parties[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
+            None if principals[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
             for number, quality in zip(numbers, qualities, strict=True)
         ],
         "services": _services(keyed, SERVICE, sums["service"]),
@@ -110,10 +118,10 @@ def _keyed(by: str, sums: NDArray[np.void]) -> NDArray[np.void]:
     elif by == "app":
         keyed["service"], keyed["source"] = app_keys(sums["service"]), source_ranks(sums["service"])
     else:
-        orphans = is_orphan(sums["service"])
-        keyed["service"][~orphans] = 0
+        unmatched_fragments = are_unmatched(sums["service"])
+        keyed["service"][~unmatched_fragments] = 0
         for name in HOST:
-            keyed[name][orphans] = 0  # frames on no flow have no remote host
+            keyed[name][unmatched_fragments] = 0  # frames on no flow have no remote host
     return keyed
 
 
@@ -133,8 +141,8 @@ def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, Sequence[An
             "unattributed_reason": [identity.unattributed_reason for identity in identities],
         }
     texts = map(host_text, *(table[name].tolist() for name in HOST))
-    hosts = [None if orphan else text for orphan, text in zip(keys, texts, strict=True)]
-    reasons = [identity(orphan).unattributed_reason if orphan else None for orphan in keys]
+    hosts = [None if unmatched else text for unmatched, text in zip(keys, texts, strict=True)]
+    reasons = [identity(unmatched).unattributed_reason if unmatched else None for unmatched in keys]
     return {"host": hosts, "top_host": hosts, "unattributed_reason": reasons}
 
 

@@ -1,7 +1,7 @@
 """Parties: whom the local ends of flows are credited to, as small numbers, so that flows are summed by number.
 
 A party is an app (``--by app``) or a process (``--by process``), or the reason why there is none. Numbers belong to one
-Parties; ``merge`` tells what another one's numbers are here.
+Principals; ``merge`` tells what another one's numbers are here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KERNEL = "kernel"
 _KERNEL_PROCESS = "[kernel]"
 
 
-class Party(NamedTuple):
+class Principal(NamedTuple):
     """What output rows say of whom they credit."""
 
     app: str | None
@@ -41,18 +41,18 @@ class Party(NamedTuple):
     unattributed_reason: str | None
 
 
-def party_of(match: Match | None, service: int) -> Party:
+def principal_of(match: Match | None, service: int) -> Principal:
     """Whom one end of a conversation with this service key is credited to; None where nobody asked whose it is."""
     known = identity(service)
     if known.unattributed_reason == WITHOUT_FIRST:  # without ports nobody can say whose they are
-        return Party(None, None, None, WITHOUT_FIRST)
+        return Principal(None, None, None, WITHOUT_FIRST)
     if match and match.owner and not match.reason:
         name = match.owner.program.name
-        return Party(name, "process", name, None)
+        return Principal(name, "process", name, None)
     reason = (match and match.reason) or NO_OWNER
     if reason == NO_OWNER and known.app_source == "protocol":
-        return Party(known.app, known.app_source, None, None)
-    return Party(None, None, _KERNEL_PROCESS if reason == _KERNEL else None, reason)
+        return Principal(known.app, known.app_source, None, None)
+    return Principal(None, None, _KERNEL_PROCESS if reason == _KERNEL else None, reason)
 
 
 def quality_of(match: Match | None) -> int:
@@ -60,18 +60,18 @@ def quality_of(match: Match | None) -> int:
     return _NUMBER_OF[match.quality] if match else _NOBODYS
 
 
-class Parties:
+class Principals:
     """Numbers for the parties of one grouping, ``app`` or ``process``."""
 
     def __init__(self, by: str) -> None:
         self._by_process = by == "process"
-        self._numbers: dict[Party | Process, int] = {}
-        self._parties: list[Party] = []
+        self._numbers: dict[Principal | Process, int] = {}
+        self._principals: list[Principal] = []
         self._processes: list[Process | None] = []
 
-    def __getitem__(self, number: int) -> Party:
+    def __getitem__(self, number: int) -> Principal:
         """The party with this number."""
-        return self._parties[number]
+        return self._principals[number]
 
     def pid(self, number: int) -> int | None:
         """The process id of a party that is one process only."""
@@ -80,16 +80,16 @@ class Parties:
 
     def are_attributed(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool[n]: whether each of the parties has an app."""
-        return np.array([party.unattributed_reason is None for party in self._parties], np.bool_)[numbers]
+        return np.array([principal.unattributed_reason is None for principal in self._principals], np.bool_)[numbers]
 
     def number(self, match: Match | None, service: int) -> int:
         """The number of the party that one end of a conversation with this service key is credited to."""
-        party = party_of(match, service)
-        if match and match.owner and party.app_source == "process":
-            return self._number(party, (match.owner.pid, match.owner.start_ns))
-        if self._by_process and party.app_source:
-            party = Party(None, None, None, NO_OWNER)  # a protocol's name is an app, but no process
-        return self._number(party, None)
+        principal = principal_of(match, service)
+        if match and match.owner and principal.app_source == "process":
+            return self._number(principal, (match.owner.pid, match.owner.start_ns))
+        if self._by_process and principal.app_source:
+            principal = Principal(None, None, None, NO_OWNER)  # a protocol's name is an app, but no process
+        return self._number(principal, None)
 
     def numbers(self, low: Matches, high: Matches, services: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[2, n]: the numbers of both ends' parties."""
@@ -99,18 +99,18 @@ class Parties:
         ]
         return np.array(ends, np.int64).reshape(len(ends), 2).T
 
-    def merge(self, other: Parties) -> NDArray[np.int64]:
+    def merge(self, other: Principals) -> NDArray[np.int64]:
         """int64[n]: the numbers that the parties of another one have from now on in this one."""
-        parties = zip(other._parties, other._processes, strict=True)
-        return np.array([self._number(party, process) for party, process in parties], np.int64)
+        principals = zip(other._principals, other._processes, strict=True)
+        return np.array([self._number(principal, process) for principal, process in principals], np.int64)
 
-    def _number(self, party: Party, process: Process | None) -> int:
-        key = process if self._by_process and process else party
-        number = self._numbers.setdefault(key, len(self._parties))
-        if number == len(self._parties):
-            self._parties.append(party)
+    def _number(self, principal: Principal, process: Process | None) -> int:
+        key = process if self._by_process and process else principal
+        number = self._numbers.setdefault(key, len(self._principals))
+        if number == len(self._principals):
+            self._principals.append(principal)
             self._processes.append(process)
-        self._parties[number] = party  # a process may have become another program
+        self._principals[number] = principal  # a process may have become another program
         if self._processes[number] != process:
             self._processes[number] = None  # several
         return number

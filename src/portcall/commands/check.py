@@ -26,7 +26,7 @@ from portcall.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from portcall.probes import Answer, Protocol, Target
+    from portcall.probes import ProbeAnswer, Protocol, Target
 
     Ports = list[tuple[Protocol, int]]
     Row = dict[str, Any]  # Any: plain values of several types, see schema
@@ -158,14 +158,14 @@ def _learn(options: argparse.Namespace, ports: Ports, rows: list[Row]) -> None:
     ]
     with ProgressBar(sys.stderr, doing="asking", counted="things") as progress:
 
-        def tell(answer: Answer) -> None:
+        def tell(answer: ProbeAnswer) -> None:
             rows.append(_row_of(answer, options))
             progress(len(rows), len(targets))
 
         ask_all(targets, Manner(options.timeout, options.concurrency, options.banner), tell)
 
 
-def _row_of(answer: Answer, options: argparse.Namespace) -> Row:
+def _row_of(answer: ProbeAnswer, options: argparse.Namespace) -> Row:
     target: Target = answer.target
     icmp_type, icmp_code = answer.icmp or (None, None)
     return _row(

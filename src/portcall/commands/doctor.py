@@ -52,13 +52,13 @@ def run(options: argparse.Namespace) -> int:
     rows: list[Row] = []
     for examination in _chosen(options.subjects):
         say_classic(examination.classic, options)
-        finding = examine(examination)
+        detection = examine(examination)
         rows.append(
             {
                 "subject": examination.subject,
-                "state": finding.state,
-                "detail": finding.detail,
-                "remedy": finding.remedy,
+                "state": detection.state,
+                "detail": detection.detail,
+                "remedy": detection.remedy,
                 "needed_for": list(examination.needed_for),
             }
         )
@@ -73,16 +73,16 @@ def _write_table(listing: Listing, stream: TextIO) -> None:
     rows = listing.rows
     remedies = [f"to mend {row['subject']}: {row['remedy']}" for row in rows if row["remedy"]]
     try:
-        from portcall.views.fitting import Column
+        from portcall.views.fitting import TableColumn
         from portcall.views.lists import Sheet, write_list
     except ImportError:  # no rich: that is what the table says, so it is not needed for it
         texts = [*("  ".join((row["subject"], row["state"], row["detail"])) for row in rows), *remedies]
         stream.writelines(f"{visible(text)}\n" for text in texts)
         return
     columns = (
-        Column("subject", 0, lambda row: row["subject"], 20),
-        Column("state", 1, lambda row: row["state"], 20),
-        Column("detail", 2, lambda row: row["detail"], 1000, wraps=True),
+        TableColumn("subject", 0, lambda row: row["subject"], 20),
+        TableColumn("state", 1, lambda row: row["state"], 20),
+        TableColumn("detail", 2, lambda row: row["detail"], 1000, wraps=True),
     )
     sheet = Sheet(columns, rows, style=lambda row: _STYLES[row["state"]], footnotes=["", *remedies] if remedies else [])
     write_list(listing, stream, lambda _: sheet)

@@ -97,9 +97,9 @@ def _explain(
 def _tell(
     options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str
 ) -> tuple[Sequence[Step], SocketListing]:
-    from portcall.explanation.tutorial import tell_story
+    from portcall.explanation.tutorial import write_tutorial
 
-    story = tell_story(_machine(options, listing, ()))
+    story = write_tutorial(_machine(options, listing, ()))
     if format_name == "json":
         _write_json({"kind": "story", **asdict(story)}, stream)
         return story.classic, listing

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import TextIO
 
-    from portcall.explanation.flow_explanation import Story
+    from portcall.explanation.flow_explanation import FlowExplanation
     from portcall.explanation.flow_selector import FlowChoice
     from portcall.runs.offline import Outcome
 
@@ -65,15 +65,17 @@ def show_stories(outcome: Outcome, choice: FlowChoice, format_name: str, output:
     return SUCCESS
 
 
-def _story(outcome: Outcome, index: int) -> Story:
-    from portcall.explanation.flow_explanation import tell
+def _story(outcome: Outcome, index: int) -> FlowExplanation:
+    from portcall.explanation.flow_explanation import explain_flow
 
     row, names = outcome.report.rows[index], outcome.names
-    told = names.told_before(row["client_ip"], row["server_ip"], row["first_ns"]) if names and row["protocol"] else []
-    return tell(row, index + 1, told)
+    told = (
+        names.answered_before(row["client_ip"], row["server_ip"], row["first_ns"]) if names and row["protocol"] else []
+    )
+    return explain_flow(row, index + 1, told)
 
 
-def _write(stories: list[Story], choice: FlowChoice, format_name: str, stream: TextIO) -> None:
+def _write(stories: list[FlowExplanation], choice: FlowChoice, format_name: str, stream: TextIO) -> None:
     if format_name == "table":
         from portcall.views.explained_flow import write_stories
 

@@ -82,10 +82,10 @@ def run(options: argparse.Namespace) -> int:
     """
     format_name = output_format(options)
     from portcall.enrichment.geoip import Origins
-    from portcall.inspection.server_names import Names
+    from portcall.inspection.server_names import ServerNames
     from portcall.owners import open_owners
     from portcall.owners.processes import user_name
-    from portcall.ownership.socket_timeline import Timeline
+    from portcall.ownership.socket_timeline import SocketTimeline
     from portcall.queries.row_filter import compile_where
     from portcall.runs.live import LiveTracker
     from portcall.sources.capture_devices import LiveSpec, best_source
@@ -94,12 +94,14 @@ def run(options: argparse.Namespace) -> int:
     where = compile_where(options.where, options.by) if options.where else None
     completed = Origins(options.geo).completed if options.geo else None
     source, missing = best_source(LiveSpec(options.interface, options.netns, options.filter, options.source))
-    names = Names(with_details=options.by == "flow") if options.names else None
+    names = ServerNames(with_details=options.by == "flow") if options.names else None
     with closing(source), closing(open_owners(options.owners)) as owners:
         _load_what_shows()
         priority = raise_priority()
         become_invoking_user(os.environ)
-        tracker = LiveTracker(Timeline(owners.name, user_name), names=names, name_place=source.place)
+        tracker = LiveTracker(
+            SocketTimeline(owners.name, user_name), names=names, name_capture_point=source.capture_point
+        )
         with _Stop() as stop:
             status = _watch(source, owners, tracker, stop, options, priority)
             report = tracker.report(

@@ -54,12 +54,12 @@ def run(options: argparse.Namespace) -> int:
     format_name = output_format(options)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
-    from portcall.runs import offline as pipeline  # numpy and more
+    from portcall.runs import offline  # numpy and more
     from portcall.sources.captures import expand
     from portcall.views.progress import ProgressBar
 
     with ProgressBar(sys.stderr) as progress:
-        outcome = pipeline.read(
+        outcome = offline.read(
             options.captures,
             by="flow" if choice else options.by,
             layer=options.layer,

@@ -30,7 +30,7 @@ ADDRESS, ALIAS, TEXT, ADDRESS_6, OPTIONS = 1, 5, 16, 28, 41
 """Types of records: A, CNAME, TXT, AAAA, OPT."""
 
 
-class Question(NamedTuple):
+class DnsQuestion(NamedTuple):
     """What is asked for."""
 
     name: bytes
@@ -46,7 +46,7 @@ class Message(NamedTuple):
     """All of a message but the data of its records."""
 
     flags: int
-    questions: list[Question]
+    questions: list[DnsQuestion]
     records: list[Record]
     """Answers, authorities and additional ones, one after the other."""
     answer_count: int
@@ -66,12 +66,12 @@ def read_message(data: bytes, *, only_answers: bool = False) -> Message | None:
     if question_count > 64:  # noqa: PLR2004 - mDNS asks some, nobody asks so much
         return None
     offset = HEADER.size
-    questions: list[Question] = []
+    questions: list[DnsQuestion] = []
     for _ in range(question_count):
         named = read_name(data, offset)
         if named is None or named[1] + 4 > len(data):
             return None
-        questions.append(Question(named[0], *_QUESTION.unpack_from(data, named[1])))
+        questions.append(DnsQuestion(named[0], *_QUESTION.unpack_from(data, named[1])))
         offset = named[1] + 4
     record_count = answer_count if only_answers else answer_count + authority_count + additional_count
     if not record_count:
@@ -80,7 +80,7 @@ def read_message(data: bytes, *, only_answers: bool = False) -> Message | None:
     return Message(flags, questions, records, answer_count, offset, len(records) == record_count)
 
 
-def _read_records(data: bytes, offset: int, count: int, questions: list[Question]) -> tuple[list[Record], int]:
+def _read_records(data: bytes, offset: int, count: int, questions: list[DnsQuestion]) -> tuple[list[Record], int]:
     """Records as long as they are whole, and where they end."""
     records: list[Record] = []
     size = len(data)

@@ -10,16 +10,18 @@ from portcall.records.detections import TCP, WAIT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from portcall.records.detections import Ends, Finding, Speech, Wait
+    from portcall.records.detections import Detection, Ends, Payload, Wait
 
-    Recogniser = Callable[[Speech, Speech, Ends], Finding | Wait | None]
+    Recogniser = Callable[[Payload, Payload, Ends], Detection | Wait | None]
 
 
-def first_found(recognisers: Iterable[Recogniser], said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def first_found(
+    recognisers: Iterable[Recogniser], sent: Payload, answered: Payload, ends: Ends
+) -> Detection | Wait | None:
     """The first finding; WAIT where there is none and one of them waits."""
     waits = None
     for recognise in recognisers:
-        found = recognise(said, answered, ends)
+        found = recognise(sent, answered, ends)
         if found is WAIT:
             waits = WAIT
         elif found is not None:
@@ -27,9 +29,9 @@ def first_found(recognisers: Iterable[Recogniser], said: Speech, answered: Speec
     return waits
 
 
-def wait_for_more(said: Speech, ends: Ends) -> Wait | None:
+def wait_for_more(sent: Payload, ends: Ends) -> Wait | None:
     """What to answer to speech that is too short: WAIT in a stream that goes on, else None."""
-    return WAIT if ends.transport == TCP and not said.is_ended else None
+    return WAIT if ends.transport == TCP and not sent.is_ended else None
 
 
 def text(raw: bytes, most_characters: int = 128) -> str:

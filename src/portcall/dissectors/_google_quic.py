@@ -15,7 +15,7 @@ from struct import Struct
 
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._hello import named, printed
-from portcall.records.detections import Finding, NameKind, Role
+from portcall.records.detections import Detection, NameKind, Role
 
 CLIENT_HELLO = b"CHLO"
 
@@ -59,13 +59,13 @@ def lists_versions(datagram: bytes) -> bool:
     return len(versions) > 1 and all(_VERSION.fullmatch(version) for version in versions)
 
 
-def finding_of(message: bytes, version: str) -> Finding:
+def detection_of(message: bytes, version: str) -> Detection:
     """What a CHLO says, of which the values may be cut."""
     values = _values(message)
     details = [("version", version)]
     if user_agent := values.get(b"UAID"):
         details.append(("user_agent", printed(user_agent)))
-    return Finding("quic", Role.CLIENT, named(NameKind.QUIC_SNI, values.get(b"SNI\0", b"")), tuple(details))
+    return Detection("quic", Role.CLIENT, named(NameKind.QUIC_SNI, values.get(b"SNI\0", b"")), tuple(details))
 
 
 def _values(message: bytes) -> dict[bytes, bytes]:

@@ -89,17 +89,17 @@ class ClientHello(NamedTuple):
     def details(self, carrier: str) -> tuple[tuple[str, str], ...]:
         """What else is worth saying; the carrier is ``t`` for TCP, ``q`` for QUIC, ``d`` for DTLS."""
         version, protocols = self.newest_version, self.protocols
-        said = [("offers", version_text(version))]
+        sent = [("offers", version_text(version))]
         if protocols:
-            said.append(("alpn", ",".join(map(printed, protocols))))
+            sent.append(("alpn", ",".join(map(printed, protocols))))
         if ENCRYPTED_CLIENT_HELLO in self.extensions:  # real or GREASE: nobody on the way can tell
-            said.append(("ech", "yes"))
+            sent.append(("ech", "yes"))
         if ENCRYPTED_SERVER_NAME in self.extensions:
-            said.append(("esni", "yes"))
+            sent.append(("esni", "yes"))
         if self.is_whole:
             first_protocol = protocols[0] if protocols else b""
-            said.append(("ja4", ja4(carrier, version, self.cipher_suites, self.extensions, first_protocol)))
-        return tuple(said)
+            sent.append(("ja4", ja4(carrier, version, self.cipher_suites, self.extensions, first_protocol)))
+        return tuple(sent)
 
 
 class ServerHello(NamedTuple):
@@ -110,10 +110,10 @@ class ServerHello(NamedTuple):
 
     def details(self) -> tuple[tuple[str, str], ...]:
         """Its version, and the application protocol unless that was encrypted."""
-        said = [("version", version_text(self.version))]
+        sent = [("version", version_text(self.version))]
         if APPLICATION_PROTOCOLS in self.extensions:
-            said.append(("alpn", ",".join(map(printed, _protocols(self.extensions)))))
-        return tuple(said)
+            sent.append(("alpn", ",".join(map(printed, _protocols(self.extensions)))))
+        return tuple(sent)
 
 
 def client_hello_of(body: bytes, *, is_whole: bool = True) -> ClientHello | None:

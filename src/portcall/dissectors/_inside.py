@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import find_dissectors
 from portcall.dissectors._expressions import Expression
-from portcall.records.detections import WAIT, Finding, NameKind, Speech
+from portcall.records.detections import WAIT, Detection, NameKind, Payload
 
 if TYPE_CHECKING:
     from portcall.records.detections import Ends, Wait
@@ -15,17 +15,17 @@ _HELLO = Expression(rb"\n(?=\x16\x03[\x00-\x04])")
 _STRENGTH = {kind: rank for rank, kind in enumerate(NameKind)}
 
 
-def after(speech: Speech, start: int) -> Speech:
+def after(payload: Payload, start: int) -> Payload:
     """What was said from byte ``start`` on, as if nothing had been said before."""
-    return Speech(speech.data[start:], is_ended=speech.is_ended)
+    return Payload(payload.data[start:], is_ended=payload.is_ended)
 
 
-def with_inside(outer: Finding, said: Speech, answered: Speech, ends: Ends, among: frozenset[str]) -> Finding:
+def with_inside(outer: Detection, sent: Payload, answered: Payload, ends: Ends, among: frozenset[str]) -> Detection:
     """The outer finding together with what one of these dissectors hears inside; not final while that may change."""
-    inner = listen_among(among, said, answered, ends)
+    inner = listen_among(among, sent, answered, ends)
     if inner is None:
         return outer
-    if not isinstance(inner, Finding):
+    if not isinstance(inner, Detection):
         return outer._replace(is_final=False)
     return outer._replace(
         names=tuple(sorted(dict.fromkeys(inner.names + outer.names), key=lambda name: _STRENGTH[name.kind])),
@@ -34,24 +34,24 @@ def with_inside(outer: Finding, said: Speech, answered: Speech, ends: Ends, amon
     )
 
 
-def with_hello(outer: Finding, said: Speech, answered: Speech, ends: Ends) -> Finding:
+def with_hello(outer: Detection, sent: Payload, answered: Payload, ends: Ends) -> Detection:
     """The finding of a protocol of text lines, together with the TLS that begins behind a line of it, if any does."""
-    said_at, answered_at = _HELLO.search(said.data), _HELLO.search(answered.data)
-    if said_at is None:
+    sent_at, answered_at = _HELLO.search(sent.data), _HELLO.search(answered.data)
+    if sent_at is None:
         return outer
-    rest = after(answered, answered_at.end()) if answered_at else Speech(b"")
-    return with_inside(outer, after(said, said_at.end()), rest, ends, frozenset({"tls"}))
+    rest = after(answered, answered_at.end()) if answered_at else Payload(b"")
+    return with_inside(outer, after(sent, sent_at.end()), rest, ends, frozenset({"tls"}))
 
 
-def listen_among(among: frozenset[str], said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def listen_among(among: frozenset[str], sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first finding of the dissectors named, by their modules; WAIT where one of them wants more."""
-    if not said.data:
-        return None if said.is_ended else WAIT
+    if not sent.data:
+        return None if sent.is_ended else WAIT
     is_waiting = False
     for dissector in find_dissectors():
         if ends.transport in dissector.TRANSPORTS and dissector.__name__.rpartition(".")[2] in among:
-            heard = dissector.listen(said, answered, ends)
-            if isinstance(heard, Finding):
-                return heard
-            is_waiting |= heard is WAIT
+            inspected = dissector.inspect(sent, answered, ends)
+            if isinstance(inspected, Detection):
+                return inspected
+            is_waiting |= inspected is WAIT
     return WAIT if is_waiting else None

@@ -59,13 +59,13 @@ def read_request(data: bytes, start: int = 0) -> Request | None:
         return None
     method, _, rest = data[start:end].partition(b" ")
     target, _, version = rest.rstrip().rpartition(b" ")
-    spoken = _VERSION.fullmatch(version)
+    sample = _VERSION.fullmatch(version)
     target = target.strip()
-    if spoken is None or not target or not _METHOD.fullmatch(method):
+    if sample is None or not target or not _METHOD.fullmatch(method):
         return None
     if not _TEXT.fullmatch(data, start, min(end, start + _TEXT_BYTES)):
         return None
-    return Request(method, target, spoken[1], spoken[2], end + 1)
+    return Request(method, target, sample[1], sample[2], end + 1)
 
 
 def read_status(data: bytes, start: int = 0) -> Status | None:

@@ -1,4 +1,4 @@
-r"""The table of ``own_ports``: what messages that could be something else's look like on their own ports.
+r"""The table of ``port_guarded``: what messages that could be something else's look like on their own ports.
 
 Ports are IANA's or their makers'; the source of each shape stands beside it.
 """

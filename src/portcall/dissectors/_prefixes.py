@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-Opening: TypeAlias = "Mapping[int, Collection[int]]"
+Prefix: TypeAlias = "Mapping[int, Collection[int]]"
 """Offset → the bytes that may stand there."""
 
 ZERO = b"\0"
@@ -20,17 +20,17 @@ TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + LETTERS
 LINE_END = b"\r\n"
 
 
-def together(*beginnings: bytes, at: int = 0) -> Opening:
+def together(*beginnings: bytes, at: int = 0) -> Prefix:
     """One opening for all of these: a little wider than they are, as far as the shortest reaches."""
     return {at + i: frozenset(column) for i, column in enumerate(zip(*beginnings, strict=False))}
 
 
-def words(*beginnings: bytes) -> Opening:
+def words(*beginnings: bytes) -> Prefix:
     """The same, in upper and lower case."""
     return together(*[cased for word in beginnings for cased in (word.upper(), word.lower())])
 
 
-REQUEST_LINES: tuple[Opening, ...] = (
+REQUEST_LINES: tuple[Prefix, ...] = (
     {0: LETTERS, 1: TOKEN, 2: TOKEN, 3: TOKEN + b" \t", 4: b"\t" + bytes(range(0x20, 0x100))},
     {0: LETTERS, 1: b" "},
     {0: LETTERS, 1: TOKEN, 2: b" "},

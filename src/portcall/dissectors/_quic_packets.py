@@ -26,7 +26,7 @@ NEGOTIATION = 0
 """The version of a packet that lists versions."""
 
 
-class Kind(enum.IntEnum):
+class QuicPacketKind(enum.IntEnum):
     """Types of long header packets, as version 1 numbers them."""
 
     INITIAL = 0
@@ -39,7 +39,7 @@ class LongPacket(NamedTuple):
     """One packet of a datagram."""
 
     version: int
-    kind: Kind
+    kind: QuicPacketKind
     target_id: bytes
     source_id: bytes
     data: bytes
@@ -118,8 +118,8 @@ def _long_packet(data: bytes) -> LongPacket | None:
         return None
     kind = _kind(version, first)
     number_at, end = 0, len(data)
-    if version != NEGOTIATION and kind is not Kind.RETRY:
-        if kind is Kind.INITIAL:
+    if version != NEGOTIATION and kind is not QuicPacketKind.RETRY:
+        if kind is QuicPacketKind.INITIAL:
             token_size, at = _variable(data, at)
             at += token_size
         size, at = _variable(data, at)
@@ -135,9 +135,9 @@ def _long_packet(data: bytes) -> LongPacket | None:
     )
 
 
-def _kind(version: int, first: int) -> Kind:
+def _kind(version: int, first: int) -> QuicPacketKind:
     number = first >> 4 & 3
-    return Kind((number - 1) % 4 if version in (VERSION_2, VERSION_2_DRAFT) else number)  # RFC 9369 §3.2
+    return QuicPacketKind((number - 1) % 4 if version in (VERSION_2, VERSION_2_DRAFT) else number)  # RFC 9369 §3.2
 
 
 def opened(packet: LongPacket, first_id: bytes, *, from_client: bool) -> bytes | None:

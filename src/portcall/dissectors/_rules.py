@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from portcall.dissectors._expressions import Expression
-from portcall.records.detections import TCP, Finding
+from portcall.records.detections import TCP, Detection
 
 if TYPE_CHECKING:
     from portcall.records.detections import Role
@@ -38,17 +38,17 @@ class Rule:
     """The fewest bytes of such a message."""
     role: Role | None = None
     _match: Expression = field(init=False, repr=False, compare=False)
-    _finding: Finding = field(init=False, repr=False, compare=False)
+    _detection: Detection = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_match", Expression(self.pattern, re.DOTALL))
-        object.__setattr__(self, "_finding", Finding(self.protocol, self.role))
+        object.__setattr__(self, "_detection", Detection(self.protocol, self.role))
 
-    def find(self, data: bytes) -> Finding | None:
+    def find(self, data: bytes) -> Detection | None:
         """The protocol, if ``data`` has this shape."""
         if len(data) < self.least or not self._match.match(data) or not self._fits(data):
             return None
-        return self._finding
+        return self._detection
 
     def _fits(self, data: bytes) -> bool:
         """Whether the length is a datagram's, or that of a message within a stream."""

@@ -17,7 +17,7 @@ from portcall.dissectors._records import (
     read_handshake,
     read_records,
 )
-from portcall.records.detections import Speech
+from portcall.records.detections import Payload
 from portcall.records.tls_secrets import CLIENT_SECRETS, MASTER
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def has_secrets(hello: bytes, key_log: KeyLog) -> bool:
     return any((label, random) in key_log for label in (MASTER, *CLIENT_SECRETS))
 
 
-def opened(said: Speech, answered: Speech, key_log: KeyLog) -> Speech:
+def opened(sent: Payload, answered: Payload, key_log: KeyLog) -> Payload:
     """The application data of a client whose speech begins with its hello; nothing as long as no key is known."""
-    nothing = Speech(b"", is_ended=said.is_ended)
-    random = _random(said.data, CLIENT_HELLO)
+    nothing = Payload(b"", is_ended=sent.is_ended)
+    random = _random(sent.data, CLIENT_HELLO)
     body = _body(answered.data, SERVER_HELLO)
     hello = server_hello_of(body)
     if hello is None or len(body) < _RANDOM_END + 3 + body[_RANDOM_END]:
@@ -75,12 +75,12 @@ def opened(said: Speech, answered: Speech, key_log: KeyLog) -> Speech:
         return nothing
     if hello.version == TLS_1_3:
         secrets = [key_log[label, random] for label in CLIENT_SECRETS if (label, random) in key_log]
-        data = _opened_1_3(said.data, [_keys_1_3(secret, suite) for secret in secrets])
+        data = _opened_1_3(sent.data, [_keys_1_3(secret, suite) for secret in secrets])
     elif hello.version == _TLS_1_2 and (MASTER, random) in key_log:
-        data = _opened_1_2(said.data, _keys_1_2(key_log[MASTER, random], random, body[_RANDOM_AT:_RANDOM_END], suite))
+        data = _opened_1_2(sent.data, _keys_1_2(key_log[MASTER, random], random, body[_RANDOM_AT:_RANDOM_END], suite))
     else:
         return nothing
-    return Speech(data, is_ended=said.is_ended)
+    return Payload(data, is_ended=sent.is_ended)
 
 
 def expanded(secret: bytes, label: bytes, size: int, hash_name: str = "sha256") -> bytes:
@@ -131,7 +131,7 @@ def _cipher(suite: _Suite, key: bytes) -> AESGCM | ChaCha20Poly1305:
 
 def _opened_1_3(data: bytes, keys: list[_Keys]) -> bytes:
     """The application data of a stream whose records' keys are these, one after the other; each counts from 0."""
-    said: list[bytes] = []
+    sent: list[bytes] = []
     number = 0
     for kind, header, content in read_records(data):
         if kind != APPLICATION_DATA:
@@ -146,13 +146,13 @@ def _opened_1_3(data: bytes, keys: list[_Keys]) -> bytes:
         number += 1
         plain = plain.rstrip(b"\0")  # the padding; the last byte before it is the content's type
         if plain.endswith(bytes((APPLICATION_DATA,))):
-            said.append(plain[:-1])
-    return b"".join(said)
+            sent.append(plain[:-1])
+    return b"".join(sent)
 
 
 def _opened_1_2(data: bytes, keys: _Keys) -> bytes:
     """The application data of a stream whose records are protected with these keys from ChangeCipherSpec on."""
-    said: list[bytes] = []
+    sent: list[bytes] = []
     number = -1
     for kind, header, content in read_records(data):
         if number < 0:
@@ -167,8 +167,8 @@ def _opened_1_2(data: bytes, keys: _Keys) -> bytes:
             break
         number += 1
         if kind == APPLICATION_DATA:
-            said.append(plain)
-    return b"".join(said)
+            sent.append(plain)
+    return b"".join(sent)
 
 
 def _numbered(nonce: bytes, number: int) -> bytes:

@@ -13,7 +13,7 @@ from portcall.dissectors._hello import (
     TLS_1_3,
     server_hello_of,
 )
-from portcall.records.detections import Finding, Role
+from portcall.records.detections import Detection, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from portcall.records.detections import Name
 
 
-def server_finding(protocol: str, messages: Iterable[tuple[int, bytes, bool]], *, is_over: bool) -> Finding:
+def server_detection(protocol: str, messages: Iterable[tuple[int, bytes, bool]], *, is_over: bool) -> Detection:
     """What kind, body and wholeness of each message show; ``is_over`` where no further one can come in clear.
 
     The version and protocol that the server chose and, until TLS 1.3 hid it, whom its certificate is for.
@@ -38,4 +38,4 @@ def server_finding(protocol: str, messages: Iterable[tuple[int, bytes, bool]], *
             names, is_over = certified or (), is_over or certified is not None
         elif kind == SERVER_HELLO_DONE:
             is_over = True
-    return Finding(protocol, Role.SERVER, names, details, is_final=is_over)
+    return Detection(protocol, Role.SERVER, names, details, is_final=is_over)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
 from portcall.dissectors._inside import after, with_inside
-from portcall.records.detections import TCP, Finding, Speech
+from portcall.records.detections import TCP, Detection, Payload
 
 if TYPE_CHECKING:
     from portcall.records.detections import Ends, Wait
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({5555})
-OPENINGS = {TCP: ({0: b"C", 1: b"N", 2: b"X", 3: b"N"},)}
+PREFIXES = {TCP: ({0: b"C", 1: b"N", 2: b"X", 3: b"N"},)}
 
 _GREETINGS = (b"CNXN\0\0\0\1", b"CNXN\1\0\0\1")  # and the version: A_VERSION_MIN and A_VERSION_SKIP_CHECKSUM
 _COMMANDS = frozenset({b"CNXN", b"AUTH", b"SYNC", b"STLS"})
@@ -34,25 +34,25 @@ _MOST_MESSAGES = 16
 _ALL_BITS = 0xFFFFFFFF
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The bridge, by its greeting; and the TLS after STLS."""
-    data = said.data
+    data = sent.data
     if not data.startswith(_GREETINGS):
         is_short = any(greeting.startswith(data) for greeting in _GREETINGS)
-        return wait_for_more(said, ends) if is_short and data else None
-    start = _start_of_tls(said)
+        return wait_for_more(sent, ends) if is_short and data else None
+    start = _start_of_tls(sent)
     if start is None:
-        return Finding("adb")
+        return Detection("adb")
     if start < 0:
-        return Finding("adb", is_final=said.is_ended)
+        return Detection("adb", is_final=sent.is_ended)
     answer_start = _start_of_tls(answered) or -1
-    rest = after(answered, answer_start) if answer_start > 0 else Speech(b"")
-    return with_inside(Finding("adb"), after(said, start), rest, ends, frozenset({"tls"}))
+    rest = after(answered, answer_start) if answer_start > 0 else Payload(b"")
+    return with_inside(Detection("adb"), after(sent, start), rest, ends, frozenset({"tls"}))
 
 
-def _start_of_tls(speech: Speech) -> int | None:
+def _start_of_tls(payload: Payload) -> int | None:
     """Where TLS begins; -1 where STLS may yet come, None where it does not."""
-    at, data = 0, speech.data
+    at, data = 0, payload.data
     for _ in range(_MOST_MESSAGES):
         if len(data) < at + _HEADER.size:
             return -1

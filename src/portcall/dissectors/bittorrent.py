@@ -9,15 +9,15 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._prefixes import together
-from portcall.records.detections import TCP, UDP, Finding, Role
+from portcall.records.detections import TCP, UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({6771, *range(6881, 6890), 51413})
-OPENINGS = {
+PREFIXES = {
     TCP: (together(b"\x13BitTorrent"),),
     UDP: (
         together(b"\x13BitTorrent"),
@@ -39,33 +39,33 @@ _CLIENT = Expression(rb"-([A-Za-z]{2}[0-9A-Za-z]{4})-")
 _UTP_HEADER_BYTES = 20
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """BitTorrent, with the way it is spoken, and the peer's program where it says so."""
-    data = said.data
+    data = sent.data
     if not data or data[0] not in _FIRST_BYTES:
         return None
     if ends.transport == TCP:
-        return _peer(data) or (wait_for_more(said, ends) if _HANDSHAKE.startswith(data) else None)
+        return _peer(data) or (wait_for_more(sent, ends) if _HANDSHAKE.startswith(data) else None)
     if data[:1] == b"d":
         is_dht = _DHT.match(data) and _DHT_END.search(data[-64:])
-        return Finding("bittorrent", details=(("part", "dht"),)) if is_dht else None
+        return Detection("bittorrent", details=(("part", "dht"),)) if is_dht else None
     if data.startswith(_TRACKER_CONNECT) and len(data) == 16:  # noqa: PLR2004 (BEP 15)
-        return Finding("bittorrent", Role.CLIENT, details=(("part", "tracker"),))
+        return Detection("bittorrent", Role.CLIENT, details=(("part", "tracker"),))
     if data.startswith(_DISCOVERY):
-        return Finding("bittorrent", details=(("part", "local-discovery"),))
+        return Detection("bittorrent", details=(("part", "local-discovery"),))
     return _utp(data, answered.data) or _peer(data)
 
 
-def _peer(data: bytes) -> Finding | None:
+def _peer(data: bytes) -> Detection | None:
     if not data.startswith(_HANDSHAKE):
         return None
     # 20 protocol, 28 reserved, 48 hash, 68 peer; Azureus' way to name a program (BEP 20): -UT3550-
     client = _CLIENT.match(data, 48)
     details = (("part", "peer"), *([("client", text(client[1]))] if client else []))
-    return Finding("bittorrent", details=details)
+    return Detection("bittorrent", details=details)
 
 
-def _utp(data: bytes, answered: bytes) -> Finding | None:
+def _utp(data: bytes, answered: bytes) -> Detection | None:
     """A SYN that the other end's STATE answers, or a peer's handshake in a DATA packet.
 
     ::
@@ -75,10 +75,10 @@ def _utp(data: bytes, answered: bytes) -> Finding | None:
     if len(data) < _UTP_HEADER_BYTES or data[0] & 0x0F != 1 or data[1] > 2:  # noqa: PLR2004 (BEP 29's extensions)
         return None
     if data.startswith(_HANDSHAKE, _UTP_HEADER_BYTES):
-        return Finding("bittorrent", details=(("part", "utp"),))
+        return Detection("bittorrent", details=(("part", "utp"),))
     for syn, state in ((data, answered), (answered, data)):
         is_syn = len(syn) >= _UTP_HEADER_BYTES and syn[0] == 0x41 and syn[16:18] == b"\0\1"  # noqa: PLR2004
         is_state = len(state) >= _UTP_HEADER_BYTES and state[0] == 0x21  # noqa: PLR2004
         if is_syn and is_state and state[2:4] == syn[2:4] and state[18:20] == b"\0\1":
-            return Finding("bittorrent", details=(("part", "utp"),))
+            return Detection("bittorrent", details=(("part", "utp"),))
     return None

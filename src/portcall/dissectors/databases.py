@@ -14,17 +14,17 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import first_found, text, wait_for_more
 from portcall.dissectors._prefixes import CAPITALS, DIGITS, LETTERS, LINE_END, ZERO
-from portcall.records.detections import TCP, Finding, Role
+from portcall.records.detections import TCP, Detection, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._families import Recogniser
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({1433, 1521, 3306, 5432, 6379, 9042, 11211, 27017, 50000})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {1: range(3), 2: ZERO, 3: ZERO, 4: b"\x0a\xff"},  # MySQL
         {3: range(3), 13: b"\0\7", 14: ZERO, 15: ZERO},  # MongoDB
@@ -38,37 +38,37 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
         {0: b"\x80", 1: range(0x26), 5: ZERO, 6: ZERO, 7: ZERO},
     ),
 }
-OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
+TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: ({0: b"CIMPQadfgimprstv", 1: LETTERS, 2: b" " + LETTERS},)  # what people type to Redis and memcached
 }
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The database whose protocol opens so."""
-    data = said.data
+    data = sent.data
     # A length in its first bytes, as several have, leaves the fourth zero.
     behind = _BY_LENGTH if data[3:4] in {b"", b"\0"} else (_drda,) if data[2] == _DDM_MAGIC else ()
     recognisers = (*_BY_FIRST_BYTE.get(data[:1], ()), *behind)
-    return first_found(recognisers, said, answered, ends) if recognisers else None
+    return first_found(recognisers, sent, answered, ends) if recognisers else None
 
 
 _MYSQL_VERSION = Expression(rb"(?:[0-9]{1,2}\.[0-9]{1,2}|[0-9]{2}-)[ -~]{0,80}\0")
 _GREATEST_MYSQL_GREETING = 512
 
 
-def _mysql(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _mysql(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 length:24, little endian  3 sequence 0  4 version 10  5 the server's version, ends with a zero."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 7:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = int.from_bytes(data[:3], "little")
     if data[3] or length > _GREATEST_MYSQL_GREETING:
         return None
     if data[4] == 0xFF and 3 < length <= len(data) - 4 and ends.source_port == 3306:  # noqa: PLR2004
-        return Finding("mysql", Role.SERVER)  # an error, such as a host that may not come in
+        return Detection("mysql", Role.SERVER)  # an error, such as a host that may not come in
     version = _MYSQL_VERSION.match(data, 5) if data[4] == 10 else None  # noqa: PLR2004
-    return Finding("mysql", Role.SERVER, details=(("version", text(version[0][:-1])),)) if version else None
+    return Detection("mysql", Role.SERVER, details=(("version", text(version[0][:-1])),)) if version else None
 
 
 _POSTGRESQL_REQUESTS = (b"\x04\xd2\x16\x2e", b"\x04\xd2\x16\x2f", b"\x04\xd2\x16\x30")
@@ -79,24 +79,24 @@ _MOST_STARTUP_BYTES = 10000
 _PARAMETERS = (b"user", b"database", b"application_name")
 
 
-def _postgresql(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _postgresql(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 length:32  4 protocol:32  8 names and values, each ends with a zero."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 8:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = int.from_bytes(data[:4], "big")
     if data[4:8] in _POSTGRESQL_REQUESTS and length in {8, 16}:
-        return Finding("postgresql", Role.CLIENT)
+        return Detection("postgresql", Role.CLIENT)
     if data[4:8] not in _POSTGRESQL_VERSIONS or not 8 < length <= _MOST_STARTUP_BYTES:  # noqa: PLR2004
         return None
     if len(data) < length:
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     fields = data[8:length].split(b"\0", 32)
     named = [
         (text(key), text(value)) for key, value in zip(fields[::2], fields[1::2], strict=False) if key in _PARAMETERS
     ]
-    return Finding("postgresql", Role.CLIENT, details=tuple(named)) if named else None
+    return Detection("postgresql", Role.CLIENT, details=tuple(named)) if named else None
 
 
 _POSTGRESQL_AUTHENTICATION = Expression(
@@ -104,10 +104,10 @@ _POSTGRESQL_AUTHENTICATION = Expression(
 )
 
 
-def _postgresql_server(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def _postgresql_server(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """An authentication request, or an error with its severity."""
     del answered, ends
-    return Finding("postgresql", Role.SERVER) if _POSTGRESQL_AUTHENTICATION.match(said.data) else None
+    return Detection("postgresql", Role.SERVER) if _POSTGRESQL_AUTHENTICATION.match(sent.data) else None
 
 
 _RESP_COMMAND = Expression(rb"\*[1-9]\d{0,3}\r\n\$\d{1,5}\r\n([A-Za-z][A-Za-z.|_-]{0,31})\r\n")
@@ -120,33 +120,33 @@ _RESP_INLINE = Expression(rb"(?:PING|INFO|MONITOR|QUIT|COMMAND)\r\n")
 _SHORTEST_COMMAND = len(b"*1\r\n$4\r\nPING\r\n")
 
 
-def _redis(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _redis(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """An array of bulk strings, whose first is a word; or an answer that others do not give."""
-    if _RESP_COMMAND.match(said.data):
-        return Finding("redis", Role.CLIENT)
-    if len(said.data) < _SHORTEST_COMMAND and said.data[:1] == b"*":
-        return wait_for_more(said, ends)
-    is_answer = _RESP_ANSWER.match(said.data) and (ends.source_port == 6379 or _RESP_COMMAND.match(answered.data))  # noqa: PLR2004
-    return Finding("redis", Role.SERVER) if is_answer else None
+    if _RESP_COMMAND.match(sent.data):
+        return Detection("redis", Role.CLIENT)
+    if len(sent.data) < _SHORTEST_COMMAND and sent.data[:1] == b"*":
+        return wait_for_more(sent, ends)
+    is_answer = _RESP_ANSWER.match(sent.data) and (ends.source_port == 6379 or _RESP_COMMAND.match(answered.data))  # noqa: PLR2004
+    return Detection("redis", Role.SERVER) if is_answer else None
 
 
-def _redis_inline(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def _redis_inline(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """A command as people type it: at home only."""
     del answered
-    is_redis = ends.target_port == 6379 and _RESP_INLINE.match(said.data)  # noqa: PLR2004
-    return Finding("redis", Role.CLIENT) if is_redis else None
+    is_redis = ends.target_port == 6379 and _RESP_INLINE.match(sent.data)  # noqa: PLR2004
+    return Detection("redis", Role.CLIENT) if is_redis else None
 
 
 _MONGODB_OPCODES = frozenset({1, 2001, 2002, 2004, 2005, 2006, 2007, 2010, 2011, 2012, 2013})
 _MOST_MONGODB_BYTES = 48_000_000
 
 
-def _mongodb(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _mongodb(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 length:32  4 request:32  8 answer to:32  12 opcode:32, all little endian."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 21:  # noqa: PLR2004 (the header, and what every message has)
-        return wait_for_more(said, ends) if data[3:4] in {b"", b"\0"} else None
+        return wait_for_more(sent, ends) if data[3:4] in {b"", b"\0"} else None
     length, _, answer_to, opcode = (int.from_bytes(data[at : at + 4], "little") for at in (0, 4, 8, 12))
     if opcode not in _MONGODB_OPCODES or not 21 <= length <= _MOST_MONGODB_BYTES:  # noqa: PLR2004
         return None
@@ -156,33 +156,33 @@ def _mongodb(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | Non
         return None
     if opcode not in {2004, 2013} and not ends.has_port(27017, 27018, 27019):
         return None
-    return Finding("mongodb", Role.SERVER if answer_to else Role.CLIENT)
+    return Detection("mongodb", Role.SERVER if answer_to else Role.CLIENT)
 
 
-def _tds(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _tds(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 kind 18 pre-login or 4 answer  1 status:8  2 length:16  4 process:16  6 packet:8  7 zero  8 options … 0xff."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 14:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = data[2] << 8 | data[3]
     is_prelogin = data[1] == 1 and data[7] == 0 and data[8] == 0 and length <= len(data) and length > 14  # noqa: PLR2004
     option = data[9] << 8 | data[10]
     if not is_prelogin or option + 8 + 6 > length or option % 5 != 1 or data[8 + option - 1] != 0xFF:  # noqa: PLR2004
         return None
-    return Finding("mssql", Role.CLIENT if data[0] == 18 else Role.SERVER)  # noqa: PLR2004
+    return Detection("mssql", Role.CLIENT if data[0] == 18 else Role.SERVER)  # noqa: PLR2004
 
 
 _TNS_CONNECT = Expression(rb"\((?:DESCRIPTION|CONNECT_DATA|ADDRESS|SOURCE_ROUTE)\b", re.IGNORECASE)
 _TNS_SERVICE = Expression(rb"\((?:SERVICE_NAME|SID)=([^()]{1,128})\)", re.IGNORECASE)
 
 
-def _oracle(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _oracle(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 length:16  2 sum 0  4 kind 1 (connect)  5 zero  6 header sum 0  8 version:16 … 24 length:16 26 offset:16."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 28:  # noqa: PLR2004
-        return wait_for_more(said, ends) if not any(data[2:4]) else None
+        return wait_for_more(sent, ends) if not any(data[2:4]) else None
     length = data[0] << 8 | data[1]
     if data[2:4] != b"\0\0" or data[4] != 1 or data[5] or data[6:8] != b"\0\0" or length > len(data):
         return None
@@ -192,17 +192,17 @@ def _oracle(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None
     if not _TNS_CONNECT.match(data, offset):
         return None
     service = _TNS_SERVICE.search(data, offset, offset + 2048)
-    return Finding("oracle", Role.CLIENT, details=(("service", text(service[1])),) if service else ())
+    return Detection("oracle", Role.CLIENT, details=(("service", text(service[1])),) if service else ())
 
 
 _CASSANDRA_REQUESTS, _CASSANDRA_ANSWERS = frozenset({0x01, 0x05}), frozenset({0x00, 0x02, 0x03, 0x06})
 
 
-def _cassandra(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _cassandra(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 version:8, its first bit set in answers  1 flags:8  2 stream:16  4 opcode:8  5 length:32."""
-    data = said.data
+    data = sent.data
     if len(data) < 9:  # noqa: PLR2004
-        return wait_for_more(said, ends) if ends.has_port(9042) else None
+        return wait_for_more(sent, ends) if ends.has_port(9042) else None
     length = int.from_bytes(data[5:9], "big")
     is_answer = data[0] >= 0x80  # noqa: PLR2004
     if data[4] not in (_CASSANDRA_ANSWERS if is_answer else _CASSANDRA_REQUESTS) or data[1] & 0xE0:
@@ -211,7 +211,7 @@ def _cassandra(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | N
     is_options = data[4] == 5 and length == 0 and (ends.has_port(9042) or answered.data[4:5] == b"\x06")  # noqa: PLR2004
     is_supported = data[4] == 6 and b"CQL_VERSION" in data[9:512]  # noqa: PLR2004
     if is_startup or is_options or is_supported:
-        return Finding("cassandra", Role.SERVER if is_answer else Role.CLIENT)
+        return Detection("cassandra", Role.SERVER if is_answer else Role.CLIENT)
     return None
 
 
@@ -221,14 +221,14 @@ _MEMCACHED = Expression(
 )
 
 
-def _memcached(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def _memcached(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """Text commands, which are too plain to count elsewhere; binary requests with zero status."""
-    data = said.data
+    data = sent.data
     is_text = _MEMCACHED.match(data) and (ends.target_port == 11211 or answered.data.startswith((b"STAT ", b"VALUE ")))  # noqa: PLR2004
     if is_text:
-        return Finding("memcached", Role.CLIENT)
+        return Detection("memcached", Role.CLIENT)
     if data[0] == 0x80 and len(data) >= 24 and data[1] < 0x26 and data[5:8] == b"\0\0\0" and ends.target_port == 11211:  # noqa: PLR2004
-        return Finding("memcached", Role.CLIENT)
+        return Detection("memcached", Role.CLIENT)
     return None
 
 
@@ -236,17 +236,17 @@ _DDM_MAGIC = 0xD0
 _DDM_CODE_POINTS = frozenset({0x1041, 0x1443, 0x106D, 0x106E, 0x2001, 0x2201})
 
 
-def _drda(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _drda(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 length:16  2 0xd0  3 format:8  4 correlation:16  6 length:16, six less  8 code point:16."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 10:  # noqa: PLR2004
-        return wait_for_more(said, ends) if data[2:3] in {b"", b"\xd0"} else None
+        return wait_for_more(sent, ends) if data[2:3] in {b"", b"\xd0"} else None
     if data[2] != _DDM_MAGIC or data[3] & 0x8F > 3:  # noqa: PLR2004
         return None
     is_drda = (data[0] << 8 | data[1]) == (data[6] << 8 | data[7]) + 6
     is_drda = is_drda and (data[8] << 8 | data[9]) in _DDM_CODE_POINTS
-    return Finding("drda", Role.SERVER if data[8] == 0x14 or data[8] == 0x22 else Role.CLIENT) if is_drda else None  # noqa: PLR2004
+    return Detection("drda", Role.SERVER if data[8] == 0x14 or data[8] == 0x22 else Role.CLIENT) if is_drda else None  # noqa: PLR2004
 
 
 _BY_LENGTH: tuple[Recogniser, ...] = (_mysql, _mongodb, _drda)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._prefixes import ZERO
-from portcall.records.detections import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({135})
-OPENINGS = {TCP: ({0: b"\5", 1: b"\0\1", 2: range(20), 4: b"\x10\0", 5: ZERO, 6: ZERO, 7: ZERO},)}
+PREFIXES = {TCP: ({0: b"\5", 1: b"\0\1", 2: range(20), 4: b"\x10\0", 5: ZERO, 6: ZERO, 7: ZERO},)}
 
 _CLIENT_KINDS = frozenset({0, 11, 14, 16, 18, 19})
 _SERVER_KINDS = frozenset({2, 3, 12, 13, 15, 17})
@@ -28,13 +28,13 @@ _HEADER_BYTES = 16
 _INTERFACE = slice(32, 48)
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first message of this end."""
     del answered, ends
-    data = said.data
+    data = sent.data
     if len(data) < _HEADER_BYTES:
         is_begun = data[:1] in {b"", b"\5"} and data[1:2] in {b"", b"\0", b"\1"}
-        return WAIT if is_begun and not said.is_ended else None
+        return WAIT if is_begun and not sent.is_ended else None
     kind = data[2]
     if data[0] != 5 or data[1] > 1 or kind not in _CLIENT_KINDS | _SERVER_KINDS:  # noqa: PLR2004 - the version
         return None
@@ -46,7 +46,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     interface = data[_INTERFACE]
     is_bind = kind in _BINDS and len(interface) == 16 and order == "little"  # noqa: PLR2004 - a UUID
     details = (("interface", _uuid_text(interface)),) if is_bind else ()
-    return Finding("dcerpc", Role.CLIENT if kind in _CLIENT_KINDS else Role.SERVER, details=details)
+    return Detection("dcerpc", Role.CLIENT if kind in _CLIENT_KINDS else Role.SERVER, details=details)
 
 
 def _uuid_text(raw: bytes) -> str:

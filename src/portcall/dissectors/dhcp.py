@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._text import as_text
-from portcall.records.detections import UDP, Finding, Role
+from portcall.records.detections import UDP, Detection, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({67, 68})
-OPENINGS = {UDP: ({0: b"\1\2", 2: range(17)},)}
+PREFIXES = {UDP: ({0: b"\1\2", 2: range(17)},)}
 
 _ROLES = {1: Role.CLIENT, 2: Role.SERVER}
 _COOKIE, _COOKIE_AT, _OPTIONS_AT = b"\x63\x82\x53\x63", 236, 240
@@ -30,18 +30,18 @@ _SHOWN = {12: "hostname", 60: "vendor_class", 15: "domain"}
 _PAD, _END = 0, 255
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The newest datagram; one that the capture has cut before the cookie counts on the own ports."""
     del answered
-    data = said.data
-    if said.is_ended and len(data) < _OPTIONS_AT and ends.has_port(67) and data.startswith(_ON_ETHERNET):
-        return Finding("dhcp", _ROLES[data[0]])
+    data = sent.data
+    if sent.is_ended and len(data) < _OPTIONS_AT and ends.has_port(67) and data.startswith(_ON_ETHERNET):
+        return Detection("dhcp", _ROLES[data[0]])
     if len(data) < _COOKIE_AT or data[0] not in _ROLES or not data[1] or data[2] > _MOST_ADDRESS_BYTES:
         return None
     if data.startswith(_COOKIE, _COOKIE_AT):
         details = tuple([(_SHOWN[code], as_text(value)) for code, value in _options(data) if code in _SHOWN])
-        return Finding("dhcp", _ROLES[data[0]], details=details)
-    return Finding("bootp", _ROLES[data[0]]) if ends.has_port(67) else None
+        return Detection("dhcp", _ROLES[data[0]], details=details)
+    return Detection("bootp", _ROLES[data[0]]) if ends.has_port(67) else None
 
 
 def _options(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._domain_names import read_name
 from portcall.dissectors._text import as_text
-from portcall.records.detections import UDP, Finding, Role
+from portcall.records.detections import UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.PORT
 PORTS = frozenset({546, 547})
-OPENINGS = {UDP: ({0: range(1, 37)},)}
+PREFIXES = {UDP: ({0: range(1, 37)},)}
 
 _OPTION = Struct(">HH")
 _RELAYED = frozenset({12, 13})
@@ -29,10 +29,10 @@ _MOST_KIND = 36
 _FULL_NAME, _VENDOR_CLASS = 39, 16
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The newest datagram."""
     del answered
-    data = said.data
+    data = sent.data
     if not ends.has_port(*PORTS) or len(data) < 4 or not 0 < data[0] <= _MOST_KIND:  # noqa: PLR2004 - as drawn
         return None
     details: list[tuple[str, str]] = []
@@ -45,6 +45,6 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
             details.append(("hostname", as_text(named[0])))
         elif code == _VENDOR_CLASS:
             details.append(("vendor_class", as_text(data[start + 6 : offset])))
-    if offset != len(data) and not said.is_ended:
+    if offset != len(data) and not sent.is_ended:
         return None
-    return Finding("dhcpv6", Role.SERVER if data[0] in _FROM_SERVERS else Role.CLIENT, details=tuple(details))
+    return Detection("dhcpv6", Role.SERVER if data[0] in _FROM_SERVERS else Role.CLIENT, details=tuple(details))

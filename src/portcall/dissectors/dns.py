@@ -13,19 +13,19 @@ from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, ALIAS, OPTIONS,
 from portcall.dissectors._domain_names import netbios_name, read_name
 from portcall.dissectors._prefixes import ZERO
 from portcall.dissectors._text import as_text
-from portcall.records.detections import TCP, UDP, WAIT, Answer, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Detection, DnsAnswer, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._dns_message import Message, Record
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 _BY_PORT = {53: "dns", 137: "netbios-ns", 5353: "mdns", 5355: "llmnr"}
 PORTS = frozenset(_BY_PORT)
-OPENINGS = {UDP: ({4: ZERO, 5: range(65)},), TCP: ({6: ZERO, 7: range(65)},)}
+PREFIXES = {UDP: ({4: ZERO, 5: range(65)},), TCP: ({6: ZERO, 7: range(65)},)}
 """How many questions there are, behind number and flags."""
-LISTENS_ALWAYS = True
+INSPECTS_ALWAYS = True
 
 _IS_RESPONSE = 0x8000
 _OPCODES = frozenset({0, 1, 2, 4, 5, 6})
@@ -43,22 +43,22 @@ _NETBIOS_NAME = 32
 _COUNTS_START = 4
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The newest datagram, or all whole messages of a stream."""
     del answered
     protocol = _protocol(ends)
     if ends.transport == TCP:
-        return _hear_stream(said, protocol)
-    message = read_message(said.data, only_answers=protocol in _WITHOUT_ADDITIONS)
+        return _inspect_stream(sent, protocol)
+    message = read_message(sent.data, only_answers=protocol in _WITHOUT_ADDITIONS)
     if message is None:
-        return Finding(protocol) if protocol and said.is_ended and _begins_plausibly(said.data) else None
+        return Detection(protocol) if protocol and sent.is_ended and _begins_plausibly(sent.data) else None
     if not _is_plausible(message, protocol):
         return None
     if protocol is None:
-        if not _is_beyond_doubt(message, len(said.data)):
+        if not _is_beyond_doubt(message, len(sent.data)):
             return None
         protocol = "dns"
-    return _finding(said.data, message, protocol)
+    return _detection(sent.data, message, protocol)
 
 
 def _protocol(ends: Ends) -> str | None:
@@ -107,10 +107,10 @@ def _is_host_like(name: bytes) -> bool:
     return name.replace(b"-", b"").replace(b".", b"").replace(b"_", b"").isalnum()
 
 
-def _hear_stream(said: Speech, protocol: str | None) -> Finding | Wait | None:
+def _inspect_stream(sent: Payload, protocol: str | None) -> Detection | Wait | None:
     """Messages with two bytes of length before each (RFC 1035 §4.2.2)."""
-    data, start = said.data, 0
-    found: Finding | None = None
+    data, start = sent.data, 0
+    found: Detection | None = None
     for _ in range(_MOST_MESSAGES):
         if start + 2 > len(data):
             break
@@ -123,9 +123,9 @@ def _hear_stream(said: Speech, protocol: str | None) -> Finding | Wait | None:
             break
         if protocol is None and not _is_beyond_doubt(message, len(body)):
             break
-        found = _joined(found, _finding(body, message, protocol or "dns"), is_final=said.is_ended)
+        found = _joined(found, _detection(body, message, protocol or "dns"), is_final=sent.is_ended)
         start = end
-    if found or said.is_ended:
+    if found or sent.is_ended:
         return found
     return WAIT if _may_become_message(data) else None
 
@@ -138,21 +138,21 @@ def _may_become_message(data: bytes) -> bool:
     return len(data) - 2 < size and flags >> 11 & 15 in _OPCODES and not flags & 0x0040 and questions <= 1
 
 
-def _joined(earlier: Finding | None, later: Finding, *, is_final: bool) -> Finding:
+def _joined(earlier: Detection | None, later: Detection, *, is_final: bool) -> Detection:
     if earlier is None:
-        return Finding(later.protocol, later.role, (), later.details, later.answers, is_final)
+        return Detection(later.protocol, later.role, (), later.details, later.answers, is_final)
     details = (earlier.details + later.details)[:_MOST_QUERIES]
-    return Finding(earlier.protocol, earlier.role, (), details, earlier.answers + later.answers, is_final)
+    return Detection(earlier.protocol, earlier.role, (), details, earlier.answers + later.answers, is_final)
 
 
-def _finding(data: bytes, message: Message, protocol: str) -> Finding:
+def _detection(data: bytes, message: Message, protocol: str) -> Detection:
     is_response = message.flags & _IS_RESPONSE
     if protocol == "netbios-ns":
         queries = [netbios_name(question[0]) or as_text(question[0]) for question in message.questions]
     else:
         queries = [as_text(question[0]) or "." for question in message.questions]
     details = tuple([("query", query) for query in queries[:_MOST_QUERIES]])
-    return Finding(
+    return Detection(
         protocol,
         Role.SERVER if is_response else Role.CLIENT,
         (),
@@ -161,14 +161,14 @@ def _finding(data: bytes, message: Message, protocol: str) -> Finding:
     )
 
 
-def _answers(data: bytes, message: Message, protocol: str) -> tuple[Answer, ...]:
+def _answers(data: bytes, message: Message, protocol: str) -> tuple[DnsAnswer, ...]:
     """The addresses, each for the first name of its chain of aliases, with the least time to live on the way."""
     if protocol == "netbios-ns":
         return _netbios_answers(data, message.records[: message.answer_count])
     # What mDNS adds is its sender's own, so it counts; glue in DNS was not asked for.
     records = message.records if protocol == "mdns" else message.records[: message.answer_count]
     origins: dict[bytes, tuple[bytes, int]] = {}
-    answers: list[Answer] = []
+    answers: list[DnsAnswer] = []
     for name, kind, _, time_to_live_s, start, end in records:
         if kind not in _ANSWERING:
             continue
@@ -176,20 +176,20 @@ def _answers(data: bytes, message: Message, protocol: str) -> tuple[Answer, ...]
         asked, least_s = origins.get(owner, (owner, time_to_live_s))
         least_s = min(least_s, time_to_live_s)
         if end - start == _ANSWERING[kind]:
-            answers.append(Answer(as_text(asked), data[start:end], least_s))
+            answers.append(DnsAnswer(as_text(asked), data[start:end], least_s))
         elif kind == ALIAS and (named := read_name(data, start)):
             origins.setdefault(named[0].lower(), (asked, least_s))
     return tuple(answers)
 
 
-def _netbios_answers(data: bytes, records: list[Record]) -> tuple[Answer, ...]:
+def _netbios_answers(data: bytes, records: list[Record]) -> tuple[DnsAnswer, ...]:
     """Addresses of NB records: two bytes of flags before each (RFC 1002 §4.2.13)."""
-    answers: list[Answer] = []
+    answers: list[DnsAnswer] = []
     for encoded, kind, _, time_to_live_s, start, end in records:
         name = netbios_name(encoded)
         if kind == _NETBIOS_NAME and name:
             answers += [
-                Answer(name[:-4].lower(), data[at + 2 : at + 6], time_to_live_s)
+                DnsAnswer(name[:-4].lower(), data[at + 2 : at + 6], time_to_live_s)
                 for at in range(start, min(end, start + 96) - 5, 6)
             ]
     return tuple(answers)

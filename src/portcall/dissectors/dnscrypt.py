@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._prefixes import together
-from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({443, 5443, 8443})
-OPENINGS = {
+PREFIXES = {
     UDP: (together(b"q6fnvWj8", b"r6fnvWj8"), together(b"\x012\x0ddns", at=12)),
     TCP: (together(b"q6fnvWj8", b"r6fnvWj8", at=2), together(b"\x012\x0ddns", at=14)),
 }
@@ -37,20 +37,22 @@ _RESOLVER_NONCE = slice(8, 20)
 _LEAST_BYTES = 8 + 24 + 16
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """A question for a certificate, its answer, or a sealed one of either."""
     start = 2 if ends.transport == TCP else 0
-    data = said.data[start:]
+    data = sent.data[start:]
     if data.startswith(_CERTIFICATE_NAME, _QUESTION_START):
-        return Finding("dnscrypt", Role.SERVER if data[2] & 0x80 else Role.CLIENT, details=(("query", "certificate"),))
+        return Detection(
+            "dnscrypt", Role.SERVER if data[2] & 0x80 else Role.CLIENT, details=(("query", "certificate"),)
+        )
     if data.startswith(_RESOLVER_MAGIC):
-        return Finding("dnscrypt", Role.SERVER) if len(data) >= _LEAST_BYTES else None
+        return Detection("dnscrypt", Role.SERVER) if len(data) >= _LEAST_BYTES else None
     if data.startswith(_FIRST_CLIENT_MAGIC):
-        return Finding("dnscrypt", Role.CLIENT)
+        return Detection("dnscrypt", Role.CLIENT)
     answer = answered.data[start:]
     if answer.startswith(_RESOLVER_MAGIC) and _is_answered_by(data, answer):
-        return Finding("dnscrypt", Role.CLIENT)
-    if start and len(data) < _QUESTION_START + len(_CERTIFICATE_NAME) and not said.is_ended:
+        return Detection("dnscrypt", Role.CLIENT)
+    if start and len(data) < _QUESTION_START + len(_CERTIFICATE_NAME) and not sent.is_ended:
         return WAIT
     return None
 

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._hello import CLIENT_HELLO, SERVER_HELLO, ClientHello, client_hello_of
 from portcall.dissectors._pieces import joined
-from portcall.dissectors._server_messages import server_finding
-from portcall.records.detections import UDP, Finding, NameKind, Role, Wait
+from portcall.dissectors._server_messages import server_detection
+from portcall.records.detections import UDP, Detection, NameKind, Role, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcall.records.detections import Ends, Speech
+    from portcall.records.detections import Ends, Payload
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({443, 853, 2221, 3391, 4433, 5061, 5349, 5684, 10161, 10162})
-OPENINGS = {UDP: ({0: range(20, 27), 1: b"\xfe\1", 2: b"\xff\xfd\xfc\0"},)}
+PREFIXES = {UDP: ({0: range(20, 27), 1: b"\xfe\1", 2: b"\xff\xfd\xfc\0"},)}
 
 _RECORD = Struct(">BHHHIH")
 _CHANGE_CIPHER_SPEC, _HANDSHAKE, _CONNECTION_ID, _ACKNOWLEDGEMENT = 20, 22, 25, 26
@@ -43,27 +43,27 @@ _FRAGMENT_HEADER_BYTES = 12
 _FRAGMENT_FIELDS = ((1, 4), (4, 6), (6, 9), (9, 12))
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:  # noqa: ARG001 - the contract
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:  # noqa: ARG001 - the contract
     """What the first datagrams of one end show."""
-    datagrams = said.datagrams[:_MOST_DATAGRAMS]
+    datagrams = sent.datagrams[:_MOST_DATAGRAMS]
     first = _records(datagrams[0]) if datagrams else None
     if first is None:
         return None
-    is_last = said.is_ended or len(datagrams) == _MOST_DATAGRAMS
+    is_last = sent.is_ended or len(datagrams) == _MOST_DATAGRAMS
     records = [record for datagram in datagrams for record in _records(datagram) or ()]
     messages = _messages(fragments for kind, epoch, fragments in records if kind == _HANDSHAKE and not epoch)
     is_over = any(epoch or kind in (_CHANGE_CIPHER_SPEC, _CONNECTION_ID) for kind, epoch, _ in records)
     if any(kind in (SERVER_HELLO, _HELLO_VERIFY_REQUEST) for kind, _body, _is_whole in messages):
-        return server_finding("dtls", messages, is_over=is_last or is_over)
+        return server_detection("dtls", messages, is_over=is_last or is_over)
     for kind, body, is_whole in messages:
         if kind == CLIENT_HELLO:
             return _from_client(client_hello_of(body, is_whole=is_whole), is_final=is_whole or is_last)
-    return Finding("dtls", is_final=is_last or is_over)
+    return Detection("dtls", is_final=is_last or is_over)
 
 
-def _from_client(hello: ClientHello | None, *, is_final: bool) -> Finding:
+def _from_client(hello: ClientHello | None, *, is_final: bool) -> Detection:
     names = hello.names(NameKind.TLS_SNI) if hello else ()
-    return Finding("dtls", Role.CLIENT, names, hello.details("d") if hello else (), is_final=is_final)
+    return Detection("dtls", Role.CLIENT, names, hello.details("d") if hello else (), is_final=is_final)
 
 
 def _records(datagram: bytes) -> list[tuple[int, int, bytes]] | None:

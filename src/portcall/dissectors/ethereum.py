@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
-from portcall.records.detections import TCP, UDP, Finding
+from portcall.records.detections import TCP, UDP, Detection
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({30303, 30304})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     UDP: ({96: b"\0\1", 97: range(1, 7), 98: range(0xC0, 0x100)},),
     TCP: ({0: range(4), 2: b"\4"},),
 }
-OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {TCP: (({0: b"\4"}, PORTS),)}
+PREFIXES_ON_PORTS: dict[int, tuple[tuple[Prefix, frozenset[int]], ...]] = {TCP: (({0: b"\4"}, PORTS),)}
 
 _LIST_AT = 98
 _FIRST_ITEMS = {
@@ -43,17 +43,17 @@ _OLD_HANDSHAKES = frozenset({307, 210})
 _LEAST_POINT_BYTES = 67
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """Ethereum, with the way it is spoken."""
-    data = said.data
+    data = sent.data
     if ends.transport == UDP:
         is_discovery = len(data) > _LIST_AT + 1 and data[96] <= 1 and _is_message(data[97], data[_LIST_AT:])
-        return Finding("ethereum", details=(("part", "discovery"),)) if is_discovery else None
+        return Detection("ethereum", details=(("part", "discovery"),)) if is_discovery else None
     if len(data) < _LEAST_POINT_BYTES:
         is_open = data[:1] in {b"", b"\0", b"\1", b"\2", b"\3", b"\4"}
-        return wait_for_more(said, ends) if is_open else None
+        return wait_for_more(sent, ends) if is_open else None
     is_rlpx = _is_handshake(data, ends) and (ends.has_port(*PORTS) or _is_handshake(answered.data, ends))
-    return Finding("ethereum", details=(("part", "rlpx"),)) if is_rlpx else None
+    return Detection("ethereum", details=(("part", "rlpx"),)) if is_rlpx else None
 
 
 def _is_handshake(data: bytes, ends: Ends) -> bool:

@@ -20,19 +20,19 @@ from portcall.dissectors._expressions import Expression
 from portcall.dissectors._inside import with_hello
 from portcall.dissectors._prefixes import DIGITS, words
 from portcall.dissectors._text import as_text, first_line, is_printable
-from portcall.records.detections import TCP, WAIT, Expected, Finding, Role
+from portcall.records.detections import TCP, WAIT, Detection, ExpectedFlow, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({21, 990, 2121})
-OPENINGS: dict[int, tuple[Opening, ...]] = {TCP: ({0: b"12345", 1: DIGITS, 2: DIGITS, 3: b" -"},)}
-OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {TCP: ({0: b"12345", 1: DIGITS, 2: DIGITS, 3: b" -"},)}
+TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         words(
             *(b"USE", b"PAS", b"AUT", b"FEA", b"SYS", b"OPT", b"HOS", b"CLN", b"TYP", b"EPS", b"POR", b"EPR", b"LIS"),
@@ -57,7 +57,7 @@ OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
         ),
     )
 }
-LISTENS_ALWAYS = True  # transfers are announced as long as it lasts
+INSPECTS_ALWAYS = True  # transfers are announced as long as it lasts
 
 _REPLY = Expression(rb"[1-5]\d\d[ -]")
 _SURE_GREETING = Expression(rb"(?:220|120|421|530)[ -](?![^\r\n]{0,512}SMTP)[^\r\n]{0,512}FTP", re.IGNORECASE)
@@ -84,31 +84,31 @@ _MOST_ANNOUNCED = 64
 _SETTLED = Expression(rb"(?:^|\n)(?:USER|QUIT)\b", re.IGNORECASE)
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The greeting of a server or the first commands of a client."""
-    line = first_line(said.data)
+    line = first_line(sent.data)
     if line is None:
-        is_begun = not said.is_ended and len(said.data) < 1024 and is_printable(said.data.rstrip(b"\r"))  # noqa: PLR2004
-        is_text = is_begun and (said.data[:1].isalpha() or said.data[:1] in b"1245")
+        is_begun = not sent.is_ended and len(sent.data) < 1024 and is_printable(sent.data.rstrip(b"\r"))  # noqa: PLR2004
+        is_text = is_begun and (sent.data[:1].isalpha() or sent.data[:1] in b"1245")
         return WAIT if is_text else None
     if not is_printable(line):
         return None
-    role = _role(said.data, answered.data, ends)
+    role = _role(sent.data, answered.data, ends)
     if role is None:
-        is_greeting = line[:3] == b"220" and not answered.data and not said.is_ended
+        is_greeting = line[:3] == b"220" and not answered.data and not sent.is_ended
         return WAIT if is_greeting else None
-    client = said if role is Role.CLIENT else answered
+    client = sent if role is Role.CLIENT else answered
     details: list[tuple[str, str]] = [("greeting", as_text(line))] if role is Role.SERVER else []
     if has_upgrade := _UPGRADE.search(client.data, 0, 4096) is not None:
         details.append(("starttls", "yes"))
     is_settled = len(client.data) > 4096 or _SETTLED.search(client.data) is not None  # noqa: PLR2004 - enough for a hello
-    is_final = said.is_ended or (is_settled and not has_upgrade)
-    expected = tuple(islice(chain.from_iterable(map(_expected, _ANNOUNCED.finditer(said.data))), _MOST_ANNOUNCED))
-    finding = Finding("ftp", role, details=tuple(details), expected=expected, is_final=is_final)
-    return with_hello(finding, said, answered, ends) if has_upgrade else finding
+    is_final = sent.is_ended or (is_settled and not has_upgrade)
+    expected = tuple(islice(chain.from_iterable(map(_expected, _ANNOUNCED.finditer(sent.data))), _MOST_ANNOUNCED))
+    detection = Detection("ftp", role, details=tuple(details), expected=expected, is_final=is_final)
+    return with_hello(detection, sent, answered, ends) if has_upgrade else detection
 
 
-def _expected(announced: re.Match[bytes]) -> Iterator[Expected]:
+def _expected(announced: re.Match[bytes]) -> Iterator[ExpectedFlow]:
     """The connections that may follow: to the address announced and, of a server behind a translator, to its own."""
     own, port = announced["own"], announced["port"]
     if own:
@@ -129,18 +129,18 @@ def _long(numbers: bytes) -> tuple[bytes, bytes]:
     return numbers[2 : 2 + numbers[1]], numbers[2 + numbers[1] :]
 
 
-def _to(address: bytes, port: int) -> Iterator[Expected]:
+def _to(address: bytes, port: int) -> Iterator[ExpectedFlow]:
     if 0 < port < 1 << 16:
-        yield Expected("ftp-data", TCP, port, address)
+        yield ExpectedFlow("ftp-data", TCP, port, address)
 
 
-def _role(said: bytes, answered: bytes, ends: Ends) -> Role | None:
-    if _ANNOUNCED.match(said):
-        return Role.SERVER if said[:1] == b"2" else Role.CLIENT
-    if _SURE_GREETING.match(said):
+def _role(sent: bytes, answered: bytes, ends: Ends) -> Role | None:
+    if _ANNOUNCED.match(sent):
+        return Role.SERVER if sent[:1] == b"2" else Role.CLIENT
+    if _SURE_GREETING.match(sent):
         return Role.SERVER
-    if _REPLY.match(said) and (ends.source_port in PORTS or _SURE_COMMAND.match(answered)):
+    if _REPLY.match(sent) and (ends.source_port in PORTS or _SURE_COMMAND.match(answered)):
         return Role.SERVER
-    if _COMMAND.match(said) and (ends.target_port in PORTS or _SURE_GREETING.match(answered)):
+    if _COMMAND.match(sent) and (ends.target_port in PORTS or _SURE_GREETING.match(answered)):
         return Role.CLIENT
-    return Role.CLIENT if _SURE_COMMAND.match(said) and (not answered or _REPLY.match(answered)) else None
+    return Role.CLIENT if _SURE_COMMAND.match(sent) and (not answered or _REPLY.match(answered)) else None

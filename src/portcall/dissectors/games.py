@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._prefixes import ZERO
-from portcall.records.detections import TCP, UDP, Finding, Role
+from portcall.records.detections import TCP, UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({5055, 5056, 5058, 25565})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: ({0: range(7, 128), 1: ZERO}, {0: range(128, 256), 1: b"\0\1\2\x80\x81\x82", 2: ZERO}),
     UDP: ({3: range(1, 61), 12: range(1, 16), 16: ZERO, 17: ZERO},),
 }
@@ -34,23 +34,23 @@ _PHOTON_KINDS = range(1, 16)
 _MOST_COMMANDS = 60
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """``minecraft`` with the server's name as it was typed, or ``photon``."""
     del answered
     if ends.transport == TCP:
-        return _minecraft(said, ends)
-    return Finding("photon") if _is_photon(said.data) else None
+        return _minecraft(sent, ends)
+    return Detection("photon") if _is_photon(sent.data) else None
 
 
-def _minecraft(said: Speech, ends: Ends) -> Finding | Wait | None:
-    data = said.data
+def _minecraft(sent: Payload, ends: Ends) -> Detection | Wait | None:
+    data = sent.data
     if data[1:2] not in {b"", b"\0"} and data[2:3] not in {b"", b"\0"}:
         return None  # packet 0 follows a length of one or two bytes
     length, at = _number(data, 0)
     if not 6 < length < _LONGEST_HANDSHAKE_BYTES:  # noqa: PLR2004
         return None
     if len(data) < at + length:
-        return wait_for_more(said, ends) if data[at : at + 1] in {b"", b"\0"} else None
+        return wait_for_more(sent, ends) if data[at : at + 1] in {b"", b"\0"} else None
     if data[at]:
         return None
     _, version_end = _number(data, at + 1)
@@ -60,7 +60,7 @@ def _minecraft(said: Speech, ends: Ends) -> Finding | Wait | None:
     is_whole = name_bytes > 0 and end + 3 == at + length and data[end + 2] in {1, 2, 3}
     if not is_whole or not name.split(b"\0")[0].isascii():
         return None
-    return Finding("minecraft", Role.CLIENT, details=(("host", text(name.split(b"\0")[0], 253)),))
+    return Detection("minecraft", Role.CLIENT, details=(("host", text(name.split(b"\0")[0], 253)),))
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

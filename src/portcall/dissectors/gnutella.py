@@ -14,16 +14,16 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._prefixes import ZERO, together
-from portcall.records.detections import TCP, UDP, Finding, Role
+from portcall.records.detections import TCP, UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({6346, 6347})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (together(b"GNUTELLA"),),
     UDP: (
         {0: b"G", 1: b"NT", 2: b"DA"},
@@ -40,32 +40,32 @@ _RELIABLE = (b"GND", b"GTA")
 """Opens a message that is split over acknowledged datagrams."""
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """Gnutella, with the program that speaks."""
     del answered
-    data = said.data
+    data = sent.data
     if ends.transport == TCP:
-        return _handshake(said, ends)
+        return _handshake(sent, ends)
     if data[:3] in _RELIABLE:
         # 3 flags:8, of which 1, 2 and 16 exist  4 sequence:16  6 part:8, from 1  7 parts:8, 0 in an acknowledgement
         is_part = len(data) >= 8 and not data[3] & 0xEC and data[6] and (not data[7] or data[6] <= data[7])  # noqa: PLR2004
-        return Finding("gnutella") if is_part else None
+        return Detection("gnutella") if is_part else None
     if len(data) < _HEADER_BYTES or data[16] not in _TYPES:
         return None
     length = int.from_bytes(data[19:23], "little")
     if length != len(data) - _HEADER_BYTES or data[17] + data[18] > _MOST_HOPS or not any(data[:16]):
         return None
-    return Finding("gnutella")
+    return Detection("gnutella")
 
 
-def _handshake(said: Speech, ends: Ends) -> Finding | Wait | None:
-    data = said.data
+def _handshake(sent: Payload, ends: Ends) -> Detection | Wait | None:
+    data = sent.data
     if data[:1] not in {b"", b"G"}:
         return None
-    for opening, role in ((_CONNECT, Role.CLIENT), (_ANSWER, Role.SERVER)):
-        if data.startswith(opening):
+    for prefix, role in ((_CONNECT, Role.CLIENT), (_ANSWER, Role.SERVER)):
+        if data.startswith(prefix):
             agent = _AGENT.search(data, 0, 1024)
-            return Finding("gnutella", role, details=(("user_agent", text(agent[1])),) if agent else ())
-        if opening.startswith(data):
-            return wait_for_more(said, ends)
+            return Detection("gnutella", role, details=(("user_agent", text(agent[1])),) if agent else ())
+        if prefix.startswith(data):
+            return wait_for_more(sent, ends)
     return None

@@ -21,18 +21,18 @@ from portcall.dissectors._messages import (
 )
 from portcall.dissectors._prefixes import REQUEST_LINES, together
 from portcall.dissectors._text import as_text
-from portcall.records.detections import TCP, WAIT, Finding, Name, NameKind, Role
+from portcall.records.detections import TCP, WAIT, Detection, Name, NameKind, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._messages import Request, Status
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({80, 3128, 8000, 8008, 8080, 8888})
-OPENINGS: dict[int, tuple[Opening, ...]] = {TCP: (together(b"HTTP/", b"ICY/1"),)}
-OPENINGS_OF_TEXT = {TCP: REQUEST_LINES}
+PREFIXES: dict[int, tuple[Prefix, ...]] = {TCP: (together(b"HTTP/", b"ICY/1"),)}
+TEXT_PREFIXES = {TCP: REQUEST_LINES}
 WORDS_ON_PORTS = {TCP: ((b" HTTP/1.", PORTS),)}
 """Where the capture began in the middle of a conversation, anything may stand before the next request."""
 
@@ -47,30 +47,30 @@ _SIMPLE_REQUEST = Expression(rb"GET /[\x21-\xff]{0,2048}(?:\r?\n){1,2}\Z")
 _ABSOLUTE_TARGET = Expression(rb"[A-Za-z][A-Za-z0-9+.-]{1,15}://(?:[^/?#@]{0,256}@)?([^/?#]{1,1024})")
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first request or response of this end."""
-    data = said.data
+    data = sent.data
     if request := read_request(data):
         return (
-            _hear_request(said, answered, request, ends)
+            _inspect_request(sent, answered, request, ends)
             if request.scheme == b"HTTP" and request.method != b"PRI"
             else None
         )
     if status := read_status(data):
-        return _hear_status(said, answered, status, ends) if status.scheme in {b"HTTP", b"ICY"} else None
+        return _inspect_status(sent, answered, status, ends) if status.scheme in {b"HTTP", b"ICY"} else None
     if ends.has_port(*PORTS):
         if _SIMPLE_REQUEST.match(data):
-            return Finding("http", Role.CLIENT, details=(("version", "0.9"),))
-        if not said.is_from_start and (within := _REQUEST_WITHIN.search(data)):
+            return Detection("http", Role.CLIENT, details=(("version", "0.9"),))
+        if not sent.is_from_start and (within := _REQUEST_WITHIN.search(data)):
             request = read_request(data, within.end())
-            return _hear_request(said, answered, request, ends) if request else None
-    if not said.is_ended:
+            return _inspect_request(sent, answered, request, ends) if request else None
+    if not sent.is_ended:
         return WAIT if may_become_start_line(data) else None
-    return Finding("http", Role.CLIENT) if _KNOWN_METHOD.match(data) else None
+    return Detection("http", Role.CLIENT) if _KNOWN_METHOD.match(data) else None
 
 
-def _hear_request(said: Speech, answered: Speech, request: Request, ends: Ends) -> Finding:
-    data = said.data
+def _inspect_request(sent: Payload, answered: Payload, request: Request, ends: Ends) -> Detection:
+    data = sent.data
     end = find_end(data, request.end)
     fields = read_fields(data, request.end, end if end >= 0 else len(data), _CLIENT_FIELDS)
     host = fields.get(b"host", b"")
@@ -87,37 +87,37 @@ def _hear_request(said: Speech, answered: Speech, request: Request, ends: Ends) 
         details.append(("user_agent", as_text(agent)))
     if upgrade := fields.get(b"upgrade"):
         details.append(("upgrade", as_text(upgrade.lower())))
-    finding = Finding(
+    detection = Detection(
         "websocket" if upgrade and upgrade.lower() == b"websocket" else "http",
         Role.CLIENT,
         tuple([Name(NameKind.HTTP_HOST, as_text(name)) for name in dict.fromkeys(names)]),
         tuple(details),
-        is_final=end >= 0 or said.is_ended,
+        is_final=end >= 0 or sent.is_ended,
     )
     if request.method != b"CONNECT" or end < 0:
-        return finding
-    return with_inside(finding, after(said, end), _after_header(answered), ends, _INSIDE)
+        return detection
+    return with_inside(detection, after(sent, end), _after_header(answered), ends, _INSIDE)
 
 
-def _hear_status(said: Speech, answered: Speech, status: Status, ends: Ends) -> Finding:
-    data = said.data
+def _inspect_status(sent: Payload, answered: Payload, status: Status, ends: Ends) -> Detection:
+    data = sent.data
     end = find_end(data, status.end)
     fields = read_fields(data, status.end, end if end >= 0 else len(data), _SERVER_FIELDS)
     server, upgrade = fields.get(b"server"), fields.get(b"upgrade", b"").lower()
-    finding = Finding(
+    detection = Detection(
         "websocket" if upgrade == b"websocket" and status.code == b"101" else "http",
         Role.SERVER,
         details=(("server", as_text(server)),) if server else (),
-        is_final=end >= 0 or said.is_ended,
+        is_final=end >= 0 or sent.is_ended,
     )
     asked = read_request(answered.data)
     if end < 0 or asked is None or asked.method != b"CONNECT" or status.code[:1] != b"2":
-        return finding
-    return with_inside(finding, after(said, end), _after_header(answered), ends, _INSIDE)
+        return detection
+    return with_inside(detection, after(sent, end), _after_header(answered), ends, _INSIDE)
 
 
-def _after_header(speech: Speech) -> Speech:
+def _after_header(payload: Payload) -> Payload:
     """What follows the first header of either end."""
-    start_line = read_request(speech.data) or read_status(speech.data)
-    end = find_end(speech.data, start_line.end) if start_line else -1
-    return after(speech, end if end >= 0 else len(speech.data))
+    start_line = read_request(payload.data) or read_status(payload.data)
+    end = find_end(payload.data, start_line.end) if start_line else -1
+    return after(payload, end if end >= 0 else len(payload.data))

@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._prefixes import ZERO, together
 from portcall.dissectors._text import as_text
-from portcall.records.detections import TCP, WAIT, Finding, Name, NameKind, Role
+from portcall.records.detections import TCP, WAIT, Detection, Name, NameKind, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS: frozenset[int] = frozenset()
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (together(b"PRI * HTTP/2.0"), {0: ZERO, 1: ZERO, 2: range(193), 3: b"\4", **dict.fromkeys(range(4, 9), ZERO)})
 }
 
@@ -44,18 +44,18 @@ _MOST_FRAMES = 256
 _MOST_UNPACKED_BYTES = 128 * 1024
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first request, or its response."""
     del ends
-    data = said.data
+    data = sent.data
     if data.startswith(_PREFACE):
-        return _hear(said, len(_PREFACE), Role.CLIENT)
-    if not said.is_ended and _PREFACE.startswith(data):
+        return _inspect(sent, len(_PREFACE), Role.CLIENT)
+    if not sent.is_ended and _PREFACE.startswith(data):
         return WAIT
     if not _begins_with_settings(data):
         return None
     if answered.data.startswith(_PREFACE):
-        return _hear(said, 0, Role.SERVER)
+        return _inspect(sent, 0, Role.SERVER)
     return WAIT if _PREFACE.startswith(answered.data) else None
 
 
@@ -66,8 +66,8 @@ def _begins_with_settings(data: bytes) -> bool:
     return kind == _SETTINGS and not (flags or stream or high or low % 6) and low <= 6 * 32
 
 
-def _hear(said: Speech, start: int, role: Role) -> Finding:
-    block = _first_header_block(said.data, start)
+def _inspect(sent: Payload, start: int, role: Role) -> Detection:
+    block = _first_header_block(sent.data, start)
     fields = _unpack(block) if block is not None else {}
     authority = fields.get(b":authority") or fields.get(b"host")
     kind = fields.get(b"content-type", b"")
@@ -76,12 +76,12 @@ def _hear(said: Speech, start: int, role: Role) -> Finding:
         for key, name in (("user_agent", b"user-agent"), ("server", b"server"))
         if name in fields
     ]
-    return Finding(
+    return Detection(
         "grpc" if kind.startswith(b"application/grpc") else "http2",
         role,
         (Name(NameKind.HTTP_HOST, as_text(authority)),) if authority and role is Role.CLIENT else (),
         tuple(details),
-        is_final=block is not None or said.is_ended,
+        is_final=block is not None or sent.is_ended,
     )
 
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._prefixes import ZERO, together
-from portcall.records.detections import UDP, Finding, Role
+from portcall.records.detections import UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({500, 4500})
-OPENINGS = {UDP: ({17: b"\x10\x20", 24: ZERO, 25: ZERO}, {**together(b"\0\0\0\0"), 21: b"\x10\x20"})}
+PREFIXES = {UDP: ({17: b"\x10\x20", 24: ZERO, 25: ZERO}, {**together(b"\0\0\0\0"), 21: b"\x10\x20"})}
 
-OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {UDP: (({}, frozenset({4500})),)}
+PREFIXES_ON_PORTS: dict[int, tuple[tuple[Prefix, frozenset[int]], ...]] = {UDP: (({}, frozenset({4500})),)}
 """ESP is encrypted but for its two numbers."""
 
 _HEADER_BYTES = 28
@@ -36,31 +36,31 @@ _LEAST_ESP_BYTES = 8 + 4 + 12
 _NAT_TRAVERSAL = 4500
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """``ike`` with its version, or ``ipsec-nat-t`` for ESP and its keep-alive."""
-    data = said.data
+    data = sent.data
     if data[:4] == b"\0\0\0\0":
         data = data[4:]
     if len(data) >= _HEADER_BYTES and data[17] in _VERSIONS and int.from_bytes(data[24:28], "big") == len(data):
         return _ike(data)
     if not ends.has_port(_NAT_TRAVERSAL):
         return None
-    return _esp(said.data, said.datagrams, answered)
+    return _esp(sent.data, sent.datagrams, answered)
 
 
-def _ike(data: bytes) -> Finding | None:
+def _ike(data: bytes) -> Detection | None:
     version, exchange, flags = data[17], data[18], data[19]
     if exchange not in _EXCHANGES or flags & ~_FLAGS[version] or not any(data[:8]):
         return None
     is_first = exchange in _FIRST_EXCHANGES and not any(data[8:16])
-    return Finding("ike", Role.CLIENT if is_first else None, details=(("version", _VERSIONS[version]),))
+    return Detection("ike", Role.CLIENT if is_first else None, details=(("version", _VERSIONS[version]),))
 
 
-def _esp(data: bytes, datagrams: tuple[bytes, ...], answered: Speech) -> Finding | None:
+def _esp(data: bytes, datagrams: tuple[bytes, ...], answered: Payload) -> Detection | None:
     if data == b"\xff":
-        return Finding("ipsec-nat-t", is_final=False)
+        return Detection("ipsec-nat-t", is_final=False)
     if len(data) < _LEAST_ESP_BYTES or len(data) % 2 or not any(data[:4]):
         return None
     sequences = [int.from_bytes(datagram[4:8], "big") for datagram in datagrams if datagram[:4] == data[:4]]
     is_counting = sequences[-1:] < [1 << 16] or (len(sequences) > 1 and sequences[-1] - sequences[-2] == 1)
-    return Finding("ipsec-nat-t") if is_counting or answered.data[:4] == b"\0\0\0\0" else None
+    return Detection("ipsec-nat-t") if is_counting or answered.data[:4] == b"\0\0\0\0" else None

@@ -2,7 +2,7 @@ r"""Works, grids and buildings: protocols of machines whose lengths or checksums
 
 Sources: IEC 60870-5-104 §5, IEEE 1815 (DNP3) §9.2, ODVA EtherNet/IP §2-3.1, OPC 10000-6 §7.1.2, ISO 22510 §2.3
 (KNXnet/IP), ASHRAE 135 annex J, IEEE C37.118.2 §6.2, IEC 62056-46 §6.4 (HDLC), Beckhoff's AMS/TCP.
-Those that say too little for any port (Modbus, FINS, SOME/IP …) are in ``own_ports``.
+Those that say too little for any port (Modbus, FINS, SOME/IP …) are in ``port_guarded``.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import first_found, wait_for_more
 from portcall.dissectors._prefixes import ZERO, together
-from portcall.records.detections import TCP, UDP, Finding, Role
+from portcall.records.detections import TCP, UDP, Detection, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._families import Recogniser
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({2404, 3671, 4059, 4712, 4713, 4840, 20000, 44818, 47808, 48898})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {0: b"\x68", 1: b"\4"},  # IEC 60870-5-104: a control, a telegram
         {0: b"\x68", 1: range(10, 254), 2: range(0, 256, 2), 4: range(0, 256, 2), 6: range(1, 128)},
@@ -47,17 +47,17 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
 }
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The protocol whose lengths and checks agree."""
-    return first_found(_BY_FIRST_BYTE.get(said.data[:1], ()), said, answered, ends)
+    return first_found(_BY_FIRST_BYTE.get(sent.data[:1], ()), sent, answered, ends)
 
 
-def _iec104(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _iec104(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 0x68  1 length:8, 4 to 253  2 control, 4 bytes: its last bits say numbered, supervisory 1, unnumbered 3."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 6:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length, control = data[1], data[2:6]
     if ends.transport != TCP or not 4 <= length <= 253 or len(data) < 2 + length:  # noqa: PLR2004
         return None
@@ -67,20 +67,20 @@ def _iec104(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None
     else:
         is_control = not control[0] & 1 and not control[2] & 1 and length >= 10 and 1 <= data[6] <= 127  # noqa: PLR2004
     is_followed = len(data) == 2 + length or data[2 + length] == 0x68  # noqa: PLR2004
-    return Finding("iec-104") if is_control and is_followed else None
+    return Detection("iec-104") if is_control and is_followed else None
 
 
 _U_FRAMES = {bytes([bit | 3, 0, 0, 0]) for bit in (0x04, 0x08, 0x10, 0x20, 0x40, 0x80)}
 
 
-def _dnp3(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _dnp3(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 0x0564  2 length:8  3 control:8  4 target:16  6 source:16  8 checksum:16, little endian."""
     del answered
-    if len(said.data) < 10:  # noqa: PLR2004
-        return wait_for_more(said, ends)
-    is_whole = said.data[1] == 0x64 and _dnp3_checksum(said.data[:8]) == said.data[8] | said.data[9] << 8  # noqa: PLR2004
+    if len(sent.data) < 10:  # noqa: PLR2004
+        return wait_for_more(sent, ends)
+    is_whole = sent.data[1] == 0x64 and _dnp3_checksum(sent.data[:8]) == sent.data[8] | sent.data[9] << 8  # noqa: PLR2004
     # Bit 0x80 of the control marks what a master says.
-    return Finding("dnp3", Role.CLIENT if said.data[3] & 0x80 else Role.SERVER) if is_whole else None
+    return Detection("dnp3", Role.CLIENT if sent.data[3] & 0x80 else Role.SERVER) if is_whole else None
 
 
 def _dnp3_checksum(data: bytes) -> int:
@@ -96,88 +96,88 @@ def _dnp3_checksum(data: bytes) -> int:
 _ENIP_COMMANDS = frozenset({0x04, 0x63, 0x64, 0x65, 0x66, 0x6F, 0x70, 0x72, 0x73})
 
 
-def _ethernet_ip(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _ethernet_ip(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 command:16  2 length:16  4 session:32  8 status:32  12 context, 8 bytes  20 options 0:32, all little endian."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 24:  # noqa: PLR2004
-        return wait_for_more(said, ends) if ends.has_port(44818) else None
+        return wait_for_more(sent, ends) if ends.has_port(44818) else None
     length = data[2] | data[3] << 8
     is_whole = length + 24 == len(data) or (length and length + 24 < len(data) and data[24 + length] in _ENIP_COMMANDS)
     if data[1] or data[0] not in _ENIP_COMMANDS or any(data[20:24]) or data[9:12] != b"\0\0\0" or not is_whole:
         return None
-    return Finding("ethernet-ip") if ends.has_port(44818) or data[0] in {0x65, 0x6F, 0x70} else None
+    return Detection("ethernet-ip") if ends.has_port(44818) or data[0] in {0x65, 0x6F, 0x70} else None
 
 
 _OPC_UA = {b"HELF": Role.CLIENT, b"ACKF": Role.SERVER, b"RHEF": Role.SERVER, b"ERRF": None, b"OPNF": None}
 
 
-def _opc_ua(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _opc_ua(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 kind and F, 4 letters  4 length:32, little endian."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 8:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = int.from_bytes(data[4:8], "little")
-    return Finding("opc-ua", _OPC_UA[data[:4]]) if data[:4] in _OPC_UA and 16 <= length <= 1 << 16 else None  # noqa: PLR2004
+    return Detection("opc-ua", _OPC_UA[data[:4]]) if data[:4] in _OPC_UA and 16 <= length <= 1 << 16 else None  # noqa: PLR2004
 
 
-def _knx(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _knx(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 header 6  1 version 0x10  2 service:16  4 length:16."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 6:  # noqa: PLR2004
-        return wait_for_more(said, ends) if data[1:2] == b"\x10" else None
+        return wait_for_more(sent, ends) if data[1:2] == b"\x10" else None
     length = data[4] << 8 | data[5]
     is_length = length == len(data) if ends.transport == UDP else 6 <= length <= len(data)  # noqa: PLR2004
-    return Finding("knx") if data[1] == 0x10 and 2 <= data[2] <= 9 and is_length else None  # noqa: PLR2004
+    return Detection("knx") if data[1] == 0x10 and 2 <= data[2] <= 9 and is_length else None  # noqa: PLR2004
 
 
-def _bacnet(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def _bacnet(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """0 0x81  1 function:8, up to 12  2 length:16  4 (of most functions) version 1 of the network layer."""
     del answered
-    data = said.data
+    data = sent.data
     if ends.transport != UDP or len(data) < 4 or data[1] > 12 or data[2] << 8 | data[3] != len(data):  # noqa: PLR2004
         return None
     network_at = {0x04: 10, 0x09: 4, 0x0A: 4, 0x0B: 4}.get(data[1])
     is_network = network_at is not None and data[network_at : network_at + 1] == b"\1"
-    return Finding("bacnet") if is_network or ends.has_port(47808) else None
+    return Detection("bacnet") if is_network or ends.has_port(47808) else None
 
 
-def _synchrophasor(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _synchrophasor(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 0xaa  1 kind:4, up to 5, version:4  2 length:16 … the checksum (CRC-CCITT) last."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 16:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = data[2] << 8 | data[3]
     if data[1] >> 4 > 5 or not data[1] & 0x0F or not 16 <= length <= len(data):  # noqa: PLR2004
         return None
     checksum = data[length - 2] << 8 | data[length - 1]
-    return Finding("synchrophasor") if binascii.crc_hqx(data[: length - 2], 0xFFFF) == checksum else None
+    return Detection("synchrophasor") if binascii.crc_hqx(data[: length - 2], 0xFFFF) == checksum else None
 
 
-def _dlms(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _dlms(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 0x7e  1 format 10:4 segmented:1 length:11 … checksum  0x7e; the checksums are X.25's."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 9:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = (data[1] & 7) << 8 | data[2]
     if data[1] & 0xF0 != 0xA0 or length < 7 or len(data) < length + 2 or data[length + 1] != 0x7E:  # noqa: PLR2004
         return None
-    return Finding("dlms")
+    return Detection("dlms")
 
 
-def _ams(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _ams(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 zero:16  2 length:32  6 target:64  14 source:64  22 command:16  24 flags:16  26 length:32, 32 less."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 38 or ends.transport != TCP:  # noqa: PLR2004
-        return wait_for_more(said, ends) if ends.has_port(48898) else None
+        return wait_for_more(sent, ends) if ends.has_port(48898) else None
     length, inner = int.from_bytes(data[2:6], "little"), int.from_bytes(data[26:30], "little")
     is_ams = data[1] == 0 and length == inner + 32 and 1 <= data[22] <= 9 and not data[23]  # noqa: PLR2004
-    return Finding("beckhoff-ads") if is_ams else None
+    return Detection("beckhoff-ads") if is_ams else None
 
 
 _LISTS: dict[bytes, tuple[Recogniser, ...]] = {

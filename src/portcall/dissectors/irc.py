@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._prefixes import DIGITS, LETTERS, PRINTABLE, words
-from portcall.records.detections import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({194, 6660, 6661, 6662, 6663, 6664, 6665, 6666, 6667, 6668, 6669, 7000})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         words(
             *(b"CAP ", b"STAR", b"PASS", b"NICK", b"USER", b"NOTI", b"ERRO", b"PRIV", b"JOIN", b"PING", b"PONG"),
@@ -25,7 +25,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
         ),
     )
 }
-OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
+TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: ({0: b":", 1: PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE}, {0: b"@", 1: b"+" + LETTERS + DIGITS})
 }
 
@@ -45,14 +45,14 @@ _LATER = Expression(
 _BEGINNING = Expression(rb"(?:[A-Z:@][^\x00-\x08\x0a-\x1f]{0,255})?\r?\Z", re.IGNORECASE)
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first lines of this end; what comes in mid-conversation counts on the own ports only."""
     del answered
-    data = said.data
+    data = sent.data
     if _CLIENT.match(data):
-        return Finding("irc", Role.CLIENT)
+        return Detection("irc", Role.CLIENT)
     if _SERVER.match(data):
-        return Finding("irc", Role.SERVER)
+        return Detection("irc", Role.SERVER)
     if ends.has_port(*PORTS) and _LATER.match(data):
-        return Finding("irc", Role.SERVER if ends.source_port in PORTS else Role.CLIENT)
-    return WAIT if not said.is_ended and len(data) < 256 and _BEGINNING.match(data) else None  # noqa: PLR2004 - a line
+        return Detection("irc", Role.SERVER if ends.source_port in PORTS else Role.CLIENT)
+    return WAIT if not sent.is_ended and len(data) < 256 and _BEGINNING.match(data) else None  # noqa: PLR2004 - a line

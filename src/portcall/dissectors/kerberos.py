@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._ber import SEQUENCE, read_element
 from portcall.dissectors._prefixes import ZERO
-from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({88, 464})
 _KINDS = b"\x6a\x6b\x6c\x6d\x6e\x6f\x7e"
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     UDP: ({0: _KINDS, 1: range(0x80), 2: b"\x30"}, {0: _KINDS, 1: range(0x81, 0x85)}),
     TCP: ({0: ZERO, 4: _KINDS},),
 }
@@ -31,22 +31,22 @@ _VERSIONS = (b"\xa1\x03\x02\x01\x05", b"\xa0\x03\x02\x01\x05")
 _LONGEST_HEADER = 24
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first message of this end, or its newest datagram."""
     del answered
     start = 4 if ends.transport == TCP else 0
-    data = said.data
+    data = sent.data
     if len(data) <= start:
         is_plausible = data[:1] in {b"", b"\0"}  # no message has 16 MiB
-        return WAIT if start and is_plausible and not said.is_ended else None
+        return WAIT if start and is_plausible and not sent.is_ended else None
     if data[start] not in _REQUESTS and data[start] not in _REPLIES:
         return None
     message = read_element(data, start)
     fields = read_element(data, message.start) if message else None
     if message is None or fields is None or len(data) < fields.start + len(_VERSIONS[0]):
-        return WAIT if start and len(data) < _LONGEST_HEADER and not said.is_ended else None
+        return WAIT if start and len(data) < _LONGEST_HEADER and not sent.is_ended else None
     if fields.tag != SEQUENCE or fields.end != message.end or not data.startswith(_VERSIONS, fields.start):
         return None
     if start and int.from_bytes(data[:start], "big") != message.end - start:
         return None
-    return Finding("kerberos", Role.CLIENT if data[start] in _REQUESTS else Role.SERVER)
+    return Detection("kerberos", Role.CLIENT if data[start] in _REQUESTS else Role.SERVER)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._ber import ENUMERATED, INTEGER, OCTETS, SEQUENCE, Element, read_element, read_integer
 from portcall.dissectors._inside import after, with_inside
-from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({389, 3268})
 _SHORT, _LONG = {0: b"\x30", 1: range(0x80), 2: b"\2"}, {0: b"\x30", 1: range(0x81, 0x85)}
-OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (_SHORT, _LONG))
+PREFIXES: dict[int, tuple[Prefix, ...]] = dict.fromkeys(TRANSPORTS, (_SHORT, _LONG))
 """A sequence of few bytes or many, its number first."""
 
 _FIRST_FIELD = {
@@ -51,29 +51,29 @@ _LONGEST_HEADER = 24
 _TLS = frozenset({"tls"})
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first message of this end, or its newest datagram."""
-    data = said.data
+    data = sent.data
     if not data or data[0] != SEQUENCE:
-        return None if data or said.is_ended else WAIT
+        return None if data or sent.is_ended else WAIT
     message = read_element(data, 0)
     operation = _operation(data, message) if message else None
     if message is None or operation is None:
-        is_short = len(data) < _LONGEST_HEADER and ends.transport == TCP and not said.is_ended
+        is_short = len(data) < _LONGEST_HEADER and ends.transport == TCP and not sent.is_ended
         return WAIT if is_short else None
-    if ends.transport == UDP and message.end != len(data) and not said.is_ended:
+    if ends.transport == UDP and message.end != len(data) and not sent.is_ended:
         return None
-    finding = Finding("ldap", Role.SERVER if operation.tag in _RESPONSES else Role.CLIENT)
+    detection = Detection("ldap", Role.SERVER if operation.tag in _RESPONSES else Role.CLIENT)
     if operation.tag == _EXTENDED and _START_TLS in data[operation.start : operation.end]:
-        return with_inside(finding, after(said, message.end), after(answered, _first_end(answered)), ends, _TLS)
+        return with_inside(detection, after(sent, message.end), after(answered, _first_end(answered)), ends, _TLS)
     if operation.tag == _EXTENDED_RESPONSE and _START_TLS in answered.data[:256]:
-        return with_inside(finding, after(said, message.end), after(answered, _first_end(answered)), ends, _TLS)
-    return finding
+        return with_inside(detection, after(sent, message.end), after(answered, _first_end(answered)), ends, _TLS)
+    return detection
 
 
-def _first_end(speech: Speech) -> int:
-    message = read_element(speech.data, 0)
-    return message.end if message else len(speech.data)
+def _first_end(payload: Payload) -> int:
+    message = read_element(payload.data, 0)
+    return message.end if message else len(payload.data)
 
 
 def _operation(data: bytes, message: Element) -> Element | None:

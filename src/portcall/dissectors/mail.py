@@ -14,11 +14,11 @@ from portcall.dissectors._expressions import Expression
 from portcall.dissectors._inside import with_hello
 from portcall.dissectors._prefixes import DIGITS, LETTERS, PRINTABLE, words
 from portcall.dissectors._text import as_text, first_line, is_printable
-from portcall.records.detections import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 
 class _Protocol(NamedTuple):
@@ -83,7 +83,7 @@ _PROTOCOLS = (
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset().union(*[protocol.ports for protocol in _PROTOCOLS])
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {0: b"245", 1: DIGITS, 2: DIGITS, 3: b" -"},
         {0: b"+-*", 1: b"OE ", 2: b"KR" + DIGITS + LETTERS},
@@ -94,7 +94,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
         ),
     )
 }
-OPENINGS_OF_TEXT: dict[int, tuple[Opening, ...]] = {
+TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: ({0: PRINTABLE, 1: b" " + PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE, 4: b" \r\n" + PRINTABLE},)
 }
 
@@ -102,47 +102,47 @@ _LEAST_BYTES = 4
 _HELLO_NAME = Expression(rb"(?:EHLO|HELO|LHLO) +([^\r\n]{1,255})", re.IGNORECASE)
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The greeting of a server or the first commands of a client."""
-    line = first_line(said.data)
-    if line is None and not said.is_ended:
-        is_text = len(said.data) < 1024 and is_printable(said.data.rstrip(b"\r"))  # noqa: PLR2004 - more than any line
-        return WAIT if is_text and (said.data[:1].isalnum() or said.data[:1] in b"+*-") else None
-    if not is_printable(said.data[:512].split(b"\n", 1)[0].rstrip(b"\r")):
+    line = first_line(sent.data)
+    if line is None and not sent.is_ended:
+        is_text = len(sent.data) < 1024 and is_printable(sent.data.rstrip(b"\r"))  # noqa: PLR2004 - more than any line
+        return WAIT if is_text and (sent.data[:1].isalnum() or sent.data[:1] in b"+*-") else None
+    if not is_printable(sent.data[:512].split(b"\n", 1)[0].rstrip(b"\r")):
         return None
     is_waiting = False
     for protocol in _PROTOCOLS:
-        role = _role(protocol, said.data, answered.data, ends)
+        role = _role(protocol, sent.data, answered.data, ends)
         if role is not None:
-            return _hear(protocol, role, said, answered, ends)
-        is_waiting |= not answered.data and bool(protocol.greeting.match(said.data))
-    return WAIT if is_waiting and not said.is_ended else None
+            return _inspect(protocol, role, sent, answered, ends)
+        is_waiting |= not answered.data and bool(protocol.greeting.match(sent.data))
+    return WAIT if is_waiting and not sent.is_ended else None
 
 
-def _role(protocol: _Protocol, said: bytes, answered: bytes, ends: Ends) -> Role | None:
+def _role(protocol: _Protocol, sent: bytes, answered: bytes, ends: Ends) -> Role | None:
     """Which end of this protocol speaks; None where it is not known to be this protocol."""
-    if protocol.sure_greeting.match(said):
+    if protocol.sure_greeting.match(sent):
         return Role.SERVER
-    if protocol.sure_command.match(said):
+    if protocol.sure_command.match(sent):
         return Role.CLIENT
-    if protocol.greeting.match(said) and (ends.source_port in protocol.ports or protocol.sure_command.match(answered)):
+    if protocol.greeting.match(sent) and (ends.source_port in protocol.ports or protocol.sure_command.match(answered)):
         return Role.SERVER
     is_expected = ends.target_port in protocol.ports or protocol.sure_greeting.match(answered)
-    return Role.CLIENT if is_expected and protocol.command.match(said) else None
+    return Role.CLIENT if is_expected and protocol.command.match(sent) else None
 
 
-def _hear(protocol: _Protocol, role: Role, said: Speech, answered: Speech, ends: Ends) -> Finding:
+def _inspect(protocol: _Protocol, role: Role, sent: Payload, answered: Payload, ends: Ends) -> Detection:
     details: list[tuple[str, str]] = []
-    client = said if role is Role.CLIENT else answered
+    client = sent if role is Role.CLIENT else answered
     if role is Role.SERVER:
-        details.append(("greeting", as_text(said.data[:512].split(b"\n", 1)[0].rstrip(b"\r"))))
-    elif name := _HELLO_NAME.match(said.data):
+        details.append(("greeting", as_text(sent.data[:512].split(b"\n", 1)[0].rstrip(b"\r"))))
+    elif name := _HELLO_NAME.match(sent.data):
         details.append(("hello", as_text(name[1].strip())))
     has_upgrade = protocol.upgrade.search(client.data) is not None
     if has_upgrade:
         details.append(("starttls", "yes"))
     is_settled = protocol.settled.search(client.data, 0, 4096) is not None or len(client.data) > 4096  # noqa: PLR2004
-    finding = Finding(
-        protocol.name, role, details=tuple(details), is_final=said.is_ended or (is_settled and not has_upgrade)
+    detection = Detection(
+        protocol.name, role, details=tuple(details), is_final=sent.is_ended or (is_settled and not has_upgrade)
     )
-    return with_hello(finding, said, answered, ends) if has_upgrade else finding
+    return with_hello(detection, sent, answered, ends) if has_upgrade else detection

@@ -13,17 +13,17 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import first_found, text, wait_for_more
 from portcall.dissectors._prefixes import ZERO, together
-from portcall.records.detections import TCP, Finding, Role
+from portcall.records.detections import TCP, Detection, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._families import Recogniser
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({119, 1883, 3868, 5222, 5269, 9092, 9418})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {0: b"\x10", 1: range(128), 2: ZERO, 3: b"\4\6", 4: b"M"},  # MQTT, by the bytes of its length
         {0: b"\x10", 1: range(128, 256), 2: range(128), 3: ZERO, 4: b"\4\6", 5: b"M"},
@@ -39,31 +39,31 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
 }
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The protocol whose opening this is."""
-    return first_found(_BY_FIRST_BYTE.get(said.data[:1], ()), said, answered, ends)
+    return first_found(_BY_FIRST_BYTE.get(sent.data[:1], ()), sent, answered, ends)
 
 
 _MQTT_CONNECT = Expression(
     rb"\x10[\x80-\xff]{0,3}[\x00-\x7f]\x00(?:\x04MQTT[\x03-\x05]|\x06MQIsdp\x03)(.)..", re.DOTALL
 )
 _MQTT_ACKNOWLEDGEMENT = Expression(rb"\x20(?:\x02|[\x03-\x7f])[\x00\x01][\x00-\x05\x80-\x9f]", re.DOTALL)
-_MQTT_LONGEST_OPENING = 16
+_MQTT_LONGEST_PREFIX = 16
 
 
-def _mqtt(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _mqtt(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 kind 1 (CONNECT)  1 length, 1 to 4 bytes  then n:16 and "MQTT"  version:8  flags:8  alive:16  client, n:16."""
-    connect = _MQTT_CONNECT.match(said.data)
+    connect = _MQTT_CONNECT.match(sent.data)
     if connect:
         at = connect.end()
-        client = said.data[at + 2 : at + 2 + int.from_bytes(said.data[at : at + 2], "big")]
-        return Finding("mqtt", Role.CLIENT, details=(("client", text(client)),) if client else ())
-    is_answer = _MQTT_ACKNOWLEDGEMENT.match(said.data) and (
+        client = sent.data[at + 2 : at + 2 + int.from_bytes(sent.data[at : at + 2], "big")]
+        return Detection("mqtt", Role.CLIENT, details=(("client", text(client)),) if client else ())
+    is_answer = _MQTT_ACKNOWLEDGEMENT.match(sent.data) and (
         ends.source_port == 1883 or _MQTT_CONNECT.match(answered.data)  # noqa: PLR2004
     )
     if is_answer:
-        return Finding("mqtt", Role.SERVER)
-    return wait_for_more(said, ends) if len(said.data) < _MQTT_LONGEST_OPENING else None
+        return Detection("mqtt", Role.SERVER)
+    return wait_for_more(sent, ends) if len(sent.data) < _MQTT_LONGEST_PREFIX else None
 
 
 _KAFKA_KEYS, _KAFKA_VERSIONS = range(93), range(19)
@@ -71,11 +71,11 @@ _MOST_KAFKA_BYTES = 1 << 20
 _PRINTABLE = Expression(rb"[!-~][ -~]{0,255}\Z")
 
 
-def _kafka(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _kafka(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 length:32  4 key:16  6 version:16  8 correlation:32  12 client, n:16; an answer has the correlation alone."""
-    data = said.data
+    data = sent.data
     if len(data) < 15:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = int.from_bytes(data[:4], "big")
     if not 10 < length <= _MOST_KAFKA_BYTES:  # noqa: PLR2004
         return None
@@ -83,63 +83,63 @@ def _kafka(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     is_request = not data[4] and not data[6] and key in _KAFKA_KEYS and version in _KAFKA_VERSIONS
     is_request = is_request and client_bytes + 10 <= length and len(data) == length + 4
     if is_request and _PRINTABLE.match(data[14 : 14 + client_bytes]):
-        return Finding("kafka", Role.CLIENT, details=(("client", text(data[14 : 14 + client_bytes])),))
+        return Detection("kafka", Role.CLIENT, details=(("client", text(data[14 : 14 + client_bytes])),))
     is_answer = data[4:8] == answered.data[8:12] and answered.data[:1] == b"\0" and ends.source_port == 9092  # noqa: PLR2004
-    return Finding("kafka", Role.SERVER) if is_answer and len(data) >= 8 else None  # noqa: PLR2004
+    return Detection("kafka", Role.SERVER) if is_answer and len(data) >= 8 else None  # noqa: PLR2004
 
 
 _XMPP = Expression(
     rb"\s*(?:<\?xml [^>]{0,100}\?>\s*)?<(?:stream:stream|open xmlns=.urn:ietf:params:xml:ns:xmpp-framing)\b"
 )
 _XMPP_TO = Expression(rb"""\bto=["']([^"']{1,253})["']""")
-_LONGEST_XMPP_OPENING = 128
+_LONGEST_XMPP_PREFIX = 128
 
 
-def _xmpp(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _xmpp(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """A stream's opening tag, with the domain it is for."""
     del answered
-    if not _XMPP.match(said.data, 0, 256):
-        return wait_for_more(said, ends) if len(said.data) < _LONGEST_XMPP_OPENING else None
-    domain = _XMPP_TO.search(said.data, 0, 512)
-    return Finding("xmpp", details=(("to", text(domain[1], 253)),) if domain else ())
+    if not _XMPP.match(sent.data, 0, 256):
+        return wait_for_more(sent, ends) if len(sent.data) < _LONGEST_XMPP_PREFIX else None
+    domain = _XMPP_TO.search(sent.data, 0, 512)
+    return Detection("xmpp", details=(("to", text(domain[1], 253)),) if domain else ())
 
 
 _SMPP_BINDS = frozenset({1, 2, 9})
 _MOST_SMPP_BYTES = 512
 
 
-def _smpp(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _smpp(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 length:32  4 command:32  8 status:32  12 sequence:32; a session begins with a bind of ended strings."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 17:  # noqa: PLR2004
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = int.from_bytes(data[:4], "big")
     is_bind = data[4] in {0, 0x80} and data[5:7] == b"\0\0" and data[7] in _SMPP_BINDS
     if not is_bind or not 17 <= length <= min(len(data), _MOST_SMPP_BYTES):  # noqa: PLR2004
         return None
     if data[4] == 0:  # a bind: no status, and three strings: system, password, kind
         is_whole = not any(data[8:12]) and data[16:length].count(b"\0") >= 3  # noqa: PLR2004
-        return Finding("smpp", Role.CLIENT) if is_whole else None
-    return Finding("smpp", Role.SERVER) if data[length - 1] == 0 else None
+        return Detection("smpp", Role.CLIENT) if is_whole else None
+    return Detection("smpp", Role.SERVER) if data[length - 1] == 0 else None
 
 
 _DIAMETER_COMMANDS = frozenset({257, 258, 265, 268, 271, 272, 274, 275, 280, 282})
 _MOST_DIAMETER_BYTES = 1 << 16
 
 
-def _diameter(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _diameter(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 version 1  1 length:24  4 flags:8  5 command:24  8 application:32  12 hop:32  16 end:32  20 attributes."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < 24:  # noqa: PLR2004
-        return wait_for_more(said, ends) if data[1:2] in {b"", b"\0"} else None
+        return wait_for_more(sent, ends) if data[1:2] in {b"", b"\0"} else None
     length = int.from_bytes(data[1:4], "big")
     command = int.from_bytes(data[5:8], "big")
     is_known = command in _DIAMETER_COMMANDS or (ends.has_port(3868) and command)
     if length % 4 or not 28 <= length <= _MOST_DIAMETER_BYTES or data[4] & 0x0F or not is_known:  # noqa: PLR2004
         return None
-    return Finding("diameter", Role.CLIENT if data[4] & 0x80 else Role.SERVER)
+    return Detection("diameter", Role.CLIENT if data[4] & 0x80 else Role.SERVER)
 
 
 _GIT = Expression(
@@ -147,14 +147,14 @@ _GIT = Expression(
 )
 
 
-def _git(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def _git(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """A packet line: its length in four hexadecimal digits, the service, the path, the host."""
     del answered, ends
-    request = _GIT.match(said.data)
+    request = _GIT.match(sent.data)
     if request is None:
         return None
     details = [("path", text(request[1])), *([("host", text(request[2], 253))] if request[2] else [])]
-    return Finding("git", Role.CLIENT, details=tuple(details))
+    return Detection("git", Role.CLIENT, details=tuple(details))
 
 
 _NNTP_GREETING = Expression(rb"20[01] [ -~]{0,256}NNTP", re.IGNORECASE)
@@ -163,12 +163,12 @@ _NNTP_COMMAND = Expression(
 )
 
 
-def _nntp(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def _nntp(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """A greeting that says so, or a reader's first command."""
-    if _NNTP_GREETING.match(said.data):
-        return Finding("nntp", Role.SERVER)
-    is_client = _NNTP_COMMAND.match(said.data) and (ends.target_port == 119 or answered.data[:3] in {b"200", b"201"})  # noqa: PLR2004
-    return Finding("nntp", Role.CLIENT) if is_client else None
+    if _NNTP_GREETING.match(sent.data):
+        return Detection("nntp", Role.SERVER)
+    is_client = _NNTP_COMMAND.match(sent.data) and (ends.target_port == 119 or answered.data[:3] in {b"200", b"201"})  # noqa: PLR2004
+    return Detection("nntp", Role.CLIENT) if is_client else None
 
 
 _LISTS: dict[bytes, tuple[Recogniser, ...]] = {

@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.records.detections import UDP, Finding, Role
+from portcall.records.detections import UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.PORT
 PORTS = frozenset({123})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     UDP: (
         {0: [byte for byte in range(256) if 1 <= byte >> 3 & 7 <= 4 and 1 <= byte & 7 <= 5], 1: range(17)},  # noqa: PLR2004
         {0: [byte for byte in range(256) if 1 <= byte >> 3 & 7 <= 4 and byte & 7 == 6], 10: b"\0\1"},  # noqa: PLR2004
@@ -34,10 +34,10 @@ _MOST_CONTROL_DATA_BYTES = 468  # RFC 9327 §2
 _IMPLEMENTATIONS = b"\0\2\3"  # ntpd's ntp_request.h
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The newest datagram."""
     del answered
-    data = said.data
+    data = sent.data
     if not ends.has_port(*PORTS) or len(data) < _PRIVATE_BYTES:
         return None
     version, mode = data[0] >> 3 & 7, data[0] & 7
@@ -45,13 +45,13 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         return None
     details = (("version", str(version)),)
     if mode in _ROLES:
-        is_whole = len(data) >= _PACKET_BYTES or said.is_ended
-        return Finding("ntp", _ROLES[mode], details=details) if is_whole and data[1] <= _MOST_STRATUM else None
+        is_whole = len(data) >= _PACKET_BYTES or sent.is_ended
+        return Detection("ntp", _ROLES[mode], details=details) if is_whole and data[1] <= _MOST_STRATUM else None
     is_private = mode == _PRIVATE and data[2] in _IMPLEMENTATIONS
     is_control = (
         mode == _CONTROL and len(data) >= _CONTROL_BYTES and data[10] << 8 | data[11] <= _MOST_CONTROL_DATA_BYTES
     )
     if is_private or is_control:
         is_response = data[0] & 0x80 if mode == _PRIVATE else data[1] & 0x80
-        return Finding("ntp", Role.SERVER if is_response else Role.CLIENT, details=details)
+        return Detection("ntp", Role.SERVER if is_response else Role.CLIENT, details=details)
     return None

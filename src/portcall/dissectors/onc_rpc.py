@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._prefixes import ZERO
-from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({111, 2049})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     UDP: ({4: ZERO, 5: ZERO, 6: ZERO, 7: b"\0\1", 8: ZERO},),
     TCP: ({0: b"\0\x80", 1: range(0x41), 8: ZERO, 9: ZERO, 10: ZERO, 11: b"\0\1"},),
 }
@@ -38,26 +38,26 @@ _CREDENTIALS = frozenset({0, 1, 2, 3, 4, 5, 6, 7})
 _MOST_RECORD_BYTES = 4 << 20
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first message of this end, or its newest datagram."""
     start = 4 if ends.transport == TCP else 0
-    data = said.data
+    data = sent.data
     if start and not _is_record(data):
         return None
     if len(data) < start + _REPLY.size:
-        return WAIT if start and not said.is_ended else None
+        return WAIT if start and not sent.is_ended else None
     program = _called_program(data, start)
     if program is not None:
-        return _finding(program, Role.CLIENT)
+        return _detection(program, Role.CLIENT)
     xid, kind, state, _ = _REPLY.unpack_from(data, start)
     if kind == 0 and len(data) < start + _CALL.size:
-        return WAIT if start and not said.is_ended else None
+        return WAIT if start and not sent.is_ended else None
     is_reply = kind == 1 and state <= 1
     is_answer = is_reply and answered.data[start : start + 4] == xid.to_bytes(4, "big")
     program = _called_program(answered.data, start) if is_answer else None
     if program is None and is_reply:
         program = _BY_PORT.get(ends.source_port)
-    return _finding(program, Role.SERVER) if program is not None else None
+    return _detection(program, Role.SERVER) if program is not None else None
 
 
 def _is_record(data: bytes) -> bool:
@@ -84,5 +84,5 @@ def _called_program(data: bytes, start: int) -> int | None:
     return program if is_call else None
 
 
-def _finding(program: int, role: Role) -> Finding:
-    return Finding(_PROGRAMS.get(program, "onc-rpc"), role, details=(("program", str(program)),))
+def _detection(program: int, role: Role) -> Detection:
+    return Detection(_PROGRAMS.get(program, "onc-rpc"), role, details=(("program", str(program)),))

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
 from portcall.dissectors._prefixes import ZERO
-from portcall.records.detections import TCP, UDP, Finding, Role
+from portcall.records.detections import TCP, UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
@@ -28,7 +28,7 @@ PORTS = frozenset({1194})
 _RESETS = b"\x38\x40\x50"
 _TAG_BYTES = (16, 20, 32, 48, 64)
 """Of the digests that tls-auth is used with; tls-crypt has 32."""
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     UDP: (
         {0: _RESETS, 9: b"\0\1", 10: ZERO, 11: ZERO, 12: b"\0\1"},  # plain, or with tls-crypt
         *({0: _RESETS, 9 + tag + 2: ZERO, 9 + tag + 3: b"\1"} for tag in _TAG_BYTES),
@@ -43,21 +43,21 @@ _LEAST_BYTES, _LONGEST_RESET_BYTES = 14, 1200
 _PLAIN_RESET_BYTES, _PLAIN_ANSWER_BYTES = 14, 26
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """OpenVPN, with its role."""
     if ends.transport == TCP:
-        if len(said.data) > 2 and (said.data[2] >> 3 not in _ROLES or _length(said.data) > _LONGEST_RESET_BYTES):  # noqa: PLR2004
+        if len(sent.data) > 2 and (sent.data[2] >> 3 not in _ROLES or _length(sent.data) > _LONGEST_RESET_BYTES):  # noqa: PLR2004
             return None
-        if _is_cut(said.data):
-            return wait_for_more(said, ends)
-    opening, reply = _first_message(said, ends), _first_message(answered, ends)
-    role = _ROLES.get(opening[0] >> 3) if _LEAST_BYTES <= len(opening) <= _LONGEST_RESET_BYTES else None
-    if role is None or opening[0] & 7:
+        if _is_cut(sent.data):
+            return wait_for_more(sent, ends)
+    prefix, reply = _first_message(sent, ends), _first_message(answered, ends)
+    role = _ROLES.get(prefix[0] >> 3) if _LEAST_BYTES <= len(prefix) <= _LONGEST_RESET_BYTES else None
+    if role is None or prefix[0] & 7:
         return None
-    is_known = _is_plain(opening) or _names_session(opening, reply) or _names_session(reply, opening)
-    if not is_known and _has_digest(opening):
-        is_known = ends.has_port(*PORTS) or (_is_other_reset(opening, reply) and _has_digest(reply))
-    return Finding("openvpn", role) if is_known else None
+    is_known = _is_plain(prefix) or _names_session(prefix, reply) or _names_session(reply, prefix)
+    if not is_known and _has_digest(prefix):
+        is_known = ends.has_port(*PORTS) or (_is_other_reset(prefix, reply) and _has_digest(reply))
+    return Detection("openvpn", role) if is_known else None
 
 
 def _is_cut(data: bytes) -> bool:
@@ -71,10 +71,10 @@ def _length(data: bytes) -> int:
     return data[0] << 8 | data[1]
 
 
-def _first_message(speech: Speech, ends: Ends) -> bytes:
+def _first_message(payload: Payload, ends: Ends) -> bytes:
     if ends.transport == TCP:
-        return speech.data[2 : 2 + _length(speech.data)] if len(speech.data) > 2 else b""  # noqa: PLR2004
-    return speech.datagrams[0] if speech.datagrams else speech.data
+        return payload.data[2 : 2 + _length(payload.data)] if len(payload.data) > 2 else b""  # noqa: PLR2004
+    return payload.datagrams[0] if payload.datagrams else payload.data
 
 
 def _is_plain(data: bytes) -> bool:
@@ -95,10 +95,10 @@ def _names_session(data: bytes, reply: bytes) -> bool:
     return data[_SESSION] in reply[9:]
 
 
-def _is_other_reset(opening: bytes, reply: bytes) -> bool:
+def _is_other_reset(prefix: bytes, reply: bytes) -> bool:
     """Whether the other end answers a reset of a client with a server's, or was answered so."""
     other = reply[0] >> 3 if len(reply) >= _LEAST_BYTES else None
-    return other == _SERVER_RESET if opening[0] >> 3 in _CLIENT_RESETS else other in _CLIENT_RESETS
+    return other == _SERVER_RESET if prefix[0] >> 3 in _CLIENT_RESETS else other in _CLIENT_RESETS
 
 
 def _has_digest(data: bytes) -> bool:

@@ -11,13 +11,13 @@ from portcall.dissectors._rules import Length, Rule
 from portcall.records.detections import TCP, UDP, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Finding, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Detection, Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS: frozenset[int] = frozenset()
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {0: b"\xff", 1: b"\0\xff", 2: b"\0\xff", 3: b"\0\xff"},  # BGP, ZMTP
         {0: b"\1", 1: b"\0\1", 7: b"\0\1"},  # FastCGI, DICOM, raft, Radmin
@@ -163,16 +163,16 @@ _RULES = (
 )
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The protocol of the first rule that fits."""
     del answered
-    data = said.data
+    data = sent.data
     rules = _BY_FIRST_BYTE.get((ends.transport, data[:1]), ())
     for rule in rules:
         found = rule.find(data)
         if found is not None:
             return found
-    return wait_for_more(said, ends) if len(data) < _MOST_HELD_BYTES and (rules or not data) else None
+    return wait_for_more(sent, ends) if len(data) < _MOST_HELD_BYTES and (rules or not data) else None
 
 
 def _by_first_byte() -> dict[tuple[int, bytes], list[Rule]]:

@@ -1,4 +1,4 @@
-"""Protocols whose shape is so loose that it counts on their own ports only; the shapes stand in ``_own_ports``."""
+"""Protocols whose shape is so loose that it counts on their own ports only; the shapes stand in ``_port_guarded``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from portcall.records.detections import TCP, UDP
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.dissectors._prefixes import Opening
+    from portcall.dissectors._prefixes import Prefix
     from portcall.dissectors._rules import Rule
-    from portcall.records.detections import Ends, Finding, Speech, Wait
+    from portcall.records.detections import Detection, Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.PORT
 PORTS = frozenset(port for rule in RULES if isinstance(rule.where, frozenset) for port in rule.where)
 
-_BUSY: dict[str, tuple[Opening, ...]] = {
+_BUSY: dict[str, tuple[Prefix, ...]] = {
     "rsh": ({0: DIGITS, 1: ZERO + DIGITS},),
     "whatsapp": (together(b"ED\0\1"), *[{at: b"W", at + 1: b"A", at + 2: range(1, 7)} for at in (0, 2, 3)]),
     "telegram-voip": (dict.fromkeys(range(16, 28), b"\xff"),),
@@ -29,29 +29,29 @@ _BUSY: dict[str, tuple[Opening, ...]] = {
 """On the ports of these much else talks; on those of all others one look at each conversation costs nothing."""
 
 
-def _openings(transport: int) -> Iterator[tuple[Opening, frozenset[int]]]:
+def _prefixes(transport: int) -> Iterator[tuple[Prefix, frozenset[int]]]:
     rules = [(rule, rule.where) for rule in RULES if rule.transport == transport and isinstance(rule.where, frozenset)]
     yield {}, frozenset().union(*[ports for rule, ports in rules if rule.protocol not in _BUSY])
     for rule, ports in rules:
-        for opening in _BUSY.get(rule.protocol, ()):
-            yield opening, ports
+        for prefix in _BUSY.get(rule.protocol, ()):
+            yield prefix, ports
 
 
-OPENINGS: dict[int, tuple[Opening, ...]] = {TCP: (), UDP: ()}
-OPENINGS_ON_PORTS = {transport: tuple(_openings(transport)) for transport in TRANSPORTS}
+PREFIXES: dict[int, tuple[Prefix, ...]] = {TCP: (), UDP: ()}
+PREFIXES_ON_PORTS = {transport: tuple(_prefixes(transport)) for transport in TRANSPORTS}
 
 _MOST_HELD_BYTES = 16
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The protocol of either end's port, if it speaks like it."""
     del answered
     rules = _BY_PORT.get((ends.transport, ends.target_port), ()) or _BY_PORT.get((ends.transport, ends.source_port), ())
     for rule in rules:
-        found = rule.find(said.data)
+        found = rule.find(sent.data)
         if found is not None:
             return found
-    return wait_for_more(said, ends) if rules and len(said.data) < _MOST_HELD_BYTES else None
+    return wait_for_more(sent, ends) if rules and len(sent.data) < _MOST_HELD_BYTES else None
 
 
 def _by_port() -> dict[tuple[int, int], list[Rule]]:

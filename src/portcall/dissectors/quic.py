@@ -18,27 +18,27 @@ from portcall.dissectors._quic_packets import (
     VERSION_1,
     VERSION_2,
     VERSION_2_DRAFT,
-    Kind,
     LongPacket,
+    QuicPacketKind,
     crypto_pieces,
     is_reserved,
     long_packets,
     opened,
     salts_of,
 )
-from portcall.records.detections import UDP, WAIT, Finding, NameKind, Role, Wait
+from portcall.records.detections import UDP, WAIT, Detection, NameKind, Role, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({80, 443, 784, 853, 4433, 8443})
 _RESERVED = [high << 4 | 0x0A for high in range(16)]
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     UDP: (
         {
             0: range(0x80, 0x100),  # a long header: versions as ``_quic_packets`` knows them
@@ -50,7 +50,7 @@ OPENINGS: dict[int, tuple[Opening, ...]] = {
     )
 }
 
-OPENINGS_ON_PORTS: dict[int, tuple[tuple[Opening, frozenset[int]], ...]] = {UDP: (({0: range(0x40, 0x80)}, PORTS),)}
+PREFIXES_ON_PORTS: dict[int, tuple[tuple[Prefix, frozenset[int]], ...]] = {UDP: (({0: range(0x40, 0x80)}, PORTS),)}
 """Short headers, of which nothing else shows."""
 
 _MOST_DATAGRAMS = 8
@@ -62,38 +62,38 @@ _LEAST_SHORT_BYTES = 21  # RFC 9000 §10.3: shorter ones could be told from a st
 _VERSIONS = {VERSION_1: "v1", VERSION_2: "v2", VERSION_2_DRAFT: "v2 draft"}
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """What the first datagrams of one end show."""
-    datagrams = said.datagrams[:_MOST_DATAGRAMS]
+    datagrams = sent.datagrams[:_MOST_DATAGRAMS]
     if not datagrams:
         return None
     first = next(long_packets(datagrams[0]), None)
     if first is None:
-        return _from_google(datagrams[0], answered) or _from_the_middle(said, ends)
+        return _from_google(datagrams[0], answered) or _from_the_middle(sent, ends)
     if first.version == NEGOTIATION:
-        return Finding("quic", Role.SERVER) if _lists_versions(first) else None
+        return Detection("quic", Role.SERVER) if _lists_versions(first) else None
     if not _is_known(first, len(datagrams[0])):
         return None
     packets = [packet for datagram in datagrams for packet in long_packets(datagram)]
-    is_last = said.is_ended or len(datagrams) == _MOST_DATAGRAMS
+    is_last = sent.is_ended or len(datagrams) == _MOST_DATAGRAMS
     return (
         _from_client(packets, is_last=is_last)
         or _from_server(packets, answered)
-        or Finding("quic", details=(_version_detail(first.version),), is_final=is_last)
+        or Detection("quic", details=(_version_detail(first.version),), is_final=is_last)
     )
 
 
-def _from_client(packets: list[LongPacket], *, is_last: bool) -> Finding | None:
+def _from_client(packets: list[LongPacket], *, is_last: bool) -> Detection | None:
     """What Initial packets say that open with a client's keys; None where none does."""
     best = None
     for version, stream in _client_streams(packets):
         if stream.startswith(_google_quic.CLIENT_HELLO):
-            return _google_quic.finding_of(stream, _version_text(version))
+            return _google_quic.detection_of(stream, _version_text(version))
         size = _MESSAGE_HEADER_BYTES + int.from_bytes(stream[1:_MESSAGE_HEADER_BYTES], "big")
         is_whole = _MESSAGE_HEADER_BYTES < size <= len(stream)
         is_hello = stream[:1] == bytes((CLIENT_HELLO,))
         hello = client_hello_of(stream[_MESSAGE_HEADER_BYTES:size], is_whole=is_whole) if is_hello else None
-        best = Finding(
+        best = Detection(
             "quic",
             Role.CLIENT,
             hello.names(NameKind.QUIC_SNI) if hello else (),
@@ -114,7 +114,7 @@ def _client_streams(packets: Iterable[LongPacket]) -> Iterator[tuple[int, bytes]
     pieces: dict[bytes, dict[int, bytes]] = {}
     versions: dict[bytes, int] = {}
     for packet in packets:
-        if packet.kind is not Kind.INITIAL:
+        if packet.kind is not QuicPacketKind.INITIAL:
             continue
         for first_id in dict.fromkeys((packet.target_id, *islice(pieces, _MOST_IDS))):
             payload = opened(packet, first_id, from_client=True)
@@ -126,54 +126,54 @@ def _client_streams(packets: Iterable[LongPacket]) -> Iterator[tuple[int, bytes]
         yield versions[first_id], joined(of_connection)
 
 
-def _from_server(packets: Iterable[LongPacket], answered: Speech) -> Finding | None:
+def _from_server(packets: Iterable[LongPacket], answered: Payload) -> Detection | None:
     """A server, known by its Retry, or by an Initial packet that opens with the id that the client began with."""
     asked = (packet for datagram in answered.datagrams[:_MOST_DATAGRAMS] for packet in long_packets(datagram))
-    first_ids = dict.fromkeys(packet.target_id for packet in asked if packet.kind is Kind.INITIAL)
+    first_ids = dict.fromkeys(packet.target_id for packet in asked if packet.kind is QuicPacketKind.INITIAL)
     for packet in packets:
-        is_server = packet.kind is Kind.RETRY or (
-            packet.kind is Kind.INITIAL
+        is_server = packet.kind is QuicPacketKind.RETRY or (
+            packet.kind is QuicPacketKind.INITIAL
             and any(
                 opened(packet, first_id, from_client=False) is not None for first_id in islice(first_ids, _MOST_IDS)
             )
         )
         if is_server:
-            return Finding("quic", Role.SERVER, details=(_version_detail(packet.version),))
+            return Detection("quic", Role.SERVER, details=(_version_detail(packet.version),))
     return None
 
 
-def _from_google(datagram: bytes, answered: Speech) -> Finding | None:
+def _from_google(datagram: bytes, answered: Payload) -> Detection | None:
     """What a datagram with Google's own header shows."""
     version = _google_quic.plain_version(datagram)
     if version is None:
-        said_id = _google_quic.connection_id(datagram)
+        sent_id = _google_quic.connection_id(datagram)
         asked = answered.datagrams[0] if answered.datagrams else b""
-        is_answer = said_id is not None and _google_quic.plain_version(asked) is not None
-        is_server = is_answer and said_id == _google_quic.connection_id(asked)
-        return Finding("quic", Role.SERVER) if is_server else None
+        is_answer = sent_id is not None and _google_quic.plain_version(asked) is not None
+        is_server = is_answer and sent_id == _google_quic.connection_id(asked)
+        return Detection("quic", Role.SERVER) if is_server else None
     if _google_quic.lists_versions(datagram):
-        return Finding("quic", Role.SERVER)
+        return Detection("quic", Role.SERVER)
     at = datagram.find(_google_quic.CLIENT_HELLO)
     if at < 0:
-        return Finding("quic", Role.CLIENT, details=(("version", version),), is_final=False)
-    return _google_quic.finding_of(datagram[at:], version)
+        return Detection("quic", Role.CLIENT, details=(("version", version),), is_final=False)
+    return _google_quic.detection_of(datagram[at:], version)
 
 
-def _from_the_middle(said: Speech, ends: Ends) -> Finding | Wait | None:
+def _from_the_middle(sent: Payload, ends: Ends) -> Detection | Wait | None:
     """Packets of a conversation that began before the capture, on QUIC's own ports.
 
     Their short header (RFC 9000 §17.3.1) shows no more than the fixed bit, and the connection id that the other end
     chose, mostly of 8 bytes or more; the rest of the first byte is encrypted, so it changes.
     """
-    shown = said.datagrams[:_ENOUGH_SHORT_PACKETS]
+    shown = sent.datagrams[:_ENOUGH_SHORT_PACKETS]
     ids = {datagram[1 : 1 + _USUAL_ID_BYTES] for datagram in shown}
     first_bytes = {datagram[:1] for datagram in shown}
     is_short = all(len(datagram) >= _LEAST_SHORT_BYTES and datagram[0] & 0xC0 == 0x40 for datagram in shown)  # noqa: PLR2004 - form, fixed bit
     if not is_short or len(ids) > 1 or not ends.has_port(*PORTS):
         return None
     if len(shown) < _ENOUGH_SHORT_PACKETS:
-        return None if said.is_ended else WAIT
-    return Finding("quic") if len(first_bytes) > 1 else None
+        return None if sent.is_ended else WAIT
+    return Detection("quic") if len(first_bytes) > 1 else None
 
 
 def _is_known(packet: LongPacket, datagram_bytes: int) -> bool:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.records.detections import UDP, Finding, Role
+from portcall.records.detections import UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({1645, 1646, 1812, 1813, 3799})
-OPENINGS = {UDP: ({0: bytes({1, 4, 12, 40, 43, 2, 3, 5, 11, 13, 41, 42, 44, 45}), 2: range(17)},)}
+PREFIXES = {UDP: ({0: bytes({1, 4, 12, 40, 43, 2, 3, 5, 11, 13, 41, 42, 44, 45}), 2: range(17)},)}
 
 _REQUESTS = frozenset({1, 4, 12, 40, 43})
 _REPLIES = frozenset({2, 3, 5, 11, 13, 41, 42, 44, 45})
@@ -25,25 +25,25 @@ _HEADER_BYTES = 20
 _MOST_BYTES = 4096
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The newest datagram; on a foreign port its attributes must fill it, and be two at least."""
     del answered
-    data = said.data
+    data = sent.data
     if len(data) < _HEADER_BYTES or data[0] not in _REQUESTS | _REPLIES:
         return None
     length = data[2] << 8 | data[3]
-    if not _HEADER_BYTES <= length <= _MOST_BYTES or (length > len(data) and not said.is_ended):
+    if not _HEADER_BYTES <= length <= _MOST_BYTES or (length > len(data) and not sent.is_ended):
         return None
     if length == len(data) and ends.has_port(*PORTS):
-        return _finding(data)
+        return _detection(data)
     count = _count_attributes(data, length)
     if count is None or not (ends.has_port(*PORTS) or (count > 1 and length == len(data))):
         return None
-    return _finding(data)
+    return _detection(data)
 
 
-def _finding(data: bytes) -> Finding:
-    return Finding("radius", Role.CLIENT if data[0] in _REQUESTS else Role.SERVER)
+def _detection(data: bytes) -> Detection:
+    return Detection("radius", Role.CLIENT if data[0] in _REQUESTS else Role.SERVER)
 
 
 def _count_attributes(data: bytes, length: int) -> int | None:

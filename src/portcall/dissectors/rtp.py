@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.records.detections import UDP, WAIT, Finding
+from portcall.records.detections import UDP, WAIT, Detection
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
@@ -28,7 +28,7 @@ _KINDS = bytes([mark | kind for mark in (0, 128) for kind in (*range(35), *range
 _PLAIN = {0: (*range(0x80, 0x84), *range(0xA0, 0xA4)), 1: _KINDS}
 _EXTENDED = {0: (0x90, 0xB0), 1: _KINDS, 14: b"\0"}
 _EXTENDED_MIX = {0: (*range(0x91, 0x94), *range(0xB1, 0xB4)), 1: _KINDS}
-OPENINGS: dict[int, tuple[Opening, ...]] = {UDP: (_REPORT, _PLAIN, _EXTENDED, _EXTENDED_MIX)}
+PREFIXES: dict[int, tuple[Prefix, ...]] = {UDP: (_REPORT, _PLAIN, _EXTENDED, _EXTENDED_MIX)}
 """An extension of a kilobyte and more has nobody sent, and hardly a mixer names four contributors at once."""
 
 _HEADER_BYTES = 12
@@ -43,19 +43,19 @@ _STATIC_TYPES = frozenset(range(35))
 """Payload types that RFC 3551 §6 gives out; others are dynamic, from 96 on."""
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """``rtp`` with its payload type, or ``rtcp``."""
     del ends
-    data = said.data
+    data = sent.data
     if len(data) < 8 or data[0] & 0xC0 != 0x80:  # noqa: PLR2004 (version 2)
         return None
     if data[1] in _REPORTS:
-        return Finding("rtcp") if _is_rtcp(data, said.datagrams) else WAIT
+        return Detection("rtcp") if _is_rtcp(data, sent.datagrams) else WAIT
     if data[1] in _RTCP_TYPES or not _begins_rtp(data):
         return None
-    streak = _streak(said.datagrams)
+    streak = _streak(sent.datagrams)
     if streak >= _NEEDED or (streak == _NEEDED - 1 and _streak(answered.datagrams) >= _NEEDED - 1):
-        return Finding("rtp", details=(("payload_type", str(data[1] & 0x7F)),))
+        return Detection("rtp", details=(("payload_type", str(data[1] & 0x7F)),))
     return WAIT
 
 

@@ -17,41 +17,41 @@ from portcall.dissectors._messages import (
 )
 from portcall.dissectors._prefixes import REQUEST_LINES, together
 from portcall.dissectors._text import as_text
-from portcall.records.detections import TCP, UDP, WAIT, Finding, Role
+from portcall.records.detections import TCP, UDP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({554, 8554})
-OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (together(b"RTSP/"),))
-OPENINGS_OF_TEXT = dict.fromkeys(TRANSPORTS, REQUEST_LINES)
+PREFIXES: dict[int, tuple[Prefix, ...]] = dict.fromkeys(TRANSPORTS, (together(b"RTSP/"),))
+TEXT_PREFIXES = dict.fromkeys(TRANSPORTS, REQUEST_LINES)
 
 _FIELDS = field_pattern("server", "user-agent")
 _SHOWN = ((b"server", "server"), (b"user-agent", "user_agent"))
 _HOST = Expression(rb"rtsp[su]?://(?:[^/@]{0,256}@)?([^/?#]{1,1024})", re.IGNORECASE)
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first request or response of this end."""
     del answered
-    request = read_request(said.data)
-    start_line = request or read_status(said.data)
+    request = read_request(sent.data)
+    start_line = request or read_status(sent.data)
     if start_line is None:
-        is_waiting = ends.transport == TCP and not said.is_ended and may_become_start_line(said.data)
+        is_waiting = ends.transport == TCP and not sent.is_ended and may_become_start_line(sent.data)
         return WAIT if is_waiting else None
     if start_line.scheme != b"RTSP":
         return None
-    end = find_end(said.data, start_line.end)
-    fields = read_fields(said.data, start_line.end, end if end >= 0 else len(said.data), _FIELDS)
+    end = find_end(sent.data, start_line.end)
+    fields = read_fields(sent.data, start_line.end, end if end >= 0 else len(sent.data), _FIELDS)
     details = [(key, as_text(fields[name])) for name, key in _SHOWN if name in fields]
     if request and (host := _HOST.match(request.target)):
         details.append(("host", as_text(host[1])))
-    return Finding(
+    return Detection(
         "rtsp",
         Role.CLIENT if request else Role.SERVER,
         details=tuple(details),
-        is_final=end >= 0 or said.is_ended or ends.transport == UDP,
+        is_final=end >= 0 or sent.is_ended or ends.transport == UDP,
     )

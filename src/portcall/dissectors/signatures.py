@@ -8,32 +8,32 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
 from portcall.dissectors._prefixes import together
 from portcall.dissectors._signatures import SIGNATURES
-from portcall.records.detections import TCP, UDP, Finding
+from portcall.records.detections import TCP, UDP, Detection
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
+    from portcall.dissectors._prefixes import Prefix
     from portcall.dissectors._signatures import Signature
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS: frozenset[int] = frozenset()
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     transport: (together(*[signature.magic for signature in SIGNATURES if signature.transport == transport]),)
     for transport in TRANSPORTS
 }
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The protocol whose bytes these are."""
     del answered
-    data = said.data
+    data = sent.data
     is_short = False
     for signature in _BY_FIRST_BYTE[ends.transport].get(data[:1], ()):
         if data.startswith(signature.magic):
-            return _FINDINGS[signature]
+            return _DETECTIONS[signature]
         is_short = is_short or signature.magic.startswith(data)
-    return wait_for_more(said, ends) if is_short or not data else None
+    return wait_for_more(sent, ends) if is_short or not data else None
 
 
 def _by_first_byte(transport: int) -> dict[bytes, list[Signature]]:
@@ -45,4 +45,4 @@ def _by_first_byte(transport: int) -> dict[bytes, list[Signature]]:
 
 
 _BY_FIRST_BYTE = {transport: _by_first_byte(transport) for transport in TRANSPORTS}
-_FINDINGS = {signature: Finding(signature.protocol, signature.role) for signature in SIGNATURES}
+_DETECTIONS = {signature: Detection(signature.protocol, signature.role) for signature in SIGNATURES}

@@ -14,18 +14,18 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import wait_for_more
 from portcall.dissectors._prefixes import LETTERS, ZERO
-from portcall.records.detections import TCP, UDP, Finding
+from portcall.records.detections import TCP, UDP, Detection
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({427})
 _FIRST = {0: b"\1", 1: range(1, 12), 6: LETTERS, 7: LETTERS}
 _SECOND = {0: b"\2", 1: range(1, 12), 5: range(0, 256, 32), 6: ZERO}
-OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (_FIRST, _SECOND))
+PREFIXES: dict[int, tuple[Prefix, ...]] = dict.fromkeys(TRANSPORTS, (_FIRST, _SECOND))
 """Version 1 and version 2."""
 
 _FUNCTIONS = range(1, 12)
@@ -34,15 +34,15 @@ _LANGUAGE = Expression(rb"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 _MOST_LANGUAGE_BYTES = 40
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """SLP with its version: the length has to be the message's, and the language one."""
     del answered
-    data = said.data
+    data = sent.data
     if not data or data[0] not in _HEADER_BYTES:
         return None
     version = data[0]
     if len(data) < _HEADER_BYTES[version]:
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     if data[1] not in _FUNCTIONS:
         return None
     length = int.from_bytes(data[2 : 5 if version > 1 else 4], "big")
@@ -50,7 +50,7 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         return None
     # The older version writes so little that it counts at home only.
     is_slp = _speaks(data) if version > 1 else ends.has_port(*PORTS) and data[6:8].isalpha()
-    return Finding("slp", details=(("version", str(version)),)) if is_slp else None
+    return Detection("slp", details=(("version", str(version)),)) if is_slp else None
 
 
 def _speaks(data: bytes) -> bool:

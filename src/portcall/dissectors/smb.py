@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._domain_names import netbios_name
 from portcall.dissectors._prefixes import ZERO
-from portcall.records.detections import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({139, 445})
-OPENINGS = {TCP: ({0: ZERO, 4: b"\xfc\xfd\xfe\xff", 5: b"S"}, {0: range(0x81, 0x86), 1: b"\0\1"})}
+PREFIXES = {TCP: ({0: ZERO, 4: b"\xfc\xfd\xfe\xff", 5: b"S"}, {0: range(0x81, 0x86), 1: b"\0\1"})}
 
 _OLD, _NEW, _SEALED, _PACKED = b"\xffSMB", b"\xfeSMB", b"\xfdSMB", b"\xfcSMB"
 _MARKS = (_OLD, _NEW, _SEALED, _PACKED)
@@ -28,10 +28,10 @@ _REQUEST_BYTES = 68
 _ROLE_ENDS = 21
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first messages of this end."""
     del answered
-    data = said.data
+    data = sent.data
     start = 0
     is_session = data[:1] and _REQUEST <= data[0] <= _LAST_KIND and data[1:2] in {b"", b"\0", b"\1"}
     if is_session and ends.has_port(*PORTS):
@@ -40,11 +40,11 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
         if len(data) <= start:
             details = (("called", called),) if called else ()
             role = Role.CLIENT if data[0] == _REQUEST else Role.SERVER
-            return Finding("netbios-ssn", role, details=details, is_final=said.is_ended)
+            return Detection("netbios-ssn", role, details=details, is_final=sent.is_ended)
     if data.startswith(_MARKS, start + 4) and data[start] == 0:
-        return _hear(said, start + 4)
+        return _inspect(sent, start + 4)
     is_short = len(data) < start + 8 and data[start : start + 2] in {b"", b"\0", b"\0\0"}
-    return WAIT if is_short and not said.is_ended else None
+    return WAIT if is_short and not sent.is_ended else None
 
 
 def _called(data: bytes) -> str | None:
@@ -52,12 +52,12 @@ def _called(data: bytes) -> str | None:
     return netbios_name(data[5:37]) if len(data) >= _REQUEST_BYTES else None
 
 
-def _hear(said: Speech, start: int) -> Finding:
-    data = said.data
+def _inspect(sent: Payload, start: int) -> Detection:
+    data = sent.data
     mark = data[start : start + 4]
-    is_final = len(data) >= start + _ROLE_ENDS or said.is_ended
+    is_final = len(data) >= start + _ROLE_ENDS or sent.is_ended
     if not is_final or mark in {_SEALED, _PACKED} or len(data) < start + _ROLE_ENDS:
-        return Finding("smb", is_final=is_final)
+        return Detection("smb", is_final=is_final)
     is_reply = data[start + 9] & 0x80 if mark == _OLD else data[start + 16] & 1
     details = (("version", "1" if mark == _OLD else "2"),)
-    return Finding("smb", Role.SERVER if is_reply else Role.CLIENT, details=details)
+    return Detection("smb", Role.SERVER if is_reply else Role.CLIENT, details=details)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._ber import OCTETS, SEQUENCE, read_element, read_integer
-from portcall.records.detections import UDP, Finding, Role
+from portcall.records.detections import UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({161, 162})
 _SHORT, _LONG = {0: b"\x30", 1: range(0x80), 2: b"\2"}, {0: b"\x30", 1: range(0x81, 0x85)}
-OPENINGS: dict[int, tuple[Opening, ...]] = dict.fromkeys(TRANSPORTS, (_SHORT, _LONG))
+PREFIXES: dict[int, tuple[Prefix, ...]] = dict.fromkeys(TRANSPORTS, (_SHORT, _LONG))
 """A sequence of few bytes or many, its number first."""
 
 _VERSIONS = {0: "1", 1: "2c", 2: "2", 3: "3"}
@@ -30,17 +30,17 @@ _FIRST_PDU, _RESPONSE, _LAST_PDU = 0xA0, 0xA2, 0xA8
 _VERSION_3 = 3
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The newest message."""
     del answered
-    data = said.data
+    data = sent.data
     if data[:1] != b"\x30":
         return None
     outer = read_element(data, 0)
     version = read_integer(data, outer.start) if outer else None
     if outer is None or version is None or version[0] not in _VERSIONS:
         return None
-    if outer.end != len(data) and not (said.is_ended and outer.end > len(data)):
+    if outer.end != len(data) and not (sent.is_ended and outer.end > len(data)):
         return None
     second = read_element(data, version[1])
     if second is None:
@@ -48,9 +48,9 @@ def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
     details = (("version", _VERSIONS[version[0]]),)
     if version[0] == _VERSION_3:
         identifier = read_integer(data, second.start) if second.tag == SEQUENCE else None
-        return Finding("snmp", _role(ends, None), details=details) if identifier else None
+        return Detection("snmp", _role(ends, None), details=details) if identifier else None
     pdu = data[second.end] if second.tag == OCTETS and second.end < len(data) else 0
-    return Finding("snmp", _role(ends, pdu), details=details) if _FIRST_PDU <= pdu <= _LAST_PDU else None
+    return Detection("snmp", _role(ends, pdu), details=details) if _FIRST_PDU <= pdu <= _LAST_PDU else None
 
 
 def _role(ends: Ends, pdu: int | None) -> Role | None:

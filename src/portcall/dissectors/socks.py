@@ -15,16 +15,16 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._inside import after, with_inside
 from portcall.dissectors._prefixes import ZERO
 from portcall.dissectors._text import as_text
-from portcall.records.detections import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({1080, 9050})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: ({0: b"\5", 1: (*range(10), 0x80, 0x86, 0xFF)}, {0: b"\4", 1: b"\1\2"}, {0: ZERO, 1: range(90, 94)})
 }
 
@@ -46,66 +46,66 @@ class _Request(NamedTuple):
     end: int
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The request of a client, or the reply to it."""
-    data = said.data
+    data = sent.data
     if data[:1] == b"\5" and data[1:2]:
-        return _hear_5(said, answered, ends)
+        return _inspect_5(sent, answered, ends)
     if data[:1] == b"\4":
-        return _hear_request_4(said, answered, ends)
+        return _inspect_request_4(sent, answered, ends)
     if _is_reply_4(data) and (request := _read_request_4(answered.data)):
-        outer = Finding("socks", Role.SERVER)
-        return with_inside(outer, after(said, _REPLY_BYTES_4), after(answered, request.end), ends, _INSIDE)
-    return WAIT if data == b"\5" and not said.is_ended else None
+        outer = Detection("socks", Role.SERVER)
+        return with_inside(outer, after(sent, _REPLY_BYTES_4), after(answered, request.end), ends, _INSIDE)
+    return WAIT if data == b"\5" and not sent.is_ended else None
 
 
-def _hear_request_4(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _inspect_request_4(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """A request: on a foreign port known to be SOCKS once it is answered."""
-    request = _read_request_4(said.data)
+    request = _read_request_4(sent.data)
     if request is None:
-        return WAIT if len(said.data) < _LEAST_4 and not said.is_ended else None
+        return WAIT if len(sent.data) < _LEAST_4 and not sent.is_ended else None
     if not _is_reply_4(answered.data) and (answered.data or not ends.has_port(*PORTS)):
-        return None if answered.data or said.is_ended else WAIT
-    outer = Finding("socks", Role.CLIENT, details=(("version", "4"), ("connect", request.target)))
-    return with_inside(outer, after(said, request.end), after(answered, _REPLY_BYTES_4), ends, _INSIDE)
+        return None if answered.data or sent.is_ended else WAIT
+    outer = Detection("socks", Role.CLIENT, details=(("version", "4"), ("connect", request.target)))
+    return with_inside(outer, after(sent, request.end), after(answered, _REPLY_BYTES_4), ends, _INSIDE)
 
 
 def _is_reply_4(data: bytes) -> bool:
     return len(data) >= _REPLY_BYTES_4 and data[0] == 0 and data[1] in _REPLIES_4
 
 
-def _hear_5(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
-    if _is_greeting(said.data):
-        is_all = len(said.data) == 2 + said.data[1]
-        return _hear_greeting(said, answered) if is_all else _hear_request_5(said, answered, ends)
-    if _is_greeting(answered.data) and (said.data[1] in answered.data[2:] or said.data[1] == _NO_METHOD):
-        return _hear_reply_5(said, answered, ends)
-    return WAIT if not said.is_ended and _may_become_greeting(said.data) else None
+def _inspect_5(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
+    if _is_greeting(sent.data):
+        is_all = len(sent.data) == 2 + sent.data[1]
+        return _inspect_greeting(sent, answered) if is_all else _inspect_request_5(sent, answered, ends)
+    if _is_greeting(answered.data) and (sent.data[1] in answered.data[2:] or sent.data[1] == _NO_METHOD):
+        return _inspect_reply_5(sent, answered, ends)
+    return WAIT if not sent.is_ended and _may_become_greeting(sent.data) else None
 
 
-def _hear_request_5(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
-    request, reply = _read_request_5(said.data), _read_reply_5(answered.data)
+def _inspect_request_5(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
+    request, reply = _read_request_5(sent.data), _read_reply_5(answered.data)
     if request is None:
-        return None if said.is_ended else WAIT
-    outer = Finding("socks", Role.CLIENT, details=(("version", "5"), ("connect", request.target)))
+        return None if sent.is_ended else WAIT
+    outer = Detection("socks", Role.CLIENT, details=(("version", "5"), ("connect", request.target)))
     rest = after(answered, reply.end if reply else len(answered.data))
-    return with_inside(outer, after(said, request.end), rest, ends, _INSIDE)
+    return with_inside(outer, after(sent, request.end), rest, ends, _INSIDE)
 
 
-def _hear_reply_5(said: Speech, answered: Speech, ends: Ends) -> Finding:
-    request, reply = _read_request_5(answered.data), _read_reply_5(said.data)
+def _inspect_reply_5(sent: Payload, answered: Payload, ends: Ends) -> Detection:
+    request, reply = _read_request_5(answered.data), _read_reply_5(sent.data)
     if reply is None or request is None:
-        return Finding("socks", Role.SERVER, is_final=said.is_ended)
+        return Detection("socks", Role.SERVER, is_final=sent.is_ended)
     rest = after(answered, request.end)
-    return with_inside(Finding("socks", Role.SERVER), after(said, reply.end), rest, ends, _INSIDE)
+    return with_inside(Detection("socks", Role.SERVER), after(sent, reply.end), rest, ends, _INSIDE)
 
 
-def _hear_greeting(said: Speech, answered: Speech) -> Finding | Wait | None:
+def _inspect_greeting(sent: Payload, answered: Payload) -> Detection | Wait | None:
     """The methods that a client offers: known to be SOCKS once one of them is chosen."""
     answer = answered.data
-    if answer[:1] == b"\5" and len(answer) == 2 and answer[1] in {*said.data[2:], _NO_METHOD}:  # noqa: PLR2004 - as drawn
-        return Finding("socks", Role.CLIENT, details=(("version", "5"),), is_final=said.is_ended)
-    return None if said.is_ended else WAIT
+    if answer[:1] == b"\5" and len(answer) == 2 and answer[1] in {*sent.data[2:], _NO_METHOD}:  # noqa: PLR2004 - as drawn
+        return Detection("socks", Role.CLIENT, details=(("version", "5"),), is_final=sent.is_ended)
+    return None if sent.is_ended else WAIT
 
 
 def _is_greeting(data: bytes) -> bool:

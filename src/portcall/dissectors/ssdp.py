@@ -8,16 +8,16 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._messages import field_pattern, read_fields, read_request, read_status
 from portcall.dissectors._prefixes import LINE_END, together
 from portcall.dissectors._text import as_text
-from portcall.records.detections import UDP, Finding, Name, NameKind, Role
+from portcall.records.detections import UDP, Detection, Name, NameKind, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({1900})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     UDP: (together(b"M-SEA", b"NOTIF", b"HTTP/"), {0: LINE_END, 1: LINE_END + b"MNH", 2: LINE_END + b"MNH-OT"})
 }
 
@@ -32,19 +32,19 @@ _SHOWN = (
 )
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """A search, an announcement or the answer to a search."""
     del answered, ends
-    request = read_request(said.data)
-    start_line = request or read_status(said.data)
+    request = read_request(sent.data)
+    start_line = request or read_status(sent.data)
     if start_line is None or start_line.scheme != b"HTTP":
         return None
     if request and (request.target != b"*" or request.method not in _METHODS):
         return None
-    fields = read_fields(said.data, start_line.end, len(said.data), _FIELDS)
+    fields = read_fields(sent.data, start_line.end, len(sent.data), _FIELDS)
     host = fields.get(b"host")
     is_searching = request is not None and request.method == b"M-SEARCH"
-    return Finding(
+    return Detection(
         "ssdp",
         Role.CLIENT if is_searching else Role.SERVER,
         (Name(NameKind.HTTP_HOST, as_text(host)),) if host else (),

@@ -18,17 +18,17 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._families import text, wait_for_more
 from portcall.dissectors._inside import listen_among
 from portcall.dissectors._prefixes import together
-from portcall.records.detections import SILENCE, TCP, UDP, Finding, Name, NameKind, Role, Speech
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Name, NameKind, Payload, Role
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
+    from portcall.dissectors._prefixes import Prefix
     from portcall.records.detections import Ends, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({3478, 3479, 5349, 19302})
 _WITH_COOKIE = {0: range(0x40), **together(b"\x21\x12\xa4\x42", at=4)}
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (_WITH_COOKIE,),
     UDP: (_WITH_COOKIE, {0: b"\0\1", 1: b"\1\2\x11\x12", 3: range(0, 256, 4)}),
 }
@@ -56,26 +56,26 @@ _CLASSIC_ATTRIBUTES = frozenset(range(0x0001, 0x000C)) | {0x0101, 0x8020, 0x8022
 _RESPONSE = 0x0100
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """STUN, with its method, and the software and realm it names; DTLS once that has begun."""
-    if ends.transport == UDP and any(map(_has_cookie, (*said.datagrams, *answered.datagrams))):
-        inner = _dtls(said, answered, ends)
+    if ends.transport == UDP and any(map(_has_cookie, (*sent.datagrams, *answered.datagrams))):
+        inner = _dtls(sent, answered, ends)
         # The other end speaks it, this one is still looking for ways.
-        inner = inner or (_dtls(answered, said, ends) and Finding("dtls", is_final=said.is_ended))
+        inner = inner or (_dtls(answered, sent, ends) and Detection("dtls", is_final=sent.is_ended))
         if inner:
             return inner
-    return _hear(said, answered, ends)
+    return _inspect(sent, answered, ends)
 
 
-def _dtls(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def _dtls(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """What an end says of DTLS, between its messages of STUN."""
-    heard = listen_among(_INSIDE, _without_stun(said), _without_stun(answered), ends)
-    return heard if isinstance(heard, Finding) else None
+    inspected = listen_among(_INSIDE, _without_stun(sent), _without_stun(answered), ends)
+    return inspected if isinstance(inspected, Detection) else None
 
 
-def _without_stun(speech: Speech) -> Speech:
-    inside = tuple(filter(_is_dtls, speech.datagrams))
-    return Speech(inside[-1], inside, is_ended=speech.is_ended) if inside else SILENCE
+def _without_stun(payload: Payload) -> Payload:
+    inside = tuple(filter(_is_dtls, payload.datagrams))
+    return Payload(inside[-1], inside, is_ended=payload.is_ended) if inside else NO_PAYLOAD
 
 
 def _has_cookie(datagram: bytes) -> bool:
@@ -87,22 +87,22 @@ def _is_dtls(datagram: bytes) -> bool:
     return 20 <= datagram[0] < 64 if datagram else False  # noqa: PLR2004 (between STUN and TURN's channels)
 
 
-def _hear(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
-    data = said.data
+def _inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
+    data = sent.data
     if not data or data[0] >= 0x40:  # noqa: PLR2004 (its first two bits are zero)
         return None
     if len(data) < _HEADER_BYTES:
-        return wait_for_more(said, ends)
+        return wait_for_more(sent, ends)
     length = data[2] << 8 | data[3]
     if ends.transport == UDP and length + _HEADER_BYTES != len(data):
         return None
     kind = data[0] << 8 | data[1]
     if data[4:8] == _COOKIE:
-        return _finding(kind, data, is_final=ends.transport == TCP or said.is_ended)
+        return _detection(kind, data, is_final=ends.transport == TCP or sent.is_ended)
     return _classic(kind, data, answered, ends) if ends.transport == UDP and not length % 4 else None
 
 
-def _finding(kind: int, data: bytes, *, is_final: bool = True) -> Finding:
+def _detection(kind: int, data: bytes, *, is_final: bool = True) -> Detection:
     method = kind & 0x000F | (kind & 0x00E0) >> 1 | (kind & 0x3E00) >> 2
     named = [("method", _METHODS.get(method, str(method)))]
     named += [(_DETAILS[type_], text(value)) for type_, value in _attributes(data) or () if type_ in _DETAILS]
@@ -111,10 +111,10 @@ def _finding(kind: int, data: bytes, *, is_final: bool = True) -> Finding:
     details = dict(named)
     realm = details.get("realm", "")
     names = (Name(NameKind.REALM, realm),) if re.fullmatch(_DOMAIN, realm) else ()
-    return Finding("stun", role, names, tuple(details.items()), is_final=is_final or method != _BINDING)
+    return Detection("stun", role, names, tuple(details.items()), is_final=is_final or method != _BINDING)
 
 
-def _classic(kind: int, data: bytes, answered: Speech, ends: Ends) -> Finding | None:
+def _classic(kind: int, data: bytes, answered: Payload, ends: Ends) -> Detection | None:
     """Without a cookie every attribute has to be a known one, or the other end to talk of the same transaction."""
     if kind not in _CLASSIC_TYPES:
         return None
@@ -122,7 +122,7 @@ def _classic(kind: int, data: bytes, answered: Speech, ends: Ends) -> Finding | 
     if attributes is None or any(type_ not in _CLASSIC_ATTRIBUTES for type_, _ in attributes):
         return None
     is_echoed = answered.data[4:_HEADER_BYTES] == data[4:_HEADER_BYTES] and answered.data[:2] != data[:2]
-    return _finding(kind, data) if attributes or is_echoed or ends.has_port(*PORTS) else None
+    return _detection(kind, data) if attributes or is_echoed or ends.has_port(*PORTS) else None
 
 
 def _attributes(data: bytes) -> list[tuple[int, bytes]] | None:

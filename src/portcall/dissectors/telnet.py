@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
-from portcall.records.detections import TCP, WAIT, Finding, Role
+from portcall.records.detections import TCP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({23})
-OPENINGS = {TCP: ({0: b"\xff", 1: range(0xFA, 0xFF)},)}
+PREFIXES = {TCP: ({0: b"\xff", 1: range(0xFA, 0xFF)},)}
 
 _OPTION = rb"[\x00-\x31\x8a-\x8c\xff]"
 _COMMAND = rb"\xff(?:[\xfb-\xfe]" + _OPTION + rb"|\xfa" + _OPTION + rb"[^\xff]{0,256}\xff\xf0)"
@@ -26,14 +26,14 @@ _ENOUGH_BYTES = 6
 """Two commands: one alone may be chance on a foreign port."""
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first options of this end."""
     del answered
-    data = said.data[:1024]
+    data = sent.data[:1024]
     negotiation = _NEGOTIATION.match(data)
     if negotiation and (negotiation.end() >= _ENOUGH_BYTES or ends.has_port(*PORTS)):
-        return Finding("telnet", _role(ends))
-    is_short = data[:1] in {b"", b"\xff"} and len(data) < _ENOUGH_BYTES and not said.is_ended
+        return Detection("telnet", _role(ends))
+    is_short = data[:1] in {b"", b"\xff"} and len(data) < _ENOUGH_BYTES and not sent.is_ended
     return WAIT if is_short else None
 
 

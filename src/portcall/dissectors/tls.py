@@ -23,17 +23,17 @@ from portcall.dissectors._records import (
     read_handshake,
 )
 from portcall.dissectors._secrets import has_secrets, opened
-from portcall.dissectors._server_messages import server_finding
-from portcall.records.detections import SILENCE, TCP, WAIT, Finding, NameKind, Role, Wait
+from portcall.dissectors._server_messages import server_detection
+from portcall.records.detections import NO_PAYLOAD, TCP, WAIT, Detection, NameKind, Role, Wait
 
 if TYPE_CHECKING:
-    from portcall.dissectors._prefixes import Opening
-    from portcall.records.detections import Ends, Speech
+    from portcall.dissectors._prefixes import Prefix
+    from portcall.records.detections import Ends, Payload
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 8443})
-OPENINGS: dict[int, tuple[Opening, ...]] = {
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {0: range(20, 25), 1: b"\3", 2: range(5)},
         {0: range(128, 256), 2: b"\1", 3: b"\0\3", 4: range(5)},  # SSL 2.0
@@ -49,46 +49,46 @@ _SSL_2 = 0x0002
 _KIND_AT, _VERSION_AT = HEADER_BYTES, HEADER_BYTES + 4  # of the first message
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """What the beginning of a stream shows."""
-    data = said.data
+    data = sent.data
     hello = client_hello(data)
     if isinstance(hello, ClientHello):
-        is_final = hello.is_whole or said.is_ended
-        finding = Finding("tls", Role.CLIENT, hello.names(NameKind.TLS_SNI), hello.details("t"), is_final=is_final)
+        is_final = hello.is_whole or sent.is_ended
+        detection = Detection("tls", Role.CLIENT, hello.names(NameKind.TLS_SNI), hello.details("t"), is_final=is_final)
         if ends.key_log and has_secrets(data, ends.key_log):
-            return with_inside(finding, opened(said, answered, ends.key_log), SILENCE, ends, _INSIDE)
-        return finding
+            return with_inside(detection, opened(sent, answered, ends.key_log), NO_PAYLOAD, ends, _INSIDE)
+        return detection
     if hello is WAIT:
-        return _from_cut_hello(data) if said.is_ended else WAIT
+        return _from_cut_hello(data) if sent.is_ended else WAIT
     if looks_like_records(data):
         if data[0] == HANDSHAKE and data[_KIND_AT] == SERVER_HELLO:
             handshake = read_handshake(data)
-            return server_finding("tls", handshake.messages(), is_over=said.is_ended or handshake.is_over)
-        return _from_the_middle(said, ends)
-    return _from_old_hello(data, is_ended=said.is_ended) if data and data[0] & 0x80 else None
+            return server_detection("tls", handshake.messages(), is_over=sent.is_ended or handshake.is_over)
+        return _from_the_middle(sent, ends)
+    return _from_old_hello(data, is_ended=sent.is_ended) if data and data[0] & 0x80 else None
 
 
-def _from_cut_hello(data: bytes) -> Finding | None:
+def _from_cut_hello(data: bytes) -> Detection | None:
     """A ClientHello of which the capture kept hardly more than the headers."""
     is_hello = data.startswith(bytes((CLIENT_HELLO, 0)), _KIND_AT) and data.startswith(b"\x03", _VERSION_AT)
-    return Finding("tls", Role.CLIENT) if is_hello else None
+    return Detection("tls", Role.CLIENT) if is_hello else None
 
 
-def _from_the_middle(said: Speech, ends: Ends) -> Finding | Wait | None:
+def _from_the_middle(sent: Payload, ends: Ends) -> Detection | Wait | None:
     """Records that no conversation begins with: sure where two follow one another, or one is all that was said."""
-    count, end = count_records(said.data)
-    size = len(said.data)
+    count, end = count_records(sent.data)
+    size = len(sent.data)
     if count > 1 or end == size:
-        return Finding("tls")
+        return Detection("tls")
     if end + HEADER_BYTES <= size:
         return None  # whatever it is that follows
-    if said.is_ended:
-        return Finding("tls") if ends.has_port(*PORTS) else None
+    if sent.is_ended:
+        return Detection("tls") if ends.has_port(*PORTS) else None
     return WAIT
 
 
-def _from_old_hello(data: bytes, *, is_ended: bool) -> Finding | Wait | None:
+def _from_old_hello(data: bytes, *, is_ended: bool) -> Detection | Wait | None:
     """A hello of SSL 2.0, which clients of SSL 3.0 and TLS 1.0 sent too (RFC 5246 appendix E.2).
 
     ::
@@ -105,10 +105,10 @@ def _from_old_hello(data: bytes, *, is_ended: bool) -> Finding | Wait | None:
     is_known = version == _SSL_2 or 0x0300 <= version <= TLS_1_3  # noqa: PLR2004 - SSL 3.0
     is_sound = not ciphers % 3 and session in (0, 16) and 16 <= challenge <= 32  # noqa: PLR2004 - its rules
     if kind == CLIENT_HELLO and is_known and is_sound and size == 9 + ciphers + session + challenge:
-        return Finding("tls", Role.CLIENT, details=(("offers", version_text(version)),))
+        return Detection("tls", Role.CLIENT, details=(("offers", version_text(version)),))
     size, kind, _hit, _type, version, certificate, ciphers, connection = _OLD_SERVER_HELLO.unpack_from(data)
     rest = certificate + ciphers + connection
     if kind == _OLD_SERVER_KIND and version == _SSL_2 and size & 0x7FFF == _OLD_SERVER_HELLO.size - 2 + rest:
         raw = data[_OLD_SERVER_HELLO.size : _OLD_SERVER_HELLO.size + certificate]
-        return Finding("tls", Role.SERVER, names_of(raw), (("version", version_text(version)),))
+        return Detection("tls", Role.SERVER, names_of(raw), (("version", version_text(version)),))
     return None

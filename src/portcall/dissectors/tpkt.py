@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
-from portcall.records.detections import TCP, Finding, Role
+from portcall.records.detections import TCP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech, Wait
+    from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({102, 1720, 3389})
-OPENINGS = {TCP: ({0: b"\3", 1: b"\0"},)}
+PREFIXES = {TCP: ({0: b"\3", 1: b"\0"},)}
 
 _LEAST_BYTES = 7
 _REQUEST, _CONFIRM, _DATA = 0xE0, 0xD0, 0xF0
@@ -33,49 +33,49 @@ _Q931_SETUP_KINDS = frozenset({0x01, 0x02, 0x03, 0x05, 0x07, 0x0D, 0x5A, 0x62, 0
 _S7, _S7_PLUS, _MMS_PRESENTATION = 0x32, 0x72, b"\x0d"
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """``rdp`` with the name in its cookie, ``s7comm``, ``s7comm-plus``, ``iso-tsap`` or ``h323``."""
-    data = said.data
+    data = sent.data
     if data[:1] != b"\3":
         return None
     if len(data) < _LEAST_BYTES:
-        return wait_for_more(said, ends) if data[1:2] in {b"", b"\0"} else None
+        return wait_for_more(sent, ends) if data[1:2] in {b"", b"\0"} else None
     length = data[2] << 8 | data[3]
     if data[1] or length < _LEAST_BYTES:
         return None
     if data[5] in _ROLES and data[4] == length - 5 and length <= len(data):
-        return _connection(said, answered, ends)
+        return _connection(sent, answered, ends)
     if data[4:7] == b"\2\xf0\x80":
         return _data(data, 4)
     # Q.931: discriminator 8, two bytes of call reference, the kind of message
     is_call = data[4] == 8 and data[5] == 2 and len(data) > 8 and data[8] in _Q931_SETUP_KINDS  # noqa: PLR2004
-    return Finding("h323") if is_call else None
+    return Detection("h323") if is_call else None
 
 
-def _connection(said: Speech, answered: Speech, ends: Ends) -> Finding | Wait | None:
+def _connection(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """What is asked for at the connection, or else is said after it."""
-    data = said.data
+    data = sent.data
     role = _ROLES[data[5]]
     variable = data[11 : 5 + data[4]]
     cookie = _COOKIE.match(variable)
     negotiation = variable[-8:]
     is_negotiated = negotiation[:1] in _NEGOTIATIONS and negotiation[2:4] == b"\x08\0"
     if cookie or is_negotiated or ends.has_port(3389):
-        return Finding("rdp", role, details=(("user", text(cookie[1])),) if cookie else ())
+        return Detection("rdp", role, details=(("user", text(cookie[1])),) if cookie else ())
     later = data[5 + data[4] :] or answered.data
     found = _data(data, 5 + data[4] + 4) if len(later) >= 8 else None  # noqa: PLR2004
     if found is not None:
-        return Finding(found.protocol, role)
+        return Detection(found.protocol, role)
     # TSAPs of ISO: source 0xc1, target 0xc2, size 0xc0
     is_iso = variable[:1] in {b"\xc0", b"\xc1", b"\xc2"}
-    return Finding("iso-tsap", role, is_final=said.is_ended) if is_iso else None
+    return Detection("iso-tsap", role, is_final=sent.is_ended) if is_iso else None
 
 
-def _data(data: bytes, at: int) -> Finding | None:
+def _data(data: bytes, at: int) -> Detection | None:
     """What a data unit holds whose X.224 header stands there."""
     if data[at : at + 3] != b"\2\xf0\x80" or len(data) < at + 4:
         return None
     kind = data[at + 3]
     if kind in {_S7, _S7_PLUS}:
-        return Finding("s7comm" if kind == _S7 else "s7comm-plus")
-    return Finding("mms-iso") if data[at + 3 : at + 4] == _MMS_PRESENTATION else None
+        return Detection("s7comm" if kind == _S7 else "s7comm-plus")
+    return Detection("mms-iso") if data[at + 3 : at + 4] == _MMS_PRESENTATION else None

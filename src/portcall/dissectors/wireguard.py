@@ -13,15 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.records.detections import UDP, Finding, Role
+from portcall.records.detections import UDP, Detection, Role
 
 if TYPE_CHECKING:
-    from portcall.records.detections import Ends, Speech
+    from portcall.records.detections import Ends, Payload
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({51820})
-OPENINGS = {UDP: ({0: range(1, 5), **dict.fromkeys(range(1, 4), b"\0")},)}
+PREFIXES = {UDP: ({0: range(1, 5), **dict.fromkeys(range(1, 4), b"\0")},)}
 
 _INITIATION, _RESPONSE, _COOKIE, _DATA = 1, 2, 3, 4
 _BYTES = {_INITIATION: 148, _RESPONSE: 92, _COOKIE: 64}
@@ -30,29 +30,29 @@ _TUNNELBEAR_BYTES = 204
 """An initiation that a provider has lengthened; of one that is answered any length counts."""
 
 
-def listen(said: Speech, answered: Speech, ends: Ends) -> Finding | None:
+def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     """WireGuard; whoever sends the first initiation is its client."""
-    data = said.data
+    data = sent.data
     if len(data) < _LEAST_DATA_BYTES or data[1:4] != b"\0\0\0" or not _INITIATION <= data[0] <= _DATA:
         return None
     kind = data[0]
     if kind == _DATA:
-        return Finding("wireguard") if _is_data(said, answered, ends) else None
+        return Detection("wireguard") if _is_data(sent, answered, ends) else None
     if len(data) == _BYTES[kind] or _is_answered(data, answered.data):
-        return Finding("wireguard", {_INITIATION: Role.CLIENT, _RESPONSE: Role.SERVER}.get(kind))
+        return Detection("wireguard", {_INITIATION: Role.CLIENT, _RESPONSE: Role.SERVER}.get(kind))
     return None
 
 
-def _is_data(said: Speech, answered: Speech, ends: Ends) -> bool:
+def _is_data(sent: Payload, answered: Payload, ends: Ends) -> bool:
     """Data alone are loose: the port, the answer, or counters that run, have to agree."""
-    if len(said.data) % 16:
+    if len(sent.data) % 16:
         return False
     if ends.has_port(51820):
         return True
-    if _is_answered(answered.data, said.data):
+    if _is_answered(answered.data, sent.data):
         return True
-    counters = [int.from_bytes(datagram[8:16], "little") for datagram in said.datagrams[-3:]]
-    starts = {datagram[:8] for datagram in said.datagrams[-3:]}
+    counters = [int.from_bytes(datagram[8:16], "little") for datagram in sent.datagrams[-3:]]
+    starts = {datagram[:8] for datagram in sent.datagrams[-3:]}
     return len(counters) == 3 and len(starts) == 1 and counters == list(range(counters[0], counters[0] + 3))  # noqa: PLR2004
 
 

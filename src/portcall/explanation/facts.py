@@ -129,7 +129,7 @@ class Explanation:
 
 def explain(subject: Subject, machine: Machine) -> Explanation:
     """The explanation of a subject."""
-    title, lessons = _opening(subject, machine)
+    title, lessons = _prefix(subject, machine)
     here, talking = (sorted(sockets, key=_interest) for sockets in sockets_of(subject, machine.listing))
     talking = [socket for socket in talking if socket not in here]
     return Explanation(
@@ -243,10 +243,10 @@ def _interest(socket: SystemSocket) -> tuple[bool, bool]:
     return not socket.is_listening, not socket.holders
 
 
-def _opening(subject: Subject, machine: Machine) -> tuple[str, tuple[str, ...]]:
+def _prefix(subject: Subject, machine: Machine) -> tuple[str, tuple[str, ...]]:
     """The title, and what such a thing is."""
     if subject.port_class is not None:
-        return _class_opening(subject.port_class, machine.settings)
+        return _class_prefix(subject.port_class, machine.settings)
     if subject.kind in ("port", "service"):
         return _port_title(subject), () if subject.transport else (_sentence(TRANSPORT_LESSON),)
     ends = " ↔ ".join(map(str, subject.ends))
@@ -260,7 +260,7 @@ def _opening(subject: Subject, machine: Machine) -> tuple[str, tuple[str, ...]]:
     return f"Address {subject.address}", ()
 
 
-def _class_opening(port_class: PortClass, settings: PortSettings) -> tuple[str, tuple[str, ...]]:
+def _class_prefix(port_class: PortClass, settings: PortSettings) -> tuple[str, tuple[str, ...]]:
     first, last = CLASS_RANGES[port_class]
     lent_first, lent_last = settings.lent_ports
     return f"{port_class.label.capitalize()} ports: {first}–{last}", (

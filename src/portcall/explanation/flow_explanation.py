@@ -28,18 +28,18 @@ from portcall.records.schema import REASONS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcall.inspection.dns_cache import Telling
+    from portcall.inspection.dns_cache import CachedAnswer
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-MOST_TELLINGS = 8
+MOST_DNS_ANSWERS = 8
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _CLASSES = {
     "well-known": "a well-known port (0–1023), where services wait",
     "registered": "a registered port (1024–49151), where services may wait",
     "ephemeral": "an ephemeral port (49152–65535), lent to whoever opens a connection",
 }
-_OPENERS = {
+_ORIGINATORS = {
     "syn": "{client} opened it: it sent the first SYN",
     "syn-ack": "{client} opened it: the other end answered with a SYN+ACK; the SYN itself is not in the capture",
     "port-class": "{client} is taken for the end that opened: the other one's port is of a lower class",
@@ -91,7 +91,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class FlowEvidence:
     """What a row leaves unsaid, for programs."""
 
     service_by_port: str | None
@@ -104,39 +104,41 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class FlowExplanation:
     """Everything that is known of one conversation."""
 
     row_number: int
     """Its place in ``--by flow``."""
     title: str
     sections: tuple[Section, ...]
-    evidence: Evidence | None
+    evidence: FlowEvidence | None
     """None for frames that are on no conversation."""
     row: Row = field(repr=False)
 
 
-def tell(row: Row, row_number: int, told: Sequence[Telling]) -> Story:
+def explain_flow(row: Row, row_number: int, told: Sequence[CachedAnswer]) -> FlowExplanation:
     """The story of a row of ``--by flow``; ``told`` is what resolvers had told its client of its server."""
     if row["protocol"] is None:
         reason = f"these frames are on no conversation: {REASONS[row['unattributed_reason']]}"
-        return Story(row_number, "no conversation", (Section("why", (reason,)),), None, row)
+        return FlowExplanation(row_number, "no conversation", (Section("why", (reason,)),), None, row)
     evidence = _evidence(row, told)
     sections = {
         "client": _end_sentences(row, "client"),
         "server": _end_sentences(row, "server"),
         "service": _service_sentences(row, evidence),
-        "opened": [_OPENERS[row["opener_evidence"]].format(client=row["client_ip"])] if row["opener_evidence"] else [],
+        "opened": [_ORIGINATORS[row["opener_evidence"]].format(client=row["client_ip"])]
+        if row["opener_evidence"]
+        else [],
         "state": [f"{row['state']}: {_state_words(row)}"] if row["state"] else [],
         "traffic": _traffic_sentences(row),
         "protocol": _protocol_sentences(row, evidence),
         "name": _name_sentences(row, evidence),
-        "said": [": ".join(said.split("=", 1)) for said in row["said"] or ()],
+        "said": [": ".join(sent.split("=", 1)) for sent in row["said"] or ()],
         "dns": _dns_sentences(row, told),
         "app": [_app_sentence(row, evidence)],
     }
     told_sections = (Section(heading, tuple(sentences)) for heading, sentences in sections.items())
-    return Story(
+    return FlowExplanation(
         row_number,
         conversation_text(row),
         tuple(section for section in told_sections if section.sentences),
@@ -145,11 +147,11 @@ def tell(row: Row, row_number: int, told: Sequence[Telling]) -> Story:
     )
 
 
-def _evidence(row: Row, told: Sequence[Telling]) -> Evidence:
+def _evidence(row: Row, told: Sequence[CachedAnswer]) -> FlowEvidence:
     number, port = protocol_number(row["protocol"]), row["server_port"]
     labels = [label for label in map(app_of_hostname, _names(row, told)) if label and label.app == row["app"]]
     has_ports = row["server_port_class"] is not None
-    return Evidence(
+    return FlowEvidence(
         service_by_port=service_name_of(number, port) if has_ports else None,
         service_evidence=service_evidence(number, port) if has_ports else None,
         app_evidence=labels[0].evidence if labels and row["app_source"] == "name" else None,
@@ -157,7 +159,7 @@ def _evidence(row: Row, told: Sequence[Telling]) -> Evidence:
     )
 
 
-def _names(row: Row, told: Sequence[Telling]) -> list[str]:
+def _names(row: Row, told: Sequence[CachedAnswer]) -> list[str]:
     """The names that the app may come from."""
     return [row["hostname"]] if row["hostname"] else list(dict.fromkeys(one.name for one in told))
 
@@ -175,7 +177,7 @@ def _end_sentences(row: Row, end: str) -> Iterator[str]:
         yield f"to connections of its own it is lent by {' and '.join(lenders)}"
 
 
-def _service_sentences(row: Row, evidence: Evidence) -> Iterator[str]:
+def _service_sentences(row: Row, evidence: FlowEvidence) -> Iterator[str]:
     if row["server_port_class"] is None:
         return
     where = f"{row['server_port']}/{row['protocol']}"
@@ -204,7 +206,7 @@ def _traffic_sentences(row: Row) -> Iterator[str]:
         yield f"from {_moment(row['first_ns'])} to {_moment(row['last_ns'])}, {seconds:.6f} s"
 
 
-def _protocol_sentences(row: Row, evidence: Evidence) -> Iterator[str]:
+def _protocol_sentences(row: Row, evidence: FlowEvidence) -> Iterator[str]:
     protocol = row["application_protocol"]
     if protocol is None:
         if row["server_port_class"] is not None:
@@ -215,7 +217,7 @@ def _protocol_sentences(row: Row, evidence: Evidence) -> Iterator[str]:
         yield f"this is not what the port promises, which is {evidence.service_by_port}"
 
 
-def _name_sentences(row: Row, evidence: Evidence) -> Iterator[str]:
+def _name_sentences(row: Row, evidence: FlowEvidence) -> Iterator[str]:
     hostname, source = row["hostname"], row["hostname_source"]
     if hostname is None:
         if source:
@@ -224,27 +226,27 @@ def _name_sentences(row: Row, evidence: Evidence) -> Iterator[str]:
         elif row["server_port_class"] is not None:
             yield "none: nothing names the server"
         return
-    is_heard = source not in (NameKind.DNS.value, NameKind.CAPTURE.value)
-    where = f", frame {row['evidence_frame']}" if is_heard and row["evidence_frame"] else ""
+    is_inspected = source not in (NameKind.DNS.value, NameKind.CAPTURE.value)
+    where = f", frame {row['evidence_frame']}" if is_inspected and row["evidence_frame"] else ""
     yield f"{hostname}: {_NAME_SOURCES[source]}{where}"
     sent = dict.fromkeys(name for name in (row["tls_server_name"], row["http_host"]) if name not in (None, hostname))
     yield from (f"as sent: {name}" for name in sent)
 
 
-def _dns_sentences(row: Row, told: Sequence[Telling]) -> Iterator[str]:
+def _dns_sentences(row: Row, told: Sequence[CachedAnswer]) -> Iterator[str]:
     first_ns = row["first_ns"]
-    for one in told[-MOST_TELLINGS:]:
+    for one in told[-MOST_DNS_ANSWERS:]:
         if one.time_ns == NO_TIME or first_ns is None:
             yield f"{row['client_ip']} was told that {one.name} is at {row['server_ip']}"
             continue
         age = "" if first_ns <= one.until_ns else ", which was no longer valid then"
         before = (first_ns - one.time_ns) / 1e9
         yield f"{before:.6f} s before, {row['client_ip']} was told that {one.name} is at {row['server_ip']}{age}"
-    if len(told) > MOST_TELLINGS:
-        yield f"and {len(told) - MOST_TELLINGS} names earlier"
+    if len(told) > MOST_DNS_ANSWERS:
+        yield f"and {len(told) - MOST_DNS_ANSWERS} names earlier"
 
 
-def _app_sentence(row: Row, evidence: Evidence) -> str:
+def _app_sentence(row: Row, evidence: FlowEvidence) -> str:
     app, source = row["app"], row["app_source"]
     if app is None:
         return f"none: {REASONS[row['unattributed_reason']]}"

@@ -36,7 +36,7 @@ _FORMS = (
 )
 
 
-class End(NamedTuple):
+class SelectedEnd(NamedTuple):
     """What is said of one end; None for what is not."""
 
     address: str | None
@@ -50,7 +50,7 @@ class FlowChoice:
     text: str
     """As it was asked."""
     row_number: int | None = None
-    ends: tuple[End, ...] = ()
+    ends: tuple[SelectedEnd, ...] = ()
     protocol: str | None = None
     """As in the column of this name."""
 
@@ -86,14 +86,14 @@ def conversation_text(row: Row) -> str:
     return f"{'-'.join(ends)}/{row['protocol']}"
 
 
-def _end(text: str, words: str) -> End:
+def _end(text: str, words: str) -> SelectedEnd:
     """One end; a bare IPv6 address is one too, as no port can follow it."""
     found = _END.fullmatch(words.strip())
     parts = found.groupdict() if found else {"bracketed": words.strip(), "plain": None, "port": None}
     address, port = parts["bracketed"] or parts["plain"], parts["port"]
     if (address is None and port is None) or (port is not None and int(port) > _LAST_PORT):
         raise UsageError(f"--explain {text}: {words or 'nothing'} is no end of a conversation. {_FORMS}")
-    return End(address and _address(text, address), None if port is None else int(port))
+    return SelectedEnd(address and _address(text, address), None if port is None else int(port))
 
 
 def _address(text: str, words: str) -> str:
@@ -116,9 +116,9 @@ def _likeness(row: Row, choice: FlowChoice) -> float:
     return alike + (choice.protocol is not None and row["protocol"] == choice.protocol)
 
 
-def _end_likeness(end: tuple[str, int], wanted: End) -> float:
-    said = [(has, wants) for has, wants in zip(end, wanted, strict=True) if wants is not None]
-    return sum(has == wants for has, wants in said) / len(said)
+def _end_likeness(end: tuple[str, int], wanted: SelectedEnd) -> float:
+    sent = [(has, wants) for has, wants in zip(end, wanted, strict=True) if wants is not None]
+    return sum(has == wants for has, wants in sent) / len(sent)
 
 
 def _end_text(address: str, port: int, port_class: str | None) -> str:

@@ -32,7 +32,7 @@ _EVERYBODY = "every program that has a socket"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QuizQuestion:
     """A question with one right choice."""
 
     text: str
@@ -57,7 +57,7 @@ class Question:
         return words in (self.letter, self.choices[self.right].lower())
 
 
-def make_quiz(sockets: Sequence[SystemSocket], chance: random.Random) -> list[Question]:
+def make_quiz(sockets: Sequence[SystemSocket], chance: random.Random) -> list[QuizQuestion]:
     """Five questions, up to three of them about the sockets."""
     about_sockets = [question for make in _ABOUT_SOCKETS if (question := make(sockets, chance))]
     chance.shuffle(about_sockets)
@@ -68,11 +68,11 @@ def make_quiz(sockets: Sequence[SystemSocket], chance: random.Random) -> list[Qu
     return questions
 
 
-def _question(text: str, choices: Sequence[str], explanation: str, chance: random.Random) -> Question:
+def _question(text: str, choices: Sequence[str], explanation: str, chance: random.Random) -> QuizQuestion:
     """A question of choices of which the first is right; they change places."""
     mixed = list(choices)
     chance.shuffle(mixed)
-    return Question(text, tuple(mixed), mixed.index(choices[0]), explanation)
+    return QuizQuestion(text, tuple(mixed), mixed.index(choices[0]), explanation)
 
 
 _FACTS = (
@@ -170,7 +170,7 @@ _FACTS = (
 """(question, choices of which the first is right, explanation)."""
 
 
-def _service_question(chance: random.Random) -> Question:
+def _service_question(chance: random.Random) -> QuizQuestion:
     """Which service lives at one of the ports to know, or the other way round."""
     titles = {port: title for port in PORTS_TO_KNOW if (title := _title(port))}
     port, *others = chance.sample(sorted(titles), _CHOICES)
@@ -191,7 +191,7 @@ def _title(port: int) -> str | None:
     return service_facts(port, _transport(port)).title
 
 
-def _receiver_question(sockets: Sequence[SystemSocket], chance: random.Random) -> Question | None:
+def _receiver_question(sockets: Sequence[SystemSocket], chance: random.Random) -> QuizQuestion | None:
     """Which process gets what is sent to an end of this machine."""
     named = [socket for socket in sockets if socket.is_listening and len(socket.holders) == 1]
     named = [socket for socket in named if address_kind(socket.local_ip).name != "multicast"]
@@ -211,7 +211,7 @@ def _receiver_question(sockets: Sequence[SystemSocket], chance: random.Random) -
     )
 
 
-def _conversation_question(sockets: Sequence[SystemSocket], chance: random.Random) -> Question | None:
+def _conversation_question(sockets: Sequence[SystemSocket], chance: random.Random) -> QuizQuestion | None:
     """Which process gets what one peer answers to a port that it was lent."""
     named = [socket for socket in sockets if socket.state == "ESTAB" and len(socket.holders) == 1]
     if not named:
@@ -229,7 +229,7 @@ def _conversation_question(sockets: Sequence[SystemSocket], chance: random.Rando
 
 def _process_question(
     text: str, socket: SystemSocket, why: str, sockets: Sequence[SystemSocket], chance: random.Random
-) -> Question:
+) -> QuizQuestion:
     """The right process among others of this machine, and among answers that would be wrong anywhere."""
     right = who(socket)
     names = {who(one) for one in sockets if len(one.holders) == 1} - {right}
@@ -238,7 +238,7 @@ def _process_question(
     return _question(text, choices, why, chance)
 
 
-def _class_question(sockets: Sequence[SystemSocket], chance: random.Random) -> Question | None:
+def _class_question(sockets: Sequence[SystemSocket], chance: random.Random) -> QuizQuestion | None:
     """Which range a port belongs to that is in use here."""
     ports = sorted({socket.local_port for socket in sockets})
     if not ports:
@@ -255,7 +255,7 @@ def _class_question(sockets: Sequence[SystemSocket], chance: random.Random) -> Q
     )
 
 
-def _reach_question(sockets: Sequence[SystemSocket], chance: random.Random) -> Question | None:
+def _reach_question(sockets: Sequence[SystemSocket], chance: random.Random) -> QuizQuestion | None:
     """Who can reach a socket that waits here."""
     reaches = {
         "loopback": "programs on this machine alone",
@@ -276,7 +276,7 @@ def _reach_question(sockets: Sequence[SystemSocket], chance: random.Random) -> Q
     )
 
 
-_ABOUT_SOCKETS: tuple[Callable[[Sequence[SystemSocket], random.Random], Question | None], ...] = (
+_ABOUT_SOCKETS: tuple[Callable[[Sequence[SystemSocket], random.Random], QuizQuestion | None], ...] = (
     _receiver_question,
     _conversation_question,
     _class_question,

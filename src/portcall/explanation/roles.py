@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.explanation import receivers as delivery
-from portcall.flows.originator import OpenerEvidence, clients_by_port
+from portcall.flows.originator import OriginatorEvidence, clients_by_port
 from portcall.labels.ports import PROTOCOL_NUMBERS, class_of, service_name_of
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from portcall.records.sockets import SystemSocket
 
 _WORDS = {
-    OpenerEvidence.PORT_CLASS: "its port {server} is {server_class}, {client} is {client_class}: servers wait at ports "
+    OriginatorEvidence.PORT_CLASS: "its port {server} is {server_class}, {client} is {client_class}: servers wait at ports "
     "that are known, clients take what they are lent",
-    OpenerEvidence.CURATED_NAME: "its port {server} is where {service} lives, and {client} is no service's place",
-    OpenerEvidence.IANA_NAME: "its port {server} is registered for {service}, and {client} for nobody",
-    OpenerEvidence.LOWER_PORT: "its port is the lower number, which is weak evidence",
+    OriginatorEvidence.CURATED_NAME: "its port {server} is where {service} lives, and {client} is no service's place",
+    OriginatorEvidence.IANA_NAME: "its port {server} is registered for {service}, and {client} for nobody",
+    OriginatorEvidence.LOWER_PORT: "its port is the lower number, which is weak evidence",
 }
 
 
@@ -47,7 +47,7 @@ def find_roles(ends: tuple[End, End], transport: str | None, sockets: Sequence[S
             return Roles(client, server, f"{holder} listens there, at port {server.port} of this machine")
     protocol = PROTOCOL_NUMBERS[transport or "tcp"]
     near_is_client, evidence = _by_ports(protocol, near.port, far.port)
-    if evidence is OpenerEvidence.FIRST_SENDER:
+    if evidence is OriginatorEvidence.FIRST_SENDER:
         return None
     client, server = (near, far) if near_is_client else (far, near)
     words = _WORDS[evidence].format(
@@ -60,8 +60,8 @@ def find_roles(ends: tuple[End, End], transport: str | None, sockets: Sequence[S
     return Roles(client, server, words)
 
 
-def _by_ports(protocol: int, near_port: int, far_port: int) -> tuple[bool, OpenerEvidence]:
+def _by_ports(protocol: int, near_port: int, far_port: int) -> tuple[bool, OriginatorEvidence]:
     """Whether the near end is the client, as far as ports tell."""
     near, far = (np.array([port], np.uint16) for port in (near_port, far_port))
     is_client, evidence = clients_by_port(np.array([protocol], np.uint8), near, far, np.ones(1, np.bool_))
-    return bool(is_client[0]), OpenerEvidence(evidence[0])
+    return bool(is_client[0]), OriginatorEvidence(evidence[0])

@@ -44,7 +44,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Tutorial:
     """The passages, what they were told on, and what to type next."""
 
     passages: tuple[Passage, ...]
@@ -58,7 +58,7 @@ class Story:
     classic: tuple[Step, ...] = STORY_CLASSIC
 
 
-def tell_story(machine: Machine) -> Story:
+def write_tutorial(machine: Machine) -> Tutorial:
     """The story on this machine's sockets."""
     sockets = machine.listing.sockets
     listener = min((s for s in sockets if s.state == "LISTEN"), key=_best_listener, default=None)
@@ -77,7 +77,7 @@ def tell_story(machine: Machine) -> Story:
         Passage("to know", _to_know()),
         Passage("elsewhere", _ELSEWHERE),
     )
-    return Story(
+    return Tutorial(
         passages,
         dict(Counter(socket.state for socket in sockets).most_common()),
         socket_facts(listener, machine.listing) if listener else None,

@@ -38,8 +38,8 @@ HOST = ("host_kind", "high_half", "low_half")
 CREDIT = np.dtype(
     [
         # The key; what a grouping does not tell apart is 0.
-        ("service", "i8"),  # service key, see ``services``
-        ("party", "i8"),  # number of whom the end belongs to, see ``parties``
+        ("service", "i8"),  # service key, see ``service_keys``
+        ("principal", "i8"),  # number of whom the end belongs to, see ``principals``
         ("host_kind", "u8"),  # of the remote end: HostKind
         ("high_half", "u8"),  # its address, or 0
         ("low_half", "u8"),  # the rest of its address, or the number of its name

@@ -21,7 +21,7 @@ _COUNTED = ("packets", "bytes", "payload", "tcp_flags")
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, so that low bits reach the high ones
 
 
-class Once(NamedTuple):
+class Deduplicated(NamedTuple):
     """FLOW[n] with one row for each passage."""
 
     kept: NDArray[np.int64]
@@ -30,11 +30,11 @@ class Once(NamedTuple):
     """FLOW of these."""
     shared: NDArray[np.int64]
     """Those of ``kept`` that stand for more than one row."""
-    again: NDArray[np.int64]
+    duplicates: NDArray[np.int64]
     """Indexes of the rows that do not count."""
 
 
-def count_once(flows: NDArray[np.void], network: NDArray[np.uint32], is_owned: NDArray[np.bool_]) -> Once:
+def deduplicate(flows: NDArray[np.void], network: NDArray[np.uint32], is_owned: NDArray[np.bool_]) -> Deduplicated:
     """One row for each passage of FLOW[n].
 
     ``network[n]`` is equal where rows may be of one passage by where they were seen; ``is_owned[n]`` tells those whose
@@ -43,27 +43,27 @@ def count_once(flows: NDArray[np.void], network: NDArray[np.uint32], is_owned: N
     words = _words(flows, network)
     several = _in_company(words)
     if not len(several):
-        return Once(np.arange(len(flows)), flows, several, several)
+        return Deduplicated(np.arange(len(flows)), flows, several, several)
     shares = flows[several]
     identities = np.stack([word[several] for word in words], axis=1)
-    _, passage = np.unique(identities.view(f"V{8 * len(words)}").ravel(), return_inverse=True)
-    first = _first_of_each(passage, ~shares["bytes"].sum(axis=1), ~is_owned[several])
-    is_again = np.ones(len(several), np.bool_)
-    is_again[first] = False
-    again = several[is_again]
-    kept = np.delete(np.arange(len(flows)), again)
+    _, group = np.unique(identities.view(f"V{8 * len(words)}").ravel(), return_inverse=True)
+    first = _first_of_each(group, ~shares["bytes"].sum(axis=1), ~is_owned[several])
+    is_duplicate = np.ones(len(several), np.bool_)
+    is_duplicate[first] = False
+    duplicates = several[is_duplicate]
+    kept = np.delete(np.arange(len(flows)), duplicates)
     counted = flows[kept]
-    counted[np.searchsorted(kept, several[first])] = _with_most_of_each_side(shares, passage, first)
-    is_shared = np.bincount(passage) > 1
-    return Once(kept, counted, several[first[is_shared]], again)
+    counted[np.searchsorted(kept, several[first])] = _with_most_of_each_side(shares, group, first)
+    is_shared = np.bincount(group) > 1
+    return Deduplicated(kept, counted, several[first[is_shared]], duplicates)
 
 
 def _with_most_of_each_side(
-    shares: NDArray[np.void], passage: NDArray[np.int64], first: NDArray[np.int64]
+    shares: NDArray[np.void], group: NDArray[np.int64], first: NDArray[np.int64]
 ) -> NDArray[np.void]:
     counted = shares[first]
     for side in (0, 1):
-        most = shares[_first_of_each(passage, ~shares["bytes"][:, side])]
+        most = shares[_first_of_each(group, ~shares["bytes"][:, side])]
         for column in _COUNTED:
             counted[column][:, side] = most[column][:, side]
     return counted
@@ -87,7 +87,7 @@ def _in_company(words: list[NDArray[np.uint64]]) -> NDArray[np.int64]:
     return np.sort(order[is_next_equal | np.roll(is_next_equal, 1)])
 
 
-def _first_of_each(passage: NDArray[np.int64], *least: NDArray[Any]) -> NDArray[np.int64]:
+def _first_of_each(group: NDArray[np.int64], *least: NDArray[Any]) -> NDArray[np.int64]:
     """Index of each passage's row with the least of the last key, among equal ones of the key before."""
-    order = np.lexsort((*least, passage))
-    return order[np.flatnonzero(np.diff(passage[order], prepend=-1))]
+    order = np.lexsort((*least, group))
+    return order[np.flatnonzero(np.diff(group[order], prepend=-1))]

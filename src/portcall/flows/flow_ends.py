@@ -1,6 +1,6 @@
 """What the two ends of a flow are: which is the client, which service the other one offers, and which are local.
 
-One compiled pass over FLOW rows applies the rules of ``openers``, ``services`` and ``locality``.
+One compiled pass over FLOW rows applies the rules of ``originator``, ``service_keys`` and ``local_networks``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ FLOW_ENDS = np.dtype(
     [
         ("service", "i8"),  # service key
         ("server_name", "u8"),  # number of the server's name, 0 for none
-        ("party", "i8", (2,)),  # numbers of whom the low and the high end belong to
+        ("principal", "i8", (2,)),  # numbers of whom the low and the high end belong to
         ("row", "i8", (2,)),  # numbers of the report's rows that they are credited to
         ("quality", "u1", (2,)),  # numbers of how well their owners are known
         ("client_is_low", "?"),
         ("local", "u1"),  # bit 0: the low end is local, bit 1: the high end
-        ("evidence", "u1"),  # OpenerEvidence for the client
+        ("evidence", "u1"),  # OriginatorEvidence for the client
         ("reserved", "u1", (3,)),
     ]
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class OpenerEvidence(enum.IntEnum):
+class OriginatorEvidence(enum.IntEnum):
     """What the choice of the client rests on, strongest first."""
 
     SYN = 0  # the client sent the (earlier) SYN
@@ -36,7 +36,7 @@ class OpenerEvidence(enum.IntEnum):
 
 
 def clients_are_low(flows: NDArray[np.void]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-    """For FLOW[n]: whether the low end is the client (bool[n]), and the OpenerEvidence for it (uint8[n])."""
+    """For FLOW[n]: whether the low end is the client (bool[n]), and the OriginatorEvidence for it (uint8[n])."""
     client_is_low, evidence = np.empty((2, len(flows)), np.uint8)
     ends.clients(flows, labels.BEGINNINGS, grades(), client_is_low, evidence)
     return client_is_low.view(np.bool_), evidence

@@ -30,7 +30,7 @@ MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
 
 _FIN_OR_RST = 0x05
-_ORPHAN_KEY = ("low", "high", "protocol", "ip_version", "namespace")
+_UNMATCHED_KEY = ("low", "high", "protocol", "ip_version", "namespace")
 _PRIVATE = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)}
     if hasattr(mmap, "MAP_PRIVATE")
@@ -52,17 +52,17 @@ class FlowTable:
     """The conversations of one capture, or of one shard of it.
 
     ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
-    A table that ``listens`` tells with every batch which payloads are of ends that nobody has heard enough of yet.
+    A table that ``inspects`` tells with every batch which payloads are of ends that nobody has heard enough of yet.
     """
 
     def __init__(
-        self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS, listens: bool = False
+        self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS, inspects: bool = False
     ) -> None:
         self._max_datagrams = max_datagrams
         self._flows = _reserved_rows(max_flows + MAX_BATCH)
         self._room = 0  # rows that the slots have room for
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
-        self._orphans = np.zeros(0, FLOW)
+        self._unmatched_fragments = np.zeros(0, FLOW)
         self._tallies = np.zeros(len(Verdict), _VERDICT_TALLY)
         self._tallies["first_ns"] = NEVER
         self._tallies["last_ns"] = NO_TIME
@@ -72,10 +72,10 @@ class FlowTable:
         self._store.flow_slots = _reserved(1 << 13, np.dtype(np.uint64))
         self._store.datagrams = self._datagrams
         self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
-        self.heard = self.column(np.dtype(np.uint8)) if listens else np.zeros(0, np.uint8)
+        self.inspected = self.column(np.dtype(np.uint8)) if inspects else np.zeros(0, np.uint8)
         """uint8[rows]: bit 0 where the low end of a row was heard enough of, bit 1 the high end. Listeners set them."""
-        self._payloads = np.zeros(MAX_BATCH if listens else 0, PAYLOAD)
-        self._store.heard, self._store.out_payloads = self.heard, self._payloads
+        self._payloads = np.zeros(MAX_BATCH if inspects else 0, PAYLOAD)
+        self._store.inspected, self._store.out_payloads = self.inspected, self._payloads
 
     def __len__(self) -> int:
         """Rows in the table: connections, before those that continue another are joined to it."""
@@ -105,7 +105,7 @@ class FlowTable:
         self._reserve(len(later), later._store.datagram_count)
         rows = np.zeros(max(len(later), 1), np.uint32)
         self._store.absorb(later._store, rows)
-        self._orphans = _gathered(np.concatenate([self._orphans, later._orphans]))
+        self._unmatched_fragments = _gathered(np.concatenate([self._unmatched_fragments, later._unmatched_fragments]))
         return rows[: len(later)].astype(np.int64) - 1
 
     def tallies(self) -> dict[Verdict, Tally]:
@@ -130,7 +130,7 @@ class FlowTable:
         return self._flows[: len(self)]
 
     def chunks(self, rows: int = 1 << 16) -> Iterator[NDArray[np.void]]:
-        """The same in pieces of at most ``rows``; one may be the table itself, and is valid until its next update."""
+        """The same in pieces of at most ``flow_row``; one may be the table itself, and is valid until its next update."""
         return (chunk for _, chunk in self.indexed_chunks(rows))
 
     def indexed_chunks(self, rows: int = 1 << 16) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
@@ -154,9 +154,11 @@ class FlowTable:
                 _join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
             indexes = np.delete(np.arange(here.start, here.stop), continuations[gone] - start)
             yield indexes, chunk[indexes - start]
-        orphans = _gathered(np.concatenate([self._orphans, _orphaned(waiting[waiting["first_flow"] == 0])]))
-        if len(orphans):
-            yield np.full(len(orphans), -1), orphans
+        unmatched_fragments = _gathered(
+            np.concatenate([self._unmatched_fragments, _unmatched(waiting[waiting["first_flow"] == 0])])
+        )
+        if len(unmatched_fragments):
+            yield np.full(len(unmatched_fragments), -1), unmatched_fragments
 
     def continued(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows that saw neither SYN, FIN nor RST, and the next row of their key, which is the same connection."""
@@ -194,7 +196,9 @@ class FlowTable:
         """Credit what waits now; later fragments of the datagrams forgotten are orphans."""
         waiting = self._waiting()
         _credit(self._flows[: len(self)], 0, waiting[waiting["first_flow"] > 0])
-        self._orphans = _gathered(np.concatenate([self._orphans, _orphaned(waiting[waiting["first_flow"] == 0])]))
+        self._unmatched_fragments = _gathered(
+            np.concatenate([self._unmatched_fragments, _unmatched(waiting[waiting["first_flow"] == 0])])
+        )
         self._store.datagram_count = 0
         self._store.datagram_slots = np.zeros(len(self._store.datagram_slots), np.uint64)
 
@@ -263,39 +267,39 @@ def _join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
         beginning[column] = continuation[column]
 
 
-def _orphaned(waiting: NDArray[np.void]) -> NDArray[np.void]:
+def _unmatched(waiting: NDArray[np.void]) -> NDArray[np.void]:
     """Later fragments without a first, as rows with ports 0."""
-    orphans = np.zeros(len(waiting), FLOW)
+    unmatched_fragments = np.zeros(len(waiting), FLOW)
     sources, targets = (np.ascontiguousarray(waiting[end]).view("S16").ravel() for end in ("source", "target"))
     swapped = np.fromiter((s > t for s, t in zip(sources, targets, strict=True)), bool, len(waiting))
-    orphans["low"] = np.where(swapped[:, None], waiting["target"], waiting["source"])
-    orphans["high"] = np.where(swapped[:, None], waiting["source"], waiting["target"])
+    unmatched_fragments["low"] = np.where(swapped[:, None], waiting["target"], waiting["source"])
+    unmatched_fragments["high"] = np.where(swapped[:, None], waiting["source"], waiting["target"])
     for column in ("protocol", "ip_version", "namespace", "first_ns", "last_ns", "first_frame"):
-        orphans[column] = waiting[column]
+        unmatched_fragments[column] = waiting[column]
     side = swapped.astype(np.int64)
     rows = np.arange(len(waiting))
     for column in ("packets", "bytes", "payload"):
-        orphans[column][rows, side] = waiting[column]
-    orphans["first_sender"] = side
-    orphans["local"] = _seen_from(side, waiting["local"])
-    orphans["kind"] = FlowKind.ORPHAN
+        unmatched_fragments[column][rows, side] = waiting[column]
+    unmatched_fragments["first_sender"] = side
+    unmatched_fragments["local"] = _seen_from(side, waiting["local"])
+    unmatched_fragments["kind"] = FlowKind.UNMATCHED
     for column in ("syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
-        orphans[column] = NEVER
-    return orphans
+        unmatched_fragments[column] = NEVER
+    return unmatched_fragments
 
 
-def _gathered(orphans: NDArray[np.void]) -> NDArray[np.void]:
+def _gathered(unmatched_fragments: NDArray[np.void]) -> NDArray[np.void]:
     """One row for each pair of addresses and protocol."""
-    if len(orphans) < 2:  # noqa: PLR2004
-        return orphans
-    orphans = orphans[np.argsort(orphans["first_frame"], kind="stable")]
-    packed = np.array([b"".join(row[column].tobytes() for column in _ORPHAN_KEY) for row in orphans])
+    if len(unmatched_fragments) < 2:  # noqa: PLR2004
+        return unmatched_fragments
+    unmatched_fragments = unmatched_fragments[np.argsort(unmatched_fragments["first_frame"], kind="stable")]
+    packed = np.array([b"".join(row[column].tobytes() for column in _UNMATCHED_KEY) for row in unmatched_fragments])
     _, first, group = np.unique(packed, return_index=True, return_inverse=True)
-    gathered = orphans[first]
-    np.bitwise_or.at(gathered["local"], group, orphans["local"])
+    gathered = unmatched_fragments[first]
+    np.bitwise_or.at(gathered["local"], group, unmatched_fragments["local"])
     for column in ("packets", "bytes", "payload"):
         gathered[column] = 0
-        np.add.at(gathered[column], group, orphans[column])
-    np.minimum.at(gathered["first_ns"], group, orphans["first_ns"])
-    np.maximum.at(gathered["last_ns"], group, orphans["last_ns"])
+        np.add.at(gathered[column], group, unmatched_fragments[column])
+    np.minimum.at(gathered["first_ns"], group, unmatched_fragments["first_ns"])
+    np.maximum.at(gathered["last_ns"], group, unmatched_fragments["last_ns"])
     return gathered[np.argsort(gathered["first_frame"], kind="stable")]

@@ -6,18 +6,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, find_dissectors
-from portcall.inspection.prefilter import dissectors_of, opened_by
-from portcall.records.detections import SILENCE, WAIT, Ends, Finding, NameKind
+from portcall.inspection.prefilter import candidates_by_prefix, dissectors_of
+from portcall.records.detections import NO_PAYLOAD, WAIT, Detection, Ends, NameKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from portcall.dissectors import Dissector
     from portcall.inspection.reassembly import Datagrams, Stream
-    from portcall.records.detections import Name, Speech, Wait
+    from portcall.records.detections import Name, Payload, Wait
 
-    Voice = Stream | Datagrams
-    _Answer = tuple[Dissector, Finding | Wait]
+    Reassembled = Stream | Datagrams
+    _Answer = tuple[Dissector, Detection | Wait]
 
 _STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
 
@@ -25,34 +25,36 @@ _STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
 class Conversation:
     """What both ends of one flow have said, and the dissectors that may still know it. Index 0 is the low end's."""
 
-    __slots__ = ("candidates", "ends", "finding", "is_new", "packets", "voices")
+    __slots__ = ("candidates", "detection", "ends", "is_new", "packets", "streams")
 
-    def __init__(self, speaker: Ends, side: int, voices: tuple[Voice, Voice], known: Finding | None = None) -> None:
+    def __init__(
+        self, sender: Ends, side: int, streams: tuple[Reassembled, Reassembled], known: Detection | None = None
+    ) -> None:
         """``side`` has spoken one payload, of which somebody is to be heard; ``known`` is what the other one showed."""
-        listener = Ends(speaker.transport, speaker.target_port, speaker.source_port, speaker.key_log)
-        self.ends = (listener, speaker) if side else (speaker, listener)
-        self.voices = voices
+        listener = Ends(sender.transport, sender.target_port, sender.source_port, sender.key_log)
+        self.ends = (listener, sender) if side else (sender, listener)
+        self.streams = streams
         self.packets = [1 - side, side]
-        self.candidates = [recognisers(known) if known else _ordered(speaker.transport, _hints(speaker))] * 2
+        self.candidates = [recognisers(known) if known else _ordered(sender.transport, _hints(sender))] * 2
         self.is_new = [True, True]
-        self.finding = known
+        self.detection = known
 
-    def ask(self, side: int, said: Speech) -> tuple[Dissector | None, Finding | None]:
+    def ask(self, side: int, sent: Payload) -> tuple[Dissector | None, Detection | None]:
         """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
-        if self.is_new[side] and not self.finding:
-            possible = opened_by(self.ends[side], said.data, is_whole=_is_whole(said))
+        if self.is_new[side] and not self.detection:
+            possible = candidates_by_prefix(self.ends[side], sent.data, is_whole=_is_whole(sent))
             self.candidates[side] = tuple(filter(possible.__contains__, self.candidates[side]))
-        other = self.voices[1 - side]
-        answered = other.speech() if len(other) else SILENCE
-        return self.hear(side, answers(self.candidates[side], said, answered, self.ends[side]))
+        other = self.streams[1 - side]
+        answered = other.payload() if len(other) else NO_PAYLOAD
+        return self.inspect(side, answers(self.candidates[side], sent, answered, self.ends[side]))
 
-    def hear(self, side: int, told: Iterable[_Answer]) -> tuple[Dissector | None, Finding | None]:
+    def inspect(self, side: int, told: Iterable[_Answer]) -> tuple[Dissector | None, Detection | None]:
         """The same of what dissectors have told of a side."""
         self.is_new[side] = False
         waiting: list[Dissector] = []
         for dissector, answer in told:
             # A surer one that needs more bytes may yet be it.
-            if not isinstance(answer, Finding) or (waiting and waiting[0].CERTAINTY < dissector.CERTAINTY):
+            if not isinstance(answer, Detection) or (waiting and waiting[0].CERTAINTY < dissector.CERTAINTY):
                 waiting.append(dissector)
                 continue
             self.candidates = [(dissector,), (dissector,)]
@@ -61,24 +63,26 @@ class Conversation:
         return None, None
 
 
-def answers(dissectors: Iterable[Dissector], said: Speech, answered: Speech, ends: Ends) -> Iterator[_Answer]:
+def answers(dissectors: Iterable[Dissector], sent: Payload, answered: Payload, ends: Ends) -> Iterator[_Answer]:
     """What those have to say who do not rule it out, one after the other."""
     for dissector in dissectors:
-        answer = dissector.listen(said, answered, ends)
-        if answer is not None and not (answer is WAIT and said.is_ended):
+        answer = dissector.inspect(sent, answered, ends)
+        if answer is not None and not (answer is WAIT and sent.is_ended):
             yield dissector, answer
 
 
-def first_asked(ends: Ends, openings: int, said: Speech) -> tuple[Dissector, ...]:
+def first_asked(ends: Ends, prefixes: int, sent: Payload) -> tuple[Dissector, ...]:
     """Whom to ask about the first payload of a conversation, where nobody looked at its openings (0) by what it is."""
     opened = (
-        dissectors_of(ends.transport, openings) if openings else opened_by(ends, said.data, is_whole=_is_whole(said))
+        dissectors_of(ends.transport, prefixes)
+        if prefixes
+        else candidates_by_prefix(ends, sent.data, is_whole=_is_whole(sent))
     )
     return _among(opened, ends.transport, _hints(ends))
 
 
 @lru_cache(maxsize=1 << 4)
-def recognisers(known: Finding) -> tuple[Dissector, ...]:
+def recognisers(known: Detection) -> tuple[Dissector, ...]:
     """Who recognises what the kernel has recognised by one side alone: TLS, RTP, RTCP."""
     module = {"rtcp": "rtp"}.get(known.protocol, known.protocol)
     return tuple(dissector for dissector in find_dissectors() if dissector.__name__.endswith(f".{module}"))
@@ -87,24 +91,24 @@ def recognisers(known: Finding) -> tuple[Dissector, ...]:
 @lru_cache(maxsize=1)
 def resolvers() -> tuple[Dissector, ...]:
     """The dissectors that hear all of a conversation."""
-    return tuple(dissector for dissector in find_dissectors() if getattr(dissector, "LISTENS_ALWAYS", False))
+    return tuple(dissector for dissector in find_dissectors() if getattr(dissector, "INSPECTS_ALWAYS", False))
 
 
-def joined(earlier: Finding | None, later: Finding) -> Finding:
+def joined(earlier: Detection | None, later: Detection) -> Detection:
     """Both in one, what was found first before what was found later, and surer names before others."""
     if not earlier:
         return later
     names: dict[Name, None] = dict.fromkeys((*earlier.names, *later.names))
-    return Finding(
+    return Detection(
         later.protocol,
         names=tuple(sorted(names, key=lambda name: _STRENGTH[name.kind])),
         details=tuple(dict.fromkeys((*earlier.details, *later.details))),
     )
 
 
-def _is_whole(said: Speech) -> bool:
+def _is_whole(sent: Payload) -> bool:
     """Whether it is a datagram that the capture has not cut."""
-    return bool(said.datagrams) and not said.is_ended
+    return bool(sent.datagrams) and not sent.is_ended
 
 
 def _hints(ends: Ends) -> frozenset[int]:

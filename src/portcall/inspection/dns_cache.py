@@ -2,7 +2,7 @@
 
 A client asks for a name and connects to the address that it was told; so an address stands for the names that this very
 client was told for it before. Answers to all (mDNS) and names that the capture file itself brings hold for everybody.
-Bounded: what was told longest ago goes first. The work is in ``kernels.tellings``; here names are numbers' texts.
+Bounded: what was told longest ago goes first. The work is in ``kernels.dns_answers``; here names are numbers' texts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.kernels.dns_answers import SEVERAL, TellingStore
+from portcall.kernels.dns_answers import SEVERAL, DnsAnswerStore
 from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NameKind
 from portcall.records.packets import NO_TIME
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.records.detections import Answer
+    from portcall.records.detections import DnsAnswer
 
-TELLING = np.dtype(
+CACHED_ANSWER = np.dtype(
     [
         ("client", "u8", (2,)),  # the 16 bytes of an address, IPv4 in the last four; zeros: everybody
         ("server", "u8", (2,)),
@@ -39,7 +39,7 @@ TELLING = np.dtype(
 """One name that a client was told for an address. 72 bytes."""
 
 
-class Telling(NamedTuple):
+class CachedAnswer(NamedTuple):
     """A name that a client was told for an address, and when."""
 
     time_ns: int
@@ -58,7 +58,7 @@ _EVERYBODY = bytes(16)
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 
 
-class NameTimeline:
+class DnsCache:
     """Which names an address had for a client at a time."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class NameTimeline:
 
     def _begin(self) -> None:
         slots = np.zeros(2 * _MOST_TELLINGS, np.uint64)
-        self.store = TellingStore(np.zeros(_MOST_TELLINGS, TELLING), slots, _SEED)
+        self.store = DnsAnswerStore(np.zeros(_MOST_TELLINGS, CACHED_ANSWER), slots, _SEED)
         """What was told, by number of the name."""
         self.numbers = NameNumbers(_SEED)
         """Numbers of names for who tells the store by itself; they hold as long as this object does."""
@@ -93,7 +93,7 @@ class NameTimeline:
             self._names.append(name)
         return number
 
-    def note(self, client: bytes, time_ns: int, answers: Iterable[Answer]) -> None:
+    def note(self, client: bytes, time_ns: int, answers: Iterable[DnsAnswer]) -> None:
         """A resolver answered a client (16 bytes, IPv4 in the last four)."""
         for answer in answers:
             number = self.number_of(answer.name)
@@ -106,11 +106,11 @@ class NameTimeline:
         if name not in known and len(known) < _MOST_OF_ADDRESS and len(self._of_capture) < _MOST_OF_CAPTURE:
             self._of_capture[address] = (*known, name)
 
-    def told_before(self, client: bytes, server: bytes, time_ns: int) -> list[Telling]:
+    def answered_before(self, client: bytes, server: bytes, time_ns: int) -> list[CachedAnswer]:
         """What this client, and then what everybody, was told of a server before it spoke; addresses of 16 bytes."""
         told = [*self.store.told(client, server), *self.store.told(_EVERYBODY, server)]
         return [
-            Telling(first_ns, until_ns, self._names[name])
+            CachedAnswer(first_ns, until_ns, self._names[name])
             for first_ns, _, until_ns, name in told
             if first_ns <= time_ns or time_ns == NO_TIME
         ]
@@ -142,7 +142,7 @@ class NameTimeline:
         return numbers
 
     def _alive(self, client: bytes, server: bytes, time_ns: int) -> tuple[str, ...]:
-        before = self.told_before(client, server, time_ns)
+        before = self.answered_before(client, server, time_ns)
         return tuple(sorted({entry.name for entry in before if time_ns <= entry.until_ns}))
 
     def _number_of(self, names: tuple[tuple[str, ...], NameKind]) -> int:

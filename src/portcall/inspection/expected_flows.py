@@ -16,7 +16,7 @@ from portcall.records.packets import NO_TIME
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from portcall.records.detections import Expected
+    from portcall.records.detections import ExpectedFlow
 
 _MOST_ENDS = 1 << 16
 _MOST_TIMES = 16  # of one end: ports are used again
@@ -33,17 +33,17 @@ class _Announced(NamedTuple):
     last_ns: int
 
 
-class Expectations:
+class ExpectedFlows:
     """Who will be called by whom, and for what."""
 
     def __init__(self) -> None:
         self._announced: dict[tuple[int, bytes, int, bytes], list[_Announced]] = {}
 
-    def note(self, ends: tuple[bytes, bytes], time_ns: int, packet: int, expected: tuple[Expected, ...]) -> None:
-        """A packet said so; ``ends`` are its source and target (16 bytes, IPv4 in the last four)."""
-        speaker, listener = ends
+    def note(self, ends: tuple[bytes, bytes], time_ns: int, packet: int, expected: tuple[ExpectedFlow, ...]) -> None:
+        """A packet said so; ``flow_ends`` are its source and target (16 bytes, IPv4 in the last four)."""
+        sender, listener = ends
         for one in expected:
-            key = one.transport, one.address.rjust(16, b"\0") if one.address else speaker, one.port, listener
+            key = one.transport, one.address.rjust(16, b"\0") if one.address else sender, one.port, listener
             times = self._announced.pop(key, [])
             if times and times[-1].protocol == one.protocol and time_ns - times[-1].last_ns <= _LONGEST_WAIT_NS:
                 times[-1] = times[-1]._replace(last_ns=max(time_ns, times[-1].last_ns))

@@ -1,6 +1,6 @@
 """Hearing: listens to the first payloads of every conversation until a dissector knows what it is.
 
-The flow table tells with each batch which payloads are of ends that were not heard enough of. The kernel ``hellos``
+The flow table tells with each batch which payloads are of ends that were not heard enough of. The kernel ``kernels.inspect``
 reads the plain ones where they lie and passes over those that nobody can know; the others become speech, and the
 dissectors are asked. As soon as nothing more is to be learnt an end is marked as heard: its further packets cost
 nothing. What is found is a number per row of the table. Nothing is kept of a conversation that is known, and of all
@@ -17,24 +17,24 @@ import numpy as np
 
 from portcall.dissectors import dns
 from portcall.inspection.candidates import Conversation, answers, first_asked, joined, recognisers, resolvers
-from portcall.inspection.prefilter import lookup, openings_of
+from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
-from portcall.kernels.inspect import DNS_ANSWER, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, HelloListener
+from portcall.kernels.inspect import DNS_ANSWER, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, PlainInspector
 from portcall.kernels.interning import NameNumbers
-from portcall.records.detections import SILENCE, TCP, UDP, Ends, Finding, Name, NameKind, Speech
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, Name, NameKind, Payload
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
     from portcall.flows.table import FlowTable
-    from portcall.inspection.detection_table import Findings
-    from portcall.inspection.dns_cache import NameTimeline
-    from portcall.inspection.expected_flows import Expectations
+    from portcall.inspection.detection_table import DetectionTable
+    from portcall.inspection.dns_cache import DnsCache
+    from portcall.inspection.expected_flows import ExpectedFlows
     from portcall.records.packets import FrameBatch
     from portcall.records.tls_secrets import KeyLog
 
-    Voice = Stream | Datagrams
+    Reassembled = Stream | Datagrams
 
 HELLO = np.dtype(
     [
@@ -52,9 +52,9 @@ HELLO = np.dtype(
 )
 """A name that is new to the kernel, and what it was told for. 72 bytes."""
 
-SAYING = np.dtype(
+DEFERRED = np.dtype(
     [
-        ("openings", "u8", (2,)),  # that it fits, as bits; 0 where the kernel did not look
+        ("prefixes", "u8", (2,)),  # that it fits, as bits; 0 where the kernel did not look
         ("ts_ns", "i8"),
         ("number", "u8"),  # of its packet
         ("source", "u1", (16,)),
@@ -90,7 +90,7 @@ _MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
 # The more at once, the seldomer Python finds its own memory out of the processor's caches when it is its turn; but the
 # more is gathered of conversations that it gives up then.
-_HELLOS_AT_ONCE, _SAYINGS_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
+_HELLOS_AT_ONCE, _DEFERRED_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
 _BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
 _RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
@@ -99,7 +99,7 @@ _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
 
 
-class Found(NamedTuple):
+class Detected(NamedTuple):
     """What was found about FLOW[n]."""
 
     numbers: NDArray[np.int32]
@@ -107,99 +107,105 @@ class Found(NamedTuple):
     evidence: NDArray[np.uint64]
     """Number of the packet that told it, 0 for none."""
 
-    def part(self, rows: slice | list[int]) -> Found:
+    def part(self, rows: slice | list[int]) -> Detected:
         """Of some rows."""
-        return Found(self.numbers[rows], self.evidence[rows])
+        return Detected(self.numbers[rows], self.evidence[rows])
 
 
-class Hearing:
+class Inspector:
     """Listens to the conversations of one flow table, which must be one that listens.
 
-    ``timeline`` is told who asked a resolver, when, and what it answered; ``expectations`` keep what is announced
-    of other conversations. ``with_details``: keep what is found besides protocol and names. ``key_log``: secrets of
+    ``dns_cache`` is told who asked a resolver, when, and what it answered; ``expected_flows`` keep what is announced
+    of other conversations. ``with_details``: keep what is found besides protocol and names. ``tls_secrets``: secrets of
     TLS sessions, which may yet become more.
     """
 
     def __init__(
         self,
         table: FlowTable,
-        findings: Findings,
-        timeline: NameTimeline,
-        expectations: Expectations,
+        detections: DetectionTable,
+        dns_cache: DnsCache,
+        expected_flows: ExpectedFlows,
         *,
         key_log: KeyLog | None = None,
         with_details: bool = False,
     ) -> None:
         self._table = table
-        self._heard = table.heard.data  # a view: single items cost a third of an array's
-        self._findings = findings
-        self._timeline = timeline
-        self._expectations = expectations
+        self._inspected = table.inspected.data  # a view: single items cost a third of an array's
+        self._detections = detections
+        self._dns_cache = dns_cache
+        self._expected_flows = expected_flows
         self._key_log = key_log
         self._with_details = with_details
         self._conversations: dict[int, Conversation] = {}
         self._held_bytes = 0
-        self._hellos, self._sayings = np.zeros(_HELLOS_AT_ONCE, HELLO), np.zeros(_SAYINGS_AT_ONCE, SAYING)
+        self._hellos, self._deferred = np.zeros(_HELLOS_AT_ONCE, HELLO), np.zeros(_DEFERRED_AT_ONCE, DEFERRED)
         self._arena = np.zeros(_ARENA_BYTES, np.uint8)
-        self._known_findings = NameNumbers(_SEED)
+        self._known_detections = NameNumbers(_SEED)
         self.found = table.column(np.dtype(np.int32))
         """int32[rows or more]: number of the finding of each row of the table."""
         self.evidence = table.column(np.dtype(np.uint64))
         """uint64[rows or more]: number of the packet that told it."""
-        self._listener = self._new_listener()
+        self._kernel = self._new_kernel()
 
-    def _new_listener(self) -> HelloListener:
-        listener = HelloListener(self._table.heard, lookup())
-        listener.reads_hellos = not self._with_details  # what it reads has none
-        listener.found, listener.evidence = self.found, self.evidence
-        listener.findings, listener.dns_finding = self._known_findings, self._findings.number(Finding("dns"))
-        listener.resolver = 1 + resolvers().index(dns)
-        listener.dns_names, listener.tellings = self._timeline.numbers, self._timeline.store
-        listener.quic_finding, listener.tls_finding = map(self._findings.number, (Finding("quic"), Finding("tls")))
-        listener.rtp_finding, listener.rtcp_finding = map(self._findings.number, (Finding("rtp"), Finding("rtcp")))
-        listener.short_header_openings = openings_of("quic", UDP, on_ports_only=True)
-        listener.rtp_openings, listener.tls_openings = openings_of("rtp", UDP), openings_of("tls", TCP)
-        listener.series = self._table.column(SERIES)
-        listener.hellos, listener.sayings, listener.arena = self._hellos, self._sayings, self._arena
-        return listener
+    def _new_kernel(self) -> PlainInspector:
+        kernel = PlainInspector(self._table.inspected, lookup())
+        kernel.reads_hellos = not self._with_details  # what it reads has none
+        kernel.found, kernel.evidence = self.found, self.evidence
+        kernel.detections, kernel.dns_detection = self._known_detections, self._detections.number(Detection("dns"))
+        kernel.resolver = 1 + resolvers().index(dns)
+        kernel.dns_names, kernel.dns_answers = self._dns_cache.numbers, self._dns_cache.store
+        kernel.quic_detection, kernel.tls_detection = map(
+            self._detections.number, (Detection("quic"), Detection("tls"))
+        )
+        kernel.rtp_detection, kernel.rtcp_detection = map(
+            self._detections.number, (Detection("rtp"), Detection("rtcp"))
+        )
+        kernel.short_header_prefixes = prefixes_of("quic", UDP, on_ports_only=True)
+        kernel.rtp_prefixes, kernel.tls_prefixes = prefixes_of("rtp", UDP), prefixes_of("tls", TCP)
+        kernel.series = self._table.column(SERIES)
+        kernel.hellos, kernel.deferred, kernel.arena = self._hellos, self._deferred, self._arena
+        return kernel
 
-    def hear(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
+    def inspect(
+        self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int
+    ) -> None:
         """Listen to PAYLOAD[n] of a batch whose first packet is number ``first_number`` of the capture."""
-        listener = self._listener
+        kernel = self._kernel
         if self._key_log:
-            listener.reads_hellos = False  # it opens nothing
-        done = listener.listen(packets, batch.frames, batch.buffer, payloads, first_number)
+            kernel.reads_hellos = False  # it opens nothing
+        done = kernel.inspect(packets, batch.frames, batch.buffer, payloads, first_number)
         while done < len(payloads):  # there is no more room
             self._take()
             payloads = payloads[done:]
-            done = listener.listen(packets, batch.frames, batch.buffer, payloads, first_number)
+            done = kernel.inspect(packets, batch.frames, batch.buffer, payloads, first_number)
 
-    def of(self, rows: NDArray[np.int64]) -> Found:
+    def of(self, rows: NDArray[np.int64]) -> Detected:
         """What was found about some rows of the table; nothing about -1, an orphan."""
         self._take()
-        is_orphan = rows < 0
+        are_unmatched = rows < 0
         numbers, evidence = self.found[rows], self.evidence[rows]
-        return Found(np.where(is_orphan, np.int32(0), numbers), np.where(is_orphan, np.uint64(0), evidence))
+        return Detected(np.where(are_unmatched, np.int32(0), numbers), np.where(are_unmatched, np.uint64(0), evidence))
 
     def finish(self) -> None:
         """Ask about what still waits, as nothing more will come; a row that goes on in another shares what is found."""
         self._take()
         for row, conversation in self._conversations.items():
             for side in (0, 1):
-                if len(conversation.voices[side]):
-                    answer = conversation.ask(side, conversation.voices[side].speech(is_ended=True))
+                if len(conversation.streams[side]):
+                    answer = conversation.ask(side, conversation.streams[side].payload(is_ended=True))
                     self._learn(row, side, answer, is_ended=True)
         self._conversations.clear()
         self._held_bytes = 0
-        for row, protocol, number in self._expectations.find(self._table.rows()):
+        for row, protocol, number in self._expected_flows.find(self._table.rows()):
             if not self.found[row]:
-                self.found[row], self.evidence[row] = self._findings.number(Finding(protocol)), number
+                self.found[row], self.evidence[row] = self._detections.number(Detection(protocol)), number
         for beginning, continuation in zip(*(rows.tolist()[::-1] for rows in self._table.continued()), strict=True):
             if not self.found[beginning]:
                 self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
 
-    def merge(self, later: Hearing, rows: NDArray[np.int64]) -> None:
-        """Take over what the hearing of the following shard found; ``rows`` are its rows' indexes in this one's table.
+    def merge(self, later: Inspector, rows: NDArray[np.int64]) -> None:
+        """Take over what the hearing of the following shard found; ``flow_row`` are its rows' indexes in this one's table.
 
         Both share their Findings. What a conversation said first counts: the earlier finding stays.
         """
@@ -211,132 +217,132 @@ class Hearing:
 
     def _take(self) -> None:
         """Take what the kernel has gathered."""
-        listener = self._listener
-        for kind, name in iter(listener.next_new_name, None):
-            listener.number_name(self._number_of(kind, name))
-        for saying in iter(listener.next_saying, None):
-            self._listen(_Saying(*saying))
-        listener.clear()
-        self._know_timeline()
+        kernel = self._kernel
+        for kind, name in iter(kernel.next_new_name, None):
+            kernel.number_name(self._number_of(kind, name))
+        for deferred in iter(kernel.next_deferred, None):
+            self._inspect_payload(_Deferred(*deferred))
+        kernel.clear()
+        self._share_dns_cache()
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))
-            self._heard[oldest] = _BOTH
+            self._inspected[oldest] = _BOTH
             self._forget(oldest)
 
-    def _listen(self, said: _Saying) -> None:
-        row, side, heard = said.row, said.side, self._heard
-        resolver = heard[row] >> _RESOLVER_SHIFT
+    def _inspect_payload(self, sent: _Deferred) -> None:
+        row, side, inspected = sent.row, sent.side, self._inspected
+        resolver = inspected[row] >> _RESOLVER_SHIFT
         if resolver:
-            self._hear_resolver(resolvers()[resolver - 1], said)
+            self._inspect_resolver(resolvers()[resolver - 1], sent)
             return
         conversation = self._conversations.get(row)
         if conversation is None:
-            self._begin(said)
+            self._begin(sent)
         else:
-            voice = conversation.voices[side]
-            held = len(voice)
-            is_new = voice.add(said.sequence, said.payload, said.number, is_cut=said.is_cut)
-            self._held_bytes += len(voice) - held
+            stream = conversation.streams[side]
+            held = len(stream)
+            is_new = stream.add(sent.sequence, sent.payload, sent.number, is_cut=sent.is_cut)
+            self._held_bytes += len(stream) - held
             conversation.packets[side] += 1
             is_last = conversation.packets[side] >= _MOST_PACKETS
             if is_new:
-                speech = voice.speech(is_ended=is_last)
-                self._pass_on(said, self._learn(row, side, conversation.ask(side, speech), is_ended=speech.is_ended))
+                payload = stream.payload(is_ended=is_last)
+                self._pass_on(sent, self._learn(row, side, conversation.ask(side, payload), is_ended=payload.is_ended))
             elif is_last:
-                heard[row] |= 1 << side
-        if row in self._conversations and (heard[row] & _BOTH == _BOTH or not heard[row] & _IS_OPEN):
+                inspected[row] |= 1 << side
+        if row in self._conversations and (inspected[row] & _BOTH == _BOTH or not inspected[row] & _IS_OPEN):
             self._forget(row)
 
-    def _begin(self, said: _Saying) -> None:
+    def _begin(self, sent: _Deferred) -> None:
         """Hear the first payload of a conversation, which is kept only if somebody may know it."""
-        row, side, voices, first = said.row, said.side, self._voices(said), None
-        ends, known = self._ends(said), self._findings[self.found[row]]  # the kernel may have known the other side
-        if voices[side].add(said.sequence, said.payload, said.number, is_cut=said.is_cut):
-            speech = voices[side].speech()
-            asked = recognisers(known) if known else first_asked(ends, said.openings, speech)
-            told = answers(asked, speech, SILENCE, ends)
+        row, side, streams, first = sent.row, sent.side, self._new_streams(sent), None
+        ends, known = self._ends(sent), self._detections[self.found[row]]  # the kernel may have known the other side
+        if streams[side].add(sent.sequence, sent.payload, sent.number, is_cut=sent.is_cut):
+            payload = streams[side].payload()
+            asked = recognisers(known) if known else first_asked(ends, sent.prefixes, payload)
+            told = answers(asked, payload, NO_PAYLOAD, ends)
             first = next(told, None)
             if first is None:  # then the kernel shall look at the other end's first payload itself
-                self._heard[row] = (self._heard[row] | 1 << side) & ~_IS_OPEN
+                self._inspected[row] = (self._inspected[row] | 1 << side) & ~_IS_OPEN
                 return
-        conversation = self._conversations[row] = Conversation(ends, side, voices, known)
-        self._heard[row] |= _IS_OPEN  # given up since the kernel gathered this, it is taken up again
-        self._held_bytes += _CONVERSATION_BYTES + len(voices[side])
+        conversation = self._conversations[row] = Conversation(ends, side, streams, known)
+        self._inspected[row] |= _IS_OPEN  # given up since the kernel gathered this, it is taken up again
+        self._held_bytes += _CONVERSATION_BYTES + len(streams[side])
         if first:
-            answer = conversation.hear(side, chain((first,), told))
-            self._pass_on(said, self._learn(row, side, answer, is_ended=speech.is_ended))
+            answer = conversation.inspect(side, chain((first,), told))
+            self._pass_on(sent, self._learn(row, side, answer, is_ended=payload.is_ended))
 
     def _learn(
-        self, row: int, side: int, answer: tuple[Dissector | None, Finding | None], *, is_ended: bool
-    ) -> Finding | None:
+        self, row: int, side: int, answer: tuple[Dissector | None, Detection | None], *, is_ended: bool
+    ) -> Detection | None:
         """Note what a dissector knows of one side of a conversation, or that none will."""
         conversation = self._conversations[row]
-        dissector, finding = answer
-        if not dissector or not finding:
+        dissector, detection = answer
+        if not dissector or not detection:
             is_given_up = is_ended or not conversation.candidates[side]
-            self._heard[row] |= is_given_up << side
+            self._inspected[row] |= is_given_up << side
             if is_given_up and not conversation.packets[1 - side]:
-                self._heard[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
+                self._inspected[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
             return None
-        is_named = bool(conversation.finding and conversation.finding.names)
-        conversation.finding = known = joined(conversation.finding, finding)
-        kept = Finding(known.protocol, names=known.names, details=known.details if self._with_details else ())
-        self.found[row] = self._findings.number(kept)
+        is_named = bool(conversation.detection and conversation.detection.names)
+        conversation.detection = known = joined(conversation.detection, detection)
+        kept = Detection(known.protocol, names=known.names, details=known.details if self._with_details else ())
+        self.found[row] = self._detections.number(kept)
         if not self.evidence[row] or (known.names and not is_named):
-            self.evidence[row] = conversation.voices[side].number
-        if _hears_all(dissector, conversation.ends[side], finding):
-            self._heard[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
-        elif finding.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in finding.names):
-            self._heard[row] = _BOTH
-        elif finding.is_final or is_ended:
-            self._heard[row] |= 1 << side
-        return finding
+            self.evidence[row] = conversation.streams[side].number
+        if _inspects_all(dissector, conversation.ends[side], detection):
+            self._inspected[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
+        elif detection.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in detection.names):
+            self._inspected[row] = _BOTH
+        elif detection.is_final or is_ended:
+            self._inspected[row] |= 1 << side
+        return detection
 
-    def _hear_resolver(self, dissector: Dissector, said: _Saying) -> None:
-        finding = dissector.listen(Speech(said.payload, (said.payload,)), SILENCE, self._ends(said))
-        self._pass_on(said, finding if isinstance(finding, Finding) else None)
+    def _inspect_resolver(self, dissector: Dissector, sent: _Deferred) -> None:
+        detection = dissector.inspect(Payload(sent.payload, (sent.payload,)), NO_PAYLOAD, self._ends(sent))
+        self._pass_on(sent, detection if isinstance(detection, Detection) else None)
 
-    def _pass_on(self, said: _Saying, finding: Finding | None) -> None:
+    def _pass_on(self, sent: _Deferred, detection: Detection | None) -> None:
         """Tell what concerns other conversations."""
-        if finding and (finding.answers or finding.expected):
-            saying = self._sayings[said.at]
-            ts_ns, speaker, listener = int(saying["ts_ns"]), saying["source"].tobytes(), saying["target"].tobytes()
-            self._timeline.note(listener, ts_ns, finding.answers)
-            self._expectations.note((speaker, listener), ts_ns, said.number, finding.expected)
+        if detection and (detection.answers or detection.expected):
+            deferred = self._deferred[sent.at]
+            ts_ns, sender, kernel = int(deferred["ts_ns"]), deferred["source"].tobytes(), deferred["target"].tobytes()
+            self._dns_cache.note(kernel, ts_ns, detection.answers)
+            self._expected_flows.note((sender, kernel), ts_ns, sent.number, detection.expected)
 
     def _number_of(self, kind: int, name: bytes) -> int:
         """The number of a name that the kernel has heard for the first time."""
         if kind == DNS_ANSWER:
-            number = self._timeline.number_of(_plain_name(name))
-            self._know_timeline()
+            number = self._dns_cache.number_of(_plain_name(name))
+            self._share_dns_cache()
             return number
         protocol, name_kind = _HELLOS[kind]
-        return self._findings.number(Finding(protocol, names=(Name(name_kind, name.decode("ascii")),)))
+        return self._detections.number(Detection(protocol, names=(Name(name_kind, name.decode("ascii")),)))
 
-    def _know_timeline(self) -> None:
+    def _share_dns_cache(self) -> None:
         """Let the kernel know where it tells the timeline, which may have begun anew."""
-        self._listener.dns_names, self._listener.tellings = self._timeline.numbers, self._timeline.store
+        self._kernel.dns_names, self._kernel.dns_answers = self._dns_cache.numbers, self._dns_cache.store
 
-    def _ends(self, said: _Saying) -> Ends:
-        return Ends(said.protocol, said.source_port, said.target_port, self._key_log)
+    def _ends(self, sent: _Deferred) -> Ends:
+        return Ends(sent.protocol, sent.source_port, sent.target_port, self._key_log)
 
-    def _voices(self, said: _Saying) -> tuple[Voice, Voice]:
-        if said.protocol != TCP:
+    def _new_streams(self, sent: _Deferred) -> tuple[Reassembled, Reassembled]:
+        if sent.protocol != TCP:
             return Datagrams(), Datagrams()
-        flow = self._table.rows()[said.row]
-        opener = int(flow["syn_ns"].argmin()) if flow["has_syn"] else -1
+        flow = self._table.rows()[sent.row]
+        originator = int(flow["syn_ns"].argmin()) if flow["has_syn"] else -1
         beginning = (int(flow["syn_sequence"]) + 1) % (1 << 32)
-        return Stream(beginning if opener == 0 else None), Stream(beginning if opener == 1 else None)
+        return Stream(beginning if originator == 0 else None), Stream(beginning if originator == 1 else None)
 
     def _forget(self, row: int) -> None:
-        self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).voices))
+        self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).streams))
 
 
-class _Saying(NamedTuple):
+class _Deferred(NamedTuple):
     """One payload and where it comes from, as the kernel gives it."""
 
     at: int
-    """Index of its SAYING, which has what is seldom needed."""
+    """Index of its DEFERRED, which has what is seldom needed."""
     row: int
     side: int
     number: int
@@ -346,13 +352,13 @@ class _Saying(NamedTuple):
     sequence: int
     payload: bytes
     is_cut: bool
-    openings: int
+    prefixes: int
     """The openings that it fits, a bit each; 0 where nobody looked."""
 
 
-def _hears_all(dissector: Dissector, ends: Ends, finding: Finding) -> bool:
+def _inspects_all(dissector: Dissector, ends: Ends, detection: Detection) -> bool:
     """Whether a dissector that made this finding hears all that follows: each datagram, or segment, by itself."""
-    is_clear = finding.is_final and not finding.names and UDP not in dissector.TRANSPORTS
+    is_clear = detection.is_final and not detection.names and UDP not in dissector.TRANSPORTS
     return dissector in resolvers() and (ends.transport == UDP or is_clear)
 
 

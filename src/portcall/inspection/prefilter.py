@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.dissectors import Certainty, find_dissectors
-from portcall.kernels.prefix_tables import WORD_BYTES, OpeningTables
+from portcall.kernels.prefix_tables import WORD_BYTES, PrefixTables
 from portcall.records.detections import TCP, UDP
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
-    from portcall.dissectors._prefixes import Opening
+    from portcall.dissectors._prefixes import Prefix
     from portcall.records.detections import Ends
 
 _TRANSPORTS = (TCP, UDP)
 _WORD_BITS = 64
-_MOST_OPENINGS = 2 * _WORD_BITS
-_ANYTHING: tuple[Opening, ...] = ({},)
+_MOST_PREFIXES = 2 * _WORD_BITS
+_ANYTHING: tuple[Prefix, ...] = ({},)
 
 
 class Tables(NamedTuple):
-    """What ``opening_tables.OpeningTables`` looks up, a bit for every opening: first those of TCP, then of UDP."""
+    """What ``prefix_tables.PrefixTables`` looks up, a bit for every opening: first those of TCP, then of UDP."""
 
     offsets: NDArray[np.int64]
     """int64[n]: where openings look, in order."""
@@ -59,9 +59,9 @@ class Tables(NamedTuple):
     """uint64[2, k, 2]: … and the openings that want them somewhere."""
 
 
-class _Opening(NamedTuple):
+class _Prefix(NamedTuple):
     dissector: Dissector
-    allowed: Opening
+    allowed: Prefix
     ports: frozenset[int] | None
     """On which it counts; None for all."""
     is_text: bool = False
@@ -71,15 +71,15 @@ class _Opening(NamedTuple):
 
 def _tables() -> Tables:
     """Of all dissectors."""
-    offsets = sorted({at for transport in _TRANSPORTS for opening in _of(transport) for at in opening.allowed})
-    allowed = np.ones((len(_TRANSPORTS), len(offsets), 256, _MOST_OPENINGS), np.bool_)
-    ends = np.full((len(_TRANSPORTS), _MOST_OPENINGS), -1)  # the last offset that each looks at
+    offsets = sorted({at for transport in _TRANSPORTS for prefix in _of(transport) for at in prefix.allowed})
+    allowed = np.ones((len(_TRANSPORTS), len(offsets), 256, _MOST_PREFIXES), np.bool_)
+    ends = np.full((len(_TRANSPORTS), _MOST_PREFIXES), -1)  # the last offset that each looks at
     port_numbers = np.zeros((len(_TRANSPORTS), 1 << 16), np.uint16)
     of_ports: list[list[list[int]]] = []
     for i, transport in enumerate(_TRANSPORTS):
-        for bit, opening in enumerate(_of(transport)):
-            ends[i, bit] = max(opening.allowed, default=-1)
-            for at, bytes_there in opening.allowed.items():
+        for bit, prefix in enumerate(_of(transport)):
+            ends[i, bit] = max(prefix.allowed, default=-1)
+            for at, bytes_there in prefix.allowed.items():
                 column = allowed[i, offsets.index(at), :, bit]
                 column[:] = False
                 column[list(bytes_there)] = True
@@ -103,7 +103,7 @@ def _tables() -> Tables:
         padded,
         _packed(ends[:, None, :] < np.array(offsets)[:, None]),
         text=np.array(
-            [_halves(_bits(transport, lambda opening: opening.is_text)) for transport in _TRANSPORTS], np.uint64
+            [_halves(_bits(transport, lambda prefix: prefix.is_text)) for transport in _TRANSPORTS], np.uint64
         ),
         words=np.array([list(word.ljust(WORD_BYTES, b"\0")) for word in wanted], np.uint8).reshape(-1, WORD_BYTES),
         of_words=np.array(
@@ -114,20 +114,20 @@ def _tables() -> Tables:
 
 
 @cache
-def lookup() -> OpeningTables:
+def lookup() -> PrefixTables:
     """The tables of all dissectors, to look payloads up in."""
-    return OpeningTables(*_tables())
+    return PrefixTables(*_tables())
 
 
-def opened_by(ends: Ends, first: bytes, *, is_whole: bool = False) -> frozenset[Dissector]:
+def candidates_by_prefix(ends: Ends, first: bytes, *, is_whole: bool = False) -> frozenset[Dissector]:
     """The dissectors that may know what begins with ``first`` between these ports; ``is_whole``: and ends with it."""
-    openings = lookup().opened_by(ends.transport, ends.source_port, ends.target_port, first, is_whole)
-    return dissectors_of(ends.transport, openings)
+    prefixes = lookup().candidates_by_prefix(ends.transport, ends.source_port, ends.target_port, first, is_whole)
+    return dissectors_of(ends.transport, prefixes)
 
 
-def _bits(transport: int, is_one: Callable[[_Opening], object]) -> int:
+def _bits(transport: int, is_one: Callable[[_Prefix], object]) -> int:
     """The bits of the openings of which something is true."""
-    return sum(1 << bit for bit, opening in enumerate(_of(transport)) if is_one(opening))
+    return sum(1 << bit for bit, prefix in enumerate(_of(transport)) if is_one(prefix))
 
 
 def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -146,17 +146,17 @@ def _classes(words: NDArray[np.uint64]) -> tuple[NDArray[np.uint16], NDArray[np.
 def _of_words(transport: int) -> dict[bytes, int]:
     """Each word that has to stand somewhere, and the bits of those that want it."""
     found: dict[bytes, int] = {}
-    for bit, opening in enumerate(_of(transport)):
-        if opening.word:
-            found[opening.word] = found.get(opening.word, 0) | 1 << bit
+    for bit, prefix in enumerate(_of(transport)):
+        if prefix.word:
+            found[prefix.word] = found.get(prefix.word, 0) | 1 << bit
     return found
 
 
-def openings_of(module: str, transport: int, *, on_ports_only: bool = False) -> NDArray[np.uint64]:
+def prefixes_of(module: str, transport: int, *, on_ports_only: bool = False) -> NDArray[np.uint64]:
     """uint64[2]: the bits of a module of ``dissectors``, or of those of its openings that count on some ports only."""
     own = _bits(
         transport,
-        lambda opening: opening.dissector.__name__.endswith(f".{module}") and (opening.ports or not on_ports_only),
+        lambda prefix: prefix.dissector.__name__.endswith(f".{module}") and (prefix.ports or not on_ports_only),
     )
     return np.array(_halves(own), np.uint64)
 
@@ -164,7 +164,7 @@ def openings_of(module: str, transport: int, *, on_ports_only: bool = False) -> 
 @lru_cache(maxsize=1 << 14)
 def dissectors_of(transport: int, bits: int) -> frozenset[Dissector]:
     """Whose openings these are, a bit each."""
-    return frozenset(opening.dissector for bit, opening in enumerate(_of(transport)) if bits >> bit & 1)
+    return frozenset(prefix.dissector for bit, prefix in enumerate(_of(transport)) if bits >> bit & 1)
 
 
 def _halves(bits: int) -> list[int]:
@@ -174,37 +174,37 @@ def _halves(bits: int) -> list[int]:
 @cache
 def _anywhere(transport: int) -> int:
     """The bits of the openings that count on all ports."""
-    return sum(1 << bit for bit, opening in enumerate(_of(transport)) if opening.ports is None)
+    return sum(1 << bit for bit, prefix in enumerate(_of(transport)) if prefix.ports is None)
 
 
 @cache
 def _of_ports(transport: int) -> dict[int, int]:
     """Port → the bits of all openings that count there; only ports that have some of their own."""
     found: dict[int, int] = {}
-    for bit, opening in enumerate(_of(transport)):
-        for port in opening.ports or ():
+    for bit, prefix in enumerate(_of(transport)):
+        for port in prefix.ports or ():
             found[port] = found.get(port, _anywhere(transport)) | 1 << bit
     return found
 
 
 @cache
-def _of(transport: int) -> tuple[_Opening, ...]:
+def _of(transport: int) -> tuple[_Prefix, ...]:
     """Every opening over one transport; ValueError where there are too many for the bits."""
     found = tuple(_all_of(transport))
-    if len(found) > _MOST_OPENINGS:
-        raise ValueError(f"{len(found)} openings over protocol {transport}, more than {_MOST_OPENINGS}: join some")
+    if len(found) > _MOST_PREFIXES:
+        raise ValueError(f"{len(found)} openings over protocol {transport}, more than {_MOST_PREFIXES}: join some")
     return found
 
 
-def _all_of(transport: int) -> Iterator[_Opening]:
+def _all_of(transport: int) -> Iterator[_Prefix]:
     for dissector in find_dissectors():
         if transport in dissector.TRANSPORTS:
             home = dissector.PORTS if dissector.CERTAINTY == Certainty.PORT else None
-            for opening in getattr(dissector, "OPENINGS", {}).get(transport, _ANYTHING):
-                yield _Opening(dissector, opening, home)
-            for opening in getattr(dissector, "OPENINGS_OF_TEXT", {}).get(transport, ()):
-                yield _Opening(dissector, opening, home, is_text=True)
-            for opening, ports in getattr(dissector, "OPENINGS_ON_PORTS", {}).get(transport, ()):
-                yield _Opening(dissector, opening, ports)
+            for prefix in getattr(dissector, "PREFIXES", {}).get(transport, _ANYTHING):
+                yield _Prefix(dissector, prefix, home)
+            for prefix in getattr(dissector, "TEXT_PREFIXES", {}).get(transport, ()):
+                yield _Prefix(dissector, prefix, home, is_text=True)
+            for prefix, ports in getattr(dissector, "PREFIXES_ON_PORTS", {}).get(transport, ()):
+                yield _Prefix(dissector, prefix, ports)
             for word, ports in getattr(dissector, "WORDS_ON_PORTS", {}).get(transport, ()):
-                yield _Opening(dissector, {}, ports, word=word)
+                yield _Prefix(dissector, {}, ports, word=word)

@@ -6,7 +6,7 @@ are kept as they are. A voice holds no more than speech may (32 KiB), and knows 
 
 from __future__ import annotations
 
-from portcall.records.detections import MOST_STREAM_BYTES, SILENCE, Speech
+from portcall.records.detections import MOST_STREAM_BYTES, NO_PAYLOAD, Payload
 
 _MOST_SEGMENTS = 64  # that wait for one before them
 _MOST_DATAGRAMS = 8
@@ -54,9 +54,9 @@ class Stream:
             self._append(at, payload, number, is_cut=is_cut)
         return len(self._data) > before or self._ended
 
-    def speech(self, *, is_ended: bool = False) -> Speech:
+    def payload(self, *, is_ended: bool = False) -> Payload:
         """What was said so far."""
-        return Speech(bytes(self._data), is_ended=is_ended or self._ended, is_from_start=self._from_start)
+        return Payload(bytes(self._data), is_ended=is_ended or self._ended, is_from_start=self._from_start)
 
     def __len__(self) -> int:
         """Bytes held."""
@@ -71,10 +71,10 @@ class Stream:
 
     def _begin_earlier(self, by: int) -> None:
         """The first segment seen was not the first one sent: what was heard so far waits for what goes before."""
-        said = bytes(self._data)
+        sent = bytes(self._data)
         self._waiting = {at + by: segment for at, segment in self._waiting.items() if at + by < MOST_STREAM_BYTES}
-        if said and by < MOST_STREAM_BYTES:
-            self._waiting[by] = (said, self._ended, self.number)
+        if sent and by < MOST_STREAM_BYTES:
+            self._waiting[by] = (sent, self._ended, self.number)
         self._beginning = ((self._beginning or 0) - by) % _SEQUENCES
         self._data.clear()
         self._ended = False
@@ -97,12 +97,12 @@ class Datagrams:
         self.number, self._is_cut = number, is_cut
         return True
 
-    def speech(self, *, is_ended: bool = False) -> Speech:
+    def payload(self, *, is_ended: bool = False) -> Payload:
         """What was said so far."""
         if not self._payloads:
-            return SILENCE
+            return NO_PAYLOAD
         is_last = is_ended or self._is_cut or len(self._payloads) >= _MOST_DATAGRAMS
-        return Speech(self._payloads[-1], tuple(self._payloads), is_ended=is_last)
+        return Payload(self._payloads[-1], tuple(self._payloads), is_ended=is_last)
 
     def __len__(self) -> int:
         """Bytes held."""

@@ -15,10 +15,10 @@ import numpy as np
 
 from portcall.flows.aggregation import grouped
 from portcall.flows.local_networks import host_name_number
-from portcall.inspection.detection_table import Findings
-from portcall.inspection.dns_cache import NameTimeline
-from portcall.inspection.expected_flows import Expectations
-from portcall.inspection.inspector import Hearing
+from portcall.inspection.detection_table import DetectionTable
+from portcall.inspection.dns_cache import DnsCache
+from portcall.inspection.expected_flows import ExpectedFlows
+from portcall.inspection.inspector import Inspector
 from portcall.labels.hostnames import app_of_hostname
 from portcall.labels.ports import Rank, ranks
 from portcall.labels.service_keys import found_key, has_ports, identity, server_ports
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.flows.table import FlowTable
-    from portcall.inspection.dns_cache import Telling
-    from portcall.inspection.inspector import Found
+    from portcall.inspection.dns_cache import CachedAnswer
+    from portcall.inspection.inspector import Detected
     from portcall.labels.service_keys import Identity
-    from portcall.records.detections import Finding, NameKind
+    from portcall.records.detections import Detection, NameKind
     from portcall.records.packets import FrameBatch
 
 AMBIGUOUS = "ambiguous"
@@ -68,8 +68,8 @@ _MOST_TOLD = 1 << 18  # remembered
 _MOST_SECRETS = 1 << 17
 
 
-class _Fact(NamedTuple):
-    """What is known of a row: all that ``Told`` follows from."""
+class _Facts(NamedTuple):
+    """What is known of a row: all that ``ServerLabel`` follows from."""
 
     service: int
     """Service key by port."""
@@ -81,11 +81,11 @@ class _Fact(NamedTuple):
     """Number of the timeline's names."""
 
 
-class Told(NamedTuple):
+class ServerLabel(NamedTuple):
     """What is told of a server."""
 
     key: int
-    """Service key, see ``services``."""
+    """Service key, see ``service_keys``."""
     protocol: str | None
     """As recognised in the traffic."""
     hostname: str | None
@@ -94,16 +94,16 @@ class Told(NamedTuple):
     """``locality.host_name_number`` of the hostname, 0 for none."""
 
 
-_NOTHING = Told(0, None, None, None, 0)
-"""Of a row that says nothing, as most ports of a scan do: its service is that of its port, which ``Heard`` has."""
+_NOTHING = ServerLabel(0, None, None, None, 0)
+"""Of a row that says nothing, as most ports of a scan do: its service is that of its port, which ``ServerLabels`` has."""
 
 
-class Heard(NamedTuple):
+class ServerLabels(NamedTuple):
     """What the traffic says of FLOW[n]."""
 
     by_port: NDArray[np.int64]
     """int64[n]: the service key of a row of which nothing is told."""
-    told: list[Told]
+    told: list[ServerLabel]
     """Each distinct thing that is told; the first is nothing."""
     which: NDArray[np.int64]
     """int64[n]: index in ``told``."""
@@ -120,24 +120,24 @@ class Heard(NamedTuple):
         return np.array([told.host for told in self.told], np.uint64)[self.which]
 
 
-class Names:
+class ServerNames:
     """All that is heard in one capture. ``with_details``: what flow rows show besides protocol and name."""
 
     def __init__(self, *, with_details: bool = False) -> None:
         self._with_details = with_details
-        self._findings = Findings()
-        self._timeline = NameTimeline()
-        self._expectations = Expectations()
+        self._detections = DetectionTable()
+        self._dns_cache = DnsCache()
+        self._expected_flows = ExpectedFlows()
         self._key_log: dict[tuple[str, bytes], bytes] = {}
-        self._told: dict[tuple[int, bool, int, int], Told] = {}
+        self._told: dict[tuple[int, bool, int, int], ServerLabel] = {}
 
-    def listen_to(self, table: FlowTable) -> Hearing:
+    def inspector_for(self, table: FlowTable) -> Inspector:
         """A hearing for one flow table."""
-        return Hearing(
+        return Inspector(
             table,
-            self._findings,
-            self._timeline,
-            self._expectations,
+            self._detections,
+            self._dns_cache,
+            self._expected_flows,
             key_log=self._key_log,
             with_details=self._with_details,
         )
@@ -145,18 +145,18 @@ class Names:
     def note_capture(self, batch: FrameBatch) -> None:
         """Keep what the capture itself says beside its frames: what hosts are called, and secrets of TLS sessions."""
         for name, address in batch.host_names:
-            self._timeline.note_capture(name, address)
+            self._dns_cache.note_capture(name, address)
         for session, secret in read_key_log(batch.key_log) if batch.key_log else ():
             if len(self._key_log) < _MOST_SECRETS:
                 self._key_log[session] = secret
 
-    def heard(
+    def label(
         self,
         flows: NDArray[np.void],
         client_is_low: NDArray[np.bool_],
         services: NDArray[np.int64],
-        found: Found,
-    ) -> Heard:
+        found: Detected,
+    ) -> ServerLabels:
         """What is told of FLOW[n], whose service keys by port are given."""
         inferred = self._inferred(flows, client_is_low, found.numbers)
         rows = np.flatnonzero(found.numbers | inferred)
@@ -171,51 +171,51 @@ class Names:
         facts = zip(*(column[members].tolist() for column in columns.values()), strict=True)
         which = np.zeros(len(flows), np.int64)
         which[rows] = 1 + groups
-        return Heard(services, [_NOTHING, *map(self._tell, facts)], which)
+        return ServerLabels(services, [_NOTHING, *map(self._tell, facts)], which)
 
-    def finding(self, number: int) -> Finding | None:
+    def detection(self, number: int) -> Detection | None:
         """What has this number in Found; None for 0."""
-        return self._findings[number]
+        return self._detections[number]
 
-    def told_before(self, client: str, server: str, time_ns: int | None) -> list[Telling]:
+    def answered_before(self, client: str, server: str, time_ns: int | None) -> list[CachedAnswer]:
         """What resolvers told an address (as text) of another one before a time; of a capture without times, all."""
         asker, asked = (ipaddress.ip_address(end).packed.rjust(16, b"\0") for end in (client, server))
-        return self._timeline.told_before(asker, asked, NO_TIME if time_ns is None else time_ns)
+        return self._dns_cache.answered_before(asker, asked, NO_TIME if time_ns is None else time_ns)
 
     @property
     def left_out(self) -> int:
         """Conversations whose names found no room."""
-        return self._findings.left_out
+        return self._detections.left_out
 
     def _inferred(
         self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], numbers: NDArray[np.int32]
     ) -> NDArray[np.int64]:
         """int64[n]: number of the names that resolvers gave for the server, where a row mentions no name itself."""
-        if not self._timeline:
+        if not self._dns_cache:
             return np.zeros(len(flows), np.int64)
-        nameless = ~self._findings.have_names()[numbers] & has_ports(flows)
-        return self._timeline.find(flows, client_is_low, nameless)
+        nameless = ~self._detections.have_names()[numbers] & has_ports(flows)
+        return self._dns_cache.find(flows, client_is_low, nameless)
 
-    def _tell(self, known: tuple[int, bool, int, int]) -> Told:
+    def _tell(self, known: tuple[int, bool, int, int]) -> ServerLabel:
         told = self._told.get(known)
         if told is None:
             if len(self._told) >= _MOST_TOLD:
                 self._told.clear()
-            fact = _Fact(*known)
-            told = self._told[known] = _tell(fact, self._findings[fact.found], self._timeline[fact.inferred])
+            fact = _Facts(*known)
+            told = self._told[known] = _tell(fact, self._detections[fact.found], self._dns_cache[fact.inferred])
         return told
 
 
-def _tell(fact: _Fact, finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> Told:
-    names, source = _names(finding, inferred)
+def _tell(fact: _Facts, detection: Detection | None, inferred: tuple[tuple[str, ...], NameKind]) -> ServerLabel:
+    names, source = _names(detection, inferred)
     hostname = names[0] if len(names) == 1 else None
     host = host_name_number(hostname) if hostname else 0
-    protocol = finding.protocol if finding else None
+    protocol = detection.protocol if detection else None
     key = _key(fact, protocol, names)
-    return Told(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
+    return ServerLabel(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
 
 
-def _key(fact: _Fact, protocol: str | None, names: tuple[str, ...]) -> int:
+def _key(fact: _Facts, protocol: str | None, names: tuple[str, ...]) -> int:
     """The service key for what the port says, the protocol, and the names, if need be several."""
     service, by_port = fact.service, identity(fact.service)
     foreign = protocol is not None and not _agrees(protocol, by_port, is_curated=fact.is_curated)
@@ -246,9 +246,11 @@ def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:
     return service.startswith((protocol, _SAME.get(protocol, protocol)))
 
 
-def _names(finding: Finding | None, inferred: tuple[tuple[str, ...], NameKind]) -> tuple[tuple[str, ...], str | None]:
+def _names(
+    detection: Detection | None, inferred: tuple[tuple[str, ...], NameKind]
+) -> tuple[tuple[str, ...], str | None]:
     """The host names to choose from, and where they stood; addresses in the place of a name are none."""
-    for name in finding.names if finding else ():
+    for name in detection.names if detection else ():
         host = _host(name.text)
         if host:
             return (host,), name.kind.value

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 
 from portcall.kernels.prefetching cimport portcall_prefetch
-from portcall.kernels.records cimport HOST_IPV4, HOST_IPV6, HOST_NAMED, ORPHAN, Credit, Flow, FlowEnds, HostCredit
+from portcall.kernels.records cimport HOST_IPV4, HOST_IPV6, HOST_NAMED, UNMATCHED, Credit, Flow, FlowEnds, HostCredit
 from portcall.kernels.summing cimport SumTable
 
 cdef enum:
@@ -43,7 +43,7 @@ cdef inline void _measures(const Flow *flow, int viewer, Credit *out_credit) noe
     out_credit.packets_out, out_credit.packets_in = flow.packets[viewer], flow.packets[other]
     out_credit.bytes_out, out_credit.bytes_in = flow.bytes[viewer], flow.bytes[other]
     out_credit.payload_out, out_credit.payload_in = flow.payload[viewer], flow.payload[other]
-    if flow.kind == ORPHAN:
+    if flow.kind == UNMATCHED:
         # They have no conversation to see a direction in: frames on no flow count as in.
         out_credit.flows = 0
         out_credit.packets_in += out_credit.packets_out
@@ -54,7 +54,7 @@ cdef inline void _measures(const Flow *flow, int viewer, Credit *out_credit) noe
 
 cdef inline bint _is_another(const Flow *flow, const FlowEnds *ends, bint by_host) noexcept nogil:
     # A conversation counts once in a row, and only a host's or a party's row can differ between its ends.
-    return memcmp(flow.low, flow.high, 16) != 0 if by_host else ends.party[0] != ends.party[1]
+    return memcmp(flow.low, flow.high, 16) != 0 if by_host else ends.principal[0] != ends.principal[1]
 
 
 cdef inline void _credit(
@@ -72,7 +72,7 @@ cdef inline void _credit(
     _measures(flow, viewer, out_credit)
     if is_other:
         out_credit.flows = _is_another(flow, ends, by_host)
-    out_credit.service, out_credit.party = ends.service, ends.party[viewer]
+    out_credit.service, out_credit.principal = ends.service, ends.principal[viewer]
     out_credit.quality, out_credit.source = ends.quality[viewer], 0
     out_credit.host_kind = out_credit.high_half = out_credit.low_half = 0
     if by_host:
@@ -112,7 +112,7 @@ def credit(const Flow[:] flows, const FlowEnds[::1] ends, bint by_host, bint bot
                 if not is_other:
                     portcall_prefetch(flow)
                     portcall_prefetch(&flow.packets)
-                elif ends[row].local != 3 or flows[row].kind == ORPHAN:
+                elif ends[row].local != 3 or flows[row].kind == UNMATCHED:
                     continue
                 flow = &flows[row]
                 _credit(flow, &ends[row], is_other, by_host, &stride_credits[filled], &stride_hosts[filled])

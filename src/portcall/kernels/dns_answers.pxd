@@ -1,14 +1,14 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from portcall.kernels.records cimport Telling
+from portcall.kernels.records cimport CachedAnswer
 
 
 cdef enum:
     SERVER_BITS = 20  # of a server's hash: 128 kB of bits
 
 
-cdef class TellingStore:
-    cdef Telling[::1] ring
+cdef class DnsAnswerStore:
+    cdef CachedAnswer[::1] ring
     cdef uint64_t[::1] slots
     cdef uint64_t seed
     cdef uint64_t count
@@ -22,6 +22,6 @@ cdef class TellingStore:
     cdef bint _may_know(self, const uint64_t *server) noexcept nogil
     cdef bint _is_held(self, uint64_t reference) noexcept nogil
     cdef uint64_t _find(self, const uint64_t *client, const uint64_t *server) noexcept nogil
-    cdef bint _extend(self, uint64_t reference, const Telling *told) noexcept nogil
+    cdef bint _extend(self, uint64_t reference, const CachedAnswer *told) noexcept nogil
     cdef void _rehash(self) noexcept nogil
     cdef uint32_t _name(self, const uint64_t *client, const uint64_t *server, int64_t first_ns) noexcept nogil

@@ -2,7 +2,7 @@
 
 A telling is an interval: what is told again while it holds lengthens it. Those of one pair are chained from the newest to
 the oldest by ``earlier``. References, in slots and chains, are 1 + the running number of a telling, so it shows where the
-ring has passed over one; what its slot then holds is a pair that is gone. As in ``folding``, rows go in strides. Most servers
+ring has passed over one; what its slot then holds is a pair that is gone. As in ``flow_update``, rows go in strides. Most servers
 were never told to anybody: one bit, which stays in the cache, spares the search.
 """
 
@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from portcall.kernels.prefetching cimport portcall_prefetch
-from portcall.kernels.records cimport NEVER, NO_TIME, Flow, Telling
+from portcall.kernels.records cimport NEVER, NO_TIME, Flow, CachedAnswer
 
 cdef enum:
     STRIDE = 32
@@ -52,23 +52,23 @@ cdef inline uint64_t _hash_server(const uint64_t *server, uint64_t seed) noexcep
     return value >> (64 - SERVER_BITS)
 
 
-cdef inline bint _is_of(const Telling *told, const uint64_t *client, const uint64_t *server) noexcept nogil:
+cdef inline bint _is_of(const CachedAnswer *told, const uint64_t *client, const uint64_t *server) noexcept nogil:
     return (told.client[0] == client[0] and told.client[1] == client[1] and told.server[0] == server[0]
             and told.server[1] == server[1])
 
 
-cdef inline bint _is_before(const Telling *told, int64_t first_ns) noexcept nogil:
+cdef inline bint _is_before(const CachedAnswer *told, int64_t first_ns) noexcept nogil:
     return told.first_ns <= first_ns or first_ns == NO_TIME
 
 
-cdef class TellingStore:
+cdef class DnsAnswerStore:
     """Holds the latest tellings: as many as the ring has room for, a power of two, with twice as many slots, all zeros.
 
     ``seed`` keeps those who choose the addresses from choosing the slots. Addresses are two words of 8 bytes each as they
     are in memory; names are numbers from 1 on, below SEVERAL.
     """
 
-    def __init__(self, Telling[::1] ring, uint64_t[::1] slots, uint64_t seed):
+    def __init__(self, CachedAnswer[::1] ring, uint64_t[::1] slots, uint64_t seed):
         if slots.shape[0] != 2 * ring.shape[0] or ring.shape[0] & (ring.shape[0] - 1) or not ring.shape[0]:
             raise ValueError("tellings want a ring of a power of two, and twice as many slots")
         self.ring, self.slots, self.seed = ring, slots, seed
@@ -122,7 +122,7 @@ cdef class TellingStore:
         cdef uint64_t of_client[2]
         cdef uint64_t of_server[2]
         cdef uint64_t reference
-        cdef const Telling *telling
+        cdef const CachedAnswer *cached_answer
         if len(client) != 16 or len(server) != 16:
             raise ValueError("addresses have 16 bytes")
         memcpy(of_client, <const uint8_t *>client, 16)
@@ -130,15 +130,15 @@ cdef class TellingStore:
         found = []
         reference = self.slots[self._find(of_client, of_server)]
         while self._is_held(reference) and len(found) < MOST_STEPS:
-            telling = &self.ring[(reference - 1) & <uint64_t>(self.ring.shape[0] - 1)]
-            found.append((telling.first_ns, telling.last_ns, telling.until_ns, telling.name))
-            reference = telling.earlier
+            cached_answer = &self.ring[(reference - 1) & <uint64_t>(self.ring.shape[0] - 1)]
+            found.append((cached_answer.first_ns, cached_answer.last_ns, cached_answer.until_ns, cached_answer.name))
+            reference = cached_answer.earlier
         return found[::-1]
 
     cdef void note_bytes(
         self, const uint8_t *client, const uint8_t *server, int64_t time_ns, uint32_t seconds, uint32_t name
     ) noexcept nogil:
-        cdef Telling told
+        cdef CachedAnswer told
         cdef int64_t lasts_ns = (<int64_t>seconds + _GRACE_S) * NANOSECONDS
         cdef uint64_t slot
         memcpy(told.client, client, 16)
@@ -184,9 +184,9 @@ cdef class TellingStore:
             slot = (slot + 1) & mask
         return slot if gone > mask else gone
 
-    cdef bint _extend(self, uint64_t reference, const Telling *told) noexcept nogil:
+    cdef bint _extend(self, uint64_t reference, const CachedAnswer *told) noexcept nogil:
         """Lengthen a telling of the pair that says the same and holds at the time; whether there is one."""
-        cdef Telling *earlier
+        cdef CachedAnswer *earlier
         cdef int step
         if told.first_ns == NO_TIME:
             return False  # the order alone tells what is new
@@ -205,7 +205,7 @@ cdef class TellingStore:
     cdef void _rehash(self) noexcept nogil:
         """Free the slots of pairs that are gone."""
         cdef uint64_t size = self.ring.shape[0], number = self.count - min(self.count, size), slot
-        cdef Telling *told
+        cdef CachedAnswer *told
         memset(&self.slots[0], 0, self.slots.shape[0] * sizeof(uint64_t))
         memset(self.servers, 0, sizeof(self.servers))
         self.used_slots = 0
@@ -222,7 +222,7 @@ cdef class TellingStore:
         cdef uint32_t name = 0, latest_name = 0
         cdef int64_t latest_ns = NO_TIME
         cdef uint64_t reference
-        cdef const Telling *told
+        cdef const CachedAnswer *told
         cdef int i, step
         clients[0], clients[1] = EVERYBODY, client
         for i in range(2):

@@ -1,7 +1,7 @@
 """Flow rows → what their two ends are: which is the client, which service the other one offers, which of them are local.
 
 A row's answer depends on nothing but the row, and on tables by port and lists of networks that are handed in. What the answers
-mean, and where the tables come from, say ``portcall.flows.originator``, ``services`` and ``locality``.
+mean, and where the tables come from, say ``portcall.flows.originator``, ``service_keys`` and ``local_networks``.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -9,8 +9,8 @@ from libc.string cimport memcpy
 
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
-    NEVER, OPENER_CURATED_NAME, OPENER_FIRST_SENDER, OPENER_IANA_NAME, OPENER_LOWER_PORT, OPENER_PORT_CLASS, OPENER_SYN,
-    OPENER_SYN_ACK, ORPHAN, Flow, FlowEnds, Network,
+    NEVER, ORIGINATOR_CURATED_NAME, ORIGINATOR_FIRST_SENDER, ORIGINATOR_IANA_NAME, ORIGINATOR_LOWER_PORT, ORIGINATOR_PORT_CLASS, ORIGINATOR_SYN,
+    ORIGINATOR_SYN_ACK, UNMATCHED, Flow, FlowEnds, Network,
 )
 
 cdef enum:
@@ -18,7 +18,7 @@ cdef enum:
     RANKS = 3  # the bits of a grade that tell how well the service is known, 0 best; above them is the class
     NEXT_CLASS = RANKS + 1
 
-cdef struct Opener:
+cdef struct Originator:
     uint8_t client_is_low
     uint8_t evidence
 
@@ -31,18 +31,18 @@ cdef inline bint _low_was_earlier(const int64_t *milestone_ns, bint low_sent_fir
     return (milestone_ns[0] < milestone_ns[1]) | ((milestone_ns[0] == milestone_ns[1]) & low_sent_first)
 
 
-cdef inline Opener _by_port(uint32_t low, uint32_t high, uint32_t low_grade, uint32_t high_grade, bint low_sent_first) noexcept nogil:
+cdef inline Originator _by_port(uint32_t low, uint32_t high, uint32_t low_grade, uint32_t high_grade, bint low_sent_first) noexcept nogil:
     # The greater grade is the client's, then the greater port.
     cdef uint32_t differs = low_grade ^ high_grade
     if differs == 0:
         if low == high:
-            return Opener(low_sent_first, OPENER_FIRST_SENDER)
-        return Opener(low > high, OPENER_LOWER_PORT)
+            return Originator(low_sent_first, ORIGINATOR_FIRST_SENDER)
+        return Originator(low > high, ORIGINATOR_LOWER_PORT)
     if differs >= NEXT_CLASS:
-        return Opener(low_grade > high_grade, OPENER_PORT_CLASS)
+        return Originator(low_grade > high_grade, ORIGINATOR_PORT_CLASS)
     if low_grade & RANKS == 0 or high_grade & RANKS == 0:
-        return Opener(low_grade > high_grade, OPENER_CURATED_NAME)
-    return Opener(low_grade > high_grade, OPENER_IANA_NAME)
+        return Originator(low_grade > high_grade, ORIGINATOR_CURATED_NAME)
+    return Originator(low_grade > high_grade, ORIGINATOR_IANA_NAME)
 
 
 cdef class PortRules:
@@ -68,19 +68,19 @@ cdef class PortRules:
         self.beginnings, self.grades, self.keys, self.keys_without_port = beginnings, grades, keys, keys_without_port
 
 
-cdef inline Opener _opener(const Flow *flow, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades) noexcept nogil:
+cdef inline Originator _originator(const Flow *flow, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades) noexcept nogil:
     cdef bint low_sent_first = flow.first_sender == 0
     cdef Py_ssize_t ports
     if _reached(flow.syn_ns):
-        return Opener(_low_was_earlier(flow.syn_ns, low_sent_first), OPENER_SYN)
+        return Originator(_low_was_earlier(flow.syn_ns, low_sent_first), ORIGINATOR_SYN)
     if _reached(flow.syn_ack_ns):
-        return Opener(not _low_was_earlier(flow.syn_ack_ns, low_sent_first), OPENER_SYN_ACK)
+        return Originator(not _low_was_earlier(flow.syn_ack_ns, low_sent_first), ORIGINATOR_SYN_ACK)
     ports = beginnings[flow.protocol]
     return _by_port(flow.low_port, flow.high_port, grades[ports + flow.low_port], grades[ports + flow.high_port], low_sent_first)
 
 
 cdef inline int32_t _service_key(const Flow *flow, bint client_is_low, PortRules rules) noexcept nogil:
-    cdef int32_t key = rules.keys_without_port[256 if flow.kind == ORPHAN else flow.protocol]
+    cdef int32_t key = rules.keys_without_port[256 if flow.kind == UNMATCHED else flow.protocol]
     cdef Py_ssize_t port = flow.low_port
     if client_is_low:
         port = flow.high_port
@@ -108,13 +108,13 @@ cdef inline uint8_t _within(const Flow *flow, const Network *networks, Py_ssize_
 def clients(
     const Flow[:] flows, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades, uint8_t[::1] out_low, uint8_t[::1] out_evidence
 ):
-    """Fill ``out_low[n]`` with whether the low end of each of FLOW[n] is the client, ``out_evidence`` with why: OpenerEvidence."""
+    """Fill ``out_low[n]`` with whether the low end of each of FLOW[n] is the client, ``out_evidence`` with why: OriginatorEvidence."""
     cdef Py_ssize_t row
-    cdef Opener opener
+    cdef Originator originator
     with nogil:
         for row in range(flows.shape[0]):
-            opener = _opener(&flows[row], beginnings, grades)
-            out_low[row], out_evidence[row] = opener.client_is_low, opener.evidence
+            originator = _originator(&flows[row], beginnings, grades)
+            out_low[row], out_evidence[row] = originator.client_is_low, originator.evidence
 
 
 def read(const Flow[:] flows, PortRules rules, const Network[::1] networks, bint decides, FlowEnds[::1] out_ends):
@@ -125,7 +125,7 @@ def read(const Flow[:] flows, PortRules rules, const Network[::1] networks, bint
     """
     cdef Py_ssize_t row, silent = 0, last = flows.shape[0] - 1, count = networks.shape[0]
     cdef uint8_t local
-    cdef Opener opener
+    cdef Originator originator
     cdef const Flow *flow
     cdef const Network *first = &networks[0] if count else NULL
     with nogil:
@@ -135,7 +135,7 @@ def read(const Flow[:] flows, PortRules rules, const Network[::1] networks, bint
             portcall_prefetch(&flow.packets)
             portcall_prefetch(&flow.syn_ns)
             flow = &flows[row]
-            opener = _opener(flow, rules.beginnings, rules.grades)
+            originator = _originator(flow, rules.beginnings, rules.grades)
             local = flow.local & 3
             if decides:
                 local = _within(flow, first, count)
@@ -143,6 +143,6 @@ def read(const Flow[:] flows, PortRules rules, const Network[::1] networks, bint
                 silent += 1
                 local = _within(flow, first, count)
                 local = 0 if local == 3 else local
-            out_ends[row].client_is_low, out_ends[row].evidence = opener.client_is_low, opener.evidence
-            out_ends[row].service, out_ends[row].local = _service_key(flow, opener.client_is_low, rules), local
+            out_ends[row].client_is_low, out_ends[row].evidence = originator.client_is_low, originator.evidence
+            out_ends[row].service, out_ends[row].local = _service_key(flow, originator.client_is_low, rules), local
     return silent

@@ -7,7 +7,7 @@ class FlowStore:
     datagrams: NDArray[np.void]
     datagram_slots: NDArray[np.uint64]
     tallies: NDArray[np.void]
-    heard: NDArray[np.uint8]
+    inspected: NDArray[np.uint8]
     out_payloads: NDArray[np.void]
     flow_count: int
     datagram_count: int

@@ -38,7 +38,7 @@ cdef struct Table:
     uint64_t *slots
     uint64_t mask
     Keys keys
-    const uint8_t *heard  # NULL where nobody listens
+    const uint8_t *inspected  # NULL where nobody listens
 
 
 cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:
@@ -77,17 +77,17 @@ cdef inline void _find_stride(
             flow = <const uint8_t *>&table.flows[row - 1]
             portcall_prefetch(flow)
             portcall_prefetch(flow + 64)
-            if table.heard != NULL:
-                portcall_prefetch(table.heard + row - 1)
+            if table.inspected != NULL:
+                portcall_prefetch(table.inspected + row - 1)
             if packets[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
                 portcall_prefetch(flow + 128)  # the milestones
 
 
-cdef inline bint _is_wanted(const Packet *packet, int heard) noexcept nogil:
-    """Whether it has a payload, where bit 0 of ``heard`` says whether its end was heard enough of. Nobody can foresee either,
+cdef inline bint _is_wanted(const Packet *packet, int inspected) noexcept nogil:
+    """Whether it has a payload, where bit 0 of ``inspected`` says whether its end was heard enough of. Nobody can foresee either,
     so no branch asks.
     """
-    return (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17)) & ~heard
+    return (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17)) & ~inspected
 
 
 @final
@@ -99,7 +99,7 @@ cdef class FlowStore:
     cdef public Datagram[::1] datagrams
     cdef public uint64_t[::1] datagram_slots
     cdef public VerdictTally[::1] tallies  # by verdict
-    cdef public uint8_t[::1] heard  # by row: bit 0, no more payload of the low end is wanted; bit 1, of the high one; empty: none
+    cdef public uint8_t[::1] inspected  # by row: bit 0, no more payload of the low end is wanted; bit 1, of the high one; empty: none
     cdef public Payload[::1] out_payloads  # a row a packet of a batch
     cdef Py_ssize_t payload_count
     cdef public Py_ssize_t flow_count, datagram_count
@@ -137,10 +137,10 @@ cdef class FlowStore:
             return 0
         if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
             raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
-        if 0 < self.heard.shape[0] < self.flows.shape[0]:
+        if 0 < self.inspected.shape[0] < self.flows.shape[0]:
             raise ValueError("what was heard wants a mark for each row")
         table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
-        table.heard = &self.heard[0] if self.heard.shape[0] else NULL
+        table.inspected = &self.inspected[0] if self.inspected.shape[0] else NULL
         table.mask, table.keys = slot_count - 1, keys_of(self.seed)
         with nogil:
             self._fold_all(&table, packets, count, first_number)
@@ -166,7 +166,7 @@ cdef class FlowStore:
         self._tally(packet)
         if packet.verdict <= NO_PORTS:
             row_and_side = self._fold_whole(table, packet, stage, first_number + index)
-            if table.heard != NULL and _is_wanted(packet, table.heard[row_and_side >> 1] >> (row_and_side & 1)):
+            if table.inspected != NULL and _is_wanted(packet, table.inspected[row_and_side >> 1] >> (row_and_side & 1)):
                 self._want(packet, row_and_side, index)
         elif packet.verdict == LATER_FRAGMENT:
             self._fold_fragment(packet, first_number + index)

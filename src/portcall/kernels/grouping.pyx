@@ -2,7 +2,7 @@
 
 A slot holds 1 + the first row of a group. Groups are numbered in the order in which they appear, so neither the seed nor the
 number of slots changes a result; the seed keeps those who choose the keys from choosing their slots. Rows go in strides, as
-packets do in ``folding``: so memory latencies overlap.
+packets do in ``flow_update``: so memory latencies overlap.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t

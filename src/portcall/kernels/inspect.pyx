@@ -1,4 +1,4 @@
-"""Payloads → what is plain in them: the commonest beginnings of conversations, read where they lie (``plain_hellos``), and
+"""Payloads → what is plain in them: the commonest beginnings of conversations, read where they lie (``plain_parsers``), and
 the commonest of what shows that one has long begun (``series``).
 
 That is most of what networks carry, and far faster here than by way of the dissectors. Whatever is cut, spread over packets
@@ -12,17 +12,17 @@ from libc.string cimport memcpy
 
 from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.interning cimport NameNumbers
-from portcall.kernels.prefix_tables cimport OpeningTables
+from portcall.kernels.prefix_tables cimport PrefixTables
 from portcall.kernels.plain_parsers cimport DNS_ANSWER as _DNS_ANSWER
 from portcall.kernels.plain_parsers cimport HTTP_REQUEST as _HTTP_REQUEST
 from portcall.kernels.plain_parsers cimport MOST_ANSWERS as _MOST_ANSWERS
 from portcall.kernels.plain_parsers cimport TLS_HELLO as _TLS_HELLO
-from portcall.kernels.plain_parsers cimport hear_dns, hear_http, hear_tls
+from portcall.kernels.plain_parsers cimport parse_dns, parse_http, parse_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
-from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Saying, Series
-from portcall.kernels.mid_stream cimport GIVEN_UP, KNOWN, WAITING, are_records, hear_rtp, hear_short_header
-from portcall.kernels.payload_bytes cimport Speech, is_padding
-from portcall.kernels.dns_answers cimport TellingStore
+from portcall.kernels.records cimport FRAGMENT_NONE, TCP_SYN, Frame, Hello, Packet, Payload, Deferred, Series
+from portcall.kernels.mid_stream cimport GIVEN_UP, KNOWN, WAITING, are_records, parse_rtp, parse_short_header
+from portcall.kernels.payload_bytes cimport PayloadBytes, is_padding
+from portcall.kernels.dns_answers cimport DnsAnswerStore
 
 cdef enum:
     _MOST_KEPT_BYTES = 32768
@@ -37,7 +37,7 @@ MOST_KEPT_BYTES = _MOST_KEPT_BYTES
 """Of one payload that is left to the dissectors."""
 
 cdef enum:
-    BOTH_SIDES = 3  # the bits of ``heard``
+    BOTH_SIDES = 3  # the bits of ``inspected``
     IS_OPEN = 4
     RESOLVER_SHIFT = 3
     TCP = 6
@@ -52,7 +52,7 @@ cdef enum:  # kinds of Series
 
 
 cdef inline void _cut(
-    const Packet *packet, const Frame *frame, const uint8_t[::1] buffer, Speech *out
+    const Packet *packet, const Frame *frame, const uint8_t[::1] buffer, PayloadBytes *out
 ) noexcept nogil:
     """A packet's payload, as far as it was captured and lies in the buffer."""
     cdef uint64_t size = buffer.shape[0], held = 0, offset = frame.offset + packet.payload_offset
@@ -64,36 +64,36 @@ cdef inline void _cut(
     out.bytes = &buffer[offset] if size else NULL
 
 
-cdef class HelloListener:
-    """Listens for one flow table, whose ``heard`` it shares.
+cdef class PlainInspector:
+    """Listens for one flow table, whose ``inspected`` it shares.
 
-    What is known by number goes to ``found`` and ``evidence``, by row, and to ``tellings``. What else it hears gathers in
-    ``hellos`` and ``sayings``, whose bytes are in ``arena``, until their owner takes them and calls ``clear``.
+    What is known by number goes to ``found`` and ``evidence``, by row, and to ``dns_answers``. What else it hears gathers in
+    ``kernels.inspect`` and ``deferred``, whose bytes are in ``arena``, until their owner takes them and calls ``clear``.
     """
 
-    cdef uint8_t[::1] heard
-    cdef OpeningTables openings
+    cdef uint8_t[::1] inspected
+    cdef PrefixTables prefixes
     cdef public bint reads_hellos
     cdef public int32_t[::1] found  # number of the finding, by row
     cdef public uint64_t[::1] evidence  # number of the packet that told it
-    cdef public NameNumbers findings  # by kind and name
-    cdef public int32_t dns_finding, quic_finding, tls_finding, rtp_finding, rtcp_finding
-    cdef public uint8_t resolver  # what marks a row that is a DNS resolver's in ``heard``
-    cdef public NameNumbers dns_names  # numbers in ``tellings``
-    cdef public TellingStore tellings
+    cdef public NameNumbers detections  # by kind and name
+    cdef public int32_t dns_detection, quic_detection, tls_detection, rtp_detection, rtcp_detection
+    cdef public uint8_t resolver  # what marks a row that is a DNS resolver's in ``inspected``
+    cdef public NameNumbers dns_names  # numbers in ``dns_answers``
+    cdef public DnsAnswerStore dns_answers
     cdef public Series[::1] series  # by row
-    cdef public uint64_t[::1] short_header_openings, rtp_openings, tls_openings  # both halves of their bits
+    cdef public uint64_t[::1] short_header_prefixes, rtp_prefixes, tls_prefixes  # both halves of their bits
     cdef public Hello[::1] hellos
-    cdef public Saying[::1] sayings
+    cdef public Deferred[::1] deferred
     cdef public uint8_t[::1] arena
-    cdef Py_ssize_t hello_count, hello_next, saying_count, saying_next, arena_used
+    cdef Py_ssize_t hello_count, hello_next, deferred_count, deferred_next, arena_used
     cdef object dtypes  # of packets, frames and payloads, as compared
 
-    def __init__(self, uint8_t[::1] heard, OpeningTables openings not None):
-        self.heard, self.openings = heard, openings
+    def __init__(self, uint8_t[::1] inspected, PrefixTables prefixes not None):
+        self.inspected, self.prefixes = inspected, prefixes
         self.reads_hellos = True
 
-    def listen(
+    def inspect(
         self, object packets, object frames, const uint8_t[::1] buffer, object payloads, uint64_t first_number
     ):
         """Hear payloads of a batch whose first packet has that number; gives how many, all unless there is no more room.
@@ -133,18 +133,18 @@ cdef class HelloListener:
     ) noexcept nogil:
         cdef Py_ssize_t i
         cdef uint32_t packet
-        cdef Speech said = Speech(NULL, 0)
+        cdef PayloadBytes sent = PayloadBytes(NULL, 0)
         for i in range(payload_count):
             if i + AHEAD < payload_count:
                 portcall_prefetch(&self.found[payloads[i + AHEAD].row])
                 portcall_prefetch(&self.evidence[payloads[i + AHEAD].row])
             packet = payloads[i].packet
-            if packet >= packet_count or self.heard[payloads[i].row] >> payloads[i].side & 1:
+            if packet >= packet_count or self.inspected[payloads[i].row] >> payloads[i].side & 1:
                 continue
-            _cut(&packets[packet], &frames[packet], buffer, &said)
-            if not self._has_room(&said):
+            _cut(&packets[packet], &frames[packet], buffer, &sent)
+            if not self._has_room(&sent):
                 return i
-            self._listen_to(&packets[packet], &said, &payloads[i], first_number + packet)
+            self._listen_to(&packets[packet], &sent, &payloads[i], first_number + packet)
         return payload_count
 
     def next_new_name(self):
@@ -164,39 +164,39 @@ cdef class HelloListener:
         return None
 
     def number_name(self, int32_t number):
-        """The name that ``next_new_name`` gave has this number: of a finding, or in ``tellings`` if it is one of DNS."""
+        """The name that ``next_new_name`` gave has this number: of a finding, or in ``dns_answers`` if it is one of DNS."""
         cdef Hello *hello = &self.hellos[self.hello_next]
         self._numbers(hello).learn(hello.kind, self._bytes(hello.name_at, hello.name_length), number)
         self._tell_hello(hello, number)
         self.hello_next += 1
 
-    def next_saying(self):
+    def next_deferred(self):
         """The next one of a side that is still listened to, None after the last: index, row, side, number of its packet,
         protocol, source and target port, sequence number, payload, whether it is cut, openings (0 where nobody looked).
         """
-        cdef Saying *saying
-        while self.saying_next < self.saying_count:
-            saying = &self.sayings[self.saying_next]
-            self.saying_next += 1
-            if self.heard[saying.row] >> saying.side & 1 or not self._is_still_for_dissectors(saying):
+        cdef Deferred *deferred
+        while self.deferred_next < self.deferred_count:
+            deferred = &self.deferred[self.deferred_next]
+            self.deferred_next += 1
+            if self.inspected[deferred.row] >> deferred.side & 1 or not self._is_still_for_dissectors(deferred):
                 continue
             return (
-                self.saying_next - 1, saying.row, saying.side, saying.number, saying.protocol, saying.source_port,
-                saying.target_port, saying.sequence, self._bytes(saying.at, saying.length),
-                saying.is_cut != 0, <object>saying.openings[1] << 64 | saying.openings[0],
+                self.deferred_next - 1, deferred.row, deferred.side, deferred.number, deferred.protocol, deferred.source_port,
+                deferred.target_port, deferred.sequence, self._bytes(deferred.at, deferred.length),
+                deferred.is_cut != 0, <object>deferred.prefixes[1] << 64 | deferred.prefixes[0],
             )
         return None
 
     def clear(self):
         """Forget what was taken."""
-        self.hello_count = self.hello_next = self.saying_count = self.saying_next = self.arena_used = 0
+        self.hello_count = self.hello_next = self.deferred_count = self.deferred_next = self.arena_used = 0
 
     cdef NameNumbers _numbers(self, const Hello *hello):
-        return self.dns_names if hello.kind == _DNS_ANSWER else self.findings
+        return self.dns_names if hello.kind == _DNS_ANSWER else self.detections
 
     cdef void _tell_hello(self, const Hello *hello, int32_t number) noexcept nogil:
         if hello.kind == _DNS_ANSWER:
-            self.tellings.note_bytes(hello.target, hello.address, hello.ts_ns, hello.seconds, <uint32_t>number)
+            self.dns_answers.note_bytes(hello.target, hello.address, hello.ts_ns, hello.seconds, <uint32_t>number)
         else:
             self._tell(hello.row, number, hello.number)
 
@@ -206,85 +206,85 @@ cdef class HelloListener:
             raise IndexError("this part of the arena was never filled")
         return (<const char *>&self.arena[at])[:length] if length else b""
 
-    cdef bint _is_still_for_dissectors(self, Saying *saying) noexcept nogil:
+    cdef bint _is_still_for_dissectors(self, Deferred *deferred) noexcept nogil:
         """Whether a saying is one for the dissectors; one that gathered while another of its row was asked about may not be,
         when nobody knew that one.
         """
         cdef Packet packet
         cdef Payload payload
-        cdef Speech said = Speech(NULL, 0)
+        cdef PayloadBytes sent = PayloadBytes(NULL, 0)
         if (
-            saying.openings[0] | saying.openings[1] or saying.is_later or self.heard[saying.row] & IS_OPEN
-            or saying.at + <Py_ssize_t>saying.length > self.arena.shape[0] or not saying.length
+            deferred.prefixes[0] | deferred.prefixes[1] or deferred.is_later or self.inspected[deferred.row] & IS_OPEN
+            or deferred.at + <Py_ssize_t>deferred.length > self.arena.shape[0] or not deferred.length
         ):
             return True
-        packet.protocol, packet.payload = saying.protocol, saying.length + saying.is_cut
-        packet.source_port, packet.target_port = saying.source_port, saying.target_port
-        payload.row, payload.side = saying.row, saying.side
-        said.bytes, said.size = &self.arena[saying.at], saying.length
-        return self._is_for_dissectors(&packet, &said, &payload, saying.number, saying.openings)
+        packet.protocol, packet.payload = deferred.protocol, deferred.length + deferred.is_cut
+        packet.source_port, packet.target_port = deferred.source_port, deferred.target_port
+        payload.row, payload.side = deferred.row, deferred.side
+        sent.bytes, sent.size = &self.arena[deferred.at], deferred.length
+        return self._is_for_dissectors(&packet, &sent, &payload, deferred.number, deferred.prefixes)
 
     cdef inline void _listen_to(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
     ) noexcept nogil:
-        cdef uint64_t openings[2]
+        cdef uint64_t prefixes[2]
         if self.reads_hellos and packet.protocol == UDP and self._is_in_series(payload):
-            self._hear_series(packet, said, payload, number)
+            self._inspect_series(packet, sent, payload, number)
             return
-        if packet.protocol == TCP and not packet.tcp_flags & TCP_PSH and is_padding(said):
+        if packet.protocol == TCP and not packet.tcp_flags & TCP_PSH and is_padding(sent):
             return  # some devices count it to the packet; the stream goes on as if it was not there
-        openings[0] = openings[1] = 0
-        if not self.heard[payload.row] & IS_OPEN and not payload.is_later:
-            if self.reads_hellos and self._hear(packet, said, payload, number):
+        prefixes[0] = prefixes[1] = 0
+        if not self.inspected[payload.row] & IS_OPEN and not payload.is_later:
+            if self.reads_hellos and self._inspect(packet, sent, payload, number):
                 return
-            if not self._is_for_dissectors(packet, said, payload, number, openings):
+            if not self._is_for_dissectors(packet, sent, payload, number, prefixes):
                 return
-        if not self.heard[payload.row] >> RESOLVER_SHIFT:
-            self.heard[payload.row] |= IS_OPEN
-        self._keep(packet, said, payload, number, openings)
+        if not self.inspected[payload.row] >> RESOLVER_SHIFT:
+            self.inspected[payload.row] |= IS_OPEN
+        self._keep(packet, sent, payload, number, prefixes)
 
     cdef inline bint _is_for_dissectors(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, uint64_t *out_openings
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number, uint64_t *out_prefixes
     ) noexcept nogil:
         """Whether the first payload of a side is one for the dissectors; else what it tells is told, if anything."""
         cdef int32_t known = self.found[payload.row]  # from the other side
-        if self.heard[payload.row] >> RESOLVER_SHIFT:
+        if self.inspected[payload.row] >> RESOLVER_SHIFT:
             return True
-        if known and (known == self.rtp_finding or known == self.rtcp_finding):
+        if known and (known == self.rtp_detection or known == self.rtcp_detection):
             self.series[payload.row].kinds[payload.side] = RTP
-            self._hear_series(packet, said, payload, number)
+            self._inspect_series(packet, sent, payload, number)
             return False
-        if self.openings.fit(packet, said, out_openings) and known and known == self.tls_finding:
-            out_openings[0] &= self.tls_openings[0]
-            out_openings[1] &= self.tls_openings[1]
-        if not out_openings[0] | out_openings[1]:
-            self.heard[payload.row] |= 1 << payload.side
+        if self.prefixes.fit(packet, sent, out_prefixes) and known and known == self.tls_detection:
+            out_prefixes[0] &= self.tls_prefixes[0]
+            out_prefixes[1] &= self.tls_prefixes[1]
+        if not out_prefixes[0] | out_prefixes[1]:
+            self.inspected[payload.row] |= 1 << payload.side
             return False
-        return not self.reads_hellos or not self._hear_middle(packet, said, payload, number, out_openings)
+        return not self.reads_hellos or not self._inspect_middle(packet, sent, payload, number, out_prefixes)
 
-    cdef inline bint _hear_middle(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, const uint64_t *openings
+    cdef inline bint _inspect_middle(
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number, const uint64_t *prefixes
     ) noexcept nogil:
         """Whether it is something of a conversation that began before, and can be nothing else."""
         if packet.protocol == TCP:
-            if not _is_within(openings, self.tls_openings) or not are_records(said):
+            if not _is_within(prefixes, self.tls_prefixes) or not are_records(sent):
                 return False
-            self.heard[payload.row] |= 1 << payload.side
-            self._tell(payload.row, self.tls_finding, number)
+            self.inspected[payload.row] |= 1 << payload.side
+            self._tell(payload.row, self.tls_detection, number)
             return True
-        if _is_within(openings, self.short_header_openings):
+        if _is_within(prefixes, self.short_header_prefixes):
             self.series[payload.row].kinds[payload.side] = SHORT_HEADERS
-        elif _is_within(openings, self.rtp_openings):
+        elif _is_within(prefixes, self.rtp_prefixes):
             self.series[payload.row].kinds[payload.side] = RTP
         else:
             return False
-        self._hear_series(packet, said, payload, number)
+        self._inspect_series(packet, sent, payload, number)
         return True
 
-    cdef inline bint _has_room(self, const Speech *said) noexcept nogil:
+    cdef inline bint _has_room(self, const PayloadBytes *sent) noexcept nogil:
         return (
-            self.hello_count + 1 + _MOST_ANSWERS <= self.hellos.shape[0] and self.saying_count < self.sayings.shape[0]
-            and self.arena_used + min(said.size, <Py_ssize_t>_MOST_KEPT_BYTES) <= self.arena.shape[0]
+            self.hello_count + 1 + _MOST_ANSWERS <= self.hellos.shape[0] and self.deferred_count < self.deferred.shape[0]
+            and self.arena_used + min(sent.size, <Py_ssize_t>_MOST_KEPT_BYTES) <= self.arena.shape[0]
         )
 
     cdef inline uint32_t _copy(self, const uint8_t *source, Py_ssize_t size) noexcept nogil:
@@ -296,85 +296,85 @@ cdef class HelloListener:
         return <uint32_t>at
 
     cdef inline void _keep(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, const uint64_t *openings
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number, const uint64_t *prefixes
     ) noexcept nogil:
         """Leave a payload to the dissectors."""
-        cdef Saying *saying = &self.sayings[self.saying_count]
-        cdef Py_ssize_t size = min(said.size, <Py_ssize_t>_MOST_KEPT_BYTES)
-        saying.openings[0], saying.openings[1] = openings[0], openings[1]
-        saying.at, saying.length = self._copy(said.bytes, size), <uint32_t>size
-        saying.ts_ns, saying.number, saying.row = packet.ts_ns, number, payload.row
-        memcpy(saying.source, packet.source, 16)
-        memcpy(saying.target, packet.target, 16)
-        saying.sequence = packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0)  # a SYN counts as a byte
-        saying.source_port, saying.target_port = packet.source_port, packet.target_port
-        saying.side, saying.protocol = payload.side, packet.protocol
-        saying.is_cut, saying.is_later = <uint64_t>size < packet.payload, payload.is_later != 0
-        self.saying_count += 1
+        cdef Deferred *deferred = &self.deferred[self.deferred_count]
+        cdef Py_ssize_t size = min(sent.size, <Py_ssize_t>_MOST_KEPT_BYTES)
+        deferred.prefixes[0], deferred.prefixes[1] = prefixes[0], prefixes[1]
+        deferred.at, deferred.length = self._copy(sent.bytes, size), <uint32_t>size
+        deferred.ts_ns, deferred.number, deferred.row = packet.ts_ns, number, payload.row
+        memcpy(deferred.source, packet.source, 16)
+        memcpy(deferred.target, packet.target, 16)
+        deferred.sequence = packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0)  # a SYN counts as a byte
+        deferred.source_port, deferred.target_port = packet.source_port, packet.target_port
+        deferred.side, deferred.protocol = payload.side, packet.protocol
+        deferred.is_cut, deferred.is_later = <uint64_t>size < packet.payload, payload.is_later != 0
+        self.deferred_count += 1
 
-    cdef inline bint _hear(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+    cdef inline bint _inspect(
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
     ) noexcept nogil:
         """Whether it is a plain hello, which is then told."""
         cdef Hello *out = &self.hellos[self.hello_count]
         cdef bint is_plain = False
         cdef int32_t known = self.found[payload.row]  # from the other side
-        if packet.fragmentation != FRAGMENT_NONE or said.size == 0 or said.size < <Py_ssize_t>packet.payload:
+        if packet.fragmentation != FRAGMENT_NONE or sent.size == 0 or sent.size < <Py_ssize_t>packet.payload:
             return False
         if packet.protocol == UDP:
-            return (packet.source_port == DNS_PORT or packet.target_port == DNS_PORT) and self._hear_dns(
-                packet, said, payload, number
+            return (packet.source_port == DNS_PORT or packet.target_port == DNS_PORT) and self._inspect_dns(
+                packet, sent, payload, number
             )
-        if packet.protocol == TCP and said.bytes[0] == 0x16:
-            is_plain = hear_tls(said, out)
-        elif packet.protocol == TCP and not known and 0x41 <= said.bytes[0] <= 0x5A:
-            is_plain = hear_http(said, out)
+        if packet.protocol == TCP and sent.bytes[0] == 0x16:
+            is_plain = parse_tls(sent, out)
+        elif packet.protocol == TCP and not known and 0x41 <= sent.bytes[0] <= 0x5A:
+            is_plain = parse_http(sent, out)
         if is_plain:
-            self.heard[payload.row] |= BOTH_SIDES
-            self._tell_name(packet, said, payload, number)
+            self.inspected[payload.row] |= BOTH_SIDES
+            self._tell_name(packet, sent, payload, number)
         return is_plain
 
-    cdef inline void _tell(self, uint32_t row, int32_t finding, uint64_t number) noexcept nogil:
+    cdef inline void _tell(self, uint32_t row, int32_t detection, uint64_t number) noexcept nogil:
         """Note what a row is; what was found first stays, unless it was that it is TLS and more is known now."""
-        if not self.found[row] or (self.found[row] == self.tls_finding and finding != self.tls_finding):
-            self.found[row], self.evidence[row] = finding, number
+        if not self.found[row] or (self.found[row] == self.tls_detection and detection != self.tls_detection):
+            self.found[row], self.evidence[row] = detection, number
 
     cdef inline void _tell_name(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
     ) noexcept nogil:
         """Note the next hello's name, by number where it was met before."""
         cdef Hello *out = &self.hellos[self.hello_count]
-        cdef int32_t finding = self.findings.find(out.kind, &said.bytes[out.name_at], out.name_length)
-        if finding:
-            self._tell(payload.row, finding, number)
+        cdef int32_t detection = self.detections.find(out.kind, &sent.bytes[out.name_at], out.name_length)
+        if detection:
+            self._tell(payload.row, detection, number)
         else:
-            self._leave(packet, said, payload, number, 1)
+            self._leave(packet, sent, payload, number, 1)
 
-    cdef inline bint _hear_dns(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+    cdef inline bint _inspect_dns(
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
     ) noexcept nogil:
         cdef Hello *out = &self.hellos[self.hello_count]
-        cdef int i, answers = hear_dns(said, out)
+        cdef int i, answers = parse_dns(sent, out)
         cdef uint32_t name
         if answers < 0:
             return False
-        self.heard[payload.row] = self.resolver << RESOLVER_SHIFT
-        self._tell(payload.row, self.dns_finding, number)
+        self.inspected[payload.row] = self.resolver << RESOLVER_SHIFT
+        self._tell(payload.row, self.dns_detection, number)
         if answers:
-            name = <uint32_t>self.dns_names.find(_DNS_ANSWER, &said.bytes[out.name_at], out.name_length)
+            name = <uint32_t>self.dns_names.find(_DNS_ANSWER, &sent.bytes[out.name_at], out.name_length)
             if name:
                 for i in range(answers):
-                    self.tellings.note_bytes(packet.target, out[i].address, packet.ts_ns, out[i].seconds, name)
+                    self.dns_answers.note_bytes(packet.target, out[i].address, packet.ts_ns, out[i].seconds, name)
             else:
-                self._leave(packet, said, payload, number, answers)
+                self._leave(packet, sent, payload, number, answers)
         return True
 
     cdef inline void _leave(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number, int count
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number, int count
     ) noexcept nogil:
         """Leave the next hellos, which are about one name that is new, to their owner."""
         cdef Hello *out = &self.hellos[self.hello_count]
-        cdef uint32_t name_at = self._copy(&said.bytes[out.name_at], out.name_length)
+        cdef uint32_t name_at = self._copy(&sent.bytes[out.name_at], out.name_length)
         cdef int i
         for i in range(count):
             out[i].name_at, out[i].row = name_at, payload.row
@@ -384,32 +384,32 @@ cdef class HelloListener:
 
     cdef inline bint _is_in_series(self, const Payload *payload) noexcept nogil:
         """Whether datagrams of this side went before that may tell something together, and the dissectors know nothing."""
-        cdef bint is_known = self.heard[payload.row] & IS_OPEN and self.found[payload.row]
+        cdef bint is_known = self.inspected[payload.row] & IS_OPEN and self.found[payload.row]
         return self.series[payload.row].counts[payload.side] > 0 and not is_known
 
-    cdef inline void _hear_series(
-        self, const Packet *packet, const Speech *said, const Payload *payload, uint64_t number
+    cdef inline void _inspect_series(
+        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
     ) noexcept nogil:
         cdef Series *series = &self.series[payload.row]
         cdef int side = payload.side
-        cdef bint is_cut = said.size < <Py_ssize_t>packet.payload, is_rtp = series.kinds[side] == RTP
-        cdef int told = hear_rtp(said, is_cut, series, side) if is_rtp else hear_short_header(said, is_cut, series, side)
+        cdef bint is_cut = sent.size < <Py_ssize_t>packet.payload, is_rtp = series.kinds[side] == RTP
+        cdef int told = parse_rtp(sent, is_cut, series, side) if is_rtp else parse_short_header(sent, is_cut, series, side)
         if told == WAITING:
             return
         series.streaks[side] = 0
-        self.heard[payload.row] |= 1 << side
+        self.inspected[payload.row] |= 1 << side
         if told == GIVEN_UP:
             return
         if not is_rtp:
-            self._tell(payload.row, self.quic_finding, number)
-        elif self.found[payload.row] == self.rtp_finding or self.found[payload.row] == self.rtcp_finding:
-            self.found[payload.row] = self.rtp_finding if told == KNOWN else self.rtcp_finding
+            self._tell(payload.row, self.quic_detection, number)
+        elif self.found[payload.row] == self.rtp_detection or self.found[payload.row] == self.rtcp_detection:
+            self.found[payload.row] = self.rtp_detection if told == KNOWN else self.rtcp_detection
         else:
-            self._tell(payload.row, self.rtp_finding if told == KNOWN else self.rtcp_finding, number)
-        if not is_rtp or self.heard[payload.row] & IS_OPEN:  # nothing more is wanted of the other side
-            self.heard[payload.row] |= BOTH_SIDES
+            self._tell(payload.row, self.rtp_detection if told == KNOWN else self.rtcp_detection, number)
+        if not is_rtp or self.inspected[payload.row] & IS_OPEN:  # nothing more is wanted of the other side
+            self.inspected[payload.row] |= BOTH_SIDES
 
 
-cdef inline bint _is_within(const uint64_t *openings, const uint64_t[::1] others) noexcept nogil:
+cdef inline bint _is_within(const uint64_t *prefixes, const uint64_t[::1] others) noexcept nogil:
     """Whether it may be these, and nothing else."""
-    return not (openings[0] & ~others[0] or openings[1] & ~others[1])
+    return not (prefixes[0] & ~others[0] or prefixes[1] & ~others[1])

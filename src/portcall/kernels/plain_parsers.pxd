@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from portcall.kernels.records cimport Hello
-from portcall.kernels.payload_bytes cimport Speech, u8, u16
+from portcall.kernels.payload_bytes cimport PayloadBytes, u8, u16
 
 cdef enum:
     TLS_HELLO = 1
@@ -16,29 +16,29 @@ cdef enum:
     APPLICATION_DATA = 23
 
 
-cdef inline bint _is_plain(const Speech *said, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+cdef inline bint _is_plain(const PayloadBytes *sent, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
     """Whether these are printable ASCII bytes without space and backslash, at least one."""
     cdef Py_ssize_t i
-    if at < 0 or end > said.size or at >= end:
+    if at < 0 or end > sent.size or at >= end:
         return False
     for i in range(at, end):
-        if said.bytes[i] <= 0x20 or said.bytes[i] >= 0x7F or said.bytes[i] == 0x5C:
+        if sent.bytes[i] <= 0x20 or sent.bytes[i] >= 0x7F or sent.bytes[i] == 0x5C:
             return False
     return True
 
 
-cdef inline Py_ssize_t record_bytes(const Speech *said, Py_ssize_t at) noexcept nogil:
+cdef inline Py_ssize_t record_bytes(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
     """The length of the TLS record with its header, which is there; 0 where it is none (RFC 8446 §5.1, RFC 5246 §6.2.3).
 
     0 type, 20 to 24  1 version=3, 0 to 4  3 length:16
     """
-    cdef Py_ssize_t size = u16(said, at + 3)
-    if not 20 <= u8(said, at) <= 24 or u8(said, at + 1) != 3 or u8(said, at + 2) > 4 or size > MOST_RECORD_BYTES:
+    cdef Py_ssize_t size = u16(sent, at + 3)
+    if not 20 <= u8(sent, at) <= 24 or u8(sent, at + 1) != 3 or u8(sent, at + 2) > 4 or size > MOST_RECORD_BYTES:
         return 0
-    return 5 + size if size or said.bytes[at] == APPLICATION_DATA else 0
+    return 5 + size if size or sent.bytes[at] == APPLICATION_DATA else 0
 
 
-cdef inline bint hear_tls(const Speech *said, Hello *out) noexcept nogil:
+cdef inline bint parse_tls(const PayloadBytes *sent, Hello *out) noexcept nogil:
     """A ClientHello with a server name (RFC 8446 §4.1.2, RFC 6066 §3), whole in one record.
 
     0 type=22  1 version:16  3 length:16  5 handshake type=1  6 length:24  9 version:16  11 random:256
@@ -46,36 +46,36 @@ cdef inline bint hear_tls(const Speech *said, Hello *out) noexcept nogil:
     """
     cdef Py_ssize_t at = 43, end, extension_end, record_end
     cdef uint16_t kind
-    if said.size < 48 or said.bytes[5] != 1 or said.bytes[9] != 3:
+    if sent.size < 48 or sent.bytes[5] != 1 or sent.bytes[9] != 3:
         return False
-    record_end = record_bytes(said, 0)
-    if record_end == 0 or record_end > said.size:
+    record_end = record_bytes(sent, 0)
+    if record_end == 0 or record_end > sent.size:
         return False
-    end = 9 + (<Py_ssize_t>said.bytes[6] << 16 | <Py_ssize_t>u16(said, 7))
-    if end != record_end or u8(said, at) > 32:
+    end = 9 + (<Py_ssize_t>sent.bytes[6] << 16 | <Py_ssize_t>u16(sent, 7))
+    if end != record_end or u8(sent, at) > 32:
         return False
-    at += 1 + u8(said, at)
-    if at + 2 > end or u16(said, at) < 2 or u16(said, at) & 1:
+    at += 1 + u8(sent, at)
+    if at + 2 > end or u16(sent, at) < 2 or u16(sent, at) & 1:
         return False
-    at += 2 + u16(said, at)
-    if at >= end or u8(said, at) < 1:
+    at += 2 + u16(sent, at)
+    if at >= end or u8(sent, at) < 1:
         return False
-    at += 1 + u8(said, at)
-    if at + 2 > end or at + 2 + u16(said, at) != end:
+    at += 1 + u8(sent, at)
+    if at + 2 > end or at + 2 + u16(sent, at) != end:
         return False
     at += 2
     out.name_length = 0
     while at + 4 <= end:
-        kind = u16(said, at)
-        extension_end = at + 4 + u16(said, at + 2)
+        kind = u16(sent, at)
+        extension_end = at + 4 + u16(sent, at + 2)
         if extension_end > end:
             return False
         if kind == 0:
             # list length:16  type=0  name length:16  name
             if (
-                out.name_length or at + 9 > extension_end or u16(said, at + 4) != extension_end - at - 6
-                or u8(said, at + 6) != 0 or u16(said, at + 7) != extension_end - at - 9
-                or extension_end - at - 9 > 255 or not _is_plain(said, at + 9, extension_end)
+                out.name_length or at + 9 > extension_end or u16(sent, at + 4) != extension_end - at - 6
+                or u8(sent, at + 6) != 0 or u16(sent, at + 7) != extension_end - at - 9
+                or extension_end - at - 9 > 255 or not _is_plain(sent, at + 9, extension_end)
             ):
                 return False
             out.name_at, out.name_length = <uint32_t>(at + 9), <uint32_t>(extension_end - at - 9)
@@ -84,58 +84,58 @@ cdef inline bint hear_tls(const Speech *said, Hello *out) noexcept nogil:
     return at == end and out.name_length > 0
 
 
-cdef inline Py_ssize_t _line_end(const Speech *said, Py_ssize_t at) noexcept nogil:
+cdef inline Py_ssize_t _line_end(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
     """Where the line's carriage return is, of CR LF; -1 where there is none or another control character before it."""
-    while at + 1 < said.size:
-        if said.bytes[at] < 0x20 and said.bytes[at] != 0x09:
-            return at if said.bytes[at] == 0x0D and said.bytes[at + 1] == 0x0A else -1
+    while at + 1 < sent.size:
+        if sent.bytes[at] < 0x20 and sent.bytes[at] != 0x09:
+            return at if sent.bytes[at] == 0x0D and sent.bytes[at + 1] == 0x0A else -1
         at += 1
     return -1
 
 
-cdef inline bint _is_field(const Speech *said, Py_ssize_t at, const char *name, Py_ssize_t length) noexcept nogil:
+cdef inline bint _is_field(const PayloadBytes *sent, Py_ssize_t at, const char *name, Py_ssize_t length) noexcept nogil:
     """Whether a line begins with this field name, given in lower case with its colon."""
     cdef Py_ssize_t i
-    if at + length > said.size:
+    if at + length > sent.size:
         return False
     for i in range(length):
-        if (said.bytes[at + i] | 0x20 if 0x41 <= said.bytes[at + i] <= 0x5A else said.bytes[at + i]) != <uint8_t>name[i]:
+        if (sent.bytes[at + i] | 0x20 if 0x41 <= sent.bytes[at + i] <= 0x5A else sent.bytes[at + i]) != <uint8_t>name[i]:
             return False
     return True
 
 
-cdef inline bint hear_http(const Speech *said, Hello *out) noexcept nogil:
+cdef inline bint parse_http(const PayloadBytes *sent, Hello *out) noexcept nogil:
     """A request of HTTP/1.0 or 1.1 for a path, with one Host field and a whole header (RFC 9112)."""
     cdef Py_ssize_t at = 0, end, line_end
-    if said.size > MOST_HEAD_BYTES:
+    if sent.size > MOST_HEAD_BYTES:
         return False
-    while at < said.size and 0x41 <= said.bytes[at] <= 0x5A:
+    while at < sent.size and 0x41 <= sent.bytes[at] <= 0x5A:
         at += 1
-    if at < 3 or at > 10 or u8(said, at) != 0x20 or u8(said, at + 1) != 0x2F:
+    if at < 3 or at > 10 or u8(sent, at) != 0x20 or u8(sent, at + 1) != 0x2F:
         return False
-    line_end = _line_end(said, at)
-    if line_end < at + 11 or not _is_version(said, line_end - 9):
+    line_end = _line_end(sent, at)
+    if line_end < at + 11 or not _is_version(sent, line_end - 9):
         return False
-    if not _is_plain(said, at + 1, line_end - 9):
+    if not _is_plain(sent, at + 1, line_end - 9):
         return False
     at, out.name_length = line_end + 2, 0
     while True:
-        line_end = _line_end(said, at)
-        if line_end < 0 or u8(said, at) == 0x20 or u8(said, at) == 0x09:
+        line_end = _line_end(sent, at)
+        if line_end < 0 or u8(sent, at) == 0x20 or u8(sent, at) == 0x09:
             return False
         if line_end == at:
             break
-        if _is_field(said, at, b"upgrade", 7) and u8(said, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
+        if _is_field(sent, at, b"upgrade", 7) and u8(sent, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
             return False
-        if _is_field(said, at, b"host", 4):
-            if out.name_length or u8(said, at + 4) != 0x3A:
+        if _is_field(sent, at, b"host", 4):
+            if out.name_length or u8(sent, at + 4) != 0x3A:
                 return False
             at, end = at + 5, line_end
-            while at < end and u8(said, at) == 0x20:
+            while at < end and u8(sent, at) == 0x20:
                 at += 1
-            while end > at and u8(said, end - 1) == 0x20:
+            while end > at and u8(sent, end - 1) == 0x20:
                 end -= 1
-            if not _is_plain(said, at, end) or end - at > 255:
+            if not _is_plain(sent, at, end) or end - at > 255:
                 return False
             out.name_at, out.name_length = <uint32_t>at, <uint32_t>(end - at)
         at = line_end + 2
@@ -143,76 +143,76 @@ cdef inline bint hear_http(const Speech *said, Hello *out) noexcept nogil:
     return out.name_length > 0
 
 
-cdef inline bint _is_version(const Speech *said, Py_ssize_t at) noexcept nogil:
+cdef inline bint _is_version(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
     """Whether `` HTTP/1.0`` or `` HTTP/1.1`` is there."""
     cdef const char *words = b" HTTP/1."
     cdef Py_ssize_t i
-    if at < 0 or at + 9 > said.size:
+    if at < 0 or at + 9 > sent.size:
         return False
     for i in range(8):
-        if said.bytes[at + i] != <uint8_t>words[i]:
+        if sent.bytes[at + i] != <uint8_t>words[i]:
             return False
-    return said.bytes[at + 8] == 0x30 or said.bytes[at + 8] == 0x31
+    return sent.bytes[at + 8] == 0x30 or sent.bytes[at + 8] == 0x31
 
 
-cdef inline Py_ssize_t _question_end(const Speech *said) noexcept nogil:
+cdef inline Py_ssize_t _question_end(const PayloadBytes *sent) noexcept nogil:
     """Where the one question of a DNS message ends (RFC 1035 §4.1.2), if its name is plain and its class IN; else -1."""
     cdef Py_ssize_t at = 12, label, i
-    while u8(said, at):
-        label = u8(said, at)
-        if label > 63 or at + label >= 12 + 255 or not _is_plain(said, at + 1, at + 1 + label):
+    while u8(sent, at):
+        label = u8(sent, at)
+        if label > 63 or at + label >= 12 + 255 or not _is_plain(sent, at + 1, at + 1 + label):
             return -1
         for i in range(at + 1, at + 1 + label):
-            if said.bytes[i] == 0x2E:  # a dot within a label is written in another way
+            if sent.bytes[i] == 0x2E:  # a dot within a label is written in another way
                 return -1
         at += 1 + label
-    if at + 5 > said.size or at == 12 or u16(said, at + 3) != 1:
+    if at + 5 > sent.size or at == 12 or u16(sent, at + 3) != 1:
         return -1
     return at + 5
 
 
-cdef inline bint _is_name(const Speech *said, Py_ssize_t at) noexcept nogil:
+cdef inline bint _is_name(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
     """Whether labels and pointers to earlier ones end in the root (RFC 1035 §4.1.4)."""
     cdef Py_ssize_t target
     cdef int step
     for step in range(128):
-        if at >= said.size or (0x40 <= said.bytes[at] < 0xC0):
+        if at >= sent.size or (0x40 <= sent.bytes[at] < 0xC0):
             return False
-        if said.bytes[at] == 0:
+        if sent.bytes[at] == 0:
             return True
-        if said.bytes[at] >= 0xC0:
-            target = u16(said, at) & 0x3FFF
-            if at + 2 > said.size or target >= at:
+        if sent.bytes[at] >= 0xC0:
+            target = u16(sent, at) & 0x3FFF
+            if at + 2 > sent.size or target >= at:
                 return False
             at = target
         else:
-            at += 1 + said.bytes[at]
+            at += 1 + sent.bytes[at]
     return False
 
 
-cdef inline int hear_dns(const Speech *said, Hello *out) noexcept nogil:
+cdef inline int parse_dns(const PayloadBytes *sent, Hello *out) noexcept nogil:
     """A query, or a response whose answers are of the very name or a chain of its aliases; gives how many addresses they
     have, -1 for not plain. What follows the answers is not looked at: it was not asked for.
 
     0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
     answer: pointer=0xc000 + offset  type:16 (1 A, 5 CNAME, 28 AAAA)  class:16  time to live:32  length:16  data
     """
-    cdef Py_ssize_t question_end, at, data, i, answers = u16(said, 6), owner_at = 12, count = 0
-    cdef uint16_t flags = u16(said, 2), kind, size
+    cdef Py_ssize_t question_end, at, data, i, answers = u16(sent, 6), owner_at = 12, count = 0
+    cdef uint16_t flags = u16(sent, 2), kind, size
     cdef uint32_t seconds, least_seconds = 0xFFFFFFFF
-    if said.size < 17 or u16(said, 4) != 1 or answers > MOST_ANSWERS or flags & 0x7840:
+    if sent.size < 17 or u16(sent, 4) != 1 or answers > MOST_ANSWERS or flags & 0x7840:
         return -1
-    at = question_end = _question_end(said)
+    at = question_end = _question_end(sent)
     if at < 0 or (not flags & 0x8000 and answers):
         return -1
     for i in range(answers):
-        data, kind, size = at + 12, u16(said, at + 2), u16(said, at + 10)
-        if data + size > said.size or u16(said, at) != 0xC000 + owner_at or u16(said, at + 4) != 1:
+        data, kind, size = at + 12, u16(sent, at + 2), u16(sent, at + 10)
+        if data + size > sent.size or u16(sent, at) != 0xC000 + owner_at or u16(sent, at + 4) != 1:
             return -1
-        seconds = <uint32_t>u16(said, at + 6) << 16 | u16(said, at + 8)
+        seconds = <uint32_t>u16(sent, at + 6) << 16 | u16(sent, at + 8)
         seconds = min(seconds, least_seconds)
         if kind == 5:
-            if not _is_name(said, data):
+            if not _is_name(sent, data):
                 return -1
             owner_at, least_seconds = data, seconds
         elif kind == 1 or kind == 28:
@@ -221,7 +221,7 @@ cdef inline int hear_dns(const Speech *said, Hello *out) noexcept nogil:
             out[count].kind, out[count].seconds = DNS_ANSWER, seconds
             out[count].name_at, out[count].name_length = 12, <uint32_t>(question_end - 5 - 12)
             memset(out[count].address, 0, 16)
-            memcpy(&out[count].address[16 - size], &said.bytes[data], size)  # it is within the payload: checked above
+            memcpy(&out[count].address[16 - size], &sent.bytes[data], size)  # it is within the payload: checked above
             count += 1
         at = data + size
     return <int>count

@@ -1,10 +1,10 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 from portcall.kernels.records cimport Packet
-from portcall.kernels.payload_bytes cimport Speech
+from portcall.kernels.payload_bytes cimport PayloadBytes
 
 
-cdef class OpeningTables:
+cdef class PrefixTables:
     cdef const int64_t[::1] offsets
     cdef const uint64_t[:, :, ::1] looking
     cdef const uint16_t[:, :, ::1] classes
@@ -17,6 +17,6 @@ cdef class OpeningTables:
     cdef const uint8_t[:, ::1] words
     cdef const uint64_t[:, :, ::1] of_words
 
-    cdef void _on_port(self, Py_ssize_t transport, uint16_t port, uint64_t *out_openings) noexcept nogil
-    cdef bint fit(self, const Packet *packet, const Speech *said, uint64_t *out_openings) noexcept nogil
-    cdef void _check_content(self, Py_ssize_t transport, const Speech *said, uint64_t *out_openings) noexcept nogil
+    cdef void _on_port(self, Py_ssize_t transport, uint16_t port, uint64_t *out_prefixes) noexcept nogil
+    cdef bint fit(self, const Packet *packet, const PayloadBytes *sent, uint64_t *out_prefixes) noexcept nogil
+    cdef void _check_content(self, Py_ssize_t transport, const PayloadBytes *sent, uint64_t *out_prefixes) noexcept nogil

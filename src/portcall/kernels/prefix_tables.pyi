@@ -3,7 +3,7 @@ from numpy.typing import NDArray
 
 WORD_BYTES: int
 
-class OpeningTables:
+class PrefixTables:
     def __init__(
         self,
         offsets: NDArray[np.int64],
@@ -18,4 +18,6 @@ class OpeningTables:
         words: NDArray[np.uint8],
         of_words: NDArray[np.uint64],
     ) -> None: ...
-    def opened_by(self, protocol: int, source_port: int, target_port: int, said: bytes, is_whole: bool) -> int: ...
+    def candidates_by_prefix(
+        self, protocol: int, source_port: int, target_port: int, sent: bytes, is_whole: bool
+    ) -> int: ...

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 from portcall.kernels.records cimport Packet
-from portcall.kernels.payload_bytes cimport Speech, contains, is_text
+from portcall.kernels.payload_bytes cimport PayloadBytes, contains, is_text
 
 cdef enum:
     UDP = 17
@@ -13,7 +13,7 @@ WORD_BYTES = _WORD_BYTES
 """Of a word that has to stand somewhere, at most; a shorter one has zeros behind it."""
 
 
-cdef class OpeningTables:
+cdef class PrefixTables:
     """The tables of ``portcall.inspection.prefilter.Tables``; openings are bits, in two halves of 64."""
 
     def __init__(
@@ -28,28 +28,28 @@ cdef class OpeningTables:
         self.known_ports, self.port_numbers, self.of_ports = known_ports, port_numbers, of_ports
         self.short, self.text, self.words, self.of_words = short, text, words, of_words
 
-    def opened_by(self, uint8_t protocol, uint16_t source_port, uint16_t target_port, const uint8_t[::1] said, bint is_whole):
+    def candidates_by_prefix(self, uint8_t protocol, uint16_t source_port, uint16_t target_port, const uint8_t[::1] sent, bint is_whole):
         """The bits of the openings that a first payload fits; ``is_whole``: it is a datagram that the capture has not cut."""
         cdef Packet packet
-        cdef uint64_t openings[2]
-        cdef Speech speech = Speech(NULL, said.shape[0])
-        if said.shape[0]:
-            speech.bytes = &said[0]
+        cdef uint64_t prefixes[2]
+        cdef PayloadBytes payload = PayloadBytes(NULL, sent.shape[0])
+        if sent.shape[0]:
+            payload.bytes = &sent[0]
         packet.protocol, packet.source_port, packet.target_port = protocol, source_port, target_port
-        packet.payload = said.shape[0] + (not is_whole)
-        self.fit(&packet, &speech, openings)
-        return <object>openings[1] << 64 | openings[0]
+        packet.payload = sent.shape[0] + (not is_whole)
+        self.fit(&packet, &payload, prefixes)
+        return <object>prefixes[1] << 64 | prefixes[0]
 
-    cdef inline void _on_port(self, Py_ssize_t transport, uint16_t port, uint64_t *out_openings) noexcept nogil:
+    cdef inline void _on_port(self, Py_ssize_t transport, uint16_t port, uint64_t *out_prefixes) noexcept nogil:
         """Add those that count on a port."""
         cdef uint16_t number = 0  # of the many ports that are nobody's
         if self.known_ports[transport, port >> 6] >> (port & 63) & 1:
             number = self.port_numbers[transport, port]
-        out_openings[0] |= self.of_ports[transport, number, 0]
-        out_openings[1] |= self.of_ports[transport, number, 1]
+        out_prefixes[0] |= self.of_ports[transport, number, 0]
+        out_prefixes[1] |= self.of_ports[transport, number, 1]
 
-    cdef bint fit(self, const Packet *packet, const Speech *said, uint64_t *out_openings) noexcept nogil:
-        """Whether any dissector may know what begins so; ``out_openings`` are both halves of those that it fits."""
+    cdef bint fit(self, const Packet *packet, const PayloadBytes *sent, uint64_t *out_prefixes) noexcept nogil:
+        """Whether any dissector may know what begins so; ``out_prefixes`` are both halves of those that it fits."""
         cdef Py_ssize_t i, at, transport = packet.protocol == UDP
         cdef uint16_t bytes_class
         cdef uint64_t fitting[2]
@@ -58,34 +58,34 @@ cdef class OpeningTables:
         self._on_port(transport, packet.target_port, fitting)
         for i in range(self.offsets.shape[0]):
             at = self.offsets[i]
-            if at >= said.size:
-                if packet.protocol == UDP and said.size >= <Py_ssize_t>packet.payload:
+            if at >= sent.size:
+                if packet.protocol == UDP and sent.size >= <Py_ssize_t>packet.payload:
                     fitting[0] &= self.short[transport, i, 0]
                     fitting[1] &= self.short[transport, i, 1]
                 break
             if not fitting[0] | fitting[1]:
                 break
             if fitting[0] & self.looking[transport, i, 0] or fitting[1] & self.looking[transport, i, 1]:
-                bytes_class = self.classes[transport, i, said.bytes[at]]
+                bytes_class = self.classes[transport, i, sent.bytes[at]]
                 fitting[0] &= self.allowed[bytes_class, 0]
                 fitting[1] &= self.allowed[bytes_class, 1]
         if fitting[0] | fitting[1]:
-            self._check_content(transport, said, fitting)
-        out_openings[0], out_openings[1] = fitting[0], fitting[1]
+            self._check_content(transport, sent, fitting)
+        out_prefixes[0], out_prefixes[1] = fitting[0], fitting[1]
         return (fitting[0] | fitting[1]) != 0
 
-    cdef void _check_content(self, Py_ssize_t transport, const Speech *said, uint64_t *out_openings) noexcept nogil:
+    cdef void _check_content(self, Py_ssize_t transport, const PayloadBytes *sent, uint64_t *out_prefixes) noexcept nogil:
         """Leave out those that want text where it is none, and those that want a word that is not there."""
         cdef Py_ssize_t i, size
-        if (out_openings[0] & self.text[transport, 0] or out_openings[1] & self.text[transport, 1]) and not is_text(said):
-            out_openings[0] &= ~self.text[transport, 0]
-            out_openings[1] &= ~self.text[transport, 1]
+        if (out_prefixes[0] & self.text[transport, 0] or out_prefixes[1] & self.text[transport, 1]) and not is_text(sent):
+            out_prefixes[0] &= ~self.text[transport, 0]
+            out_prefixes[1] &= ~self.text[transport, 1]
         for i in range(self.words.shape[0]):
-            if not (out_openings[0] & self.of_words[transport, i, 0] or out_openings[1] & self.of_words[transport, i, 1]):
+            if not (out_prefixes[0] & self.of_words[transport, i, 0] or out_prefixes[1] & self.of_words[transport, i, 1]):
                 continue
             size = 0
             while size < _WORD_BYTES and self.words[i, size]:
                 size += 1
-            if not contains(said, &self.words[i, 0], size):
-                out_openings[0] &= ~self.of_words[transport, i, 0]
-                out_openings[1] &= ~self.of_words[transport, i, 1]
+            if not contains(sent, &self.words[i, 0], size):
+                out_prefixes[0] &= ~self.of_words[transport, i, 0]
+                out_prefixes[1] &= ~self.of_words[transport, i, 1]

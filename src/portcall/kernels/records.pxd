@@ -103,8 +103,8 @@ cdef struct Hello:
     uint8_t reserved[7]
 
 
-cdef struct Saying:
-    uint64_t openings[2]
+cdef struct Deferred:
+    uint64_t prefixes[2]
     int64_t ts_ns
     uint64_t number
     uint8_t source[16]
@@ -130,7 +130,7 @@ cdef struct Series:
     uint8_t streaks[2]
 
 
-cdef struct Telling:
+cdef struct CachedAnswer:
     uint64_t client[2]
     uint64_t server[2]
     int64_t first_ns
@@ -168,7 +168,7 @@ cdef struct Network:
 cdef struct FlowEnds:
     int64_t service
     uint64_t server_name
-    int64_t party[2]
+    int64_t principal[2]
     int64_t row[2]
     uint8_t quality[2]
     uint8_t client_is_low
@@ -179,7 +179,7 @@ cdef struct FlowEnds:
 
 cdef struct Credit:
     int64_t service
-    int64_t party
+    int64_t principal
     uint64_t host_kind
     uint64_t high_half
     uint64_t low_half
@@ -232,16 +232,16 @@ cdef enum:
 
 cdef enum:
     CONVERSATION = 0
-    ORPHAN = 2
+    UNMATCHED = 2
 
 cdef enum:
-    OPENER_SYN = 0
-    OPENER_SYN_ACK = 1
-    OPENER_PORT_CLASS = 2
-    OPENER_CURATED_NAME = 3
-    OPENER_IANA_NAME = 4
-    OPENER_LOWER_PORT = 5
-    OPENER_FIRST_SENDER = 6
+    ORIGINATOR_SYN = 0
+    ORIGINATOR_SYN_ACK = 1
+    ORIGINATOR_PORT_CLASS = 2
+    ORIGINATOR_CURATED_NAME = 3
+    ORIGINATOR_IANA_NAME = 4
+    ORIGINATOR_LOWER_PORT = 5
+    ORIGINATOR_FIRST_SENDER = 6
 
 cdef enum:
     HOST_IPV4 = 0

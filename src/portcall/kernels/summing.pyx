@@ -2,7 +2,7 @@
 
 A row is words of 64 bits: first its key, then what is added, then what is kept where it is least, and where greatest, both as
 signed numbers. A slot holds 1 + the place of a sum. Sums stand in the order in which their keys appear, so neither the seed nor
-the number of slots changes a result. Rows go in strides, as packets do in ``folding``: so memory latencies overlap.
+the number of slots changes a result. Rows go in strides, as packets do in ``flow_update``: so memory latencies overlap.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t

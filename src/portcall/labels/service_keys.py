@@ -5,7 +5,7 @@
                                      PORT        protocol << 16 | port      a port without a name
                                      TEMPORARY   protocol << 16             one that a system picked by itself
                                      PROTOCOL    protocol << 16             a protocol without ports
-                                     ORPHAN      0                          later fragments: the ports are unknown
+                                     UNMATCHED      0                          later fragments: the ports are unknown
                                      NO_OWNER    0                          PORT and TEMPORARY in one, for --by app
                                      FOUND       index in a list            what the traffic itself told
 
@@ -45,14 +45,14 @@ _HAS_PORTS[list(PORTED)] = True
 _MOST_FOUND = 1 << 20
 
 
-class Kind(enum.IntEnum):
+class ServiceKind(enum.IntEnum):
     """What a service key numbers."""
 
     NAMED = 0
     PORT = 1
     TEMPORARY = 2
     PROTOCOL = 3
-    ORPHAN = 4
+    UNMATCHED = 4
     NO_OWNER = 5
     FOUND = 6
 
@@ -69,7 +69,7 @@ class Identity(NamedTuple):
 
 def has_ports(flows: NDArray[np.void]) -> NDArray[np.bool_]:
     """bool[n]: whether a FLOW row's ports are known."""
-    return np.asarray(_HAS_PORTS[flows["protocol"]] & (flows["kind"] != FlowKind.ORPHAN))
+    return np.asarray(_HAS_PORTS[flows["protocol"]] & (flows["kind"] != FlowKind.UNMATCHED))
 
 
 def server_ports(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> NDArray[np.uint16]:
@@ -81,7 +81,9 @@ def server_ports(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> N
 def keys_by_port() -> NDArray[np.int32]:
     """By labels' BEGINNINGS: the service key of a server at each port. 1.5 MiB."""
     ports = np.arange(1 << 16, dtype=np.int32)
-    unnamed = np.where(is_temporary(ports), np.int32(_first(Kind.TEMPORARY)), np.int32(_first(Kind.PORT)) | ports)
+    unnamed = np.where(
+        is_temporary(ports), np.int32(_first(ServiceKind.TEMPORARY)), np.int32(_first(ServiceKind.PORT)) | ports
+    )
     keys = unnamed | np.array(PROTOCOLS_BY_PORT, np.int32)[:, None] << _PROTOCOL_SHIFT
     ids = np.stack([port_table(protocol).ids for protocol in PROTOCOLS_BY_PORT])
     np.copyto(keys, ids, where=ids >= 0)
@@ -91,8 +93,8 @@ def keys_by_port() -> NDArray[np.int32]:
 @cache
 def keys_without_port() -> NDArray[np.int32]:
     """int32[257]: the key of each protocol that has no ports, -1 for the others; then that of orphans."""
-    keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(_first(Kind.PROTOCOL))
-    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(_first(Kind.ORPHAN)))
+    keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(_first(ServiceKind.PROTOCOL))
+    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(_first(ServiceKind.UNMATCHED)))
 
 
 def found_key(service: int, protocol: str | None, app: str, app_source: str) -> int:
@@ -103,14 +105,18 @@ def found_key(service: int, protocol: str | None, app: str, app_source: str) -> 
     if protocol is None:
         return _FOUND.key(Identity(identity(service).label, app, app_source, None), service) or service
     named = service_id_of(protocol)
-    pure = _FOUND.key(Identity(protocol, protocol, "protocol", None)) if named is None else _first(Kind.NAMED) | named
+    pure = (
+        _FOUND.key(Identity(protocol, protocol, "protocol", None))
+        if named is None
+        else _first(ServiceKind.NAMED) | named
+    )
     return _FOUND.key(Identity(protocol, app, app_source, None), pure) or service
 
 
 def app_keys(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """int64[n]: equal for service keys of one app, and NO_OWNER for all that have none."""
-    unnamed = (keys >= _first(Kind.PORT)) & (keys < _first(Kind.PROTOCOL))
-    return _FOUND.replaced(np.where(unnamed, _first(Kind.NO_OWNER), keys), "app")
+    unnamed = (keys >= _first(ServiceKind.PORT)) & (keys < _first(ServiceKind.PROTOCOL))
+    return _FOUND.replaced(np.where(unnamed, _first(ServiceKind.NO_OWNER), keys), "app")
 
 
 def label_keys(keys: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,8 +127,8 @@ def label_keys(keys: NDArray[np.int64]) -> NDArray[np.int64]:
 def source_ranks(keys: NDArray[np.int64]) -> NDArray[np.uint8]:
     """uint8[n]: what a key's app rests on, as an index in SOURCES."""
     ranks = np.full(len(keys), SOURCES.index("port"), np.uint8)
-    ranks[(keys >> _KIND_SHIFT) == Kind.PROTOCOL] = SOURCES.index("protocol")
-    found = np.flatnonzero((keys >> _KIND_SHIFT) == Kind.FOUND)
+    ranks[(keys >> _KIND_SHIFT) == ServiceKind.PROTOCOL] = SOURCES.index("protocol")
+    found = np.flatnonzero((keys >> _KIND_SHIFT) == ServiceKind.FOUND)
     sources = [SOURCES.index(identity(key).app_source or "port") for key in keys[found].tolist()]
     ranks[found] = np.array(sources, np.uint8)
     return ranks
@@ -130,34 +136,36 @@ def source_ranks(keys: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 def are_attributed(keys: NDArray[Any]) -> NDArray[np.bool_]:
     """bool[n]: whether a service key has an app."""
-    return np.isin(_FOUND.replaced(keys, "app") >> _KIND_SHIFT, (Kind.NAMED, Kind.PROTOCOL, Kind.FOUND))
+    return np.isin(
+        _FOUND.replaced(keys, "app") >> _KIND_SHIFT, (ServiceKind.NAMED, ServiceKind.PROTOCOL, ServiceKind.FOUND)
+    )
 
 
-def is_orphan(keys: NDArray[Any]) -> NDArray[np.bool_]:
+def are_unmatched(keys: NDArray[Any]) -> NDArray[np.bool_]:
     """bool[n]: whether a service key stands for fragments without their first."""
-    return np.asarray((keys >> _KIND_SHIFT) == Kind.ORPHAN)
+    return np.asarray((keys >> _KIND_SHIFT) == ServiceKind.UNMATCHED)
 
 
 @lru_cache(maxsize=1 << 16)
 def identity(key: int) -> Identity:
     """What output rows say of a service key."""
     kind, number = key >> _KIND_SHIFT, key & ((1 << _KIND_SHIFT) - 1)
-    if kind == Kind.FOUND:
+    if kind == ServiceKind.FOUND:
         return _FOUND.identities[number]
     protocol = protocol_name(number >> _PROTOCOL_SHIFT)
-    if kind == Kind.PORT:
+    if kind == ServiceKind.PORT:
         return Identity(f"{protocol}/{number & 0xFFFF}", None, None, NO_OWNER)
-    if kind == Kind.NAMED:
+    if kind == ServiceKind.NAMED:
         name = service_name(number)
         return Identity(name, name, "port", None)
-    if kind == Kind.PROTOCOL:
+    if kind == ServiceKind.PROTOCOL:
         return Identity(protocol, protocol, "protocol", None)
-    if kind == Kind.ORPHAN:
+    if kind == ServiceKind.UNMATCHED:
         return Identity(None, None, None, WITHOUT_FIRST)
-    return Identity(f"{protocol}/ephemeral" if kind == Kind.TEMPORARY else None, None, None, NO_OWNER)
+    return Identity(f"{protocol}/ephemeral" if kind == ServiceKind.TEMPORARY else None, None, None, NO_OWNER)
 
 
-def _first(kind: Kind) -> int:
+def _first(kind: ServiceKind) -> int:
     return int(kind) << _KIND_SHIFT
 
 
@@ -174,7 +182,7 @@ class _Found:
         entry = known, label_key
         key = self._keys.get(entry)
         if key is None and len(self.identities) < _MOST_FOUND:
-            key = self._keys[entry] = _first(Kind.FOUND) | len(self.identities)
+            key = self._keys[entry] = _first(ServiceKind.FOUND) | len(self.identities)
             self.identities.append(known)
             for replacements in self._replacements.values():
                 replacements.append(key)
@@ -185,7 +193,7 @@ class _Found:
 
     def replaced(self, keys: NDArray[Any], what: str) -> NDArray[np.int64]:
         """int64[n]: the same keys, but for FOUND ones that of their ``app`` or ``label``."""
-        found = np.flatnonzero((keys >> _KIND_SHIFT) == Kind.FOUND)
+        found = np.flatnonzero((keys >> _KIND_SHIFT) == ServiceKind.FOUND)
         if not len(found):
             return keys
         replaced = keys.copy()
@@ -197,7 +205,7 @@ class _Found:
         """One key for all that belongs to an app, the service's where that has the same name."""
         named = service_id_of(app) if app else None
         if named is not None:
-            return _first(Kind.NAMED) | named
+            return _first(ServiceKind.NAMED) | named
         alone = Identity(app, app, None, None)
         return self._keys.get((alone, None)) or self.key(alone)
 

@@ -41,7 +41,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DumpReply:
     """The kernel's list of one protocol's sockets of one IP version, in one network namespace."""
 
     family: int
@@ -55,13 +55,13 @@ class Answer:
     """Names by number."""
 
 
-def ask(namespace: Namespace, states: int) -> list[Answer]:
+def ask(namespace: Namespace, states: int) -> list[DumpReply]:
     """What the kernel answers in the namespace that this thread is in, ``namespace``."""
     interfaces = dict(socket.if_nameindex())
     asked = SocketList()
     try:
         return [
-            Answer(
+            DumpReply(
                 family,
                 protocol,
                 *asked.detailed(family, protocol, states=states, attribute=INFO if protocol == TCP else None),
@@ -74,7 +74,7 @@ def ask(namespace: Namespace, states: int) -> list[Answer]:
         asked.close()
 
 
-def sockets_of(answer: Answer, holders_of: HoldersOf, time_ns: int) -> Iterator[SystemSocket]:
+def sockets_of(answer: DumpReply, holders_of: HoldersOf, time_ns: int) -> Iterator[SystemSocket]:
     """The sockets of an answer that came at that time; ``holders_of`` is asked by inode."""
     rows = answer.rows
     columns = zip(*(rows[name].tolist() for name in _COLUMNS), strict=True)
@@ -111,7 +111,7 @@ def sockets_of(answer: Answer, holders_of: HoldersOf, time_ns: int) -> Iterator[
         )
 
 
-def _addresses(answer: Answer, end: str) -> Iterator[str]:
+def _addresses(answer: DumpReply, end: str) -> Iterator[str]:
     packed = answer.rows[end].tobytes()
     for start in range(0, len(packed), 16):
         if answer.family == socket.AF_INET:
@@ -122,7 +122,7 @@ def _addresses(answer: Answer, end: str) -> Iterator[str]:
             yield socket.inet_ntop(socket.AF_INET6, packed[start : start + 16])
 
 
-def _figures(answer: Answer, time_ns: int) -> list[Figures]:
+def _figures(answer: DumpReply, time_ns: int) -> list[Figures]:
     """What the kernel counts for each socket, and since when it is connected."""
     if answer.protocol != TCP:
         return [(None, None)] * len(answer.rows)

@@ -20,7 +20,7 @@ from portcall.system.network_namespaces import choose_namespaces, inside
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcall.owners.kernel_sockets import Answer
+    from portcall.owners.kernel_sockets import DumpReply
     from portcall.records.sockets import InterfaceNetwork
     from portcall.system.network_namespaces import Namespace
 
@@ -37,13 +37,13 @@ def list_sockets(namespaces: Sequence[str] = (), *, only_listening: bool = False
     from portcall.owners.holders import SocketHolders
     from portcall.owners.kernel_sockets import EVERY, LISTENING, ask, sockets_of
 
-    answers: list[Answer] = []
+    answers: list[DumpReply] = []
     networks: dict[int, tuple[InterfaceNetwork, ...]] = {}
     refused: list[Exception] = []
     time_ns = time.time_ns()
     for namespace in chosen:
 
-        def look(here: Namespace = namespace) -> tuple[list[Answer], tuple[InterfaceNetwork, ...]]:
+        def look(here: Namespace = namespace) -> tuple[list[DumpReply], tuple[InterfaceNetwork, ...]]:
             return ask(here, LISTENING if only_listening else EVERY), interface_networks()
 
         try:
@@ -73,7 +73,7 @@ def listening_cookies(namespaces: Sequence[str] = ()) -> frozenset[int] | None:
     cookies: set[int] = set()
     for namespace in choose_namespaces(namespaces):
 
-        def look(here: Namespace = namespace) -> list[Answer]:
+        def look(here: Namespace = namespace) -> list[DumpReply]:
             return ask(here, LISTENING)
 
         with suppress(PortcallError, OSError):  # the listing says it

@@ -98,7 +98,7 @@ class _Use:
     """(when, process) of packets on this very key."""
 
 
-class Timeline:
+class SocketTimeline:
     """Sockets and processes over time. ``source`` names the back end that tells."""
 
     def __init__(self, source: str, user_name: Callable[[int], str] = str) -> None:

@@ -17,7 +17,7 @@ RANDOM_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class UdpQuestion:
     """What is sent, and what counts as its answer."""
 
     protocol: str | None
@@ -26,12 +26,12 @@ class Question:
     is_answer: Callable[[bytes], bool]
 
 
-def question_for(port: int, randomness: bytes) -> Question:
+def question_for(port: int, randomness: bytes) -> UdpQuestion:
     """What to send to a UDP port; ``randomness`` is RANDOM_BYTES that nobody can guess."""
     if port not in _ASKED_BY_PORT:
-        return Question(None, b"", lambda _: True)
+        return UdpQuestion(None, b"", lambda _: True)
     protocol, ask = _ASKED_BY_PORT[port]
-    return Question(protocol, *ask(randomness))
+    return UdpQuestion(protocol, *ask(randomness))
 
 
 _Asked = tuple[bytes, "Callable[[bytes], bool]"]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError
-from portcall.probes import Answer, Target
+from portcall.probes import ProbeAnswer, Target
 from portcall.probes.questions import RANDOM_BYTES, question_for
 from portcall.probes.refusals import (
     PORT_UNREACHABLE,
@@ -62,7 +62,7 @@ class Manner:
     is_banner_wanted: bool = False
 
 
-def ask_all(targets: Sequence[Target], manner: Manner, tell: Callable[[Answer], None]) -> None:
+def ask_all(targets: Sequence[Target], manner: Manner, tell: Callable[[ProbeAnswer], None]) -> None:
     """Ask every target, and tell each answer when it is there, in no particular order."""
     asyncio.run(_Asking(manner, tell).ask_all(targets))
 
@@ -70,7 +70,7 @@ def ask_all(targets: Sequence[Target], manner: Manner, tell: Callable[[Answer], 
 class _Asking:
     """The questions that are open now, and what they must know of one another."""
 
-    def __init__(self, manner: Manner, tell: Callable[[Answer], None]) -> None:
+    def __init__(self, manner: Manner, tell: Callable[[ProbeAnswer], None]) -> None:
         self._manner = manner
         self._tell = tell
         self._own_ends: set[SocketName] = set()
@@ -83,13 +83,13 @@ class _Asking:
         for target in targets:
             self._tell(await self._ask(target))
 
-    async def _ask(self, target: Target) -> Answer:
+    async def _ask(self, target: Target) -> ProbeAnswer:
         try:
             asking = socket.socket(_FAMILIES[target.ip_version], _KINDS[target.protocol])
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise PortcallError(f"{error.strerror}. Ask fewer ports at a time, by --concurrency") from error
-            return Answer(target, "no-route", local_words(error.errno or 0))
+            return ProbeAnswer(target, "no-route", local_words(error.errno or 0))
         with asking:
             asking.setblocking(False)  # noqa: FBT003 - the standard library's
             ask_for_refusals(asking, target.ip_version)
@@ -104,10 +104,10 @@ class _Asking:
             finally:
                 self._own_ends.discard(own_end)
 
-    async def _connected(self, question: _Question) -> Answer:
+    async def _connected(self, question: _Question) -> ProbeAnswer:
         """What comes of a connection that was begun."""
         asking, target = question.asking, question.target
-        while await question.is_heard(self._manner.timeout_s, is_to_write=True):
+        while await question.is_inspected(self._manner.timeout_s, is_to_write=True):
             code = asking.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if answer := question.refusal() or (_told_later(question, code) if code else None):
                 return answer
@@ -116,33 +116,33 @@ class _Asking:
                 continue
             answer_ns = question.answer_ns
             if peer in self._own_ends:  # a port that the system lent to this question, or to another one
-                return Answer(target, "closed", _ONESELF, answer_ns)
-            return Answer(target, "open", "accepted", answer_ns, banner=await self._banner(question))
-        return Answer(target, "filtered", "no answer")
+                return ProbeAnswer(target, "closed", _ONESELF, answer_ns)
+            return ProbeAnswer(target, "open", "accepted", answer_ns, banner=await self._banner(question))
+        return ProbeAnswer(target, "filtered", "no answer")
 
     async def _banner(self, question: _Question) -> bytes:
         """The first bytes that the other end says without being spoken to; none where it waits, or has gone."""
         if not self._manner.is_banner_wanted:
             return b""
         question.wait_anew()
-        if not await question.is_heard(self._manner.timeout_s):
+        if not await question.is_inspected(self._manner.timeout_s):
             return b""
         try:
             return question.asking.recv(MOST_BANNER_BYTES)
         except OSError:  # reset: it said nothing
             return b""
 
-    async def _answered(self, question: _Question) -> Answer:
+    async def _answered(self, question: _Question) -> ProbeAnswer:
         """What comes back to a datagram."""
         asking, target = question.asking, question.target
         if asking.getsockname() == asking.getpeername():
-            return Answer(target, "closed", _ONESELF)
+            return ProbeAnswer(target, "closed", _ONESELF)
         asked = question_for(target.port, os.urandom(RANDOM_BYTES))
         for _ in range(_UDP_SENDS):
             try:
                 asking.send(asked.data)
                 question.wait_anew()
-                if not await question.is_heard(self._manner.timeout_s / _UDP_SENDS):
+                if not await question.is_inspected(self._manner.timeout_s / _UDP_SENDS):
                     continue
                 data = asking.recv(_MOST_DATAGRAM_BYTES)
             except BlockingIOError:  # woken by a datagram whose checksum was wrong
@@ -151,8 +151,8 @@ class _Asking:
                 return question.refusal() or _told_later(question, error.errno or 0)
             reason = _how_answered(asked.protocol, is_right=asked.is_answer(data))
             banner = data[:MOST_BANNER_BYTES] if self._manner.is_banner_wanted else b""
-            return Answer(target, "open", reason, question.answer_ns, banner=banner)
-        return Answer(target, "open-or-filtered", "no answer")
+            return ProbeAnswer(target, "open", reason, question.answer_ns, banner=banner)
+        return ProbeAnswer(target, "open-or-filtered", "no answer")
 
 
 @dataclass(slots=True)
@@ -174,32 +174,32 @@ class _Question:
         """Count the next wait from now."""
         self.waits_since_ns = time.perf_counter_ns()
 
-    async def is_heard(self, timeout_s: float, *, is_to_write: bool = False) -> bool:
+    async def is_inspected(self, timeout_s: float, *, is_to_write: bool = False) -> bool:
         """Whether the socket is readable (or writable), or has an error, within that time since the wait began."""
         loop = asyncio.get_running_loop()
-        heard: asyncio.Future[int] = loop.create_future()
+        inspected: asyncio.Future[int] = loop.create_future()
         watch, forget = (loop.add_writer, loop.remove_writer) if is_to_write else (loop.add_reader, loop.remove_reader)
-        watch(self.asking, _note_time, heard)
+        watch(self.asking, _note_time, inspected)
         left_s = timeout_s - (time.perf_counter_ns() - self.waits_since_ns) / 1e9
         try:
-            await asyncio.wait([heard], timeout=max(0, left_s))
+            await asyncio.wait([inspected], timeout=max(0, left_s))
         finally:
             forget(self.asking)
-        self.heard_ns = heard.result() if heard.done() else None
-        return heard.done()
+        self.heard_ns = inspected.result() if inspected.done() else None
+        return inspected.done()
 
-    def refusal(self) -> Answer | None:
+    def refusal(self) -> ProbeAnswer | None:
         """What an ICMP error says that came for the socket; None where none did."""
         refusal = next_refusal(self.asking)
         if refusal is None:
             return None
         verdict, reason = _judged(self.target, refusal, _ip(self.asking.getsockname()), _peer(self.asking))
-        return Answer(self.target, verdict, reason, self.answer_ns, refusal.icmp, refusal.said_by)
+        return ProbeAnswer(self.target, verdict, reason, self.answer_ns, refusal.icmp, refusal.said_by)
 
 
-def _note_time(heard: asyncio.Future[int]) -> None:
-    if not heard.done():  # it is called again until the waiting task had its turn
-        heard.set_result(time.perf_counter_ns())
+def _note_time(inspected: asyncio.Future[int]) -> None:
+    if not inspected.done():  # it is called again until the waiting task had its turn
+        inspected.set_result(time.perf_counter_ns())
 
 
 def _judged(target: Target, refusal: Refusal, own_ip: str, peer: SocketName | None) -> tuple[Verdict, str]:
@@ -214,19 +214,19 @@ def _judged(target: Target, refusal: Refusal, own_ip: str, peer: SocketName | No
     return "filtered", words
 
 
-def _told_at_once(target: Target, code: int) -> Answer:
+def _told_at_once(target: Target, code: int) -> ProbeAnswer:
     """What the system says before anything was sent."""
     if code in _BY_THE_HOST:
-        return Answer(target, *_BY_THE_HOST[code])
-    return Answer(target, "filtered" if code in _BY_OWN_RULES else "no-route", local_words(code))
+        return ProbeAnswer(target, *_BY_THE_HOST[code])
+    return ProbeAnswer(target, "filtered" if code in _BY_OWN_RULES else "no-route", local_words(code))
 
 
-def _told_later(question: _Question, code: int) -> Answer:
+def _told_later(question: _Question, code: int) -> ProbeAnswer:
     """What an errno says for which no ICMP error is known."""
     if code in _BY_OWN_RULES:
         return _told_at_once(question.target, code)
     verdict, reason = _BY_THE_HOST.get(code, ("filtered", os.strerror(code).lower()))
-    return Answer(question.target, verdict, reason, question.answer_ns)
+    return ProbeAnswer(question.target, verdict, reason, question.answer_ns)
 
 
 def _how_answered(protocol: str | None, *, is_right: bool) -> str:

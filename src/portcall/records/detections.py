@@ -1,6 +1,6 @@
 """The nouns of what conversations say: bytes that an end has sent, and findings about them.
 
-Pure data. ``names`` collects the speech of each flow, ``dissectors`` turn it into findings; neither knows the other.
+Pure data. ``server_names`` collects the speech of each flow, ``dissectors`` turn it into findings; neither knows the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_STREAM_BYTES = 32 * 1024
 """Of what one end says over TCP no more than this is ever handed to a dissector."""
 
 
-class Speech(NamedTuple):
+class Payload(NamedTuple):
     """What one end of a conversation has said so far."""
 
     data: bytes
@@ -30,7 +30,7 @@ class Speech(NamedTuple):
     """Whether its first byte is the first that this end said; False where the capture began in mid-conversation."""
 
 
-SILENCE = Speech(b"", is_ended=True)
+NO_PAYLOAD = Payload(b"", is_ended=True)
 """What an end has said that said nothing."""
 
 
@@ -80,7 +80,7 @@ class Name(NamedTuple):
     """Bytes that are not ASCII as backslash escapes (``\\xff``); at most 1024 characters. Not fit for a terminal."""
 
 
-class Answer(NamedTuple):
+class DnsAnswer(NamedTuple):
     """A resolver said that a name has an address."""
 
     name: str
@@ -91,7 +91,7 @@ class Answer(NamedTuple):
     """The least of the chain."""
 
 
-class Expected(NamedTuple):
+class ExpectedFlow(NamedTuple):
     """Another conversation between the same two hosts that was announced, by the end that is called."""
 
     protocol: str
@@ -101,7 +101,7 @@ class Expected(NamedTuple):
     """4 or 16 bytes; empty where it is the speaker's own."""
 
 
-class Finding(NamedTuple):
+class Detection(NamedTuple):
     """What a dissector recognised in the speech of one end."""
 
     protocol: str
@@ -111,11 +111,11 @@ class Finding(NamedTuple):
     """Of the server, the strongest first."""
     details: tuple[tuple[str, str], ...] = ()
     """What else was said, as (key, text): ("alpn", "h2"), ("user_agent", "curl/8.5"), ("version", "OpenSSH_9.6") …"""
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[DnsAnswer, ...] = ()
     """Addresses of names; DNS and its kin only."""
     is_final: bool = True
     """Whether later bytes of this end can add nothing."""
-    expected: tuple[Expected, ...] = ()
+    expected: tuple[ExpectedFlow, ...] = ()
     """Conversations that it announces."""
 
 

@@ -71,4 +71,4 @@ class FlowKind(enum.IntEnum):
     """What a flow row stands for."""
 
     CONVERSATION = 0
-    ORPHAN = 2  # later fragments between two addresses whose first fragments the capture does not have
+    UNMATCHED = 2  # later fragments between two addresses whose first fragments the capture does not have

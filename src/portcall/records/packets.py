@@ -117,7 +117,7 @@ class FrameBatch(NamedTuple):
     """Secrets of TLS sessions that the capture itself brings, lines of an SSLKEYLOGFILE, said before these frames."""
 
 
-class Place(NamedTuple):
+class CapturePoint(NamedTuple):
     """Where a frame was seen, in people's words; None where nothing says so."""
 
     interface: str | None = None

@@ -3,7 +3,7 @@
 Each thing works, works less well, or is missing; then the command that mends it is said, where there is one. The
 examinations import what they try, so that this works where numpy or the kernels are broken.
 
-To add one: a function that gives a Finding, and its row in EXAMINATIONS. What is opened is closed again, no packet is
+To add one: a function that gives a CheckResult, and its row in EXAMINATIONS. What is opened is closed again, no packet is
 read, and nothing is changed.
 """
 
@@ -55,7 +55,7 @@ _FRAME_PORT = 53
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What was found out about one thing."""
 
     state: State
@@ -72,42 +72,46 @@ class Examination:
     """How one would look without portcall."""
     needed_for: tuple[str, ...]
     """Commands that do not run without it."""
-    find: Callable[[], Finding]
+    find: Callable[[], CheckResult]
 
 
-def examine(examination: Examination) -> Finding:
+def examine(examination: Examination) -> CheckResult:
     """What one examination finds; a package that it cannot import is one more thing that is missing."""
     try:
         return examination.find()
     except ImportError as error:
-        return Finding("missing", str(error), "pip install --force-reinstall portcall")
+        return CheckResult("missing", str(error), "pip install --force-reinstall portcall")
 
 
-def _python() -> Finding:
-    return Finding("works", f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}")
+def _python() -> CheckResult:
+    return CheckResult("works", f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}")
 
 
-def _packages() -> Finding:
+def _packages() -> CheckResult:
     try:
         names, _ = _required()
     except importlib.metadata.PackageNotFoundError:
-        return Finding("works less well", "portcall is not installed, so nobody tells what it needs", "pip install .")
+        return CheckResult(
+            "works less well", "portcall is not installed, so nobody tells what it needs", "pip install ."
+        )
     missing = [name for name in names if not _is_there(name)]
     if missing:
-        return Finding("missing", f"not there: {', '.join(missing)}", f"pip install {' '.join(missing)}")
-    return Finding("works", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
+        return CheckResult("missing", f"not there: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+    return CheckResult("works", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
 
 
-def _extras() -> Finding:
+def _extras() -> CheckResult:
     try:
         _, extras = _required()
     except importlib.metadata.PackageNotFoundError:
-        return Finding("works less well", "portcall is not installed, so nobody tells what there is", "pip install .")
+        return CheckResult(
+            "works less well", "portcall is not installed, so nobody tells what there is", "pip install ."
+        )
     missing = {extra: absent for extra, names in extras.items() if (absent := [n for n in names if not _is_there(n)])}
     if missing:
         told = "; ".join(f"{extra}: {', '.join(names)} not there" for extra, names in missing.items())
-        return Finding("works less well", told, f"pip install 'portcall[{','.join(missing)}]'")
-    return Finding("works", f"all there: {', '.join(extras)}" if extras else "there are none to install")
+        return CheckResult("works less well", told, f"pip install 'portcall[{','.join(missing)}]'")
+    return CheckResult("works", f"all there: {', '.join(extras)}" if extras else "there are none to install")
 
 
 def _required() -> tuple[list[str], dict[str, list[str]]]:
@@ -133,7 +137,7 @@ def _is_there(name: str) -> bool:
     return True
 
 
-def _kernels() -> Finding:
+def _kernels() -> CheckResult:
     import portcall.kernels
 
     place = Path(portcall.kernels.__file__).parent
@@ -144,10 +148,10 @@ def _kernels() -> Finding:
             importlib.import_module(f"portcall.kernels.{name}")
         port = _decoded_port()
     except ImportError as error:
-        return Finding("missing", str(error), remedy)
+        return CheckResult("missing", str(error), remedy)
     if port != _FRAME_PORT:
-        return Finding("missing", f"they read port {port} where {_FRAME_PORT} was", remedy)
-    return Finding("works", f"{', '.join(names)} are compiled, and decode a packet")
+        return CheckResult("missing", f"they read port {port} where {_FRAME_PORT} was", remedy)
+    return CheckResult("works", f"{', '.join(names)} are compiled, and decode a packet")
 
 
 def _decoded_port() -> int:
@@ -162,7 +166,7 @@ def _decoded_port() -> int:
     return int(packets["target_port"][0])
 
 
-def _capture() -> Finding:
+def _capture() -> CheckResult:
     from portcall.sources.capture_devices import setcap_command
 
     try:
@@ -172,120 +176,120 @@ def _capture() -> Finding:
             os.close(os.open("/dev/bpf0", os.O_RDONLY))
     except PermissionError:
         remedy = setcap_command() if sys.platform == "linux" else None
-        return Finding("missing", "this user may not capture packets; with sudo it may be otherwise", remedy)
+        return CheckResult("missing", "this user may not capture packets; with sudo it may be otherwise", remedy)
     except OSError as error:
         if error.errno != errno.EBUSY:  # somebody else captures by it, so it can be done
-            return Finding("missing", f"no packet socket: {error.strerror}")
-    return Finding("works", "as root" if os.geteuid() == 0 else "by capability")
+            return CheckResult("missing", f"no packet socket: {error.strerror}")
+    return CheckResult("works", "as root" if os.geteuid() == 0 else "by capability")
 
 
-def _ring() -> Finding:
+def _ring() -> CheckResult:
     from portcall.sources.capture_devices import RING, LiveSpec, best_source
 
     if _capture().state == "missing":
-        return Finding("missing", "it cannot be tried without the right to capture")
+        return CheckResult("missing", "it cannot be tried without the right to capture")
     try:
         source, degradations = best_source(LiveSpec())
     except PortcallError as error:
-        return Finding("missing", str(error), None)
+        return CheckResult("missing", str(error), None)
     with closing(source):
         if source.name == RING:
-            return Finding("works", "the kernel fills it, and portcall reads it in place")
-    return Finding("works less well", f"{source.name} captures: {degradations[0].reason}")
+            return CheckResult("works", "the kernel fills it, and portcall reads it in place")
+    return CheckResult("works less well", f"{source.name} captures: {degradations[0].reason}")
 
 
-def _libpcap() -> Finding:
+def _libpcap() -> CheckResult:
     from portcall.sources.filters import FrameFilter
 
     try:
         FrameFilter("tcp port 443")
     except PortcallError:
-        return Finding("missing", "--filter does not work without it", _install("libpcap"))
+        return CheckResult("missing", "--filter does not work without it", _install("libpcap"))
     library = ctypes.CDLL(ctypes.util.find_library("pcap"))
     library.pcap_lib_version.restype = ctypes.c_char_p
-    return Finding("works", library.pcap_lib_version().decode(errors="replace"))
+    return CheckResult("works", library.pcap_lib_version().decode(errors="replace"))
 
 
-def _btf() -> Finding:
+def _btf() -> CheckResult:
     from portcall.owners.ebpf.btf import VMLINUX, KernelTypes
     from portcall.owners.ebpf.loader import BTF_REMEDY
 
     try:
         KernelTypes(VMLINUX.read_bytes()).offset("sock.__sk_common.skc_daddr")
     except (OSError, LookupError, ValueError) as error:
-        return Finding("missing", str(error) if sys.platform == "linux" else _NOT_HERE, BTF_REMEDY)
-    return Finding("works", f"{VMLINUX} says where fields of the kernel lie")
+        return CheckResult("missing", str(error) if sys.platform == "linux" else _NOT_HERE, BTF_REMEDY)
+    return CheckResult("works", f"{VMLINUX} says where fields of the kernel lie")
 
 
-def _cgroup2() -> Finding:
+def _cgroup2() -> CheckResult:
     from portcall.owners.ebpf.loader import CGROUP2_REMEDY, control_group_mount
 
     try:
         mount = control_group_mount(Path("/proc/mounts").read_text())
     except OSError:
-        return Finding("missing", _NOT_HERE)
+        return CheckResult("missing", _NOT_HERE)
     if mount is None:
-        return Finding("missing", "it is mounted nowhere", CGROUP2_REMEDY)
-    return Finding("works", f"mounted at {mount}")
+        return CheckResult("missing", "it is mounted nowhere", CGROUP2_REMEDY)
+    return CheckResult("works", f"mounted at {mount}")
 
 
-def _bpf() -> Finding:
+def _bpf() -> CheckResult:
     if sys.platform != "linux":
-        return Finding("missing", _NOT_HERE)
+        return CheckResult("missing", _NOT_HERE)
     from portcall.owners.ebpf.loader import Loaded
 
     try:
         loaded = Loaded()
     except OSError as error:
-        return Finding("missing", f"the kernel takes no programs: {error.strerror}", "run as root")
+        return CheckResult("missing", f"the kernel takes no programs: {error.strerror}", "run as root")
     with closing(loaded):
         programs = f"{len(loaded.programs)} programs load and attach: {', '.join(loaded.programs)}"
     if not loaded.degradations:
-        return Finding("works", programs)
+        return CheckResult("works", programs)
     first = loaded.degradations[0]
     state: State = "works less well" if loaded.programs else "missing"
-    return Finding(state, f"{first.reason}; {programs}", first.remedy)
+    return CheckResult(state, f"{first.reason}; {programs}", first.remedy)
 
 
-def _owners() -> Finding:
+def _owners() -> CheckResult:
     from portcall.owners import open_owners
 
     try:
         owners = open_owners()
     except PortcallError as error:
-        return Finding("missing", str(error))
+        return CheckResult("missing", str(error))
     owners.close()
     if owners.name == "ebpf" and not owners.degradations:
-        return Finding("works", "ebpf would be chosen, the best there is")
+        return CheckResult("works", "ebpf would be chosen, the best there is")
     reasons = "; ".join(degradation.reason for degradation in owners.degradations)
-    return Finding("works less well", f"{owners.name} would be chosen: {reasons}", owners.degradations[0].remedy)
+    return CheckResult("works less well", f"{owners.name} would be chosen: {reasons}", owners.degradations[0].remedy)
 
 
-def _tshark() -> Finding:
+def _tshark() -> CheckResult:
     program = shutil.which("tshark")
     if program is None:
-        return Finding("missing", "it is not on the PATH", _install("tshark"))
+        return CheckResult("missing", "it is not on the PATH", _install("tshark"))
     try:
         run = subprocess.run(  # noqa: S603 - found on the user's own PATH
             [program, "--version"], capture_output=True, text=True, errors="replace", timeout=_PATIENCE_S, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("missing", f"{program} does not run: {error}", _install("tshark"))
-    return Finding("works", f"{run.stdout.partition(chr(10))[0].rstrip('.')}, {program}")
+        return CheckResult("missing", f"{program} does not run: {error}", _install("tshark"))
+    return CheckResult("works", f"{run.stdout.partition(chr(10))[0].rstrip('.')}, {program}")
 
 
-def _terminal() -> Finding:
+def _terminal() -> CheckResult:
     from portcall.views.terminal import look
 
     terminal = look(sys.stdout)
     words = f"{terminal.width} columns, {terminal.colours or 'no'} colours, {terminal.encoding}"
     if not terminal.is_utf8:
-        return Finding("works less well", f"{words}: names are shown in ASCII", "export PYTHONUTF8=1")
+        return CheckResult("works less well", f"{words}: names are shown in ASCII", "export PYTHONUTF8=1")
     if not terminal.is_there:
-        return Finding("works", f"stdout is none: plain text, {terminal.width} columns, {terminal.encoding}")
+        return CheckResult("works", f"stdout is none: plain text, {terminal.width} columns, {terminal.encoding}")
     if terminal.width < _NARROW:
-        return Finding("works less well", f"{words}: tables lose columns", f"make it {_NARROW} columns wide")
-    return Finding("works", words)
+        return CheckResult("works less well", f"{words}: tables lose columns", f"make it {_NARROW} columns wide")
+    return CheckResult("works", words)
 
 
 def _install(what: str) -> str | None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from portcall.decoding.decoder import Layer
-    from portcall.inspection.inspector import Hearing
-    from portcall.inspection.server_names import Names
+    from portcall.inspection.inspector import Inspector
+    from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch, Verdict
     from portcall.records.report import Report
 
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     problems: list[CaptureError]
     """Captures, or ends of captures, that could not be read."""
     interrupted: bool
-    names: Names | None = None
+    names: ServerNames | None = None
     """What was heard in the traffic; None where nobody listened."""
 
 
@@ -51,14 +51,14 @@ class Tracker:
 
     attribution: Attribution
     decoder: Decoder
-    names: Names | None = None
+    names: ServerNames | None = None
     """Hears what the traffic itself says; None: nobody listens."""
     max_flows: int = MAX_FLOWS
     seed: int = field(default_factory=lambda: int.from_bytes(os.urandom(8), "big"))
     tables_filled: int = 0
     frames: int = 0
     _table: FlowTable | None = None
-    _hearing: Hearing | None = None
+    _inspector: Inspector | None = None
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
     def feed(self, batch: FrameBatch) -> None:
@@ -68,12 +68,12 @@ class Tracker:
         if not len(batch.frames):
             return
         if self._table is None:
-            self._table = FlowTable(seed=self.seed, max_flows=self.max_flows, listens=self.names is not None)
-            self._hearing = self.names.listen_to(self._table) if self.names else None
+            self._table = FlowTable(seed=self.seed, max_flows=self.max_flows, inspects=self.names is not None)
+            self._inspector = self.names.inspector_for(self._table) if self.names else None
         packets = self.decoder.decode(batch)
         payloads = self._table.update(packets, self.frames + 1)
-        if self._hearing:
-            self._hearing.hear(batch, packets, payloads, self.frames + 1)
+        if self._inspector:
+            self._inspector.inspect(batch, packets, payloads, self.frames + 1)
         self.frames += len(batch.frames)
         if self._table.is_full:
             self.tables_filled += 1
@@ -87,10 +87,10 @@ class Tracker:
     def _attribute(self) -> None:
         if self._table is None:
             return
-        if self._hearing:
-            self._hearing.finish()
+        if self._inspector:
+            self._inspector.finish()
         for rows, chunk in self._table.indexed_chunks():
-            self.attribution.add(chunk, found=self._hearing.of(rows) if self._hearing else None)
+            self.attribution.add(chunk, found=self._inspector.of(rows) if self._inspector else None)
         for verdict, tally in self._table.tallies().items():
             self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self._table = None
@@ -135,9 +135,9 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
 
         is_shown = compile_where(where, by)
     if names:
-        from portcall.inspection.server_names import Names  # and all dissectors
+        from portcall.inspection.server_names import ServerNames  # and all dissectors
 
-        book = Names(with_details=by == "flow")
+        book = ServerNames(with_details=by == "flow")
     tracker = Tracker(Attribution(by, local, book), Decoder(layer), book)
     completed = Origins(geo).completed if geo else None
     frame_filter = FrameFilter(filter) if filter else None

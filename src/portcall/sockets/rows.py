@@ -1,7 +1,7 @@
 """Sockets → output rows: services of the serving end, who opened, how far it is exposed, who holds it. Pure.
 
 Who opened a conversation that exists, the strongest evidence first: its state; a listening socket on its local end
-(they opened), or on the remote end where that is on this machine too (we did); else the ports, by ``openers``.
+(they opened), or on the remote end where that is on this machine too (we did); else the ports, by ``originator``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.flows.originator import OpenerEvidence, clients_by_port
+from portcall.flows.originator import OriginatorEvidence, clients_by_port
 from portcall.labels.ports import PortClass, port_classes, service_name_of
 from portcall.records.schema import asked_names
 from portcall.records.sockets import STATES, SocketListing, SystemSocket
@@ -30,8 +30,8 @@ IN, OUT = "in", "out"
 _NUMBERS = {"tcp": 6, "udp": 17}
 _RULES = {
     int(evidence): evidence.name.lower().replace("_", "-")
-    for evidence in OpenerEvidence
-    if evidence is not OpenerEvidence.FIRST_SENDER  # equal ports, and nobody saw the first packet
+    for evidence in OriginatorEvidence
+    if evidence is not OriginatorEvidence.FIRST_SENDER  # equal ports, and nobody saw the first packet
 }
 _OPENED_BY_STATE = {"SYN-SENT": OUT, "SYN-RECV": IN}
 _IPV6 = 6

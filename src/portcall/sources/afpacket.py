@@ -35,7 +35,7 @@ import numpy as np
 
 from portcall.errors import PortcallError
 from portcall.kernels import packet_ring as ring
-from portcall.records.packets import FRAME, FrameBatch, Place
+from portcall.records.packets import FRAME, CapturePoint, FrameBatch
 from portcall.records.report import Degradation
 from portcall.sources import kernel_filter
 from portcall.sources.filters import FrameFilter, asks_for_tag
@@ -171,12 +171,12 @@ class RingSource:
         """Frames for which no block was free."""
         return self.statistics().dropped_by_kernel
 
-    def place(self, namespace: int, interface: int) -> Place:
+    def capture_point(self, namespace: int, interface: int) -> CapturePoint:
         """Names of an interface that a frame came from, and of its namespace."""
         for opened in self._rings.values():
             if opened.namespace.number == namespace:
-                return Place(opened.interface_name(interface), opened.namespace.title)
-        return Place()
+                return CapturePoint(opened.interface_name(interface), opened.namespace.title)
+        return CapturePoint()
 
     def close(self) -> None:
         """Let go of the rings; the kernel frees each once no batch points into it."""

@@ -24,7 +24,7 @@ from portcall.system.network_namespaces import ALL, Namespace, choose_namespaces
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcall.records.packets import FrameBatch, Place
+    from portcall.records.packets import CapturePoint, FrameBatch
 
 RING, SCAPY = "ring", "scapy"
 CAPABILITIES = "cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"
@@ -50,7 +50,7 @@ class LiveSource(Protocol):
     def dropped_by_kernel(self) -> int | None:
         """Frames that the kernel dropped so far, None where it does not say."""
 
-    def place(self, namespace: int, interface: int) -> Place:
+    def capture_point(self, namespace: int, interface: int) -> CapturePoint:
         """What people call the interface of a frame."""
 
     def close(self) -> None:

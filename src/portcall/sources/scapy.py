@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.errors import PortcallError, UsageError
-from portcall.records.packets import FRAME, NO_TIME, Direction, FrameBatch, Place
+from portcall.records.packets import FRAME, NO_TIME, CapturePoint, Direction, FrameBatch
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Interface
 from portcall.system.network_namespaces import own_namespace
@@ -114,9 +114,9 @@ class ScapySource:
             self._dropped += int(np.frombuffer(told, np.uint32)[1])
         return self._dropped
 
-    def place(self, namespace: int, interface: int) -> Place:  # noqa: ARG002 - its own is the only one
+    def capture_point(self, namespace: int, interface: int) -> CapturePoint:  # noqa: ARG002 - its own is the only one
         """What the interface of a frame is called."""
-        return Place(self._names.get(interface))
+        return CapturePoint(self._names.get(interface))
 
     def close(self) -> None:
         """Close scapy's sockets."""

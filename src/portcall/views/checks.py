@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from portcall.records.schema import VERDICTS
-from portcall.views.fitting import Column
+from portcall.views.fitting import TableColumn
 from portcall.views.lists import Sheet, write_list
 from portcall.views.text import count_text, duration_text
 
@@ -23,8 +23,8 @@ MOST_ALIKE = 8
 _STYLES = {"open": "green", "filtered": "yellow", "open-or-filtered": "yellow"}
 
 
-def _column(title: str, rank: int, most: int | None = 60, *, wraps: bool = False) -> Column:
-    return Column(title, rank, lambda line: line[title], most, is_needed=False, wraps=wraps)
+def _column(title: str, rank: int, most: int | None = 60, *, wraps: bool = False) -> TableColumn:
+    return TableColumn(title, rank, lambda line: line[title], most, is_needed=False, wraps=wraps)
 
 
 _COLUMNS = (

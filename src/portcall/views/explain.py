@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from portcall.explanation.facts import AddressFacts, Explanation, PortFacts, ServiceFacts
     from portcall.explanation.next_steps import Step
-    from portcall.explanation.quiz import Question
-    from portcall.explanation.tutorial import Story
+    from portcall.explanation.quiz import QuizQuestion
+    from portcall.explanation.tutorial import Tutorial
 
     Entry = tuple[str, str]  # heading, text
 
@@ -44,19 +44,19 @@ def write_explanation(explanation: Explanation, stream: TextIO) -> None:
     _write(stream, explanation.title, explanation.lessons, entries)
 
 
-def write_story(story: Story, stream: TextIO) -> None:
+def write_story(story: Tutorial, stream: TextIO) -> None:
     """Write the story of ports."""
     passages = [(passage.heading, passage.text) for passage in story.passages]
     _write(stream, "", (), [*passages, *_step_entries(story.next_steps)])
 
 
-def question_text(number: int, question: Question) -> str:
+def question_text(number: int, question: QuizQuestion) -> str:
     """A question with its choices, a line each."""
     choices = (f"   {letter}) {visible(choice)}" for letter, choice in question.lettered)
     return "\n".join([f"{number}. {visible(question.text)}", *choices])
 
 
-def verdict_text(question: Question, answer: str | None) -> str:
+def verdict_text(question: QuizQuestion, answer: str | None) -> str:
     """What became of the answer, and why; None where there was none."""
     if answer is not None and question.is_right(answer):
         return f"   Right. {visible(question.explanation)}"

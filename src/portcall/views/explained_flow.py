@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TextIO
 
-    from portcall.explanation.flow_explanation import Story
+    from portcall.explanation.flow_explanation import FlowExplanation
 
 _WIDTH_WITHOUT_TERMINAL = 100
 _LEAST_WIDTH = 40
@@ -27,7 +27,7 @@ _MOST_SENTENCE = 800
 _LONG_WORD = re.compile(r"(\S{119})\S{2,}")
 
 
-def write_stories(stories: Iterable[Story], stream: TextIO) -> None:
+def write_stories(stories: Iterable[FlowExplanation], stream: TextIO) -> None:
     """Write the stories, an empty line between them."""
     width = _width(stream)
     text = "\n".join("".join(f"{line}\n" for line in _lines(story, width)) for story in stories)
@@ -41,7 +41,7 @@ def _width(stream: TextIO) -> int:
     return max(_LEAST_WIDTH, min(_MOST_WIDTH, shutil.get_terminal_size().columns))
 
 
-def _lines(story: Story, width: int) -> Iterator[str]:
+def _lines(story: FlowExplanation, width: int) -> Iterator[str]:
     yield f"{visible(story.title)} (row {story.row_number} of --by flow)"
     for section in story.sections:
         heading = section.heading

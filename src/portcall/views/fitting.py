@@ -31,7 +31,7 @@ _LEAST_WRAPPED_WIDTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column of the table; when room gets short the highest rank goes first."""
 
     title: str
@@ -46,14 +46,14 @@ class Column:
 
 
 if TYPE_CHECKING:
-    Cells = dict[Column, list[str]]
+    Cells = dict[TableColumn, list[str]]
 
 
-def asked_columns(end: str, title: str = "") -> tuple[Column, ...]:
+def asked_columns(end: str, title: str = "") -> tuple[TableColumn, ...]:
     """What --geo and --resolve tell of the address at an end; who asked for it wants it before most else."""
 
-    def column(heading: str, rank: float, name: str) -> Column:
-        return Column(heading, rank, lambda row: row.get(f"{end}_{name}") or "", _ASKED_WIDTH, is_needed=False)
+    def column(heading: str, rank: float, name: str) -> TableColumn:
+        return TableColumn(heading, rank, lambda row: row.get(f"{end}_{name}") or "", _ASKED_WIDTH, is_needed=False)
 
     return (
         column("reverse DNS", 1.4, "reverse_name"),
@@ -87,7 +87,7 @@ def write_fitting(stream: TextIO, draw: Callable[[Console, bool], None], width: 
     stream.write(text.encode("ascii", "backslashreplace").decode() if is_plain else text)
 
 
-def fitting_table(choice: Sequence[Column], rows: Sequence[Row], width: int, style: Callable[[Row], str]) -> Lines:
+def fitting_table(choice: Sequence[TableColumn], rows: Sequence[Row], width: int, style: Callable[[Row], str]) -> Lines:
     """A header and the rows in as many columns as fit into the width; the first stays always, and is cut if it must be.
 
     Lines of text, each with its style: rich's own tables take a millisecond for every row.
@@ -145,14 +145,14 @@ def _wrapped(cells: Cells, width: int, styles: list[str]) -> tuple[Cells, list[s
     return wrapped, more_styles
 
 
-def _padded(texts: list[str], width: int, column: Column) -> list[str]:
+def _padded(texts: list[str], width: int, column: TableColumn) -> list[str]:
     gaps = (" " * (width - columns(text)) for text in texts)
     if column.most is None:
         return [gap + text for gap, text in zip(gaps, texts, strict=True)]
     return [text + gap for gap, text in zip(gaps, texts, strict=True)]
 
 
-def _fitting(widths: dict[Column, int], width: int) -> tuple[list[Column], int]:
+def _fitting(widths: dict[TableColumn, int], width: int) -> tuple[list[TableColumn], int]:
     """The columns that there is room for, and the width of the first, which stays always and may be cut to a third."""
     name, *others = widths
     name_width = min(widths[name], max(_LEAST_NAME_WIDTH, width // 3))

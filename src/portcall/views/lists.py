@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from portcall.views.fitting import Column, fitting_table, print_lines, write_fitting
+from portcall.views.fitting import TableColumn, fitting_table, print_lines, write_fitting
 from portcall.views.text import count_text, visible
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _plain(_: Row) -> str:
 class Sheet:
     """What is shown of a list."""
 
-    columns: Sequence[Column]
+    columns: Sequence[TableColumn]
     rows: Sequence[Row]
     heading: str = ""
     style: Callable[[Row], str] = _plain

@@ -67,10 +67,10 @@ class PortChanges:
     def _draw(self, live: Live, there: Marked) -> None:
         from rich.console import Group
 
-        from portcall.views.fitting import Column, fitting_table, text_of
+        from portcall.views.fitting import TableColumn, fitting_table, text_of
 
         rows = [{**row, "mark": mark} for mark, row in there[:MOST_ROWS]]
-        mark = Column("", 1, lambda row: row["mark"], 1)
+        mark = TableColumn("", 1, lambda row: row["mark"], 1)
         first, *others = columns_of("ports", is_plain=False)
         table = fitting_table((first, mark, *others), rows, live.console.width, lambda row: _STYLES[row["mark"]])
         here = counted_text(sum(mark != "-" for mark, _ in there), "listening socket")

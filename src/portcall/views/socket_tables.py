@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.records.schema import COUNTS
 from portcall.records.sockets import STATES, end_text
-from portcall.views.fitting import Column, asked_columns
+from portcall.views.fitting import TableColumn, asked_columns
 from portcall.views.lists import Sheet, write_list
 from portcall.views.text import bytes_text, count_text, counted_text, duration_text, visible
 
@@ -79,68 +79,68 @@ def _totals(report: Listing) -> str:
     return counted_text(sum(row["conversations"] for row in rows), "conversation")
 
 
-def columns_of(by: str, *, is_plain: bool) -> tuple[Column, ...]:
+def columns_of(by: str, *, is_plain: bool) -> tuple[TableColumn, ...]:
     """The table's columns for one grouping."""
     if by == "ports":
         return _port_columns(is_plain=is_plain)
     return _conversation_columns(is_plain=is_plain) if by == "conns" else _count_columns(by)
 
 
-def _port_columns(*, is_plain: bool) -> tuple[Column, ...]:
+def _port_columns(*, is_plain: bool) -> tuple[TableColumn, ...]:
     sign = _sign(is_plain=is_plain)
     return (
-        Column(
+        TableColumn(
             "port", 0, lambda row: f"{sign if row['outside'] == 'yes' else ' '} {row['port']}/{row['protocol']}", 12
         ),
-        Column("address", 3, lambda row: _address(row["address"], row["interface"]), _END_WIDTH),
-        Column("service", 4, lambda row: row["service"] or "", _NAME_WIDTH),
-        Column("process", 1, process_text, _NAME_WIDTH),
-        Column("pid", 2, lambda row: str(row["pid"] or "")),
-        Column("user", 5, lambda row: row["user"] or "", _NAME_WIDTH),
-        Column("who can reach it", 2, lambda row: row["exposed_to"], _WORDS_WIDTH),
+        TableColumn("address", 3, lambda row: _address(row["address"], row["interface"]), _END_WIDTH),
+        TableColumn("service", 4, lambda row: row["service"] or "", _NAME_WIDTH),
+        TableColumn("process", 1, process_text, _NAME_WIDTH),
+        TableColumn("pid", 2, lambda row: str(row["pid"] or "")),
+        TableColumn("user", 5, lambda row: row["user"] or "", _NAME_WIDTH),
+        TableColumn("who can reach it", 2, lambda row: row["exposed_to"], _WORDS_WIDTH),
         *_place_columns(),
-        Column("class", 8, lambda row: row["port_class"], _NAME_WIDTH),
+        TableColumn("class", 8, lambda row: row["port_class"], _NAME_WIDTH),
     )
 
 
-def _conversation_columns(*, is_plain: bool) -> tuple[Column, ...]:
+def _conversation_columns(*, is_plain: bool) -> tuple[TableColumn, ...]:
     return (
-        Column("local", 0, lambda row: end_text(row["local_ip"], row["local_port"]), _END_WIDTH),
-        Column("", 0, lambda row: _ARROWS[row["direction"]][is_plain], 1),
-        Column("remote", 0, lambda row: end_text(row["remote_ip"], row["remote_port"]), _END_WIDTH),
-        Column("", 3, lambda row: row["protocol"], 4),
-        Column("state", 1, lambda row: row["state"], _NAME_WIDTH),
-        Column("service", 4, lambda row: row["service"] or "", _NAME_WIDTH),
-        Column("process", 2, process_text, _NAME_WIDTH),
-        Column("pid", 5, lambda row: str(row["pid"] or "")),
-        Column("sent", 6, lambda row: _bytes(row["bytes_sent"])),
-        Column("received", 6, lambda row: _bytes(row["bytes_received"])),
-        Column("round trip", 7, lambda row: _duration(row["round_trip_ns"])),
-        Column("age", 7, lambda row: _duration(row["age_ns"])),
+        TableColumn("local", 0, lambda row: end_text(row["local_ip"], row["local_port"]), _END_WIDTH),
+        TableColumn("", 0, lambda row: _ARROWS[row["direction"]][is_plain], 1),
+        TableColumn("remote", 0, lambda row: end_text(row["remote_ip"], row["remote_port"]), _END_WIDTH),
+        TableColumn("", 3, lambda row: row["protocol"], 4),
+        TableColumn("state", 1, lambda row: row["state"], _NAME_WIDTH),
+        TableColumn("service", 4, lambda row: row["service"] or "", _NAME_WIDTH),
+        TableColumn("process", 2, process_text, _NAME_WIDTH),
+        TableColumn("pid", 5, lambda row: str(row["pid"] or "")),
+        TableColumn("sent", 6, lambda row: _bytes(row["bytes_sent"])),
+        TableColumn("received", 6, lambda row: _bytes(row["bytes_received"])),
+        TableColumn("round trip", 7, lambda row: _duration(row["round_trip_ns"])),
+        TableColumn("age", 7, lambda row: _duration(row["age_ns"])),
         *asked_columns("remote"),
-        Column("user", 8, lambda row: row["user"] or "", _NAME_WIDTH),
+        TableColumn("user", 8, lambda row: row["user"] or "", _NAME_WIDTH),
         *_place_columns(),
     )
 
 
-def _count_columns(by: str) -> tuple[Column, ...]:
+def _count_columns(by: str) -> tuple[TableColumn, ...]:
     name = next(word for word, grouping in COUNTS.items() if grouping == by)
     return (
-        Column(name, 0, lambda row: row[name] or "(not known)", _NAME_WIDTH),
-        Column("conversations", 1, lambda row: count_text(row["conversations"])),
-        Column("established", 2, lambda row: count_text(row["established"])),
-        Column("opened by them", 3, lambda row: count_text(row["opened_in"])),
-        Column("by us", 3, lambda row: count_text(row["opened_out"])),
-        Column("hosts", 4, lambda row: count_text(row["hosts"])),
-        Column("sent", 5, lambda row: bytes_text(row["bytes_sent"])),
-        Column("received", 5, lambda row: bytes_text(row["bytes_received"])),
+        TableColumn(name, 0, lambda row: row[name] or "(not known)", _NAME_WIDTH),
+        TableColumn("conversations", 1, lambda row: count_text(row["conversations"])),
+        TableColumn("established", 2, lambda row: count_text(row["established"])),
+        TableColumn("opened by them", 3, lambda row: count_text(row["opened_in"])),
+        TableColumn("by us", 3, lambda row: count_text(row["opened_out"])),
+        TableColumn("hosts", 4, lambda row: count_text(row["hosts"])),
+        TableColumn("sent", 5, lambda row: bytes_text(row["bytes_sent"])),
+        TableColumn("received", 5, lambda row: bytes_text(row["bytes_received"])),
     )
 
 
-def _place_columns() -> tuple[Column, Column]:
+def _place_columns() -> tuple[TableColumn, TableColumn]:
     return (
-        Column("container", 6, lambda row: row["container"] or "", _NAME_WIDTH, is_needed=False),
-        Column("namespace", 7, lambda row: row["namespace"] or "", _NAME_WIDTH, is_needed=False),
+        TableColumn("container", 6, lambda row: row["container"] or "", _NAME_WIDTH, is_needed=False),
+        TableColumn("namespace", 7, lambda row: row["namespace"] or "", _NAME_WIDTH, is_needed=False),
     )
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from portcall.records.schema import REASONS, directions
 from portcall.records.sockets import end_text
-from portcall.views.fitting import Column, asked_columns, fitting_table, print_lines, write_fitting
+from portcall.views.fitting import TableColumn, asked_columns, fitting_table, print_lines, write_fitting
 from portcall.views.text import bytes_text, count_text, duration_text, share_text, visible
 
 if TYPE_CHECKING:
@@ -68,42 +68,42 @@ def _table(by: str, rows: list[Row], credited: int, width: int, *, is_plain: boo
     return fitting_table(choice, rows, width, lambda row: "dim" if row["unattributed_reason"] else "")
 
 
-def _group_columns(by: str, credited: int, *, is_plain: bool) -> tuple[Column, ...]:
+def _group_columns(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, ...]:
     return (
-        Column(by, 0, lambda row: row[by] or _reason(row), _NAME_WIDTH),
-        Column("pid", 2, lambda row: str(row["pid"] or ""), is_needed=False),
-        Column("bytes", 1, lambda row: bytes_text(_bytes(by, row))),
+        TableColumn(by, 0, lambda row: row[by] or _reason(row), _NAME_WIDTH),
+        TableColumn("pid", 2, lambda row: str(row["pid"] or ""), is_needed=False),
+        TableColumn("bytes", 1, lambda row: bytes_text(_bytes(by, row))),
         *_share_columns(by, credited, is_plain=is_plain),
-        Column("out", 5, lambda row: bytes_text(row["bytes_out"])),
-        Column("in", 5, lambda row: bytes_text(row["bytes_in"])),
-        Column("flows", 4, lambda row: count_text(row["flows"])),
-        Column("packets", 8, lambda row: count_text(row["packets_out"] + row["packets_in"])),
-        *([] if by == "host" else [Column("top host", 7, lambda row: row["top_host"] or "", _NAME_WIDTH)]),
+        TableColumn("out", 5, lambda row: bytes_text(row["bytes_out"])),
+        TableColumn("in", 5, lambda row: bytes_text(row["bytes_in"])),
+        TableColumn("flows", 4, lambda row: count_text(row["flows"])),
+        TableColumn("packets", 8, lambda row: count_text(row["packets_out"] + row["packets_in"])),
+        *([] if by == "host" else [TableColumn("top host", 7, lambda row: row["top_host"] or "", _NAME_WIDTH)]),
         *asked_columns("top_host"),
-        *([] if by == "service" else [Column("services", 9, lambda row: " ".join(row["services"]), _NAME_WIDTH)]),
+        *([] if by == "service" else [TableColumn("services", 9, lambda row: " ".join(row["services"]), _NAME_WIDTH)]),
     )
 
 
-def _flow_columns(by: str, credited: int, *, is_plain: bool) -> tuple[Column, ...]:
+def _flow_columns(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, ...]:
     return (
-        Column("server", 0, lambda row: _end(row, "server") or _reason(row), _END_WIDTH),
-        Column("client", 4, lambda row: _end(row, "client"), _END_WIDTH),
-        Column("app", 2, lambda row: row["app"] or "", _NAME_WIDTH),
-        Column("bytes", 1, lambda row: bytes_text(_bytes(by, row))),
+        TableColumn("server", 0, lambda row: _end(row, "server") or _reason(row), _END_WIDTH),
+        TableColumn("client", 4, lambda row: _end(row, "client"), _END_WIDTH),
+        TableColumn("app", 2, lambda row: row["app"] or "", _NAME_WIDTH),
+        TableColumn("bytes", 1, lambda row: bytes_text(_bytes(by, row))),
         *_share_columns(by, credited, is_plain=is_plain),
-        Column("to server", 6, lambda row: bytes_text(row["bytes_to_server"])),
-        Column("to client", 6, lambda row: bytes_text(row["bytes_to_client"])),
-        Column("protocol", 5, lambda row: row["protocol"] or "", _NAME_WIDTH),
-        Column("state", 7, lambda row: row["state"] or "", _NAME_WIDTH),
-        Column("duration", 8, _duration),
+        TableColumn("to server", 6, lambda row: bytes_text(row["bytes_to_server"])),
+        TableColumn("to client", 6, lambda row: bytes_text(row["bytes_to_client"])),
+        TableColumn("protocol", 5, lambda row: row["protocol"] or "", _NAME_WIDTH),
+        TableColumn("state", 7, lambda row: row["state"] or "", _NAME_WIDTH),
+        TableColumn("duration", 8, _duration),
         *asked_columns("server", "server "),
     )
 
 
-def _share_columns(by: str, credited: int, *, is_plain: bool) -> tuple[Column, Column]:
+def _share_columns(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, TableColumn]:
     return (
-        Column("share", 3, lambda row: share_text(_bytes(by, row), credited)),
-        Column("", 3, lambda row: _bar(_bytes(by, row), credited, is_plain=is_plain), _BAR_WIDTH),
+        TableColumn("share", 3, lambda row: share_text(_bytes(by, row), credited)),
+        TableColumn("", 3, lambda row: _bar(_bytes(by, row), credited, is_plain=is_plain), _BAR_WIDTH),
     )
 
 
