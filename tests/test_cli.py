@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import portcall
+import portcall.runs
 from flow_builder import flow, tallies_of
 from portcall.attribution.attribution import Attribution
 from portcall.cli import COMMANDS, main
@@ -63,7 +63,7 @@ def offline(monkeypatch, report):
 
     fake.read = read
     monkeypatch.setitem(sys.modules, "portcall.runs.offline", fake)
-    monkeypatch.setattr(portcall, "pipeline", fake, raising=False)
+    monkeypatch.setattr(portcall.runs, "offline", fake, raising=False)
     return fake
 
 

@@ -22,7 +22,7 @@ _CERTAINTIES = {Certainty.MAGIC: "its bytes", Certainty.STRUCTURE: "its structur
 _IN_TABLES = {
     "signatures": {signature.protocol for signature in SIGNATURES},
     "patterns": {rule.protocol for rule in PATTERNS},
-    "own_ports": {rule.protocol for rule in ON_OWN_PORTS},
+    "port_guarded": {rule.protocol for rule in ON_OWN_PORTS},
 }
 
 

@@ -77,7 +77,7 @@ def test_a_kernel_that_cannot_be_loaded_is_missing_and_the_status_is_1():
     run = doctor("kernels", "--format", "json", command=without("portcall.kernels.flow_update"))
 
     row = rows_of(run)["kernels"]
-    assert (row["state"], "folding" in row["detail"], run.returncode) == ("missing", True, 1)
+    assert (row["state"], "flow_update" in row["detail"], run.returncode) == ("missing", True, 1)
 
 
 def test_what_only_live_needs_does_not_fail_the_status(tmp_path):

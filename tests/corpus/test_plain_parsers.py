@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from test_inspector_laws import assert_same
+from inspected_flows import assert_same
 
 
 def test_the_kernel_tells_what_the_dissectors_tell_of_the_corpus(corpus_folder):

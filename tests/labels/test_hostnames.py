@@ -247,7 +247,7 @@ def test_every_suffix_answers_as_a_search_through_the_whole_list_does(suffix, be
 def test_nothing_is_read_before_the_first_name_and_no_public_suffix_before_an_unlisted_one():
     program = (
         "import sys\n"
-        "from portcall import apps\n"
+        "from portcall.labels import hostnames as apps\n"
         "print(apps._app_of_suffix.cache_info().currsize, 'publicsuffixlist' in sys.modules)\n"
         "apps.app_of_hostname('i.scdn.co'); print('publicsuffixlist' in sys.modules)\n"
         "apps.app_of_hostname('example.com'); print('publicsuffixlist' in sys.modules)\n"

@@ -45,8 +45,8 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as man
 class Attribution:
     """Sums of flows under one grouping.
 
-    ``local`` are the networks that the user calls local, as text or objects; ``server_names`` what the traffic itself tells;
-    ``capture_points`` where live flows were seen, by the number in their ``namespace``.
+    ``local`` are the networks that the user calls local, as text or objects; ``names`` is what the traffic itself
+    tells; ``capture_points`` are where live flows were seen, by the number in their ``namespace``.
     """
 
     def __init__(
@@ -142,9 +142,9 @@ class Attribution:
         top: int | None = None,
         completed: Callable[[Row], Row] | None = None,
     ) -> Report:
-        """The rows with what they cover; ``row_filter`` and then ``top`` leave rows out, which still count as covered.
+        """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered.
 
-        ``completed`` gives a row with what others know of its addresses, before ``row_filter`` looks at it.
+        ``completed`` gives a row with what others know of its addresses, before ``where`` looks at it.
         """
         everything = self.rows(tallies)
         if completed:

@@ -51,8 +51,8 @@ def flow_rows(
 ) -> Iterator[dict[str, Any]]:
     """The rows of ``--by flow`` for FLOW[n], in the same order.
 
-    ``matches`` tell whose low and high ends are, ``told`` what was heard in their traffic, ``capture_points`` what the numbers
-    in their ``namespace`` mean.
+    ``matches`` tell whose low and high ends are, ``told`` what was detected in their traffic, ``capture_points``
+    what the numbers in their ``namespace`` mean.
     """
     names = column_names("flow")
     columns = _columns(flows)

@@ -170,8 +170,8 @@ def _watch(
 def _load_what_shows() -> None:
     """Import what is needed at the end: the invoking user may not be allowed to read where it is installed."""
     for name in (
-        "watching",
-        "reverse_names",
+        "runs.live_loop",
+        "enrichment.reverse_dns",
         "views.live",
         "views.tables",
         *(f"exports.{module}" for module in MODULES.values()),

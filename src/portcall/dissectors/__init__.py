@@ -2,19 +2,19 @@
 
 A dissector is a module of this folder, found by being there, with
 
-    TRANSPORTS   the IP protocol numbers it listens to, a frozenset
+    TRANSPORTS   the IP protocol numbers it inspects, a frozenset
     CERTAINTY    how sure a match is, which decides who is asked first
     PORTS        ports where it is asked before all others of its certainty, a frozenset; may be empty
-    listen(said, answered, ends) -> Detection | Wait | None
+    inspect(sent, answered, ends) -> Detection | Wait | None
 
-``sent`` is what one end has said so far, ``answered`` what the other one has (``NO_PAYLOAD`` so far, perhaps). It is asked
-for either end, again whenever that end has said something new, until it gives a final finding or None: "not this, and
-more bytes will not change that". It keeps no state, raises on no bytes, and does bounded work: speech is at most 32 KiB
-a stream, and few datagrams. To be asked seldom, a module states how what it knows begins:
+``sent`` is what one end has sent so far, ``answered`` what the other one has (perhaps ``NO_PAYLOAD``). It is asked for
+either end, again whenever that end has said something new, until it gives a final detection or None: "not this, and
+more bytes will not change that". It keeps no state, raises on no bytes, and does bounded work: a payload is at most
+32 KiB of a stream, or few datagrams. To be asked seldom, a module states how what it knows begins:
 
     PREFIXES            by transport the alternatives, each a dict: offset (below 256) → the bytes that may stand there
                         {TCP: ({0: {22}, 1: {3}}, {0: range(128, 256), 2: {1}})}
-    TEXT_PREFIXES    the same, where besides no control character but tab and carriage return stands in the line,
+    TEXT_PREFIXES       the same, where besides no control character but tab and carriage return stands in the line,
                         as far as 64 bytes go
     PREFIXES_ON_PORTS   the same as PREFIXES, each with the only ports that it counts on:
                         {UDP: (({0: range(64, 128)}, PORTS),)}
@@ -23,9 +23,9 @@ a stream, and few datagrams. To be asked seldom, a module states how what it kno
 
 Where none fits the first payload of a side, it is not asked, so it must be sure to find nothing, however that goes on;
 what lies beyond the payload's end fits all, but behind a whole datagram nothing lies, so none that looks there fits.
-Those of PORT count on the module's ports only. A module with ``INSPECTS_ALWAYS = True`` is asked about every datagram of
-a flow that it recognised, not just the first ones; one for TCP alone about every segment, by itself, once it has given
-a final finding without a name.
+Those of PORT count on the module's ports only. A module with ``INSPECTS_ALWAYS = True`` is asked about every datagram
+of a flow that it recognised, not just the first ones; one for TCP alone about every segment, by itself, once it has
+given a final detection without a name.
 """
 
 from __future__ import annotations

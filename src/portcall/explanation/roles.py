@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from portcall.records.sockets import SystemSocket
 
 _WORDS = {
-    OriginatorEvidence.PORT_CLASS: "its port {server} is {server_class}, {client} is {client_class}: servers wait at ports "
-    "that are known, clients take what they are lent",
+    OriginatorEvidence.PORT_CLASS: "its port {server} is {server_class}, {client} is {client_class}: servers wait at "
+    "ports that are known, clients take what they are lent",
     OriginatorEvidence.CURATED_NAME: "its port {server} is where {service} lives, and {client} is no service's place",
     OriginatorEvidence.IANA_NAME: "its port {server} is registered for {service}, and {client} for nobody",
     OriginatorEvidence.LOWER_PORT: "its port is the lower number, which is weak evidence",

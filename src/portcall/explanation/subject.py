@@ -7,8 +7,8 @@
     socket        = [transport "/"] address ":" NUMBER                            0.0.0.0:80   [::1]:80   :80   *:80
     conversation  = [transport "/"] socket ("-" | "->" | "↔" | " ") socket        192.168.1.5:54823-142.250.80.46:443
 
-A service is a name from the lists of ``labels.ports``. An IPv6 address stands in brackets where a port follows, and may have
-a zone. Nothing is looked up: whether a port has a service, or an address a name, is not this module's business.
+A service is a name from the lists of ``labels.ports``. An IPv6 address stands in brackets where a port follows, and
+may have a zone. Nothing is looked up: whether a port has a service, or an address a name, is not asked here.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ class FlowTable:
         return self._flows[: len(self)]
 
     def chunks(self, rows: int = 1 << 16) -> Iterator[NDArray[np.void]]:
-        """The same in pieces of at most ``flow_row``; one may be the table itself, and is valid until its next update."""
+        """The same in pieces of at most ``rows``; one may be the table itself, and is valid until its next update."""
         return (chunk for _, chunk in self.indexed_chunks(rows))
 
     def indexed_chunks(self, rows: int = 1 << 16) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:

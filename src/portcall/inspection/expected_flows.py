@@ -40,7 +40,7 @@ class ExpectedFlows:
         self._announced: dict[tuple[int, bytes, int, bytes], list[_Announced]] = {}
 
     def note(self, ends: tuple[bytes, bytes], time_ns: int, packet: int, expected: tuple[ExpectedFlow, ...]) -> None:
-        """A packet said so; ``flow_ends`` are its source and target (16 bytes, IPv4 in the last four)."""
+        """A packet said so; ``ends`` are its source and target (16 bytes, IPv4 in the last four)."""
         sender, listener = ends
         for one in expected:
             key = one.transport, one.address.rjust(16, b"\0") if one.address else sender, one.port, listener

@@ -1,7 +1,7 @@
 """Hearing: listens to the first payloads of every conversation until a dissector knows what it is.
 
-The flow table tells with each batch which payloads are of ends that were not heard enough of. The kernel ``kernels.inspect``
-reads the plain ones where they lie and passes over those that nobody can know; the others become speech, and the
+The flow table says with each batch which payloads are of ends that need more inspection. The kernel ``inspect`` reads
+the plain ones where they lie, and passes over those that nobody can know; the others are deferred, and the
 dissectors are asked. As soon as nothing more is to be learnt an end is marked as heard: its further packets cost
 nothing. What is found is a number per row of the table. Nothing is kept of a conversation that is known, and of all
 those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
@@ -205,9 +205,9 @@ class Inspector:
                 self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
 
     def merge(self, later: Inspector, rows: NDArray[np.int64]) -> None:
-        """Take over what the hearing of the following shard found; ``flow_row`` are its rows' indexes in this one's table.
+        """Take over what the inspector of the following shard detected; ``rows`` are its rows in this one's table.
 
-        Both share their Findings. What a conversation said first counts: the earlier finding stays.
+        Both share their detections. The earlier detection of a conversation stays.
         """
         self._take()
         later._take()

@@ -95,7 +95,7 @@ class ServerLabel(NamedTuple):
 
 
 _NOTHING = ServerLabel(0, None, None, None, 0)
-"""Of a row that says nothing, as most ports of a scan do: its service is that of its port, which ``ServerLabels`` has."""
+"""Of a row that says nothing, as most ports of a scan do: its service is that of its port, in ``by_port``."""
 
 
 class ServerLabels(NamedTuple):

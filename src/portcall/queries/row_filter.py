@@ -68,7 +68,7 @@ def compile_where(text: str, by: str) -> Predicate:
 
 
 def chooser(where: str | None, by: str, top: int | None = None) -> Callable[[Rows], Rows]:
-    """What picks of rows grouped ``by`` those for which ``row_filter`` holds, and of them the first ``top``.
+    """What picks of rows grouped ``by`` those for which ``where`` holds, and of them the first ``top``.
 
     UsageError as of compile_where; what is None picks all.
     """

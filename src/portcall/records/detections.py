@@ -1,6 +1,6 @@
 """The nouns of what conversations say: bytes that an end has sent, and findings about them.
 
-Pure data. ``server_names`` collects the speech of each flow, ``dissectors`` turn it into findings; neither knows the other.
+Pure data. ``inspection`` collects the payloads of each flow, ``dissectors`` turn them into detections.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Report:
     rows: list[dict[str, Any]]
     degradations: list[Degradation] = field(default_factory=list)
     rows_left_out: int = 0
-    """Rows that ``top`` or ``row_filter`` left out; they still count in ``coverage``."""
+    """Rows that ``top`` or ``where`` left out; they still count in ``coverage``."""
 
     def __iter__(self) -> Any:  # Any: Iterator[dict[str, Any]] of plain values
         return iter(self.rows)

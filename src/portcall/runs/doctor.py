@@ -3,8 +3,8 @@
 Each thing works, works less well, or is missing; then the command that mends it is said, where there is one. The
 examinations import what they try, so that this works where numpy or the kernels are broken.
 
-To add one: a function that gives a CheckResult, and its row in EXAMINATIONS. What is opened is closed again, no packet is
-read, and nothing is changed.
+To add one: a function that gives a CheckResult, and its row in EXAMINATIONS. What is opened is closed again, no
+packet is read, and nothing is changed.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ for each other: bytes wait that long for an owner and are then credited backward
 
 Where another socket or process takes over a local port, flows on it go on in new rows, and each interface has rows of
 its own: the packets' namespace number becomes a partition, of which the low 20 bits count such turns and the others
-tell the place, an interface in a network namespace. ``deduplication`` brings together what passed several interfaces. Time
-comes in with packets and owners' reports; no clock is read here.
+name the capture point, an interface in a network namespace. ``deduplication`` brings together what passed several
+interfaces. Time comes in with packets and owners' reports; no clock is read here.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class NamespaceKeeper:
     """News of namespaces that none of the selections is of, with the rights that this process has now."""
 
     def __init__(self, names: Sequence[str], known: Sequence[Selection]) -> None:
-        """``server_names`` are of interfaces, as the user gave them."""
+        """``names`` are of interfaces, as the user gave them."""
         self._link, other = socket.socketpair(type=socket.SOCK_SEQPACKET)
         numbers = ",".join(str(selection.namespace.number) for selection in known)
         with other:
