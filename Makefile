@@ -1,6 +1,6 @@
 PYTHON = .venv/bin/python
 
-.PHONY: help check test fix kernels golden docs bench
+.PHONY: help check quick test fix kernels golden docs bench
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
@@ -8,7 +8,10 @@ help: ## show the targets
 check: ## all that CI runs: style, types, import directions, every test
 	sh tests/run
 
-test: ## the tests that take seconds
+quick: ## the first case of each test that starts no program: some seconds
+	$(PYTHON) -m pytest -q --quick
+
+test: ## the tests that take a minute or two
 	$(PYTHON) -m pytest
 
 fix: ## let ruff mend style

@@ -2,8 +2,8 @@
 
 It is taken from PORTCALL_CORPUS, or from ``../shared/corpus`` beside the repository; without it these tests skip, and
 say so. Where it is named or lies there, they never skip: whoever has it must be able to trust a green run. The score is
-printed at the end and kept as ``.pytest_cache/v/corpus/score``, which a run begins by removing: ``tests/run`` looks
-there.
+printed at the end and kept in ``.pytest_cache/v/corpus/scores``, a file for each worker; ``tests/run`` empties that
+folder first and looks there afterwards.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ import pytest
 from corpus_reports import Corpus
 
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
-SCORE = "corpus/score"
+SCORE = f"corpus/scores/{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 HERE = Path(__file__).parent
 
 
@@ -31,10 +31,11 @@ def pytest_collection_finish(session):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    score = config.cache.get(SCORE, None)
-    if score:
+    workers = sorted((config.cache._cachedir / "v" / SCORE).parent.glob("*"))
+    lines = [line for worker in workers for line in json.loads(worker.read_text(encoding="utf-8")) or ()]
+    if lines:
         terminalreporter.section("corpus")
-        for line in score:
+        for line in lines:
             terminalreporter.write_line(line)
 
 

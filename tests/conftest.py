@@ -1,0 +1,58 @@
+"""What all tests share: how they are spread over processors, which are quick, and that Ctrl-C means Ctrl-C.
+
+``pytest`` starts a worker for each processor (pytest-xdist); ``pytest -n 0`` runs in one process, for a debugger. Tests
+that share the machine's state (``tests/root``) or one reading of the corpus stay together on one worker, in order.
+
+``pytest --quick`` runs the first case of each test, and leaves out generated examples, what needs root, the corpus or
+some seconds, and the commands, which are programs to start. No list names tests, so a new one is quick from its first
+day.
+"""
+
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import is_hypothesis_test
+
+HERE = Path(__file__).parent
+NOT_QUICK = {"slow", "corpus", "root", "deep"}
+STARTED = {"commands", "documents"}
+"""Folders whose tests start programs."""
+ALONE = {"test_hostile", "test_plain_parsers"}
+"""Modules of the corpus that read it themselves."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="run the first case of each test that takes no seconds")
+
+
+def pytest_configure():
+    # A job in the background has SIGINT ignored, and so would have the programs that tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)  # once every test has its markers
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder == "root":
+            item.add_marker(pytest.mark.xdist_group("machine"))
+        elif folder == "corpus":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem if item.path.stem in ALONE else folder))
+    if config.getoption("--quick"):
+        first_cases, others = split_off_quick(items)
+        config.hook.pytest_deselected(items=others)
+        items[:] = first_cases
+
+
+def split_off_quick(items):
+    """The first case of each test without a marker that says it is not quick, and all the rest."""
+    seen, quick, others = set(), [], []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        is_first = test not in seen and not is_hypothesis_test(item.obj) and not STARTED & set(item.path.parts)
+        is_quick = is_first and NOT_QUICK.isdisjoint(marker.name for marker in item.iter_markers())
+        seen.add(test)
+        (quick if is_quick else others).append(item)
+    return quick, others
