@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError
+from portcall.isolation import ensure
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ example:
 
 def run() -> NoReturn:
     """The command: ``main``, and the end of the process."""
+    ensure()
     sys.stdout, sys.stderr = _there(sys.stdout), _there(sys.stderr)
     status = main()
     try:

@@ -22,6 +22,7 @@ from portcall.commands.output import (
 )
 from portcall.errors import PortcallError
 from portcall.exports import MODULES
+from portcall.isolation import original_environment
 from portcall.records.schema import LIVE_GROUPINGS
 
 if TYPE_CHECKING:
@@ -189,7 +190,11 @@ def _start(command: list[str], priority: int | None) -> subprocess.Popen[bytes] 
             os.setpriority(os.PRIO_PROCESS, 0, priority)
 
     try:
-        return subprocess.Popen(command, preexec_fn=lower_priority)  # noqa: S603, PLW1509 - asked for; one thread
+        return subprocess.Popen(  # noqa: S603 - asked for
+            command,
+            env=original_environment(),
+            preexec_fn=lower_priority,  # noqa: PLW1509 - there is one thread
+        )
     except OSError as error:
         raise PortcallError(f"{command[0]}: {error.strerror}") from error
 

@@ -3,28 +3,29 @@
 It parses no packets. It gets FLOW_END rows, whose length is all that is believed of them, and answers with owner
 events; when the other side goes away, however it ends, it sees the end of its input and ends too.
 
-    python -m portcall.owners.privileged_helper NUMBER DESCRIPTOR        a message is u32 length and that many bytes
+It is started as ``helper_process`` does, with the number of a back end. A message is u32 length and that many bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import select
 import socket
 import struct
-import subprocess
-import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from portcall.records.ownership import FLOW_END, SIGHTING, OwnerEvents
+from portcall.records.report import Degradation
+from portcall.system.helper_process import HelperProcess, since_now
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.owners import BackEnd
-    from portcall.records.report import Degradation
 
 MOST_ENDS = 4096
 """Ends that one question may name; more wait for the next."""
@@ -34,54 +35,66 @@ _ANSWER_S = 10.0
 
 
 class KeptOwners:
-    """A back end by name, run with the rights that this process has now. ``OSError`` where it cannot start there."""
+    """A back end by name, run with the rights that this process has now. ``OSError`` where it cannot start there.
+
+    Where its process ends before us, or falls silent, there are no more owners, and ``degradations`` say since when.
+    """
 
     def __init__(self, name: BackEnd) -> None:
         from portcall.owners import BACK_ENDS
 
-        number = BACK_ENDS.index(name)
         self.name: str = name
         self.lost = 0
         self._unknown = np.zeros(0, FLOW_END)
-        self._link, other = socket.socketpair()
-        with other:
-            command = [sys.executable, "-m", __name__, str(number), str(other.fileno())]
-            self._process = subprocess.Popen(  # noqa: S603 - this very interpreter, a module of ours and two numbers
-                command,
-                pass_fds=[other.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is ours to hear
-            )
+        self._helper = HelperProcess(__name__, str(BACK_ENDS.index(name)))
+        self._link = self._helper.link
         self._link.settimeout(_ANSWER_S)
         try:
-            self.degradations: list[Degradation]
-            (self.degradations,) = self._answer()
+            (opened,) = self._answer()
+            if isinstance(opened, OSError):
+                raise opened
         except OSError:
             self.close()
             raise
-        self._is_asked = False
+        self.degradations: list[Degradation] = opened
+        self._asked_s: float | None = None
+        self._is_there = True
 
-    def fileno(self) -> int:
-        """Readable when an answer has arrived."""
-        return self._link.fileno()
+    def fileno(self) -> int | None:
+        """Readable when an answer has arrived; None once there will be none any more."""
+        return self._link.fileno() if self._is_there else None
 
     def drain(self, unknown: NDArray[np.void] | None = None) -> OwnerEvents:
         """The answer to an earlier question, if it is there; and the next question. It never waits for one."""
+        events = OwnerEvents(np.zeros(0, SIGHTING), [], 0)
+        if not self._is_there:
+            return events
         if unknown is not None:
             self._unknown = np.concatenate([self._unknown, unknown])[-MOST_ENDS:]
-        events = OwnerEvents(np.zeros(0, SIGHTING), [], 0)
-        if self._is_asked and select.select([self._link], [], [], 0)[0]:
-            self.lost, events = self._answer()
-            self._is_asked = False
-        if not self._is_asked:
-            _send(self._link, self._unknown.tobytes())
-            self._unknown, self._is_asked = self._unknown[:0], True
+        try:
+            if self._asked_s is not None and self._has_answered(self._asked_s):
+                self.lost, events = self._answer()
+                self._asked_s = None
+            if self._asked_s is None:
+                _send(self._link, self._unknown.tobytes())
+                self._unknown, self._asked_s = self._unknown[:0], time.monotonic()
+        except OSError as error:
+            self._is_there = False
+            why = "does not answer" if isinstance(error, TimeoutError) else "has ended"
+            reason = f"none {since_now()}: the process that asks {self.name} for them {why}"
+            self.degradations.append(Degradation("owners", reason, "start portcall again; what was counted stays"))
         return events
 
     def close(self) -> None:
         """End the process."""
-        self._link.close()
-        self._process.wait()
+        self._helper.close()
+
+    def _has_answered(self, asked_s: float) -> bool:
+        if select.select([self._link], [], [], 0)[0]:
+            return True
+        if time.monotonic() - asked_s > _ANSWER_S:
+            raise TimeoutError
+        return False
 
     def _answer(self) -> tuple[Any, ...]:  # Any: what ``main`` sends
         message = _receive(self._link)
@@ -91,19 +104,23 @@ class KeptOwners:
         return answer
 
 
-def main() -> None:
-    """Answer questions until there are no more."""
+def main(words: list[str]) -> None:
+    """Answer questions until there are no more, or nobody who asks."""
     from portcall.owners import BACK_ENDS, open_here
 
-    number, descriptor = sys.argv[1:]
-    with socket.socket(fileno=int(descriptor)) as link:
-        owners = open_here(BACK_ENDS[int(number)])
-        _send(link, pickle.dumps((owners.degradations,)))
-        while (question := _receive(link)) is not None:
-            whole = len(question) // FLOW_END.itemsize * FLOW_END.itemsize
-            events = owners.drain(np.frombuffer(question[:whole], FLOW_END))
-            _send(link, pickle.dumps((owners.lost, events)))
-        owners.close()
+    descriptor, number = map(int, words)
+    with socket.socket(fileno=descriptor) as link:
+        try:
+            owners = open_here(BACK_ENDS[number])
+        except OSError as error:
+            _send(link, pickle.dumps((error,)))
+            return
+        with contextlib.closing(owners), contextlib.suppress(ConnectionError):
+            _send(link, pickle.dumps((owners.degradations,)))
+            while (question := _receive(link)) is not None:
+                whole = len(question) // FLOW_END.itemsize * FLOW_END.itemsize
+                events = owners.drain(np.frombuffer(question[:whole], FLOW_END))
+                _send(link, pickle.dumps((owners.lost, events)))
 
 
 def _send(link: socket.socket, message: bytes) -> None:
@@ -125,7 +142,3 @@ def _receive_bytes(link: socket.socket, count: int) -> bytes | None:
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
-
-
-if __name__ == "__main__":
-    main()

@@ -50,6 +50,9 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
         wait_s = max(next_look - clock(), 0)
         poll.poll(1000 * (min(wait_s, _POLLING_S) if descriptor is None or asks else wait_s))
         turn(source, owners, tracker, asks=asks)
+        if descriptor is not None and owners.fileno() is None:  # it has ended, and would wake us for ever
+            poll.unregister(descriptor)
+            descriptor = None
         time.sleep(_ASKING_CROWD_S if asks else _CROWD_S)
         if clock() >= next_look:
             began = clock()

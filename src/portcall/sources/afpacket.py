@@ -41,6 +41,7 @@ from portcall.sources import kernel_filter
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE
 from portcall.sources.namespace_helper import NamespaceKeeper, open_packet_socket
+from portcall.system.helper_process import since_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -203,7 +204,7 @@ class RingSource:
                     yield from self._let_go(news.number)
         except EOFError as error:
             self._stop_following()
-            self._miss(str(error))
+            self._miss(f"none is listened to {since_now()}: {error}", "start portcall again")
 
     def _open_later(self, selection: Selection, opened: socket.socket) -> None:
         if len(self._rings) >= MOST_RINGS:
@@ -223,10 +224,10 @@ class RingSource:
             self._epoll.unregister(opened.fileno())
             self._rings.pop(opened.fileno()).close()
 
-    def _miss(self, reason: str) -> None:
-        """Say what of later namespaces is missing, the first such thing only."""
-        if not self.degradations:
-            self.degradations.append(Degradation("later network namespaces", reason, "--netns NAME of fewer"))
+    def _miss(self, reason: str, remedy: str = "--netns NAME of fewer") -> None:
+        """Say what of later namespaces is missing, the first such thing of each kind only."""
+        if remedy not in [told.remedy for told in self.degradations]:
+            self.degradations.append(Degradation("later network namespaces", reason, remedy))
 
     def _stop_following(self) -> None:
         if self._keeper:

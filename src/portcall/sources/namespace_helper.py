@@ -4,7 +4,7 @@ The rest of the program gives its rights up, and entering a namespace needs them
 opens a packet socket there, and hands that over: to make a ring of it takes no rights. It reads no packets, and nothing
 that comes from the other side but its end, upon which it ends too.
 
-    python -m portcall.sources.namespace_helper DESCRIPTOR NUMBERS [INTERFACE…]     NUMBERS: of those that are known
+It is started as ``helper_process`` does, with the numbers of the namespaces that are known, and names of interfaces.
 
 A namespace gets its name by a mount, which wakes this process; one that has only processes is found at the next look.
 One that has neither name nor process any more lives on by our ring alone, so it is told as well, and let go.
@@ -12,11 +12,10 @@ One that has neither name nor process any more lives on by our ring alone, so it
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import select
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from portcall.errors import PortcallError, UsageError
 from portcall.sources.interfaces import ANY, Selection
 from portcall.sources.interfaces import select as select_interfaces
+from portcall.system.helper_process import HelperProcess
 from portcall.system.network_namespaces import every_namespace, inside
 
 if TYPE_CHECKING:
@@ -53,16 +53,9 @@ class NamespaceKeeper:
 
     def __init__(self, names: Sequence[str], known: Sequence[Selection]) -> None:
         """``names`` are of interfaces, as the user gave them."""
-        self._link, other = socket.socketpair(type=socket.SOCK_SEQPACKET)
         numbers = ",".join(str(selection.namespace.number) for selection in known)
-        with other:
-            command = [sys.executable, "-m", __name__, str(other.fileno()), numbers, *names]
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, a module of ours, names as arguments
-                command,
-                pass_fds=[other.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is ours to hear
-            )
+        self._helper = HelperProcess(__name__, numbers, *names, kind=socket.SOCK_SEQPACKET)
+        self._link = self._helper.link
         self._link.setblocking(False)  # noqa: FBT003 - its only parameter
 
     def fileno(self) -> int:
@@ -75,6 +68,8 @@ class NamespaceKeeper:
             message, descriptors, _, _ = socket.recv_fds(self._link, _MOST_BYTES, 1)
         except BlockingIOError:
             return None
+        except ConnectionResetError:
+            message = b""
         if not message:
             raise EOFError("the process that follows network namespaces has ended")
         number, selection = pickle.loads(message)  # noqa: S301 - from a process with more rights than this one
@@ -82,8 +77,7 @@ class NamespaceKeeper:
 
     def close(self) -> None:
         """End the process."""
-        self._link.close()
-        self._process.wait()
+        self._helper.close()
 
 
 def open_packet_socket(namespace: Namespace) -> socket.socket:
@@ -91,11 +85,15 @@ def open_packet_socket(namespace: Namespace) -> socket.socket:
     return inside(namespace, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     """Tell news until nobody listens."""
-    descriptor, numbers, *names = sys.argv[1:]
+    descriptor, numbers, *names = words
     seen_s = {int(number): time.monotonic() for number in numbers.split(",")}
-    with socket.socket(fileno=int(descriptor)) as link, Path("/proc/self/mounts").open() as mounts:
+    with (
+        socket.socket(fileno=int(descriptor)) as link,
+        Path("/proc/self/mounts").open() as mounts,
+        contextlib.suppress(ConnectionError),  # it has ended
+    ):
         poll = select.poll()
         poll.register(link, select.POLLIN)
         poll.register(mounts, select.POLLERR | select.POLLPRI)  # proc(5): when something is mounted
@@ -125,7 +123,3 @@ def _tell_new(link: socket.socket, namespace: Namespace, names: Sequence[str]) -
     with opened:
         socket.send_fds(link, [pickle.dumps((namespace.number, selection))], [opened.fileno()])
     return True
-
-
-if __name__ == "__main__":
-    main()

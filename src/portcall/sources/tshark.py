@@ -92,11 +92,17 @@ class DissectedPacket:
 def dissect(path: str, row: Mapping[str, Any], most_packets: int) -> Iterator[DissectedPacket]:
     """The first packets of one flow row that have fields to show; PortcallError where tshark cannot read the file."""
     import pyshark  # it brings lxml and asyncio
+    from pyshark import config
     from pyshark.capture.capture import TSharkCrashException
 
+    config.fp_config_path = config.pyshark_config_path  # or it runs what a config.ini of the current folder names
     with _event_loop():
         capture = pyshark.FileCapture(
-            path, display_filter=filter_for(row), keep_packets=False, custom_parameters=["-n"]
+            path,
+            display_filter=filter_for(row),
+            keep_packets=False,
+            custom_parameters=["-n"],
+            tshark_path=shutil.which(_PROGRAM),
         )
         started: list[Any] = []
         try:
