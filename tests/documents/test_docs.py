@@ -94,15 +94,3 @@ def test_every_link_between_pages_leads_somewhere(page):
     targets = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
-
-
-def test_the_architecture_places_every_module():
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    package = ROOT / "src" / "portcall"
-    modules = {
-        path.relative_to(package)
-        for path in package.rglob("*")
-        if path.suffix in (".py", ".pyx", ".pxd") and path.name not in ("__init__.py", "__main__.py")
-    }
-
-    assert [str(module) for module in sorted(modules) if not re.search(rf"\b{module.stem}\b", text)] == []
