@@ -56,7 +56,7 @@ def inspect(tracker, *what):
 
     class Inspector:
         def update(self, events):
-            tracker.inspect(events)
+            tracker.note(events)
 
     told(Inspector(), *what)
 
@@ -285,8 +285,10 @@ def test_a_batch_is_heard_of_when_it_is_there(tracker):
     assert rows(tracker, "server_pid", "packets_to_server") == [(100, 1), (200, 1)]
 
 
-def test_what_passes_two_interfaces_counts_once_where_its_owner_is_known(tracker):
-    tracker.name_capture_point = lambda namespace, interface: CapturePoint(f"eth{interface}", None)
+def test_what_passes_two_interfaces_counts_once_where_its_owner_is_known():
+    tracker = LiveTracker(
+        SocketTimeline("test"), name_capture_point=lambda _namespace, interface: CapturePoint(f"eth{interface}", None)
+    )
     inspect(tracker, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"))
 
     tracker.feed(batch(packet(1, CLIENT, REMOTE, direction=Direction.UNKNOWN), interface=1))

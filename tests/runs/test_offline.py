@@ -13,10 +13,10 @@ from dissectors.test_secrets import conversation
 from dissectors.tls_handshakes import certificate_files
 from frame_bytes import IP4, ethernet, ipv4, ports, udp
 from portcall.attribution.attribution import Attribution
-from portcall.decoding.decoder import Decoder
 from portcall.errors import PortcallError, UsageError
 from portcall.records.schema import GROUPINGS, directions
 from portcall.runs import offline
+from portcall.runs.tracker import Tracker
 from portcall.sources.captures import open_capture
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
@@ -182,7 +182,7 @@ def test_more_conversations_than_fit_are_more_rows_and_the_same_bytes(written):
     """The bound leaves room for one batch: with 1 row, a table is full as soon as it has two."""
     frames = [(second, ipv4(udp(source=port))) for second in range(3) for port in range(2000, 4500)]
     path = written("many.pcap", *frames)
-    tracker = offline.Tracker(Attribution("flow"), Decoder(), max_flows=1)
+    tracker = offline.CaptureTracker(Attribution("flow"), Tracker(max_flows=1))
 
     for batch in open_capture(path).source.batches():
         tracker.feed(batch)

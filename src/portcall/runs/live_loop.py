@@ -67,16 +67,16 @@ def turn(source: LiveSource, owners: Owners, tracker: LiveTracker, *, asks: bool
 
     So each batch is heard of once it is there: its last packets may be younger than what was drained before.
     """
-    tracker.inspect(owners.drain(tracker.unknown_ends() if asks else None))
+    tracker.note(owners.drain(tracker.unknown_ends() if asks else None))
     for batch in source.batches():
-        tracker.inspect(owners.drain())
+        tracker.note(owners.drain())
         tracker.feed(batch)
 
 
 def settle(source: LiveSource, owners: Owners, tracker: LiveTracker) -> None:
     """Stop taking frames in; count and attribute the last ones."""
     for batch in source.finish():
-        tracker.inspect(owners.drain())
+        tracker.note(owners.drain())
         tracker.feed(batch)
-    tracker.inspect(owners.drain(tracker.unknown_ends() if owners.name == "netlink" else None))
+    tracker.note(owners.drain(tracker.unknown_ends() if owners.name == "netlink" else None))
     tracker.match()

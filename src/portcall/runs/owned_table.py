@@ -1,0 +1,179 @@
+"""A flow table with the owners of its rows: who was matched to each end, and which rows are duplicates of others.
+
+Rows are matched again as long as packets come, and a while after, because reports and packets do not wait for each
+other: bytes wait in their row, and are credited backwards. Only matches change, never counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portcall.flows.deduplication import deduplicate
+from portcall.records.flows import FLOW, FlowKind
+from portcall.records.ownership import FLOW_END
+from portcall.records.packets import Tally, Verdict
+from portcall.runs.partitions import TURN_BITS
+from portcall.runs.tracker import sum_tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from portcall.flows.deduplication import Deduplicated
+    from portcall.inspection.inspector import Detected
+    from portcall.ownership.socket_timeline import SocketTimeline
+    from portcall.records.ownership import Match
+    from portcall.runs.partitions import CapturePoints
+    from portcall.runs.tracker import InspectedTable
+
+    Matches = list[Match | None]
+
+_MATCHES_AT_ONCE = 1024
+_ENDS = (("low", "high", 1), ("high", "low", 2))
+"""Near end, far end, and the bit of FLOW.local that calls the near one local."""
+
+
+class Duplicates(NamedTuple):
+    """Frames that do not count, as they were counted at another capture point."""
+
+    frames: int
+    bytes: int
+    capture_points: list[int]
+    """Where they were seen, and where they count instead."""
+
+
+class Part(NamedTuple):
+    """FLOW[n] and the matches of their ends."""
+
+    flows: NDArray[np.void]
+    low: Matches
+    high: Matches
+    detected: Detected | None
+    duplicates: Duplicates | None = None
+
+    def of_wanted(self, is_wanted: Callable[[Match | None], bool]) -> Part:
+        """The rows with a wanted end; the other end is nobody's, as if it were on another machine."""
+        low, high = ([match if is_wanted(match) else None for match in end] for end in (self.low, self.high))
+        kept = [i for i, ends in enumerate(zip(low, high, strict=True)) if any(ends)]
+        flows = self.flows[kept]
+        low, high = ([end[i] for i in kept] for end in (low, high))
+        flows["local"] &= np.array([bool(a) | bool(b) << 1 for a, b in zip(low, high, strict=True)], np.uint8)
+        return Part(flows, low, high, self.detected and self.detected.part(kept))
+
+
+class OwnedTable:
+    """Matches for both ends of each row of a table."""
+
+    def __init__(self, table: InspectedTable, points: CapturePoints) -> None:
+        self._table, self._points = table, points
+        self._matches: dict[str, Matches] = {"low": [], "high": []}
+        self._asked = 0
+
+    def new_ends(self) -> NDArray[np.void]:
+        """FLOW_END[n] of the local ends of rows that are new since the last time."""
+        rows = self._table.flows.rows()
+        new = np.arange(self._asked, len(rows))
+        self._asked = len(rows)
+        return np.concatenate([self._ends(rows[new[_is_local(rows[new], bit)]], near, far) for near, far, bit in _ENDS])
+
+    def matching(self, timeline: SocketTimeline, since_ns: int) -> Iterator[None]:
+        """Match rows that had packets since then, in steps of some milliseconds."""
+        rows = self._table.flows.rows()
+        active = np.flatnonzero(rows["last_ns"] >= since_ns)
+        for matches in self._matches.values():
+            matches.extend([None] * (len(rows) - len(matches)))
+        for start in range(0, len(active), _MATCHES_AT_ONCE):
+            for near, far, bit in _ENDS:
+                here = active[start : start + _MATCHES_AT_ONCE]
+                here = here[_is_local(rows[here], bit)]
+                found = timeline.find(self._ends(rows[here], near, far))
+                for row, match in zip(here.tolist(), found, strict=True):
+                    self._matches[near][row] = match
+            yield
+
+    def parts(self) -> Iterator[Part]:
+        """The rows with the matches of their ends, without duplicates."""
+        pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.void]]] = self._table.flows.indexed_chunks()
+        if not self._points.has_several:
+            for indexes, flows in pieces:
+                low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
+                yield Part(flows, low, high, self._table.detected(indexes))
+            return
+        indexes, flows = _joined(pieces)
+        low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
+        is_owned = np.array([any(map(_names_somebody, ends)) for ends in zip(low, high, strict=True)], np.bool_)
+        single = deduplicate(flows, self._points.networks(flows["namespace"]), is_owned)
+        kept = single.kept.tolist()
+        low, high = ([end[i] for i in kept] for end in (low, high))
+        yield Part(single.flows, low, high, self._table.detected(indexes[single.kept]), _duplicates(flows, single))
+
+    def tallies(self, parts: Sequence[Part]) -> dict[Verdict, Tally]:
+        """The table's frames by verdict, without the duplicates of its parts.
+
+        These are off the frames that decoded, and where those do not suffice off later fragments.
+        """
+        repeated = [part.duplicates for part in parts if part.duplicates]
+        frames, octets = (sum(getattr(one, name) for one in repeated) for name in ("frames", "bytes"))
+        left = self._table.flows.tallies()
+        for verdict in (Verdict.OK, Verdict.LATER_FRAGMENT):
+            tally = left.get(verdict)
+            if tally is not None:
+                off, octets_off = min(frames, tally.frames), min(octets, tally.bytes)
+                left[verdict] = tally._replace(frames=tally.frames - off, bytes=tally.bytes - octets_off)
+                frames, octets = frames - off, octets - octets_off
+        return left
+
+    def _ends(self, rows: NDArray[np.void], near: str, far: str) -> NDArray[np.void]:
+        ends = np.zeros(len(rows), FLOW_END)
+        for name in ("protocol", "ip_version", "first_ns", "last_ns"):
+            ends[name] = rows[name]
+        ends["local"], ends["remote"] = rows[near], rows[far]
+        ends["local_port"], ends["remote_port"] = rows[f"{near}_port"], rows[f"{far}_port"]
+        ends["namespace"] = self._points.namespaces(rows["namespace"])
+        return ends
+
+
+def counted(parts: Sequence[Part]) -> dict[Verdict, Tally]:
+    """What the rows of some parts count, as frames that decoded."""
+    tally = None
+    for flows in [part.flows for part in parts if len(part.flows)]:
+        first_ns, last_ns = int(flows["first_ns"].min()), int(flows["last_ns"].max())
+        counts = int(flows["packets"].sum()), int(flows["bytes"].sum())
+        tally = sum_tallies(tally, Tally(*counts, first_ns, last_ns))
+    return {Verdict.OK: tally} if tally else {}
+
+
+def with_capture_points(flows: NDArray[np.void]) -> NDArray[np.void]:
+    """FLOW[n] with the number of their capture point in the partition's stead."""
+    placed = flows.copy()
+    placed["namespace"] >>= TURN_BITS
+    return placed
+
+
+def _joined(
+    pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.void]]],
+) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    indexes, flows = zip(*pieces, (np.zeros(0, np.int64), np.zeros(0, FLOW)), strict=False)
+    return np.concatenate(indexes), np.concatenate(flows)
+
+
+def _names_somebody(match: Match | None) -> bool:
+    return match is not None and match.owner is not None
+
+
+def _duplicates(flows: NDArray[np.void], single: Deduplicated) -> Duplicates:
+    frames, octets = (int(flows[name].sum()) - int(single.flows[name].sum()) for name in ("packets", "bytes"))
+    points = flows["namespace"][np.concatenate([single.shared, single.duplicates])] >> TURN_BITS
+    return Duplicates(frames, octets, np.unique(points).tolist())
+
+
+def _picked(matches: Matches, indexes: NDArray[np.int64]) -> Matches:
+    known = len(matches)
+    return [matches[i] if 0 <= i < known else None for i in indexes.tolist()]
+
+
+def _is_local(rows: NDArray[np.void], bit: int) -> NDArray[np.bool_]:
+    return np.asarray(((rows["local"] & bit) != 0) & (rows["kind"] == FlowKind.CONVERSATION))

@@ -1,0 +1,93 @@
+"""The one wiring from frames to flows: batch → packets → flow table → inspection, for captures and for live traffic.
+
+A tracker begins a new table when the last one is full, and keeps them in order. Whoever drives it decides what becomes
+of them: captures attribute a full table and let it go, live traffic keeps it and matches owners beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from portcall.decoding.decoder import Decoder
+from portcall.flows.table import MAX_FLOWS, FlowTable
+from portcall.records.packets import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from portcall.inspection.inspector import Detected
+    from portcall.inspection.server_names import ServerNames
+    from portcall.records.packets import FrameBatch
+
+
+class InspectedTable:
+    """A flow table, and what is detected in the payloads of its flows."""
+
+    def __init__(self, names: ServerNames | None, seed: int, max_flows: int = MAX_FLOWS) -> None:
+        """``names`` collects what the traffic says of servers; None: payloads are not inspected."""
+        self.flows = FlowTable(seed=seed, max_flows=max_flows, inspects=names is not None)
+        self._inspector = names.inspector_for(self.flows) if names else None
+
+    def feed(self, batch: FrameBatch, packets: NDArray[np.void], first_number: int) -> None:
+        """Count PACKET[n] of a batch, and inspect their payloads."""
+        payloads = self.flows.update(packets, first_number)
+        if self._inspector:
+            self._inspector.inspect(batch, packets, payloads, first_number)
+
+    def finish(self) -> None:
+        """Inspect what still waits for more; nothing is fed afterwards."""
+        if self._inspector:
+            self._inspector.finish()
+
+    def detected(self, rows: NDArray[np.int64]) -> Detected | None:
+        """What was detected in these rows; None where payloads are not inspected."""
+        return self._inspector.of(rows) if self._inspector else None
+
+
+@dataclass(slots=True)
+class Tracker:
+    """Counts batches, numbered on from the frames before them."""
+
+    decoder: Decoder = field(default_factory=Decoder)
+    names: ServerNames | None = None
+    """Collects what the traffic says of servers; None: payloads are not inspected."""
+    max_flows: int = MAX_FLOWS
+    """Of one table; those beyond are in the next."""
+    partition: Callable[[FrameBatch, NDArray[np.void]], None] | None = None
+    """Writes into the ``namespace`` of PACKET[n] what keeps flows apart besides their ends; None: nothing does."""
+    frames: int = 0
+    tables: list[InspectedTable] = field(default_factory=list)
+    _seed: int = field(default_factory=lambda: int.from_bytes(os.urandom(8), "big"))
+
+    def feed(self, batch: FrameBatch) -> None:
+        """Count one batch. It may fill the last table, which is then ``is_full``."""
+        if self.names and (batch.host_names or batch.key_log):
+            self.names.note_capture(batch)
+        if not len(batch.frames):
+            return
+        packets = self.decoder.decode(batch)
+        if self.partition:
+            self.partition(batch, packets)
+        if not self.tables or self.tables[-1].flows.is_full:
+            self.tables.append(InspectedTable(self.names, self._seed, self.max_flows))
+        self.tables[-1].feed(batch, packets, self.frames + 1)
+        self.frames += len(packets)
+
+
+def sum_tallies(tally: Tally | None, later: Tally) -> Tally:
+    """Both in one."""
+    if tally is None:
+        return later
+    firsts = [ns for ns in (tally.first_ns, later.first_ns) if ns is not None]
+    lasts = [ns for ns in (tally.last_ns, later.last_ns) if ns is not None]
+    return Tally(
+        tally.frames + later.frames,
+        tally.bytes + later.bytes,
+        min(firsts, default=None),
+        max(lasts, default=None),
+    )
