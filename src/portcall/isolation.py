@@ -37,6 +37,7 @@ _is_begun_again = False
 
 def ensure() -> None:
     """Return in a process that runs nobody else's code, if it has rights: this one, or one that takes its place."""
+    _occupy_standard_descriptors()
     if not has_rights():
         return
     if not _is_begun_again and _may_have_named_code():
@@ -86,6 +87,13 @@ def take_over(descriptor: int) -> None:
         stream.seek(0)
         pairs = [os.fsdecode(pair).partition("=") for pair in stream.read().split(b"\0") if pair]
     _before.update({name: value for name, _, value in pairs})
+
+
+def _occupy_standard_descriptors() -> None:
+    """Let nothing that is opened here take the place of a standard stream that the caller has closed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stderr
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only parameter
+    os.close(descriptor)
 
 
 def _may_have_named_code() -> bool:

@@ -228,6 +228,19 @@ def test_it_begins_again_only_where_code_may_have_been_named(portcall_script, fo
     assert ("isolation.py" in ran.stdout) == is_again, ran.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_nobody_elses_place(portcall_script, folder, closed):
+    script = f'exec "$@" {closed}'
+    report = folder / "report.json"
+
+    ran = run(
+        [*portcall_script, *LIVE, "-o", str(report), "--owners", "netlink"], folder, prefix=("sh", "-c", script, "sh")
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert '"schema":1' in report.read_text().replace(" ", "")
+
+
 def test_a_helper_has_a_bare_environment_and_only_its_own_descriptors(monkeypatch):
     monkeypatch.setenv("SECRET", "1")
     held = [socket.socket() for _ in range(3)]

@@ -59,6 +59,7 @@ class KeptOwners:
         self.degradations: list[Degradation] = opened
         self._asked_s: float | None = None
         self._is_there = True
+        self.patience_s = _ANSWER_S
 
     def fileno(self) -> int | None:
         """Readable when an answer has arrived; None once there will be none any more."""
@@ -92,7 +93,7 @@ class KeptOwners:
     def _has_answered(self, asked_s: float) -> bool:
         if select.select([self._link], [], [], 0)[0]:
             return True
-        if time.monotonic() - asked_s > _ANSWER_S:
+        if time.monotonic() - asked_s > self.patience_s:
             raise TimeoutError
         return False
 

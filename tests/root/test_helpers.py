@@ -1,0 +1,126 @@
+"""Helpers that keep rights may die or fall silent: what is counted is not lost, and the report says since when."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_live_command import ANSWER, ASK, CALL, SERVE, converse, flows, of_port, wait_until
+
+from portcall.owners import open_owners
+from portcall.sources.afpacket import RingSource
+from portcall.sources.interfaces import select
+from portcall.system.helper_process import PATIENCE_S
+from portcall.system.network_namespaces import own_namespace
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
+]
+SINCE = re.compile(r"since \d\d:\d\d:\d\d: the process that .* has ended")
+
+
+def helper_of(pid):
+    (helper,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(helper)
+
+
+def is_gone(pid):
+    return not Path(f"/proc/{pid}").exists()
+
+
+def is_stopped(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def cpu_ticks(pid):
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+
+@pytest.mark.parametrize("owners", ["netlink", "psutil"])
+def test_without_the_helper_that_asks_for_owners_counting_goes_on(owners):
+    with flows("--owners", owners, "--format", "json") as running:
+        os.kill(helper_of(running.pid), signal.SIGKILL)
+        running.wait_for_line()
+        before = cpu_ticks(running.pid)
+        port, _, _ = converse(SERVE, CALL)
+        running.wait_for_line()
+        spent = cpu_ticks(running.pid) - before
+        status, printed = running.end(signal.SIGINT)
+
+    report = json.loads(printed)
+    assert (status, len(of_port(report["rows"], port))) == (130, 1)
+    (told,) = [told for told in report["degradations"] if SINCE.search(told["reason"])]
+    assert (told["feature"], bool(told["remedy"])) == ("owners", True)
+    assert "Traceback" not in "".join(running.sent)
+    assert spent < 0.5 * os.sysconf("SC_CLK_TCK"), "it wakes for a helper that has gone"
+
+
+def test_without_the_helper_that_follows_namespaces_counting_goes_on():
+    with flows("--netns", "all", "--format", "json") as running:
+        os.kill(helper_of(running.pid), signal.SIGKILL)
+        running.wait_for_line()
+        port, _, _ = converse(ANSWER, ASK)
+        status, printed = running.end(signal.SIGTERM)
+
+    report = json.loads(printed)
+    assert (status, len(of_port(report["rows"], port))) == (130, 1)
+    (told,) = [told for told in report["degradations"] if SINCE.search(told["reason"])]
+    assert told["feature"] == "later network namespaces"
+
+
+@pytest.mark.parametrize("owners", ["netlink", "psutil"])
+def test_closing_waits_no_longer_than_a_moment_for_a_helper_that_stands_still(owners):
+    opened = open_owners(owners)
+    helper = helper_of(os.getpid())
+    os.kill(helper, signal.SIGSTOP)
+    assert wait_until(lambda: is_stopped(helper))
+
+    began_s = time.monotonic()
+    opened.close()
+
+    assert time.monotonic() - began_s < PATIENCE_S + 1
+    assert is_gone(helper)
+
+
+def test_a_source_closes_although_its_helper_stands_still():
+    source = RingSource([select(["lo"], own_namespace())], follow=["lo"])
+    helper = helper_of(os.getpid())
+    os.kill(helper, signal.SIGSTOP)
+    assert wait_until(lambda: is_stopped(helper))
+
+    source.close()
+
+    assert is_gone(helper)
+
+
+def test_a_helper_that_does_not_answer_is_said_to_and_waited_for_no_more():
+    opened = open_owners("psutil")
+    opened.patience_s = 0.1
+    helper = helper_of(os.getpid())
+    os.kill(helper, signal.SIGSTOP)
+    assert wait_until(lambda: is_stopped(helper))
+
+    assert wait_until(lambda: opened.drain() is not None and opened.fileno() is None)
+
+    assert "does not answer" in opened.degradations[-1].reason
+    opened.close()
+
+
+@pytest.mark.parametrize("owners", ["netlink", "psutil"])
+def test_helpers_end_without_a_word_when_we_do(owners, capfd):
+    opened = open_owners(owners)
+    helper = helper_of(os.getpid())
+    opened.drain()
+
+    opened.close()
+
+    assert is_gone(helper)
+    assert capfd.readouterr() == ("", "")
