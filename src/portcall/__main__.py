@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from portcall.isolation import ensure, take_over
 
+_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+
 
 def run() -> None:
-    """The command."""
-    ensure()
-    from portcall.cli import run as run_command
+    """The command; Ctrl-C while it is still being imported ends it without a word."""
+    try:
+        ensure()
+        from portcall.cli import run as run_command
 
-    run_command()
+        run_command()
+    except KeyboardInterrupt:
+        os._exit(_INTERRUPTED)
 
 
 def main(words: list[str]) -> None:

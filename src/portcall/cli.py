@@ -8,8 +8,9 @@ import gc
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from portcall.endings import PatientStream, ending_status, inspect_endings
 from portcall.errors import PortcallError
 from portcall.isolation import ensure
 from portcall.views.text import visible
@@ -30,10 +31,9 @@ COMMANDS = {
 }
 """Every command's module, and its line in ``--help``, in that order."""
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 CLOSED_PIPE = 141  # 128 + SIGPIPE
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 _EPILOG = """\
 example:
@@ -44,7 +44,8 @@ example:
 def run() -> NoReturn:
     """The command: ``main``, and the end of the process."""
     ensure()
-    sys.stdout, sys.stderr = _there(sys.stdout), _there(sys.stderr)
+    inspect_endings()
+    sys.stdout, sys.stderr = _there(sys.stdout), cast("TextIO", PatientStream(_there(sys.stderr)))
     status = main()
     try:
         sys.stdout.flush()
@@ -76,13 +77,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"portcall: {visible(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ending_status()
     except BrokenPipeError:
         # Whoever read has gone. Python would complain again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in _UNWRITABLE:
             raise
         print(f"portcall: the output cannot be written: {os.strerror(error.errno or 0).lower()}", file=sys.stderr)
         return PortcallError.exit_status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from contextlib import contextmanager
@@ -305,8 +307,8 @@ def test_a_command_that_does_not_exist_is_one_sentence():
     assert "".join(running.sent) == "portcall: /does/not/exist: No such file or directory\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_prints_the_totals_and_is_said_by_the_exit_status(number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_ending_signal_prints_the_totals_and_is_said_by_the_exit_status(number):
     with listening("-i", "lo", "--by", "process", "--format", "json") as running:
         _, _, client_pid = converse(SERVE, CALL)
         status, printed = running.end(number)
@@ -537,3 +539,36 @@ with socket.create_server(("127.0.0.1", 0)) as server:
         print(server.getsockname()[1], os.getpid())
 """
 """One process that talks to itself, and says where and who."""
+
+
+def test_a_closed_terminal_loses_neither_the_report_on_stdout_nor_the_output_file(tmp_path):
+    terminal, slave = os.openpty()
+    output = tmp_path / "flows.jsonl"
+    command = [sys.executable, "-m", "portcall", "live", "-i", "lo", "--by", "flow", "-o", str(output)]
+
+    def lead():
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=slave, stdout=slave, stderr=slave, preexec_fn=lead)  # noqa: PLW1509 - no threads here
+    os.close(slave)
+    os.read(terminal, 1)  # it draws, so it listens
+    port, _, _ = converse(SERVE, CALL)
+    os.close(terminal)
+
+    assert process.wait(DEADLINE_S) == 130
+    assert len(of_port([json.loads(line) for line in output.read_text().splitlines()], port)) == 1
+
+
+def test_a_broken_stderr_loses_no_report_on_stdout():
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "portcall", "live", "-i", "lo", "--format", "json", "--duration", "2"]
+
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=writer)
+    os.close(writer)
+    os.read(reader, 1)
+    os.close(reader)
+    printed, _ = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == 0
+    assert json.loads(printed)["coverage"]["frames"] >= 0

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.commands.listing import add_list_options, say_classic
 from portcall.commands.output import (
-    INTERRUPTED,
     NOTHING_FOUND,
     SUCCESS,
     deliver,
@@ -21,6 +20,7 @@ from portcall.commands.output import (
     positive_seconds,
     say,
 )
+from portcall.endings import ending_status
 from portcall.errors import UsageError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
     deliver(listing, format_name, options.output, partial(write_checks, listing, most_rows=options.top))
     if is_interrupted:
         say("interrupted: this is what was learnt until then")
-        return INTERRUPTED
+        return ending_status()
     return SUCCESS if any(row["verdict"] == "open" for row in rows) else NOTHING_FOUND
 
 

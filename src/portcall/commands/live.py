@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from contextlib import closing
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from portcall.commands.output import (
     INTERRUPTED,
@@ -20,6 +19,7 @@ from portcall.commands.output import (
     output_format,
     present,
 )
+from portcall.endings import Stop
 from portcall.errors import PortcallError
 from portcall.exports import MODULES
 from portcall.isolation import original_environment
@@ -77,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Watch until the end; 0, 1 where nothing matches, 130 when interrupted, and the status of a command that ended.
+    """Watch until the end; 0, 1 where nothing matches, 130 ended by a signal, and the status of a command that ended.
 
     The report is printed in any case.
     """
@@ -103,16 +103,16 @@ def run(options: argparse.Namespace) -> int:
         tracker = LiveTracker(
             SocketTimeline(owners.name, user_name), names=names, name_capture_point=source.capture_point
         )
-        with _Stop() as stop:
+        with Stop() as stop:
             status = _watch(source, owners, tracker, stop, options, priority)
-            report = tracker.report(
-                by=options.by,
-                source=_source_name(source, owners),
-                local=options.local,
-                where=where,
-                top=options.top,
-                completed=completed,
-            )
+        report = tracker.report(
+            by=options.by,
+            source=_source_name(source, owners),
+            local=options.local,
+            where=where,
+            top=options.top,
+            completed=completed,
+        )
         present(_completed(report, source, owners, missing), format_name, options)
     if stop.is_asked:
         return INTERRUPTED
@@ -125,7 +125,7 @@ def _watch(
     source: LiveSource,
     owners: Owners,
     tracker: LiveTracker,
-    stop: _Stop,
+    stop: Stop,
     options: argparse.Namespace,
     priority: int | None,
 ) -> int | None:
@@ -230,33 +230,3 @@ def _completed(report: Report, source: LiveSource, owners: Owners, missing: list
             Degradation("owners", f"{owners.lost} reports were lost: some ends have no owner", "run it with less load")
         )
     return replace(report, coverage=replace(report.coverage, dropped_by_kernel=dropped), degradations=notes)
-
-
-class _Stop:
-    """Ctrl-C and SIGTERM as a wish that the loop looks at, so that nothing that was read is lost on the way.
-
-    SIGINT counts also where a script's ``&`` has it ignored.
-    """
-
-    def __init__(self) -> None:
-        self.is_asked = False
-        self.descriptor, self._bell = os.pipe()
-        """Readable once there was a signal."""
-        os.set_blocking(self._bell, False)
-        self._before: dict[int, Any] = {}  # Any: what signal.signal gives
-        self._bell_before = -1
-
-    def __enter__(self) -> _Stop:  # noqa: PYI034 - Self is of Python 3.11
-        self._bell_before = signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._bell_before)
-        os.close(self.descriptor)
-        os.close(self._bell)
-
-    def _ask(self, *_: object) -> None:
-        self.is_asked = True

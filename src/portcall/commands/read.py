@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
 from portcall.commands.explain_option import add_explain_option, flow_choice, show_stories
 from portcall.commands.output import (
-    INTERRUPTED,
     NOTHING_FOUND,
     PARTLY_READ,
     SUCCESS,
@@ -17,6 +16,7 @@ from portcall.commands.output import (
     present,
     say,
 )
+from portcall.endings import ending_status
 from portcall.records.schema import GROUPINGS
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, show, and say how it went: 0, 1 where nothing matches, 3 where part could not be read, 130 interrupted."""
+    """Read, show, and say how it went: 0, 1 where nothing matches, 3 where part could not be read, 130 interrupted.
+
+    Another signal that ended it is 128 and its number.
+    """
     format_name = output_format(options)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
@@ -86,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
 def _status(outcome: Outcome, *, is_search: bool) -> int:
     if outcome.interrupted:
         say("interrupted: this is what was counted until then")
-        return INTERRUPTED
+        return ending_status()
     if outcome.problems:
         return PARTLY_READ
     return SUCCESS if outcome.report.rows or not is_search else NOTHING_FOUND
