@@ -572,3 +572,14 @@ def test_a_broken_stderr_loses_no_report_on_stdout():
 
     assert process.returncode == 0
     assert json.loads(printed)["coverage"]["frames"] >= 0
+
+
+def test_an_output_that_the_user_who_called_sudo_may_not_write_ends_it_at_once(tmp_path):
+    sudo = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY), "SUDO_USER": "nobody"}
+    tmp_path.chmod(0o700)
+
+    with live("-i", "lo", "-o", str(tmp_path / "a.json"), program=("-c", PRELOADED), environment=sudo) as running:
+        status, printed = running.end()
+
+    assert (status, printed) == (1, "")
+    assert "".join(running.sent) == f"portcall: -o {tmp_path}/a.json: cannot be written: permission denied\n"

@@ -13,10 +13,10 @@ from portcall.commands.output import (
     add_address_options,
     add_output_options,
     describe,
-    opened,
     output_format,
     say_degradations,
 )
+from portcall.commands.output_file import opened
 from portcall.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portcall.commands.output import NOTHING_FOUND, SUCCESS, opened, say, say_degradations
+from portcall.commands.output import NOTHING_FOUND, SUCCESS, say, say_degradations
+from portcall.commands.output_file import write_out
 from portcall.errors import UsageError
 from portcall.records.schema import GROUPINGS
 
@@ -57,8 +58,7 @@ def show_stories(outcome: Outcome, choice: FlowChoice, format_name: str, output:
         say(f"--explain {choice.text}: no such conversation among {len(rows)} rows. {there}")
         return NOTHING_FOUND
     stories = [_story(outcome, index) for index in indexes[:MOST_STORIES]]
-    with opened(output) as stream:
-        _write(stories, choice, format_name, stream)
+    write_out(output, lambda stream: _write(stories, choice, format_name, stream))
     say_degradations(outcome.report)
     if len(indexes) > MOST_STORIES:
         say(f"--explain {choice.text}: {len(indexes)} conversations; these are the {MOST_STORIES} with most bytes")

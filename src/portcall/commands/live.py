@@ -19,6 +19,7 @@ from portcall.commands.output import (
     output_format,
     present,
 )
+from portcall.commands.output_file import try_output
 from portcall.endings import Stop
 from portcall.errors import PortcallError
 from portcall.exports import MODULES
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
     The report is printed in any case.
     """
-    format_name = output_format(options)
+    format_name = output_format(options, tries_output=False)
     from portcall.enrichment.geoip import Origins
     from portcall.inspection.server_names import ServerNames
     from portcall.owners import open_owners
@@ -97,9 +98,10 @@ def run(options: argparse.Namespace) -> int:
     source, missing = best_source(LiveSpec(options.interface, options.netns, options.filter, options.source))
     names = ServerNames(with_details=options.by == "flow") if options.names else None
     with closing(source), closing(open_owners(options.owners)) as owners:
-        _load_what_shows()
+        _load_what_comes_later()
         priority = raise_priority()
         become_invoking_user(os.environ)
+        try_output(options.output)
         tracker = LiveTracker(
             SocketTimeline(owners.name, user_name), names=names, name_capture_point=source.capture_point
         )
@@ -168,8 +170,8 @@ def _watch(
         return status if status >= 0 else _KILLED - status
 
 
-def _load_what_shows() -> None:
-    """Import what is needed at the end: the invoking user may not be allowed to read where it is installed."""
+def _load_what_comes_later() -> None:
+    """Import what is needed then: the invoking user may not be allowed to read where it is installed."""
     for name in (
         "runs.live_loop",
         "enrichment.reverse_dns",
@@ -179,6 +181,7 @@ def _load_what_shows() -> None:
     ):
         import_module(f"portcall.{name}")
     import_module("rich.live")
+    import_module("portcall.dissectors").find_dissectors()
 
 
 def _start(command: list[str], priority: int | None) -> subprocess.Popen[bytes] | None:

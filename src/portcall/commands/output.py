@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portcall.errors import PortcallError, UsageError
+from portcall.commands.output_file import try_output, write_out
+from portcall.errors import UsageError
 from portcall.exports import CARRIES_DEGRADATIONS, MODULES, write
 from portcall.records.schema import ADDRESS_ENDS, did_you_mean
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
     from portcall.records.report import Report
@@ -90,13 +89,11 @@ def present(report: Report, format_name: str, options: argparse.Namespace) -> No
 
 def deliver(report: Report | Listing, format_name: str, output: str | None, draw: Callable[[TextIO], None]) -> None:
     """The same with another way to draw a table, notes included."""
-    with opened(output) as stream:
-        if format_name == "table":
-            draw(stream)
-        else:
-            write(report, format_name, stream)
-    if format_name not in ("table", *CARRIES_DEGRADATIONS):
-        say_degradations(report)
+    try:
+        write_out(output, draw if format_name == "table" else lambda stream: write(report, format_name, stream))
+    finally:
+        if format_name not in ("table", *CARRIES_DEGRADATIONS):
+            say_degradations(report)
 
 
 def with_reverse_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain values, see schema
@@ -117,11 +114,19 @@ def say_degradations(report: Report | Listing | SocketListing) -> None:
         say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
 
 
-def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS) -> str:
-    """The format asked for, before hours of reading; also whether the output file can be made at all."""
+def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS, *, tries_output: bool = True) -> str:
+    """The format asked for, before hours of reading; also whether the output file can be made at all.
+
+    Unless another user is to write it: then ``try_output`` comes later.
+    """
+    format_name = _format_asked_for(options, formats)
+    if tries_output:
+        try_output(options.output)
+    return format_name
+
+
+def _format_asked_for(options: argparse.Namespace, formats: Sequence[str]) -> str:
     output = options.output and Path(options.output)
-    if output and not output.parent.is_dir():
-        raise PortcallError(f"-o {output}: there is no directory {output.parent}")
     if options.format:
         return str(options.format)
     if not output:
@@ -131,27 +136,6 @@ def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS)
         remedy = did_you_mean(output.suffix, suffixes)
         raise UsageError(f"-o {output}: no format has the suffix '{output.suffix}'{remedy}")
     return _FORMAT_OF_SUFFIX[output.suffix]
-
-
-@contextmanager
-def opened(output: str | None) -> Iterator[TextIO]:
-    """stdout, or a file that appears under its name only when it is complete."""
-    if output is None:
-        yield sys.stdout
-        return
-    path = Path(os.path.realpath(output))
-    # A device or a pipe cannot be replaced by a file.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part") if path.is_file() or not path.exists() else path
-    try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        if part != path:
-            part.replace(path)
-    except OSError as error:
-        raise PortcallError(f"-o {output}: cannot be written: {error.strerror}") from error
-    finally:
-        if part != path:
-            part.unlink(missing_ok=True)  # there still is one only where something went wrong
 
 
 def say(sentence: str) -> None:

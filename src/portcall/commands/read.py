@@ -75,14 +75,16 @@ def run(options: argparse.Namespace) -> int:
             progress=progress,
         )
     status = SUCCESS
-    if choice:
-        status = show_stories(outcome, choice, format_name, options.output)
-    else:
-        present(outcome.report, format_name, options)
-    if options.dissect:
-        show_dissection(outcome.report, expand(options.captures))
-    for problem in outcome.problems:
-        say(str(problem))
+    try:
+        if choice:
+            status = show_stories(outcome, choice, format_name, options.output)
+        else:
+            present(outcome.report, format_name, options)
+        if options.dissect:
+            show_dissection(outcome.report, expand(options.captures))
+    finally:
+        for problem in outcome.problems:
+            say(str(problem))
     return status or _status(outcome, is_search=bool(options.filter or options.where))
 
 

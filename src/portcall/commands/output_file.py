@@ -1,0 +1,86 @@
+"""``-o FILE``: tried before hours of work, complete or not there, and where it fails at the end, printed instead."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portcall.errors import PortcallError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
+
+
+class UnwritableOutputError(PortcallError):
+    """The file cannot be written; what went into it is nowhere."""
+
+
+def try_output(output: str | None) -> None:
+    """UnwritableOutputError where the file could not be written if it were written now; nothing of it is changed."""
+    if output is None:
+        return
+    with _refusals_sent(output):
+        path, part = _places(output)
+        try:
+            path.parent.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise PortcallError(f"-o {output}: there is no directory {Path(output).parent}") from error
+        if part != path:
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            part.unlink()
+        elif path.is_file():
+            path.open("a").close()
+        elif path.is_dir():
+            raise IsADirectoryError(0, "this is a directory")
+        elif not os.access(path, os.W_OK):  # a device or a pipe, which may wait for a reader
+            raise PermissionError(0, "permission denied")
+
+
+def write_out(output: str | None, write: Callable[[TextIO], None]) -> None:
+    """Write to the file, or to stdout; what the file does not take is printed, before it is said as an error."""
+    try:
+        with opened(output) as stream:
+            write(stream)
+    except UnwritableOutputError as error:
+        write(sys.stdout)
+        sys.stdout.flush()
+        raise PortcallError(f"{error}; so it is on stdout instead") from error
+
+
+@contextmanager
+def opened(output: str | None) -> Iterator[TextIO]:
+    """stdout, or a file that appears under its name only when it is complete."""
+    if output is None:
+        yield sys.stdout
+        return
+    with _refusals_sent(output):
+        path, part = _places(output)
+        try:
+            with part.open("w", encoding="utf-8", newline="") as stream:
+                yield stream
+            if part != path:
+                part.replace(path)
+        finally:
+            if part != path:
+                part.unlink(missing_ok=True)  # there still is one only where something went wrong
+
+
+def _places(output: str) -> tuple[Path, Path]:
+    """The file, and where to write it first: beside it, or in place what cannot be replaced by a file."""
+    path = Path(os.path.realpath(output))
+    is_replaceable = os.access(path.parent, os.W_OK) if path.is_file() else not path.exists()
+    return path, path.with_name(f".{path.name[:200]}.{os.getpid()}.part") if is_replaceable else path
+
+
+@contextmanager
+def _refusals_sent(output: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableOutputError(
+            f"-o {output}: cannot be written: {(error.strerror or str(error)).lower()}"
+        ) from error
