@@ -67,6 +67,28 @@ def test_elsewhere_than_on_a_terminal_each_report_is_one_line():
     ]
 
 
+def nobodys(out):
+    return row(None, out, pid=None, unattributed_reason="no-owner")
+
+
+@pytest.mark.parametrize("after", [[nobodys(600)], []], ids=["some", "all"])
+def test_bytes_that_find_their_owner_later_make_no_rate_negative_and_no_total_greater(after):
+    before = report(nobodys(8000), row("curl", 1000))
+    left = sum(each["bytes_out"] for each in after)
+
+    line = shown(io.StringIO(), before, report(*after, row("curl", 9000 - left + 200))).splitlines()[-1]
+
+    assert line.startswith("up 100 B/s, down 0 B/s")
+    assert not re.search(r"-\d", line)
+    assert "no owner" not in line
+
+
+def test_no_row_of_the_table_has_a_negative_rate():
+    text = last_table(Terminal(), report(nobodys(8000)), report(nobodys(600), row("curl", 7400)))
+
+    assert not re.search(r"-\d", "".join(text))
+
+
 def test_a_line_names_the_three_that_are_busiest_now_and_not_those_who_were():
     before = [row("was", 10**6, pid=9)]
     now = [row("a", 10, pid=1), row("b", 40, pid=2), row("c", 30, pid=3), row("d", 20, pid=4)]

@@ -1,7 +1,8 @@
 """Live traffic for people, on stderr: a table that refreshes in place on a terminal, elsewhere a line an interval.
 
 Rows keep their place: they are ordered when they first appear, by bytes, and new ones go below. Rates are what came
-since the last time it was shown. Everything that is named passes ``visible``.
+since the last time it was shown: in all, what is new; in a row, also what was found to be its own only now. A row that
+lost bytes to such an owner has no rate, rather than a negative one. Everything that is named passes ``visible``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from portcall.records.schema import REASONS
 from portcall.views.text import bytes_text, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
     from typing import TextIO
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
     Key = tuple[Any, ...]
+    Rate = tuple[float, float]
 
 _MOST_ROWS = 20
 _MOST_IN_LINE = 3
@@ -65,18 +68,18 @@ class LiveView:
         if self._live:
             self._live.update(self._table(report, rates), refresh=True)
         else:
-            self._stream.write(self._line(report, rates) + "\n")
+            self._stream.write(self._line(report, rates, self._total_rate(report, since_s)) + "\n")
             self._stream.flush()
-        self._before = {_key(row): (row["bytes_out"], row["bytes_in"]) for row in report.rows}
+        self._before = {_key(row): _both_ways(row) for row in report.rows}
         self._before_s = now_s
 
-    def _rate(self, row: Row, since_s: float | None) -> tuple[float, float]:
-        if not since_s:
-            return 0.0, 0.0
-        out, in_ = self._before.get(_key(row), (0, 0))
-        return (row["bytes_out"] - out) / since_s, (row["bytes_in"] - in_) / since_s
+    def _rate(self, row: Row, since_s: float | None) -> Rate:
+        return _per_second(_both_ways(row), self._before.get(_key(row), (0, 0)), since_s)
 
-    def _table(self, report: Report, rates: dict[Key, tuple[float, float]]) -> Group:
+    def _total_rate(self, report: Report, since_s: float | None) -> Rate:
+        return _per_second(_sums(map(_both_ways, report.rows)), _sums(self._before.values()), since_s)
+
+    def _table(self, report: Report, rates: dict[Key, Rate]) -> Group:
         from rich.console import Group
         from rich.table import Table
 
@@ -99,8 +102,8 @@ class LiveView:
             )
         return Group(visible(title), table)
 
-    def _line(self, report: Report, rates: dict[Key, tuple[float, float]]) -> str:
-        up, down = (sum(rate[way] for rate in rates.values()) for way in (0, 1))
+    def _line(self, report: Report, rates: dict[Key, Rate], total: Rate) -> str:
+        up, down = total
         busiest = sorted(report.rows, key=lambda row: sum(rates[_key(row)]), reverse=True)[:_MOST_IN_LINE]
         named = [
             f"{visible(_name(row), _NAME_WIDTH)} {bytes_text(int(sum(rates[_key(row)])))}/s"
@@ -109,6 +112,22 @@ class LiveView:
         ]
         totals = f"up {bytes_text(int(up))}/s, down {bytes_text(int(down))}/s, {report.coverage.frames} packets"
         return "; ".join([totals, ", ".join(named)]) if named else totals
+
+
+def _both_ways(row: Row) -> tuple[int, int]:
+    return row["bytes_out"], row["bytes_in"]
+
+
+def _sums(counts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    out, in_ = zip(*counts, (0, 0), strict=True)
+    return sum(out), sum(in_)
+
+
+def _per_second(now: tuple[int, int], before: tuple[int, int], since_s: float | None) -> Rate:
+    if not since_s:
+        return 0.0, 0.0
+    out, in_ = (max(now[way] - before[way], 0) / since_s for way in (0, 1))
+    return out, in_
 
 
 def _key(row: Row) -> Key:
