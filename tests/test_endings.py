@@ -23,22 +23,17 @@ CAPTURE = Path(__file__).parents[1] / "captures" / "dns.pcap"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 COMMAND = [sys.executable, "-m", "portcall"]
 DEADLINE_S = 30
+FROM = "import os, sys; os.dup2(int(sys.argv[1]), 0); os.execv(sys.argv[2], sys.argv[2:])"
+"""Becomes the command behind a descriptor, which is its stdin."""
 ENDINGS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
 @contextlib.contextmanager
-def running(*words, handlers=(), **how):
-    """The command; signals are as on a terminal unless ``handlers`` say (number, handler)."""
-
-    def prepare():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        for number, handler in handlers:
-            signal.signal(number, handler)
-
+def running(*words, ignored="", **how):
+    """The command; signals are as on a terminal unless ``ignored`` names some, as nohup does."""
     process = subprocess.Popen(
-        [*COMMAND, *words],
+        ["sh", "-c", f"trap '' {ignored}; exec \"$@\"" if ignored else 'exec "$@"', "sh", *COMMAND, *words],
         env=ENVIRONMENT,
-        preexec_fn=prepare,  # noqa: PLW1509 - no threads here
         **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how},
     )
     try:
@@ -103,7 +98,7 @@ def test_the_output_file_is_written_whatever_signal_comes_and_however_often(numb
 
 
 def test_nohup_is_respected():
-    with reading_an_endless_pipe("--format", "json", handlers=[(signal.SIGHUP, signal.SIG_IGN)]) as process:
+    with reading_an_endless_pipe("--format", "json", ignored="HUP") as process:
         process.send_signal(signal.SIGHUP)
         process.stdin.write(CAPTURE.read_bytes()[24:])
         printed, _ = process.communicate(timeout=DEADLINE_S)
@@ -158,19 +153,14 @@ def test_a_broken_stderr_loses_no_report_on_stdout():
 def test_a_closed_terminal_loses_no_output_file(tmp_path):
     output = tmp_path / "report.json"
     terminal, slave = os.openpty()
-
-    def lead():
-        os.setsid()
-        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-
     source, feed = os.pipe()
     process = subprocess.Popen(
-        [*COMMAND, "read", "-", "-o", str(output)],
+        ["setsid", "--ctty", sys.executable, "-c", FROM, str(source), *COMMAND, "read", "-", "-o", str(output)],
         env=ENVIRONMENT,
-        stdin=source,
+        stdin=slave,
         stdout=slave,
         stderr=slave,
-        preexec_fn=lead,  # noqa: PLW1509 - no threads here
+        pass_fds=[source],
     )
     os.close(slave)
     with os.fdopen(feed, "wb") as process.stdin:
@@ -208,7 +198,6 @@ def test_ctrl_c_while_it_is_still_imported_is_no_traceback(module, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
     assert (ran.returncode, ran.stderr) == (130, "")

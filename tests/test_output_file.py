@@ -58,10 +58,10 @@ def open_capture(tmp_path_factory):
     folder = tmp_path_factory.mktemp("open")
     capture = folder / "dns.pcap"
     capture.write_bytes(CAPTURE.read_bytes())
-    for place in (folder, *list(folder.parents)[:2]):
+    for place in (folder, *list(folder.parents)[:3]):
         place.chmod(0o755)
     yield capture
-    for place in list(folder.parents)[:2]:
+    for place in list(folder.parents)[:3]:
         place.chmod(0o700)
 
 

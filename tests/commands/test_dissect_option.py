@@ -15,9 +15,13 @@ ROOT = Path(__file__).parents[2]
 needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark: apt install tshark")
 
 
+MAIN = "import sys; from portcall.cli import main; sys.exit(main(sys.argv[1:]))"
+"""The command without what keeps root from a PATH of somebody else."""
+
+
 def read(*options, search_path=os.environ["PATH"]):
     return subprocess.run(
-        [sys.executable, "-m", "portcall", "read", *options],
+        [sys.executable, "-c", MAIN, "read", *options],
         cwd=ROOT / "captures",
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "PATH": search_path},
         check=False,

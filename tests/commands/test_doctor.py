@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 COMMAND = [sys.executable, "-m", "portcall", "doctor"]
+UNGUARDED = [sys.executable, "-c", "import sys; from portcall.cli import main; sys.exit(main(sys.argv[1:]))", "doctor"]
+"""The command without what keeps root from a PATH of somebody else."""
 WITHOUT = """
 import sys
 from portcall.cli import main
@@ -81,7 +83,7 @@ def test_a_kernel_that_cannot_be_loaded_is_missing_and_the_status_is_1():
 
 
 def test_what_only_live_needs_does_not_fail_the_status(tmp_path):
-    run = doctor("tshark", "--format", "json", env={**ENVIRONMENT, "PATH": str(tmp_path)})
+    run = doctor("tshark", "--format", "json", command=UNGUARDED, env={**ENVIRONMENT, "PATH": str(tmp_path)})
 
     assert (rows_of(run)["tshark"]["state"], run.returncode) == ("missing", 0)
 
@@ -97,7 +99,7 @@ def test_it_runs_without_the_packages_whose_absence_it_is_there_to_tell():
 def test_a_missing_program_is_mended_by_the_package_manager_that_is_there(tmp_path):
     program(tmp_path, "dnf", "exit 1")
 
-    run = doctor("tshark", "--format", "json", env={**ENVIRONMENT, "PATH": str(tmp_path)})
+    run = doctor("tshark", "--format", "json", command=UNGUARDED, env={**ENVIRONMENT, "PATH": str(tmp_path)})
 
     assert rows_of(run)["tshark"]["remedy"] == "sudo dnf install wireshark-cli"
 
@@ -105,7 +107,7 @@ def test_a_missing_program_is_mended_by_the_package_manager_that_is_there(tmp_pa
 def test_a_program_that_is_there_and_does_not_run_is_missing(tmp_path):
     program(tmp_path, "tshark", "exit 3")
 
-    run = doctor("tshark", "--format", "json", env={**ENVIRONMENT, "PATH": str(tmp_path)})
+    run = doctor("tshark", "--format", "json", command=UNGUARDED, env={**ENVIRONMENT, "PATH": str(tmp_path)})
 
     row = rows_of(run)["tshark"]
     assert (row["state"], "does not run" in row["detail"]) == ("missing", True)
@@ -114,7 +116,7 @@ def test_a_program_that_is_there_and_does_not_run_is_missing(tmp_path):
 def test_a_programs_version_is_its_own_word(tmp_path):
     program(tmp_path, "tshark", "echo 'TShark (Wireshark) 9.8.7.'; echo more")
 
-    run = doctor("tshark", "--format", "json", env={**ENVIRONMENT, "PATH": str(tmp_path)})
+    run = doctor("tshark", "--format", "json", command=UNGUARDED, env={**ENVIRONMENT, "PATH": str(tmp_path)})
 
     row = rows_of(run)["tshark"]
     assert (row["state"], row["detail"]) == ("works", f"TShark (Wireshark) 9.8.7, {tmp_path}/tshark")
@@ -154,18 +156,19 @@ def test_type_information_that_cannot_be_read_is_missing(monkeypatch, tmp_path, 
 
 
 def test_a_narrow_terminal_works_less_well():
+    unsized = {name: value for name, value in ENVIRONMENT.items() if name != "COLUMNS"}
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
 
     with os.fdopen(screen, "rb", buffering=0) as shown, os.fdopen(terminal, "wb") as stdout:
-        subprocess.run([*COMMAND, "terminal", "--format", "jsonl"], stdout=stdout, env=ENVIRONMENT, check=True)
+        subprocess.run([*COMMAND, "terminal", "--format", "jsonl"], stdout=stdout, env=unsized, check=True)
         row = json.loads(shown.read(4096))
 
     assert (row["state"], row["detail"].startswith("60 columns")) == ("works less well", True)
 
 
 def test_characters_that_stdout_cannot_show_are_said():
-    run = doctor("terminal", "--format", "json", env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"})
+    run = doctor("terminal", "--format", "json", command=UNGUARDED, env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"})
 
     row = rows_of(run)["terminal"]
     assert (row["state"], row["remedy"]) == ("works less well", "export PYTHONUTF8=1")

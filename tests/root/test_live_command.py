@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import json
 import os
 import platform
@@ -14,7 +13,6 @@ import socket
 import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 from contextlib import contextmanager
@@ -546,11 +544,7 @@ def test_a_closed_terminal_loses_neither_the_report_on_stdout_nor_the_output_fil
     output = tmp_path / "flows.jsonl"
     command = [sys.executable, "-m", "portcall", "live", "-i", "lo", "--by", "flow", "-o", str(output)]
 
-    def lead():
-        os.setsid()
-        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=slave, stdout=slave, stderr=slave, preexec_fn=lead)  # noqa: PLW1509 - no threads here
+    process = subprocess.Popen(["setsid", "--ctty", *command], env=ENVIRONMENT, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     os.read(terminal, 1)  # it draws, so it listens
     port, _, _ = converse(SERVE, CALL)

@@ -5,6 +5,7 @@ Damage ends one capture, not the run; an interrupt ends the run, not the report.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
