@@ -60,7 +60,7 @@ def _protocols(dissector: Dissector) -> list[str]:
         return sorted(_IN_TABLES[_name(dissector)])
     source = Path(str(getattr(dissector, "__file__", ""))).read_text(encoding="utf-8")
     calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args)
-    named = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Finding"]
+    named = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Detection"]
     protocols = {node.value for node in named if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return sorted(protocols) if all(isinstance(node, ast.Constant) for node in named) else []
 
