@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums, summed
-from portcall.kernels.grouping import group
-from portcall.kernels.summing import SumTable
+from portcall.kernels.aggregate import SumTable, group
 
 keys = st.tuples(st.integers(-1, 3), st.integers(0, 1), st.sampled_from([0, 2**63]), st.integers(0, 3))
 counted = st.lists(st.tuples(keys, st.integers(0, 2**50)), max_size=100)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.kernels.grouping import group
-from portcall.kernels.summing import SumTable
+from portcall.kernels.aggregate import SumTable, group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

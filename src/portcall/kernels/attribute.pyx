@@ -7,9 +7,9 @@ the same packets too, seen from there.
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 
+from portcall.kernels.aggregate cimport SumTable
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport HOST_IPV4, HOST_IPV6, HOST_NAMED, UNMATCHED, Credit, Flow, FlowEnds, HostCredit
-from portcall.kernels.summing cimport SumTable
 
 cdef enum:
     AHEAD = 12  # rows that are asked of memory before their turn

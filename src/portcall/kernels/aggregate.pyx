@@ -1,18 +1,77 @@
-"""Rows with equal keys → one sum a key, for rows that arrive chunk after chunk.
+"""Rows with equal keys, brought together by hash tables that compare whole keys: ``group`` numbers the groups of a chunk's
+rows, a ``SumTable`` makes one sum a key, for rows that arrive chunk after chunk.
 
-A row is words of 64 bits: first its key, then what is added, then what is kept where it is least, and where greatest, both as
-signed numbers. A slot holds 1 + the place of a sum. Sums stand in the order in which their keys appear, so neither the seed nor
-the number of slots changes a result. Rows go in strides, as packets do in ``flow_update``: so memory latencies overlap.
+Groups are numbered, and sums stand, in the order in which their keys appear, so neither the seed nor the number of slots
+changes a result; the seed keeps those who choose the keys from choosing their slots. Rows go in strides, as packets do in
+``flow_update``: so memory latencies overlap.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from portcall.kernels.keys cimport are_same, hash_of
 from portcall.kernels.prefetching cimport portcall_prefetch
 
 cdef enum:
     STRIDE = 32
+
+
+cdef inline uint64_t _hash(const uint64_t *key, Py_ssize_t width, uint64_t seed) noexcept nogil:
+    cdef uint64_t value = seed
+    cdef Py_ssize_t column
+    for column in range(width):
+        value = (value ^ key[column]) * <uint64_t>0xBF58476D1CE4E5B9  # of splitmix64, as the next
+        value ^= value >> 29
+    value *= <uint64_t>0x94D049BB133111EB
+    return value ^ (value >> 32)
+
+
+cdef inline bint _are_same(const uint64_t *one, const uint64_t *other, Py_ssize_t width) noexcept nogil:
+    cdef uint64_t differs = 0
+    cdef Py_ssize_t column
+    for column in range(width):
+        differs |= one[column] ^ other[column]
+    return differs == 0
+
+
+def group(const uint64_t[:, ::1] keys, uint64_t seed, uint32_t[::1] slots, int64_t[::1] out_groups, int64_t[::1] out_members):
+    """Fill ``out_groups[n]`` with the group of each of keys[n] and ``out_members`` with each group's first row; gives how many.
+
+    ``slots`` are zeros, a power of two of them and more than n. Each then holds 1 + the first row of a group.
+    """
+    cdef Py_ssize_t start = 0, stop, row, width = keys.shape[1], rows = keys.shape[0], count = 0
+    cdef uint64_t mask = slots.shape[0] - 1, slot
+    cdef uint64_t first[STRIDE]  # the slot at which the search of each row of the stride begins
+    cdef const uint64_t *words
+    if slots.shape[0] <= rows or slots.shape[0] & mask:
+        raise ValueError("grouping wants a power of two of slots, and more of them than rows")
+    if out_groups.shape[0] < rows or out_members.shape[0] < rows:
+        raise ValueError("grouping wants room for a group and a member a row")
+    if rows == 0 or width == 0:
+        return 0
+    words = &keys[0, 0]
+    with nogil:
+        while start < rows:
+            stop = min(start + STRIDE, rows)
+            for row in range(start, stop):
+                first[row - start] = _hash(words + row * width, width, seed) & mask
+                portcall_prefetch(&slots[first[row - start]])
+            for row in range(start, stop):
+                slot = slots[first[row - start]]
+                if slot:
+                    portcall_prefetch(words + (slot - 1) * width)
+            for row in range(start, stop):
+                slot = first[row - start]
+                while slots[slot] and not _are_same(words + row * width, words + (slots[slot] - 1) * width, width):
+                    slot = (slot + 1) & mask
+                if not slots[slot]:
+                    slots[slot] = <uint32_t>(row + 1)
+                    out_members[count] = row
+                    out_groups[row] = count
+                    count += 1
+                else:
+                    out_groups[row] = out_groups[slots[slot] - 1]
+            start = stop
+    return count
 
 
 cdef inline void _sum(const uint64_t *row, const Layout *ends, uint64_t *total) noexcept nogil:
@@ -26,7 +85,11 @@ cdef inline void _sum(const uint64_t *row, const Layout *ends, uint64_t *total) 
 
 
 cdef class SumTable:
-    """Sums in arrays that it is handed by ``begin``. ``key``, ``added``, ``least`` and ``greatest`` words make a row."""
+    """Sums in arrays that it is handed by ``begin``; a slot holds 1 + the place of a sum.
+
+    A row is words of 64 bits: first its ``key``, then what is ``added``, then what is kept where it is ``least``, and where
+    ``greatest``, both as signed numbers.
+    """
 
     def __init__(self, key: int, added: int, least: int, greatest: int, seed: int):
         if key < 1 or min(added, least, greatest) < 0:
@@ -49,7 +112,7 @@ cdef class SumTable:
             while start < count:
                 stop = min(start + STRIDE, count)
                 for row in range(start, stop):
-                    first[row - start] = hash_of(&sums[row, 0], self.ends.key, self.seed) & mask
+                    first[row - start] = _hash(&sums[row, 0], self.ends.key, self.seed) & mask
                     portcall_prefetch(&slots[first[row - start]])
                 for row in range(start, stop):
                     slot = first[row - start]
@@ -80,7 +143,7 @@ cdef class SumTable:
         cdef Py_ssize_t row, width = ends.greatest, sums_now = self.count
         cdef const uint64_t *words
         for row in range(count):
-            first[row] = hash_of(rows + row * width, ends.key, self.seed) & mask
+            first[row] = _hash(rows + row * width, ends.key, self.seed) & mask
             portcall_prefetch(&slots[first[row]])
         for row in range(count):
             slot = slots[first[row]]
@@ -89,7 +152,7 @@ cdef class SumTable:
                 portcall_prefetch(sums + slot * width - 1)
         for row in range(count):
             words, slot = rows + row * width, first[row]
-            while slots[slot] and not are_same(words, sums + (slots[slot] - 1) * width, ends.key):
+            while slots[slot] and not _are_same(words, sums + (slots[slot] - 1) * width, ends.key):
                 slot = (slot + 1) & mask
             if slots[slot]:
                 _sum(words, &ends, sums + (slots[slot] - 1) * width)
