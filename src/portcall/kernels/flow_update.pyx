@@ -1,8 +1,8 @@
 """Packets → flow rows: one hash table of connections, one of fragmented datagrams.
 
-The table is dense rows (model.FLOW) plus slots: open addressing, each slot 32 bits of hash over 1 + the row. A packet
-batch is folded in strides of 8: while one is counted, the rows of the next and the slots of the one after it are on their
-way, so memory latencies overlap with each other and with work.
+The table is dense rows (FLOW, ``flow_row``) plus slots (``flow_slots``), and rows of datagrams (``datagrams``). A packet batch
+is folded in strides of 8: while one is counted, the rows of the next and the slots of the one after it are on their way, so
+memory latencies overlap with each other and with work.
 
 Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
 FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when it reports. Only so do shards merge in
@@ -11,76 +11,16 @@ any grouping: what a row means never depends on what came before the shard.
 
 from cpython.buffer cimport PyBuffer_Release
 from cython cimport final
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from portcall.kernels.borrowing cimport borrow
-from portcall.kernels.hashing cimport Keys, hash_flow, keys_of, mix
-from portcall.kernels.prefetching cimport portcall_prefetch
+from portcall.kernels.datagrams cimport datagram_of, join_waiting, note_first, note_waiting, place_datagram
+from portcall.kernels.flow_row cimport begin, count_packet, join, note_tcp, opens, same_key, settle, side_of, span
+from portcall.kernels.flow_slots cimport STAGES, STRIDE, Stage, Table, find_stride, hash_row, hash_stride
+from portcall.kernels.hashing cimport Keys, keys_of
 from portcall.kernels.records cimport (
-    FRAGMENT_FIRST, LATER_FRAGMENT, NEVER, NO_PORTS, NO_TIME, TCP_FIN, TCP_RST, TCP_SYN, Datagram, Flow, Packet, Payload,
-    VerdictTally,
+    FRAGMENT_FIRST, LATER_FRAGMENT, NO_PORTS, TCP_SYN, Datagram, Flow, Packet, Payload, VerdictTally,
 )
-from portcall.kernels.flow_row cimport begin, count_packet, join, local_ends, note_tcp, opens, same_key, settle, side_of, span
-
-cdef enum:
-    STRIDE = 8
-    STAGES = 32  # for three strides; a power of two
-
-cdef struct Stage:
-    uint32_t hash
-    uint64_t slot  # the first of this hash, or the empty one that ended the search
-
-
-cdef struct Table:
-    # The arrays of connections, checked once a batch: slots are found by mask, rows only through slots.
-    Flow *flows
-    uint64_t *slots
-    uint64_t mask
-    Keys keys
-    const uint8_t *inspected  # NULL where nobody listens
-
-
-cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:
-    """The slot of the first row with this hash, or the empty slot that ends its run."""
-    cdef uint64_t slot = hash & table.mask
-    while table.slots[slot] and table.slots[slot] >> 32 != hash:
-        slot = (slot + 1) & table.mask
-    return slot
-
-
-cdef inline void _hash_stride(
-    const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
-) noexcept nogil:
-    """Hash them, and ask for their slots."""
-    cdef Py_ssize_t i
-    cdef uint32_t hash
-    for i in range(start, stop):
-        hash = hash_flow(&packets[i], &table.keys)
-        out_stages[i & (STAGES - 1)].hash = hash
-        portcall_prefetch(&table.slots[hash & table.mask])
-
-
-cdef inline void _find_stride(
-    const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
-) noexcept nogil:
-    """Find their slots, and ask for their rows and what was heard of them."""
-    cdef Py_ssize_t i
-    cdef uint64_t slot
-    cdef uint32_t row
-    cdef const uint8_t *flow
-    for i in range(start, stop):
-        slot = _find_tag(table, out_stages[i & (STAGES - 1)].hash)
-        out_stages[i & (STAGES - 1)].slot = slot
-        row = <uint32_t>table.slots[slot]
-        if row:
-            flow = <const uint8_t *>&table.flows[row - 1]
-            portcall_prefetch(flow)
-            portcall_prefetch(flow + 64)
-            if table.inspected != NULL:
-                portcall_prefetch(table.inspected + row - 1)
-            if packets[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):
-                portcall_prefetch(flow + 128)  # the milestones
 
 
 cdef inline bint _is_wanted(const Packet *packet, int inspected) noexcept nogil:
@@ -153,8 +93,8 @@ cdef class FlowStore:
         cdef Stage stages[STAGES]
         cdef Py_ssize_t start = 0, i
         while start < count + 2 * STRIDE:
-            _hash_stride(table, packets, start, min(start + STRIDE, count), stages)
-            _find_stride(table, packets, max(start - STRIDE, 0), min(start, count), stages)
+            hash_stride(table, packets, start, min(start + STRIDE, count), stages)
+            find_stride(table, packets, max(start - STRIDE, 0), min(start, count), stages)
             for i in range(max(start - 2 * STRIDE, 0), min(start - STRIDE, count)):
                 self._fold_packet(table, &packets[i], &stages[i & (STAGES - 1)], i, first_number)
             start += STRIDE
@@ -233,55 +173,21 @@ cdef class FlowStore:
         if packet.fragmentation == FRAGMENT_FIRST:
             self._note_first_fragment(packet, row, side)
 
-    cdef Py_ssize_t _datagram(self, const Datagram *key) noexcept nogil:
-        """The row of this datagram, made where it is new."""
-        cdef uint64_t mask = self.datagram_slots.shape[0] - 1
-        cdef uint32_t hash = <uint32_t>mix(key.datagram + self.seed + key.namespace)
-        cdef uint64_t slot = hash & mask
-        cdef Py_ssize_t row
-        while self.datagram_slots[slot]:
-            row = <Py_ssize_t><uint32_t>self.datagram_slots[slot] - 1
-            if self.datagrams[row].datagram == key.datagram and self.datagrams[row].namespace == key.namespace:
-                return row
-            slot = (slot + 1) & mask
-        row = self.datagram_count
-        self.datagrams[row] = key[0]
-        self.datagram_slots[slot] = <uint64_t>hash << 32 | <uint64_t>(row + 1)
-        self.datagram_count = row + 1
-        return row
-
-    cdef void _key(self, const Packet *packet, Datagram *key) noexcept nogil:
-        memset(key, 0, sizeof(Datagram))
-        memcpy(key.source, packet.source, 16)
-        memcpy(key.target, packet.target, 16)
-        key.datagram, key.namespace = packet.datagram, packet.namespace
-        key.protocol, key.ip_version = packet.protocol, packet.ip_version
-        key.first_ns, key.last_ns = NEVER, NO_TIME
+    cdef inline Py_ssize_t _datagram(self, const Datagram *datagram) noexcept nogil:
+        """The index of this datagram's row, which is made where it is new."""
+        return place_datagram(self.datagrams, self.datagram_slots, self.seed, datagram, &self.datagram_count)
 
     cdef void _note_first_fragment(self, const Packet *packet, uint32_t row, int side) noexcept nogil:
-        cdef Datagram key
-        cdef Datagram *datagram
-        self._key(packet, &key)
-        datagram = &self.datagrams[self._datagram(&key)]
-        if not datagram.first_flow:
-            datagram.first_flow, datagram.first_side = row, side
-        datagram.latest_flow, datagram.latest_side = row, side
+        cdef Datagram datagram = datagram_of(packet)
+        note_first(&self.datagrams[self._datagram(&datagram)], row, side)
 
     cdef void _fold_fragment(self, const Packet *packet, uint64_t number) noexcept nogil:
-        cdef Datagram key
-        cdef Datagram *datagram
-        self._key(packet, &key)
-        datagram = &self.datagrams[self._datagram(&key)]
+        cdef Datagram beginning = datagram_of(packet)
+        cdef Datagram *datagram = &self.datagrams[self._datagram(&beginning)]
         if datagram.latest_flow:
             count_packet(&self.flows[datagram.latest_flow - 1], packet, datagram.latest_side)
-            return
-        if not datagram.packets:
-            datagram.first_frame = number
-        datagram.packets += 1
-        datagram.bytes += packet.wire
-        datagram.payload += packet.payload
-        datagram.local |= local_ends(packet, 0)
-        span(packet.ts_ns, &datagram.first_ns, &datagram.last_ns)
+        else:
+            note_waiting(datagram, packet, number)
 
     def rehash_flows(self, const uint64_t[::1] former):
         """Fill ``flow_slots``, given empty and larger, from the former ones, which know every hash: no row is read."""
@@ -303,19 +209,11 @@ cdef class FlowStore:
             for row in range(count):
                 self._datagram(&self.datagrams[row])
 
-    cdef uint32_t _hash_row(self, const Flow *flow) noexcept nogil:
-        cdef Keys keys = keys_of(self.seed)
-        cdef Packet packet
-        memcpy(packet.source, flow.low, 16)
-        memcpy(packet.target, flow.high, 16)
-        packet.source_port, packet.target_port = flow.low_port, flow.high_port
-        packet.protocol, packet.ip_version, packet.namespace = flow.protocol, flow.ip_version, flow.namespace
-        return hash_flow(&packet, &keys)
-
     cdef uint32_t _link(self, Py_ssize_t row) noexcept nogil:
         """Point the key's slot at this row; gives 1 + the row that it pointed at before, 0 for none."""
         cdef uint64_t mask = self.flow_slots.shape[0] - 1
-        cdef uint32_t hash = self._hash_row(&self.flows[row]), before = 0
+        cdef Keys keys = keys_of(self.seed)
+        cdef uint32_t hash = hash_row(&self.flows[row], &keys), before = 0
         cdef uint64_t slot = hash & mask
         while self.flow_slots[slot]:
             before = <uint32_t>self.flow_slots[slot]
@@ -371,15 +269,7 @@ cdef class FlowStore:
         if datagram.latest_flow:
             settle(&self.flows[datagram.latest_flow - 1], &moved, datagram.latest_side)
         else:
-            if not datagram.packets:
-                datagram.first_frame = moved.first_frame
-            datagram.packets += moved.packets
-            datagram.bytes += moved.bytes
-            datagram.payload += moved.payload
-            datagram.local |= moved.local
-            datagram.first_ns = min(datagram.first_ns, moved.first_ns)
-            datagram.last_ns = max(datagram.last_ns, moved.last_ns)
-            datagram.first_flow, datagram.first_side = moved.first_flow, moved.first_side
+            join_waiting(datagram, &moved)
         if moved.latest_flow:
             datagram.latest_flow, datagram.latest_side = moved.latest_flow, moved.latest_side
 
