@@ -19,13 +19,13 @@ from portcall.flows.originator import OriginatorEvidence
 from portcall.flows.table import _VERDICT_TALLY, PAYLOAD, FlowTable
 from portcall.inspection.dns_cache import CACHED_ANSWER
 from portcall.inspection.inspector import DEFERRED, HELLO, SERIES
-from portcall.inspection.prefilter import lookup
 from portcall.kernels import ends
 from portcall.kernels.attribute import credit
+from portcall.kernels.deferral import Deferral
 from portcall.kernels.dns_answers import DnsAnswerStore
 from portcall.kernels.headers import FrameDecoder
-from portcall.kernels.inspect import PlainInspector
 from portcall.kernels.record_walk import PcapngWalk, PcapWalk
+from portcall.kernels.row_detections import RowDetections
 from portcall.records.flows import DATAGRAM, FLOW, FlowKind
 from portcall.records.packets import FRAME, PACKET, Direction, Fragmentation, Verdict
 from portcall.sources.pcapng import INTERFACE
@@ -101,7 +101,7 @@ def kernel_users():
     """(dtype, what hands an array of it to the compiled kernel that uses it)."""
     pcap = {"big": False, "fraction_ns": 1, "header_bytes": 16, "link": 1, "swapped_lengths": 0}
     no_bytes = np.zeros(1, np.uint8)
-    listener = PlainInspector(np.zeros(1, np.uint8), lookup())
+    detections = RowDetections(no_bytes)
     store = FlowTable()._store
     decoder = FrameDecoder(entries(), inner=False)
     sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
@@ -122,9 +122,9 @@ def kernel_users():
         "Network": (NETWORK, lambda rows: reading(np.zeros(8, FLOW), networks=rows, out_ends=known)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
         "Interface": (INTERFACE, lambda rows: PcapngWalk(np.zeros(1, FRAME)).describe(rows, 0, 0)),
-        "Hello": (HELLO, lambda rows: setattr(listener, "hellos", rows)),
-        "Deferred": (DEFERRED, lambda rows: setattr(listener, "deferred", rows)),
-        "Series": (SERIES, lambda rows: setattr(listener, "series", rows)),
+        "Hello": (HELLO, lambda rows: Deferral(rows, np.zeros(1, DEFERRED), no_bytes)),
+        "Deferred": (DEFERRED, lambda rows: Deferral(np.zeros(1, HELLO), rows, no_bytes)),
+        "Series": (SERIES, lambda rows: setattr(detections, "series", rows)),
         "CachedAnswer": (CACHED_ANSWER, lambda rows: DnsAnswerStore(rows, np.zeros(16, np.uint64), 1)),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
         "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),

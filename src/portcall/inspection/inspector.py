@@ -19,7 +19,8 @@ from portcall.dissectors import dns
 from portcall.inspection.candidates import Conversation, answers, first_asked, joined, recognisers, resolvers
 from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
-from portcall.kernels.inspect import DNS_ANSWER, HTTP_REQUEST, MOST_KEPT_BYTES, TLS_HELLO, PlainInspector
+from portcall.kernels.deferral import MOST_KEPT_BYTES, Deferral
+from portcall.kernels.inspect import DNS_ANSWER, HTTP_REQUEST, TLS_HELLO, PlainInspector
 from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, Name, NameKind, Payload
 
@@ -139,8 +140,8 @@ class Inspector:
         self._with_details = with_details
         self._conversations: dict[int, Conversation] = {}
         self._held_bytes = 0
-        self._hellos, self._deferred = np.zeros(_HELLOS_AT_ONCE, HELLO), np.zeros(_DEFERRED_AT_ONCE, DEFERRED)
-        self._arena = np.zeros(_ARENA_BYTES, np.uint8)
+        self._deferred = np.zeros(_DEFERRED_AT_ONCE, DEFERRED)
+        self._deferral = Deferral(np.zeros(_HELLOS_AT_ONCE, HELLO), self._deferred, np.zeros(_ARENA_BYTES, np.uint8))
         self._known_detections = NameNumbers(_SEED)
         self.found = table.column(np.dtype(np.int32))
         """int32[rows or more]: number of the finding of each row of the table."""
@@ -149,7 +150,7 @@ class Inspector:
         self._kernel = self._new_kernel()
 
     def _new_kernel(self) -> PlainInspector:
-        kernel = PlainInspector(self._table.inspected, lookup())
+        kernel = PlainInspector(self._table.inspected, lookup(), self._deferral)
         kernel.reads_hellos = not self._with_details  # what it reads has none
         kernel.found, kernel.evidence = self.found, self.evidence
         kernel.detections, kernel.dns_detection = self._known_detections, self._detections.number(Detection("dns"))
@@ -164,7 +165,6 @@ class Inspector:
         kernel.short_header_prefixes = prefixes_of("quic", UDP, on_ports_only=True)
         kernel.rtp_prefixes, kernel.tls_prefixes = prefixes_of("rtp", UDP), prefixes_of("tls", TCP)
         kernel.series = self._table.column(SERIES)
-        kernel.hellos, kernel.deferred, kernel.arena = self._hellos, self._deferred, self._arena
         return kernel
 
     def inspect(
@@ -222,7 +222,7 @@ class Inspector:
             kernel.number_name(self._number_of(kind, name))
         for deferred in iter(kernel.next_deferred, None):
             self._inspect_payload(_Deferred(*deferred))
-        kernel.clear()
+        self._deferral.clear()
         self._share_dns_cache()
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))

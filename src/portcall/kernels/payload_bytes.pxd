@@ -1,6 +1,8 @@
 # What was said in one payload, and looking at it within its bounds.
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memchr, memcmp
+
+from portcall.kernels.records cimport Frame, Packet
 
 cdef enum:
     TEXT_BYTES = 64  # of a first line that are looked at
@@ -9,6 +11,19 @@ cdef enum:
 cdef struct PayloadBytes:  # one payload, as far as the capture has it
     const uint8_t *bytes
     Py_ssize_t size
+
+
+cdef inline void captured_payload(
+    const Packet *packet, const Frame *frame, const uint8_t[::1] buffer, PayloadBytes *out
+) noexcept nogil:
+    """A packet's payload, as far as it was captured and lies in the buffer."""
+    cdef uint64_t size = buffer.shape[0], held = 0, offset = frame.offset + packet.payload_offset
+    if packet.payload_offset < frame.captured:
+        held = min(packet.payload, frame.captured - packet.payload_offset)
+    if offset >= size or held > size - offset:
+        held, offset = 0, 0
+    out.size = <Py_ssize_t>held
+    out.bytes = &buffer[offset] if size else NULL
 
 
 cdef inline uint16_t u16(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:

@@ -1,0 +1,15 @@
+import numpy as np
+from numpy.typing import NDArray
+
+class RowDetections:
+    found: NDArray[np.int32]
+    evidence: NDArray[np.uint64]
+    series: NDArray[np.void]
+    quic_detection: int
+    tls_detection: int
+    rtp_detection: int
+    rtcp_detection: int
+    short_header_prefixes: NDArray[np.uint64]
+    rtp_prefixes: NDArray[np.uint64]
+    tls_prefixes: NDArray[np.uint64]
+    def __init__(self, inspected: NDArray[np.uint8]) -> None: ...
