@@ -24,9 +24,10 @@ kernels: ## compile the kernels in place after a change to them
 golden: ## write the tables that tests compare with; read their difference before you commit
 	PORTCALL_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/test_views.py
 
-docs: ## write the tables of docs/columns.md from the schema and of docs/names.md from the dissectors
+docs: ## write docs/columns.md from the schema, docs/links.md from the layers, and the table of docs/names.md from the dissectors
 	$(PYTHON) tools/document_columns.py
 	$(PYTHON) tools/document_dissectors.py
+	$(PYTHON) tools/document_layers.py
 
 bench: ## what to run is in benchmarks/README.md
 	@cat benchmarks/README.md

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def _macros(kernel: str) -> list[tuple[str, str | None]]:
     return [("CYTHON_INLINE", "inline __attribute__((always_inline))")]
 
 
+runpy.run_path("tools/layer_declarations.py")["write_tables"]()
 setup(
     ext_modules=cythonize(
         [

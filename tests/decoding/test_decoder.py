@@ -29,11 +29,12 @@ from frame_bytes import (
     udp,
     wifi,
 )
+from layer_declarations import announced, layers
 from portcall.decoding.decoder import Decoder
-from portcall.decoding.link_types import LINKS
 from portcall.records.packets import FRAME, NO_TIME, PACKET, Direction, Fragmentation, FrameBatch, Verdict
 
 LAYERS = ("outer", "inner")
+LINKS = {number for numbers, _ in announced("link type", layers()) for number in numbers}
 ETHERNET_LINK, RAW_LINK = 1, 101
 WALKED = {**BY_LINK, **{name: (ETHERNET_LINK, frame) for name, frame in BY_LAYER.items()}}
 WITHOUT_PACKETS = {253, 271}  # netlink, vsock
@@ -72,7 +73,7 @@ def carried(packet, content):
 
 
 def test_every_listed_link_type_has_a_frame_here():
-    assert {link for link, _ in BY_LINK.values()} | WITHOUT_PACKETS == set(LINKS)
+    assert {link for link, _ in BY_LINK.values()} | WITHOUT_PACKETS == LINKS
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -118,7 +119,7 @@ def test_links_without_packets_are_not_ip(link):
     assert facts(decode_one(link, bytes(60)))[0] == Verdict.NOT_IP
 
 
-@pytest.mark.parametrize("link", sorted({0, 2, 5, 147, 230, 4242, 65535} - set(LINKS)))
+@pytest.mark.parametrize("link", sorted({0, 2, 5, 147, 230, 4242, 65535} - LINKS))
 def test_an_unlisted_link_type_is_unsupported(link):
     assert facts(decode_one(link, ETHERNET)) == (Verdict.UNSUPPORTED_LINK, (0, 0), 0)
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from portcall import records
-from portcall.decoding.link_types import entries
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 from portcall.flows.flow_ends import FLOW_ENDS, _port_rules
 from portcall.flows.local_networks import NETWORK, HostKind
@@ -103,7 +102,7 @@ def kernel_users():
     no_bytes = np.zeros(1, np.uint8)
     detections = RowDetections(no_bytes)
     store = FlowTable()._store
-    decoder = FrameDecoder(entries(), inner=False)
+    decoder = FrameDecoder(inner=False)
     sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
     crediting = partial(credit, by_host=False, both_ends=True, sums=sums, hosts=hosts)
     reading = partial(ends.read, rules=_port_rules(), decides=True)

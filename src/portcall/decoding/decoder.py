@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from portcall.decoding import link_types as links
 from portcall.kernels.headers import FrameDecoder
 from portcall.records.packets import PACKET
 
@@ -26,7 +25,7 @@ class Decoder:
     """Decodes batch after batch into one array, which the next batch overwrites."""
 
     def __init__(self, layer: Layer = "outer") -> None:
-        self._kernel = FrameDecoder(links.entries(), inner=layer == "inner")
+        self._kernel = FrameDecoder(inner=layer == "inner")
         self._grow(0)
 
     def decode(self, batch: FrameBatch) -> NDArray[np.void]:

@@ -1,24 +1,21 @@
 # Link layers that a capturing system makes up, and the headers it puts before another link layer.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from portcall.kernels.layers.cursor cimport (
-    BROKEN, ETHERNET, IP_ANY, IPV4, IPV6, LLC, NOTHING, RADIOTAP, WIFI, AVS, Cursor, by_ethertype, by_family, has, narrow, u8,
-    u16, u16_little, u32, u32_little,
-)
+from portcall.kernels.layers.cursor cimport BROKEN, NOTHING, Cursor, has, narrow, u16, u16_little, u32, u32_little, u8
+from portcall.kernels.layers.numbers cimport AVS, LLC, WIFI, by_address_family, by_ethertype, by_hardware_type, by_link_type
 from portcall.kernels.records cimport INBOUND, OUTBOUND
 
 
 cdef inline int _cooked(Cursor *cursor, uint16_t hardware, uint16_t way, uint16_t protocol) noexcept nogil:
+    cdef int layer = by_hardware_type(hardware)
     if way <= 2:
         cursor.packet.direction = INBOUND  # to us, broadcast, multicast
     elif way == 4:
         cursor.packet.direction = OUTBOUND
     if hardware == 824 or hardware == 280:
         return NOTHING  # netlink and CAN: the protocol is not an ethertype
-    elif hardware == 803:
-        return RADIOTAP
-    elif hardware == 801:
-        return WIFI
+    elif layer != NOTHING:
+        return layer
     elif protocol == 4:
         return LLC
     elif protocol == 1:
@@ -30,6 +27,8 @@ cdef inline int cooked(Cursor *cursor) noexcept nogil:
     """LINKTYPE_LINUX_SLL.
 
     0 way:16  2 hardware:16  4 address length:16  6 address:64  14 protocol:16
+
+    link type: 113
     """
     cdef uint16_t way = u16(cursor, cursor.at), hardware = u16(cursor, cursor.at + 2)
     cdef uint16_t protocol = u16(cursor, cursor.at + 14)
@@ -41,6 +40,8 @@ cdef inline int cooked_2(Cursor *cursor) noexcept nogil:
     """LINKTYPE_LINUX_SLL2.
 
     0 protocol:16  2 reserved:16  4 interface:32  8 hardware:16  10 way:8  11 address length:8  12 address:64
+
+    link type: 276
     """
     cdef uint16_t protocol = u16(cursor, cursor.at), hardware = u16(cursor, cursor.at + 8)
     cdef uint8_t way = u8(cursor, cursor.at + 10)
@@ -52,6 +53,8 @@ cdef inline int nflog(Cursor *cursor) noexcept nogil:
     """LINKTYPE_NFLOG: 0 family:8  1 version:8 = 0  2 resource:16, then options, host order, padded to 4 bytes.
 
     0 length:16 (with these 4 bytes)  2 kind:16 (9: the packet)  4 value
+
+    link type: 239
     """
     cdef uint8_t family = u8(cursor, cursor.at)
     cdef size_t at = cursor.at + 4, length
@@ -67,7 +70,7 @@ cdef inline int nflog(Cursor *cursor) noexcept nogil:
         if kind == 9:
             cursor.at = at + 4
             narrow(cursor, at + length)
-            return by_family(family)
+            return by_address_family(family)
         at += (length + 3) & ~<size_t>3
     return NOTHING
 
@@ -76,6 +79,8 @@ cdef inline int pktap(Cursor *cursor) noexcept nogil:
     """LINKTYPE_PKTAP (Darwin), little endian.
 
     0 header length:32  4 kind:32 (1: a packet)  8 link type:32  ... 36 flags:32 (1 in, 2 out)
+
+    link type: 149 (DLT_USER2, which Darwin took for it), 258
     """
     cdef uint32_t length = u32_little(cursor, cursor.at), link = u32_little(cursor, cursor.at + 8)
     cdef uint32_t flags = u32_little(cursor, cursor.at + 36)
@@ -84,28 +89,37 @@ cdef inline int pktap(Cursor *cursor) noexcept nogil:
     if flags & 3:
         cursor.packet.direction = INBOUND if flags & 1 else OUTBOUND
     cursor.at += length
-    return cursor.entries[link]
+    return by_link_type(link)
 
 
 cdef inline int ipnet(Cursor *cursor) noexcept nogil:
-    """Solaris ipnet (LINKTYPE_IPNET): 0 version:8  1 family:8 (2: IPv4, 26: IPv6)  ... 24 packet"""
+    """Solaris ipnet (LINKTYPE_IPNET): 0 version:8  1 family:8 (2: IPv4, 26: IPv6)  ... 24 packet
+
+    link type: 226
+    """
     cdef uint8_t family = u8(cursor, cursor.at + 1)
     cursor.at += 24
-    return by_family(family)
+    return by_address_family(family)
 
 
 cdef inline int ppi(Cursor *cursor) noexcept nogil:
-    """Per-packet information (LINKTYPE_PPI), little endian: 0 version:8  1 flags:8  2 length:16  4 link type:32"""
+    """Per-packet information (LINKTYPE_PPI), little endian: 0 version:8  1 flags:8  2 length:16  4 link type:32
+
+    link type: 192
+    """
     cdef uint16_t length = u16_little(cursor, cursor.at + 2)
     cdef uint32_t link = u32_little(cursor, cursor.at + 4)
     if length < 8 or link > 0xFFFF:
         return BROKEN
     cursor.at += length
-    return cursor.entries[link]
+    return by_link_type(link)
 
 
 cdef inline int prism(Cursor *cursor) noexcept nogil:
-    """Prism: 0 message code:32  4 length:32, in the capturing host's order; or an AVS header under the same link type."""
+    """Prism: 0 message code:32  4 length:32, in the capturing host's order; or an AVS header under the same link type.
+
+    link type: 119
+    """
     cdef uint32_t length
     if u32(cursor, cursor.at) >> 8 == 0x802110:
         return AVS
@@ -119,7 +133,10 @@ cdef inline int prism(Cursor *cursor) noexcept nogil:
 
 
 cdef inline int avs(Cursor *cursor) noexcept nogil:
-    """AVS: 0 version:32  4 length:32"""
+    """AVS: 0 version:32  4 length:32
+
+    link type: 163
+    """
     cdef uint32_t length = u32(cursor, cursor.at + 4)
     if length < 8 or length > 0xFFFF:
         return BROKEN
@@ -131,6 +148,9 @@ cdef inline int radiotap(Cursor *cursor) noexcept nogil:
     """radiotap.org, little endian: 0 version:8  1 pad:8  2 length:16  4 present:32 (bit 31: another), then fields.
 
     Of the fields only the flags matter: 0x20 says that the 802.11 header is padded to 4 bytes.
+
+    link type: 127
+    hardware type: 803
     """
     cdef uint16_t length = u16_little(cursor, cursor.at + 2)
     cdef uint32_t present = u32_little(cursor, cursor.at + 4), more = present
@@ -146,21 +166,33 @@ cdef inline int radiotap(Cursor *cursor) noexcept nogil:
             field = ((field + 7) & ~<size_t>7) + 8  # behind the timer
         flags = u8(cursor, cursor.at + field)
     cursor.at += length
-    return wifi(cursor, flags & 0x20, False)
+    return _wifi(cursor, flags & 0x20, False)
 
 
-cdef inline int wifi(Cursor *cursor, bint padded, bint swapped) noexcept nogil:
+cdef inline int wifi(Cursor *cursor) noexcept nogil:
     """IEEE 802.11 §9.2, little endian; only unencrypted data frames hold an LLC packet.
 
     0 version:2 type:2 (2: data) subtype:4  1 to-ds:1 from-ds:1 ... protected:1 order:1  2 duration:16
     4 address:48  10 address:48  16 address:48  22 sequence:16  (24 address:48, if to-ds and from-ds)
     (quality of service:16, if subtype has bit 3)  (high throughput:32, if order too)
+
+    link type: 105
+    hardware type: 801
     """
+    return _wifi(cursor, False, False)
+
+
+cdef inline int wifi_swapped(Cursor *cursor) noexcept nogil:
+    """IEEE 802.11 with its first two bytes swapped, as some access controllers write them."""
+    return _wifi(cursor, False, True)
+
+
+cdef inline int _wifi(Cursor *cursor, bint padded, bint swapped) noexcept nogil:
     cdef uint8_t kind = u8(cursor, cursor.at), flags = u8(cursor, cursor.at + 1)
     cdef uint8_t quality = 0
     cdef size_t header = 24
     if swapped:
-        kind, flags = flags, kind  # as some access controllers write them
+        kind, flags = flags, kind
     if (kind & 0x0C) != 0x08 or kind & 0x40 or flags & 0x40:
         return NOTHING  # not data, data without a body, or encrypted
     if (flags & 3) == 3:
@@ -184,3 +216,11 @@ cdef inline int _aggregate(Cursor *cursor) noexcept nogil:
     cursor.at += 14
     narrow(cursor, stop)
     return LLC
+
+
+cdef inline int no_packets(Cursor *cursor) noexcept nogil:
+    """What hosts say to themselves, without IP inside.
+
+    link type: 253 (netlink), 271 (vsock)
+    """
+    return NOTHING

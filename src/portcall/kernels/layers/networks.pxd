@@ -2,14 +2,15 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from portcall.kernels.layers.cursor cimport (
-    BROKEN, CUT, ETHER_IP, FINISHED, GRE, ICMP, IPV4, IPV6, MPLS, OTHER_PROTOCOL, Cursor, big_16, by_ip_protocol, fits,
-    has, header, narrow, save, u8, u16, u32,
-)
+from portcall.kernels.layers.cursor cimport BROKEN, CUT, FINISHED, Cursor, big_16, fits, has, header, narrow, save, u16, u32, u8
+from portcall.kernels.layers.numbers cimport ETHER_IP, GRE, ICMP, IPV4, IPV6, MPLS, OTHER_PROTOCOL, by_ip_protocol
 from portcall.kernels.records cimport FRAGMENT_FIRST, FRAGMENT_LATER, LATER_FRAGMENT, NO_PORTS, Packet
 
 cdef inline int ip_any(Cursor *cursor) noexcept nogil:
-    """Raw IP: the version nibble tells which."""
+    """Raw IP: the version nibble tells which.
+
+    link type: 12 (DLT_RAW where it was written instead of 101), 14 (the same on OpenBSD), 101
+    """
     cdef uint8_t version = u8(cursor, cursor.at) >> 4
     if version == 4:
         return IPV4
@@ -24,6 +25,15 @@ cdef inline int ipv4(Cursor *cursor) noexcept nogil:
     0 version:4 header:4 (32-bit words)  1 service:8  2 total length:16  4 identification:16
     6 zero:1 whole:1 more:1 fragment offset:13 (8 bytes)  8 hops:8  9 protocol:8  10 checksum:16
     12 source:32  16 target:32  20 options
+
+    link type: 228
+    ethertype: 0x0800
+    PPP protocol: 0x0021
+    NLPID: 0xCC
+    address family: 2
+    access points: 0x0606
+    IP protocol: 4
+    next protocol: 1
     """
     cdef Packet *packet = cursor.packet
     cdef size_t at = cursor.at
@@ -58,6 +68,14 @@ cdef inline int ipv6(Cursor *cursor) noexcept nogil:
     """RFC 8200 §3.
 
     0 version:4 class:8 flow label:20  4 payload length:16  6 next header:8  7 hops:8  8 source:128  24 target:128
+
+    link type: 229
+    ethertype: 0x86DD
+    PPP protocol: 0x0057
+    NLPID: 0x8E
+    address family: 10 (Linux), 24 (NetBSD, OpenBSD), 26 (Solaris), 28 (FreeBSD), 30 (Darwin)
+    IP protocol: 41
+    next protocol: 2
     """
     cdef Packet *packet = cursor.packet
     cdef size_t at = cursor.at, length
@@ -144,6 +162,8 @@ cdef inline int authentication_header(Cursor *cursor) noexcept nogil:
     """RFC 4302 §2: 0 next header:8  1 length:8 (32-bit words, less 2)  2 ...
 
     What has no ports behind it stays a packet of protocol 51.
+
+    IP protocol: 51
     """
     cdef uint8_t protocol = u8(cursor, cursor.at)
     cdef int layer = by_ip_protocol(protocol)

@@ -2,10 +2,8 @@
 # of the header says.
 from libc.stdint cimport uint8_t
 
-from portcall.kernels.layers.cursor cimport (
-    AYIYA, CAPWAP, CUT, FINISHED, GENEVE, GRE, GTP_U, L2TP, LISP, LISP_CONTROL, TEREDO, VXLAN, VXLAN_GPE, Cursor, big_16, big_32,
-    fits, header, save, u8,
-)
+from portcall.kernels.layers.cursor cimport CUT, FINISHED, Cursor, big_16, big_32, fits, header, save, u8
+from portcall.kernels.layers.numbers cimport by_udp_port
 from portcall.kernels.layers.networks cimport carry
 from portcall.kernels.records cimport NO_PORTS, OK, Packet
 
@@ -26,6 +24,8 @@ cdef inline int tcp(Cursor *cursor) noexcept nogil:
 
     0 source port:16  2 target port:16  4 sequence:32  8 acknowledgement:32  12 header:4 (32-bit words) reserved:4
     13 flags:8  14 window:16  16 checksum:16  18 urgent:16  20 options
+
+    IP protocol: 6
     """
     cdef size_t length = 20
     cdef const uint8_t *fields
@@ -43,7 +43,10 @@ cdef inline int tcp(Cursor *cursor) noexcept nogil:
 
 
 cdef inline int udp(Cursor *cursor) noexcept nogil:
-    """RFC 768: 0 source port:16  2 target port:16  4 length:16  6 checksum:16"""
+    """RFC 768: 0 source port:16  2 target port:16  4 length:16  6 checksum:16
+
+    IP protocol: 17
+    """
     if not _ports(cursor):
         return CUT
     carry(cursor, 8)
@@ -53,45 +56,22 @@ cdef inline int udp(Cursor *cursor) noexcept nogil:
 
 
 cdef inline int _tunnel(Cursor *cursor) noexcept nogil:
-    """The layer inside, where either port says that this is a tunnel (IANA service names, 4790 RFC 9637)."""
+    """The layer inside, where either port says that this is a tunnel."""
     cdef Packet *packet = cursor.packet
-    cdef int layer = _by_tunnel_port(packet.target_port)
+    cdef int layer = by_udp_port(packet.target_port)
     if layer == FINISHED:
-        layer = _by_tunnel_port(packet.source_port)
+        layer = by_udp_port(packet.source_port)
     if layer != FINISHED:
         save(cursor)
         cursor.at += 8
     return layer
 
 
-cdef inline int _by_tunnel_port(int port) noexcept nogil:
-    if port == 4789:
-        return VXLAN
-    elif port == 4790:
-        return VXLAN_GPE
-    elif port == 6081:
-        return GENEVE
-    elif port == 2152:
-        return GTP_U
-    elif port == 3544:
-        return TEREDO
-    elif port == 1701:
-        return L2TP
-    elif port == 4754:
-        return GRE  # RFC 8086
-    elif port == 4341:
-        return LISP
-    elif port == 4342:
-        return LISP_CONTROL
-    elif port == 5072:
-        return AYIYA
-    elif port == 5247:
-        return CAPWAP
-    return FINISHED
-
-
 cdef inline int udp_lite(Cursor *cursor) noexcept nogil:
-    """RFC 3828 §3.1: as UDP, with the checksum's coverage for the length"""
+    """RFC 3828 §3.1: as UDP, with the checksum's coverage for the length
+
+    IP protocol: 136
+    """
     if not _ports(cursor):
         return CUT
     carry(cursor, 8)
@@ -99,7 +79,10 @@ cdef inline int udp_lite(Cursor *cursor) noexcept nogil:
 
 
 cdef inline int sctp(Cursor *cursor) noexcept nogil:
-    """RFC 9260 §3: 0 source port:16  2 target port:16  4 tag:32  8 checksum:32  12 chunks"""
+    """RFC 9260 §3: 0 source port:16  2 target port:16  4 tag:32  8 checksum:32  12 chunks
+
+    IP protocol: 132
+    """
     if not _ports(cursor):
         return CUT
     carry(cursor, 12)
@@ -107,7 +90,10 @@ cdef inline int sctp(Cursor *cursor) noexcept nogil:
 
 
 cdef inline int dccp(Cursor *cursor) noexcept nogil:
-    """RFC 4340 §5.1: 0 source port:16  2 target port:16  4 header:8 (32-bit words)  5 ..."""
+    """RFC 4340 §5.1: 0 source port:16  2 target port:16  4 header:8 (32-bit words)  5 ...
+
+    IP protocol: 33
+    """
     cdef size_t length = 12
     if not _ports(cursor):
         return CUT
@@ -118,13 +104,17 @@ cdef inline int dccp(Cursor *cursor) noexcept nogil:
 
 
 cdef inline int icmp(Cursor *cursor) noexcept nogil:
-    """RFC 792, RFC 4443: 0 type:8  1 code:8  2 checksum:16  4 by type:32  8 data. What it quotes never counts."""
+    """RFC 792, RFC 4443: 0 type:8  1 code:8  2 checksum:16  4 by type:32  8 data. What it quotes never counts.
+
+    IP protocol: 1, 58 (ICMPv6)
+    """
     carry(cursor, 8)
     cursor.packet.verdict = NO_PORTS
     return FINISHED
 
 
 cdef inline int other_protocol(Cursor *cursor) noexcept nogil:
+    """Every IP protocol that no other layer has."""
     carry(cursor, 0)
     cursor.packet.verdict = NO_PORTS
     return FINISHED
