@@ -102,11 +102,12 @@ class Attribution:
         # Where owners are known, so is what is ours.
         ends, inferred = flow_ends(flows, self._local, infers=not matches)
         self._inferred_flows += inferred
+        by_port = ends["service"].copy()
         if self._names and found:
-            label = self._names.label(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
+            label = self._names.label(flows, ends["client_is_low"].copy(), by_port, found)
             ends["service"], ends["server_name"] = label.services, label.hosts
         if matches and self._by in ("app", "process"):
-            self._own(ends, matches)
+            self._own(ends, by_port, matches)
             self._count(flows, ends, self._principal_sums, self._principal_hosts)
             return
         row_keys = app_keys if self._by == "app" else label_keys
@@ -172,13 +173,13 @@ class Attribution:
         )
         return [Degradation("local addresses", reason, "--local CIDR")]
 
-    def _own(self, ends: NDArray[np.void], matches: tuple[Matches, Matches]) -> None:
+    def _own(self, ends: NDArray[np.void], by_port: NDArray[np.int64], matches: tuple[Matches, Matches]) -> None:
         """Put in whom each end is credited to, and the quality of that."""
         low, high = (
             [match if bits & bit else None for match, bits in zip(end, ends["local"].tolist(), strict=True)]
             for end, bit in zip(matches, (1, 2), strict=True)
         )
-        ends["principal"] = ends["row"] = self._principals.numbers(low, high, ends["service"]).T
+        ends["principal"] = ends["row"] = self._principals.numbers(low, high, ends["service"], by_port).T
         ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
 
     def _count(self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.attribution.principals import QUALITIES, principal_of, quality_of
+from portcall.attribution.principals import QUALITIES, Rule, owner_of, principal_of, quality_of
 from portcall.flows.conn_state import STATES, conn_states
 from portcall.flows.flow_ends import flow_ends
 from portcall.flows.local_networks import address_texts, addresses
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.attribution.principals import Matches
+    from portcall.attribution.principals import Matches, Principal
     from portcall.inspection.inspector import Detected
-    from portcall.inspection.server_names import ServerNames
+    from portcall.inspection.server_names import ServerLabels, ServerNames
     from portcall.labels.service_keys import Identity
     from portcall.records.detections import Detection
     from portcall.records.ownership import Match
@@ -55,11 +55,15 @@ def flow_rows(
     what the numbers in their ``namespace`` mean.
     """
     names = column_names("flow")
-    columns = _columns(flows)
+    ends = flow_ends(flows).rows
+    columns, named = _columns(flows, ends), ends["service"].copy()
     if told:
-        columns.update(_name_columns(flows, *told))
+        labels = told[0].label(flows, ends["client_is_low"].copy(), named, told[1])
+        columns.update(_name_columns(labels, *told))
+        named = labels.services
+    columns.update(_service_columns(flows, named))
     if matches:
-        columns.update(_owner_columns(flows, *matches))
+        columns.update(_owner_columns(ends, named, *matches))
     if capture_points:
         where = [capture_points[number] for number in flows["namespace"].tolist()]
         columns["interface"] = [capture_point.interface for capture_point in where]
@@ -94,11 +98,9 @@ def sent_by(pairs: NDArray[Any], is_low: NDArray[np.bool_]) -> NDArray[Any]:
     return np.where(is_low, pairs[:, 0], pairs[:, 1])
 
 
-def _columns(flows: NDArray[np.void]) -> dict[str, Sequence[Any]]:
-    ends = flow_ends(flows).rows
+def _columns(flows: NDArray[np.void], ends: NDArray[np.void]) -> dict[str, Sequence[Any]]:
     client_is_low = ends["client_is_low"]
     is_whole, ported = flows["kind"] != FlowKind.UNMATCHED, has_ports(flows)
-    identities = _identities(ends["service"])
     is_tcp = is_whole & (flows["protocol"] == _TCP)
     return {
         "protocol": [protocol_name(number) for number in flows["protocol"].tolist()],
@@ -106,10 +108,6 @@ def _columns(flows: NDArray[np.void]) -> dict[str, Sequence[Any]]:
         "first_ns": list(map(time_or_none, flows["first_ns"].tolist())),
         "last_ns": list(map(time_or_none, flows["last_ns"].tolist())),
         "state": _words(STATES, conn_states(flows, client_is_low), is_whole),
-        "service": list(map(_service, identities, ported.tolist())),
-        "app": [identity.app for identity in identities],
-        "app_source": [identity.app_source for identity in identities],
-        "unattributed_reason": [identity.unattributed_reason for identity in identities],
         "opener_evidence": _words(_EVIDENCE, ends["evidence"], is_whole),
     }
 
@@ -134,19 +132,12 @@ def _end_columns(
     return columns
 
 
-def _name_columns(flows: NDArray[np.void], names: ServerNames, found: Detected) -> dict[str, Sequence[Any]]:
+def _name_columns(labels: ServerLabels, names: ServerNames, found: Detected) -> dict[str, Sequence[Any]]:
     """What the traffic itself tells of each server."""
-    ends = flow_ends(flows).rows
-    label = names.label(flows, ends["client_is_low"].copy(), ends["service"].copy(), found)
-    told = [label.told[number] for number in label.which.tolist()]
+    told = [labels.told[number] for number in labels.which.tolist()]
     detections = list(map(names.detection, found.numbers.tolist()))
-    identities = _identities(label.services)
     evidence = found.evidence.tolist()
     return {
-        "service": list(map(_service, identities, has_ports(flows).tolist())),
-        "app": [identity.app for identity in identities],
-        "app_source": [identity.app_source for identity in identities],
-        "unattributed_reason": [identity.unattributed_reason for identity in identities],
         "application_protocol": [one.protocol for one in told],
         "hostname": [one.hostname for one in told],
         "hostname_source": [one.hostname_source for one in told],
@@ -156,6 +147,27 @@ def _name_columns(flows: NDArray[np.void], names: ServerNames, found: Detected) 
             [f"{key}={text}" for key, text in detection.details] if detection else None for detection in detections
         ],
         "evidence_frame": [number or None for number in evidence],
+    }
+
+
+def _service_columns(flows: NDArray[np.void], named: NDArray[np.int64]) -> dict[str, Sequence[Any]]:
+    """What each server is, and what its flow is credited to where nobody asked for owners."""
+    keys = named.tolist()
+    # Once a key: np.unique would import numpy.ma, which takes 15 ms.
+    known = {key: (identity(key), principal_of(None, key, key, Rule.TRAFFIC)) for key in set(keys)}
+    return {
+        "service": [
+            _service(known[key][0], ported) for key, ported in zip(keys, has_ports(flows).tolist(), strict=True)
+        ],
+        **_credit_columns([known[key][1] for key in keys]),
+    }
+
+
+def _credit_columns(principals: list[Principal]) -> dict[str, Sequence[Any]]:
+    return {
+        "app": [principal.app for principal in principals],
+        "app_source": [principal.app_source for principal in principals],
+        "unattributed_reason": [principal.unattributed_reason for principal in principals],
     }
 
 
@@ -170,20 +182,19 @@ def _name_of(detection: Detection | None, kinds: frozenset[NameKind]) -> str | N
     return next((name.text for name in names if name.kind in kinds), None)
 
 
-def _owner_columns(flows: NDArray[np.void], low: Matches, high: Matches) -> dict[str, Sequence[Any]]:
+def _owner_columns(
+    ends: NDArray[np.void], named: NDArray[np.int64], low: Matches, high: Matches
+) -> dict[str, Sequence[Any]]:
     """Who holds each end, and what the app is by that, where the owners were asked for."""
-    ends = flow_ends(flows).rows
-    keys, unmatched_fragments = ends["service"].tolist(), are_unmatched(ends["service"]).tolist()
+    by_port, unmatched_fragments = ends["service"].tolist(), are_unmatched(ends["service"]).tolist()
     whose = zip(low, high, ends["client_is_low"].tolist(), unmatched_fragments, strict=True)
     pairs = [(None, None) if unmatched else (a, b) if is_low else (b, a) for a, b, is_low, unmatched in whose]
     best = [min(pair, key=_rank) for pair in pairs]
-    principals = [
-        principal_of(_first_owned(pair) or known, key) for pair, known, key in zip(pairs, best, keys, strict=True)
-    ]
-    columns: dict[str, Sequence[Any]] = {
-        "app": [principal.app for principal in principals],
-        "app_source": [principal.app_source for principal in principals],
-        "unattributed_reason": [principal.unattributed_reason for principal in principals],
+    credited = [_first_owned(pair) or known for pair, known in zip(pairs, best, strict=True)]
+    keys = zip(credited, named.tolist(), by_port, strict=True)
+    principals = [principal_of(*one, Rule.FLOW) for one in keys]
+    columns = {
+        **_credit_columns(principals),
         "owner_quality": [
             None if principal.unattributed_reason == WITHOUT_FIRST else QUALITIES[quality_of(match)]
             for match, principal in zip(best, principals, strict=True)
@@ -196,17 +207,13 @@ def _owner_columns(flows: NDArray[np.void], low: Matches, high: Matches) -> dict
     return columns
 
 
-def _is_owned(match: Match | None) -> bool:
-    return bool(match and match.owner and not match.reason)
-
-
 def _first_owned(pair: tuple[Match | None, Match | None]) -> Match | None:
-    return next((match for match in pair if _is_owned(match)), None)
+    return next((match for match in pair if owner_of(match)), None)
 
 
 def _rank(match: Match | None) -> tuple[bool, bool, int]:
     """The lower, the more is known of this end."""
-    return not _is_owned(match), match is None, quality_of(match)
+    return not owner_of(match), match is None, quality_of(match)
 
 
 def _holder(match: Match | None) -> tuple[Any, ...]:
@@ -217,12 +224,6 @@ def _holder(match: Match | None) -> tuple[Any, ...]:
     if match.reason:
         return None, program.name, None, None, None
     return owner.pid, program.name, program.exe, owner.user, program.container or program.unit
-
-
-def _identities(keys: NDArray[np.int64]) -> list[Identity]:
-    listed = keys.tolist()
-    known = {key: identity(key) for key in set(listed)}  # np.unique would import numpy.ma, which takes 15 ms
-    return [known[key] for key in listed]
 
 
 def _words(words: Sequence[str], codes: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> list[str | None]:

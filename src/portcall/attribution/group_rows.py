@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.attribution.flow_rows import time_or_none
-from portcall.attribution.principals import QUALITIES
+from portcall.attribution.principals import QUALITIES, Rule, principal_of
 from portcall.flows.aggregation import CREDITS, HOST, SERVICE, grouped, summed
 from portcall.flows.local_networks import host_text
 from portcall.labels.service_keys import (
@@ -129,16 +129,16 @@ def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, Sequence[An
     """What each row is called, and what its app rests on."""
     keys = table["service"].tolist()
     if by != "host":
-        identities = list(map(identity, keys))
-        sources = [identity.app_source for identity in identities]
+        principals = [principal_of(None, key, key, Rule.TRAFFIC) for key in keys]
+        sources = [principal.app_source for principal in principals]
         if by == "app":  # of all that it rests on the weakest
             ranks = table["source"].tolist()
-            sources = [SOURCES[rank] if known.app else None for rank, known in zip(ranks, identities, strict=True)]
+            sources = [SOURCES[rank] if known.app else None for rank, known in zip(ranks, principals, strict=True)]
         return {
-            "app": [identity.app for identity in identities],
-            "service": [identity.label for identity in identities],
+            "app": [principal.app for principal in principals],
+            "service": [identity(key).label for key in keys],
             "app_source": sources,
-            "unattributed_reason": [identity.unattributed_reason for identity in identities],
+            "unattributed_reason": [principal.unattributed_reason for principal in principals],
         }
     texts = map(host_text, *(table[name].tolist() for name in HOST))
     hosts = [None if unmatched else text for unmatched, text in zip(keys, texts, strict=True)]

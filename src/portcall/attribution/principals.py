@@ -6,6 +6,7 @@ Principals; ``merge`` tells what another one's numbers are here.
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.records.ownership import Match
+    from portcall.records.ownership import Match, Owner
 
     Matches = Sequence[Match | None]
     Process = tuple[int, int | None]  # pid and start, which tell it from all others
@@ -41,18 +42,40 @@ class Principal(NamedTuple):
     unattributed_reason: str | None
 
 
-def principal_of(match: Match | None, service: int) -> Principal:
-    """Whom one end of a conversation with this service key is credited to; None where nobody asked whose it is."""
-    known = identity(service)
-    if known.unattributed_reason == WITHOUT_FIRST:  # without ports nobody can say whose they are
-        return Principal(None, None, None, WITHOUT_FIRST)
-    if match and match.owner and not match.reason:
-        name = match.owner.program.name
-        return Principal(name, "process", name, None)
+class Rule(enum.Enum):
+    """What counts for whom an end is credited to."""
+
+    TRAFFIC = enum.auto()
+    """What the traffic tells, as nobody asked for owners: names, protocols, ports."""
+    APP = enum.auto()
+    """The owner, else the protocol of what nobody owns, also one that the traffic told."""
+    PROCESS = enum.auto()
+    """The owner alone."""
+    FLOW = enum.auto()
+    """The owner, else the protocol of what nobody owns, as its number and ports say."""
+
+
+def principal_of(match: Match | None, named: int, by_port: int, rule: Rule) -> Principal:
+    """Whom one end of a conversation is credited to, in every grouping.
+
+    ``named`` and ``by_port`` are its service keys, with what the traffic told and without; ``match`` is whose the end
+    is, None where it is not this machine's.
+    """
+    known = identity(by_port if rule is Rule.FLOW else named)
+    if rule is Rule.TRAFFIC or known.unattributed_reason == WITHOUT_FIRST:  # without ports nobody can say whose it is
+        return Principal(known.app, known.app_source, None, known.unattributed_reason)
+    owner = owner_of(match)
+    if owner:
+        return Principal(owner.program.name, "process", owner.program.name, None)
     reason = (match and match.reason) or NO_OWNER
-    if reason == NO_OWNER and known.app_source == "protocol":
+    if reason == NO_OWNER and known.app_source == "protocol" and rule is not Rule.PROCESS:
         return Principal(known.app, known.app_source, None, None)
     return Principal(None, None, _KERNEL_PROCESS if reason == _KERNEL else None, reason)
+
+
+def owner_of(match: Match | None) -> Owner | None:
+    """The process that is known to have this end."""
+    return match.owner if match and not match.reason else None
 
 
 def quality_of(match: Match | None) -> int:
@@ -65,6 +88,7 @@ class Principals:
 
     def __init__(self, by: str) -> None:
         self._by_process = by == "process"
+        self._rule = Rule.PROCESS if self._by_process else Rule.APP
         self._numbers: dict[Principal | Process, int] = {}
         self._principals: list[Principal] = []
         self._processes: list[Process | None] = []
@@ -82,20 +106,20 @@ class Principals:
         """bool[n]: whether each of the parties has an app."""
         return np.array([principal.unattributed_reason is None for principal in self._principals], np.bool_)[numbers]
 
-    def number(self, match: Match | None, service: int) -> int:
-        """The number of the party that one end of a conversation with this service key is credited to."""
-        principal = principal_of(match, service)
-        if match and match.owner and principal.app_source == "process":
-            return self._number(principal, (match.owner.pid, match.owner.start_ns))
-        if self._by_process and principal.app_source:
-            principal = Principal(None, None, None, NO_OWNER)  # a protocol's name is an app, but no process
-        return self._number(principal, None)
+    def number(self, match: Match | None, named: int, by_port: int) -> int:
+        """The number of the party that one end of a conversation with these service keys is credited to."""
+        owner = owner_of(match)
+        principal = principal_of(match, named, by_port, self._rule)
+        is_process = owner and principal.app_source == "process"
+        return self._number(principal, (owner.pid, owner.start_ns) if owner and is_process else None)
 
-    def numbers(self, low: Matches, high: Matches, services: NDArray[np.int64]) -> NDArray[np.int64]:
+    def numbers(
+        self, low: Matches, high: Matches, named: NDArray[np.int64], by_port: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """int64[2, n]: the numbers of both ends' parties."""
         ends = [
-            (self.number(low_match, service), self.number(high_match, service))
-            for low_match, high_match, service in zip(low, high, services.tolist(), strict=True)
+            (self.number(low_match, *keys), self.number(high_match, *keys))
+            for low_match, high_match, *keys in zip(low, high, named.tolist(), by_port.tolist(), strict=True)
         ]
         return np.array(ends, np.int64).reshape(len(ends), 2).T
 
