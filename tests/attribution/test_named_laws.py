@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
 from portcall.inspection import inspector
 from portcall.inspection.server_names import ServerNames
+from portcall.records.ownership import Match, MatchQuality, Owner, Program
 from portcall.records.packets import FRAME, FrameBatch
 from portcall.records.schema import GROUPINGS, directions
 from portcall.runs import offline
@@ -169,3 +172,88 @@ def test_conversations_that_say_one_byte_each_are_held_within_the_bound(monkeypa
     assert len(table) == 6000
     assert 0 < len(listener._conversations) < 1000
     assert held < 4 << 20
+
+
+CURL = Owner(41, 1_000, Program("curl", "/usr/bin/curl"), "anna")
+NGINX = Owner(80, 500, Program("nginx"))
+MATCHES = [
+    Match(CURL, MatchQuality.EXACT, "sock_diag"),
+    Match(NGINX, MatchQuality.WILDCARD, "psutil"),
+    Match(None, MatchQuality.NONE, "sock_diag", "no-owner"),
+    Match(None, MatchQuality.AMBIGUOUS, "sock_diag", "ambiguous"),
+    Match(Owner(0, None, Program("[kernel]")), MatchQuality.WILDCARD, "sock_diag", "kernel"),
+]
+NO_OWNER = MATCHES[2]
+ATTRIBUTING = ("app", "process", "flow")
+
+
+def owned_report(batches, by, whose):
+    """A report with names, and with the owners and local ends of each flow as ``whose(row)`` says, low end first."""
+    names = ServerNames(with_details=by == "flow")
+    table, inspector = inspected(batches, names)
+    attribution = Attribution(by, (), names)
+    for rows, chunk in table.indexed_chunks():
+        flows = chunk.copy()
+        low, high = zip(*map(whose, rows.tolist()), strict=True)
+        flows["local"] = [(one is not None) | (other is not None) << 1 for one, other in zip(low, high, strict=True)]
+        attribution.add(flows, low, high, inspector.of(rows))
+    return attribution.report(table.tallies(), "test")
+
+
+def drawn(seed, most_local):
+    """Owners for every row, the same whatever is asked: of so many ends at the most, the others are not local."""
+
+    def whose(row):
+        random = Random(f"{seed} {row}")
+        ends = [random.choice(MATCHES), random.choice([None, *MATCHES]) if most_local > 1 else None]
+        random.shuffle(ends)
+        return ends
+
+    return whose
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_groupings_by_owner_agree_on_what_is_attributed_whatever_names_say(batches, seed):
+    app, process, flow = (owned_report(batches, by, drawn(seed, 1)).coverage for by in ATTRIBUTING)
+
+    assert app == process == flow
+    assert 0 < app.bytes_attributed < app.bytes
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_apps_and_processes_agree_where_both_ends_are_local_too(batches, seed):
+    app, process = (owned_report(batches, by, drawn(seed, 2)).coverage for by in ("app", "process"))
+
+    assert app == process
+    assert app.bytes_credited_twice > 0
+
+
+@pytest.mark.parametrize("by", ATTRIBUTING)
+def test_without_owners_only_what_has_no_sockets_is_attributed(batches, by):
+    icmp = sum(
+        row["bytes_to_server"] + row["bytes_to_client"]
+        for row in offline.read([str(OFFICE)], by="flow").report.rows
+        if row["protocol"] in ("icmp", "icmp6")
+    )
+
+    report = owned_report(batches, by, lambda _: (NO_OWNER, None))
+
+    assert report.coverage.bytes_attributed == icmp == 1326
+    assert {row["app_source"] for row in report.rows if row["unattributed_reason"] is None} == {"protocol"}
+
+
+@pytest.mark.parametrize("by", ATTRIBUTING)
+def test_the_reasons_of_a_report_are_the_same_bytes_in_every_grouping_by_owner(batches, by):
+    reasons = {
+        one: bytes_by_reason(owned_report(batches, one, drawn(7, 1)).rows, directions(one)) for one in ("app", by)
+    }
+
+    assert reasons["app"] == reasons[by]
+    assert set(reasons[by]) >= {None, "no-owner", "ambiguous", "kernel"}
+
+
+def bytes_by_reason(rows, ways):
+    counted = Counter()
+    for row in rows:
+        counted[row["unattributed_reason"]] += sum(row[f"bytes_{way}"] for way in ways)
+    return counted

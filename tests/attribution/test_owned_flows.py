@@ -157,7 +157,7 @@ def test_a_protocol_without_ports_stays_its_own_app_where_nobody_owns_it():
 
     for by in ("app", "flow"):
         assert values(report(by, ping), "app", "app_source", "unattributed_reason") == {("icmp", "protocol", None)}
-    assert values(report("process", ping), "process", "unattributed_reason") == {(None, "no-owner")}
+    assert values(report("process", ping), "process", "pid", "unattributed_reason") == {("[icmp]", None, None)}
 
 
 @pytest.mark.parametrize("by", ["app", "process", "flow"])

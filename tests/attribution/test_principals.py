@@ -1,10 +1,10 @@
-"""Whom an end is credited to, asked of the one function that all groupings ask."""
+"""Whom an end is credited to, asked of the functions that all groupings ask."""
 
 from __future__ import annotations
 
 import pytest
 
-from portcall.attribution.principals import Principal, Rule, principal_of
+from portcall.attribution.principals import Principal, principal_of, told_principal
 from portcall.labels.service_keys import WITHOUT_FIRST, found_key, keys_by_port, keys_without_port
 from portcall.records.ownership import Match, MatchQuality, Owner, Program
 
@@ -16,7 +16,6 @@ ICMP = int(keys_without_port()[1])
 FRAGMENTS = int(keys_without_port()[256])
 HTTPS = int(keys_by_port()[443])
 EXAMPLE = found_key(HTTPS, "tls", "example.com", "name")
-OWNER_RULES = [Rule.APP, Rule.PROCESS, Rule.FLOW]
 
 
 @pytest.mark.parametrize(
@@ -28,15 +27,13 @@ OWNER_RULES = [Rule.APP, Rule.PROCESS, Rule.FLOW]
     ],
 )
 def test_where_nobody_asks_for_owners_the_traffic_says_what_an_end_is(key, told):
-    assert principal_of(None, key, key, Rule.TRAFFIC) == told
+    assert told_principal(key) == told
 
 
-@pytest.mark.parametrize("rule", OWNER_RULES)
-def test_an_end_belongs_to_its_program_whatever_the_traffic_says(rule):
-    assert principal_of(CURL, EXAMPLE, HTTPS, rule) == Principal("curl", "process", "curl", None)
+def test_an_end_belongs_to_its_program():
+    assert principal_of(CURL, HTTPS) == Principal("curl", "process", "curl", None)
 
 
-@pytest.mark.parametrize("rule", OWNER_RULES)
 @pytest.mark.parametrize(
     ("match", "process", "reason"),
     [
@@ -46,10 +43,19 @@ def test_an_end_belongs_to_its_program_whatever_the_traffic_says(rule):
         (KERNEL, "[kernel]", "kernel"),
     ],
 )
-def test_a_name_makes_no_app_of_an_end_without_owner(match, process, reason, rule):
-    assert principal_of(match, EXAMPLE, HTTPS, rule) == Principal(None, None, process, reason)
+def test_a_known_service_makes_no_app_of_an_end_without_owner(match, process, reason):
+    assert principal_of(match, HTTPS) == Principal(None, None, process, reason)
 
 
-@pytest.mark.parametrize("rule", OWNER_RULES)
-def test_fragments_without_their_first_are_nobodys_whoever_is_asked(rule):
-    assert principal_of(CURL, FRAGMENTS, FRAGMENTS, rule) == Principal(None, None, None, WITHOUT_FIRST)
+@pytest.mark.parametrize("match", [None, NOBODY])
+def test_what_has_no_sockets_is_its_protocol_where_nobody_owns_it(match):
+    assert principal_of(match, ICMP) == Principal("icmp", "protocol", "[icmp]", None)
+
+
+def test_a_protocol_without_ports_may_have_owners_who_may_be_several():
+    assert principal_of(CURL, ICMP) == Principal("curl", "process", "curl", None)
+    assert principal_of(AMBIGUOUS, ICMP) == Principal(None, None, None, "ambiguous")
+
+
+def test_fragments_without_their_first_are_nobodys():
+    assert principal_of(CURL, FRAGMENTS) == Principal(None, None, None, WITHOUT_FIRST)

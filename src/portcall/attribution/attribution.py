@@ -179,7 +179,7 @@ class Attribution:
             [match if bits & bit else None for match, bits in zip(end, ends["local"].tolist(), strict=True)]
             for end, bit in zip(matches, (1, 2), strict=True)
         )
-        ends["principal"] = ends["row"] = self._principals.numbers(low, high, ends["service"], by_port).T
+        ends["principal"] = ends["row"] = self._principals.numbers(low, high, by_port).T
         ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
 
     def _count(self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums) -> None:

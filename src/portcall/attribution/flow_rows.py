@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.attribution.principals import QUALITIES, Rule, owner_of, principal_of, quality_of
+from portcall.attribution.principals import QUALITIES, owner_of, principal_of, quality_of, told_principal
 from portcall.flows.conn_state import STATES, conn_states
 from portcall.flows.flow_ends import flow_ends
 from portcall.flows.local_networks import address_texts, addresses
@@ -63,7 +63,7 @@ def flow_rows(
         named = labels.services
     columns.update(_service_columns(flows, named))
     if matches:
-        columns.update(_owner_columns(ends, named, *matches))
+        columns.update(_owner_columns(ends, *matches))
     if capture_points:
         where = [capture_points[number] for number in flows["namespace"].tolist()]
         columns["interface"] = [capture_point.interface for capture_point in where]
@@ -154,7 +154,7 @@ def _service_columns(flows: NDArray[np.void], named: NDArray[np.int64]) -> dict[
     """What each server is, and what its flow is credited to where nobody asked for owners."""
     keys = named.tolist()
     # Once a key: np.unique would import numpy.ma, which takes 15 ms.
-    known = {key: (identity(key), principal_of(None, key, key, Rule.TRAFFIC)) for key in set(keys)}
+    known = {key: (identity(key), told_principal(key)) for key in set(keys)}
     return {
         "service": [
             _service(known[key][0], ported) for key, ported in zip(keys, has_ports(flows).tolist(), strict=True)
@@ -182,17 +182,14 @@ def _name_of(detection: Detection | None, kinds: frozenset[NameKind]) -> str | N
     return next((name.text for name in names if name.kind in kinds), None)
 
 
-def _owner_columns(
-    ends: NDArray[np.void], named: NDArray[np.int64], low: Matches, high: Matches
-) -> dict[str, Sequence[Any]]:
+def _owner_columns(ends: NDArray[np.void], low: Matches, high: Matches) -> dict[str, Sequence[Any]]:
     """Who holds each end, and what the app is by that, where the owners were asked for."""
     by_port, unmatched_fragments = ends["service"].tolist(), are_unmatched(ends["service"]).tolist()
     whose = zip(low, high, ends["client_is_low"].tolist(), unmatched_fragments, strict=True)
     pairs = [(None, None) if unmatched else (a, b) if is_low else (b, a) for a, b, is_low, unmatched in whose]
     best = [min(pair, key=_rank) for pair in pairs]
     credited = [_first_owned(pair) or known for pair, known in zip(pairs, best, strict=True)]
-    keys = zip(credited, named.tolist(), by_port, strict=True)
-    principals = [principal_of(*one, Rule.FLOW) for one in keys]
+    principals = [principal_of(match, key) for match, key in zip(credited, by_port, strict=True)]
     columns = {
         **_credit_columns(principals),
         "owner_quality": [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.attribution.flow_rows import time_or_none
-from portcall.attribution.principals import QUALITIES, Rule, principal_of
+from portcall.attribution.principals import QUALITIES, told_principal
 from portcall.flows.aggregation import CREDITS, HOST, SERVICE, grouped, summed
 from portcall.flows.local_networks import host_text
 from portcall.labels.service_keys import (
@@ -129,7 +129,7 @@ def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, Sequence[An
     """What each row is called, and what its app rests on."""
     keys = table["service"].tolist()
     if by != "host":
-        principals = [principal_of(None, key, key, Rule.TRAFFIC) for key in keys]
+        principals = [told_principal(key) for key in keys]
         sources = [principal.app_source for principal in principals]
         if by == "app":  # of all that it rests on the weakest
             ranks = table["source"].tolist()

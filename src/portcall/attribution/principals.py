@@ -6,7 +6,6 @@ Principals; ``merge`` tells what another one's numbers are here.
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -42,34 +41,28 @@ class Principal(NamedTuple):
     unattributed_reason: str | None
 
 
-class Rule(enum.Enum):
-    """What counts for whom an end is credited to."""
-
-    TRAFFIC = enum.auto()
-    """What the traffic tells, as nobody asked for owners: names, protocols, ports."""
-    APP = enum.auto()
-    """The owner, else the protocol of what nobody owns, also one that the traffic told."""
-    PROCESS = enum.auto()
-    """The owner alone."""
-    FLOW = enum.auto()
-    """The owner, else the protocol of what nobody owns, as its number and ports say."""
+def told_principal(service: int) -> Principal:
+    """Whom both ends of a conversation with this service key are credited to where nobody asked for owners."""
+    known = identity(service)
+    return Principal(known.app, known.app_source, None, known.unattributed_reason)
 
 
-def principal_of(match: Match | None, named: int, by_port: int, rule: Rule) -> Principal:
-    """Whom one end of a conversation is credited to, in every grouping.
+def principal_of(match: Match | None, by_port: int) -> Principal:
+    """Whom one end of a conversation is credited to where owners were asked for, in every grouping.
 
-    ``named`` and ``by_port`` are its service keys, with what the traffic told and without; ``match`` is whose the end
-    is, None where it is not this machine's.
+    It belongs to its program. Without one it is nobody's, with the reason, whatever the traffic tells of its server;
+    only what has no sockets, such as an echo request that nobody owns, is its protocol. ``match`` is None for an end
+    that is not this machine's, ``by_port`` the service key before the traffic was heard.
     """
-    known = identity(by_port if rule is Rule.FLOW else named)
-    if rule is Rule.TRAFFIC or known.unattributed_reason == WITHOUT_FIRST:  # without ports nobody can say whose it is
-        return Principal(known.app, known.app_source, None, known.unattributed_reason)
+    known = identity(by_port)
+    if known.unattributed_reason == WITHOUT_FIRST:  # without ports nobody can say whose it is
+        return told_principal(by_port)
     owner = owner_of(match)
     if owner:
         return Principal(owner.program.name, "process", owner.program.name, None)
     reason = (match and match.reason) or NO_OWNER
-    if reason == NO_OWNER and known.app_source == "protocol" and rule is not Rule.PROCESS:
-        return Principal(known.app, known.app_source, None, None)
+    if reason == NO_OWNER and known.app_source == "protocol":
+        return Principal(known.app, known.app_source, f"[{known.app}]", None)
     return Principal(None, None, _KERNEL_PROCESS if reason == _KERNEL else None, reason)
 
 
@@ -88,7 +81,6 @@ class Principals:
 
     def __init__(self, by: str) -> None:
         self._by_process = by == "process"
-        self._rule = Rule.PROCESS if self._by_process else Rule.APP
         self._numbers: dict[Principal | Process, int] = {}
         self._principals: list[Principal] = []
         self._processes: list[Process | None] = []
@@ -106,20 +98,18 @@ class Principals:
         """bool[n]: whether each of the parties has an app."""
         return np.array([principal.unattributed_reason is None for principal in self._principals], np.bool_)[numbers]
 
-    def number(self, match: Match | None, named: int, by_port: int) -> int:
-        """The number of the party that one end of a conversation with these service keys is credited to."""
+    def number(self, match: Match | None, by_port: int) -> int:
+        """The number of the party that one end of a conversation with this service key is credited to."""
         owner = owner_of(match)
-        principal = principal_of(match, named, by_port, self._rule)
+        principal = principal_of(match, by_port)
         is_process = owner and principal.app_source == "process"
         return self._number(principal, (owner.pid, owner.start_ns) if owner and is_process else None)
 
-    def numbers(
-        self, low: Matches, high: Matches, named: NDArray[np.int64], by_port: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+    def numbers(self, low: Matches, high: Matches, by_port: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[2, n]: the numbers of both ends' parties."""
         ends = [
-            (self.number(low_match, *keys), self.number(high_match, *keys))
-            for low_match, high_match, *keys in zip(low, high, named.tolist(), by_port.tolist(), strict=True)
+            (self.number(low_match, key), self.number(high_match, key))
+            for low_match, high_match, key in zip(low, high, by_port.tolist(), strict=True)
         ]
         return np.array(ends, np.int64).reshape(len(ends), 2).T
 

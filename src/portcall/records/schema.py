@@ -169,7 +169,7 @@ _FIRST = {
     "host": Column("host", "address", "", "name of the remote host, else its address"),
 }
 _PROCESS_AND_PID = (
-    Column("process", "text", "", "name of the local process"),
+    Column("process", "text", "", "name of the local process; [kernel] or [icmp] where the system itself speaks"),
     Column("pid", "integer", "", "id of the local process; null where the row is of several"),
 )
 _GROUPED = (
