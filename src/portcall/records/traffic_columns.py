@@ -1,0 +1,128 @@
+"""The columns of rows of traffic: one group or one conversation each."""
+
+from __future__ import annotations
+
+from portcall.records.columns import Column, Unit, address_columns
+
+REASONS = {
+    "not-ip": "not IP",
+    "truncated": "cut too short to see its ports",
+    "malformed": "malformed",
+    "unsupported-link": "link type not supported",
+    "fragment-without-first": "fragments without their first",
+    "no-owner": "no owner known",
+    "ambiguous": "several possible owners",
+    "kernel": "the kernel itself",
+}
+"""Why traffic has no app: the closed list → plain words."""
+
+_COUNTS: dict[str, tuple[Unit, str]] = {
+    "packets": ("", "frames"),
+    "bytes": ("bytes", "frame bytes on the wire, link header included,"),
+    "payload": ("bytes", "bytes that the transport carries"),
+}
+
+
+def _counted(direction: str, towards: str) -> tuple[Column, ...]:
+    """The three counts of one direction."""
+    return tuple(
+        Column(f"{count}_{direction}", "integer", unit, f"{words} {towards}")
+        for count, (unit, words) in _COUNTS.items()
+    )
+
+
+def _owner(end: str) -> tuple[Column, ...]:
+    """Who holds one end's socket."""
+    return (
+        Column(f"{end}_pid", "integer", "", f"process id at the {end}"),
+        Column(f"{end}_process", "text", "", f"name of the process at the {end}"),
+        Column(f"{end}_exe", "text", "", f"executable of the process at the {end}"),
+        Column(f"{end}_user", "text", "", f"user of the process at the {end}"),
+        Column(f"{end}_container", "text", "", f"container or unit of the process at the {end}"),
+    )
+
+
+_TIMES = (
+    Column("first_ns", "integer", "ns", "time of the first frame since 1970 UTC; null where the capture has no times"),
+    Column("last_ns", "integer", "ns", "time of the last frame since 1970 UTC; null where the capture has no times"),
+)
+_APP = Column("app", "text", "", "the application; null where the traffic cannot be attributed")
+_APP_SOURCE = Column("app_source", "text", "", "what the app rests on: process, name, protocol or port")
+_OWNER_QUALITY = Column("owner_quality", "text", "", "how surely the owner is known")
+_REASON = Column("unattributed_reason", "text", "", f"why there is no app: {', '.join(REASONS)}; null where there is")
+
+FIRST = {
+    "app": _APP,
+    "service": Column("service", "text", "", "service at the server's port, else protocol/port or protocol/ephemeral"),
+    "host": Column("host", "address", "", "name of the remote host, else its address"),
+}
+"""The first column of a group, by grouping."""
+PROCESS_AND_PID = (
+    Column("process", "text", "", "name of the local process; [kernel] or [icmp] where the system itself speaks"),
+    Column("pid", "integer", "", "id of the local process; null where the row is of several"),
+)
+"""What stands first in ``--by process``."""
+GROUPED = (
+    _APP_SOURCE,
+    *PROCESS_AND_PID,
+    Column("flows", "integer", "", "conversations"),
+    *(
+        column
+        for both_ways in zip(_counted("out", "sent by the local ends"), _counted("in", "sent to them"), strict=True)
+        for column in both_ways
+    ),
+    *_TIMES,
+    Column(
+        "top_host",
+        "address",
+        "",
+        "remote host with the most bytes; null where so many hosts took part that it is not certain",
+    ),
+    Column("services", "texts", "", "the services with the most bytes, at most ten, greatest first"),
+    _OWNER_QUALITY,
+    _REASON,
+    *address_columns("top_host", "the top host, where that is an address"),
+)
+"""What follows the first column of a group."""
+FLOW = (
+    Column("protocol", "text", "", "transport: tcp, udp, sctp, dccp, udplite, icmp, icmp6 or ip-N; null on no flow"),
+    Column("client_ip", "address", "", "address of the end that opened"),
+    Column("client_port", "integer", "", "port of the end that opened, 0 for protocols without ports"),
+    Column("server_ip", "address", "", "address of the end that was called"),
+    Column("server_port", "integer", "", "port of the end that was called, 0 for protocols without ports"),
+    *_counted("to_server", "from client to server"),
+    *_counted("to_client", "from server to client"),
+    *_TIMES,
+    Column("tcp_flags_to_server", "integer", "", "all TCP flags that the client sent, ORed; null for other protocols"),
+    Column("tcp_flags_to_client", "integer", "", "all TCP flags that the server sent, ORed; null for other protocols"),
+    Column("state", "text", "", "how far the connection came, in Zeek's conn_state words"),
+    Column("service", "text", "", "service at the server's port; the protocol found, where that is another one"),
+    Column("client_port_class", "text", "", "well-known, registered or ephemeral; null for protocols without ports"),
+    Column("server_port_class", "text", "", "well-known, registered or ephemeral; null for protocols without ports"),
+    Column("tls_server_name", "text", "", "server name that the client asked for in TLS or QUIC, as sent"),
+    Column("http_host", "text", "", "HTTP Host header, as sent"),
+    Column("hostname", "text", "", "name of the server"),
+    Column(
+        "hostname_source",
+        "text",
+        "",
+        "where the name comes from: tls-sni, quic-sni, http-host, certificate, stun-realm, dns or capture; "
+        "ambiguous where resolvers gave several names for the address",
+    ),
+    _APP,
+    _APP_SOURCE,
+    *_owner("client"),
+    *_owner("server"),
+    _OWNER_QUALITY,
+    Column("owner_source", "text", "", "which back end saw the owner"),
+    _REASON,
+    Column("opener_evidence", "text", "", "why this end is taken for the client"),
+    Column("interface", "text", "", "live, the interface on which the conversation counts"),
+    Column("namespace", "text", "", "live, the network namespace of that interface; null for portcall's own"),
+    Column("application_protocol", "text", "", "protocol recognised in what was said: tls, http, dns …; null for none"),
+    Column("said", "texts", "", "what else was said, as key=text: alpn, ja4, user_agent, version …"),
+    Column("evidence_frame", "integer", "", "number of the frame that told protocol and name; null for none"),
+    *address_columns("client", "the client"),
+    *address_columns("server", "the server"),
+)
+"""What ``--by flow`` says of a conversation."""
