@@ -20,36 +20,26 @@ Rights are needed to open a packet socket, none to make a ring of it and to read
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import fcntl
-import mmap
-import os
 import select
-import socket
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from portcall.errors import PortcallError
-from portcall.kernels import packet_ring as ring
-from portcall.records.packets import FRAME, CapturePoint, FrameBatch
+from portcall.records.packets import CapturePoint
 from portcall.records.report import Degradation
-from portcall.sources import kernel_filter
 from portcall.sources.filters import FrameFilter, asks_for_tag
-from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE
 from portcall.sources.namespace_helper import NamespaceKeeper, open_packet_socket
+from portcall.sources.namespace_ring import RETIRE_MS, NamespaceRing
 from portcall.system.helper_process import since_now
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from portcall.records.packets import FrameBatch
     from portcall.sources.interfaces import Selection
-    from portcall.system.network_namespaces import Namespace
 
 SNAP_LENGTH = 4096
 """Headers and the beginning of what is said, which is all that is looked at; lengths come from the headers. With whole
@@ -63,17 +53,6 @@ LEAST_BLOCKS = 16
 """What a namespace gets however many there are."""
 MOST_RINGS = 256
 """Namespaces at a time, when they come and come: 1 GiB of the kernel's memory."""
-RETIRE_MS = 50
-"""A block is handed over after this long, full or not. An empty one is not, so nobody wakes without traffic."""
-
-# linux/if_packet.h, asm-generic/socket.h, linux/if_ether.h
-_SOL_PACKET, _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _ALL_PROTOCOLS = 263, 26, 35, 0x0003
-_ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION, _RESERVE = 1, 5, 6, 10, 12
-_TPACKET_V3, _PROMISCUOUS = 2, 1
-_GET_NAME = 0x8910  # SIOCGIFNAME, linux/sockios.h
-_ROOM_BYTES = 16  # before a frame, for a tag
-_FRAME_BYTES = 2048  # only the kernel's arithmetic asks for it
-_DROP_ALL = kernel_filter.build([], {}, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +89,7 @@ class RingSource:
         self._filter = FrameFilter(filter) if filter else None
         self._in_kernel = None if asks_for_tag(filter) else self._filter
         self._snap_length, self._block_bytes, self._is_promiscuous = snap_length, block_bytes, is_promiscuous
-        self._rings: dict[int, _Ring] = {}
+        self._rings: dict[int, NamespaceRing] = {}
         self._keeper: NamespaceKeeper | None = None
         self._epoll = select.epoll()
         self._frames_given = 0
@@ -159,7 +138,7 @@ class RingSource:
         """Stop taking frames in; gives those that were taken in before, which takes a moment."""
         self._stop_following()
         for opened in self._rings.values():
-            opened.attach(_DROP_ALL)
+            opened.drop_all()
         while self._epoll.poll(3 * RETIRE_MS / 1000):  # an open block comes at the second tick of its timer
             yield from self.batches()
 
@@ -188,7 +167,7 @@ class RingSource:
 
     def _open(self, selection: Selection, opened: socket.socket, blocks: int) -> None:
         """Listen with a packet socket of the selection's namespace."""
-        new = _Ring(selection.namespace, opened, self._block_bytes, blocks)
+        new = NamespaceRing(selection.namespace, opened, self._block_bytes, blocks)
         self._rings[new.fileno()] = new
         new.judge(selection, self._in_kernel, self._snap_length)
         new.listen([interface.index for interface in selection.interfaces] if self._is_promiscuous else [])
@@ -235,117 +214,15 @@ class RingSource:
             self._keeper.close()
             self._keeper = None
 
-    def _numbered(self, opened: _Ring) -> Iterator[FrameBatch]:
+    def _numbered(self, opened: NamespaceRing) -> Iterator[FrameBatch]:
         for batch in self._filtered(opened):
             numbered = batch._replace(first_number=self._frames_given + 1)
             self._frames_given += len(batch.frames)
             yield numbered
 
-    def _filtered(self, opened: _Ring) -> Iterator[FrameBatch]:
+    def _filtered(self, opened: NamespaceRing) -> Iterator[FrameBatch]:
         for batch in opened.batches():
             if self._filter and not opened.is_judged[batch.frames["link"]].all():
                 yield from self._filter.matching(iter([batch]))
             else:
                 yield batch
-
-
-class _Ring:
-    """The ring of one namespace: opened silent, told what to take, then to listen, so that no frame slips through."""
-
-    def __init__(self, namespace: Namespace, opened: socket.socket, block_bytes: int, blocks: int) -> None:
-        self.namespace = namespace
-        self._block_bytes = block_bytes
-        self._blocks = blocks
-        self._block = 0
-        self._counts = np.zeros(3, np.int64)
-        self._frames = np.zeros(block_bytes // ring.LEAST_FRAME_BYTES, FRAME)
-        self.is_judged = np.zeros(1 << 16, np.bool_)  # by link type: the kernel's program has judged its frames
-        self._socket = opened
-        self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
-        self._socket.setsockopt(_SOL_PACKET, _RESERVE, _ROOM_BYTES)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self._buffer = self._map()
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def _map(self) -> NDArray[np.uint8]:
-        ring_bytes = self._block_bytes * self._blocks
-        request = struct.pack(
-            "7I", self._block_bytes, self._blocks, _FRAME_BYTES, ring_bytes // _FRAME_BYTES, RETIRE_MS, 0, 0
-        )  # struct tpacket_req3
-        try:
-            self._socket.setsockopt(_SOL_PACKET, _RX_RING, request)
-            return np.frombuffer(mmap.mmap(self._socket.fileno(), ring_bytes, mmap.MAP_SHARED), np.uint8)
-        except OSError as error:
-            self._socket.close()
-            if error.errno != errno.ENOMEM:
-                raise
-            raise PortcallError(
-                f"the kernel has no memory for a ring of {ring_bytes >> 20} MiB; capture in fewer namespaces, "
-                "or with --source scapy"
-            ) from error
-
-    def judge(self, selection: Selection, in_kernel: FrameFilter | None, snap_length: int) -> None:
-        """Let the kernel take the frames that are meant, as far as it can tell."""
-        programs: dict[tuple[int, ...], bytes] = {}
-        links = {int(LINK_BY_HARDWARE[interface.hardware]) for interface in selection.interfaces}
-        if in_kernel:
-            for link in links - {COOKED}:  # whose header the kernel's program would not see
-                programs[tuple(np.equal(LINK_BY_HARDWARE, link).nonzero()[0].tolist())] = in_kernel.instructions(link)
-                self.is_judged[link] = True
-        indices = None if selection.is_any else [interface.index for interface in selection.interfaces]
-        self.attach(kernel_filter.build(indices, programs, snap_length))
-
-    def attach(self, program: bytes) -> None:
-        """Have the kernel run the program on every frame from now on."""
-        instructions = ctypes.create_string_buffer(program, len(program))
-        count = len(program) // kernel_filter.INSTRUCTION.size
-        self._socket.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(instructions))
-        )  # struct sock_fprog
-
-    def listen(self, promiscuous: Sequence[int]) -> None:
-        """Take frames of all interfaces from now on, and have those with these indices take what is not for them."""
-        for index in promiscuous:
-            membership = struct.pack("=iHH8x", index, _PROMISCUOUS, 0)  # struct packet_mreq
-            self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, membership)
-        # struct sockaddr_ll: all protocols, interface 0 for all
-        address = struct.pack("=HHiHBB8x", socket.AF_PACKET, socket.htons(_ALL_PROTOCOLS), 0, 0, 0, 0)
-        libc = ctypes.CDLL(None, use_errno=True)  # Python's bind wants an interface
-        if libc.bind(self._socket.fileno(), address, len(address)):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-    def batches(self) -> Iterator[FrameBatch]:
-        """A batch for each block that is ready, at most once around, so that under load the caller gets a word in."""
-        for _ in range(self._blocks):
-            start = self._block * self._block_bytes
-            if not ring.is_ready(self._buffer, start):
-                return
-            try:
-                count = ring.walk(self._buffer, start, self._block_bytes, LINK_BY_HARDWARE, self._frames)
-                if count:
-                    yield FrameBatch(self._frames[:count], self._buffer, 1, self.namespace.number)
-            finally:  # also where the caller breaks off: a block is never walked twice
-                ring.release(self._buffer, start)
-                self._block = (self._block + 1) % self._blocks
-
-    def interface_name(self, index: int) -> str | None:
-        """The interface's name now; asking takes no rights. None where there is none any more."""
-        request = struct.pack("=16si20x", b"", index)  # struct ifreq
-        try:
-            return fcntl.ioctl(self._socket, _GET_NAME, request)[:16].rstrip(b"\0").decode(errors="replace")
-        except OSError:
-            return None
-
-    def statistics(self) -> NDArray[np.int64]:
-        """Frames, drops and times full since it was opened; the kernel forgets what it has told."""
-        told = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12)  # struct tpacket_stats_v3
-        self._counts += np.frombuffer(told, np.uint32)
-        return self._counts
-
-    def close(self) -> None:
-        """Take no more frames. A mapping that a batch still points into keeps its memory, and only that."""
-        self.attach(_DROP_ALL)
-        self._socket.close()
-        self._buffer = np.zeros(0, np.uint8)
