@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from portcall.flows.fragments import credit, gathered, unmatched
 from portcall.kernels.flow_update import FlowStore
-from portcall.records.flows import DATAGRAM, FLOW, NEVER, FlowKind
+from portcall.records.flows import DATAGRAM, FLOW, NEVER
 from portcall.records.packets import NO_TIME, Tally, Verdict
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
 
 _FIN_OR_RST = 0x05
-_UNMATCHED_KEY = ("low", "high", "protocol", "ip_version", "namespace")
 _PRIVATE = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)}
     if hasattr(mmap, "MAP_PRIVATE")
@@ -105,7 +105,7 @@ class FlowTable:
         self._reserve(len(later), later._store.datagram_count)
         rows = np.zeros(max(len(later), 1), np.uint32)
         self._store.absorb(later._store, rows)
-        self._unmatched_fragments = _gathered(np.concatenate([self._unmatched_fragments, later._unmatched_fragments]))
+        self._unmatched_fragments = gathered(np.concatenate([self._unmatched_fragments, later._unmatched_fragments]))
         return rows[: len(later)].astype(np.int64) - 1
 
     def tallies(self) -> dict[Verdict, Tally]:
@@ -147,15 +147,15 @@ class FlowTable:
                 yield np.arange(here.start, here.stop), chunk
                 continue
             chunk = chunk.copy()
-            _credit(chunk, start, found)
+            credit(chunk, start, found)
             for i in begins:
                 continuation = used[continuations[i] : continuations[i] + 1].copy()
-                _credit(continuation, int(continuations[i]), found)
+                credit(continuation, int(continuations[i]), found)
                 _join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
             indexes = np.delete(np.arange(here.start, here.stop), continuations[gone] - start)
             yield indexes, chunk[indexes - start]
-        unmatched_fragments = _gathered(
-            np.concatenate([self._unmatched_fragments, _unmatched(waiting[waiting["first_flow"] == 0])])
+        unmatched_fragments = gathered(
+            np.concatenate([self._unmatched_fragments, unmatched(waiting[waiting["first_flow"] == 0])])
         )
         if len(unmatched_fragments):
             yield np.full(len(unmatched_fragments), -1), unmatched_fragments
@@ -195,9 +195,9 @@ class FlowTable:
     def _forget_datagrams(self) -> None:
         """Credit what waits now; later fragments of the datagrams forgotten are orphans."""
         waiting = self._waiting()
-        _credit(self._flows[: len(self)], 0, waiting[waiting["first_flow"] > 0])
-        self._unmatched_fragments = _gathered(
-            np.concatenate([self._unmatched_fragments, _unmatched(waiting[waiting["first_flow"] == 0])])
+        credit(self._flows[: len(self)], 0, waiting[waiting["first_flow"] > 0])
+        self._unmatched_fragments = gathered(
+            np.concatenate([self._unmatched_fragments, unmatched(waiting[waiting["first_flow"] == 0])])
         )
         self._store.datagram_count = 0
         self._store.datagram_slots = np.zeros(len(self._store.datagram_slots), np.uint64)
@@ -231,27 +231,6 @@ def _grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:
     return np.concatenate([rows, np.zeros(max(wanted - len(rows), len(rows)), rows.dtype)])
 
 
-def _credit(flows: NDArray[np.void], start: int, waiting: NDArray[np.void]) -> None:
-    """Add the later fragments that came before their first to its flow, where that is in flows[start:]."""
-    rows = waiting["first_flow"].astype(np.int64) - 1 - start
-    here = (rows >= 0) & (rows < len(flows))
-    rows, waiting = rows[here], waiting[here]
-    side = waiting["first_side"]
-    for column in ("packets", "bytes", "payload"):
-        np.add.at(flows[column], (rows, side), waiting[column])
-    np.minimum.at(flows["first_ns"], rows, waiting["first_ns"])
-    np.maximum.at(flows["last_ns"], rows, waiting["last_ns"])
-    np.bitwise_or.at(flows["local"], rows, _seen_from(side, waiting["local"]))
-    np.minimum.at(flows["first_frame"], rows, waiting["first_frame"])
-    is_first = flows["first_frame"][rows] == waiting["first_frame"]
-    flows["first_sender"][rows[is_first]] = side[is_first]
-
-
-def _seen_from(side: NDArray[np.integer], local: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bits of (source, target) as bits of (low, high), where the source is end ``side``."""
-    return np.where(side == 0, local, (local >> 1 | local << 1) & 3).astype(np.uint8)
-
-
 def _join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
     """Put the facts of the continuation, FLOW[1], into the beginning, FLOW[1]."""
     for column in ("packets", "bytes", "payload"):
@@ -265,41 +244,3 @@ def _join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
     beginning["last_ns"] = np.maximum(beginning["last_ns"], continuation["last_ns"])
     for column in ("syn_sequence", "has_syn"):
         beginning[column] = continuation[column]
-
-
-def _unmatched(waiting: NDArray[np.void]) -> NDArray[np.void]:
-    """Later fragments without a first, as rows with ports 0."""
-    unmatched_fragments = np.zeros(len(waiting), FLOW)
-    sources, targets = (np.ascontiguousarray(waiting[end]).view("S16").ravel() for end in ("source", "target"))
-    swapped = np.fromiter((s > t for s, t in zip(sources, targets, strict=True)), bool, len(waiting))
-    unmatched_fragments["low"] = np.where(swapped[:, None], waiting["target"], waiting["source"])
-    unmatched_fragments["high"] = np.where(swapped[:, None], waiting["source"], waiting["target"])
-    for column in ("protocol", "ip_version", "namespace", "first_ns", "last_ns", "first_frame"):
-        unmatched_fragments[column] = waiting[column]
-    side = swapped.astype(np.int64)
-    rows = np.arange(len(waiting))
-    for column in ("packets", "bytes", "payload"):
-        unmatched_fragments[column][rows, side] = waiting[column]
-    unmatched_fragments["first_sender"] = side
-    unmatched_fragments["local"] = _seen_from(side, waiting["local"])
-    unmatched_fragments["kind"] = FlowKind.UNMATCHED
-    for column in ("syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
-        unmatched_fragments[column] = NEVER
-    return unmatched_fragments
-
-
-def _gathered(unmatched_fragments: NDArray[np.void]) -> NDArray[np.void]:
-    """One row for each pair of addresses and protocol."""
-    if len(unmatched_fragments) < 2:  # noqa: PLR2004
-        return unmatched_fragments
-    unmatched_fragments = unmatched_fragments[np.argsort(unmatched_fragments["first_frame"], kind="stable")]
-    packed = np.array([b"".join(row[column].tobytes() for column in _UNMATCHED_KEY) for row in unmatched_fragments])
-    _, first, group = np.unique(packed, return_index=True, return_inverse=True)
-    gathered = unmatched_fragments[first]
-    np.bitwise_or.at(gathered["local"], group, unmatched_fragments["local"])
-    for column in ("packets", "bytes", "payload"):
-        gathered[column] = 0
-        np.add.at(gathered[column], group, unmatched_fragments[column])
-    np.minimum.at(gathered["first_ns"], group, unmatched_fragments["first_ns"])
-    np.maximum.at(gathered["last_ns"], group, unmatched_fragments["last_ns"])
-    return gathered[np.argsort(gathered["first_frame"], kind="stable")]
