@@ -145,6 +145,32 @@ def test_a_port_that_only_iana_knows_has_its_name_and_no_more():
     assert facts.encrypted is None
 
 
+def test_a_port_in_a_range_is_told_as_what_takes_its_ports_there():
+    facts = service("60005", "udp")
+
+    assert (facts.name, facts.title, facts.encrypted) == ("mosh", "Mosh", "yes")
+    assert "60005 lies in its range 60000–61000" in facts.description
+    assert facts.source == "curated 60000-61000/udp"
+
+
+@pytest.mark.parametrize(
+    ("port", "name", "range_words"), [("5905", "asmgcs", "5900–5999 of VNC"), ("6001", "x11-1", "6000–6063 of X11")]
+)
+def test_a_port_with_a_name_of_its_own_is_also_said_to_lie_in_a_range(port, name, range_words):
+    facts = service(port, "tcp")
+
+    assert (facts.name, facts.source) == (name, f"IANA {port}/tcp")
+    assert f"It also lies in the range {range_words}." in facts.description
+
+
+def test_a_port_of_our_own_list_is_not_told_by_the_range_around_it():
+    assert "range" not in service("5985", "tcp").description
+
+
+def test_a_service_that_has_a_range_is_named_with_its_first_and_last_port():
+    assert explained("mosh").title == "Service mosh: ports 60000–61000"
+
+
 def test_a_port_of_nobody_says_so():
     assert "no service" in service("65000", "tcp").description
 

@@ -47,6 +47,15 @@ def test_the_service_by_port_has_its_evidence():
     assert (story.evidence.service_by_port, story.evidence.service_evidence) == ("https", "curated 443/tcp")
 
 
+def test_a_service_by_a_range_of_ports_says_so():
+    in_range = explain_flow(row(server="93.184.216.34 6885", service="bittorrent"), 1, [])
+
+    assert sent(in_range, "service") == [
+        "by the server's port bittorrent (curated 6881-6889/tcp)",
+        "BitTorrent. Pieces of files between BitTorrent users.",
+    ]
+
+
 def test_a_port_without_a_service_is_said():
     assert sent(explain_flow(row(server="93.184.216.34 47123"), 1, []), "service") == [
         "no list has a service for 47123/tcp"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from portcall.labels import curated_services
 from portcall.labels import ports as labels
 from portcall.labels.ports import PortClass, Rank
 
@@ -20,7 +21,8 @@ GENERATOR = ROOT / "tools" / "make_iana_services.py"
 
 TCP, UDP, SCTP, DCCP, UDPLITE, ICMP = 6, 17, 132, 33, 136, 1
 TEXT = (DATA / "services.toml").read_text(encoding="utf-8")
-CURATED = labels.read_services(TEXT)
+CURATED = curated_services.read_services(TEXT)
+RANGES = curated_services.read_ranges(TEXT)
 CSV_LINES = (DATA / "iana-services.csv").read_text(encoding="utf-8").splitlines()
 CSV_ROWS = [line.split(",") for line in CSV_LINES[3:]]
 
@@ -112,7 +114,7 @@ def test_the_range_of_linux_is_the_one_that_this_kernel_hands_out():
     ],
 )
 def test_the_ports_everybody_must_know_have_their_service(port, transport, name):
-    service = labels.curated(port, transport)
+    service = curated_services.curated(port, transport)
 
     assert service is not None
     assert service.name == labels.service_name_of({"tcp": TCP, "udp": UDP}[transport], port) == name
@@ -237,32 +239,115 @@ def test_protocols_have_the_words_of_the_interface(number, name):
 
 def test_a_port_listed_twice_for_one_transport_is_refused():
     with pytest.raises(ValueError, match="7/udp is listed twice"):
-        labels.read_services(ENTRY + ENTRY.replace('"tcp", "udp"', '"udp"'))
+        curated_services.read_services(ENTRY + ENTRY.replace('"tcp", "udp"', '"udp"'))
 
 
 def test_one_port_may_be_listed_once_for_each_transport():
-    services = labels.read_services(ENTRY.replace(', "udp"', "") + ENTRY.replace('"tcp", ', ""))
+    services = curated_services.read_services(ENTRY.replace(', "udp"', "") + ENTRY.replace('"tcp", ', ""))
 
     assert sorted(services) == [(7, "tcp"), (7, "udp")]
 
 
 def test_the_fast_reading_of_the_curated_list_equals_the_full_one():
-    fast = zip(*labels.read_service_names(TEXT), strict=True)
+    fast = [
+        {
+            (first, last, transport): name
+            for first, last, joined, name in zip(*entries, strict=True)
+            for transport in joined.split("/")
+        }
+        for entries in curated_services.read_names(TEXT)
+    ]
 
-    assert {(port, transport): name for port, joined, name in fast for transport in joined.split("/")} == {
-        key: service.name for key, service in CURATED.items()
-    }
+    assert fast == [
+        {(service.port, service.last_port, service.transport): service.name for service in services}
+        for services in (CURATED.values(), RANGES)
+    ]
 
 
-@pytest.mark.parametrize("service", CURATED.values(), ids=lambda service: f"{service.port}-{service.transport}")
+@pytest.mark.parametrize(
+    "service",
+    [*CURATED.values(), *RANGES],
+    ids=lambda one: f"{one.port}-{one.last_port}-{one.transport}",
+)
 def test_each_curated_entry_is_complete(service):
-    assert 0 <= service.port <= 65535
+    assert 0 <= service.port <= service.last_port <= 65535
     assert service.transport in labels.TRANSPORTS
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", service.name)
     assert service.title.strip()
     assert re.fullmatch(r"[A-Z0-9][^\n]{10,118}\.", service.description)
     assert service.encrypted in (True, False, "starttls")
     assert service.avoid is None or re.fullmatch(r"[A-Z][^\n]+\.", service.avoid)
+
+
+# --- ranges
+
+RANGE = ENTRY.replace("port = 7", "ports = [7000, 7009]").replace('"echo"', '"echo-range"')
+
+
+@pytest.mark.parametrize(("first", "transports"), [(7009, '"tcp"'), (7003, '"udp", "sctp"')])
+def test_two_ranges_that_share_a_port_of_one_transport_are_refused(first, transports):
+    other = RANGE.replace("7000, 7009", f"{first}, 7020").replace('"tcp", "udp"', transports)
+
+    with pytest.raises(ValueError, match=f"echo-range and echo-range share {first}"):
+        curated_services.read_ranges(RANGE + other)
+
+
+def test_two_ranges_may_share_ports_of_different_transports():
+    ranges = curated_services.read_ranges(RANGE.replace(', "udp"', "") + RANGE.replace('"tcp", ', ""))
+
+    assert [(one.port, one.last_port, one.transport) for one in ranges] == [(7000, 7009, "tcp"), (7000, 7009, "udp")]
+
+
+def test_a_range_beside_a_single_port_is_not_that_port_listed_twice():
+    assert sorted(curated_services.read_services(ENTRY.replace("port = 7", "port = 7005") + RANGE)) == [
+        (7005, "tcp"),
+        (7005, "udp"),
+    ]
+
+
+@pytest.mark.parametrize("one", RANGES, ids=lambda one: f"{one.name}-{one.transport}")
+def test_a_port_of_a_range_has_the_name_of_the_range_unless_it_has_one_of_its_own(one):
+    number = labels.PROTOCOL_NUMBERS[one.transport]
+    own = {(int(port), kind): name for port, joined, name in CSV_ROWS for kind in joined.split("/")}
+    own |= {key: service.name for key, service in CURATED.items()}
+    ports_of_range = range(one.port, one.last_port + 1)
+
+    names = [labels.service_name_of(number, port) for port in ports_of_range]
+
+    assert names == [own.get((port, one.transport), one.name) for port in ports_of_range]
+
+
+@pytest.mark.parametrize(
+    ("port", "transport", "found"),
+    [
+        (59999, "udp", None),
+        (60000, "udp", "mosh"),
+        (61000, "udp", "mosh"),
+        (61001, "udp", None),
+        (60000, "tcp", None),
+        (6063, "tcp", "x11"),
+        (5985, "tcp", "vnc"),
+    ],
+)
+def test_a_port_lies_in_a_range_from_its_first_to_its_last_port(port, transport, found):
+    around = curated_services.range_of(port, transport)
+
+    assert (around and around.name) == found
+
+
+def test_the_name_of_a_range_is_no_evidence_for_the_serving_end():
+    assert labels.ranks(protocols(UDP, TCP), ports(60005, 5985)).tolist() == [Rank.NONE, Rank.CURATED]
+    assert labels.service_evidence(UDP, 60005) == "curated 60000-61000/udp"
+    assert labels.service_evidence(UDPLITE, 60005) == "curated 60000-61000/udp"
+
+
+def test_a_name_has_the_ports_of_its_range_only_where_no_port_by_itself_has_it():
+    assert labels.ports_of("vnc") == [(5900, "tcp")]
+    assert labels.ports_of("mosh") == [(port, "udp") for port in range(60000, 61001)]
+
+
+def test_the_name_of_a_range_may_be_what_somebody_meant():
+    assert labels.nearest_name("moshh") == "mosh"
 
 
 # --- iana-services.csv

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from portcall.explanation import receivers as delivery
 from portcall.explanation.next_steps import Step, classic_commands, next_steps
 from portcall.explanation.roles import Roles, find_roles
+from portcall.explanation.service_facts import ServiceFacts, service_facts
 from portcall.explanation.socket_sentences import SocketFacts, socket_facts
 from portcall.explanation.subject import CLASS_RANGES
 from portcall.labels.addresses import address_kind
-from portcall.labels.ports import PROTOCOL_NUMBERS, PortClass, class_of, curated, service_evidence, service_name_of
+from portcall.labels.ports import PROTOCOL_NUMBERS, PortClass, class_of, service_name_of
 from portcall.records.sockets import STATES
 
 if TYPE_CHECKING:
@@ -41,34 +42,12 @@ CLASS_MEANINGS = {
     PortClass.REGISTERED: "for programs such as databases, which IANA lists at their numbers; anybody may listen here",
     PortClass.EPHEMERAL: "nobody's fixed place, meant to be lent to outgoing connections while they last",
 }
-_ENCRYPTION = {
-    True: ("yes", "Encrypted: nobody on the way can read it."),
-    False: ("no", "Not encrypted by itself: everybody on the way can read it."),
-    "starttls": ("starttls", "Begins readable for everybody on the way, and may then switch to TLS."),
-}
 _END_LESSONS = {
     "socket": "A socket is one end of network traffic: an address, which leads to a machine, and a port, which leads "
     "to a program on it.",
     "conversation": "The four parts together, and the transport, tell this conversation from all others: the kernel "
     "looks at all of them in every packet. Another connection to the same server differs in the client's port.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceFacts:
-    """What usually lives on a port of one transport."""
-
-    transport: str
-    name: str | None
-    title: str | None
-    description: str
-    encrypted: str | None
-    """``yes``, ``no`` or ``starttls``; None where it is not known."""
-    encryption: str | None
-    """The same in a sentence."""
-    avoid: str | None
-    """Why not to use it, and what instead."""
-    source: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,20 +137,6 @@ def class_meaning(port_class: PortClass, settings: PortSettings) -> str:
     if settings.first_unprivileged <= 0:
         return f"{meaning}; on this system anybody may listen here, elsewhere only root"
     return f"{meaning}; on this system only those below {settings.first_unprivileged} need root's rights"
-
-
-def service_facts(port: int, transport: str) -> ServiceFacts:
-    """What usually lives on a port of one transport: our own words, else IANA's name, else that nobody registered."""
-    number = PROTOCOL_NUMBERS[transport]
-    ours, source = curated(port, transport), service_evidence(number, port)
-    if ours:
-        encrypted, encryption = _ENCRYPTION[ours.encrypted]
-        return ServiceFacts(
-            transport, ours.name, ours.title, ours.description, encrypted, encryption, ours.avoid, source
-        )
-    name = service_name_of(number, port)
-    words = f"IANA lists it for {name}; we know no more of it." if name else "IANA lists no service for it."
-    return ServiceFacts(transport, name, None, words, None, None, None, source)
 
 
 def _ports(subject: Subject) -> list[int]:
@@ -272,13 +237,19 @@ def _class_prefix(port_class: PortClass, settings: PortSettings) -> tuple[str, t
 def _port_title(subject: Subject) -> str:
     ports = subject.ports
     if subject.kind == "service":
-        more = f" and {len(ports) - _MOST_PORTS} more" if len(ports) > _MOST_PORTS else ""
-        numbers = ", ".join(map(str, ports[:_MOST_PORTS])) + more
-        return f"Service {subject.text}: port{'s' if len(ports) > 1 else ''} {numbers}"
+        return f"Service {subject.text}: port{'s' if len(ports) > 1 else ''} {_port_list(ports)}"
     facts = [service_facts(ports[0], one) for one in ([subject.transport] if subject.transport else TRANSPORT_MEANINGS)]
     names = list(dict.fromkeys(fact.title or fact.name for fact in facts if fact.title or fact.name))
     which = f"{subject.transport}/{ports[0]}" if subject.transport else str(ports[0])
     return f"Port {which}" + (f": {names[0]}" if names else "")
+
+
+def _port_list(ports: tuple[int, ...]) -> str:
+    if len(ports) <= _MOST_PORTS:
+        return ", ".join(map(str, ports))
+    if ports == tuple(range(ports[0], ports[-1] + 1)):
+        return f"{ports[0]}–{ports[-1]}"
+    return f"{', '.join(map(str, ports[:_MOST_PORTS]))} and {len(ports) - _MOST_PORTS} more"
 
 
 def _roles(subject: Subject, sockets: Sequence[SystemSocket]) -> Roles | None:

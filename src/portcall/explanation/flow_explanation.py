@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from portcall.explanation.flow_selector import conversation_text
+from portcall.labels.curated_services import curated, range_of
 from portcall.labels.hostnames import app_of_hostname
 from portcall.labels.ports import (
     EPHEMERAL_BY_SYSTEM,
     TRANSPORTS,
-    curated,
     protocol_number,
     service_evidence,
     service_name_of,
@@ -186,8 +186,8 @@ def _service_sentences(row: Row, evidence: FlowEvidence) -> Iterator[str]:
         return
     yield f"by the server's port {evidence.service_by_port} ({evidence.service_evidence})"
     transport = TRANSPORTS[1] if row["protocol"] == "udplite" else row["protocol"]
-    known = curated(row["server_port"], transport)
-    if known:
+    known = curated(row["server_port"], transport) or range_of(row["server_port"], transport)
+    if known and known.name == evidence.service_by_port:
         yield f"{known.title}. {known.description}"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from portcall.explanation import receivers as delivery
-from portcall.explanation.facts import service_facts
+from portcall.explanation.service_facts import service_facts
 from portcall.explanation.socket_sentences import local_end, remote_end, who
 from portcall.explanation.subject import CLASS_RANGES, End
 from portcall.explanation.tutorial import PORTS_TO_KNOW

@@ -14,10 +14,10 @@ from portcall.explanation.facts import (
     TRANSPORT_LESSON,
     TRANSPORT_MEANINGS,
     class_meaning,
-    service_facts,
 )
 from portcall.explanation.next_steps import STORY_CLASSIC, STORY_STEPS, Step
 from portcall.explanation.roles import Roles, find_roles
+from portcall.explanation.service_facts import service_facts
 from portcall.explanation.socket_sentences import SocketFacts, local_end, remote_end, socket_facts, who
 from portcall.explanation.subject import CLASS_RANGES
 from portcall.labels.addresses import address_kind

@@ -1,7 +1,8 @@
 """What a port number alone says: its class, the service that usually lives there, and the words of the evidence.
 
-Rules are data: ``data/iana-services.csv`` is a generated snapshot of IANA's registry, ``data/services.toml`` our short
-list of what people really find. The curated list wins. A service belongs to a port *of one transport*: TCP/514 is a
+Rules are data: ``data/iana-services.csv`` is a generated snapshot of IANA's registry, ``curated_services`` our short
+list of what people really find. The curated list wins, but where it only names a range IANA's name for the port does.
+A service belongs to a port *of one transport*: TCP/514 is a
 remote shell, UDP/514 is syslog. Both lists become tables indexed by [transport, port] at the first question, so a
 million flows are labelled by indexing.
 
@@ -16,16 +17,18 @@ milliseconds, since every ``portcall read`` waits for it.
 from __future__ import annotations
 
 import enum
-import re
-import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from portcall.labels.curated_services import curated_names, range_of, read_names, shipped_text
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from portcall.labels.curated_services import NamedPorts
 
 TRANSPORTS = ("tcp", "udp", "sctp", "dccp")
 """Transports that have service names of their own, in the order of the tables' rows."""
@@ -89,23 +92,9 @@ class Rank(enum.IntEnum):
     """How well a port's service is known; a higher rank is better evidence for the serving end."""
 
     NONE = 0
+    """No name, or only that of a range: a system may have picked such a port by itself."""
     IANA = 1
     CURATED = 2
-
-
-class Service(NamedTuple):
-    """One entry of the curated list, for one transport."""
-
-    port: int
-    transport: str
-    name: str
-    title: str
-    description: str
-    """One plain sentence for somebody who meets it for the first time."""
-    encrypted: bool | Literal["starttls"]
-    """``starttls``: begins in the clear and may then switch to TLS."""
-    avoid: str | None
-    """Why not to use it, and what instead."""
 
 
 def port_classes(ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
@@ -183,78 +172,37 @@ def service_name_of(protocol: int, port: int) -> str | None:
 
 
 def service_evidence(protocol: int, port: int) -> str | None:
-    """Where the name comes from, such as ``curated 443/tcp`` or ``IANA 4444/tcp``; None where there is no name."""
+    """Where the name comes from, such as ``curated 443/tcp``, ``IANA 4444/tcp`` or ``curated 60000-61000/udp``."""
     row = _ROW_OF_PROTOCOL.get(protocol, _NO_ROW)
     rank = Rank(_tables().ranks[row, np.uint16(port)])
-    if rank is Rank.NONE:
-        return None
-    return f"{'curated' if rank is Rank.CURATED else 'IANA'} {port}/{TRANSPORTS[row]}"
+    if rank is not Rank.NONE:
+        return f"{'curated' if rank is Rank.CURATED else 'IANA'} {port}/{TRANSPORTS[row]}"
+    found = range_of(port, TRANSPORTS[row]) if row != _NO_ROW else None
+    return found and f"curated {found.port}-{found.last_port}/{found.transport}"
 
 
 def ports_of(name: str) -> list[tuple[int, str]]:
-    """(port, transport) of every port whose service has that name, in any case; our list's before IANA's."""
+    """(port, transport) of every port whose service has that name, in any case; our list's before IANA's.
+
+    Those of a range only where no port by itself has the name: ``vnc`` is 5900, ``mosh`` all from 60000 to 61000.
+    """
     wanted = name.lower()
     numbers = [number for number, known in enumerate(_tables().names) if known.lower() == wanted]
     rows, ports = np.nonzero(np.isin(_tables().ids, numbers))
-    ranked = zip((-_tables().ranks[rows, ports].astype(int)).tolist(), ports.tolist(), rows.tolist(), strict=True)
-    return [(port, TRANSPORTS[row]) for _, port, row in sorted(ranked)]
+    ranks_found = _tables().ranks[rows, ports].astype(int)
+    ranked = sorted(zip((-ranks_found).tolist(), ports.tolist(), rows.tolist(), strict=True))
+    by_themselves = [found for found in ranked if found[0] != -Rank.NONE]
+    return [(port, TRANSPORTS[row]) for _, port, row in by_themselves or ranked]
 
 
 def nearest_name(name: str) -> str | None:
     """The service name that somebody may have meant, from our list before IANA's; None where none is near."""
     import difflib
 
-    ours = {service.name for service in _curated_services().values()}
-    for names in (sorted(ours), _tables().names):
+    for names in (curated_names(), _tables().names):
         if near := difflib.get_close_matches(name.lower(), names, n=1):
             return near[0]
     return None
-
-
-def curated(port: int, transport: str) -> Service | None:
-    """What our own list says of a port, with words for people; ``transport`` is one of TRANSPORTS."""
-    return _curated_services().get((port, transport))
-
-
-def read_services(text: str) -> dict[tuple[int, str], Service]:
-    """The curated list from TOML text, by (port, transport); ValueError where one is listed twice."""
-    if sys.version_info >= (3, 11):
-        import tomllib  # slow to import, and only explanations need it
-    else:
-        import tomli as tomllib
-    services: dict[tuple[int, str], Service] = {}
-    for entry in tomllib.loads(text)["service"]:
-        for service in _services_of(**entry):
-            key = (service.port, service.transport)
-            if key in services:
-                message = f"services.toml: {service.port}/{service.transport} is listed twice, last as {service.name}"
-                raise ValueError(message)
-            services[key] = service
-    return services
-
-
-def read_service_names(text: str) -> tuple[list[int], list[str], list[str]]:
-    """Ports, transports (joined by ``/``) and names of the curated list, entry by entry, without parsing TOML.
-
-    A TOML parser takes 30 ms for words that only explanations print. This relies on the order of the first three keys,
-    which ``services.toml`` promises and a test compares with ``read_services``.
-    """
-    entries = re.findall(r'^port = (\d+)\ntransports = \[(.+)\]\nname = "(.+)"$', text, re.MULTILINE)
-    return (
-        [int(port) for port, _, _ in entries],
-        [transports.replace('"', "").replace(", ", "/") for _, transports, _ in entries],
-        [name for _, _, name in entries],
-    )
-
-
-def _services_of(*, port: int, transports: list[str], avoid: str | None = None, **words: Any) -> list[Service]:
-    # Any: TOML values; the dataclass names the keys, and a test checks their types.
-    return [Service(port, transport, avoid=avoid, **words) for transport in transports]
-
-
-@cache
-def _curated_services() -> dict[tuple[int, str], Service]:
-    return read_services((_DATA / "services.toml").read_text(encoding="utf-8"))
 
 
 class _Tables(NamedTuple):
@@ -265,15 +213,20 @@ class _Tables(NamedTuple):
 
 @cache
 def _tables() -> _Tables:
-    """Both lists, the curated one written over IANA's."""
+    """Ranges, IANA's list and our own, each written over the former."""
     iana = _read_iana((_DATA / "iana-services.csv").read_text(encoding="utf-8"))
-    ours = read_service_names((_DATA / "services.toml").read_text(encoding="utf-8"))
-    names = list(dict.fromkeys(iana[2] + ours[2]))
+    single, ranges = read_names(shipped_text())
+    ours = single.first, single.transports, single.names
+    names = list(dict.fromkeys(iana[2] + single.names + ranges.names))
     id_of = {name: index for index, name in enumerate(names)}
 
     ids = np.full((_NO_ROW + 1, 65536), -1, np.int16)
     ranks_by_port = np.zeros((_NO_ROW + 1, 65536), np.uint8)
-    for rank, (ports, transports, services) in ((Rank.IANA, iana), (Rank.CURATED, ours)):
+    for rank, (ports, transports, services) in (
+        (Rank.NONE, _each_port(ranges)),
+        (Rank.IANA, iana),
+        (Rank.CURATED, ours),
+    ):
         port_array = np.array(ports, np.uint16)
         id_array = np.array([id_of[name] for name in services], np.int16)
         for row, listed in enumerate(_listed(transports)):
@@ -285,6 +238,16 @@ def _tables() -> _Tables:
 def _read_iana(text: str) -> tuple[list[int], list[str], list[str]]:
     cells = text.partition("port,transports,name\n")[2].replace("\n", ",").split(",")[:-1]
     return list(map(int, cells[0::3])), cells[1::3], cells[2::3]
+
+
+def _each_port(ranges: NamedPorts) -> tuple[list[int], list[str], list[str]]:
+    """The same as lists of single ports."""
+    counts = [last + 1 - first for first, last in zip(ranges.first, ranges.last, strict=True)]
+    return (
+        [first + offset for first, count in zip(ranges.first, counts, strict=True) for offset in range(count)],
+        [joined for joined, count in zip(ranges.transports, counts, strict=True) for _ in range(count)],
+        [name for name, count in zip(ranges.names, counts, strict=True) for _ in range(count)],
+    )
 
 
 def _listed(transports: list[str]) -> NDArray[np.bool_]:

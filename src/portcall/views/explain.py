@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from portcall.explanation.facts import AddressFacts, Explanation, PortFacts, ServiceFacts
+    from portcall.explanation.facts import AddressFacts, Explanation, PortFacts
     from portcall.explanation.next_steps import Step
     from portcall.explanation.quiz import QuizQuestion
+    from portcall.explanation.service_facts import ServiceFacts
     from portcall.explanation.tutorial import Tutorial
 
     Entry = tuple[str, str]  # heading, text
