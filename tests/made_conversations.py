@@ -59,6 +59,27 @@ def connection(sent, port=443, *, client_port=40000, answers=()):
     return packets
 
 
+def dialogue(turns, port, *, client_port=40000, over=TCP):
+    """What client and server say in turn, the client first where the first turn is not empty; over TCP after a handshake."""
+    if over is UDP:
+        return [
+            (IP(src=SERVER, dst=CLIENT) / UDP(sport=port, dport=client_port) if turn % 2
+             else IP(src=CLIENT, dst=SERVER) / UDP(sport=client_port, dport=port)) / sent
+            for turn, sent in enumerate(turns)
+            if sent
+        ]  # fmt: skip
+    packets, sent = connection([], port, client_port=client_port), [1001, 5001]
+    for turn, sent in enumerate(turns):
+        side = turn % 2
+        if sent:
+            source, target = (SERVER, CLIENT) if side else (CLIENT, SERVER)
+            ports = {"sport": port, "dport": client_port} if side else {"sport": client_port, "dport": port}
+            header = TCP(**ports, flags="PA", seq=sent[side], ack=sent[1 - side])
+            packets.append(IP(src=source, dst=target) / header / sent)
+            sent[side] += len(sent)
+    return packets
+
+
 def answered(name, address=SERVER):
     """A question to the resolver and its answer."""
     question, answer = DNSQR(qname=name), DNSRR(rrname=name, rdata=address, ttl=60)

@@ -228,6 +228,33 @@ def test_what_never_opens_is_given_up_after_some_datagrams():
     assert listen(*[CLIENT_INITIAL_1[:300]] * 8).is_final
 
 
+def test_the_fixed_bit_may_be_anything():
+    first = sent_by(client_of())[0]
+    greased = regreased(first)
+    answer = bytes([SERVER_INITIAL_1[0] & 0xBF]) + SERVER_INITIAL_1[1:]
+
+    assert not greased[0] & 0x40
+    assert named(listen(greased)) == [(NameKind.QUIC_SNI, "example.org")]
+    assert listen(answer).protocol == "quic"
+    assert listen(answer[:60], answered=[CLIENT_INITIAL_1]).protocol == "quic"
+
+
+@pytest.mark.parametrize("data", [b"\x80\0\0\0\1\x04abcd\0" + bytes(160), b"\x90\x6b\x33\x43\xcf" + b"\x15" * 160])
+def test_without_the_fixed_bit_a_version_alone_is_too_little(data):
+    assert listen(data[:9]) is listen(b"\x90" + data[1:11]) is None
+
+
+def regreased(datagram):
+    """The client's first packet, which fills its datagram, with its fixed bit cleared and sealed anew (RFC 9287)."""
+    packet = next(long_packets(datagram))
+    plain = opened(packet, packet.target_id, from_client=True)
+    keys = CryptoPair()
+    keys.setup_initial(cid=packet.target_id, is_client=True, version=VERSION_1)
+    number = len(packet.data) - packet.number_at - len(plain) - 16
+    header = bytes([0x80 | number - 1]) + packet.data[1 : packet.number_at] + bytes(number)
+    return keys.encrypt_packet(header, plain, 0)
+
+
 def test_drafts_are_told_by_their_number():
     draft = bytes([0xC0]) + DRAFT_29.to_bytes(4, "big") + CLIENT_INITIAL_1[5:]
 

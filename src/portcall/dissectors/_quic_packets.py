@@ -6,7 +6,8 @@ A long header (RFC 9000 §17.2; RFC 8999 says which fields no version may change
     Initial:  … token length (varint) | token | length (varint) | packet number 1–4 | payload, tag 16
 
 Initial packets are encrypted, yet not secret: their keys follow from the connection id that the client made up for its
-first packet (RFC 9001 §5.2). What they prove is that somebody speaks QUIC.
+first packet (RFC 9001 §5.2). What they prove is that somebody speaks QUIC. The fixed bit is 1, unless the receiver has
+said that it may be anything (RFC 9287).
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ class LongPacket(NamedTuple):
     """From its first byte to its end, or to that of the datagram."""
     number_at: int
     """Where in it the packet number begins: what is before it is the header. 0 where it has none, or not in here."""
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the fixed bit is set."""
+        return bool(self.data[0] & 0x40)
 
 
 class Keys(NamedTuple):
@@ -114,7 +120,7 @@ def _long_packet(data: bytes) -> LongPacket | None:
     if target_size > _MOST_ID_BYTES or len(data) < source_at or data[source_at - 1] > _MOST_ID_BYTES:
         return None
     at = source_at + data[source_at - 1]
-    if at > len(data) or (version != NEGOTIATION and not first & 0x40):
+    if at > len(data):
         return None
     kind = _kind(version, first)
     number_at, end = 0, len(data)

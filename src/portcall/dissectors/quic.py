@@ -6,7 +6,7 @@ over as many packets as it takes and in any order, are a TLS ClientHello.
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, _google_quic
@@ -65,6 +65,9 @@ _VERSIONS = {VERSION_1: "v1", VERSION_2: "v2", VERSION_2_DRAFT: "v2 draft"}
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """What the first datagrams of one end show."""
     datagrams = sent.datagrams[:_MOST_DATAGRAMS]
+    refused = next(long_packets(answered.data), None)
+    if refused and refused.version == NEGOTIATION:  # the client begins anew, with a version that the server has
+        datagrams = tuple(dropwhile(_has_odd_version, datagrams))
     if not datagrams:
         return None
     first = next(long_packets(datagrams[0]), None)
@@ -72,7 +75,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         return _from_google(datagrams[0], answered) or _from_the_middle(sent, ends)
     if first.version == NEGOTIATION:
         return Detection("quic", Role.SERVER) if _lists_versions(first) else None
-    if not _is_known(first, len(datagrams[0])):
+    if not _is_known(first, len(datagrams[0]), answered):
         return None
     packets = [packet for datagram in datagrams for packet in long_packets(datagram)]
     is_last = sent.is_ended or len(datagrams) == _MOST_DATAGRAMS
@@ -176,11 +179,28 @@ def _from_the_middle(sent: Payload, ends: Ends) -> Detection | Wait | None:
     return Detection("quic") if len(first_bytes) > 1 else None
 
 
-def _is_known(packet: LongPacket, datagram_bytes: int) -> bool:
-    """Whether a packet is sure to be QUIC: by its version, or by the length of those that may have an odd one."""
+def _is_known(packet: LongPacket, datagram_bytes: int, answered: Payload) -> bool:
+    """Whether a packet is sure to be QUIC: by its version, or by the length of those that may have an odd one.
+
+    Without its fixed bit (RFC 9287) also by a length that fits, or by what it answers.
+    """
     if is_reserved(packet.version):
-        return datagram_bytes >= _LEAST_FIRST_DATAGRAM_BYTES
-    return bool(salts_of(packet.version)) or _google_quic.is_google(packet.version)
+        return packet.is_fixed and datagram_bytes >= _LEAST_FIRST_DATAGRAM_BYTES
+    if not salts_of(packet.version) and not _google_quic.is_google(packet.version):
+        return False
+    return packet.is_fixed or bool(packet.number_at) or _answers(packet, answered)
+
+
+def _has_odd_version(datagram: bytes) -> bool:
+    """Whether a datagram begins with a version that nobody knows."""
+    packet = next(long_packets(datagram), None)
+    return packet is None or not (salts_of(packet.version) or _google_quic.is_google(packet.version))
+
+
+def _answers(packet: LongPacket, answered: Payload) -> bool:
+    """Whether the other end began with this version."""
+    asked = next(long_packets(answered.data), None)
+    return asked is not None and asked.version == packet.version
 
 
 def _lists_versions(packet: LongPacket) -> bool:

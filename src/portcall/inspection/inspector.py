@@ -284,7 +284,7 @@ class Inspector:
             if is_given_up and not conversation.packets[1 - side]:
                 self._inspected[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
             return None
-        is_named = bool(conversation.detection and conversation.detection.names)
+        is_first, is_named = not conversation.detection, bool(conversation.detection and conversation.detection.names)
         conversation.detection = known = joined(conversation.detection, detection)
         kept = Detection(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._detections.number(kept)
@@ -294,8 +294,10 @@ class Inspector:
             self._inspected[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif detection.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in detection.names):
             self._inspected[row] = _BOTH
-        elif detection.is_final or is_ended:
-            self._inspected[row] |= 1 << side
+        else:
+            if is_first and conversation.ends[side].transport == UDP:
+                self._inspected[row] &= ~(1 << 1 - side)  # given up perhaps, when nobody knew what to look for
+            self._inspected[row] |= (detection.is_final or is_ended) << side
         return detection
 
     def _inspect_resolver(self, dissector: Dissector, sent: _Deferred) -> None:

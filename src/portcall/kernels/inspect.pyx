@@ -197,6 +197,8 @@ cdef class PlainInspector(RowDetections):
             if not self._is_for_dissectors(packet, sent, payload, number, prefixes):
                 return
         if not self.inspected[payload.row] >> RESOLVER_SHIFT:
+            if packet.protocol == UDP and not self.inspected[payload.row] & IS_OPEN:
+                self.inspected[payload.row] &= ~(1 << (1 - payload.side))  # nobody knew it alone: now there is more to go by
             self.inspected[payload.row] |= IS_OPEN
         leave_payload(self.deferral, packet, sent, payload, number, prefixes)
 

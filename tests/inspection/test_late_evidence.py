@@ -1,0 +1,41 @@
+"""What comes late may tell more than what came first: an end that nobody knew is heard again once the other is known."""
+
+from __future__ import annotations
+
+import pytest
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import encode_quic_version_negotiation
+from scapy.layers.inet import UDP
+
+from made_conversations import dialogue, inspected_in
+
+CLIENT_ID, SERVER_ID = b"client12", b"server12"
+EVERY_WAY = pytest.mark.parametrize(
+    ("with_details", "batch_size"), [(False, 1), (False, 1000), (True, 1), (True, 1000)]
+)
+
+
+def first_datagram(server_name):
+    configuration = QuicConfiguration(alpn_protocols=["h3"], server_name=server_name, verify_mode=0)
+    client = QuicConnection(configuration=configuration)
+    client.connect(("192.0.2.2", 443), now=0.0)
+    return client.datagrams_to_send(0.0)[0][0]
+
+
+def odd_version(version, size):
+    ids = bytes([8]) + CLIENT_ID + bytes([8]) + SERVER_ID
+    return (b"\xc0" + version.to_bytes(4, "big") + ids).ljust(size, b"\0")
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("version", [0x1A2A3A4A, 0xBABABABA, 0x12345678])
+@pytest.mark.parametrize("size", [1199, 1200])
+def test_the_hello_after_version_negotiation_names_the_server(version, size, with_details, batch_size):
+    negotiation = encode_quic_version_negotiation(CLIENT_ID, SERVER_ID, [1, 0x6B3343CF])
+    packets = dialogue([odd_version(version, size), negotiation, first_datagram("quic.example.org")], 443, over=UDP)
+
+    (row,) = inspected_in(packets, with_details=with_details, batch_size=batch_size)
+
+    assert (row["application_protocol"], row["hostname"]) == ("quic", "quic.example.org")
+    assert row["hostname_source"] == "quic-sni"
