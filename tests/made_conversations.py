@@ -60,7 +60,7 @@ def connection(sent, port=443, *, client_port=40000, answers=()):
 
 
 def dialogue(turns, port, *, client_port=40000, over=TCP):
-    """What client and server say in turn, the client first where the first turn is not empty; over TCP after a handshake."""
+    """What client and server say in turn, the client first; an empty turn is passed over. TCP has its handshake."""
     if over is UDP:
         return [
             (IP(src=SERVER, dst=CLIENT) / UDP(sport=port, dport=client_port) if turn % 2

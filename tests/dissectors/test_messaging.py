@@ -28,7 +28,7 @@ SAMPLES = [(TCP, data) for data in (MQTT, MQTT_ANSWER, KAFKA, XMPP, SMPP, DIAMET
     [
         (MQTT, "mqtt", Role.CLIENT, {"client": "sensor-17"}),
         (KAFKA, "kafka", Role.CLIENT, {"client": "producer"}),
-        (XMPP, "xmpp", None, {"to": "example.net"}),
+        (XMPP, "xmpp", Role.CLIENT, {"to": "example.net"}),
         (SMPP, "smpp", Role.CLIENT, {}),
         (DIAMETER, "diameter", Role.CLIENT, {}),
         (GIT, "git", Role.CLIENT, {"path": "/project.git", "host": "myserver.example"}),

@@ -1,4 +1,4 @@
-"""What comes late may tell more than what came first: an end that nobody knew is heard again once the other is known."""
+"""What comes late may tell more than what came first: who was unknown is heard again once the other end is known."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import find_dissectors
@@ -11,7 +12,9 @@ from portcall.records.detections import WAIT, Detection, NameKind, Payload
 if TYPE_CHECKING:
     from portcall.records.detections import Ends, Wait
 
-_HELLO = Expression(rb"\n(?=\x16\x03[\x00-\x04])")
+_HELLO = Expression(rb"\x16\x03[\x00-\x04][\x00-\x48].[\x01\x02]\x00", re.DOTALL)
+"""A record of TLS with the beginning of a client's or a server's hello in it."""
+_TLS = frozenset({"tls"})
 _STRENGTH = {kind: rank for rank, kind in enumerate(NameKind)}
 
 
@@ -34,13 +37,16 @@ def with_inside(outer: Detection, sent: Payload, answered: Payload, ends: Ends, 
     )
 
 
-def with_hello(outer: Detection, sent: Payload, answered: Payload, ends: Ends) -> Detection:
-    """The finding of a protocol of text lines, together with the TLS that begins behind a line of it, if any does."""
-    sent_at, answered_at = _HELLO.search(sent.data), _HELLO.search(answered.data)
+def with_upgrade(outer: Detection, sent: Payload, answered: Payload, ends: Ends, start: int = 1) -> Detection:
+    """The finding of a protocol that may turn into TLS, with what that says; not final as long as it has not begun.
+
+    This end spoke ``start`` bytes of the outer protocol at least.
+    """
+    sent_at, answered_at = _HELLO.search(sent.data, start), _HELLO.search(answered.data)
     if sent_at is None:
-        return outer
-    rest = after(answered, answered_at.end()) if answered_at else Payload(b"")
-    return with_inside(outer, after(sent, sent_at.end()), rest, ends, frozenset({"tls"}))
+        return outer._replace(is_final=sent.is_ended)
+    rest = after(answered, answered_at.start()) if answered_at else Payload(b"")
+    return with_inside(outer, after(sent, sent_at.start()), rest, ends, _TLS)
 
 
 def listen_among(among: frozenset[str], sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:

@@ -19,6 +19,8 @@ class Signature(NamedTuple):
     magic: bytes
     role: Role | None = None
     """Whose words they are, where only one end says them."""
+    may_upgrade: bool = False
+    """Whether TLS may follow in the same stream."""
 
 
 _SERVER, _CLIENT = Role.SERVER, Role.CLIENT
@@ -35,22 +37,23 @@ SIGNATURES = (
     Signature("ceph", TCP, b"ceph v"),
     # Desks: RFC 6143 §7.1.1, the Citrix ICA and NoMachine greetings as Wireshark and nDPI have them, SPICE protocol
     # §2.2, MPD protocol, Canon's printers (BJNP).
-    Signature("vnc", TCP, b"RFB 003."),
+    Signature("vnc", TCP, b"RFB 003.", may_upgrade=True),  # VeNCrypt
     Signature("vnc", TCP, b"RFB 004."),
     Signature("vnc", TCP, b"RFB 005."),
     Signature("ica", TCP, b"\x7f\x7fICA\0"),
     Signature("nomachine", TCP, b"NXSH-", role=_CLIENT),
     Signature("nomachine", TCP, b"NXD-", role=_SERVER),
     Signature("spice", TCP, b"REDQ\x02\0\0\0"),
-    Signature("vmware", TCP, b"220 VMware Authentication Daemon", role=_SERVER),
+    Signature("vmware", TCP, b"220 VMware Authentication Daemon", role=_SERVER, may_upgrade=True),
     Signature("bjnp", UDP, b"BJNP"),
     Signature("bjnp", UDP, b"BJNB"),
     Signature("mpd", TCP, b"OK MPD ", role=_SERVER),
     Signature("jetdirect", TCP, b"\x1b%-12345X"),
-    # Messages and queues: AMQP 0-9-1 §4.2.2 and 1.0 §2.2, STOMP 1.2, NATS client protocol, ZMTP 3 §4,
+    # Messages and queues: AMQP 0-9-1 §4.2.2 and 1.0 §2.2, §5.2.1 (TLS), STOMP 1.2, NATS client protocol, ZMTP 3 §4,
     # Gearman's PROTOCOL, MLLP of HL7 v2, FIX session layer (with FIXT and FAST's compressed kin).
     Signature("amqp", TCP, b"AMQP\0\0\x09\x01", role=_CLIENT),
     Signature("amqp", TCP, b"AMQP\0\1\0\0"),
+    Signature("amqp", TCP, b"AMQP\2\1\0\0", may_upgrade=True),
     Signature("amqp", TCP, b"AMQP\3\1\0\0"),
     Signature("amqp", TCP, b"AMQP\1\1\0"),
     Signature("stomp", TCP, b"STOMP\n", role=_CLIENT),
@@ -58,7 +61,7 @@ SIGNATURES = (
     Signature("stomp", TCP, b"CONNECT\naccept-version:", role=_CLIENT),
     Signature("stomp", TCP, b"CONNECT\nlogin:", role=_CLIENT),
     Signature("stomp", TCP, b"CONNECTED\n", role=_SERVER),
-    Signature("nats", TCP, b'INFO {"server_id":', role=_SERVER),
+    Signature("nats", TCP, b'INFO {"server_id":', role=_SERVER, may_upgrade=True),
     Signature("nats", TCP, b'CONNECT {"', role=_CLIENT),
     Signature("gearman", TCP, b"\0REQ\0\0\0"),
     Signature("gearman", TCP, b"\0RES\0\0\0", role=_SERVER),

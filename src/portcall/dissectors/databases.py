@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import first_found, text, wait_for_more
+from portcall.dissectors._inside import after, with_upgrade
 from portcall.dissectors._prefixes import CAPITALS, DIGITS, LETTERS, LINE_END, ZERO
 from portcall.records.detections import TCP, Detection, Role
 
@@ -27,6 +28,7 @@ PORTS = frozenset({1433, 1521, 3306, 5432, 6379, 9042, 11211, 27017, 50000})
 PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {1: range(3), 2: ZERO, 3: ZERO, 4: b"\x0a\xff"},  # MySQL
+        {0: b"\x20", 1: ZERO, 2: ZERO, 3: b"\1", 13: ZERO, 14: ZERO, 15: ZERO},
         {3: range(3), 13: b"\0\7", 14: ZERO, 15: ZERO},  # MongoDB
         {2: b"\xd0", 8: b"\x10\x14\x20\x22"},  # DRDA
         {0: ZERO, 1: ZERO, 2: range(0x28), 4: b"\0\4", 5: b"\3\xd2", 6: b"\0\x16", 7: b"\0\2./0"},  # PostgreSQL
@@ -47,7 +49,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     """The database whose protocol opens so."""
     data = sent.data
     # A length in its first bytes, as several have, leaves the fourth zero.
-    behind = _BY_LENGTH if data[3:4] in {b"", b"\0"} else (_drda,) if data[2] == _DDM_MAGIC else ()
+    behind = _BY_LENGTH if data[3:4] in {b"", b"\0"} else (_drda,) if data[2] == _DDM_MAGIC else (_mysql_client,)
     recognisers = (*_BY_FIRST_BYTE.get(data[:1], ()), *behind)
     return first_found(recognisers, sent, answered, ends) if recognisers else None
 
@@ -71,6 +73,22 @@ def _mysql(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | N
     return Detection("mysql", Role.SERVER, details=(("version", text(version[0][:-1])),)) if version else None
 
 
+_MYSQL_TLS = 0x0800
+_MYSQL_REQUEST_BYTES = 32
+_MYSQL_REQUEST = Expression(rb"\x20\x00\x00\x01.{9}\x00{19}", re.DOTALL)
+
+
+def _mysql_client(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
+    """0 length:24  3 sequence 1  4 capabilities:32  8 most bytes:32  12 characters:8  13 zeros: if alone, for TLS."""
+    data = sent.data
+    is_answer = _mysql(answered, sent, ends._replace(source_port=ends.target_port)) is not None
+    if data[3:4] != b"\1" or not (is_answer or (ends.target_port == 3306 and _MYSQL_REQUEST.match(data))):  # noqa: PLR2004
+        return None
+    detection = Detection("mysql", Role.CLIENT)
+    asks = data[:1] == b"\x20" and len(data) > 5 and (data[4] | data[5] << 8) & _MYSQL_TLS  # noqa: PLR2004
+    return with_upgrade(detection, sent, answered, ends, 4 + _MYSQL_REQUEST_BYTES) if asks else detection
+
+
 _POSTGRESQL_REQUESTS = (b"\x04\xd2\x16\x2e", b"\x04\xd2\x16\x2f", b"\x04\xd2\x16\x30")
 """Cancel, TLS and GSSAPI: 1234 and 5678 to 5680."""
 _POSTGRESQL_VERSIONS = (b"\0\3\0\0", b"\0\3\0\2")
@@ -81,13 +99,12 @@ _PARAMETERS = (b"user", b"database", b"application_name")
 
 def _postgresql(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """0 length:32  4 protocol:32  8 names and values, each ends with a zero."""
-    del answered
     data = sent.data
     if len(data) < 8:  # noqa: PLR2004
         return wait_for_more(sent, ends)
     length = int.from_bytes(data[:4], "big")
     if data[4:8] in _POSTGRESQL_REQUESTS and length in {8, 16}:
-        return Detection("postgresql", Role.CLIENT)
+        return _postgresql_upgrade(sent, answered, ends)
     if data[4:8] not in _POSTGRESQL_VERSIONS or not 8 < length <= _MOST_STARTUP_BYTES:  # noqa: PLR2004
         return None
     if len(data) < length:
@@ -99,14 +116,26 @@ def _postgresql(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wai
     return Detection("postgresql", Role.CLIENT, details=tuple(named)) if named else None
 
 
+def _postgresql_upgrade(sent: Payload, answered: Payload, ends: Ends) -> Detection:
+    """What follows a request for encryption: TLS, or where that is refused (N), another request or the startup."""
+    data, outer = sent.data, Detection("postgresql", Role.CLIENT)
+    if data[4:8] == _POSTGRESQL_REQUESTS[0]:
+        return outer
+    if data[8:12] and data[8] == 0:  # TLS begins otherwise
+        plain = _postgresql(after(sent, 8), answered, ends)
+        return plain if isinstance(plain, Detection) else outer._replace(is_final=sent.is_ended)
+    return with_upgrade(outer, sent, answered, ends)
+
+
 _POSTGRESQL_AUTHENTICATION = Expression(
     rb"R\0\0\0[\x08-\x60]\0\0\0[\x00-\x0c]|E\0\0[\0-\x04].S(?:FATAL|ERROR|PANIC)\0", re.DOTALL
 )
 
 
 def _postgresql_server(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
-    """An authentication request, or an error with its severity."""
-    del answered, ends
+    """An authentication request, or an error with its severity; behind S, yes to TLS, what is said there."""
+    if sent.data[:1] in {b"S", b"N", b"G"} and answered.data[4:8] in _POSTGRESQL_REQUESTS[1:]:
+        return with_upgrade(Detection("postgresql", Role.SERVER), sent, answered, ends)
     return Detection("postgresql", Role.SERVER) if _POSTGRESQL_AUTHENTICATION.match(sent.data) else None
 
 
@@ -160,8 +189,10 @@ def _mongodb(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait |
 
 
 def _tds(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
-    """0 kind 18 pre-login or 4 answer  1 status:8  2 length:16  4 process:16  6 packet:8  7 zero  8 options … 0xff."""
-    del answered
+    """0 kind 18 pre-login or 4 answer  1 status:8  2 length:16  4 process:16  6 packet:8  7 zero  8 options … 0xff.
+
+    TLS, if any, comes in packets like it.
+    """
     data = sent.data
     if len(data) < 14:  # noqa: PLR2004
         return wait_for_more(sent, ends)
@@ -170,7 +201,9 @@ def _tds(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | Non
     option = data[9] << 8 | data[10]
     if not is_prelogin or option + 8 + 6 > length or option % 5 != 1 or data[8 + option - 1] != 0xFF:  # noqa: PLR2004
         return None
-    return Detection("mssql", Role.CLIENT if data[0] == 18 else Role.SERVER)  # noqa: PLR2004
+    detection = Detection("mssql", Role.CLIENT if data[0] == 18 else Role.SERVER)  # noqa: PLR2004
+    is_plain = data[length : length + 1] not in {b"", b"\x12"} or data[length + 8 : length + 9] not in {b"", b"\x16"}
+    return detection if is_plain else with_upgrade(detection, sent, answered, ends, length)
 
 
 _TNS_CONNECT = Expression(rb"\((?:DESCRIPTION|CONNECT_DATA|ADDRESS|SOURCE_ROUTE)\b", re.IGNORECASE)
@@ -258,7 +291,7 @@ _LISTS: dict[bytes, tuple[Recogniser, ...]] = {
     b"\x12": (_tds,),
     b"*+-%": (_redis,),
     b"CIMPQ": (_redis_inline,),
-    b"RE": (_postgresql_server,),
+    b"RESNG": (_postgresql_server,),
     b"adfgimprstv\x80": (_memcached,),
 }
 _BY_FIRST_BYTE = {bytes([first]): recognisers for firsts, recognisers in _LISTS.items() for first in firsts}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
-from portcall.dissectors._inside import with_hello
+from portcall.dissectors._inside import with_upgrade
 from portcall.dissectors._prefixes import DIGITS, words
 from portcall.dissectors._text import as_text, first_line, is_printable
 from portcall.records.detections import TCP, WAIT, Detection, ExpectedFlow, Role
@@ -105,7 +105,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     is_final = sent.is_ended or (is_settled and not has_upgrade)
     expected = tuple(islice(chain.from_iterable(map(_expected, _ANNOUNCED.finditer(sent.data))), _MOST_ANNOUNCED))
     detection = Detection("ftp", role, details=tuple(details), expected=expected, is_final=is_final)
-    return with_hello(detection, sent, answered, ends) if has_upgrade else detection
+    return with_upgrade(detection, sent, answered, ends) if has_upgrade else detection
 
 
 def _expected(announced: re.Match[bytes]) -> Iterator[ExpectedFlow]:

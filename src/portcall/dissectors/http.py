@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
-from portcall.dissectors._inside import after, with_inside
+from portcall.dissectors._inside import after, with_inside, with_upgrade
 from portcall.dissectors._messages import (
     field_pattern,
     find_end,
@@ -94,6 +94,8 @@ def _inspect_request(sent: Payload, answered: Payload, request: Request, ends: E
         tuple(details),
         is_final=end >= 0 or sent.is_ended,
     )
+    if upgrade and upgrade.lower().startswith(b"tls/") and end >= 0:  # RFC 2817
+        return with_upgrade(detection, sent, answered, ends, end)
     if request.method != b"CONNECT" or end < 0:
         return detection
     return with_inside(detection, after(sent, end), _after_header(answered), ends, _INSIDE)
@@ -110,6 +112,8 @@ def _inspect_status(sent: Payload, answered: Payload, status: Status, ends: Ends
         details=(("server", as_text(server)),) if server else (),
         is_final=end >= 0 or sent.is_ended,
     )
+    if upgrade.startswith(b"tls/") and status.code == b"101" and end >= 0:
+        return with_upgrade(detection, sent, answered, ends, end)
     asked = read_request(answered.data)
     if end < 0 or asked is None or asked.method != b"CONNECT" or status.code[:1] != b"2":
         return detection

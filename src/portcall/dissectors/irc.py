@@ -1,4 +1,4 @@
-"""IRC (RFC 1459, RFC 2812): the lines by which a client registers, and a server's first ones."""
+"""IRC (RFC 1459, RFC 2812): the lines by which a client registers, a server's first ones, and the TLS of STARTTLS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
+from portcall.dissectors._inside import with_upgrade
 from portcall.dissectors._prefixes import DIGITS, LETTERS, PRINTABLE, words
 from portcall.records.detections import TCP, WAIT, Detection, Role
 
@@ -30,7 +31,7 @@ TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
 }
 
 _CLIENT = Expression(
-    rb"(?:CAP (?:LS|REQ|END)\b|STARTTLS\r?\n|(?:PASS [^\r\n]{1,128}\r?\n)?"
+    rb"(?:CAP (?:LS|REQ|END)\b|(?:PASS [^\r\n]{1,128}\r?\n)?"
     rb"(?:NICK [^ \r\n]{1,64}\r?\n|USER \S{1,64} \S{1,64} \S{1,255} :))",
     re.IGNORECASE,
 )
@@ -42,17 +43,29 @@ _SERVER = Expression(
 _LATER = Expression(
     rb"(?:PRIVMSG|JOIN|PING|PONG|NOTICE|MODE|WHO|PART|QUIT) [^\r\n]{1,400}\r?\n|:[!-~]{1,128} [A-Z0-9]{3,8} "
 )
+_UPGRADE = Expression(rb"(?:^|\n)STARTTLS\r?\n", re.IGNORECASE)
+_SETTLED = Expression(rb"(?:^|\n)(?:USER|JOIN) ", re.IGNORECASE)
+_MOST_ASKED_BYTES = 1024
 _BEGINNING = Expression(rb"(?:[A-Z:@][^\x00-\x08\x0a-\x1f]{0,255})?\r?\Z", re.IGNORECASE)
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first lines of this end; what comes in mid-conversation counts on the own ports only."""
-    del answered
     data = sent.data
-    if _CLIENT.match(data):
-        return Detection("irc", Role.CLIENT)
+    is_upgrade = _UPGRADE.match(data) and (ends.target_port in PORTS or _SERVER.match(answered.data))
+    if _CLIENT.match(data) or is_upgrade:
+        return _inspect(Role.CLIENT, sent, answered, ends)
     if _SERVER.match(data):
-        return Detection("irc", Role.SERVER)
+        return _inspect(Role.SERVER, sent, answered, ends)
     if ends.has_port(*PORTS) and _LATER.match(data):
         return Detection("irc", Role.SERVER if ends.source_port in PORTS else Role.CLIENT)
     return WAIT if not sent.is_ended and len(data) < 256 and _BEGINNING.match(data) else None  # noqa: PLR2004 - a line
+
+
+def _inspect(role: Role, sent: Payload, answered: Payload, ends: Ends) -> Detection:
+    """With the TLS that the client asks for (numeric 670 allows it), which it may until it has registered."""
+    asked = (sent if role is Role.CLIENT else answered).data
+    if _UPGRADE.search(asked, 0, _MOST_ASKED_BYTES):
+        return with_upgrade(Detection("irc", role, details=(("starttls", "yes"),)), sent, answered, ends)
+    is_settled = _SETTLED.search(asked, 0, _MOST_ASKED_BYTES) or len(asked) > _MOST_ASKED_BYTES
+    return Detection("irc", role, is_final=sent.is_ended or bool(is_settled))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._ber import ENUMERATED, INTEGER, OCTETS, SEQUENCE, Element, read_element, read_integer
-from portcall.dissectors._inside import after, with_inside
+from portcall.dissectors._inside import with_upgrade
 from portcall.records.detections import TCP, UDP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
@@ -45,10 +45,12 @@ _FIRST_FIELD = {
     0x73: OCTETS,
 }
 _RESPONSES = frozenset({0x61, 0x64, 0x65, 0x67, 0x69, 0x6B, 0x6D, 0x6F, 0x73, 0x78})
-_BIND, _EXTENDED, _EXTENDED_RESPONSE = 0x60, 0x77, 0x78
+_BIND = 0x60
+_AUTHENTICATED = frozenset({_BIND, 0x61})
+"""Who begins so asks for no TLS."""
 _START_TLS = b"1.3.6.1.4.1.1466.20037"
 _LONGEST_HEADER = 24
-_TLS = frozenset({"tls"})
+_MOST_ASKED_BYTES = 4096
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
@@ -63,17 +65,12 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         return WAIT if is_short else None
     if ends.transport == UDP and message.end != len(data) and not sent.is_ended:
         return None
-    detection = Detection("ldap", Role.SERVER if operation.tag in _RESPONSES else Role.CLIENT)
-    if operation.tag == _EXTENDED and _START_TLS in data[operation.start : operation.end]:
-        return with_inside(detection, after(sent, message.end), after(answered, _first_end(answered)), ends, _TLS)
-    if operation.tag == _EXTENDED_RESPONSE and _START_TLS in answered.data[:256]:
-        return with_inside(detection, after(sent, message.end), after(answered, _first_end(answered)), ends, _TLS)
-    return detection
-
-
-def _first_end(payload: Payload) -> int:
-    message = read_element(payload.data, 0)
-    return message.end if message else len(payload.data)
+    role = Role.SERVER if operation.tag in _RESPONSES else Role.CLIENT
+    asked = (sent if role is Role.CLIENT else answered).data[:_MOST_ASKED_BYTES]
+    if ends.transport == TCP and _START_TLS in asked:
+        return with_upgrade(Detection("ldap", role, details=(("starttls", "yes"),)), sent, answered, ends)
+    may_ask = ends.transport == TCP and operation.tag not in _AUTHENTICATED and len(asked) < _MOST_ASKED_BYTES
+    return Detection("ldap", role, is_final=sent.is_ended or not may_ask)
 
 
 def _operation(data: bytes, message: Element) -> Element | None:

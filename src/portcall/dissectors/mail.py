@@ -1,4 +1,4 @@
-"""SMTP (RFC 5321), POP3 (RFC 1939) and IMAP (RFC 9051): greetings, first commands, and the TLS that STARTTLS begins.
+"""SMTP (RFC 5321), POP3 (RFC 1939), IMAP (RFC 9051) and ManageSieve (RFC 5804): greetings, first commands, STARTTLS.
 
 FTP greets with 220 as SMTP does, and Redis says +OK as POP3 does: there the port decides, else the word SMTP in the
 greeting, else what the client says to it.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
-from portcall.dissectors._inside import with_hello
+from portcall.dissectors._inside import with_upgrade
 from portcall.dissectors._prefixes import DIGITS, LETTERS, PRINTABLE, words
 from portcall.dissectors._text import as_text, first_line, is_printable
 from portcall.records.detections import TCP, WAIT, Detection, Role
@@ -78,6 +78,19 @@ _PROTOCOLS = (
         _words(rb"(?:^|\n)[!-~]{1,24} STARTTLS\r?\n"),
         _words(rb"(?:^|\n)[!-~]{1,24} (?:LOGIN |AUTHENTICATE |LOGOUT|SELECT )"),
     ),
+    _Protocol(
+        "sieve",
+        frozenset({4190}),
+        _words(rb'(?:"[A-Z]{3,16}"|OK|NO|BYE)[ \r]'),
+        _words(rb'"(?:IMPLEMENTATION|SIEVE|MAXREDIRECTS|UNAUTHENTICATE|NOTIFY)"(?: "[^"\r\n]{0,512}")?\r?\n'),
+        _words(
+            rb"(?:AUTHENTICATE|STARTTLS|CAPABILITY|LOGOUT|NOOP|UNAUTHENTICATE|HAVESPACE|PUTSCRIPT|LISTSCRIPTS|SETACTIVE|"
+            rb"GETSCRIPT|DELETESCRIPT|RENAMESCRIPT|CHECKSCRIPT)(?=[ \r\n]|\Z)"
+        ),
+        _words(rb'(?:AUTHENTICATE|GETSCRIPT|PUTSCRIPT) "[^"\r\n]{1,128}"|LISTSCRIPTS\r?\n'),
+        _words(rb"(?:^|\n)STARTTLS\r?\n"),
+        _words(rb"(?:^|\n)(?:AUTHENTICATE |LOGOUT|LISTSCRIPTS)"),
+    ),
 )
 
 TRANSPORTS = frozenset({TCP})
@@ -90,8 +103,9 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
         words(
             *(b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"STAR", b"AUTH", b"DATA", b"RSET", b"NOOP", b"QUIT"),
             *(b"XCLI", b"USER", b"PASS", b"CAPA", b"APOP", b"STLS", b"STAT", b"LIST", b"RETR", b"UIDL", b"TOP "),
-            b"DELE",
+            *(b"DELE", b"LOGO", b"PUTS", b"GETS"),
         ),
+        {0: b'"', 1: LETTERS, 2: LETTERS, 3: LETTERS, 4: LETTERS + b'"'},
     )
 }
 TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
@@ -107,7 +121,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     line = first_line(sent.data)
     if line is None and not sent.is_ended:
         is_text = len(sent.data) < 1024 and is_printable(sent.data.rstrip(b"\r"))  # noqa: PLR2004 - more than any line
-        return WAIT if is_text and (sent.data[:1].isalnum() or sent.data[:1] in b"+*-") else None
+        return WAIT if is_text and (sent.data[:1].isalnum() or sent.data[:1] in b'+*-"') else None
     if not is_printable(sent.data[:512].split(b"\n", 1)[0].rstrip(b"\r")):
         return None
     is_waiting = False
@@ -145,4 +159,4 @@ def _inspect(protocol: _Protocol, role: Role, sent: Payload, answered: Payload, 
     detection = Detection(
         protocol.name, role, details=tuple(details), is_final=sent.is_ended or (is_settled and not has_upgrade)
     )
-    return with_hello(detection, sent, answered, ends) if has_upgrade else detection
+    return with_upgrade(detection, sent, answered, ends) if has_upgrade else detection

@@ -1,7 +1,7 @@
 r"""Messages between programs and people: MQTT, Kafka, XMPP, SMPP, Diameter, git, NNTP.
 
 Sources: MQTT 3.1.1 and 5.0 §3.1, Kafka's protocol guide, RFC 6120 §4.2, SMPP 3.4 §3.2, RFC 6733 §3,
-gitprotocol-common(5), RFC 3977 §5.
+gitprotocol-common(5), RFC 3977 §5, RFC 4642 (STARTTLS).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import first_found, text, wait_for_more
-from portcall.dissectors._prefixes import ZERO, together
+from portcall.dissectors._inside import with_upgrade
+from portcall.dissectors._prefixes import ZERO, together, words
 from portcall.records.detections import TCP, Detection, Role
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
-PORTS = frozenset({119, 1883, 3868, 5222, 5269, 9092, 9418})
+PORTS = frozenset({119, 433, 1883, 3868, 5222, 5269, 9092, 9418})
 PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {0: b"\x10", 1: range(128), 2: ZERO, 3: b"\4\6", 4: b"M"},  # MQTT, by the bytes of its length
@@ -34,7 +35,7 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
         {0: b"<", 1: b"?so"},  # XMPP
         {0: b"0", 4: b"g", 5: b"i", 6: b"t"},
         together(b"200 ", b"201 "),  # NNTP
-        together(b"MODE", b"AUTH", b"GROU", b"LIST"),
+        words(b"MODE", b"AUTH", b"GROU", b"LIST", b"CAPA", b"STAR"),
     )
 }
 
@@ -91,17 +92,29 @@ def _kafka(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | N
 _XMPP = Expression(
     rb"\s*(?:<\?xml [^>]{0,100}\?>\s*)?<(?:stream:stream|open xmlns=.urn:ietf:params:xml:ns:xmpp-framing)\b"
 )
+_XMPP_TAG = Expression(rb"<(?:stream:stream|open)\b[^>]{0,1024}")
 _XMPP_TO = Expression(rb"""\bto=["']([^"']{1,253})["']""")
-_LONGEST_XMPP_PREFIX = 128
+_XMPP_ID = Expression(rb"""\bid=["']""")
+"""Only who is asked names the stream (RFC 6120 §4.7.3)."""
+_XMPP_UPGRADE, _XMPP_SETTLED = Expression(rb"<starttls\b"), Expression(rb"<(?:auth|iq|message|presence)\b")
+_LONGEST_XMPP_PREFIX, _MOST_XMPP_BYTES = 128, 4096
 
 
 def _xmpp(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
-    """A stream's opening tag, with the domain it is for."""
-    del answered
-    if not _XMPP.match(sent.data, 0, 256):
-        return wait_for_more(sent, ends) if len(sent.data) < _LONGEST_XMPP_PREFIX else None
-    domain = _XMPP_TO.search(sent.data, 0, 512)
-    return Detection("xmpp", details=(("to", text(domain[1], 253)),) if domain else ())
+    """A stream's opening tag, with the domain it is for, and the TLS that may follow."""
+    data = sent.data
+    is_answer = data.startswith(b"<stream:features") and _XMPP.match(answered.data, 0, 256)
+    if not is_answer and not _XMPP.match(data, 0, 256):
+        return wait_for_more(sent, ends) if len(data) < _LONGEST_XMPP_PREFIX else None
+    tag = _XMPP_TAG.search(data, 0, 2048)
+    role = Role.SERVER if tag is None or _XMPP_ID.search(tag[0]) else Role.CLIENT
+    domain = _XMPP_TO.search(tag[0]) if tag else None
+    detection = Detection("xmpp", role, details=(("to", text(domain[1], 253)),) if domain else ())
+    asked = (sent if role is Role.CLIENT else answered).data
+    if _XMPP_UPGRADE.search(asked, 0, _MOST_XMPP_BYTES):
+        return with_upgrade(detection._replace(details=(*detection.details, ("starttls", "yes"))), sent, answered, ends)
+    is_settled = _XMPP_SETTLED.search(asked, 0, _MOST_XMPP_BYTES) or len(asked) > _MOST_XMPP_BYTES
+    return detection._replace(is_final=sent.is_ended or bool(is_settled))
 
 
 _SMPP_BINDS = frozenset({1, 2, 9})
@@ -157,18 +170,31 @@ def _git(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
     return Detection("git", Role.CLIENT, details=tuple(details))
 
 
-_NNTP_GREETING = Expression(rb"20[01] [ -~]{0,256}NNTP", re.IGNORECASE)
+_NNTP_GREETING = Expression(rb"20[01] [ -~]{0,256}(?:NNTP|InterNetNews|\bINN\b)", re.IGNORECASE)
 _NNTP_COMMAND = Expression(
-    rb"(?:MODE READER|AUTHINFO USER [!-~]+|GROUP [!-~]+|LIST (?:ACTIVE|NEWSGROUPS|OVERVIEW.FMT))\r?\n"
+    rb"(?:MODE READER|AUTHINFO USER [!-~]+|GROUP [!-~]+|LIST (?:ACTIVE|NEWSGROUPS|OVERVIEW.FMT)|CAPABILITIES|STARTTLS)"
+    rb"\r?\n",
+    re.IGNORECASE,
 )
+_NNTP_UPGRADE = Expression(rb"(?:^|\n)STARTTLS\r?\n", re.IGNORECASE)
+_NNTP_SETTLED = Expression(rb"(?:^|\n)(?:AUTHINFO|GROUP|LIST|QUIT|ARTICLE)\b", re.IGNORECASE)
+_NNTP_PORTS = frozenset({119, 433})
+_NNTP_READY = frozenset({b"200 ", b"201 "})
+_MOST_NNTP_BYTES = 1024
 
 
 def _nntp(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
-    """A greeting that says so, or a reader's first command."""
-    if _NNTP_GREETING.match(sent.data):
-        return Detection("nntp", Role.SERVER)
-    is_client = _NNTP_COMMAND.match(sent.data) and (ends.target_port == 119 or answered.data[:3] in {b"200", b"201"})  # noqa: PLR2004
-    return Detection("nntp", Role.CLIENT) if is_client else None
+    """A greeting that says so, or a reader's first command, and the TLS that it may ask for."""
+    if _NNTP_GREETING.match(sent.data) or (ends.source_port in _NNTP_PORTS and sent.data[:4] in _NNTP_READY):
+        role, asked = Role.SERVER, answered.data
+    elif _NNTP_COMMAND.match(sent.data) and (ends.target_port in _NNTP_PORTS or answered.data[:4] in _NNTP_READY):
+        role, asked = Role.CLIENT, sent.data
+    else:
+        return None
+    if _NNTP_UPGRADE.search(asked, 0, _MOST_NNTP_BYTES):
+        return with_upgrade(Detection("nntp", role, details=(("starttls", "yes"),)), sent, answered, ends)
+    is_settled = _NNTP_SETTLED.search(asked, 0, _MOST_NNTP_BYTES) or len(asked) > _MOST_NNTP_BYTES
+    return Detection("nntp", role, is_final=sent.is_ended or bool(is_settled))
 
 
 _LISTS: dict[bytes, tuple[Recogniser, ...]] = {
@@ -177,6 +203,6 @@ _LISTS: dict[bytes, tuple[Recogniser, ...]] = {
     b"\x10 ": (_mqtt,),
     b"<": (_xmpp,),
     b"0": (_git,),
-    b"2AGLM": (_nntp,),
+    b"2ACGLMSacglms": (_nntp,),
 }
 _BY_FIRST_BYTE = {bytes([first]): recognisers for firsts, recognisers in _LISTS.items() for first in firsts}

@@ -2,6 +2,8 @@
 
 xid 4 | 0: call  | version 4: 2 | program 4 | its version 4 | procedure 4 | credential: kind 4, length 4 …
 xid 4 | 1: reply | 0: accepted, 1: denied | …                       TCP: after last fragment 1, length 31
+
+Over TCP a call with the credential AUTH_TLS asks for TLS behind its reply (RFC 9289 §4.1).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._inside import with_upgrade
 from portcall.dissectors._prefixes import ZERO
 from portcall.records.detections import TCP, UDP, WAIT, Detection, Role
 
@@ -36,6 +39,7 @@ _ASSIGNED = range(100_000, 400_000)
 _MOST_VERSION, _MOST_PROCEDURE, _MOST_CREDENTIAL_BYTES = 20, 256, 400
 _CREDENTIALS = frozenset({0, 1, 2, 3, 4, 5, 6, 7})
 _MOST_RECORD_BYTES = 4 << 20
+_CREDENTIAL_AT, _AUTH_TLS = 24, b"\0\0\0\7"
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
@@ -48,7 +52,8 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         return WAIT if start and not sent.is_ended else None
     program = _called_program(data, start)
     if program is not None:
-        return _detection(program, Role.CLIENT)
+        call = _detection(program, Role.CLIENT)
+        return with_upgrade(call, sent, answered, ends) if start and _asks_for_tls(data, start) else call
     xid, kind, state, _ = _REPLY.unpack_from(data, start)
     if kind == 0 and len(data) < start + _CALL.size:
         return WAIT if start and not sent.is_ended else None
@@ -57,7 +62,10 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     program = _called_program(answered.data, start) if is_answer else None
     if program is None and is_reply:
         program = _BY_PORT.get(ends.source_port)
-    return _detection(program, Role.SERVER) if program is not None else None
+    if program is None:
+        return None
+    reply = _detection(program, Role.SERVER)
+    return with_upgrade(reply, sent, answered, ends) if start and _asks_for_tls(answered.data, start) else reply
 
 
 def _is_record(data: bytes) -> bool:
@@ -82,6 +90,10 @@ def _called_program(data: bytes, start: int) -> int | None:
         and length <= _MOST_CREDENTIAL_BYTES
     )
     return program if is_call else None
+
+
+def _asks_for_tls(data: bytes, start: int) -> bool:
+    return data[start + _CREDENTIAL_AT : start + _CREDENTIAL_AT + 4] == _AUTH_TLS
 
 
 def _detection(program: int, role: Role) -> Detection:

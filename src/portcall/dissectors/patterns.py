@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._inside import with_upgrade
 from portcall.dissectors._prefixes import DIGITS, LETTERS, ZERO, together
 from portcall.dissectors._rules import Length, Rule
 from portcall.records.detections import TCP, UDP, Role
@@ -23,6 +24,7 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
         {0: b"\1", 1: b"\0\1", 7: b"\0\1"},  # FastCGI, DICOM, raft, Radmin
         {0: b"\1", 1: b"IiSs", 2: DIGITS, 3: DIGITS},
         together(b"\x12\x34"),
+        {0: ZERO, 1: ZERO, 2: ZERO, 3: range(4), 4: b"I", 5: b"H"},  # NBD
         {0: b"\3\x43", 2: ZERO, 3: ZERO, 48: b"I"},
         {0: b"\3", 5: ZERO, 6: ZERO, 7: ZERO, 8: ZERO},
         {0: b"\x80", 1: b"\1", 2: ZERO, 3: range(1, 5)},  # Thrift, plain and framed
@@ -114,6 +116,7 @@ _RULES = (
     # Radmin 2 and 3's first request, NBD's newstyle negotiation.
     Rule("radmin", TCP, b"\1", rb"\x01\x00\x00\x00\x01\x00\x00\x00\x08\x08", role=Role.CLIENT),
     Rule("nbd", TCP, b"N", rb"NBDMAGIC(?:IHAVEOPT|\x00\x00\x42\x02\x81\x86\x12\x53)", role=Role.SERVER),
+    Rule("nbd", TCP, b"\0", rb"\x00{3}[\x00-\x03]IHAVEOPT", role=Role.CLIENT),
     # RFC 2637 §2.1: length, kind 1 (control), the cookie. OpenWire's WireFormatInfo.
     Rule("pptp", TCP, b"\0", rb"\x00.\x00\x01\x1a\x2b\x3c\x4d", Length(0, 2)),
     Rule("openwire", TCP, b"\0", rb"\x00{2}..\x01ActiveMQ"),
@@ -162,16 +165,18 @@ _RULES = (
     Rule("ws-discovery", UDP, b"<", rb"<[!?_A-Za-z].{0,1024}/ws/(?:2005/04/discovery|dd/ns/discovery/2009/01)"),
 )
 
+_UPGRADING = frozenset({"nbd"})
+"""By NBD_OPT_STARTTLS."""
+
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
-    """The protocol of the first rule that fits."""
-    del answered
+    """The protocol of the first rule that fits, and the TLS that may follow."""
     data = sent.data
     rules = _BY_FIRST_BYTE.get((ends.transport, data[:1]), ())
     for rule in rules:
         found = rule.find(data)
         if found is not None:
-            return found
+            return with_upgrade(found, sent, answered, ends) if found.protocol in _UPGRADING else found
     return wait_for_more(sent, ends) if len(data) < _MOST_HELD_BYTES and (rules or not data) else None
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
+from portcall.dissectors._inside import with_upgrade
 from portcall.dissectors._prefixes import together
 from portcall.dissectors._signatures import SIGNATURES
-from portcall.records.detections import TCP, UDP, Detection
+from portcall.records.detections import TCP, UDP, Detection, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._prefixes import Prefix
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS: frozenset[int] = frozenset()
+_TLS_BEGINS = b"\x16"
 PREFIXES: dict[int, tuple[Prefix, ...]] = {
     transport: (together(*[signature.magic for signature in SIGNATURES if signature.transport == transport]),)
     for transport in TRANSPORTS
@@ -25,15 +27,23 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
-    """The protocol whose bytes these are."""
-    del answered
+    """The protocol whose bytes these are, and the TLS that may follow them."""
     data = sent.data
     is_short = False
     for signature in _BY_FIRST_BYTE[ends.transport].get(data[:1], ()):
         if data.startswith(signature.magic):
-            return _DETECTIONS[signature]
+            detection = _DETECTIONS[signature]
+            return with_upgrade(detection, sent, answered, ends) if signature.may_upgrade else detection
         is_short = is_short or signature.magic.startswith(data)
+    if data[:1] == _TLS_BEGINS and (greeted := _upgradable(answered.data)):
+        return with_upgrade(Detection(greeted.protocol, Role.CLIENT), sent, answered, ends, 0)
     return wait_for_more(sent, ends) if is_short or not data else None
+
+
+def _upgradable(greeting: bytes) -> Signature | None:
+    """The protocol of a server that greets in clear, and to which TLS may be the answer."""
+    known = _BY_FIRST_BYTE[TCP].get(greeting[:1], ())
+    return next((one for one in known if one.may_upgrade and greeting.startswith(one.magic)), None)
 
 
 def _by_first_byte(transport: int) -> dict[bytes, list[Signature]]:

@@ -1,6 +1,8 @@
 """Telnet (RFC 854, RFC 855): the options that both ends negotiate first.
 
 IAC FF | WILL FB, WONT FC, DO FD, DONT FE | option 1          IAC FF | SB FA | option | … | IAC FF | SE F0
+
+Behind the option START_TLS (draft-altman-telnet-starttls) TLS follows.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
+from portcall.dissectors._inside import with_upgrade
 from portcall.records.detections import TCP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
@@ -22,17 +25,20 @@ PREFIXES = {TCP: ({0: b"\xff", 1: range(0xFA, 0xFF)},)}
 _OPTION = rb"[\x00-\x31\x8a-\x8c\xff]"
 _COMMAND = rb"\xff(?:[\xfb-\xfe]" + _OPTION + rb"|\xfa" + _OPTION + rb"[^\xff]{0,256}\xff\xf0)"
 _NEGOTIATION = Expression(rb"(?:" + _COMMAND + rb")+")
+_START_TLS = (b"\xff\xfb\x2e", b"\xff\xfd\x2e", b"\xff\xfa\x2e")
+"""That option, offered or agreed on."""
 _ENOUGH_BYTES = 6
 """Two commands: one alone may be chance on a foreign port."""
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first options of this end."""
-    del answered
     data = sent.data[:1024]
     negotiation = _NEGOTIATION.match(data)
     if negotiation and (negotiation.end() >= _ENOUGH_BYTES or ends.has_port(*PORTS)):
-        return Detection("telnet", _role(ends))
+        detection = Detection("telnet", _role(ends))
+        is_offered = any(word in sent.data[:1024] + answered.data[:1024] for word in _START_TLS)
+        return with_upgrade(detection, sent, answered, ends) if is_offered else detection
     is_short = data[:1] in {b"", b"\xff"} and len(data) < _ENOUGH_BYTES and not sent.is_ended
     return WAIT if is_short else None
 

@@ -4,6 +4,8 @@ r"""What runs on TPKT: Remote Desktop, Siemens S7, MMS, H.225 calls (RFC 1006, X
 
     0 version 3  1 zero:8  2 length:16  4 X.224: length:8  5 kind:8  6 target:16  8 source:16  10 class:8  11 the rest
     kinds: 0xe0 connection request, 0xd0 connection confirm, 0xf0 data (length 2), then 0x80 and the protocol
+
+Where Remote Desktop negotiates it, TLS follows the two messages of the connection.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text, wait_for_more
+from portcall.dissectors._inside import with_upgrade
 from portcall.records.detections import TCP, Detection, Role
 
 if TYPE_CHECKING:
@@ -61,7 +64,9 @@ def _connection(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wai
     negotiation = variable[-8:]
     is_negotiated = negotiation[:1] in _NEGOTIATIONS and negotiation[2:4] == b"\x08\0"
     if cookie or is_negotiated or ends.has_port(3389):
-        return Detection("rdp", role, details=(("user", text(cookie[1])),) if cookie else ())
+        detection = Detection("rdp", role, details=(("user", text(cookie[1])),) if cookie else ())
+        is_plain = data[5 + data[4] : 6 + data[4]] == b"\3"  # another TPKT
+        return detection if is_plain or not is_negotiated else with_upgrade(detection, sent, answered, ends)
     later = data[5 + data[4] :] or answered.data
     found = _data(data, 5 + data[4] + 4) if len(later) >= 8 else None  # noqa: PLR2004
     if found is not None:

@@ -62,6 +62,8 @@ _RECOGNISABLE = frozenset(
 """… unless that would have been recognised if it were there."""
 _SAME = {"smtp": "submission", "smb": "netbios-ssn", "pop": "pop3"}
 """Protocol → the start of other services' names that it is spoken by."""
+_TLS_AT_ONCE = frozenset({"postgresql", "rdp"})
+"""Services that would be recognised, but whose clients may begin with TLS (PostgreSQL 17)."""
 _PART_OF = {"ftp-data": "ftp"}
 """Protocol → the app that it is a part of."""
 _MOST_TOLD = 1 << 18  # remembered
@@ -237,6 +239,8 @@ def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:
     service = by_port.app
     if service is None:
         return False
+    if protocol == "tls" and service in _TLS_AT_ONCE:
+        return True
     if protocol in _CARRIERS and is_curated and service not in _RECOGNISABLE:
         return True
     if protocol in ("tls", "quic"):
