@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from portcall.dissectors import find_dissectors
+from portcall.dissectors import Certainty, find_dissectors
 from portcall.dissectors._expressions import Expression
 from portcall.records.detections import WAIT, Detection, NameKind, Payload
 
@@ -61,3 +61,20 @@ def listen_among(among: frozenset[str], sent: Payload, answered: Payload, ends: 
                 return inspected
             is_waiting |= inspected is WAIT
     return WAIT if is_waiting else None
+
+
+def listen_to_all(sent: Payload, answered: Payload, ends: Ends, *, but: str) -> Detection | Wait | None:
+    """What any dissector but that one hears, those of the ports first; WAIT where one that is surer wants more."""
+    if not sent.data:
+        return None if sent.is_ended else WAIT
+    waiting: Certainty | None = None
+    able = [one for one in find_dissectors() if ends.transport in one.TRANSPORTS and one.__name__ != but]
+    for dissector in sorted(able, key=lambda one: (one.CERTAINTY == Certainty.PORT, not ends.has_port(*one.PORTS))):
+        if dissector.CERTAINTY == Certainty.PORT and not ends.has_port(*dissector.PORTS):
+            break
+        inspected = dissector.inspect(sent, answered, ends)
+        if isinstance(inspected, Detection) and (waiting is None or waiting >= dissector.CERTAINTY):
+            return inspected
+        if inspected is not None and not sent.is_ended:
+            waiting = dissector.CERTAINTY if waiting is None else waiting
+    return None if waiting is None else WAIT

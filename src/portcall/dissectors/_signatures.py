@@ -85,11 +85,8 @@ SIGNATURES = (
     Signature("speedtest", TCP, b"HELLO 2.", role=_SERVER),
     Signature("elasticsearch-cluster", TCP, b"ES\0\0"),
     Signature("neo4j", TCP, b"\x60\x60\xb0\x17", role=_CLIENT),
-    # Tunnels and overlays: Tailscale's disco, PROXY protocol §2, ZUG as nDPI has it.
+    # Tunnels and overlays: Tailscale's disco, ZUG as nDPI has it.
     Signature("tailscale", UDP, b"TS\xf0\x9f\x92\xac"),
-    Signature("proxy-protocol", TCP, b"PROXY TCP4 ", role=_CLIENT),
-    Signature("proxy-protocol", TCP, b"PROXY TCP6 ", role=_CLIENT),
-    Signature("proxy-protocol", TCP, b"\r\n\r\n\0\r\nQUIT\n", role=_CLIENT),
     Signature("zug", UDP, b"\0zUG\x10"),
     # Coins: levin of Monero (contrib/epee), bitcoin's four networks, whose first message is "version".
     Signature("monero", TCP, b"\x01\x21\x01\x01\x01\x01\x01\x01"),

@@ -64,6 +64,8 @@ _SAME = {"smtp": "submission", "smb": "netbios-ssn", "pop": "pop3"}
 """Protocol → the start of other services' names that it is spoken by."""
 _TLS_AT_ONCE = frozenset({"postgresql", "rdp"})
 """Services that would be recognised, but whose clients may begin with TLS (PostgreSQL 17)."""
+_ENVELOPES = frozenset({"proxy-protocol"})
+"""Protocols that only stand before another one: alone they make no service."""
 _PART_OF = {"ftp-data": "ftp"}
 """Protocol → the app that it is a part of."""
 _MOST_TOLD = 1 << 18  # remembered
@@ -220,6 +222,7 @@ def _tell(fact: _Facts, detection: Detection | None, inferred: tuple[tuple[str, 
 def _key(fact: _Facts, protocol: str | None, names: tuple[str, ...]) -> int:
     """The service key for what the port says, the protocol, and the names, if need be several."""
     service, by_port = fact.service, identity(fact.service)
+    protocol = None if protocol in _ENVELOPES else protocol
     foreign = protocol is not None and not _agrees(protocol, by_port, is_curated=fact.is_curated)
     apps = {label.app if label else None for label in map(app_of_hostname, names)}
     app = apps.pop() if len(apps) == 1 else None
