@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hpack import Encoder
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
@@ -67,11 +68,55 @@ def test_a_foreign_protocol_on_a_known_port_is_said():
     assert (row["service"], row["app"], row["app_source"]) == ("ssh", "ssh", "protocol")
 
 
-def test_a_number_in_the_place_of_a_name_is_no_hostname():
-    (row,) = inspected_in(connection([GET.replace(b"www.example.com", b"192.0.2.80:8080")]), with_details=True)
+ADDRESSES = [
+    *("192.0.2.80", "192.0.2.80.", "192.000.002.080", "999.1.1.1", "2001:db8::1", "2001:DB8::1", "::ffff:192.0.2.80"),
+    *("fe80::1%eth0", "[2001:db8::1]", "[fe80::1%25eth0]", "::1", "::"),
+]
+NAMES = ["0x7f000001", "2130706433", "127.1", "1e100.net", "host-7", "a.1.2.3.4", "1.2.3.4.example"]
 
-    assert row["http_host"] == "192.0.2.80:8080"
-    assert row["hostname"] is None
+
+@pytest.mark.parametrize("with_details", [False, True])
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("port", ["", ":8080"])
+def test_an_address_in_a_host_field_is_no_hostname(address, port, with_details):
+    sent = GET.replace(b"www.example.com", (address + port).encode())
+
+    (row,) = inspected_in(connection([sent]), with_details=with_details)
+
+    assert row["http_host"] == address + port
+    assert (row["hostname"], row["hostname_source"]) == (None, None)
+    assert row["app"] == "http"
+
+
+@pytest.mark.parametrize("with_details", [False, True])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_in_a_hello_is_no_hostname(address, with_details):
+    place_holder = "x" * len(address)
+
+    (row,) = inspected_in(
+        connection([client_hello(place_holder).replace(place_holder.encode(), address.encode())]),
+        with_details=with_details,
+    )
+
+    assert row["tls_server_name"] == address
+    assert (row["hostname"], row["hostname_source"], row["app"]) == (None, None, "https")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_as_authority_of_http_2_is_no_hostname(address):
+    block = Encoder().encode([(":method", "GET"), (":path", "/"), (":authority", address + ":8080")])
+    headers = len(block).to_bytes(3, "big") + b"\1\5\0\0\0\1" + block
+
+    (row,) = inspected_in(connection([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5) + headers]))
+
+    assert (row["application_protocol"], row["http_host"], row["hostname"]) == ("http2", address + ":8080", None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_only_resembles_an_address_is_a_hostname(name):
+    (row,) = inspected_in(connection([GET.replace(b"www.example.com", name.encode())]))
+
+    assert row["hostname"] == name
 
 
 @pytest.mark.parametrize("with_details", [False, True])

@@ -68,6 +68,7 @@ _ENVELOPES = frozenset({"proxy-protocol"})
 """Protocols that only stand before another one: alone they make no service."""
 _PART_OF = {"ftp-data": "ftp"}
 """Protocol → the app that it is a part of."""
+_IPV4_NUMBERS = 4
 _MOST_TOLD = 1 << 18  # remembered
 _MOST_SECRETS = 1 << 17
 
@@ -265,15 +266,16 @@ def _names(
 
 
 def _host(text: str) -> str | None:
-    """The name in a Host header or server name: without port and last dot, in lower case."""
-    host = text.strip().lower()
-    if host.startswith("["):
-        return None  # an IPv6 address
-    host = host.partition(":")[0].rstrip(".")
+    """The name in a Host header or server name: without port and last dot, in lower case; None for an address.
+
+    IPv6 stands in brackets or has several colons; IPv4 has four numbers with dots between (RFC 3986 §3.2.2). Whatever
+    else some programs take for an address (0x7f000001) is a name.
+    """
+    host, _, port = text.strip().lower().partition(":")
+    if host.startswith("[") or ":" in port:
+        return None
+    host = host.rstrip(".")
     if not host[-1:].isdigit():  # no address ends so, and most names do
         return host or None
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return None
+    labels = host.split(".")
+    return None if len(labels) == _IPV4_NUMBERS and all(map(str.isdecimal, labels)) else host
