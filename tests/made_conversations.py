@@ -28,11 +28,12 @@ def client_hello(name):
     return outgoing.read()
 
 
-def batch_of(packets):
-    """Packets, each a second after the one before, as frames of link type raw IP."""
-    contents = [bytes(packet) for packet in packets]
+def batch_of(packets, snap=None):
+    """Packets, each a second after the one before, as frames of link type raw IP, of which so many bytes are kept."""
+    whole = [bytes(packet) for packet in packets]
+    contents = [content[:snap] for content in whole]
     frames = np.zeros(len(contents), FRAME)
-    frames["captured"] = frames["wire"] = [len(content) for content in contents]
+    frames["captured"], frames["wire"] = list(map(len, contents)), list(map(len, whole))
     frames["offset"] = np.cumsum([0, *map(len, contents[:-1])])
     frames["ts_ns"] = 1_700_000_000 * 10**9 + np.arange(len(contents)) * 10**9
     frames["link"] = RAW_IP
@@ -89,14 +90,14 @@ def answered(name, address=SERVER):
     ]
 
 
-def inspected_in(packets, *, by="flow", with_details=False, batch_size=1000):
+def inspected_in(packets, *, by="flow", with_details=False, batch_size=1000, snap=None):
     """The rows of these packets, the most bytes first, listened to in batches."""
     names = ServerNames(with_details=with_details)
     table = FlowTable(inspects=True)
     inspector = names.inspector_for(table)
     decoder, number = Decoder(), 1
     for start in range(0, len(packets), batch_size):
-        batch = batch_of(packets[start : start + batch_size])
+        batch = batch_of(packets[start : start + batch_size], snap)
         decoded = decoder.decode(batch)
         inspector.inspect(batch, decoded, table.update(decoded, number), number)
         number += len(decoded)

@@ -6,9 +6,9 @@ import pytest
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import encode_quic_version_negotiation
-from scapy.layers.inet import UDP
+from scapy.layers.inet import TCP, UDP
 
-from made_conversations import dialogue, inspected_in
+from made_conversations import client_hello, dialogue, inspected_in
 
 CLIENT_ID, SERVER_ID = b"client12", b"server12"
 EVERY_WAY = pytest.mark.parametrize(
@@ -39,3 +39,37 @@ def test_the_hello_after_version_negotiation_names_the_server(version, size, wit
 
     assert (row["application_protocol"], row["hostname"]) == ("quic", "quic.example.org")
     assert row["hostname_source"] == "quic-sni"
+
+
+@pytest.mark.parametrize("cut", range(1, 500, 9))
+def test_a_hello_in_two_segments_says_what_it_says_in_one(cut):
+    hello = client_hello("www.example.com")
+
+    (whole,) = inspected_in(dialogue([hello], 443), with_details=True)
+    (parted,) = inspected_in(dialogue([hello[:cut], b"", hello[cut:]], 443), with_details=True, batch_size=1)
+
+    assert whole["said"] == parted["said"]
+    assert whole["tls_server_name"] == parted["tls_server_name"]
+
+
+def test_a_request_in_two_segments_says_what_it_says_in_one():
+    sent = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nHost: www.example.com\r\nUser-Agent: curl\r\n\r\n"
+
+    (whole,) = inspected_in(dialogue([sent], 80), with_details=True)
+    parted = [
+        inspected_in(dialogue([sent[:cut], b"", sent[cut:]], 80), with_details=True)[0] for cut in range(1, len(sent))
+    ]
+
+    assert {tuple(row["said"]) for row in parted} == {tuple(whole["said"])}
+
+
+@pytest.mark.parametrize("over", [TCP, UDP])
+def test_a_hello_that_is_cut_says_nothing_that_the_whole_does_not_say(over):
+    hello = client_hello("www.example.com") if over is TCP else first_datagram("www.example.com")
+    packets = dialogue([hello], 443, over=over)
+    (whole,) = inspected_in(packets, with_details=True)
+
+    cut = [inspected_in(packets, with_details=True, snap=snap)[0]["said"] or [] for snap in range(60, len(hello), 7)]
+
+    assert {sent for one in cut for sent in one} <= set(whole["said"])
+    assert ["offers=TLS 1.3"] in cut or over is UDP

@@ -23,6 +23,7 @@ CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, SERVER_HELLO_DONE = 1, 2, 11, 14
 """Kinds of handshake messages (IANA, TLS HandshakeType)."""
 
 TLS_1_3, DTLS_1_3 = 0x0304, 0xFEFC
+_TLS_1_2, _DTLS_1_2 = 0x0303, 0xFEFD
 
 SERVER_NAME, APPLICATION_PROTOCOLS, SUPPORTED_VERSIONS = 0, 16, 43
 ENCRYPTED_CLIENT_HELLO, ENCRYPTED_SERVER_NAME = 0xFE0D, 0xFFCE
@@ -74,6 +75,11 @@ class ClientHello(NamedTuple):
         return newest
 
     @property
+    def _is_newest_known(self) -> bool:
+        """Whether nothing newer may be offered: where a hello of TLS 1.2 is cut, 1.3 may be behind the cut."""
+        return self.is_whole or SUPPORTED_VERSIONS in self.extensions or self.version not in (_TLS_1_2, _DTLS_1_2)
+
+    @property
     def protocols(self) -> list[bytes]:
         """The application protocols offered (RFC 7301)."""
         return _protocols(self.extensions)
@@ -89,7 +95,7 @@ class ClientHello(NamedTuple):
     def details(self, carrier: str) -> tuple[tuple[str, str], ...]:
         """What else is worth saying; the carrier is ``t`` for TCP, ``q`` for QUIC, ``d`` for DTLS."""
         version, protocols = self.newest_version, self.protocols
-        sent = [("offers", version_text(version))]
+        sent = [("offers", version_text(version))] if self._is_newest_known else []
         if protocols:
             sent.append(("alpn", ",".join(map(printed, protocols))))
         if ENCRYPTED_CLIENT_HELLO in self.extensions:  # real or GREASE: nobody on the way can tell

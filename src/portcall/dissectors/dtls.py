@@ -63,7 +63,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
 
 def _from_client(hello: ClientHello | None, *, is_final: bool) -> Detection:
     names = hello.names(NameKind.TLS_SNI) if hello else ()
-    return Detection("dtls", Role.CLIENT, names, hello.details("d") if hello else (), is_final=is_final)
+    return Detection("dtls", Role.CLIENT, names, hello.details("d") if hello and is_final else (), is_final=is_final)
 
 
 def _records(datagram: bytes) -> list[tuple[int, int, bytes]] | None:

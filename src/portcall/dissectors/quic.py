@@ -100,7 +100,7 @@ def _from_client(packets: list[LongPacket], *, is_last: bool) -> Detection | Non
             "quic",
             Role.CLIENT,
             hello.names(NameKind.QUIC_SNI) if hello else (),
-            (_version_detail(version), *(hello.details("q") if hello else ())),
+            (_version_detail(version), *(hello.details("q") if hello and (is_whole or is_last) else ())),
             is_final=is_whole or is_last,
         )
         if is_whole:

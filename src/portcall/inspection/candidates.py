@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.inspection.prefilter import candidates_by_prefix, dissectors_of
-from portcall.records.detections import NO_PAYLOAD, WAIT, Detection, Ends, NameKind
+from portcall.records.detections import NO_PAYLOAD, TCP, WAIT, Detection, Ends, NameKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ _STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
 class Conversation:
     """What both ends of one flow have said, and the dissectors that may still know it. Index 0 is the low end's."""
 
-    __slots__ = ("candidates", "detection", "ends", "is_new", "packets", "streams")
+    __slots__ = ("_of_sides", "candidates", "detection", "ends", "is_new", "packets", "streams")
 
     def __init__(
         self, sender: Ends, side: int, streams: tuple[Reassembled, Reassembled], known: Detection | None = None
@@ -38,6 +38,7 @@ class Conversation:
         self.candidates = [recognisers(known) if known else _ordered(sender.transport, _hints(sender))] * 2
         self.is_new = [True, True]
         self.detection = known
+        self._of_sides: dict[int | None, Detection] = {None: known} if known else {}
 
     def ask(self, side: int, sent: Payload) -> tuple[Dissector | None, Detection | None]:
         """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
@@ -61,6 +62,16 @@ class Conversation:
             return dissector, answer
         self.candidates[side] = tuple(waiting)
         return None, None
+
+    def learn(self, side: int, detection: Detection) -> Detection:
+        """What is known with this of both sides. A stream is heard from its beginning: what it told before is in it."""
+        earlier = self._of_sides.get(side)
+        self._of_sides[side] = detection if self.ends[side].transport == TCP else joined(earlier, detection)
+        known: Detection | None = None
+        for one in self._of_sides.values():
+            known = joined(known, one)
+        self.detection = joined(known, Detection(detection.protocol))
+        return self.detection
 
 
 def answers(dissectors: Iterable[Dissector], sent: Payload, answered: Payload, ends: Ends) -> Iterator[_Answer]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.dissectors import dns
-from portcall.inspection.candidates import Conversation, answers, first_asked, joined, recognisers, resolvers
+from portcall.inspection.candidates import Conversation, answers, first_asked, recognisers, resolvers
 from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
 from portcall.kernels.deferral import MOST_KEPT_BYTES, Deferral
@@ -285,7 +285,7 @@ class Inspector:
                 self._inspected[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
             return None
         is_first, is_named = not conversation.detection, bool(conversation.detection and conversation.detection.names)
-        conversation.detection = known = joined(conversation.detection, detection)
+        known = conversation.learn(side, detection)
         kept = Detection(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._detections.number(kept)
         if not self.evidence[row] or (known.names and not is_named):
