@@ -68,6 +68,37 @@ def test_a_foreign_protocol_on_a_known_port_is_said():
     assert (row["service"], row["app"], row["app_source"]) == ("ssh", "ssh", "protocol")
 
 
+@pytest.mark.parametrize("with_details", [False, True])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET http://real.example.com/ HTTP/1.1",
+        b"GET http://ada:secret@Real.example.com:8080/path?http://third.example HTTP/1.0",
+        b"POST HTTPS://real.example.com HTTP/1.1",
+        b"OPTIONS http://real.example.com HTTP/1.1",
+        b"CONNECT real.example.com:443 HTTP/1.1",
+    ],
+)
+def test_the_authority_of_the_target_wins_over_the_host_field(line, with_details):
+    sent = line + b"\r\nHost: other.example.net\r\n\r\n"
+
+    (row,) = inspected_in(connection([sent], port=3128), with_details=with_details)
+
+    assert (row["hostname"], row["hostname_source"]) == ("real.example.com", "http-host")
+
+
+@pytest.mark.parametrize("with_details", [False, True])
+@pytest.mark.parametrize(
+    "line", [b"GET /http://third.example/ HTTP/1.1", b"GET //third.example/ HTTP/1.1", b"OPTIONS * HTTP/1.1"]
+)
+def test_without_an_authority_in_the_target_the_host_field_counts(line, with_details):
+    sent = line + b"\r\nHost: other.example.net\r\n\r\n"
+
+    (row,) = inspected_in(connection([sent], port=80), with_details=with_details)
+
+    assert row["hostname"] == "other.example.net"
+
+
 ADDRESSES = [
     *("192.0.2.80", "192.0.2.80.", "192.000.002.080", "999.1.1.1", "2001:db8::1", "2001:DB8::1", "::ffff:192.0.2.80"),
     *("fe80::1%eth0", "[2001:db8::1]", "[fe80::1%25eth0]", "::1", "::"),

@@ -1,7 +1,7 @@
 """HTTP/0.9 to 1.1 (RFC 9112): who is asked for what, through which proxy, by which program, and what answers.
 
-The first request names the host: by its Host field as sent, else by the authority of its target. A CONNECT names whom
-the proxy shall connect to, and what is said there is heard too. HTTP/2 begins with words of its own: see ``http2``.
+The first request names the host: by the authority of its target (RFC 9112 §3.2.2), else by its Host field. A CONNECT names
+whom the proxy shall connect to, and what is said there is heard too. HTTP/2 begins with words of its own: see ``http2``.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ def _inspect_request(sent: Payload, answered: Payload, request: Request, ends: E
     details: list[tuple[str, str]] = []
     if request.method == b"CONNECT":
         target = request.target.split(maxsplit=1)[0]
-        names.append(target)
+        names.insert(0, target)
         details.append(("connect", as_text(target)))
     elif request.target[0] != 0x2F and (absolute := _ABSOLUTE_TARGET.match(request.target)):  # noqa: PLR2004 - a slash
-        names.append(absolute[1])
+        names.insert(0, absolute[1])
         details.append(("proxied", as_text(absolute[1])))
     if agent := fields.get(b"user-agent"):
         details.append(("user_agent", as_text(agent)))
