@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import permutations
 
 import pytest
 from scapy.layers.dns import DNS, DNSQR, DNSRR
@@ -9,6 +10,7 @@ from payload_builder import ANSWER, NETBIOS_QUESTION, QUESTION, details, from_se
 from portcall.dissectors import dns
 from portcall.records.detections import TCP, UDP, WAIT, Detection, DnsAnswer, Ends, Role
 
+SERVER = socket.inet_aton("192.0.2.1")
 TO_53, FROM_53 = to_server(53, UDP), from_server(53, UDP)
 
 
@@ -105,3 +107,64 @@ def test_dots_inside_a_label_and_odd_bytes_are_escaped():
     message = bytes.fromhex("0001 0100 0001 0000 0000 0000") + b"\x05a.\x1b\xffb\4test\0\0\1\0\1"
 
     assert details(inspect(dns, message, TO_53)) == {"query": "a\\.\x1b\\xffb.test"}
+
+
+def _alias(name, target, ttl=60, kind="CNAME"):
+    return DNSRR(rrname=name, type=kind, rdata=target, ttl=ttl)
+
+
+def _address(name, ttl=60, address="192.0.2.1"):
+    return DNSRR(rrname=name, type="A", rdata=address, ttl=ttl)
+
+
+CHAIN = [_alias("www.shop.example", "cdn.example.net", 30), _alias("cdn.example.net", "e7.example.net", 900)]
+
+
+@pytest.mark.parametrize("records", list(permutations([*CHAIN, _address("e7.example.net")])))
+def test_the_name_that_was_asked_for_wins_whatever_the_order(records):
+    message = bytes(DNS(qr=1, qd=DNSQR(qname="WWW.shop.example"), an=list(records)))
+
+    assert inspect(dns, message, from_server(53, UDP)).answers == (DnsAnswer("www.shop.example", SERVER, 30),)
+
+
+@pytest.mark.parametrize(
+    ("question", "records", "asked"),
+    [
+        (
+            "a.example",
+            [_alias("b.example", "x.example"), _alias("a.example", "x.example"), _address("x.example")],
+            "a.example",
+        ),
+        ("q.example", [_address("x.example"), _alias("b.example", "x.example")], "b.example"),
+        (
+            "www.old.example",
+            [_alias("old.example", "new.example", kind="DNAME"), _address("www.new.example")],
+            "www.old.example",
+        ),
+        (
+            "a.old.example",
+            [
+                _alias("a.old.example", "a.new.example"),
+                _alias("old.example", "new.example", kind="DNAME"),
+                _address("a.new.example"),
+            ],
+            "a.old.example",
+        ),
+        (
+            "a.example",
+            [_alias("a.example", "b.example"), _alias("b.example", "a.example"), _address("b.example")],
+            "a.example",
+        ),
+        (
+            "q.example",
+            [_alias("a.example", "b.example"), _alias("b.example", "a.example"), _address("b.example")],
+            "b.example",
+        ),
+        ("a.example", [_alias("a.example", "a.example"), _address("a.example")], "a.example"),
+        ("x.a.example", [_alias("a.example", "b.a.example", kind="DNAME"), _address("y.example")], "y.example"),
+    ],
+)
+def test_chains_may_be_several_or_loop_or_rename_a_subtree(question, records, asked):
+    message = bytes(DNS(qr=1, qd=DNSQR(qname=question), an=records))
+
+    assert inspect(dns, message, from_server(53, UDP)).answers == (DnsAnswer(asked, SERVER, 60),)

@@ -62,6 +62,22 @@ def test_a_request_names_the_host_on_any_port(with_details):
     assert row["service"] == "http"
 
 
+@pytest.mark.parametrize("with_details", [False, True])
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_server_is_called_as_the_client_asked_for_it_whatever_the_order_of_the_aliases(is_turned, with_details):
+    question = DNSQR(qname="www.shop.example")
+    records = [
+        DNSRR(rrname="www.shop.example", type="CNAME", rdata="e7.example.net"),
+        DNSRR(rrname="e7.example.net", rdata=SERVER),
+    ]
+    answer = DNS(qr=1, qd=question, an=records[::-1] if is_turned else records)
+    resolved = [IP(src=RESOLVER, dst=CLIENT) / UDP(sport=53, dport=5000) / answer]
+
+    rows = inspected_in([*resolved, *connection([b"\x07\x07\x07\x07\x07"])], with_details=with_details)
+
+    assert [row["hostname"] for row in rows if row["server_ip"] == SERVER] == ["www.shop.example"]
+
+
 def test_a_foreign_protocol_on_a_known_port_is_said():
     (row,) = inspected_in(connection([b"SSH-2.0-OpenSSH_9.6\r\n"], answers=[b"SSH-2.0-OpenSSH_9.6\r\n"]))
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, ALIAS, OPTIONS, read_message
-from portcall.dissectors._domain_names import netbios_name, read_name
+from portcall.dissectors._dns_aliases import asked_names
+from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, OPTIONS, read_message
+from portcall.dissectors._domain_names import netbios_name
 from portcall.dissectors._prefixes import ZERO
 from portcall.dissectors._text import as_text
 from portcall.records.detections import TCP, UDP, WAIT, Detection, DnsAnswer, Role
@@ -37,8 +38,8 @@ _UNICAST_BIT = 0x8000
 """mDNS: in questions please answer me alone, in records forget what you knew (RFC 6762 §18.12)."""
 _MOST_MESSAGES = 64
 _MOST_QUERIES = 8
-_ANSWERING = {ADDRESS: 4, ADDRESS_6: 16, ALIAS: None}
-"""Types of records that count, with the bytes of their data where these are fixed."""
+_ADDRESS_BYTES = {ADDRESS: 4, ADDRESS_6: 16}
+"""By type of record."""
 _NETBIOS_NAME = 32
 _COUNTS_START = 4
 
@@ -167,18 +168,13 @@ def _answers(data: bytes, message: Message, protocol: str) -> tuple[DnsAnswer, .
         return _netbios_answers(data, message.records[: message.answer_count])
     # What mDNS adds is its sender's own, so it counts; glue in DNS was not asked for.
     records = message.records if protocol == "mdns" else message.records[: message.answer_count]
-    origins: dict[bytes, tuple[bytes, int]] = {}
+    asked_for = asked_names(data, [question.name for question in message.questions], records)
     answers: list[DnsAnswer] = []
     for name, kind, _, time_to_live_s, start, end in records:
-        if kind not in _ANSWERING:
-            continue
-        owner = name.lower()
-        asked, least_s = origins.get(owner, (owner, time_to_live_s))
-        least_s = min(least_s, time_to_live_s)
-        if end - start == _ANSWERING[kind]:
-            answers.append(DnsAnswer(as_text(asked), data[start:end], least_s))
-        elif kind == ALIAS and (named := read_name(data, start)):
-            origins.setdefault(named[0].lower(), (asked, least_s))
+        if end - start == _ADDRESS_BYTES.get(kind):
+            owner = name.lower()
+            asked, least_s = asked_for.get(owner, (owner, time_to_live_s))
+            answers.append(DnsAnswer(as_text(asked), data[start:end], min(least_s, time_to_live_s)))
     return tuple(answers)
 
 
