@@ -69,15 +69,15 @@ def dialogue(turns, port, *, client_port=40000, over=TCP):
             for turn, sent in enumerate(turns)
             if sent
         ]  # fmt: skip
-    packets, sent = connection([], port, client_port=client_port), [1001, 5001]
+    packets, sequences = connection([], port, client_port=client_port), [1001, 5001]
     for turn, sent in enumerate(turns):
         side = turn % 2
         if sent:
             source, target = (SERVER, CLIENT) if side else (CLIENT, SERVER)
             ports = {"sport": port, "dport": client_port} if side else {"sport": client_port, "dport": port}
-            header = TCP(**ports, flags="PA", seq=sent[side], ack=sent[1 - side])
+            header = TCP(**ports, flags="PA", seq=sequences[side], ack=sequences[1 - side])
             packets.append(IP(src=source, dst=target) / header / sent)
-            sent[side] += len(sent)
+            sequences[side] += len(sent)
     return packets
 
 
