@@ -17,6 +17,7 @@ from portcall.commands.output import (
     SUCCESS,
     add_report_options,
     output_format,
+    positive_seconds,
     present,
 )
 from portcall.commands.output_file import try_output
@@ -61,7 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--netns", metavar="NAME", action="append", default=[],
         help="network namespace to listen in; all: every one, those that come later within a second",
     )  # fmt: skip
-    parser.add_argument("--duration", metavar="S", type=float, help="end after S seconds (default: Ctrl-C)")
+    parser.add_argument("--duration", metavar="S", type=positive_seconds, help="end after S seconds (default: Ctrl-C)")
     parser.add_argument("--source", choices=("ring", "scapy"), help="what captures (default: the best there is)")
     parser.add_argument(
         "--owners", choices=("ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
+_LONGEST_S = 2_000_000  # poll(2) counts milliseconds in 32 bits
 FORMATS = ("table", *MODULES)
 _HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
 _FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
@@ -152,8 +153,8 @@ def positive(text: str) -> int:
 
 
 def positive_seconds(text: str) -> float:
-    """A time above zero, for argparse."""
+    """A time above zero that the system can wait for, for argparse."""
     seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError("must be above 0")
+    if not 0 < seconds <= _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"must be above 0, and at most {_LONGEST_S}")
     return seconds

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.errors import UsageError
 from portcall.records.schema import LISTS, Column, columns, did_you_mean, directions
+from portcall.typed_patterns import compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +47,7 @@ _UNITS: dict[str, tuple[str, int]] = {
 _MEASURED_IN = {"s": "ns"}  # duration is counted in ns here, so that comparisons are exact
 _DEFAULT_FACTOR = {"s": 10**9}
 _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne}
-_NUMBER = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)([A-Za-z]*)")
+_NUMBER = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,2})?)([A-Za-z]*)", re.ASCII)
 _EXAMPLE = "Write it like: bytes>1MB and service=https"
 _MAX_LENGTH = 4096  # deeper nesting than fits in here would exhaust the parser's stack
 
@@ -191,11 +192,7 @@ def _units_for(column: Column) -> str:
 
 def _text_test(column: Column, value: str, *, is_pattern: bool) -> Callable[[str], bool]:
     if is_pattern:
-        try:
-            pattern = re.compile(value)
-        except re.error as error:
-            raise UsageError(f"--where: {column.name} ~ {value}: not a regular expression: {error}") from error
-        return lambda text: pattern.search(text) is not None
+        return compile_pattern(value, f"--where: {column.name} ~ {value}")
     if column.type == "address":
         try:
             network = ipaddress.ip_network(value, strict=False)

@@ -27,6 +27,8 @@ _FORM = re.compile(
 )
 _PROTOCOLS = ("tcp", "udp")
 _MOST_PORT = 65535
+_MOST_DIGITS = 18
+"""Enough to tell that a number is too great; Python reads no number of thousands."""
 _EXAMPLES = "Write it like 8080, :443/udp, 192.168.1.5:54823, [::1]:8080 or sshd"
 
 
@@ -69,7 +71,7 @@ def parse_query(text: str) -> SocketQuery:
         if not text or ":" in text or "/" in text or _is_address(text):
             raise UsageError(f"who {text!r}: neither a port nor an end nor a process. {_EXAMPLES}")
         return SocketQuery(text, process=text)
-    port, protocol = int(form["port"]), form["protocol"] and form["protocol"].lower()
+    port, protocol = int(form["port"][:_MOST_DIGITS]), form["protocol"] and form["protocol"].lower()
     if port > _MOST_PORT:
         raise UsageError(f"who {text!r}: ports end at {_MOST_PORT}. {_EXAMPLES}")
     if protocol not in (None, *_PROTOCOLS):

@@ -61,10 +61,10 @@ def find_namespace(name: str) -> Namespace:
     path = Path(name) if "/" in name else Path(f"/proc/{name}/ns/net") if name.isdigit() else _NAMED / name
     try:
         return Namespace(path.stat().st_ino, name, str(path))
-    except FileNotFoundError as error:
-        raise UsageError(f"no network namespace {name!r}; 'ip netns' lists those with a name") from error
     except PermissionError as error:
         raise PortcallError(f"the network namespace {name!r} is not open to this user; try it with sudo") from error
+    except OSError as error:  # there is none, or cannot be one of that name
+        raise UsageError(f"no network namespace {name!r}; 'ip netns' lists those with a name") from error
 
 
 def choose_namespaces(names: Sequence[str]) -> list[Namespace]:
