@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from portcall.endings import PatientStream, ending_status, inspect_endings
 from portcall.errors import PortcallError
 from portcall.isolation import ensure
+from portcall.scarcity import what_is_scarce
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
@@ -82,8 +83,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read has gone. Python would complain again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
+    except (OSError, MemoryError) as error:
+        scarce = what_is_scarce(error)
+        if scarce:
+            print(f"portcall: {scarce}", file=sys.stderr)
+            return PortcallError.exit_status
+        if not isinstance(error, OSError) or error.errno not in _UNWRITABLE:
             raise
         print(f"portcall: the output cannot be written: {os.strerror(error.errno or 0).lower()}", file=sys.stderr)
         return PortcallError.exit_status

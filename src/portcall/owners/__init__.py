@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from portcall.errors import PortcallError
 from portcall.records.report import Degradation
+from portcall.scarcity import what_is_scarce
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,11 +67,19 @@ def open_owners(name: BackEnd | None = None) -> Owners:
         try:
             owners = _open(candidate)
         except OSError as error:
-            refusals.append(Degradation(_FEATURE, f"no {candidate}: {error.strerror or error}", "run as root"))
+            refusals.append(_refusal(candidate, error))
             continue
         owners.degradations = refusals + owners.degradations
         return owners
     raise PortcallError(f"{refusals[-1].reason}. Remedy: {refusals[-1].remedy}")
+
+
+def _refusal(name: BackEnd, error: OSError) -> Degradation:
+    scarce = what_is_scarce(error)
+    if scarce:
+        reason, _, remedy = scarce.partition("; ")
+        return Degradation(_FEATURE, f"no {name}: {reason}", remedy)
+    return Degradation(_FEATURE, f"no {name}: {error.strerror or error}", "run as root")
 
 
 def open_here(name: BackEnd) -> Owners:

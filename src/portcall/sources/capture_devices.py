@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.errors import PortcallError, UsageError
 from portcall.records.report import Degradation
+from portcall.scarcity import what_is_scarce
 from portcall.sources.interfaces import ANY, Selection, choose, select
 from portcall.system.network_namespaces import ALL, Namespace, choose_namespaces
 
@@ -85,7 +86,7 @@ def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
         try:
             return _ring(spec, selections), []
         except (OSError, AttributeError) as error:  # AttributeError: a Python without packet sockets
-            if spec.source == RING or isinstance(error, PermissionError):
+            if spec.source == RING or isinstance(error, PermissionError) or what_is_scarce(error):
                 raise
             reason = str(error).lower() if isinstance(error, OSError) else "only Linux has one"
             missing = Degradation("packet ring", reason, "scapy captures: it is slower, and tells no directions")
@@ -93,6 +94,9 @@ def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
     except PermissionError as error:
         raise PortcallError(missing_rights()) from error
     except (OSError, AttributeError) as error:
+        scarce = what_is_scarce(error)
+        if scarce:
+            raise PortcallError(scarce) from error
         raise PortcallError(f"cannot capture by {spec.source or 'ring or scapy'}: {error}") from error
 
 

@@ -1,0 +1,63 @@
+"""Where files or memory are scarce, a sentence says of which there is too little: real limits, real processes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from portcall.scarcity import what_is_scarce
+
+CAPTURE = str(Path(__file__).parents[1] / "captures" / "dns.pcap")
+needs_root = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture needs root")
+DEADLINE_S = 60
+
+
+def run_within(limit, most, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "portcall", *words],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        preexec_fn=lambda: resource.setrlimit(limit, (most, most)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not keep to this limit")
+def test_too_little_memory_is_one_line():
+    ran = run_within(resource.RLIMIT_AS, 160 << 20, "read", CAPTURE)
+
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1), ran.stderr
+    assert "not enough memory" in ran.stderr
+    assert "160 MiB" in ran.stderr
+
+
+@needs_root
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [8, 10, 12, 16, 20, 24, 28, 32, 36])
+def test_too_few_files_are_named_as_what_is_missing_and_nobody_else_is_blamed(most):
+    ran = run_within(resource.RLIMIT_NOFILE, most, "live", "-i", "lo", "--duration", "0.2", "--format", "csv")
+
+    told = [line for line in ran.stderr.splitlines() if f"not open more than {most} files" in line]
+    assert told, ran.stderr
+    assert all("ulimit -n 4096" in line for line in told)
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode == 0 or ran.stderr.count("\n") == 1, ran.stderr
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "no"), OSError(errno.ENOSPC, "full"), ValueError("other")])
+def test_other_errors_are_about_something_else(error):
+    assert what_is_scarce(error) is None
+
+
+def test_a_system_without_room_for_files_is_told_from_a_limit_of_this_process():
+    assert "fs.file-max" in what_is_scarce(OSError(errno.ENFILE, ""))
