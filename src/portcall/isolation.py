@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 if sys.platform == "darwin":
@@ -83,10 +84,15 @@ def take_over(descriptor: int) -> None:
     """Know the environment before, in a program that has begun again."""
     global _is_begun_again  # noqa: PLW0603 - a fact of this process
     _is_begun_again = True
-    with os.fdopen(descriptor, "rb") as stream:
-        stream.seek(0)
-        pairs = [os.fsdecode(pair).partition("=") for pair in stream.read().split(b"\0") if pair]
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(0)
+        pairs = [os.fsdecode(pair).partition("=") for pair in file.read().split(b"\0") if pair]
     _before.update({name: value for name, _, value in pairs})
+    encoding, _, errors = _before.get("PYTHONIOENCODING", "").partition(":")
+    for stream in (sys.stdout, sys.stderr):  # what an isolated interpreter did not hear, and names no code
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding=encoding or None, errors=errors or None)
+            stream.reconfigure(write_through="PYTHONUNBUFFERED" in _before)
 
 
 def _occupy_standard_descriptors() -> None:
