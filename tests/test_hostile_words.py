@@ -14,7 +14,7 @@ import pytest
 
 from portcall.errors import UsageError
 from portcall.queries.row_filter import compile_where
-from portcall.typed_patterns import PATIENCE_S, compile_pattern
+from portcall.queries.typed_patterns import PATIENCE_S, compile_pattern
 
 CAPTURE = str(Path(__file__).parents[1] / "captures" / "dns.pcap")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from portcall.scarcity import what_is_scarce
+from portcall.system.scarcity import what_is_scarce
 
 CAPTURE = str(Path(__file__).parents[1] / "captures" / "dns.pcap")
 needs_root = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture needs root")

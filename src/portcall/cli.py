@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from portcall.endings import PatientStream, ending_status, inspect_endings
 from portcall.errors import PortcallError
 from portcall.isolation import ensure
-from portcall.scarcity import what_is_scarce
+from portcall.system.scarcity import what_is_scarce
 from portcall.views.text import visible
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from portcall.errors import PortcallError
 from portcall.records.report import Degradation
-from portcall.scarcity import what_is_scarce
+from portcall.system.scarcity import what_is_scarce
 
 if TYPE_CHECKING:
     import numpy as np

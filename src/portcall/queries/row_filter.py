@@ -22,8 +22,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import UsageError
+from portcall.queries.typed_patterns import compile_pattern
 from portcall.records.schema import LISTS, Column, columns, did_you_mean, directions
-from portcall.typed_patterns import compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.errors import PortcallError, UsageError
 from portcall.records.report import Degradation
-from portcall.scarcity import what_is_scarce
 from portcall.sources.interfaces import ANY, Selection, choose, select
 from portcall.system.network_namespaces import ALL, Namespace, choose_namespaces
+from portcall.system.scarcity import what_is_scarce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
