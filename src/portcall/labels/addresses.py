@@ -7,6 +7,8 @@ The first row of the table that an address lies in tells its kind. Sources: IANA
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 from dataclasses import dataclass
 
 
@@ -72,3 +74,39 @@ def address_kind(text: str) -> AddressKind:
         if plain.version == network.version and plain in network:
             return kind
     return _PUBLIC
+
+
+_MAPPED = "::ffff:"
+_ZONE = re.compile(r"[\w.@-]+")
+
+
+def plain_address(text: str) -> str | None:
+    """An address in any of its forms as sockets and rows write it (RFC 5952), IPv4 inside IPv6 as plain IPv4.
+
+    A zone stays, such as ``%eth0``. None for what is no address.
+    """
+    bare, percent, zone = text.partition("%")
+    try:
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in bare else socket.AF_INET, bare)
+    except (OSError, ValueError):  # no address; or a zero byte in it
+        return None
+    if percent and (len(packed) == 4 or not _ZONE.fullmatch(zone)):  # noqa: PLR2004 - bytes of IPv4
+        return None
+    address = socket.inet_ntop(socket.AF_INET6 if ":" in bare else socket.AF_INET, packed)
+    mapped = ipaddress.IPv6Address(packed).ipv4_mapped if address.startswith(_MAPPED) else None
+    return str(mapped or address) + percent + zone
+
+
+def is_same_address(address: str | None, wanted: str, interface: str | None = None) -> bool:
+    """Whether an address that a socket or a row has is the wanted one, as ``plain_address`` writes it.
+
+    A zone of the wanted one names an interface; a socket that uses just another one is not meant.
+    """
+    if address is None:
+        return False
+    bare, _, zone = wanted.partition("%")
+    here, _, own_zone = address.partition("%")
+    if here != bare and not (here.startswith(_MAPPED) and plain_address(here) == bare):
+        return False
+    place = interface or own_zone
+    return not zone or not place or zone.isdecimal() or place == zone
