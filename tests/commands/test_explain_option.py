@@ -160,6 +160,19 @@ def test_options_that_it_cannot_go_with_are_a_usage_error(read, options, remedy)
     assert remedy in err
 
 
+@pytest.mark.parametrize("words", ["22/tcp", "tcp/22", "*:22", "ssh", "10.20.0.1:ssh", "10.20.0.10 -> 10.20.0.1:22"])
+def test_every_form_of_an_end_chooses_the_conversations_that_have_it(read, words):
+    status, out, _ = read("--explain", words)
+
+    assert status == 0
+    assert "-10.20.0.1:22/tcp (row " in out.splitlines()[0]
+
+
+def test_a_number_beyond_the_rows_is_said_to_be_a_port(read):
+    assert "so it is taken for a port" in read("--explain", "443")[2]
+    assert "so it is taken for a port" not in read("--explain", "4")[2]
+
+
 def test_words_that_name_no_conversation_are_a_usage_error(read):
     status, out, err = read("--explain", "music.example.net")
 

@@ -238,6 +238,29 @@ def test_what_is_at_an_address_is_not_said_twice():
     assert (len(here), talking) == (1, [])
 
 
+@pytest.mark.parametrize(
+    "words", ["fd31:7::1", "fd31:7:0:0:0:0:0:1", "fd31:0007::0001", "fd31:7::1%lo", "[fd31:7:0::1]:80"]
+)
+def test_an_ipv6_address_is_found_in_every_form(words):
+    server, client = (
+        system_socket("fd31:7::1 80", process="a 1"),
+        system_socket("fd31:7::9 5001", "fd31:7::1 80", "b 2"),
+    )
+
+    here, talking = sentences(words, machine(server, client, addresses=["fd31:7::1/64"]))
+
+    assert ([line.split()[0] for line in here], [line.split()[0] for line in talking]) == (["a"], ["b"])
+
+
+@pytest.mark.parametrize(("zone", "is_found"), [("eth0", True), ("eth1", False)])
+def test_a_zone_chooses_the_interface(zone, is_found):
+    linked = system_socket("fe80::1 80", process="a 1", interface="eth0")
+
+    here, _ = sentences(f"fe80::1%{zone}", machine(linked))
+
+    assert bool(here) == is_found
+
+
 def test_the_sockets_of_a_state_are_listed():
     here, _ = sentences("LISTEN")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portcall.errors import UsageError
-from portcall.explanation.flow_selector import SelectedEnd, chosen, conversation_text, nearest, parse_choice
+from portcall.explanation.flow_selector import chosen, conversation_text, nearest, parse_choice
 
 
 def row(client, server, protocol="tcp", port_class="registered"):
@@ -26,34 +26,11 @@ ROWS = [
 
 
 @pytest.mark.parametrize(
-    ("text", "ends", "protocol"),
-    [
-        ("10.0.0.5:54823-192.0.2.1:443", (SelectedEnd("10.0.0.5", 54823), SelectedEnd("192.0.2.1", 443)), None),
-        ("10.0.0.5:54823-192.0.2.1:443/UDP", (SelectedEnd("10.0.0.5", 54823), SelectedEnd("192.0.2.1", 443)), "udp"),
-        (
-            "[2001:DB8:0::5]:1-[2001:db8::80]:443",
-            (SelectedEnd("2001:db8::5", 1), SelectedEnd("2001:db8::80", 443)),
-            None,
-        ),
-        (":54823", (SelectedEnd(None, 54823),), None),
-        ("10.0.0.5", (SelectedEnd("10.0.0.5", None),), None),
-        ("2001:db8::5", (SelectedEnd("2001:db8::5", None),), None),
-        ("10.0.0.5-192.0.2.1/icmp", (SelectedEnd("10.0.0.5", None), SelectedEnd("192.0.2.1", None)), "icmp"),
-    ],
-)
-def test_a_conversation_is_named_by_its_ends(text, ends, protocol):
-    choice = parse_choice(text)
-
-    assert (choice.ends, choice.protocol) == (ends, protocol)
-
-
-@pytest.mark.parametrize(
     "text",
     [
         "",
         "-",
         "/tcp",
-        "0",
         "example.org:443",
         ":65536",
         "1.2.3:80",
@@ -83,6 +60,19 @@ def test_other_words_are_a_usage_error_that_shows_the_right_form(text):
         ("3", [2]),
         ("6", [5]),
         ("7", []),
+        ("443", [0, 1, 2, 3]),
+        ("443/udp", [1]),
+        ("tcp/443", [0, 2, 3]),
+        ("https", [0, 1, 2, 3]),
+        ("0", [4]),
+        ("10.0.0.5", [0, 1, 2, 4]),
+        ("*:40000", [2]),
+        ("10.0.0.5:54823 -> 192.0.2.1:443/UDP", [1]),
+        ("udp/10.0.0.5:54823 192.0.2.1:443", [1]),
+        ("[2001:0db8:0:0::5]:40001↔[2001:db8::80%eth0]:https", [3]),
+        ("2001:db8:0:0:0:0:0:80", [3]),
+        ("40000-40001", [2, 3]),
+        ("70000", []),
     ],
 )
 def test_rows_are_chosen_by_their_ends_or_their_number(text, meant):

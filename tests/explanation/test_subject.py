@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portcall.errors import UsageError
@@ -51,6 +53,9 @@ def test_a_name_is_every_port_of_that_service(words, ports):
         ("[::1]:80", End("::1", 80), None),
         ("[::]:443", End("::", 443), None),
         ("[fe80::1%eth0]:22", End("fe80::1%eth0", 22), None),
+        ("[0:0:0:0:0:0:0:1]:80", End("::1", 80), None),
+        ("[FE80:0::01%eth0]:22/tcp", End("fe80::1%eth0", 22), "tcp"),
+        ("127.0.0.1:ssh", End("127.0.0.1", 22), None),
         ("udp/127.0.0.1:53", End("127.0.0.1", 53), "udp"),
         ("127.0.0.1:53/udp", End("127.0.0.1", 53), "udp"),
     ],
@@ -77,7 +82,16 @@ def test_a_conversation_may_be_ipv6_and_have_a_transport():
 
 @pytest.mark.parametrize(
     ("words", "address"),
-    [("10.0.0.1", "10.0.0.1"), ("::1", "::1"), ("[::1]", "::1"), ("localhost", "127.0.0.1"), ("*", "0.0.0.0")],
+    [
+        ("fd31:7:0:0:0:0:0:1", "fd31:7::1"),
+        ("fd31:0007::0001", "fd31:7::1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("localhost", "127.0.0.1"),
+        ("*", "0.0.0.0"),
+    ],
 )
 def test_an_address_may_stand_alone(words, address):
     subject = parse_subject(words)
@@ -110,13 +124,16 @@ def test_a_state_is_known_as_every_tool_writes_it(words, state):
     ("words", "hint"),
     [
         ("65536", "from 0 to 65535"),
-        ("9" * 5000, "from 0 to 65535"),
+        ("9" * 5000, "too many"),
         ("1.2.3.4:70000", "from 0 to 65535"),
         ("postgres", "Did you mean 'postgresql'?"),
         ("example.org:80", "'example.org' is no address"),
         ("tcp/53/udp", "one transport at a time"),
-        ("", "Try a port (443)"),
-        ("1.2.3.4:5-6.7.8.9", "is no port"),
+        ("", "Write it like 8080"),
+        ("1.2.3.4:5-6.7.8.9", "without its port"),
+        ("8000-8010", "is 11 ports"),
+        ("127.0.0.1:http-alt", "say which"),
+        ("47/ip-47", "ip-47 has no ports"),
         ("[::1%a b]:5", "is no address"),
     ],
 )
@@ -127,6 +144,7 @@ def test_what_is_meant_by_nothing_is_refused_with_a_hint(words, hint):
     assert hint in str(error.value)
 
 
+@settings(deadline=None)  # the first one imports
 @given(st.text(max_size=60))
 def test_any_words_are_a_subject_or_a_usage_error(words):
     try:
@@ -137,8 +155,12 @@ def test_any_words_are_a_subject_or_a_usage_error(words):
     assert subject.kind
 
 
+@settings(deadline=None)  # the first one imports
 @given(st.ip_addresses().map(str), st.integers(0, 65535))
 def test_an_end_is_read_as_it_is_written(address, port):
     end = End(address, port)
 
-    assert parse_subject(str(end)).ends == (end,)
+    (read,) = parse_subject(str(end)).ends
+
+    assert ip_address(read.address) == (getattr(ip_address(address), "ipv4_mapped", None) or ip_address(address))
+    assert read.port == port

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portcall.errors import UsageError
@@ -78,7 +78,9 @@ def test_two_ends_are_a_conversation_whatever_stands_between_them(near, between,
     assert meant.ends == (*parse_endpoints(near).ends, *parse_endpoints(far).ends)
 
 
-@pytest.mark.parametrize("words", ["udp/[::1]:5-[::1]:6", "[::1]:5/udp-[::1]:6", "[::1]:5-[::1]:6/udp", "udp ::1 -> ::2"])
+@pytest.mark.parametrize(
+    "words", ["udp/[::1]:5-[::1]:6", "[::1]:5/udp-[::1]:6", "[::1]:5-[::1]:6/udp", "udp ::1 -> ::2"]
+)
 def test_a_conversation_has_its_transport_at_either_end(words):
     meant = parse_endpoints(words)
 
@@ -146,6 +148,7 @@ def test_hostile_words_are_refused_at_once_and_shown_short(unit, times):
     assert time.process_time() - began < 2  # less than 0.05 but for the first import; what grows with it takes minutes
 
 
+@settings(deadline=None)  # the first one imports
 @given(st.text(max_size=60) | st.text("0123456789abf:.[]%/-> *tcpu", max_size=60))
 def test_any_words_are_ends_or_a_usage_error(words):
     try:
@@ -156,6 +159,7 @@ def test_any_words_are_ends_or_a_usage_error(words):
     assert len(meant.ends) in (1, 2)
 
 
+@settings(deadline=None)  # the first one imports
 @given(st.ip_addresses().map(str), st.integers(0, 65535))
 def test_an_end_is_read_as_it_is_written(address, port):
     written = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portcall.errors import UsageError
@@ -45,6 +45,7 @@ def test_what_is_no_question_is_refused_with_examples(text):
         parse_query(text)
 
 
+@settings(deadline=None)  # the first one imports
 @given(st.text(max_size=40))
 def test_any_text_is_a_question_or_a_usage_error(text):
     try:

@@ -27,7 +27,7 @@ def add_explain_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain",
         metavar="FLOW",
-        help="tell the story of a conversation: 10.0.0.5:54823-192.0.2.1:443, :54823, or a row's number in --by flow",
+        help="tell the story of a conversation: 10.0.0.5:54823-192.0.2.1:443, :54823, ssh, or a row's number by flow",
     )
 
 
@@ -57,6 +57,8 @@ def show_stories(outcome: Outcome, choice: FlowChoice, format_name: str, output:
         there = f"Nearest: {', '.join(near)}" if near else "There are no conversations"
         say(f"--explain {choice.text}: no such conversation among {len(rows)} rows. {there}")
         return NOTHING_FOUND
+    if choice.row_number is not None and choice.row_number > len(rows):
+        say(f"--explain {choice.text}: there are only {len(rows)} rows, so it is taken for a port")
     stories = [_story(outcome, index) for index in indexes[:MOST_STORIES]]
     write_out(output, lambda stream: _write(stories, choice, format_name, stream))
     say_degradations(outcome.report)

@@ -189,8 +189,8 @@ def sockets_of(subject: Subject, listing: SocketListing) -> tuple[list[SystemSoc
     if subject.kind == "conversation":
         return delivery.between(sockets, subject.ends, transport), []
     if subject.address is not None:
-        at_address = [socket for socket in sockets if socket.local_ip == subject.address]
-        return at_address, delivery.talking_to(sockets, subject.address)
+        sockets = tuple(socket for socket in sockets if transport in (None, socket.protocol))
+        return delivery.at_address(sockets, subject.address), delivery.talking_to(sockets, subject.address)
     if subject.ends:
         (end,) = subject.ends
         waiting = delivery.receivers(sockets, end, transport) if delivery.is_own(end.address, listing) else []

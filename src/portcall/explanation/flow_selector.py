@@ -1,11 +1,10 @@
 """Which conversations somebody means: the words of ``--explain`` → rows of ``--by flow``.
 
-    flow  = row number | end | end "-" end , all with "/" protocol behind it where only that is meant
-    end   = address ":" port | ":" port | address , an IPv6 address before a port in brackets
+A number is that row, if there are so many; all other words are those of ``queries.endpoints``. An end stands for the
+conversations that have it, in either role:
 
-    7                                        the seventh row of --by flow
+    7                                        the seventh row of --by flow, else those with a port 7
     192.168.1.5:54823-142.250.80.46:443      both ends, in either order
-    [2001:db8::5]:54823-[2001:db8::80]:443/udp
     :54823                                   one end; as much of it as tells it from others
 
 Pure: where a row comes from is not this module's business.
@@ -14,33 +13,22 @@ Pure: where a row comes from is not this module's business.
 from __future__ import annotations
 
 import re
-import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from portcall.errors import UsageError
+from portcall.queries.endpoints import parse_endpoints
+from portcall.records.sockets import end_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcall.queries.endpoints import Endpoint
+
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-_LAST_PORT = 65535
 _MOST_NEAR = 3
-_MOST_ENDS = 2
 _ROW_NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
-_END = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<plain>[^\[\]:]+))?(?::(?P<port>\d{1,5}))?", re.ASCII)
-_FORMS = (
-    "Write it like 192.168.1.5:54823-142.250.80.46:443, [2001:db8::5]:54823-[2001:db8::80]:443/udp, :54823, "
-    "or the number of a row of --by flow"
-)
-
-
-class SelectedEnd(NamedTuple):
-    """What is said of one end; None for what is not."""
-
-    address: str | None
-    port: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +38,30 @@ class FlowChoice:
     text: str
     """As it was asked."""
     row_number: int | None = None
-    ends: tuple[SelectedEnd, ...] = ()
+    ends: tuple[Endpoint, ...] = ()
+    """None where only a row's number can be meant."""
     protocol: str | None = None
     """As in the column of this name."""
 
 
 def parse_choice(text: str) -> FlowChoice:
     """The choice that the words mean; UsageError where they mean none."""
-    words, _, protocol = text.strip().partition("/")
-    if _ROW_NUMBER.fullmatch(words) and not protocol:
-        return FlowChoice(text, row_number=int(words))
-    parts = words.split("-")
-    if not words or len(parts) > _MOST_ENDS:
-        raise UsageError(f"--explain {text}: not a conversation. {_FORMS}")
-    return FlowChoice(text, ends=tuple(_end(text, part) for part in parts), protocol=protocol.lower() or None)
+    words = text.strip()
+    number = int(words) if _ROW_NUMBER.fullmatch(words) else None
+    try:
+        meant = parse_endpoints(words)
+    except UsageError:
+        if number is None:
+            raise
+        return FlowChoice(text, number)  # more rows than there are ports
+    return FlowChoice(text, number, meant.ends, meant.transport)
 
 
 def chosen(rows: Sequence[Row], choice: FlowChoice) -> list[int]:
     """Indexes of the rows that are meant, in order."""
-    if choice.row_number is not None:
-        return [choice.row_number - 1] if choice.row_number <= len(rows) else []
-    whole = len(choice.ends) + (choice.protocol is not None)
+    if choice.row_number is not None and choice.row_number <= len(rows):
+        return [choice.row_number - 1]
+    whole = (len(choice.ends) or 1) + (choice.protocol is not None)
     return [index for index, row in enumerate(rows) if _likeness(row, choice) >= whole]
 
 
@@ -86,42 +77,24 @@ def conversation_text(row: Row) -> str:
     return f"{'-'.join(ends)}/{row['protocol']}"
 
 
-def _end(text: str, words: str) -> SelectedEnd:
-    """One end; a bare IPv6 address is one too, as no port can follow it."""
-    found = _END.fullmatch(words.strip())
-    parts = found.groupdict() if found else {"bracketed": words.strip(), "plain": None, "port": None}
-    address, port = parts["bracketed"] or parts["plain"], parts["port"]
-    if (address is None and port is None) or (port is not None and int(port) > _LAST_PORT):
-        raise UsageError(f"--explain {text}: {words or 'nothing'} is no end of a conversation. {_FORMS}")
-    return SelectedEnd(address and _address(text, address), None if port is None else int(port))
-
-
-def _address(text: str, words: str) -> str:
-    """The address as rows write it."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            return socket.inet_ntop(family, socket.inet_pton(family, words))
-        except (OSError, ValueError):  # of the other family, or no address at all
-            continue
-    raise UsageError(f"--explain {text}: {words} is no address. {_FORMS}")
-
-
 def _likeness(row: Row, choice: FlowChoice) -> float:
     """How many of the things that are said of it a row has: an end counts one, half of it a half."""
     if row["protocol"] is None:
         return 0.0
     ends = [(row[f"{end}_ip"], row[f"{end}_port"]) for end in ("client", "server")]
-    ways = (ends, ends[::-1])
-    alike = max(sum(map(_end_likeness, way, choice.ends)) for way in ways)
+    alike = max(
+        sum(_end_likeness(*end, wanted, row["protocol"]) for end, wanted in zip(way, choice.ends, strict=False))
+        for way in (ends, ends[::-1])
+    )
     return alike + (choice.protocol is not None and row["protocol"] == choice.protocol)
 
 
-def _end_likeness(end: tuple[str, int], wanted: SelectedEnd) -> float:
-    sent = [(has, wants) for has, wants in zip(end, wanted, strict=True) if wants is not None]
-    return sum(has == wants for has, wants in sent) / len(sent)
+def _end_likeness(address: str, port: int, wanted: Endpoint, protocol: str) -> float:
+    sent = [wanted.is_at(address)] if wanted.addresses else []
+    if wanted.ports:
+        sent.append(wanted.has_port(port, protocol))
+    return sum(sent) / len(sent) if sent else 1.0
 
 
 def _end_text(address: str, port: int, port_class: str | None) -> str:
-    if port_class is None:  # of a protocol without ports
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return address if port_class is None else end_text(address, port)  # a protocol without ports

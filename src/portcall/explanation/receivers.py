@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portcall.labels.addresses import address_kind
+from portcall.labels.addresses import address_kind, is_same_address
 from portcall.sockets.exposure import is_any
 from portcall.sockets.rows import takes
 
@@ -37,9 +37,14 @@ def talking_to_port(sockets: Iterable[SystemSocket], port: int, transport: str |
     return [socket for socket in sockets if socket.remote_port == port and _is_of(socket, transport)]
 
 
+def at_address(sockets: Iterable[SystemSocket], address: str) -> list[SystemSocket]:
+    """Sockets at that local address."""
+    return [socket for socket in sockets if is_same_address(socket.local_ip, address, socket.interface)]
+
+
 def talking_to(sockets: Iterable[SystemSocket], address: str, port: int | None = None) -> list[SystemSocket]:
     """Sockets whose peer has that address, and that port if one is given."""
-    return [socket for socket in sockets if socket.remote_ip == address and port in (None, socket.remote_port)]
+    return [s for s in sockets if port in (None, s.remote_port) and is_same_address(s.remote_ip, address, s.interface)]
 
 
 def receivers(sockets: Sequence[SystemSocket], end: End, transport: str | None) -> list[SystemSocket]:
@@ -48,7 +53,7 @@ def receivers(sockets: Sequence[SystemSocket], end: End, transport: str | None) 
     Several where they share the port. Asked for an end at no address of its own, only sockets bound like that.
     """
     waiting = [s for s in sockets if s.is_listening and s.local_port == end.port and _is_of(s, transport)]
-    exact = [socket for socket in waiting if socket.local_ip == end.address]
+    exact = at_address(waiting, end.address)
     if exact and not is_any(end.address):
         return exact
     return [socket for socket in waiting if is_any(socket.local_ip) and takes(socket, end.address)]
@@ -56,19 +61,26 @@ def receivers(sockets: Sequence[SystemSocket], end: End, transport: str | None) 
 
 def conversations_at(sockets: Iterable[SystemSocket], end: End, transport: str | None) -> list[SystemSocket]:
     """Sockets with a peer at that local end; each gets only what its peer sends."""
-    at_end = (end.address, end.port)
-    return [s for s in sockets if s.remote_ip and (s.local_ip, s.local_port) == at_end and _is_of(s, transport)]
+    at_port = [s for s in sockets if s.remote_ip and s.local_port == end.port and _is_of(s, transport)]
+    return at_address(at_port, end.address)
 
 
 def between(sockets: Iterable[SystemSocket], ends: Sequence[End], transport: str | None) -> list[SystemSocket]:
     """Sockets of the conversation of two ends, whichever of them is here."""
-    asked = {(end.address, end.port) for end in ends}
+    near, far = ends
     return [
         socket
         for socket in sockets
-        if {(socket.local_ip, socket.local_port), (socket.remote_ip, socket.remote_port)} == asked
-        and _is_of(socket, transport)
+        if _is_of(socket, transport) and (_has_ends(socket, near, far) or _has_ends(socket, far, near))
     ]
+
+
+def _has_ends(socket: SystemSocket, local: End, remote: End) -> bool:
+    return (
+        (socket.local_port, socket.remote_port) == (local.port, remote.port)
+        and is_same_address(socket.local_ip, local.address, socket.interface)
+        and is_same_address(socket.remote_ip, remote.address, socket.interface)
+    )
 
 
 def _is_of(socket: SystemSocket, transport: str | None) -> bool:

@@ -40,7 +40,7 @@ def find_roles(ends: tuple[End, End], transport: str | None, sockets: Sequence[S
     near, far = ends
     known = delivery.between(sockets, ends, transport)
     for client, server in ((far, near), (near, far)):
-        is_here = any((socket.local_ip, socket.local_port) == (server.address, server.port) for socket in known)
+        is_here = server.port in {socket.local_port for socket in delivery.at_address(known, server.address)}
         waiting = [one for one in delivery.receivers(sockets, server, transport) if one.state == "LISTEN"]
         if is_here and waiting:
             holder = waiting[0].holders[0].program.name if waiting[0].holders else "a program"

@@ -1,28 +1,29 @@
 """What somebody wants explained: the words of ``portcall explain`` → a subject.
 
-    subject       = port | service | class | state | transport | address | socket | conversation
-    port          = NUMBER | transport "/" NUMBER | NUMBER "/" transport          443   tcp/53   53/udp
-    class         = "well-known" | "registered" | "ephemeral" | FIRST "-" LAST    ephemeral   1024-49151
-    state         = as ss, netstat or RFC 9293 write it                           TIME-WAIT   ESTABLISHED
-    socket        = [transport "/"] address ":" NUMBER                            0.0.0.0:80   [::1]:80   :80   *:80
-    conversation  = [transport "/"] socket ("-" | "->" | "↔" | " ") socket        192.168.1.5:54823-142.250.80.46:443
+Most are those of ``queries.endpoints``: a port, a service, an address, a socket (an address and a port) or a
+conversation. Beside them:
 
-A service is a name from the lists of ``labels.ports``. An IPv6 address stands in brackets where a port follows, and
-may have a zone. Nothing is looked up: whether a port has a service, or an address a name, is not asked here.
+    class      = "well-known" | "registered" | "ephemeral" , or its range      ephemeral   1024-49151
+    state      = as ss, netstat or RFC 9293 write it                           TIME-WAIT   ESTABLISHED
+    transport  = "tcp" | "udp"
+
+Where any address is meant, it is the one that a socket for any is bound to. Nothing is looked up: whether a port has a
+service, or an address a name, is not asked here.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from portcall.errors import UsageError
-from portcall.labels.ports import TRANSPORTS, PortClass, nearest_name, ports_of
+from portcall.labels.ports import TRANSPORTS, PortClass
+from portcall.queries.endpoints import LAST_PORT, parse_endpoints, refused
 from portcall.records.sockets import STATES, end_text
 
-LAST_PORT = 65535
+if TYPE_CHECKING:
+    from portcall.queries.endpoints import Endpoint, Endpoints
+
 CLASS_RANGES = {
     PortClass.WELL_KNOWN: (0, 1023),
     PortClass.REGISTERED: (1024, 49151),
@@ -30,13 +31,10 @@ CLASS_RANGES = {
 }
 """First and last port of the three classes, RFC 6335 §6."""
 
-_TRANSPORT = "|".join(TRANSPORTS)
-_PORT = re.compile(rf"(?:({_TRANSPORT})[/:])?(\d+)(?:/({_TRANSPORT}))?", re.IGNORECASE)
-_SOCKET = re.compile(rf"(?:({_TRANSPORT})[/:])?(\[[^\]]*\]|[^\[\]:]*):(\d+)(?:/({_TRANSPORT}))?", re.IGNORECASE)
-_BETWEEN = re.compile(r"(?<=\d)\s*(?:->|<->|↔|–|-|\s)\s*(?=[\[\d*:])")
-_WILDCARDS = {"": "0.0.0.0", "*": "0.0.0.0", "localhost": "127.0.0.1"}  # noqa: S104 - a word for it, nothing binds
+_ANY = "0.0.0.0"  # noqa: S104 - a word for it, nothing binds
 _STATES = {**{state: state for state in STATES}, "ESTABLISHED": "ESTAB", "LISTENING": "LISTEN"}
 _STATES |= {"SYN-RECEIVED": "SYN-RECV", "SYN-RCVD": "SYN-RECV"}
+_MOST_SHOWN = 5
 _MET_EVERY_DAY = ("tcp", "udp")
 Kind = Literal["port", "service", "class", "state", "transport", "address", "socket", "conversation"]
 
@@ -80,12 +78,8 @@ class Subject:
 def parse_subject(text: str) -> Subject:
     """The subject that the words mean; UsageError, with the nearest thing that would do, where they mean none."""
     words = text.strip()
-    subject = next(filter(None, (parse(words) for parse in _PARSERS)), None)
-    if subject is None:
-        near = nearest_name(words)
-        hint = f"Did you mean '{near}'?" if near else "Try a port (443), a service (https) or a socket (127.0.0.1:80)"
-        raise UsageError(f"{text!r} is no port, service, address or socket. {hint}")
-    return subject
+    subject = _class(words) or _state(words) or _named_transport(words)
+    return subject or _of_endpoints(parse_endpoints(words))
 
 
 def _class(words: str) -> Subject | None:
@@ -104,67 +98,35 @@ def _named_transport(words: str) -> Subject | None:
     return Subject("transport", words, transport=words.lower()) if words.lower() in _MET_EVERY_DAY else None
 
 
-def _port(words: str) -> Subject | None:
-    found = _PORT.fullmatch(words)
-    if not found:
-        return None
-    return Subject("port", words, (_number(found[2]),), _transport(found[1], found[3]))
+def _of_endpoints(meant: Endpoints) -> Subject:
+    text, transport = meant.text, meant.transport
+    if transport not in (None, *TRANSPORTS):
+        raise refused(text, f"{transport} has no ports of its own to explain")
+    if len(meant.ends) > 1:
+        near, far = (_end(end, text) for end in meant.ends)
+        return Subject("conversation", text, transport=transport, ends=(near, far))
+    (end,) = meant.ends
+    if not end.ports:
+        return Subject("address", text, address=_address(end), transport=transport)
+    if end.has_place:
+        return Subject("socket", text, transport=transport, ends=(_end(end, text),))
+    if end.service:
+        return Subject("service", text, tuple(end.ports), transport)
+    return Subject("port", text, (_only_port(end, text),), transport)
 
 
-def _conversation(words: str) -> Subject | None:
-    parts = _BETWEEN.split(words)
-    if len(parts) != 2 or not all(map(_SOCKET.fullmatch, parts)):  # noqa: PLR2004 - ends
-        return None
-    near, far = map(_socket, parts)
-    if not near or not far:
-        return None
-    return Subject("conversation", words, transport=near.transport or far.transport, ends=near.ends + far.ends)
+def _end(end: Endpoint, text: str) -> End:
+    if not end.ports:
+        raise refused(text, f"{end.text!r} is no end of a conversation without its port")
+    return End(_address(end), _only_port(end, text))
 
 
-def _socket(words: str) -> Subject | None:
-    found = _SOCKET.fullmatch(words)
-    if not found:
-        return None
-    host = found[2].strip("[]").lower()
-    host = "::" if found[2] == "[]" else _WILDCARDS.get(host, host)
-    if not _is_address(host):
-        raise UsageError(f"{words!r}: {host!r} is no address. Write it like 192.168.1.5:443 or [2001:db8::1]:443")
-    return Subject("socket", words, transport=_transport(found[1], found[4]), ends=(End(host, _number(found[3])),))
+def _only_port(end: Endpoint, text: str) -> int:
+    if len(end.ports) > 1:
+        numbers = ", ".join(map(str, end.ports[:_MOST_SHOWN])) + (" …" if len(end.ports) > _MOST_SHOWN else "")
+        raise refused(text, f"{end.text} is {len(end.ports)} ports, {numbers}; say which")
+    return end.ports[0]
 
 
-def _address(words: str) -> Subject | None:
-    host = words.strip("[]").lower()
-    host = _WILDCARDS.get(host, host) if words else host
-    return Subject("address", words, address=host) if _is_address(host) else None
-
-
-def _service(words: str) -> Subject | None:
-    found = ports_of(words)
-    if not found:
-        return None
-    return Subject("service", words, tuple(dict.fromkeys(port for port, _ in found)))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return re.fullmatch(r"[^%]+(%[\w.-]+)?", text) is not None  # Python takes anything for a zone
-
-
-def _number(digits: str) -> int:
-    number = int(digits) if len(digits) <= len(str(LAST_PORT)) else LAST_PORT + 1
-    if number > LAST_PORT:
-        raise UsageError(f"{digits} is no port: ports are the numbers from 0 to {LAST_PORT}")
-    return number
-
-
-def _transport(before: str | None, after: str | None) -> str | None:
-    words = {word.lower() for word in (before, after) if word}
-    if len(words) > 1:
-        raise UsageError(f"{before} and {after}: a port belongs to one transport at a time")
-    return words.pop() if words else None
-
-
-_PARSERS = (_class, _state, _named_transport, _port, _conversation, _socket, _address, _service)
+def _address(end: Endpoint) -> str:
+    return end.addresses[0] if end.addresses else _ANY

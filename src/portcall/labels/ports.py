@@ -67,6 +67,9 @@ BEGINNINGS = np.array(
 
 _PROTOCOL_NAMES = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite", 1: "icmp", 58: "icmp6"}
 
+_NEAR = 0.75
+"""How alike a name must be to be meant: of the thousands that IANA lists, some are a little like anything."""
+
 _DATA = Path(__file__).parents[1].joinpath("data")
 
 
@@ -200,7 +203,7 @@ def nearest_name(name: str) -> str | None:
     import difflib
 
     for names in (curated_names(), _tables().names):
-        if near := difflib.get_close_matches(name.lower(), names, n=1):
+        if near := difflib.get_close_matches(name.lower(), names, n=1, cutoff=_NEAR):
             return near[0]
     return None
 

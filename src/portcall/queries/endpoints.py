@@ -47,6 +47,7 @@ _SAYS_WHERE = re.compile(r"(?:\[[^\[\]]+\]|[^\[\]:/]*):[^\[\]:/]+|\[[^\[\]]+\]|\
 _NUMBERS = re.compile(r"(\d+)(?:[-–](\d+))?", re.ASCII)
 _LOOPBACK_AND_PORT = re.compile(r"::1:\d+", re.ASCII)
 """An address by the letter, of a block that nobody uses any more (RFC 4291 §2.5.5.1)."""
+_LIKE_A_SERVICE = re.compile(rf"[\w+*-]{{2,{_LONGEST_SERVICE}}}", re.ASCII)
 _NOT_IN_NAMES = re.compile(r"[\[\]:/\s]")
 
 
@@ -64,8 +65,8 @@ class Endpoint:
     """Whether the words say where: by an address, or by a colon before the port."""
     host: str | None = None
     """The place as it was written, without brackets, for a name server; None for any."""
-    service: frozenset[tuple[int, str]] = frozenset()
-    """(port, transport) of the service whose name stands for the ports."""
+    service: tuple[tuple[int, str], ...] = ()
+    """(port, transport) of the service whose name stands for the ports, our list's before IANA's."""
 
     def is_at(self, address: str | None, interface: str | None = None) -> bool:
         """Whether an address, of a socket that uses just that interface, is this end's."""
@@ -113,7 +114,8 @@ def parse_endpoints(text: str, *, takes_names: bool = False) -> Endpoints:
 
 def refused(text: str, reason: str, hint: str = EXAMPLES) -> UsageError:
     """The error that every command has for words that it cannot use, however long they are."""
-    return UsageError(f"{shortened(text)!r}: {reason}. {hint}")
+    asked = repr(shortened(text))
+    return UsageError(f"{reason if reason.startswith(f'{asked} ') else f'{asked}: {reason}'}. {hint}")
 
 
 def shortened(text: str) -> str:
@@ -163,12 +165,12 @@ def _end(words: str, text: str, *, takes_names: bool) -> Endpoint:
             raise _no_address(host, port, text)
         place = ()
     ports: Sequence[int] | None = () if port == "*" else _numbers(port, text)
-    service = _service(port) if ports is None else frozenset()
+    service = _service(port) if ports is None else ()
     if ports is None and not service:
         if takes_names and not colon and not _NOT_IN_NAMES.search(port):
             return Endpoint(words, has_place=True, host=words)
         raise _no_port(port, text)
-    named = tuple(sorted({number for number, _ in service}))
+    named = tuple(dict.fromkeys(number for number, _ in service))
     return Endpoint(words, ports or named, place, bool(colon), None if host in ("", "*") else _bare(host), service)
 
 
@@ -206,10 +208,10 @@ def _number(digits: str, text: str) -> int:
     return number
 
 
-def _service(name: str) -> frozenset[tuple[int, str]]:
+def _service(name: str) -> tuple[tuple[int, str], ...]:
     from portcall.labels.ports import ports_of  # numpy, which numbers do not need
 
-    return frozenset(ports_of(name)) if len(name) <= _LONGEST_SERVICE else frozenset()
+    return tuple(ports_of(name)) if len(name) <= _LONGEST_SERVICE else ()
 
 
 def _lacks_brackets(host: str) -> bool:
@@ -234,6 +236,6 @@ def _no_port(words: str, text: str) -> UsageError:
         return refused(text, f"{shortened(transport)!r} is no transport{did_you_mean(transport[:9], _WITH_PORTS)}")
     from portcall.labels.ports import nearest_name
 
-    near = nearest_name(words) if len(words) <= _LONGEST_SERVICE and "." not in words else None
-    reason = f"{shortened(words)!r} is no port, service or address"
+    near = nearest_name(words) if _LIKE_A_SERVICE.fullmatch(words) else None
+    reason = f"{shortened(words)!r} is no port, service, address or socket"
     return refused(text, reason, f"Did you mean {near!r}?") if near else refused(text, reason)

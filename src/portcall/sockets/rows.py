@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.flows.originator import OriginatorEvidence, clients_by_port
+from portcall.labels.addresses import is_same_address
 from portcall.labels.ports import PortClass, port_classes, service_name_of
 from portcall.records.schema import asked_names
 from portcall.records.sockets import STATES, SocketListing, SystemSocket
@@ -54,7 +55,7 @@ class Listeners:
 def takes(listener: SystemSocket, address: str) -> bool:
     """Whether a listening socket takes what comes to the address, if the port is its own."""
     if not is_any(listener.local_ip):
-        return listener.local_ip == address
+        return is_same_address(listener.local_ip, address, listener.interface)
     return (":" in address) == (listener.ip_version == _IPV6) or (listener.takes_ipv4_too and ":" not in address)
 
 
