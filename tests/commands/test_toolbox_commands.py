@@ -146,6 +146,84 @@ def test_who_says_how_many_sockets_were_left_out(capsys, port):
     assert (status, capsys.readouterr().out) == (1, "and 1 more socket\n")
 
 
+def ends_of(port):
+    """Every way to say that port of loopback."""
+    places = ["", ":", "*:", "127.0.0.1:", "localhost:", "[::ffff:127.0.0.1]:"]
+    bare = [f"{place}{port}" for place in places]
+    return [form for end in bare for form in (end, f"{end}/tcp", f"tcp/{end}", f"TCP {end}")]
+
+
+def test_who_and_conns_take_every_form_of_an_end(capsys, port, client_port):
+    for words in ends_of(port):
+        status, found = rows(capsys, "who", words)
+        assert (words, status, {row["local_port"] for row in found}) == (words, 0, {port, client_port})
+
+        status, found = rows(capsys, "conns", words)
+        assert (words, status, {row["local_port"] for row in found}) == (words, 0, {port, client_port})
+
+
+@pytest.mark.parametrize("between", ["-", "->", " ↔ ", " "])
+@pytest.mark.parametrize("command", ["who", "conns"])
+def test_who_and_conns_take_a_conversation_from_either_end(capsys, port, client_port, command, between):
+    near, far = f"127.0.0.1:{client_port}", f"localhost:{port}"
+
+    found = [rows(capsys, command, f"{one}{between}{other}")[1] for one, other in ((near, far), (far, near))]
+
+    assert [sorted(row["local_port"] for row in told) for told in found] == [sorted((port, client_port))] * 2
+
+
+def test_a_conversation_may_be_two_words(capsys, port, client_port):
+    _, found = rows(capsys, "who", f"127.0.0.1:{client_port}", f"127.0.0.1:{port}")
+
+    assert {row["local_port"] for row in found} == {port, client_port}
+
+
+def test_conns_of_a_process_are_those_that_it_has(capsys, client_port):
+    _, found = rows(capsys, "conns", Path(sys.executable).name)
+
+    assert client_port in {row["local_port"] for row in found}
+    assert os.getpid() in {pid for row in found for pid in row["pids"]}
+
+
+def test_conns_without_a_match_ends_with_1(capsys):
+    assert rows(capsys, "conns", str(free_port())) == (1, [])
+
+
+def test_who_says_what_a_word_was_taken_for_that_is_a_service_and_a_process(capsys, tmp_path):
+    program = tmp_path / "xtrm"  # a service on port 3423
+    program.symlink_to(sys.executable)
+    listen = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); "
+    with (
+        subprocess.Popen([program, "-c", f"{listen} sys.stdin.read()"], stdin=-1, stdout=-1, text=True) as process,
+        socket.create_server(("127.0.0.1", 3423)),
+    ):
+        other_port = int(process.stdout.readline())
+        _, found = rows(capsys, "who", "xtrm")
+        main(["who", "xtrm"])
+        process.stdin.close()
+
+    assert {row["local_port"]: row["meant_as"] for row in found} == {3423: ["service"], other_port: ["process"]}
+    assert (
+        "xtrm is a service, on port 3423: 1 socket; and may be a process: 1 socket of one called so"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("command", ["who", "conns", "explain"])
+@pytest.mark.parametrize("words", ["1%" * 4301, "9" * 4301, "[" * 5000, "-" * 300, "::1:80", "443/tpc"])
+def test_hostile_words_are_a_usage_error_in_one_line(capsys, command, words):
+    assert main([command, "--", words]) == 2
+
+    shown, sent = capsys.readouterr()
+    assert (shown, sent.count("\n"), len(sent) < 400) == ("", 1, True)
+
+
+def test_a_process_that_is_not_found_may_have_been_a_service(capsys):
+    main(["who", "postgresq"])
+
+    assert "Did you mean the service 'postgresql'?" in capsys.readouterr().err
+
+
 def test_who_finds_sockets_by_the_name_of_a_process(capsys, port):
     _, found = rows(capsys, "who", Path(sys.executable).name)
 
@@ -184,6 +262,9 @@ def test_conversations_with_such_a_port_elsewhere_do_not_make_it_a_find(capsys, 
         (["who", ":443/udp"], "lsof -nP -i udp:443"),
         (["who", "[::1]:80"], "lsof -nP -i @[::1]:80"),
         (["who", "sshd"], "lsof -nP -i -a -c sshd"),
+        (["who", "tcp/ssh"], "lsof -nP -i tcp:22"),
+        (["who", "8000-8010"], "lsof -nP -i :8000-8010"),
+        (["who", "10.0.0.1:5-10.0.0.2:6"], "ss -tunp 'src 10.0.0.1:5 and dst 10.0.0.2:6'"),
     ],
 )
 def test_verbose_shows_the_classic_command(capsys, words, classic):

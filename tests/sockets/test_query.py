@@ -12,36 +12,36 @@ from socket_builder import owner, system_socket
 
 
 @pytest.mark.parametrize(
-    ("text", "port", "address", "protocol", "process"),
+    ("text", "process"),
     [
-        ("8080", 8080, None, None, None),
-        (":8080", 8080, None, None, None),
-        ("*:8080", 8080, None, None, None),
-        ("8080/tcp", 8080, None, "tcp", None),
-        (":443/udp", 443, None, "udp", None),
-        ("443/UDP", 443, None, "udp", None),
-        ("192.168.1.5:54823", 54823, "192.168.1.5", None, None),
-        ("192.168.1.5:54823/tcp", 54823, "192.168.1.5", "tcp", None),
-        ("[::1]:8080", 8080, "::1", None, None),
-        ("[2001:DB8:0::5]:443/tcp", 443, "2001:db8::5", "tcp", None),
-        ("[::ffff:10.0.0.1]:80", 80, "10.0.0.1", None, None),
-        ("0", 0, None, None, None),
-        ("sshd", None, None, None, "sshd"),
-        ("python3.11", None, None, None, "python3.11"),
-        ("nginx.service", None, None, None, "nginx.service"),
+        ("8080", None),
+        ("*:8080", None),
+        ("192.168.1.5:54823/tcp", None),
+        ("10.0.0.1", None),
+        ("10.0.0.1:5 -> 10.0.0.2:6", None),
+        ("ssh", "ssh"),
+        ("ssh/tcp", None),
+        (":ssh", None),
+        ("sshd", "sshd"),
+        ("python3.11", "python3.11"),
+        ("nginx.service", "nginx.service"),
+        ("Web Content", "Web Content"),
+        ("my-own-server", "my-own-server"),
     ],
 )
-def test_every_form_of_the_question_is_understood(text, port, address, protocol, process):
+def test_words_are_an_end_a_process_or_both(text, process):
     query = parse_query(text)
 
-    assert (query.port, query.address, query.protocol, query.process) == (port, address, protocol, process)
+    assert query.process == process
+    assert (query.meant is None) == (process is not None and not query.is_service)
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "/tcp", "65536", "80/sctp", "1.2.3.4", "::1", "::1:80", "[::1]", "999.1.1.1:4", "[zz]:5", "a:b"]
+    "text",
+    ["", ":", "/tcp", "65536", "80/sctp", "::1:80", "999.1.1.1:4", "[zz]:5", "a:b", "*", "*:*", "90-80", "1%" * 4301],
 )
 def test_what_is_no_question_is_refused_with_examples(text):
-    with pytest.raises(UsageError, match="Write it like 8080"):
+    with pytest.raises(UsageError, match=r"Write it like 8080|Did you mean|portcall conns"):
         parse_query(text)
 
 
@@ -52,7 +52,7 @@ def test_any_text_is_a_question_or_a_usage_error(text):
         query = parse_query(text)
     except UsageError:
         return
-    assert (query.port is None) != (query.process is None)
+    assert query.meant is not None or query.process is not None
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,19 @@ def test_any_text_is_a_question_or_a_usage_error(text):
         ("127.0.0.1:80", "[::]:80", "tcp", False),
         ("[::1]:80", "[::]:80", "tcp", True),
         ("[::1]:80", "0.0.0.0:80", "tcp", False),
+        ("tcp/80", "0.0.0.0:80", "tcp", True),
+        ("http", "0.0.0.0:80", "tcp", True),
+        ("shell", "0.0.0.0:514", "udp", False),
+        ("localhost:80", "[::1]:80", "tcp", True),
+        ("localhost:80", "0.0.0.0:80", "tcp", True),
+        ("localhost:80", "192.168.1.5:80", "tcp", False),
+        ("[0:0:0:0:0:0:0:1]:80", "[::1]:80", "tcp", True),
+        ("[::ffff:127.0.0.1]:80", "127.0.0.1:80", "tcp", True),
+        ("79-81", "0.0.0.0:80", "tcp", True),
+        ("79-81", "0.0.0.0:82", "tcp", False),
+        ("127.0.0.1", "127.0.0.1:80", "tcp", True),
+        ("127.0.0.1", "0.0.0.0:80", "tcp", False),
+        ("127.0.0.1:*", "127.0.0.1:80", "tcp", True),
     ],
 )
 def test_a_listener_is_meant_if_it_takes_what_comes_to_that_end(text, local, protocol, is_meant):
@@ -88,6 +101,33 @@ def test_a_remote_port_at_another_address_is_not_meant():
     assert not parse_query("10.0.0.3:443").means_remote(system_socket("10.0.0.1:50000", "10.0.0.2:443"))
 
 
+@pytest.mark.parametrize("text", ["10.0.0.1:5-10.0.0.2:6", "10.0.0.2:6 10.0.0.1:5", "tcp/10.0.0.1 -> 10.0.0.2:6"])
+def test_a_conversation_is_meant_from_either_end(text):
+    query = parse_query(text)
+
+    assert query.means_local(system_socket("10.0.0.1:5", "10.0.0.2:6"))
+    assert query.means_local(system_socket("10.0.0.2:6", "10.0.0.1:5"))
+    assert not query.means(system_socket("10.0.0.1:5", "10.0.0.2:7"))
+    assert not query.means(system_socket("0.0.0.0:5"))
+
+
+@pytest.mark.parametrize(("zone", "is_meant"), [("eth0", True), ("eth1", False)])
+def test_a_zone_chooses_the_interface(zone, is_meant):
+    listener = system_socket("[fe80::1]:22", interface="eth0")
+
+    assert parse_query(f"[fe80::1%{zone}]:22").means_local(listener) == is_meant
+
+
+def test_a_word_that_is_a_service_and_a_process_means_both_and_says_which():
+    query = parse_query("ssh")
+    server, client = (
+        system_socket("0.0.0.0:22", owners=[owner("sshd")]),
+        system_socket("10.0.0.1:50000", "10.0.0.2:2222", owners=[owner("ssh")]),
+    )
+
+    assert (query.meanings(server), query.meanings(client)) == (["service"], ["process"])
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -103,4 +143,4 @@ def test_a_process_is_called_by_its_name_program_unit_or_container(program):
 
 
 def test_a_part_of_a_name_is_not_the_name():
-    assert not parse_query("ssh").means_local(system_socket("0.0.0.0:22", owners=[owner("sshd")]))
+    assert not parse_query("ngin").means_local(system_socket("0.0.0.0:80", owners=[owner("nginx")]))

@@ -22,7 +22,8 @@ from portcall.records.sockets import LISTENING, STATES
 _EPILOG = """\
 examples:
   portcall conns --state established --where 'service=https'
-  sudo portcall conns --by app
+  portcall conns 192.168.1.5:443
+  sudo portcall conns firefox --by host
 """
 _LONG_WORDS = {"established": "ESTAB", "syn-received": "SYN-RECV"}
 _STATE_OF_WORD = {**_LONG_WORDS, **{state.lower(): state for state in STATES if state not in LISTENING}}
@@ -34,6 +35,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser,
         "List the conversations of this machine that exist now: both ends, who opened it, state, process.",
         _EPILOG,
+    )
+    parser.add_argument(
+        "query",
+        metavar="END",
+        nargs="*",
+        help="only those with this end, as 'who' takes it, or of this process (default: all)",
     )
     parser.add_argument("--by", choices=tuple(COUNTS), help="count conversations by … instead of listing them")
     parser.add_argument(
@@ -51,17 +58,20 @@ def run(options: argparse.Namespace) -> int:
     """List or count; 0, or 1 where a search finds nothing."""
     format_name = output_format(options)
     from portcall.runs.toolbox import Choice, conversations
+    from portcall.sockets.query import parse_query
     from portcall.views.socket_tables import write_sockets
 
     states = [state.lower().replace("estab", "established") for state in options.state] or ["connected"]
     say_classic(f"ss -tunp {' '.join(f'state {state}' for state in states)}", options)
+    query = parse_query(" ".join(options.query)) if options.query else None
     choice = Choice(options.netns, options.where, options.top)
-    report = conversations(choice, states=options.state, by=options.by, geo=options.geo)
+    report = conversations(choice, query=query, states=options.state, by=options.by, geo=options.geo)
     if options.resolve:
         report = replace(report, rows=with_reverse_names(report.rows))
     draw = partial(write_sockets, report, most_rows=options.top, explain_states=options.explain_states)
     deliver(report, format_name, options.output, draw)
-    return SUCCESS if report.rows or not (options.where or options.state) else NOTHING_FOUND
+    is_search = options.where or options.state or query
+    return SUCCESS if report.rows or not is_search else NOTHING_FOUND
 
 
 def _state(word: str) -> str:

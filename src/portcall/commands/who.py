@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from portcall.records.schema import Listing
     from portcall.sockets.query import SocketQuery
 
+_MOST_PORTS = 5
 _EPILOG = """\
 examples:
   portcall who 8080
   portcall who :443/udp
   portcall who 192.168.1.5:54823
-  sudo portcall who sshd
+  sudo portcall who ssh
 """
 
 
@@ -38,7 +40,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Name the process that has a port, where it comes from, and its sockets on it.",
         _EPILOG,
     )
-    parser.add_argument("query", metavar="PORT", help="a port, PORT/tcp or PORT/udp, ADDRESS:PORT, or a process's name")
+    parser.add_argument(
+        "query",
+        metavar="PORT",
+        nargs="+",
+        help="a port, PORT/tcp or PORT/udp, ADDRESS:PORT, a service, a conversation, or a process's name",
+    )
     add_list_options(parser, "relation=local and user=root")
     add_namespace_option(parser)
     parser.set_defaults(run=run)
@@ -51,13 +58,15 @@ def run(options: argparse.Namespace) -> int:
     from portcall.sockets.query import parse_query
     from portcall.views.who import write_held
 
-    query = parse_query(options.query)
+    query = parse_query(" ".join(options.query))
     say_classic(_classic(query), options)
     report = who(query, Choice(options.netns, options.where, options.top))
     now_ns = report.window_ns[1] if report.window_ns else 0
     deliver(report, format_name, options.output, partial(write_held, report, now_ns=now_ns))
     if format_name == "table":
         say_degradations(report)
+        if query.is_service and query.process:
+            say(_taken_for(query, report))
     if any(row["relation"] == LOCAL for row in report.rows):
         return SUCCESS
     if not report.rows_left_out:
@@ -65,22 +74,50 @@ def run(options: argparse.Namespace) -> int:
     return NOTHING_FOUND
 
 
+def _taken_for(query: SocketQuery, report: Listing) -> str:
+    """What a word that may be two things was taken for, and what was found of each."""
+    from portcall.sockets.query import PROCESS, SERVICE
+    from portcall.views.text import counted_text
+
+    found = {one: sum(one in row["meant_as"] for row in report.rows) for one in (SERVICE, PROCESS)}
+    return (
+        f"{query.text} is a service, on port {_ports_text(query)}: {counted_text(found[SERVICE], 'socket')}; "
+        f"and may be a process: {counted_text(found[PROCESS], 'socket')} of one called so"
+    )
+
+
+def _ports_text(query: SocketQuery) -> str:
+    ends = query.meant.ends if query.meant else ()
+    ports = [str(port) for end in ends for port in end.ports[:_MOST_PORTS]]
+    return ", ".join(ports) + (" …" if any(len(end.ports) > _MOST_PORTS for end in ends) else "")
+
+
 def _classic(query: SocketQuery) -> str:
-    if query.port is None:
-        return f"lsof -nP -i -a -c {query.process}"
-    address = "" if query.address is None else f"@[{query.address}]" if ":" in query.address else f"@{query.address}"
-    return f"lsof -nP -i {query.protocol or ''}{address}:{query.port}"
+    if query.meant is None:
+        return f"lsof -nP -i -a -c {shlex.quote(query.text)}"
+    if len(query.meant.ends) > 1:
+        near, far = (end.text for end in query.meant.ends)
+        return f"ss -tunp 'src {near} and dst {far}'"
+    (end,) = query.meant.ends
+    ports = f"{end.ports[0]}-{end.ports[-1]}" if isinstance(end.ports, range) else ",".join(map(str, end.ports))
+    places = [f"@[{address}]" if ":" in address else f"@{address}" for address in end.addresses[:1]]
+    where = "".join(places) + (f":{ports}" if ports else "")
+    return f"lsof -nP -i {query.meant.transport or ''}{where}"
 
 
 def _nothing(query: SocketQuery, report: Listing) -> str:
     """One sentence: what was not found, and what else could be looked at."""
-    if query.port is None:
-        seen, others = report.coverage, ""
-        if seen and seen.unseen_holders:
-            hidden = f"{seen.unseen_holders} of {seen.sockets} sockets"
-            others = f"; {hidden} belong to processes that only root may look at: try it with sudo"
-        return f"no process called {query.process!r} has a TCP or UDP socket{others}"
-    return (
-        f"nothing listens on {query.text}, of the sockets that can be seen from here; those in other network "
-        f"namespaces, such as containers', need 'sudo portcall who {query.text} --netns all'"
-    )
+    if query.meant is not None:
+        return (
+            f"nothing listens on {query.text}, of the sockets that can be seen from here; those in other network "
+            f"namespaces, such as containers', need 'sudo portcall who {query.text} --netns all'"
+        )
+    seen, others = report.coverage, ""
+    if seen and seen.unseen_holders:
+        hidden = f"{seen.unseen_holders} of {seen.sockets} sockets"
+        others = f"; {hidden} belong to processes that only root may look at: try it with sudo"
+    from portcall.queries.endpoints import nearest_service
+
+    near = nearest_service(query.text)
+    meant = f". Did you mean the service '{near}'?" if near else ""
+    return f"no process called {query.text!r} has a TCP or UDP socket{others}{meant}"

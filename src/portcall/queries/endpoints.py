@@ -118,6 +118,13 @@ def refused(text: str, reason: str, hint: str = EXAMPLES) -> UsageError:
     return UsageError(f"{reason if reason.startswith(f'{asked} ') else f'{asked}: {reason}'}. {hint}")
 
 
+def nearest_service(words: str) -> str | None:
+    """The service whose name the words nearly are, if there is one."""
+    from portcall.labels.ports import nearest_name
+
+    return nearest_name(words) if _LIKE_A_SERVICE.fullmatch(words) else None
+
+
 def shortened(text: str) -> str:
     """The words as an error shows them."""
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
@@ -234,8 +241,6 @@ def _no_port(words: str, text: str) -> UsageError:
         return refused(text, "neither a port nor an address")
     if slash:
         return refused(text, f"{shortened(transport)!r} is no transport{did_you_mean(transport[:9], _WITH_PORTS)}")
-    from portcall.labels.ports import nearest_name
-
-    near = nearest_name(words) if _LIKE_A_SERVICE.fullmatch(words) else None
+    near = nearest_service(words)
     reason = f"{shortened(words)!r} is no port, service, address or socket"
     return refused(text, reason, f"Did you mean {near!r}?") if near else refused(text, reason)

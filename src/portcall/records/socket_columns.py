@@ -81,6 +81,7 @@ HELD = (
     *_EXPOSURE,
     Column("process_since_ns", "integer", "ns", "when the process began, since 1970 UTC"),
     Column("started_by", "texts", "", "the processes above it, nearest first, each as name(pid)"),
+    Column("meant_as", "texts", "", "what the words were taken for that mean the socket: end, service, process"),
 )
 """What ``who`` says of a socket."""
 COUNTED_BY = {

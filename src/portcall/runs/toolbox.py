@@ -44,16 +44,21 @@ def ports(choice: Choice) -> Listing:
 
 
 def conversations(
-    choice: Choice, *, states: Sequence[str] = (), by: str | None = None, geo: Sequence[str] = ()
+    choice: Choice,
+    *,
+    query: SocketQuery | None = None,
+    states: Sequence[str] = (),
+    by: str | None = None,
+    geo: Sequence[str] = (),
 ) -> Listing:
     """Who talks with whom; or, ``by`` one of ``schema.COUNTS``, how many conversations of what is chosen there are.
 
-    ``geo`` are databases that tell countries and networks.
+    ``query`` means either end, or a process. ``geo`` are databases that tell countries and networks.
     """
     choose = chooser(choice.where, "conns", None if by else choice.top)
     origins = Origins(geo) if geo else None
     listing = list_sockets(choice.namespaces)
-    every = conversation_rows(listing)
+    every = conversation_rows(listing, query.means if query else None)
     if origins:
         every = list(map(origins.completed, every))
     chosen = choose([row for row in every if not states or row["state"] in states])
@@ -68,13 +73,14 @@ def who(query: SocketQuery, choice: Choice) -> Listing:
     choose = chooser(choice.where, "who", choice.top)
     listing = list_sockets(choice.namespaces)
     relations: dict[SystemSocket, str] = {}
+    meanings: dict[SystemSocket, list[str]] = {}
     for socket in listing.sockets:
-        if query.means_local(socket):
-            relations[socket] = LOCAL
+        if found := query.meanings(socket):
+            relations[socket], meanings[socket] = LOCAL, found
         elif query.means_remote(socket):
             relations[socket] = REMOTE
-    rows = held_rows(listing, relations)
-    about = listing if query.port is None else listing.about(relations)  # any hidden process may have that name
+    rows = held_rows(listing, relations, meanings)
+    about = listing if query.process else listing.about(relations)  # any hidden process may have that name
     return _report("who", about, choose(rows), len(rows))
 
 

@@ -1,101 +1,116 @@
-"""What ``portcall who`` is asked for: a port, an end, or a process → which sockets are meant. Pure.
+"""Which sockets somebody means: the words of ``who`` and ``conns`` → a test of one socket. Pure.
 
-8080                    port, any protocol              8080/tcp   443/udp   :443/udp
-192.168.1.5:54823       an end; what listens at any address of that port takes part
-[2001:db8::5]:443       the same with IPv6
-sshd                    a process: its name, its program's, its unit or container
+They are those of ``queries.endpoints``, or a process: its name, its program's, its unit or container. A word that is a
+service's name may be a process too, and then both are meant. Of an end that says where it is, whatever listens at any
+address of that port takes part.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from portcall.errors import UsageError
+from portcall.queries.endpoints import parse_endpoints, refused
 from portcall.sockets.rows import takes
 
 if TYPE_CHECKING:
+    from portcall.queries.endpoints import Endpoint, Endpoints
     from portcall.records.ownership import Owner
     from portcall.records.sockets import SystemSocket
 
-_FORM = re.compile(
-    r"(?:(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<ipv4>[\d.]+|\*))(?=:))?:?(?P<port>\d+)(?:/(?P<protocol>\w+))?",
-    re.ASCII,
-)
-_PROTOCOLS = ("tcp", "udp")
-_MOST_PORT = 65535
-_MOST_DIGITS = 18
-"""Enough to tell that a number is too great; Python reads no number of thousands."""
-_EXAMPLES = "Write it like 8080, :443/udp, 192.168.1.5:54823, [::1]:8080 or sshd"
+END, SERVICE, PROCESS = "end", "service", "process"
+"""What words may be taken for."""
+
+_LONGEST_NAME = 255
+_LISTED = ("tcp", "udp")
+_NO_PROCESS = re.compile(r"[\d\s–-]*|.*[/:\[\]].*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class SocketQuery:
-    """Which sockets are meant. One of port and process is None."""
+    """Which sockets are meant. One of meant and process is not None."""
 
     text: str
-    port: int | None = None
-    address: str | None = None
-    """None: any."""
-    protocol: str | None = None
-    """None: any."""
+    meant: Endpoints | None = None
     process: str | None = None
+
+    @property
+    def is_service(self) -> bool:
+        """Whether the words are the name of a service."""
+        return self.meant is not None and any(end.service for end in self.meant.ends)
+
+    def means(self, socket: SystemSocket) -> bool:
+        """Whether either end of the socket is meant, or a process that has it."""
+        return bool(self.meanings(socket)) or self.means_remote(socket)
 
     def means_local(self, socket: SystemSocket) -> bool:
         """Whether the socket itself is meant."""
-        if self.process is not None:
-            return any(_is_called(owner, self.process) for owner in socket.holders)
-        return self._fits(socket) and socket.local_port == self.port and self._is_at(socket)
+        return bool(self.meanings(socket))
 
     def means_remote(self, socket: SystemSocket) -> bool:
         """Whether the other end of a conversation is meant."""
-        is_there = self.address is None or self.address == socket.remote_ip
-        return self.port is not None and self._fits(socket) and socket.remote_port == self.port and is_there
+        if self.meant is None or len(self.meant.ends) > 1 or not self._fits(socket):
+            return False
+        return _is_remote(socket, self.meant.ends[0])
+
+    def meanings(self, socket: SystemSocket) -> list[str]:
+        """What the words must be taken for to mean the socket itself: END, or SERVICE, and PROCESS."""
+        found = []
+        if self.meant is not None and self._fits(socket) and _is_of(socket, self.meant.ends):
+            found.append(SERVICE if self.is_service else END)
+        if self.process is not None and is_held_by(socket, self.process):
+            found.append(PROCESS)
+        return found
 
     def _fits(self, socket: SystemSocket) -> bool:
-        return self.protocol in (None, socket.protocol)
-
-    def _is_at(self, socket: SystemSocket) -> bool:
-        if self.address is None or self.address == socket.local_ip:
-            return True
-        return socket.is_listening and takes(socket, self.address)
+        return self.meant is not None and self.meant.transport in (None, socket.protocol)
 
 
 def parse_query(text: str) -> SocketQuery:
     """The question in those words; UsageError for one that is none."""
-    form = _FORM.fullmatch(text)
-    if form is None:
-        if not text or ":" in text or "/" in text or _is_address(text):
-            raise UsageError(f"who {text!r}: neither a port nor an end nor a process. {_EXAMPLES}")
-        return SocketQuery(text, process=text)
-    port, protocol = int(form["port"][:_MOST_DIGITS]), form["protocol"] and form["protocol"].lower()
-    if port > _MOST_PORT:
-        raise UsageError(f"who {text!r}: ports end at {_MOST_PORT}. {_EXAMPLES}")
-    if protocol not in (None, *_PROTOCOLS):
-        raise UsageError(f"who {text!r}: sockets are listed for {' and '.join(_PROTOCOLS)} only. {_EXAMPLES}")
-    return SocketQuery(text, port, _address(form["ipv6"] or form["ipv4"], text), protocol)
-
-
-def _address(written: str | None, text: str) -> str | None:
-    if written in (None, "*"):
-        return None
+    words = text.strip()
     try:
-        address = ipaddress.ip_address(written)
-    except ValueError as error:
-        raise UsageError(f"who {text!r}: {written} is not an address. {_EXAMPLES}") from error
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+        meant = parse_endpoints(words)
+    except UsageError:
+        if len(words) > _LONGEST_NAME or _NO_PROCESS.fullmatch(words):
+            raise
+        return SocketQuery(words, process=words)
+    if meant.transport not in (None, *_LISTED):
+        raise refused(words, f"sockets are listed for {' and '.join(_LISTED)} only")
+    if not any(end.ports or end.addresses for end in meant.ends):
+        raise refused(words, "this means every socket, which 'portcall ports' and 'portcall conns' list")
+    (first, *_) = meant.ends
+    is_name = bool(first.service) and not first.has_place and len(meant.ends) == 1 and meant.transport is None
+    return SocketQuery(words, meant, words if is_name else None)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
+def is_held_by(socket: SystemSocket, name: str) -> bool:
+    """Whether a process that has the socket open is called that, or its program, unit or container is."""
+    return any(_is_called(owner, name) for owner in socket.holders)
+
+
+def _is_of(socket: SystemSocket, ends: tuple[Endpoint, ...]) -> bool:
+    if len(ends) == 1:
+        return _is_local(socket, ends[0])
+    near, far = ends
+    return any(_is_local(socket, local) and _is_remote(socket, remote) for local, remote in ((near, far), (far, near)))
+
+
+def _is_local(socket: SystemSocket, end: Endpoint) -> bool:
+    if not end.has_port(socket.local_port, socket.protocol):
         return False
-    return True
+    if end.is_at(socket.local_ip, socket.interface):
+        return True
+    return bool(end.ports) and socket.is_listening and any(takes(socket, address) for address in end.addresses)
+
+
+def _is_remote(socket: SystemSocket, end: Endpoint) -> bool:
+    if socket.remote_ip is None or not end.has_port(socket.remote_port, socket.protocol):
+        return False
+    return end.is_at(socket.remote_ip, socket.interface)
 
 
 def _is_called(owner: Owner, name: str) -> bool:

@@ -20,7 +20,7 @@ from portcall.records.sockets import STATES, SocketListing, SystemSocket
 from portcall.sockets.exposure import exposure_of, is_any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from portcall.records.ownership import Owner
 
@@ -65,17 +65,25 @@ def port_rows(listing: SocketListing) -> list[Row]:
     return [_port_row(socket, listing) for socket in sorted(listening, key=_order)]
 
 
-def conversation_rows(listing: SocketListing) -> list[Row]:
-    """One row for each socket that has a peer."""
-    sockets = sorted((socket for socket in listing.sockets if not socket.is_listening), key=_order)
+def conversation_rows(listing: SocketListing, is_wanted: Callable[[SystemSocket], bool] | None = None) -> list[Row]:
+    """One row for each socket that has a peer; or of these for each that is wanted."""
+    talking = (socket for socket in listing.sockets if not socket.is_listening)
+    sockets = sorted((one for one in talking if is_wanted is None or is_wanted(one)), key=_order)
     return [
         _conversation_row(socket, direction, evidence, listing.time_ns)
         for socket, (direction, evidence) in zip(sockets, _directions_in(listing, sockets), strict=True)
     ]
 
 
-def held_rows(listing: SocketListing, relations: Mapping[SystemSocket, str]) -> list[Row]:
-    """One row for each of those sockets, listening or not, with its exposure and where its process comes from."""
+def held_rows(
+    listing: SocketListing,
+    relations: Mapping[SystemSocket, str],
+    meanings: Mapping[SystemSocket, Sequence[str]] | None = None,
+) -> list[Row]:
+    """One row for each of those sockets, listening or not, with its exposure and where its process comes from.
+
+    ``meanings`` are what the words were taken for that mean a socket.
+    """
     sockets = sorted(relations, key=lambda socket: (not socket.is_listening, *_order(socket)))
     rows = []
     for socket, (direction, evidence) in zip(sockets, _directions_in(listing, sockets), strict=True):
@@ -88,6 +96,7 @@ def held_rows(listing: SocketListing, relations: Mapping[SystemSocket, str]) -> 
                 **(_exposure(socket, listing) if socket.is_listening else dict.fromkeys(_EXPOSURE)),
                 "process_since_ns": owner.start_ns if owner else None,
                 "started_by": [f"{name}({pid})" for pid, name in owner.parents] if owner else [],
+                "meant_as": list((meanings or {}).get(socket, ())),
             }
         )
     return rows
