@@ -198,6 +198,44 @@ def test_what_cannot_be_explained_is_a_usage_error(capsys, words, hint):
     assert hint in capsys.readouterr().err
 
 
+def test_the_name_of_a_process_is_told_the_command_that_takes_it(capsys, listener):
+    name = Path(sys.executable).name
+
+    assert listener
+    assert main(["explain", name]) == 2
+    assert capsys.readouterr().err.endswith(f"Did you mean 'portcall who {name}'?\n")
+
+
+def test_every_form_of_an_end_finds_who_has_it_here(capsys, listener):
+    port = listener.getsockname()[1]
+    places = ["", ":", "*:", "127.0.0.1:", "localhost:", "[::ffff:127.0.0.1]:"]
+
+    for form in [f"{place}{port}" for place in places]:
+        for words in (form, f"{form}/tcp", f"tcp/{form}"):
+            found = facts(capsys, words)["here"]
+            at = [one["local"] for one in found if one["state"] == "LISTEN"]
+            assert (words, at) == (words, [f"127.0.0.1:{port}"])
+
+
+@pytest.mark.parametrize("form", ["::1", "0:0:0:0:0:0:0:1", "0000::0001", "::1%lo"])
+def test_long_forms_of_an_ipv6_address_find_the_same_sockets(capsys, form):
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        at_address, at_port = (facts(capsys, words)["here"] for words in (form, f"[{form}]:{port}"))
+
+    assert f"[::1]:{port}" in {one["local"] for one in at_address}
+    assert f"[::1]:{port}" in {one["local"] for one in at_port}
+
+
+@pytest.mark.parametrize("between", ["-", "->", " ↔ ", " "])
+def test_a_conversation_is_understood_whatever_stands_between_its_ends(capsys, conversation, between):
+    client, server = conversation
+
+    found = facts(capsys, f"localhost:{client.port}{between}{server}/tcp")
+
+    assert {one["local"] for one in found["here"]} == {str(client), str(server)}
+
+
 def test_a_missing_database_is_one_sentence(capsys):
     assert main(["explain", "8.8.8.8", "--geo", "/nonexistent.mmdb"]) == 1
     assert "cannot be opened" in capsys.readouterr().err

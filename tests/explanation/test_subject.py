@@ -24,6 +24,8 @@ from portcall.labels.ports import PortClass
         ("UDP:53", 53, "udp"),
         (" 80 ", 80, None),
         ("sctp/3868", 3868, "sctp"),
+        (":80", 80, None),
+        ("*:80/tcp", 80, "tcp"),
     ],
 )
 def test_a_number_is_a_port(words, port, transport):
@@ -46,8 +48,6 @@ def test_a_name_is_every_port_of_that_service(words, ports):
     ("words", "end", "transport"),
     [
         ("0.0.0.0:80", End("0.0.0.0", 80), None),
-        (":80", End("0.0.0.0", 80), None),
-        ("*:80", End("0.0.0.0", 80), None),
         ("localhost:80", End("127.0.0.1", 80), None),
         ("192.168.1.5:54823", End("192.168.1.5", 54823), None),
         ("[::1]:80", End("::1", 80), None),

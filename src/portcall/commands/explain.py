@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from portcall.commands.listing import add_verbose_option, say_classic
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
-    from portcall.explanation.facts import Machine
-    from portcall.explanation.next_steps import Step
-    from portcall.records.sockets import SocketListing
+    from portcall.explanation.facts import Explanation
+    from portcall.explanation.quiz import QuizQuestion
+    from portcall.explanation.tutorial import Tutorial
 
 _EPILOG = """\
 examples:
@@ -45,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "who has it on this machine now. Without any, tell the whole story of ports on this machine's sockets.",
         _EPILOG,
     )
-    parser.add_argument("subject", nargs="?", metavar="SUBJECT", help="what to explain (default: all of it)")
+    parser.add_argument("subject", nargs="*", metavar="SUBJECT", help="what to explain (default: all of it)")
     parser.add_argument(
         "--quiz", action="store_true", help="ask five questions; answers are read from stdin, a line each"
     )
@@ -58,66 +57,46 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Explain; what cannot be understood is UsageError."""
-    if options.quiz and options.subject:
-        raise UsageError(f"--quiz asks about everything. Leave out {options.subject!r}")
+    words = " ".join(options.subject)
+    if options.quiz and words:
+        raise UsageError(f"--quiz asks about everything. Leave out {words!r}")
     if options.seed is not None and not options.quiz:
         raise UsageError("--seed chooses the questions of --quiz. Add --quiz")
     format_name = output_format(options, ("table", "json"))
-    listing = _listing()
+    from portcall.runs import explain as runs
+
+    if options.quiz:
+        questions = runs.quiz(options.seed)
+        with opened(options.output) as stream:
+            _quiz(questions, stream, format_name)
+        return SUCCESS
+    said: Explanation | Tutorial
+    said = runs.explain(words, geo=options.geo, resolve=options.resolve) if options.subject else runs.tell_everything()
     with opened(options.output) as stream:
-        if options.quiz:
-            _quiz(options, listing, stream, format_name)
-            return SUCCESS
-        classic, about = (_explain if options.subject else _tell)(options, listing, stream, format_name)
-    for step in classic:
+        _write(said, stream, format_name)
+    for step in said.classic:
         say_classic(step.command, options)
-    say_degradations(about)
+    say_degradations(said)
     return SUCCESS
 
 
-def _explain(
-    options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str
-) -> tuple[Sequence[Step], SocketListing]:
-    """Explain one subject, and return the classic commands for it, and the listing as far as it is about that."""
-    from portcall.explanation.facts import explain, sockets_of
-    from portcall.explanation.subject import parse_subject
+def _write(said: Explanation | Tutorial, stream: TextIO, format_name: str) -> None:
+    from portcall.explanation.facts import Explanation
+    from portcall.views.explain import write_explanation, write_story
 
-    subject = parse_subject(options.subject)
-    explanation = explain(subject, _machine(options, listing, subject.addresses))
-    about = listing.about(chain(*sockets_of(subject, listing)))
+    is_of_subject = isinstance(said, Explanation)
     if format_name == "json":
-        _write_json(asdict(explanation), stream)
-        return explanation.classic, about
-    from portcall.views.explain import write_explanation
-
-    write_explanation(explanation, stream)
-    return explanation.classic, about
-
-
-def _tell(
-    options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str
-) -> tuple[Sequence[Step], SocketListing]:
-    from portcall.explanation.tutorial import write_tutorial
-
-    story = write_tutorial(_machine(options, listing, ()))
-    if format_name == "json":
-        _write_json({"kind": "story", **asdict(story)}, stream)
-        return story.classic, listing
-    from portcall.views.explain import write_story
-
-    write_story(story, stream)
-    return story.classic, listing
+        _write_json(({} if is_of_subject else {"kind": "story"}) | asdict(said), stream)
+    elif isinstance(said, Explanation):
+        write_explanation(said, stream)
+    else:
+        write_story(said, stream)
 
 
-def _quiz(options: argparse.Namespace, listing: SocketListing, stream: TextIO, format_name: str) -> None:
+def _quiz(questions: Sequence[QuizQuestion], stream: TextIO, format_name: str) -> None:
     """Ask, and say after each answer what is right; where stdin ends, the rest counts as not answered."""
-    import random
-
-    from portcall.explanation.quiz import make_quiz
     from portcall.views.explain import question_text, verdict_text
 
-    chance = random.Random(options.seed)  # noqa: S311 - questions, no secrets
-    questions = make_quiz(listing.sockets, chance)
     if format_name == "json":
         _write_json({"kind": "quiz", "questions": [asdict(question) for question in questions]}, stream)
         return
@@ -129,27 +108,6 @@ def _quiz(options: argparse.Namespace, listing: SocketListing, stream: TextIO, f
         right += answer is not None and question.is_right(answer)
         print(verdict_text(question, answer), end="\n\n", file=stream, flush=True)
     print(f"{right} of {len(questions)} right", file=stream)
-
-
-def _machine(options: argparse.Namespace, listing: SocketListing, addresses: Sequence[str]) -> Machine:
-    from portcall.enrichment.geoip import Origins
-    from portcall.enrichment.reverse_dns import reverse_names
-    from portcall.explanation.facts import Machine
-    from portcall.system.port_ranges import read_port_settings
-
-    origins = Origins(options.geo) if options.geo else None
-    return Machine(
-        listing=listing,
-        settings=read_port_settings(),
-        origins={address: origins.look_up(address) for address in addresses} if origins else {},
-        reverse_names=reverse_names(addresses) if options.resolve else {},
-    )
-
-
-def _listing() -> SocketListing:
-    from portcall.owners.socket_listing import list_sockets
-
-    return list_sockets()
 
 
 def _write_json(facts: dict[str, Any], stream: TextIO) -> None:  # Any: plain values, as asdict gives them

@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from portcall.commands.output_file import try_output, write_out
 from portcall.errors import UsageError
@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
-    from portcall.records.report import Report
+    from portcall.records.report import Degradation, Report
     from portcall.records.schema import Listing
-    from portcall.records.sockets import SocketListing
+
+    class HasDegradations(Protocol):
+        """What may have run with less."""
+
+        @property
+        def degradations(self) -> Sequence[Degradation]:
+            """What that was."""
+
 
 SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
@@ -109,7 +116,7 @@ def with_reverse_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:  # A
     ]
 
 
-def say_degradations(report: Report | Listing | SocketListing) -> None:
+def say_degradations(report: HasDegradations) -> None:
     """Tell people what was not to be had."""
     for degradation in report.degradations:
         say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")

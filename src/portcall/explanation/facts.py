@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from portcall.explanation.subject import Subject
-    from portcall.records.report import Origin
+    from portcall.records.report import Degradation, Origin
     from portcall.records.sockets import SocketListing, SystemSocket
     from portcall.system.port_ranges import PortSettings
 
@@ -104,6 +104,8 @@ class Explanation:
     """Sockets of this machine whose peer it is."""
     next_steps: tuple[Step, ...]
     classic: tuple[Step, ...]
+    degradations: tuple[Degradation, ...] = ()
+    """What could not be seen."""
 
 
 def explain(subject: Subject, machine: Machine) -> Explanation:

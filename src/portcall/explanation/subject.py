@@ -7,7 +7,8 @@ conversation. Beside them:
     state      = as ss, netstat or RFC 9293 write it                           TIME-WAIT   ESTABLISHED
     transport  = "tcp" | "udp"
 
-Where any address is meant, it is the one that a socket for any is bound to. Nothing is looked up: whether a port has a
+A port at any address is that port; alone, and in a conversation, any address is the one that a socket for any is bound
+to. Nothing is looked up: whether a port has a
 service, or an address a name, is not asked here.
 """
 
@@ -108,7 +109,7 @@ def _of_endpoints(meant: Endpoints) -> Subject:
     (end,) = meant.ends
     if not end.ports:
         return Subject("address", text, address=_address(end), transport=transport)
-    if end.has_place:
+    if end.addresses:
         return Subject("socket", text, transport=transport, ends=(_end(end, text),))
     if end.service:
         return Subject("service", text, tuple(end.ports), transport)

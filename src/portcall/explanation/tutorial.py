@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from portcall.explanation.facts import Machine
+    from portcall.records.report import Degradation
     from portcall.records.sockets import SystemSocket
 
 PORTS_TO_KNOW = (20, 21, 22, 25, 53, 67, 68, 80, 110, 143, 443, 587, 3306, 5432, 6379, 8080, 27017)
@@ -56,6 +57,8 @@ class Tutorial:
     """A socket with a peer, as an example; its local end may be the server."""
     next_steps: tuple[Step, ...] = STORY_STEPS
     classic: tuple[Step, ...] = STORY_CLASSIC
+    degradations: tuple[Degradation, ...] = ()
+    """What could not be seen."""
 
 
 def write_tutorial(machine: Machine) -> Tutorial:
