@@ -15,9 +15,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from portcall.commands.check import ports_asked
 from portcall.errors import UsageError
 from portcall.records.schema import column_names
+from portcall.runs.check import HostPort, ports_asked
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 COMMAND = [sys.executable, "-m", "portcall", "check"]
@@ -172,7 +172,7 @@ def test_ctrl_c_prints_what_was_learnt_until_then():
     ],
 )
 def test_ports_are_numbers_ranges_and_names(words, ports):
-    assert ports_asked(words, "tcp") == ports
+    assert [(one.protocol, one.port) for one in ports_asked(["host.example", *words])] == ports
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,73 @@ def test_ports_are_numbers_ranges_and_names(words, ports):
 )
 def test_what_is_no_port_is_refused(word):
     with pytest.raises(UsageError):
-        ports_asked([word], "tcp")
+        ports_asked(["host.example", word])
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("127.0.0.1:80", [("127.0.0.1", "tcp", 80)]),
+        ("host.example:https", [("host.example", "tcp", 443)]),
+        ("[0:0:0:0:0:0:0:1]:80/udp", [("0:0:0:0:0:0:0:1", "udp", 80)]),
+        ("[fe80::1%eth0]:22", [("fe80::1%eth0", "tcp", 22)]),
+        ("fe80::1%eth0 tcp/22", [("fe80::1%eth0", "tcp", 22)]),
+        ("localhost:80,81", [("localhost", "tcp", 80), ("localhost", "tcp", 81)]),
+        ("80", [("localhost", "tcp", 80)]),
+        (":80 *:81 udp/82", [("localhost", "tcp", 80), ("localhost", "tcp", 81), ("localhost", "udp", 82)]),
+        ("ssh", [("localhost", "tcp", 22)]),
+        ("ssh 443", [("ssh", "tcp", 443)]),
+        ("ssh/tcp 443", [("localhost", "tcp", 22), ("localhost", "tcp", 443)]),
+        (
+            "a.example 80 b.example:81 82",
+            [("a.example", "tcp", 80), ("b.example", "tcp", 81), ("b.example", "tcp", 82)],
+        ),
+        ("a.example 80 10.0.0.1 81", [("a.example", "tcp", 80), ("10.0.0.1", "tcp", 81)]),
+        ("10.0.0.1:5-10.0.0.2:6", [("10.0.0.1", "tcp", 5), ("10.0.0.2", "tcp", 6)]),
+        ("my-host.example:80-90/udp", [("my-host.example", "udp", port) for port in range(80, 91)]),
+    ],
+)
+def test_every_form_of_an_end_is_a_port_of_a_host(words, asked):
+    assert ports_asked(words.split()) == [HostPort(*one) for one in asked]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("host.example", "portcall check host.example 443"),
+        ("10.0.0.1", "portcall check 10.0.0.1 443"),
+        ("ssh/udp dns/tcp 80/icmp", "icmp has no ports"),
+        ("host.example:http-alt", "say which"),
+        ("host.example 80 other.example", "Write it like"),
+        ("::1:80", "Did you mean '[::1]:80'?"),
+        ("1-101", "--yes"),
+    ],
+)
+def test_an_end_that_cannot_be_asked_is_refused_with_what_could(words, hint):
+    with pytest.raises(UsageError) as error:
+        ports_asked(words.split())
+
+    assert hint in str(error.value)
+
+
+def test_every_form_of_an_end_is_asked():
+    with port(is_open=True) as number:
+        forms = [
+            f"127.0.0.1:{number}",
+            f"tcp/127.0.0.1:{number}",
+            f"[::ffff:127.0.0.1]:{number}/tcp",
+            f"localhost:{number}",
+        ]
+        found = [rows_of(check(form, "-4", "--format", "json")) for form in [*forms, number, f":{number}"]]
+
+    assert [[(row["address"], row["verdict"]) for row in rows] for rows in found] == [[("127.0.0.1", "open")]] * 6
+
+
+def test_the_hosts_of_several_ends_are_told_apart():
+    with port(is_open=True) as number:
+        run = check(f"127.0.0.1:{number}", f"127.0.0.2:{number}")
+
+    assert run.stdout.startswith("127.0.0.1, 127.0.0.2: 1 open, 1 closed\n\nhost ")
 
 
 def test_rows_can_be_chosen_and_what_is_left_out_is_counted():

@@ -28,6 +28,7 @@ def _column(title: str, rank: int, most: int | None = 60, *, wraps: bool = False
 
 
 _COLUMNS = (
+    _column("host", 2),
     _column("port", 0),
     _column("service", 5, 32),
     _column("address", 3),
@@ -45,6 +46,7 @@ def write_checks(listing: Listing, stream: TextIO, *, most_rows: int | None = No
 
 
 def _lines(rows: list[Row]) -> list[dict[str, str]]:
+    has_several_hosts = len({row["host"] for row in rows}) > 1
     alike: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         alike.setdefault(_alike(row), []).append(row)
@@ -55,12 +57,15 @@ def _lines(rows: list[Row]) -> list[dict[str, str]]:
             lines.append(_line([row]))
         elif row is group[0]:
             lines.append(_line(group))
+        else:
+            continue
+        lines[-1]["host"] = row["host"] if has_several_hosts else ""
     return lines
 
 
 def _alike(row: Row) -> tuple[Any, ...]:
     """What rows of one line have in common; an open port's line is its own."""
-    common = tuple(row[name] for name in ("address", "protocol", "verdict", "reason", "said_by"))
+    common = tuple(row[name] for name in ("host", "address", "protocol", "verdict", "reason", "said_by"))
     return (*common, row["port"]) if row["verdict"] == "open" else common
 
 
