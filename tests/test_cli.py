@@ -208,6 +208,63 @@ def test_half_a_command_line_is_status_2(argv):
     assert left.value.code == 2
 
 
+def refusal(capsys, *words):
+    """What is said of a command line that is refused with status 2, its last line."""
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["raed"], "Did you mean 'portcall read'?"),
+        (["raed", "a b.pcap"], "Did you mean 'portcall read 'a b.pcap''?"),
+        (["lvie", "-i", "lo"], "Did you mean 'portcall live -i lo'?"),
+        (["capture.pcap"], "Did you mean 'portcall read capture.pcap'?"),
+        ([str(CAPTURE), "--by", "flow"], f"Did you mean 'portcall read {CAPTURE} --by flow'?"),
+        (["capture.pcapng.gz"], "Did you mean 'portcall read capture.pcapng.gz'?"),
+        (["paint"], "Choose from: read, live,"),
+        (["\x1b[2J"], "no command '\\\\x1b[2J'"),
+        (["x" * 5000], "Choose from: read, live,"),
+        (["read", "a.pcap", "--tpo", "3"], "read has no option --tpo. Did you mean '--top'?"),
+        (["read", "a.pcap", "--layr=inner"], "Did you mean '--layer'?"),
+        (["read", "a.pcap", "--zzz"], "'portcall read --help' says what it takes"),
+        (["who", "1", "--netsn", "all"], "Did you mean '--netns'?"),
+        (["ports", "443"], "ports takes no '443'"),
+        (["live", "--"], "behind -- stands a command"),
+    ],
+)
+def test_what_is_no_command_or_option_is_told_what_may_have_been_meant(capsys, words, hint):
+    assert hint in refusal(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["captures/dns.pcap"], "Did you mean 'portcall read captures/dns.pcap'?"),
+        ([str(CAPTURE)], f"Did you mean 'portcall read {CAPTURE}'?"),
+        (["lo"], "Did you mean 'portcall live -i lo'?"),
+        (["true", "x"], "Did you mean 'portcall live -- true x'?"),
+        (["true", "--", "false"], "only what stands behind -- is a command"),
+    ],
+)
+def test_live_runs_only_what_stands_behind_two_dashes(capsys, words, hint):
+    assert main(["live", *words]) == 2
+    assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "nan", "inf", "-inf", "1e999", "0.0", "-0"])
+@pytest.mark.parametrize(
+    "option", [["live", "--duration"], ["ports", "--interval"], ["check", "::1", "1", "--timeout"]]
+)
+def test_a_time_that_is_none_is_a_usage_error(capsys, option, text):
+    said = refusal(capsys, *option, text)
+
+    assert said.endswith(("must be above 0", "expected one argument"))  # of check, -3 is like its option -4
+
+
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize(
     ("name", "first"), [("a.json", '{"schema":1,'), ("a.jsonl", '{"app"'), ("a.csv", "app,"), ("a.txt", "2 packets")]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import gc
 import os
+import re
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +35,9 @@ COMMANDS = {
 """Every command's module, and its line in ``--help``, in that order."""
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE
+_FOLLOWS_COMMANDS = ("live",)
+"""Those that run what stands behind ``--``."""
+_NEAR = 0.7
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
@@ -71,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         words = sys.argv[1:] if argv is None else argv
-        options = parser_of(_commands_in(words)).parse_args(words)
+        options = _parsed(words)
         status = int(options.run(options))
         sys.stdout.flush()
     except PortcallError as error:
@@ -120,6 +125,61 @@ def parser_of(commands: Collection[str]) -> argparse.ArgumentParser:
 def _commands_in(words: Sequence[str]) -> list[str]:
     """The command that a command line begins with, behind options of portcall itself, which have no values."""
     return [word for word in words if not word.startswith("-")][:1]
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line; what it has too much, or wrong, leaves by SystemExit, with what may be meant."""
+    (command, *_) = [*_commands_in(words), None]
+    own, behind = _cut(words) if command in _FOLLOWS_COMMANDS else (words, None)
+    parser = parser_of([command] if command in COMMANDS else [])
+    if command not in (None, *COMMANDS):
+        parser.error(_no_command(str(command), words))
+    options, rest = parser.parse_known_args(own)
+    if rest:
+        _refuse(parser, str(command), rest[0])
+    if behind is not None:
+        if not behind:
+            parser.error("behind -- stands a command, and there is none")
+        options.command = behind
+    return options
+
+
+def _cut(words: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
+    """What stands before the first ``--``, and what behind it."""
+    if "--" not in words:
+        return words, None
+    place = list(words).index("--")
+    return words[:place], list(words[place + 1 :])
+
+
+def _no_command(command: str, words: Sequence[str]) -> str:
+    from portcall.commands.output import did_you_mean_command, looks_like_capture
+
+    rest = words[list(words).index(command) + 1 :]
+    refusal = f"no command {visible(command)!r}"
+    if looks_like_capture(command):
+        return f"{refusal}, but a capture. {did_you_mean_command('read', command, *rest)}"
+    near = difflib.get_close_matches(command, COMMANDS, n=1, cutoff=_NEAR)
+    if near:
+        return f"{refusal}. {did_you_mean_command(near[0], *rest)}"
+    return f"{refusal}. Choose from: {', '.join(COMMANDS)}"
+
+
+def _refuse(parser: argparse.ArgumentParser, command: str, word: str) -> NoReturn:
+    """End over a word that the command does not take."""
+    help_says = f"'portcall {command} --help' says what it takes"
+    if not word.startswith("-"):
+        parser.error(f"{command} takes no {visible(word)!r}: {help_says}")
+    given = word.partition("=")[0]
+    near = difflib.get_close_matches(given, _options_of(command), n=1)
+    hint = f"Did you mean '{near[0]}'?" if near else help_says
+    parser.error(f"{command} has no option {visible(given)}. {hint}")
+
+
+def _options_of(command: str) -> list[str]:
+    parser = argparse.ArgumentParser()
+    import_module(f"portcall.commands.{command}").add_options(parser)
+    return re.findall(r"(?<![\w-])--?[a-z0-9][\w-]*", parser.format_usage())
 
 
 class _Version(argparse.Action):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -16,13 +17,15 @@ from portcall.commands.output import (
     NOTHING_FOUND,
     SUCCESS,
     add_report_options,
+    did_you_mean_command,
+    looks_like_capture,
     output_format,
     positive_seconds,
     present,
 )
 from portcall.commands.output_file import try_output
 from portcall.endings import Stop
-from portcall.errors import PortcallError
+from portcall.errors import PortcallError, UsageError
 from portcall.exports import MODULES
 from portcall.isolation import original_environment
 from portcall.records.schema import LIVE_GROUPINGS
@@ -70,12 +73,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_report_options(parser, LIVE_GROUPINGS)
     parser.add_argument(
-        "command",
+        "words",
         nargs="*",
         metavar="-- COMMAND",
         help="follow only this command and its children, and end with its status",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, command=[])  # what stands behind --, which cli cuts off
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
 
     The report is printed in any case.
     """
+    if options.words:
+        raise UsageError(_stray(options.words))
     format_name = output_format(options, tries_output=False)
     from portcall.enrichment.geoip import Origins
     from portcall.inspection.server_names import ServerNames
@@ -122,6 +127,15 @@ def run(options: argparse.Namespace) -> int:
     if status is not None:
         return status
     return SUCCESS if report.rows or not options.where else NOTHING_FOUND
+
+
+def _stray(words: list[str]) -> str:
+    """What to say of words that begin no command, since only -- does."""
+    if looks_like_capture(words[0]):
+        return f"live listens to interfaces, and {words[0]} is a capture. {did_you_mean_command('read', *words)}"
+    if words[0] in (name for _, name in socket.if_nameindex()):
+        return f"{words[0]} is an interface. {did_you_mean_command('live', '-i', words[0])}"
+    return f"{words[0]!r}: only what stands behind -- is a command. {did_you_mean_command('live', '--', *words)}"
 
 
 def _watch(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +35,7 @@ SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
 _LONGEST_S = 2_000_000  # poll(2) counts milliseconds in 32 bits
 FORMATS = ("table", *MODULES)
+_CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".ntar"})
 _HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
 _FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
 
@@ -153,7 +156,10 @@ def say(sentence: str) -> None:
 
 def positive(text: str) -> int:
     """A number of at least 1, for argparse."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a whole number") from None
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
@@ -161,7 +167,21 @@ def positive(text: str) -> int:
 
 def positive_seconds(text: str) -> float:
     """A time above zero that the system can wait for, for argparse."""
-    seconds = float(text)
-    if not 0 < seconds <= _LONGEST_S:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a number of seconds") from None
+    if not 0 < seconds <= _LONGEST_S:  # nan is neither
         raise argparse.ArgumentTypeError(f"must be above 0, and at most {_LONGEST_S}")
     return seconds
+
+
+def looks_like_capture(word: str) -> bool:
+    """Whether somebody may mean a capture by a word that stands where none is expected."""
+    is_file = os.path.isfile(word)  # noqa: PTH113 - pathlib raises where the name is too long
+    return is_file or any(suffix in _CAPTURE_SUFFIXES for suffix in Path(word).suffixes)
+
+
+def did_you_mean_command(*words: str) -> str:
+    """The end of a sentence that offers a whole command line."""
+    return f"Did you mean '{visible(shlex.join(['portcall', *words]))}'?"
