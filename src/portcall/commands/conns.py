@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from functools import partial
 
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
@@ -14,10 +13,10 @@ from portcall.commands.output import (
     deliver,
     describe,
     output_format,
-    with_reverse_names,
 )
-from portcall.records.schema import COUNTS, did_you_mean
-from portcall.records.sockets import LISTENING, STATES
+from portcall.errors import UsageError
+from portcall.records.schema import COUNTS
+from portcall.runs.arguments import state
 
 _EPILOG = """\
 examples:
@@ -25,8 +24,6 @@ examples:
   portcall conns 192.168.1.5:443
   sudo portcall conns firefox --by host
 """
-_LONG_WORDS = {"established": "ESTAB", "syn-received": "SYN-RECV"}
-_STATE_OF_WORD = {**_LONG_WORDS, **{state.lower(): state for state in STATES if state not in LISTENING}}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -61,13 +58,13 @@ def run(options: argparse.Namespace) -> int:
     from portcall.sockets.query import parse_query
     from portcall.views.socket_tables import write_sockets
 
-    states = [state.lower().replace("estab", "established") for state in options.state] or ["connected"]
-    say_classic(f"ss -tunp {' '.join(f'state {state}' for state in states)}", options)
+    shown = [one.lower().replace("estab", "established") for one in options.state] or ["connected"]
+    say_classic(f"ss -tunp {' '.join(f'state {one}' for one in shown)}", options)
     query = parse_query(" ".join(options.query)) if options.query else None
     choice = Choice(options.netns, options.where, options.top)
-    report = conversations(choice, query=query, states=options.state, by=options.by, geo=options.geo)
-    if options.resolve:
-        report = replace(report, rows=with_reverse_names(report.rows))
+    report = conversations(
+        choice, query=query, states=options.state, by=options.by, geo=options.geo, resolve=options.resolve
+    )
     draw = partial(write_sockets, report, most_rows=options.top, explain_states=options.explain_states)
     deliver(report, format_name, options.output, draw)
     is_search = options.where or options.state or query
@@ -75,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _state(word: str) -> str:
-    """The state that a word means, in any case, with - or _."""
-    known = word.lower().replace("_", "-")
-    if known not in _STATE_OF_WORD:
-        raise argparse.ArgumentTypeError(f"no state '{word}'{did_you_mean(known, tuple(_STATE_OF_WORD))}")
-    return _STATE_OF_WORD[known]
+    """The state that a word means, for argparse."""
+    try:
+        return state(word)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from portcall.commands.listing import add_list_options, say_classic
 from portcall.commands.output import NOTHING_FOUND, SUCCESS, deliver, describe, output_format
-from portcall.errors import UsageError
-from portcall.records.schema import Listing, did_you_mean
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
     import argparse
     from typing import TextIO
 
-    from portcall.runs.doctor import Examination
-
-    Row = dict[str, Any]  # Any: plain values of several types, see schema
+    from portcall.records.schema import Listing
 
 _STYLES = {"works": "", "works less well": "yellow", "missing": "red"}
 _EPILOG = """\
@@ -45,28 +41,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Try, and show: 0, or 1 where something is missing that reading captures needs."""
     format_name = output_format(options)
-    from portcall.queries.row_filter import chooser
-    from portcall.runs.doctor import examine
+    from portcall.runs.doctor_report import tried
 
-    choose = chooser(options.where, "doctor", options.top)
-    rows: list[Row] = []
-    for examination in _chosen(options.subjects):
-        say_classic(examination.classic, options)
-        detection = examine(examination)
-        rows.append(
-            {
-                "subject": examination.subject,
-                "state": detection.state,
-                "detail": detection.detail,
-                "remedy": detection.remedy,
-                "needed_for": list(examination.needed_for),
-            }
-        )
-    chosen = choose(rows)
-    listing = Listing("doctor", "this machine", chosen, rows_left_out=len(rows) - len(chosen))
-    deliver(listing, format_name, options.output, partial(_write_table, listing))
-    is_broken = any(row["state"] == "missing" and "read" in row["needed_for"] for row in rows)
-    return NOTHING_FOUND if is_broken else SUCCESS
+    outcome = tried(
+        options.subjects,
+        where=options.where,
+        top=options.top,
+        on_trial=lambda examination: say_classic(examination.classic, options),
+    )
+    deliver(outcome.listing, format_name, options.output, partial(_write_table, outcome.listing))
+    return NOTHING_FOUND if outcome.is_broken else SUCCESS
 
 
 def _write_table(listing: Listing, stream: TextIO) -> None:
@@ -86,13 +70,3 @@ def _write_table(listing: Listing, stream: TextIO) -> None:
     )
     sheet = Sheet(columns, rows, style=lambda row: _STYLES[row["state"]], footnotes=["", *remedies] if remedies else [])
     write_list(listing, stream, lambda _: sheet)
-
-
-def _chosen(subjects: list[str]) -> list[Examination]:
-    from portcall.runs.doctor import EXAMINATIONS
-
-    known = tuple(examination.subject for examination in EXAMINATIONS)
-    for subject in subjects:
-        if subject not in known:
-            raise UsageError(f"{subject}: no such thing to try{did_you_mean(subject, known)}")
-    return [examination for examination in EXAMINATIONS if not subjects or examination.subject in subjects]

@@ -8,12 +8,12 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from portcall.commands.output_file import try_output, write_out
 from portcall.errors import UsageError
 from portcall.exports import CARRIES_DEGRADATIONS, MODULES, write
-from portcall.records.schema import ADDRESS_ENDS, did_you_mean
+from portcall.records.schema import did_you_mean
 from portcall.views.text import visible
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def add_output_options(parser: argparse.ArgumentParser, formats: Sequence[str] =
 def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
     """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it."""
     if options.resolve:
+        from portcall.enrichment.reverse_dns import with_reverse_names
+
         report = replace(report, rows=with_reverse_names(report.rows))
 
     def draw(stream: TextIO) -> None:
@@ -105,18 +107,6 @@ def deliver(report: Report | Listing, format_name: str, output: str | None, draw
     finally:
         if format_name not in ("table", *CARRIES_DEGRADATIONS):
             say_degradations(report)
-
-
-def with_reverse_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain values, see schema
-    """The rows with what reverse DNS calls their addresses; of too many, those of the first rows."""
-    from portcall.enrichment.reverse_dns import reverse_names
-
-    ends = [{end: row[column] for column, end in ADDRESS_ENDS.items() if row.get(column)} for row in rows]
-    names = reverse_names(address for addresses in ends for address in addresses.values())
-    return [
-        {**row, **{f"{end}_reverse_name": names.get(address) for end, address in addresses.items()}}
-        for row, addresses in zip(rows, ends, strict=True)
-    ]
 
 
 def say_degradations(report: HasDegradations) -> None:

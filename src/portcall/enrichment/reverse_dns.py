@@ -11,7 +11,9 @@ import queue
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from portcall.records.schema import ADDRESS_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,6 +42,16 @@ def reverse_names(
     for _ in range(min(_AT_ONCE, len(distinct))):
         threading.Thread(target=_answer, args=(waiting, answers, ask or system_name), daemon=True).start()
     return _collected(answers, len(distinct), time.monotonic() + timeout_s, waiting)
+
+
+def with_reverse_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain values, see schema
+    """The rows with what reverse DNS calls their addresses; of too many, those of the first rows."""
+    ends = [{end: row[column] for column, end in ADDRESS_ENDS.items() if row.get(column)} for row in rows]
+    names = reverse_names(address for addresses in ends for address in addresses.values())
+    return [
+        {**row, **{f"{end}_reverse_name": names.get(address) for end, address in addresses.items()}}
+        for row, addresses in zip(rows, ends, strict=True)
+    ]
 
 
 def _is_address(text: str) -> bool:

@@ -17,6 +17,8 @@ from portcall.records.socket_columns import CONVERSATIONS, COUNTED_BY, COUNTED_C
 from portcall.records.traffic_columns import FIRST, FLOW, GROUPED, PROCESS_AND_PID, REASONS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from portcall.records.report import Degradation
     from portcall.records.sockets import SocketCoverage
 
@@ -62,7 +64,7 @@ ADDRESS_ENDS = {"client_ip": "client", "server_ip": "server", "top_host": "top_h
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Rows that are no traffic, in the shape of ``records.report.Report``: exports write either."""
+    """Rows that are no traffic, in the shape of ``Report``: exports write either. Iterable as it is."""
 
     by: str
     """What they are rows of, one of LISTS."""
@@ -76,6 +78,16 @@ class Listing:
     degradations: list[Degradation] = field(default_factory=list)
     rows_left_out: int = 0
     """Rows that ``--where`` or ``--top`` left out."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # Any: as above
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_dicts(self) -> list[dict[str, Any]]:  # Any: as above
+        """The rows as dictionaries of plain Python values, ready for json or a data frame."""
+        return [dict(row) for row in self.rows]
 
 
 def columns(by: str) -> tuple[Column, ...]:

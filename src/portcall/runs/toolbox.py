@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from portcall.enrichment.geoip import Origins
+from portcall.enrichment.reverse_dns import with_reverse_names
 from portcall.owners.socket_listing import list_sockets
 from portcall.queries.row_filter import chooser
 from portcall.records.schema import COUNTS, Listing
@@ -50,10 +51,12 @@ def conversations(
     states: Sequence[str] = (),
     by: str | None = None,
     geo: Sequence[str] = (),
+    resolve: bool = False,
 ) -> Listing:
     """Who talks with whom; or, ``by`` one of ``schema.COUNTS``, how many conversations of what is chosen there are.
 
-    ``query`` means either end, or a process. ``geo`` are databases that tell countries and networks.
+    ``query`` means either end, or a process. ``geo`` are databases that tell countries and networks; ``resolve`` asks
+    reverse DNS for the addresses that are left.
     """
     choose = chooser(choice.where, "conns", None if by else choice.top)
     origins = Origins(geo) if geo else None
@@ -62,10 +65,13 @@ def conversations(
     if origins:
         every = list(map(origins.completed, every))
     chosen = choose([row for row in every if not states or row["state"] in states])
-    if by is None:
-        return _report("conns", listing, chosen, len(every))
-    counted = count_rows(chosen, by)
-    return _report(COUNTS[by], listing, counted[: choice.top], len(counted))
+    of = len(every)
+    if by is not None:
+        counted = count_rows(chosen, by)
+        chosen, of = counted[: choice.top], len(counted)
+    if resolve:
+        chosen = with_reverse_names(chosen)
+    return _report(COUNTS[by] if by else "conns", listing, chosen, of)
 
 
 def who(query: SocketQuery, choice: Choice) -> Listing:
