@@ -1,62 +1,319 @@
 """portcall: which application do these packets belong to?
 
-What a command prints, a notebook can have:
+What a command prints, a program can have: each command is a call of the same name, and its options are arguments.
 
 >>> import portcall
->>> for row in portcall.read(["captures/office.pcapng"], by="service"):
+>>> for row in portcall.read("captures/office.pcapng", by="service"):
 ...     print(row["service"], row["bytes_out"] + row["bytes_in"])
 
-Importing this package imports nothing heavy; ``read`` does.
+    read     saved captures                 → Report       live     traffic as it passes   → Report, or several
+    ports    who listens where              → Listing      conns    who talks with whom    → Listing
+    who      who has a port                 → Listing      check    is that port open?     → Listing
+    explain  what a port or an address is   → Explanation  doctor   what works here        → Listing
+
+Reports and listings are iterable: each row is a mapping from the columns of docs/columns.md to plain values. What was
+not to be had is in ``degradations``. Wrong arguments are a UsageError before anything is read or asked; what fails is a
+PortcallError. Importing this package imports nothing heavy; the calls do.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from portcall.errors import CaptureError, PortcallError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
+    from os import PathLike
+    from typing import Literal, TypedDict
+
+    from typing_extensions import Unpack
 
     from portcall.decoding.decoder import Layer
+    from portcall.explanation.facts import Explanation
+    from portcall.explanation.tutorial import Tutorial
+    from portcall.owners import BackEnd
     from portcall.records.report import Report
+    from portcall.records.schema import Listing
+    from portcall.runs.toolbox import Choice
 
-__all__ = ["CaptureError", "PortcallError", "UsageError", "read"]
+    Text = str | PathLike[str]
+    Texts = Text | Iterable[Text]
+
+    class _LiveArguments(TypedDict, total=False):
+        duration: float | None
+        interface: Texts
+        netns: Texts
+        by: str
+        filter: str | None
+        local: Texts
+        where: str | None
+        top: int | None
+        names: bool
+        geo: Texts
+        resolve: bool
+        source: Literal["ring", "scapy"] | None
+        owners: BackEnd | None
+
+    __version__: str
+
+__all__ = [
+    "CaptureError",
+    "PortcallError",
+    "UsageError",
+    "check",
+    "conns",
+    "doctor",
+    "explain",
+    "live",
+    "ports",
+    "read",
+    "who",
+]
 
 
 def read(  # noqa: PLR0913 (the options of the command, all by name)
-    paths: str | Sequence[str],
+    paths: Texts,
     *,
     by: str = "app",
     layer: Layer = "outer",
     filter: str | None = None,  # noqa: A002 (the option's name)
-    local: Sequence[str] = (),
+    local: Texts = (),
     where: str | None = None,
     top: int | None = None,
     names: bool = True,
-    geo: Sequence[str] = (),
+    geo: Texts = (),
+    resolve: bool = False,
 ) -> Report:
-    """Attribute saved captures, as one capture in time order, and give the report that ``portcall read`` prints.
+    """Attribute saved captures, one or many, as one capture in time order: the report that ``portcall read`` prints.
 
     What could not be read, or ran with less, is in ``report.degradations``; PortcallError where nothing could be read.
     """
     from dataclasses import replace
 
     from portcall.records.report import Degradation
+    from portcall.records.schema import GROUPINGS
+    from portcall.runs import arguments as given
     from portcall.runs import offline as offline
 
+    given.flag("resolve", resolve)
     outcome = offline.read(
-        [paths] if isinstance(paths, str) else paths,
-        by=by,
-        layer=layer,
-        filter=filter,
-        local=local,
-        where=where,
-        top=top,
-        names=names,
-        geo=geo,
+        given.paths("paths", paths),
+        by=given.one_of("by", by, GROUPINGS),
+        layer=given.one_of("layer", layer, ("outer", "inner")),
+        filter=given.optional_text("filter", filter),
+        local=given.texts("local", local),
+        where=given.optional_text("where", where),
+        top=given.optional_count("top", top),
+        names=given.flag("names", names),
+        geo=given.texts("geo", geo),
     )
     if outcome.interrupted:
         raise KeyboardInterrupt
     unread = [Degradation(problem.path, problem.reason, problem.remedy) for problem in outcome.problems]
-    return replace(outcome.report, degradations=[*outcome.report.degradations, *unread])
+    report = replace(outcome.report, degradations=[*outcome.report.degradations, *unread])
+    return _with_names(report) if resolve else report
+
+
+@overload
+def live(*, every: None = None, **options: Unpack[_LiveArguments]) -> Report: ...
+
+
+@overload
+def live(*, every: float, **options: Unpack[_LiveArguments]) -> Iterator[Report]: ...
+
+
+def live(  # noqa: PLR0913 (the options of the command, all by name)
+    *,
+    duration: float | None = None,
+    every: float | None = None,
+    interface: Texts = (),
+    netns: Texts = (),
+    by: str = "app",
+    filter: str | None = None,  # noqa: A002 (the option's name)
+    local: Texts = (),
+    where: str | None = None,
+    top: int | None = None,
+    names: bool = True,
+    geo: Texts = (),
+    resolve: bool = False,
+    source: Literal["ring", "scapy"] | None = None,
+    owners: BackEnd | None = None,
+) -> Report | Iterator[Report]:
+    """Attribute traffic to processes as it passes, for ``duration`` seconds or until Ctrl-C: the report of that time.
+
+    With ``every``, an iterator of reports, each of everything so far, every so many seconds and one at the end. It
+    needs the rights to capture, and takes none away from the process. PortcallError, with remedies, without them.
+    """
+    from portcall.owners import BACK_ENDS
+    from portcall.records.schema import LIVE_GROUPINGS
+    from portcall.runs import arguments as given
+    from portcall.runs import live_run
+
+    options = live_run.LiveOptions(
+        interface=given.texts("interface", interface),
+        netns=given.texts("netns", netns),
+        filter=given.optional_text("filter", filter),
+        source=given.one_of_or_none("source", source, ("ring", "scapy")),
+        owners=given.one_of_or_none("owners", owners, BACK_ENDS),
+        by=given.one_of("by", by, LIVE_GROUPINGS),
+        local=given.texts("local", local),
+        where=given.optional_text("where", where),
+        top=given.optional_count("top", top),
+        names=given.flag("names", names),
+        geo=given.texts("geo", geo),
+    )
+    live_run.check_options(options)
+    times = given.optional_seconds("duration", duration), given.optional_seconds("every", every)
+    reports = live_run.captured(options, *times)
+    completed = map(_with_names, reports) if given.flag("resolve", resolve) else reports
+    return next(completed) if every is None else completed
+
+
+def ports(*, netns: Texts = (), where: str | None = None, top: int | None = None) -> Listing:
+    """List who listens where on this machine, and who can reach it: a row per socket."""
+    from portcall.runs import toolbox
+
+    return toolbox.ports(_choice(netns, where, top))
+
+
+def conns(  # noqa: PLR0913 (the options of the command, all by name)
+    end: str | int | None = None,
+    *,
+    by: str | None = None,
+    state: str | Iterable[str] = (),
+    netns: Texts = (),
+    where: str | None = None,
+    top: int | None = None,
+    geo: Texts = (),
+    resolve: bool = False,
+) -> Listing:
+    """List who talks with whom now: a row per socket with a peer, or with ``by`` a count of them.
+
+    ``end`` chooses those that have it: a port, an end, a conversation or a process, as ``who`` takes it.
+    """
+    from portcall.records.schema import COUNTS
+    from portcall.runs import arguments as given
+    from portcall.runs import toolbox
+    from portcall.sockets.query import parse_query
+
+    return toolbox.conversations(
+        _choice(netns, where, top),
+        query=None if end is None else parse_query(given.text("end", end)),
+        states=given.states("state", state),
+        by=given.one_of_or_none("by", by, tuple(COUNTS)),
+        geo=given.texts("geo", geo),
+        resolve=given.flag("resolve", resolve),
+    )
+
+
+def who(port: str | int, *, netns: Texts = (), where: str | None = None, top: int | None = None) -> Listing:
+    """List whose a port is: the sockets on a port, an end or a conversation, or of a process."""
+    from portcall.runs import arguments as given
+    from portcall.runs import toolbox
+    from portcall.sockets.query import parse_query
+
+    return toolbox.who(parse_query(given.text("port", port)), _choice(netns, where, top))
+
+
+def check(  # noqa: PLR0913 (the options of the command, all by name)
+    host: str | int,
+    ports: str | int | Iterable[str | int] = (),
+    *,
+    udp: bool = False,
+    ip_version: Literal[4, 6] | None = None,
+    banner: bool = False,
+    timeout: float = 4.0,
+    concurrency: int = 64,
+    yes: bool = False,
+    where: str | None = None,
+    top: int | None = None,
+) -> Listing:
+    """Test whether ports of a host are open, closed or filtered: a row per port and address.
+
+    ``host`` may have its port (``localhost:8080``); more than 100 ports need ``yes``.
+    """
+    from portcall.probes.scanner import Manner
+    from portcall.runs import arguments as given
+    from portcall.runs import check as asking
+
+    words = [ports] if isinstance(ports, str | int) else ports
+    asked = asking.ports_asked(
+        [given.text("host", host), *(given.text("ports", word) for word in words)],
+        udp=given.flag("udp", udp),
+        yes=given.flag("yes", yes),
+    )
+    manner = Manner(
+        given.seconds("timeout", timeout), given.count("concurrency", concurrency), given.flag("banner", banner)
+    )
+    options = asking.CheckOptions(
+        ip_version=given.one_of_or_none("ip_version", ip_version, (4, 6)),
+        manner=manner,
+        where=given.optional_text("where", where),
+        top=given.optional_count("top", top),
+    )
+    outcome = asking.check(asked, options)
+    if outcome.is_interrupted:
+        raise KeyboardInterrupt
+    return outcome.listing
+
+
+@overload
+def explain(subject: None = None, *, geo: Texts = (), resolve: bool = False) -> Tutorial: ...
+
+
+@overload
+def explain(subject: str | int, *, geo: Texts = (), resolve: bool = False) -> Explanation: ...
+
+
+def explain(subject: str | int | None = None, *, geo: Texts = (), resolve: bool = False) -> Explanation | Tutorial:
+    """Say what a port, service, address, socket, conversation or state is, and who has it on this machine now.
+
+    Without any, tell the whole story of ports on this machine's sockets.
+    """
+    from portcall.runs import arguments as given
+    from portcall.runs import explain as explaining
+
+    databases, is_resolved = given.texts("geo", geo), given.flag("resolve", resolve)
+    if subject is None:
+        return explaining.tell_everything()
+    return explaining.explain(given.text("subject", subject), geo=databases, resolve=is_resolved)
+
+
+def doctor(subjects: str | Iterable[str] = (), *, where: str | None = None, top: int | None = None) -> Listing:
+    """Try for real what portcall needs on this machine, all or the subjects: a row per thing, with what mends it."""
+    from portcall.runs import arguments as given
+    from portcall.runs.doctor_report import tried
+
+    where, top = given.optional_text("where", where), given.optional_count("top", top)
+    return tried(given.texts("subjects", subjects), where=where, top=top).listing
+
+
+def __getattr__(name: str) -> str:
+    """The version, which is looked up when somebody asks: that reads the installed package's metadata."""
+    if name != "__version__":
+        raise AttributeError(f"module 'portcall' has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("portcall")
+    except PackageNotFoundError:  # a source tree
+        return _SOURCE_VERSION
+
+
+_SOURCE_VERSION = "0.1.0"
+
+
+def _choice(netns: Texts, where: str | None, top: int | None) -> Choice:
+    from portcall.runs import arguments as given
+    from portcall.runs.toolbox import Choice
+
+    return Choice(given.texts("netns", netns), given.optional_text("where", where), given.optional_count("top", top))
+
+
+def _with_names(report: Report) -> Report:
+    from dataclasses import replace
+
+    from portcall.enrichment.reverse_dns import with_reverse_names
+
+    return replace(report, rows=with_reverse_names(report.rows))

@@ -186,11 +186,7 @@ class _Version(argparse.Action):
     """Prints the version; looks it up only then, because that reads the installed package's metadata."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:  # Any: argparse's values, not used
-        from importlib.metadata import PackageNotFoundError, version
+        import portcall
 
-        try:
-            words = version("portcall")
-        except PackageNotFoundError:
-            words = "(not installed)"
-        print(f"portcall {words}")
+        print(f"portcall {portcall.__version__}")
         parser.exit()

@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -34,11 +33,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from portcall.owners import Owners
     from portcall.records.ownership import Match
-    from portcall.records.report import Degradation, Report
-    from portcall.runs.live import LiveTracker
-    from portcall.sources.capture_devices import LiveSource
+    from portcall.runs.live_run import LiveRun
 
 _KILLED = 128
 """Plus the signal's number, as shells say it."""
@@ -89,39 +85,19 @@ def run(options: argparse.Namespace) -> int:
     if options.words:
         raise UsageError(_stray(options.words))
     format_name = output_format(options, tries_output=False)
-    from portcall.enrichment.geoip import Origins
-    from portcall.inspection.server_names import ServerNames
-    from portcall.owners import open_owners
-    from portcall.owners.processes import user_name
-    from portcall.ownership.socket_timeline import SocketTimeline
-    from portcall.queries.row_filter import compile_where
-    from portcall.runs.live import LiveTracker
-    from portcall.sources.capture_devices import LiveSpec, best_source
+    from portcall.runs.live_run import LiveOptions, LiveRun
     from portcall.system.privileges import become_invoking_user, raise_priority
 
-    where = compile_where(options.where, options.by) if options.where else None
-    completed = Origins(options.geo).completed if options.geo else None
-    source, missing = best_source(LiveSpec(options.interface, options.netns, options.filter, options.source))
-    names = ServerNames(with_details=options.by == "flow") if options.names else None
-    with closing(source), closing(open_owners(options.owners)) as owners:
+    wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
+    with LiveRun(wanted) as capture:
         _load_what_comes_later()
         priority = raise_priority()
         become_invoking_user(os.environ)
         try_output(options.output)
-        tracker = LiveTracker(
-            SocketTimeline(owners.name, user_name), names=names, name_capture_point=source.capture_point
-        )
         with Stop() as stop:
-            status = _watch(source, owners, tracker, stop, options, priority)
-        report = tracker.report(
-            by=options.by,
-            source=_source_name(source, owners),
-            local=options.local,
-            where=where,
-            top=options.top,
-            completed=completed,
-        )
-        present(_completed(report, source, owners, missing), format_name, options)
+            status = _watch(capture, stop, options, priority)
+        report = capture.report()
+        present(report, format_name, options)
     if stop.is_asked:
         return INTERRUPTED
     if status is not None:
@@ -138,23 +114,15 @@ def _stray(words: list[str]) -> str:
     return f"{words[0]!r}: only what stands behind -- is a command. {did_you_mean_command('live', '--', *words)}"
 
 
-def _watch(
-    source: LiveSource,
-    owners: Owners,
-    tracker: LiveTracker,
-    stop: Stop,
-    options: argparse.Namespace,
-    priority: int | None,
-) -> int | None:
+def _watch(capture: LiveRun, stop: Stop, options: argparse.Namespace, priority: int | None) -> int | None:
     """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
-    from portcall.runs.live_loop import settle, watch
     from portcall.views.live import LiveView
 
     began = time.monotonic()
-    with LiveView(sys.stderr, _source_name(source, owners)) as view:
+    with LiveView(sys.stderr, capture.name) as view:
         process = _start(options.command, priority)
         if process:
-            tracker.is_wanted = _is_of(process.pid)
+            capture.tracker.is_wanted = _is_of(process.pid)
 
         def is_over() -> bool:
             timed_out = options.duration is not None and time.monotonic() - began >= options.duration
@@ -162,19 +130,11 @@ def _watch(
 
         def on_interval() -> None:
             by = options.by if options.by != "flow" else "process"
-            view.show(tracker.report(by=by, source="", local=options.local), time.monotonic())
+            view.show(capture.tracker.report(by=by, source="", local=options.local), time.monotonic())
 
         interval_s = min(1.0, options.duration or 1.0)
-        watch(
-            source,
-            owners,
-            tracker,
-            is_over=is_over,
-            on_interval=on_interval,
-            wakes=[stop.descriptor],
-            interval_s=interval_s,
-        )
-        settle(source, owners, tracker)
+        capture.watch(is_over, on_interval, wakes=[stop.descriptor], interval_s=interval_s)
+        capture.settle()
         if process is None:
             return None
         status = process.poll()
@@ -225,26 +185,3 @@ def _is_of(pid: int) -> Callable[[Match | None], bool]:
         return owner is not None and (owner.pid == pid or pid in [parent for parent, _ in owner.parents])
 
     return is_wanted
-
-
-def _source_name(source: LiveSource, owners: Owners) -> str:
-    return f"live ({source.name}, owners by {owners.name})"
-
-
-def _completed(report: Report, source: LiveSource, owners: Owners, missing: list[Degradation]) -> Report:
-    """The report with what only the back ends know."""
-    from portcall.records.report import Degradation
-
-    notes = [*report.degradations, *missing, *source.degradations, *owners.degradations]
-    dropped = source.dropped_by_kernel()
-    if dropped:
-        notes.append(
-            Degradation(
-                "packets", f"the kernel dropped {dropped}", "choose with --filter, or listen on fewer interfaces"
-            )
-        )
-    if owners.lost:
-        notes.append(
-            Degradation("owners", f"{owners.lost} reports were lost: some ends have no owner", "run it with less load")
-        )
-    return replace(report, coverage=replace(report.coverage, dropped_by_kernel=dropped), degradations=notes)

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from portcall.errors import UsageError
 from portcall.records.schema import did_you_mean
 from portcall.records.sockets import LISTENING, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
+    Word = TypeVar("Word", bound=object)
     Text = str | os.PathLike[str]
 
+_MOST_SHOWN = 60
+_LONGEST_WORD = 20
 _STATE_OF_WORD = {
     "established": "ESTAB",
     "syn-received": "SYN-RECV",
@@ -59,11 +62,18 @@ def optional_text(name: str, given: str | None) -> str | None:
     return given
 
 
-def one_of(name: str, given: str, choices: Sequence[str]) -> str:
-    """One of a few words."""
+def one_of(name: str, given: Word, choices: Collection[object]) -> Word:
+    """One of a few words or numbers."""
     if given not in choices:
-        raise UsageError(f"{name}={given!r}: no such choice{did_you_mean(str(given), tuple(choices))}")
+        raise UsageError(
+            f"{name}={_shown(given)}: no such choice{did_you_mean(str(given)[:9], tuple(map(str, choices)))}"
+        )
     return given
+
+
+def one_of_or_none(name: str, given: Word | None, choices: Collection[object]) -> Word | None:
+    """The same, or None."""
+    return None if given is None else one_of(name, given, choices)
 
 
 def flag(name: str, given: bool) -> bool:  # noqa: FBT001 - this is what is checked
@@ -73,20 +83,28 @@ def flag(name: str, given: bool) -> bool:  # noqa: FBT001 - this is what is chec
     return given
 
 
-def count(name: str, given: int | None) -> int | None:
-    """A whole number of at least 1, or None."""
-    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
+def count(name: str, given: int) -> int:
+    """A whole number of at least 1."""
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
         raise refused(name, given, "must be a whole number of at least 1")
     return given
 
 
-def seconds(name: str, given: float | None) -> float | None:
-    """A time above zero, or None."""
-    if given is None:
-        return None
+def optional_count(name: str, given: int | None) -> int | None:
+    """The same, or None."""
+    return None if given is None else count(name, given)
+
+
+def seconds(name: str, given: float) -> float:
+    """A time above zero."""
     if not isinstance(given, int | float) or isinstance(given, bool) or not 0 < given < math.inf:
         raise refused(name, given, "must be a number of seconds above 0")
     return float(given)
+
+
+def optional_seconds(name: str, given: float | None) -> float | None:
+    """The same, or None."""
+    return None if given is None else seconds(name, given)
 
 
 def states(name: str, given: str | Iterable[str]) -> list[str]:
@@ -102,7 +120,11 @@ def state(word: str) -> str:
     return _STATE_OF_WORD[known]
 
 
-def refused(name: str, given: Any, right: str) -> UsageError:  # Any: whatever it was
+def refused(name: str, given: object, right: str) -> UsageError:
     """The error for an argument, which shows it and what would be right."""
+    return UsageError(f"{name}={_shown(given)}: {right}")
+
+
+def _shown(given: object) -> str:
     shown = repr(given)
-    return UsageError(f"{name}={shown if len(shown) <= 60 else shown[:60] + '…'}: {right}")  # noqa: PLR2004 - a line
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"

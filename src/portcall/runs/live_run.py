@@ -1,0 +1,166 @@
+"""Live capture as one thing: a source, owners and the tracker between them, watched for a time and reported.
+
+Who opens it needs the rights to capture. Only ``watch`` parses packets, so a program that gives its rights up does it
+before, as the command does.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from portcall.enrichment.geoip import Origins
+from portcall.flows.local_networks import networks
+from portcall.inspection.server_names import ServerNames
+from portcall.owners import open_owners
+from portcall.owners.processes import user_name
+from portcall.ownership.socket_timeline import SocketTimeline
+from portcall.queries.row_filter import compile_where
+from portcall.records.report import Degradation
+from portcall.runs.live import LiveTracker
+from portcall.runs.live_loop import INTERVAL_S, settle, watch
+from portcall.sources.capture_devices import LiveSpec, best_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from portcall.owners import BackEnd
+    from portcall.records.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """What to capture, and how to report it: the options of the command."""
+
+    interface: Sequence[str] = ()
+    netns: Sequence[str] = ()
+    filter: str | None = None
+    source: str | None = None
+    owners: BackEnd | None = None
+    by: str = "app"
+    local: Sequence[str] = ()
+    where: str | None = None
+    top: int | None = None
+    names: bool = True
+    geo: Sequence[str] = ()
+
+
+def check_options(options: LiveOptions) -> None:
+    """UsageError for an expression, a grouping or a network that is none, before anything is captured."""
+    if options.where:
+        compile_where(options.where, options.by)
+    networks(options.local)
+
+
+class LiveRun:
+    """An opened live capture; a context, which closes it. UsageError or PortcallError where it cannot be opened."""
+
+    def __init__(self, options: LiveOptions) -> None:
+        self.options = options
+        self._where = compile_where(options.where, options.by) if options.where else None
+        self._completed = Origins(options.geo).completed if options.geo else None
+        check_options(options)
+        names = ServerNames(with_details=options.by == "flow") if options.names else None
+        spec = LiveSpec(options.interface, options.netns, options.filter, options.source)
+        self.source, self._missing = best_source(spec)
+        try:
+            self.owners = open_owners(options.owners)
+        except BaseException:
+            self.source.close()
+            raise
+        timeline = SocketTimeline(self.owners.name, user_name)
+        self.tracker = LiveTracker(timeline, names=names, name_capture_point=self.source.capture_point)
+
+    def __enter__(self) -> LiveRun:  # noqa: PYI034 - Self is of Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.owners.close()
+        self.source.close()
+
+    @property
+    def name(self) -> str:
+        """What captures, and what tells the owners."""
+        return f"live ({self.source.name}, owners by {self.owners.name})"
+
+    def watch(
+        self,
+        is_over: Callable[[], bool],
+        on_interval: Callable[[], None] = lambda: None,
+        *,
+        wakes: Sequence[int] = (),
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        """Count until it is over. ``wakes`` are files that say: look again."""
+        watch(
+            self.source,
+            self.owners,
+            self.tracker,
+            is_over=is_over,
+            on_interval=on_interval,
+            wakes=wakes,
+            interval_s=interval_s,
+        )
+
+    def settle(self) -> None:
+        """Take no more in, and count what is still on its way."""
+        settle(self.source, self.owners, self.tracker)
+
+    def report(self) -> Report:
+        """Everything counted so far, with what only the back ends know."""
+        options = self.options
+        report = self.tracker.report(
+            by=options.by,
+            source=self.name,
+            local=options.local,
+            where=self._where,
+            top=options.top,
+            completed=self._completed,
+        )
+        dropped = self.source.dropped_by_kernel()
+        notes = [*report.degradations, *self._missing, *self.source.degradations, *self.owners.degradations]
+        return replace(
+            report,
+            coverage=replace(report.coverage, dropped_by_kernel=dropped),
+            degradations=[*notes, *_losses(dropped, self.owners.lost)],
+        )
+
+
+def captured(options: LiveOptions, duration_s: float | None, every_s: float | None = None) -> Iterator[Report]:
+    """A report of everything so far every so often, and one at the end: after the time, or an interrupt (Ctrl-C).
+
+    The capture is opened when the first is asked for, and closed after the last.
+    """
+    with LiveRun(options) as run:
+        yield from _reports(run, duration_s, every_s)
+
+
+def _reports(run: LiveRun, duration_s: float | None, every_s: float | None) -> Iterator[Report]:
+    end = math.inf if duration_s is None else time.monotonic() + duration_s
+    try:
+        while every_s and time.monotonic() + every_s < end:
+            _watch_until(run, time.monotonic() + every_s, every_s)
+            yield run.report()
+        _watch_until(run, end, INTERVAL_S)
+    except KeyboardInterrupt:
+        pass  # it ends the watching, not the report
+    run.settle()
+    yield run.report()
+
+
+def _watch_until(run: LiveRun, end: float, interval_s: float) -> None:
+    left_s = max(end - time.monotonic(), 0)
+    run.watch(lambda: time.monotonic() >= end, interval_s=min(interval_s, left_s))
+
+
+def _losses(dropped: int | None, lost: int) -> list[Degradation]:
+    losses = []
+    if dropped:
+        remedy = "choose with --filter, or listen on fewer interfaces"
+        losses.append(Degradation("packets", f"the kernel dropped {dropped}", remedy))
+    if lost:
+        reason = f"{lost} reports were lost: some ends have no owner"
+        losses.append(Degradation("owners", reason, "run it with less load"))
+    return losses
