@@ -25,7 +25,7 @@ from portcall.errors import CaptureError, PortcallError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from os import PathLike
-    from typing import Literal, TypedDict
+    from typing import Literal
 
     from typing_extensions import Unpack
 
@@ -35,25 +35,11 @@ if TYPE_CHECKING:
     from portcall.owners import BackEnd
     from portcall.records.report import Report
     from portcall.records.schema import Listing
+    from portcall.runs.live_run import LiveArguments
     from portcall.runs.toolbox import Choice
 
     Text = str | PathLike[str]
     Texts = Text | Iterable[Text]
-
-    class _LiveArguments(TypedDict, total=False):
-        duration: float | None
-        interface: Texts
-        netns: Texts
-        by: str
-        filter: str | None
-        local: Texts
-        where: str | None
-        top: int | None
-        names: bool
-        geo: Texts
-        resolve: bool
-        source: Literal["ring", "scapy"] | None
-        owners: BackEnd | None
 
     __version__: str
 
@@ -91,6 +77,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     """
     from dataclasses import replace
 
+    from portcall.enrichment.reverse_dns import named
     from portcall.records.report import Degradation
     from portcall.records.schema import GROUPINGS
     from portcall.runs import arguments as given
@@ -112,15 +99,15 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         raise KeyboardInterrupt
     unread = [Degradation(problem.path, problem.reason, problem.remedy) for problem in outcome.problems]
     report = replace(outcome.report, degradations=[*outcome.report.degradations, *unread])
-    return _with_names(report) if resolve else report
+    return named(report) if resolve else report
 
 
 @overload
-def live(*, every: None = None, **options: Unpack[_LiveArguments]) -> Report: ...
+def live(*, every: None = None, **options: Unpack[LiveArguments]) -> Report: ...
 
 
 @overload
-def live(*, every: float, **options: Unpack[_LiveArguments]) -> Iterator[Report]: ...
+def live(*, every: float, **options: Unpack[LiveArguments]) -> Iterator[Report]: ...
 
 
 def live(  # noqa: PLR0913 (the options of the command, all by name)
@@ -145,6 +132,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
     With ``every``, an iterator of reports, each of everything so far, every so many seconds and one at the end. It
     needs the rights to capture, and takes none away from the process. PortcallError, with remedies, without them.
     """
+    from portcall.enrichment.reverse_dns import named
     from portcall.owners import BACK_ENDS
     from portcall.records.schema import LIVE_GROUPINGS
     from portcall.runs import arguments as given
@@ -166,7 +154,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
     live_run.check_options(options)
     times = given.optional_seconds("duration", duration), given.optional_seconds("every", every)
     reports = live_run.captured(options, *times)
-    completed = map(_with_names, reports) if given.flag("resolve", resolve) else reports
+    completed = map(named, reports) if given.flag("resolve", resolve) else reports
     return next(completed) if every is None else completed
 
 
@@ -309,11 +297,3 @@ def _choice(netns: Texts, where: str | None, top: int | None) -> Choice:
     from portcall.runs.toolbox import Choice
 
     return Choice(given.texts("netns", netns), given.optional_text("where", where), given.optional_count("top", top))
-
-
-def _with_names(report: Report) -> Report:
-    from dataclasses import replace
-
-    from portcall.enrichment.reverse_dns import with_reverse_names
-
-    return replace(report, rows=with_reverse_names(report.rows))

@@ -6,7 +6,6 @@ import argparse
 import os
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -88,9 +87,9 @@ def add_output_options(parser: argparse.ArgumentParser, formats: Sequence[str] =
 def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
     """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it."""
     if options.resolve:
-        from portcall.enrichment.reverse_dns import with_reverse_names
+        from portcall.enrichment.reverse_dns import named
 
-        report = replace(report, rows=with_reverse_names(report.rows))
+        report = named(report)
 
     def draw(stream: TextIO) -> None:
         from portcall.views.tables import MOST_ROWS, write_table  # rich

@@ -11,12 +11,15 @@ import queue
 import socket
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from portcall.records.schema import ADDRESS_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from portcall.records.report import Report
 
 MOST_ADDRESSES = 1000
 """Asked in one go; what is more stays without a name."""
@@ -42,6 +45,11 @@ def reverse_names(
     for _ in range(min(_AT_ONCE, len(distinct))):
         threading.Thread(target=_answer, args=(waiting, answers, ask or system_name), daemon=True).start()
     return _collected(answers, len(distinct), time.monotonic() + timeout_s, waiting)
+
+
+def named(report: Report) -> Report:
+    """The report with what reverse DNS calls its addresses."""
+    return replace(report, rows=with_reverse_names(report.rows))
 
 
 def with_reverse_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain values, see schema

@@ -24,10 +24,31 @@ from portcall.runs.live_loop import INTERVAL_S, settle, watch
 from portcall.sources.capture_devices import LiveSpec, best_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from os import PathLike
+    from typing import Literal, TypedDict
 
     from portcall.owners import BackEnd
     from portcall.records.report import Report
+
+    Texts = str | PathLike[str] | Iterable[str | PathLike[str]]
+
+    class LiveArguments(TypedDict, total=False):
+        """What a program may hand to ``portcall.live``, but for ``every``."""
+
+        duration: float | None
+        interface: Texts
+        netns: Texts
+        by: str
+        filter: str | None
+        local: Texts
+        where: str | None
+        top: int | None
+        names: bool
+        geo: Texts
+        resolve: bool
+        source: Literal["ring", "scapy"] | None
+        owners: BackEnd | None
 
 
 @dataclass(frozen=True, slots=True)
