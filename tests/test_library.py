@@ -370,11 +370,18 @@ def test_live_with_an_interval_is_a_report_each_time_and_one_at_the_end():
 @pytest.mark.root
 @NEEDS_ROOT
 def test_an_interrupt_ends_live_with_its_report():
-    program = (
-        "import portcall, signal, threading, os\n"
-        "threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "report = portcall.live(interface='lo', owners='psutil'); print('frames', report.coverage.frames)"
-    )
+    program = """
+import os, portcall, signal, sys, threading, traceback
+
+def interrupt_when_it_watches():
+    main = threading.main_thread().ident
+    while "live_loop" not in str(traceback.extract_stack(sys._current_frames()[main])):
+        threading.Event().wait(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt_when_it_watches, daemon=True).start()
+print("frames", portcall.live(interface="lo", owners="psutil", duration=60).coverage.frames)
+"""
 
     assert shell(program).stdout.startswith("frames ")
 
