@@ -48,7 +48,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quiz", action="store_true", help="ask five questions; answers are read from stdin, a line each"
     )
-    parser.add_argument("--seed", metavar="N", type=int, help="ask the questions of this number (default: any)")
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=int,
+        help="choose the questions by this number; other sockets, other questions (default: at random)",
+    )
     add_output_options(parser, ("table", "json"))
     add_verbose_option(parser)
     add_address_options(parser)

@@ -58,12 +58,7 @@ def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]
     parser.add_argument(
         "--local", metavar="CIDR", action="append", default=[], help="network whose addresses are local"
     )
-    parser.add_argument(
-        "--no-names",
-        dest="names",
-        action="store_false",
-        help="do not listen to what the traffic says; takes about 70 %% of the time",
-    )
+    parser.add_argument("--no-names", dest="names", action="store_false", help="skip payload inspection (faster)")
     parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
     add_address_options(parser)
 
