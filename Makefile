@@ -11,7 +11,7 @@ check: ## all that CI runs: style, types, import directions, every test
 quick: ## the first case of each test that starts no program: some seconds
 	$(PYTHON) -m pytest -q --quick
 
-test: ## the tests that take a minute or two
+test: ## all tests but the slow ones and the corpus: some minutes
 	$(PYTHON) -m pytest
 
 fix: ## let ruff mend style
@@ -24,10 +24,12 @@ kernels: ## compile the kernels in place after a change to them
 golden: ## write the tables that tests compare with; read their difference before you commit
 	PORTCALL_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/test_views.py
 
-docs: ## write docs/columns.md from the schema, docs/links.md from the layers, and the table of docs/names.md from the dissectors
+docs: ## write what the pages in docs/ have from the code: columns, options, links, dissectors, figures
 	$(PYTHON) tools/document_columns.py
+	$(PYTHON) tools/document_options.py
 	$(PYTHON) tools/document_dissectors.py
 	$(PYTHON) tools/document_layers.py
+	$(PYTHON) tools/document_numbers.py
 
 bench: ## what to run is in benchmarks/README.md
 	@cat benchmarks/README.md

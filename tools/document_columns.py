@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from portcall.queries.row_filter import _columns as names_for_where
 from portcall.records.schema import COUNTS, LISTS, LIVE_GROUPINGS, REASONS, columns
+from portcall.views.port_changes import _CHANGES as CHANGES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 
@@ -38,6 +40,12 @@ def page() -> str:
             *_table(["flow"]),
             "",
             *_lists(),
+            "## Only in `--where`",
+            "",
+            "Names that `--where` derives from the columns:",
+            "",
+            *_derived(),
+            "",
             "## Reasons",
             "",
             "What `unattributed_reason` may say:",
@@ -59,7 +67,28 @@ def _lists() -> list[str]:
 
 
 def _list(name: str) -> list[str]:
-    return ["The columns of `conns`, and:", "", *_table(["who"], without="conns")] if name == "who" else _table([name])
+    if name == "who":
+        return ["The columns of `conns`, and:", "", *_table(["who"], without="conns")]
+    return [*_table([name]), *([] if name != "ports" else ["", *_changes()])]
+
+
+def _changes() -> list[str]:
+    """What a line of ``ports --watch`` has besides."""
+    words = ", ".join(f"`{word}`" for word in CHANGES.values())
+    return [
+        "`portcall ports --watch --format jsonl` prints a line for each socket that is there when it begins, and for",
+        f"each change. Before these columns it has `change` (text): {words}.",
+    ]
+
+
+def _derived() -> list[str]:
+    """What ``--where`` knows besides the columns, of traffic and of lists."""
+    return [
+        f"- `{name}`, of {place}: {column.meaning}{f', in {column.unit}' if column.unit else ''}"
+        for by, place in (("app", "`read` and `live`"), ("conns", "`conns`"))
+        for name, (column, _) in names_for_where(by).items()
+        if column not in columns(by)
+    ]
 
 
 def _table(groupings: list[str], without: str | None = None) -> list[str]:

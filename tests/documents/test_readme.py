@@ -1,11 +1,13 @@
-"""The README, run for real: its commands print what it shows, and its two commands work from a clean copy.
+"""The README and the pages of docs/, run for real: commands and programs print what is shown, and steps succeed.
 
-``PORTCALL_WRITE_GOLDEN=1 pytest tests/test_readme.py`` writes the shown output anew; read the difference.
+``PORTCALL_WRITE_GOLDEN=1 pytest tests/test_readme.py`` writes the shown output anew; read the difference. The README's
+two commands are run from a clean copy.
 """
 
 import ctypes.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,24 +16,38 @@ from pathlib import Path
 
 import pytest
 
+from portcall.cli import COMMANDS, parser_of
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-FIRST, SECOND = re.findall(r"^```sh\n(.+)\n```$", README.read_text(encoding="utf-8"), re.MULTILINE)
+PAGES = {str(path.relative_to(ROOT)): path for path in (README, *sorted(ROOT.glob("docs/*.md")))}
+SHELL = re.compile(r"^```sh\n(?P<command>(?:.+\n)+?)```$", re.MULTILINE)
 CONSOLE = re.compile(r"^```console\n\$ (?P<command>.+)\n(?P<shown>(?:.*\n)*?)```$", re.MULTILINE)
 PYTHON = re.compile(r"^```python\n(?P<command>(?:.+\n|\n)+?)```\n\n```text\n(?P<shown>(?:.*\n)*?)```$", re.MULTILINE)
 
 
-def examples(pattern):
-    return [match["command"] for match in pattern.finditer(README.read_text(encoding="utf-8"))]
+def examples(pattern, *names):
+    """(page, command) of every example, or of those of the pages named."""
+    pages = [(name, PAGES[name].read_text(encoding="utf-8")) for name in names or PAGES]
+    return [(name, match["command"]) for name, text in pages for match in pattern.finditer(text)]
+
+
+(_, FIRST), (_, SECOND) = ((name, command.strip()) for name, command in examples(SHELL, "README.md"))
+STEPS = [line for name, block in examples(SHELL) if name != "README.md" for line in block.splitlines()]
+"""Those of the pages of docs/; the README's two commands are run from a clean copy."""
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
-    """A shell's environment in which ``portcall`` is this source tree, as in a fresh terminal that is none."""
+    """A shell's environment in which ``portcall`` is this source tree, as in a fresh terminal that is none.
+
+    ``sudo`` runs what it is given: tests that need it skip where they are not root.
+    """
     programs = tmp_path_factory.mktemp("bin")
-    launcher = programs / "portcall"
-    launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m portcall "$@"\n')
-    launcher.chmod(0o755)
+    for name, line in {"portcall": f'exec "{sys.executable}" -m portcall "$@"', "sudo": 'exec "$@"'}.items():
+        launcher = programs / name
+        launcher.write_text(f"#!/bin/sh\n{line}\n")
+        launcher.chmod(0o755)
     return {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT / "src"),
@@ -56,19 +72,19 @@ def output(command, environment, **options):
     return run.stdout
 
 
-def compared(pattern, command, printed):
-    """What the README shows for the command; with PORTCALL_WRITE_GOLDEN, after writing there what it printed."""
-    text = README.read_text(encoding="utf-8")
+def compared(pattern, page, command, printed):
+    """What the page shows for the command; with PORTCALL_WRITE_GOLDEN, after writing there what it printed."""
+    text = page.read_text(encoding="utf-8")
     match = next(match for match in pattern.finditer(text) if match["command"] == command)
     if os.environ.get("PORTCALL_WRITE_GOLDEN"):
-        README.write_text(text[: match.start("shown")] + printed + text[match.end("shown") :], encoding="utf-8")
+        page.write_text(text[: match.start("shown")] + printed + text[match.end("shown") :], encoding="utf-8")
         return printed
     return match["shown"]
 
 
 @contextmanager
 def web_server():
-    """``python3 -m http.server 9999``, which the tutorial starts and the README asks."""
+    """``python3 -m http.server 9999``, which the tutorial starts and both pages ask."""
     with subprocess.Popen(
         [sys.executable, "-um", "http.server", "9999", "--bind", "127.0.0.1"],
         stdout=subprocess.PIPE,
@@ -81,6 +97,21 @@ def web_server():
         server.terminate()
 
 
+STAND_INS = {
+    r"^python[\d.]*, pid \d+, user \S+, started .+ ago$": "python3, pid 5721, user kim, started 12 s ago",
+    r"^  command: \S+ -\S+ http.server": "  command: python3 -m http.server",
+    r"^  started by: .+$": "  started by: bash(5310)",
+}
+"""What ``portcall who`` says of a process of this machine → what the pages say in its place."""
+
+
+def with_stand_ins(command, text):
+    if command.startswith("portcall who"):
+        for pattern, instead in STAND_INS.items():
+            text = re.sub(pattern, instead, text, flags=re.MULTILINE)
+    return text
+
+
 def without_times(command, text):
     """The same without what answers took, on which the widths of columns depend too."""
     if not command.startswith("portcall check"):
@@ -88,30 +119,65 @@ def without_times(command, text):
     return re.sub(r" {2,}", "  ", re.sub(r"\d[\d.]* ms", "N ms", text))
 
 
-@pytest.mark.parametrize("command", examples(CONSOLE))
-def test_every_command_prints_what_the_readme_shows(command, environment):
+@pytest.mark.parametrize(("name", "command"), examples(CONSOLE))
+def test_every_command_prints_what_its_page_shows(name, command, environment):
     if "--filter" in command and not ctypes.util.find_library("pcap"):
         pytest.skip("needs libpcap: sudo apt install libpcap0.8")
 
     with web_server() if "9999" in command else nullcontext():
-        printed = output(command, environment, shell=True)
+        printed = with_stand_ins(command, output(command, environment, shell=True))
 
-    assert without_times(command, printed) == without_times(command, compared(CONSOLE, command, printed))
+    shown = compared(CONSOLE, PAGES[name], command, printed)
+    assert without_times(command, printed) == without_times(command, shown)
 
 
-@pytest.mark.parametrize("program", examples(PYTHON))
-def test_every_program_prints_what_the_readme_shows(program, environment):
+@pytest.mark.parametrize(("name", "program"), examples(PYTHON))
+def test_every_program_prints_what_its_page_shows(name, program, environment):
+    if "filter=" in program and not ctypes.util.find_library("pcap"):
+        pytest.skip("needs libpcap: sudo apt install libpcap0.8")
+
     printed = output([sys.executable, "-W", "error", "-c", program], environment)
 
-    assert printed == compared(PYTHON, program, printed)
+    assert printed == compared(PYTHON, PAGES[name], program, printed)
 
 
-def test_no_code_of_the_readme_escapes_these_tests():
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=pytest.mark.root if line.startswith("sudo ") else ()) for line in STEPS]
+)
+def test_every_step_of_a_page_succeeds(line, environment):
+    if line.startswith("sudo ") and (sys.platform != "linux" or os.geteuid() != 0):
+        pytest.skip("needs Linux and root")
 
-    tested = 2 + len(examples(CONSOLE)) + 2 * len(examples(PYTHON))  # the two commands, and a program's output
+    assert output(line, environment, shell=True)
 
-    assert text.count("\n```") == 2 * tested
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_code_of_a_page_escapes_these_tests(name):
+    text = PAGES[name].read_text(encoding="utf-8")
+
+    tested = len(examples(SHELL, name)) + len(examples(CONSOLE, name)) + 2 * len(examples(PYTHON, name))
+
+    assert text.count("\n```") == 2 * tested  # a program has its output behind it
+
+
+def command_lines(text):
+    """What follows ``portcall`` in examples, in indented lines and between backticks, where it is more than a name."""
+    code = re.findall(r"^(?:    |\$ )((?:sudo )?portcall .+)$|`((?:sudo )?portcall [^`]+)`", text, re.MULTILINE)
+    lines = [re.split(r" [|>;]|; ", indented or quoted)[0].partition("portcall ")[2] for indented, quoted in code]
+    return [line for line in lines if line.split()[0] in COMMANDS and " " in line.strip()]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_line_of_a_page_is_one_that_portcall_takes(name):
+    refused = []
+
+    for line in command_lines(PAGES[name].read_text(encoding="utf-8")):
+        try:
+            parser_of(COMMANDS).parse_args(shlex.split(re.sub(r"\[.+…\]|…", "", line)))
+        except SystemExit:
+            refused.append(line)
+
+    assert refused == []
 
 
 def test_the_continuous_integration_runs_the_second_command_and_nothing_else():
@@ -123,7 +189,7 @@ def test_the_continuous_integration_runs_the_second_command_and_nothing_else():
 def test_the_first_command_ends_with_the_first_example():
     _, _, last = FIRST.rpartition(" && ")
 
-    assert last == f".venv/bin/{examples(CONSOLE)[0]}"
+    assert last == f".venv/bin/{examples(CONSOLE, 'README.md')[0][1]}"
 
 
 @pytest.fixture

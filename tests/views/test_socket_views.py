@@ -223,12 +223,12 @@ def test_changes_reach_no_terminal_unescaped():
         "local remote state service process pid",
     ],
 )
-def test_the_readme_shows_tables_with_the_columns_that_are_printed(titles):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_the_toolbox_shows_tables_with_the_columns_that_are_printed(titles):
+    page = (Path(__file__).parents[2] / "docs" / "toolbox.md").read_text(encoding="utf-8")
     by, socket = ("ports", SSHD) if titles.startswith("port") else ("conns", FIREFOX)
     rows = (port_rows if by == "ports" else conversation_rows)(listing(socket))
 
-    assert titles in [" ".join(line.split()) for line in readme.splitlines()]
+    assert titles in [" ".join(line.split()) for line in page.splitlines()]
     assert " ".join(shown(by, rows, width=200).splitlines()[2].split()).startswith(titles)
 
 
