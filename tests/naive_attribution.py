@@ -6,7 +6,7 @@ import ipaddress
 from collections import defaultdict
 
 from portcall.flows.originator import OriginatorEvidence
-from portcall.labels import ports as labels
+from portcall.labels import port_services as labels
 from portcall.records.flows import NEVER, FlowKind
 
 PRIVATE = [

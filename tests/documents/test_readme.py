@@ -20,7 +20,13 @@ from portcall.cli import COMMANDS, parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PAGES = {str(path.relative_to(ROOT)): path for path in (README, *sorted(ROOT.glob("docs/*.md")))}
+ELSEWHERE = {"library.md", "links.md"}
+"""Pages with a test of their own: one runs programs that need a machine, the other holds drawings."""
+PAGES = {
+    str(path.relative_to(ROOT)): path
+    for path in (README, *sorted(ROOT.glob("docs/*.md")))
+    if path.name not in ELSEWHERE
+}
 SHELL = re.compile(r"^```sh\n(?P<command>(?:.+\n)+?)```$", re.MULTILINE)
 CONSOLE = re.compile(r"^```console\n\$ (?P<command>.+)\n(?P<shown>(?:.*\n)*?)```$", re.MULTILINE)
 PYTHON = re.compile(r"^```python\n(?P<command>(?:.+\n|\n)+?)```\n\n```text\n(?P<shown>(?:.*\n)*?)```$", re.MULTILINE)

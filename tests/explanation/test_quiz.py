@@ -8,7 +8,7 @@ import pytest
 
 from machine_builder import machine, system_socket
 from portcall.explanation.quiz import QUESTIONS, QuizQuestion, make_quiz
-from portcall.labels.ports import PortClass, class_of
+from portcall.labels.port_services import PortClass, class_of
 
 SOCKETS = machine(
     system_socket("0.0.0.0 80", process="nginx 10"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from portcall.errors import UsageError
 from portcall.explanation.subject import End, parse_subject
-from portcall.labels.ports import PortClass
+from portcall.labels.port_services import PortClass
 
 
 @pytest.mark.parametrize(

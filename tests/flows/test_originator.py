@@ -9,7 +9,7 @@ import naive_attribution
 import oracle
 from packet_rows import packet, packet_rows, reply
 from portcall.flows.originator import OriginatorEvidence, clients_are_low
-from portcall.labels import ports as labels
+from portcall.labels import port_services as labels
 from portcall.records.flows import FLOW, NEVER
 
 SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10

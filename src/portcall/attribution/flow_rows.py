@@ -15,7 +15,7 @@ from portcall.flows.conn_state import STATES, conn_states
 from portcall.flows.flow_ends import flow_ends
 from portcall.flows.local_networks import address_texts, addresses
 from portcall.flows.originator import OriginatorEvidence
-from portcall.labels.ports import PortClass, port_classes, protocol_name
+from portcall.labels.port_services import PortClass, port_classes, protocol_name
 from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched, has_ports, identity
 from portcall.records.detections import NameKind
 from portcall.records.flows import NEVER, FlowKind

@@ -17,7 +17,7 @@ from portcall.explanation.service_facts import ServiceFacts, service_facts
 from portcall.explanation.socket_sentences import SocketFacts, socket_facts
 from portcall.explanation.subject import CLASS_RANGES
 from portcall.labels.addresses import address_kind
-from portcall.labels.ports import PROTOCOL_NUMBERS, PortClass, class_of, service_name_of
+from portcall.labels.port_services import PROTOCOL_NUMBERS, PortClass, class_of, service_name_of
 from portcall.records.sockets import STATES
 
 if TYPE_CHECKING:

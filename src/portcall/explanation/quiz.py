@@ -15,7 +15,7 @@ from portcall.explanation.socket_sentences import local_end, remote_end, who
 from portcall.explanation.subject import CLASS_RANGES, End
 from portcall.explanation.tutorial import PORTS_TO_KNOW
 from portcall.labels.addresses import address_kind
-from portcall.labels.ports import PortClass, class_of
+from portcall.labels.port_services import PortClass, class_of
 
 if TYPE_CHECKING:
     import random

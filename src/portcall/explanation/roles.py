@@ -9,7 +9,7 @@ import numpy as np
 
 from portcall.explanation import receivers as delivery
 from portcall.flows.originator import OriginatorEvidence, clients_by_port
-from portcall.labels.ports import PROTOCOL_NUMBERS, class_of, service_name_of
+from portcall.labels.port_services import PROTOCOL_NUMBERS, class_of, service_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

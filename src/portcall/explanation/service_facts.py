@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portcall.labels.curated_services import curated, range_of
-from portcall.labels.ports import PROTOCOL_NUMBERS, service_evidence, service_name_of
+from portcall.labels.port_services import PROTOCOL_NUMBERS, service_evidence, service_name_of
 
 _ENCRYPTION = {
     True: ("yes", "Encrypted: nobody on the way can read it."),

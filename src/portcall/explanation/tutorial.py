@@ -21,7 +21,7 @@ from portcall.explanation.service_facts import service_facts
 from portcall.explanation.socket_sentences import SocketFacts, local_end, remote_end, socket_facts, who
 from portcall.explanation.subject import CLASS_RANGES
 from portcall.labels.addresses import address_kind
-from portcall.labels.ports import class_of
+from portcall.labels.port_services import class_of
 from portcall.records.sockets import STATES
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from portcall.flows.local_networks import NETWORK, PRIVATE
 from portcall.flows.originator import grades
 from portcall.kernels.ends import PortRules, read
-from portcall.labels.ports import BEGINNINGS
+from portcall.labels.port_services import BEGINNINGS
 from portcall.labels.service_keys import keys_by_port, keys_without_port
 
 if TYPE_CHECKING:

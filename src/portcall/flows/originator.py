@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.kernels import ends
-from portcall.labels import ports as labels
+from portcall.labels import port_services as labels
 from portcall.records.flows import FLOW, NEVER
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
 from portcall.inspection.inspector import Inspector
 from portcall.labels.hostnames import app_of_hostname
-from portcall.labels.ports import Rank, ranks
+from portcall.labels.port_services import Rank, ranks
 from portcall.labels.service_keys import found_key, has_ports, identity, server_ports
 from portcall.records.packets import NO_TIME
 from portcall.records.tls_secrets import read_key_log

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.labels.ports import (
+from portcall.labels.port_services import (
     PORTED,
     PROTOCOLS_BY_PORT,
     is_temporary,

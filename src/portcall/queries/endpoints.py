@@ -120,7 +120,7 @@ def refused(text: str, reason: str, hint: str = EXAMPLES) -> UsageError:
 
 def nearest_service(words: str) -> str | None:
     """The service whose name the words nearly are, if there is one."""
-    from portcall.labels.ports import nearest_name
+    from portcall.labels.port_services import nearest_name
 
     return nearest_name(words) if _LIKE_A_SERVICE.fullmatch(words) else None
 
@@ -216,7 +216,7 @@ def _number(digits: str, text: str) -> int:
 
 
 def _service(name: str) -> tuple[tuple[int, str], ...]:
-    from portcall.labels.ports import ports_of  # numpy, which numbers do not need
+    from portcall.labels.port_services import ports_of  # numpy, which numbers do not need
 
     return tuple(ports_of(name)) if len(name) <= _LONGEST_SERVICE else ()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from portcall.errors import UsageError
-from portcall.labels.ports import PROTOCOL_NUMBERS, service_name_of
+from portcall.labels.port_services import PROTOCOL_NUMBERS, service_name_of
 from portcall.probes import Target
 from portcall.probes.host_addresses import addresses_of
 from portcall.probes.scanner import Manner, ask_all

@@ -14,7 +14,7 @@ import numpy as np
 
 from portcall.flows.originator import OriginatorEvidence, clients_by_port
 from portcall.labels.addresses import is_same_address
-from portcall.labels.ports import PortClass, port_classes, service_name_of
+from portcall.labels.port_services import PortClass, port_classes, service_name_of
 from portcall.records.schema import asked_names
 from portcall.records.sockets import STATES, SocketListing, SystemSocket
 from portcall.sockets.exposure import exposure_of, is_any

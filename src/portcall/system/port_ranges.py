@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from portcall.labels.ports import EPHEMERAL_BY_SYSTEM
+from portcall.labels.port_services import EPHEMERAL_BY_SYSTEM
 
 _SETTINGS = Path("/proc/sys/net/ipv4")
 _SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from portcall.labels import curated_services
-from portcall.labels import ports as labels
-from portcall.labels.ports import PortClass, Rank
+from portcall.labels import port_services as labels
+from portcall.labels.port_services import PortClass, Rank
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(labels.__file__).parents[1].joinpath("data")
