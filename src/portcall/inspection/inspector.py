@@ -17,6 +17,7 @@ import numpy as np
 
 from portcall.dissectors import dns
 from portcall.inspection.candidates import Conversation, answers, first_asked, recognisers, resolvers
+from portcall.inspection.handover import DEFERRED, HELLO, SERIES, DeferredPayload, plain_name
 from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
 from portcall.kernels.deferral import MOST_KEPT_BYTES, Deferral
@@ -37,54 +38,6 @@ if TYPE_CHECKING:
 
     Reassembled = Stream | Datagrams
 
-HELLO = np.dtype(
-    [
-        ("ts_ns", "i8"),
-        ("number", "u8"),  # of its packet
-        ("target", "u1", (16,)),  # whom it was said to
-        ("address", "u1", (16,)),  # of an answer, IPv4 in the last four bytes
-        ("name_at", "u4"),  # in the arena
-        ("name_length", "u4"),
-        ("seconds", "u4"),  # time to live
-        ("row", "u4"),
-        ("kind", "u1"),
-        ("reserved", "u1", (7,)),
-    ]
-)
-"""A name that is new to the kernel, and what it was told for. 72 bytes."""
-
-DEFERRED = np.dtype(
-    [
-        ("prefixes", "u8", (2,)),  # that it fits, as bits; 0 where the kernel did not look
-        ("ts_ns", "i8"),
-        ("number", "u8"),  # of its packet
-        ("source", "u1", (16,)),
-        ("target", "u1", (16,)),
-        ("at", "u4"),  # in the arena
-        ("length", "u4"),
-        ("row", "u4"),
-        ("sequence", "u4"),  # of its first byte, TCP only
-        ("source_port", "u2"),
-        ("target_port", "u2"),
-        ("side", "u1"),
-        ("protocol", "u1"),
-        ("is_cut", "u1"),  # 1 where there is not all of it
-        ("is_later", "u1"),  # 1 where it does not follow the SYN of its side
-    ]
-)
-"""One payload that is left to the dissectors. 88 bytes."""
-
-SERIES = np.dtype(
-    [
-        ("sources", "u8", (2,)),  # by side: of a connection, or a stream and its sequence number
-        ("reports", "u4", (2,)),  # what the last report of RTCP was about
-        ("kinds", "u1", (2,)),  # what the datagrams may be, 0 for nothing
-        ("marks", "u1", (2,)),  # QUIC: the first byte; RTP: 1 where there was a report
-        ("counts", "u1", (2,)),
-        ("streaks", "u1", (2,)),  # QUIC: 1 where first bytes differ; RTP: how many follow each other
-    ]
-)
-"""Datagrams that tell only together, as far as they have come, of both sides of a row. 32 bytes."""
 
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
@@ -221,7 +174,7 @@ class Inspector:
         for kind, name in iter(kernel.next_new_name, None):
             kernel.number_name(self._number_of(kind, name))
         for deferred in iter(kernel.next_deferred, None):
-            self._inspect_payload(_Deferred(*deferred))
+            self._inspect_payload(DeferredPayload(*deferred))
         self._deferral.clear()
         self._share_dns_cache()
         while self._held_bytes > _MOST_HELD_BYTES:
@@ -229,7 +182,7 @@ class Inspector:
             self._inspected[oldest] = _BOTH
             self._forget(oldest)
 
-    def _inspect_payload(self, sent: _Deferred) -> None:
+    def _inspect_payload(self, sent: DeferredPayload) -> None:
         row, side, inspected = sent.row, sent.side, self._inspected
         resolver = inspected[row] >> _RESOLVER_SHIFT
         if resolver:
@@ -253,7 +206,7 @@ class Inspector:
         if row in self._conversations and (inspected[row] & _BOTH == _BOTH or not inspected[row] & _IS_OPEN):
             self._forget(row)
 
-    def _begin(self, sent: _Deferred) -> None:
+    def _begin(self, sent: DeferredPayload) -> None:
         """Hear the first payload of a conversation, which is kept only if somebody may know it."""
         row, side, streams, first = sent.row, sent.side, self._new_streams(sent), None
         ends, known = self._ends(sent), self._detections[self.found[row]]  # the kernel may have known the other side
@@ -300,11 +253,11 @@ class Inspector:
             self._inspected[row] |= (detection.is_final or is_ended) << side
         return detection
 
-    def _inspect_resolver(self, dissector: Dissector, sent: _Deferred) -> None:
+    def _inspect_resolver(self, dissector: Dissector, sent: DeferredPayload) -> None:
         detection = dissector.inspect(Payload(sent.payload, (sent.payload,)), NO_PAYLOAD, self._ends(sent))
         self._pass_on(sent, detection if isinstance(detection, Detection) else None)
 
-    def _pass_on(self, sent: _Deferred, detection: Detection | None) -> None:
+    def _pass_on(self, sent: DeferredPayload, detection: Detection | None) -> None:
         """Tell what concerns other conversations."""
         if detection and (detection.answers or detection.expected):
             deferred = self._deferred[sent.at]
@@ -315,7 +268,7 @@ class Inspector:
     def _number_of(self, kind: int, name: bytes) -> int:
         """The number of a name that the kernel has heard for the first time."""
         if kind == DNS_ANSWER:
-            number = self._dns_cache.number_of(_plain_name(name))
+            number = self._dns_cache.number_of(plain_name(name))
             self._share_dns_cache()
             return number
         protocol, name_kind = _HELLOS[kind]
@@ -325,10 +278,10 @@ class Inspector:
         """Let the kernel know where it tells the timeline, which may have begun anew."""
         self._kernel.dns_names, self._kernel.dns_answers = self._dns_cache.numbers, self._dns_cache.store
 
-    def _ends(self, sent: _Deferred) -> Ends:
+    def _ends(self, sent: DeferredPayload) -> Ends:
         return Ends(sent.protocol, sent.source_port, sent.target_port, self._key_log)
 
-    def _new_streams(self, sent: _Deferred) -> tuple[Reassembled, Reassembled]:
+    def _new_streams(self, sent: DeferredPayload) -> tuple[Reassembled, Reassembled]:
         if sent.protocol != TCP:
             return Datagrams(), Datagrams()
         flow = self._table.rows()[sent.row]
@@ -340,34 +293,7 @@ class Inspector:
         self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).streams))
 
 
-class _Deferred(NamedTuple):
-    """One payload and where it comes from, as the kernel gives it."""
-
-    at: int
-    """Index of its DEFERRED, which has what is seldom needed."""
-    row: int
-    side: int
-    number: int
-    protocol: int
-    source_port: int
-    target_port: int
-    sequence: int
-    payload: bytes
-    is_cut: bool
-    prefixes: int
-    """The openings that it fits, a bit each; 0 where nobody looked."""
-
-
 def _inspects_all(dissector: Dissector, ends: Ends, detection: Detection) -> bool:
     """Whether a dissector that made this finding hears all that follows: each datagram, or segment, by itself."""
     is_clear = detection.is_final and not detection.names and UDP not in dissector.TRANSPORTS
     return dissector in resolvers() and (ends.transport == UDP or is_clear)
-
-
-def _plain_name(labels: bytes) -> str:
-    """The name in a DNS question without its last byte, the root: each label's length before it (RFC 1035 §3.1)."""
-    names, at = [], 0
-    while at < len(labels):
-        names.append(labels[at + 1 : at + 1 + labels[at]].decode("ascii").lower())
-        at += 1 + labels[at]
-    return ".".join(names)

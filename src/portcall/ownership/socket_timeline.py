@@ -16,12 +16,23 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portcall.ownership.observed_socket import (
+    NEVER_NS,
+    SECOND_NS,
+    TCP,
+    ObservedSocket,
+    Use,
+    holders_of,
+    may_be_same,
+    nearest,
+    unconnected,
+    unfile,
+)
 from portcall.ownership.process_table import ProcessTable
 from portcall.records.ownership import (
     FLOW_END,
@@ -41,9 +52,6 @@ if TYPE_CHECKING:
 
     from portcall.records.ownership import OwnerEvents
 
-SECOND_NS = 1_000_000_000
-EARLY_NS = 2 * SECOND_NS
-"""How long before a socket's first sighting its packets may come."""
 LINGER_NS = 60 * SECOND_NS
 """How long after a connection's end its packets may come: Linux's TIME_WAIT."""
 BOUND_LINGER_NS = 2 * SECOND_NS
@@ -54,10 +62,8 @@ MAX_PEERS = 1 << 14
 """Peers remembered per socket; beyond, the oldest are recognised by the socket's own port only."""
 KERNEL = Owner(0, None, Program("[kernel]"))
 
-_TCP = 6
 _SWEEP_NS = 10 * SECOND_NS
 _CHANGES_PER_SOCKET = 3  # where a socket goes round among workers, rows do not follow every turn
-_NEVER = (1 << 63) - 1
 _MAPPED = np.frombuffer(b"\0" * 10 + b"\xff\xff", np.uint8)
 _ANY = bytes(16)
 _NO_PEER = bytes(18)
@@ -66,47 +72,15 @@ _KEY = np.dtype({"names": list(FLOW_END.names or ())[:6], "formats": ["u1", "u1"
 _BOUND, _WITH_ADDRESS = 20, 4  # bytes of a key up to and with the local address, and up to it
 
 
-@dataclass(slots=True, eq=False)
-class _Socket:
-    cookie: int
-    protocol: int
-    namespace: int
-    opened_ns: int
-    closed_ns: int = _NEVER
-    closer: int = 0
-    is_kernel: bool = False
-    rank: int = 0
-    """The best evidence below USED."""
-    roles: tuple[tuple[int, int], ...] = ()
-    """(when, process) of that evidence."""
-    used: tuple[tuple[int, int], ...] = ()
-    """(since when, process): each is the one that uses it until the next."""
-    shared_ns: int = _NEVER
-    peers: dict[bytes, _Use] = field(default_factory=dict)
-    bindings: dict[bytes, _Use] = field(default_factory=dict)
-    processes: tuple[int, ...] = ()
-    ports: tuple[int, ...] = ()
-
-
-@dataclass(slots=True, eq=False)
-class _Use:
-    """One key under which a socket is found."""
-
-    socket: _Socket
-    since_ns: int
-    used: tuple[tuple[int, int], ...] = ()
-    """(when, process) of packets on this very key."""
-
-
 class SocketTimeline:
     """Sockets and processes over time. ``source`` names the back end that tells."""
 
     def __init__(self, source: str, user_name: Callable[[int], str] = str) -> None:
         self.source = source
         self.processes = ProcessTable(user_name)
-        self._sockets: dict[int, _Socket] = {}
-        self._exact: dict[bytes, tuple[_Use, ...]] = {}
-        self._bound: dict[bytes, tuple[_Use, ...]] = {}
+        self._sockets: dict[int, ObservedSocket] = {}
+        self._exact: dict[bytes, tuple[Use, ...]] = {}
+        self._bound: dict[bytes, tuple[Use, ...]] = {}
         self._closed: deque[tuple[int, int]] = deque()
         self._exits: deque[tuple[int, int]] = deque()
         self._sockets_of: dict[int, set[int]] = {}
@@ -135,7 +109,7 @@ class SocketTimeline:
         for row in zip(*(sightings[name].tolist() for name in columns), keys, strict=True):
             self._close_until(row[0])
             self._see(*row)
-        self._close_until(_NEVER)
+        self._close_until(NEVER_NS)
         if events.until_ns - self._swept_ns > _SWEEP_NS:
             self._swept_ns = events.until_ns
             self._forget(events.until_ns - FORGET_AFTER_NS)
@@ -169,7 +143,7 @@ class SocketTimeline:
                 self._close(socket, time_ns, pid)
             return
         if socket is None:
-            socket = self._sockets[cookie] = _Socket(cookie, protocol, namespace, time_ns)
+            socket = self._sockets[cookie] = ObservedSocket(cookie, protocol, namespace, time_ns)
         elif time_ns < socket.opened_ns:
             socket.opened_ns = time_ns
         if namespace:
@@ -181,8 +155,8 @@ class SocketTimeline:
             self._credit(socket, use, time_ns, pid, evidence)
             self.processes.note_user(pid, user)
 
-    def _credit(self, socket: _Socket, use: _Use | None, time_ns: int, pid: int, evidence: int) -> None:
-        socket.closed_ns = _NEVER
+    def _credit(self, socket: ObservedSocket, use: Use | None, time_ns: int, pid: int, evidence: int) -> None:
+        socket.closed_ns = NEVER_NS
         if pid not in socket.processes:
             socket.processes += (pid,)
             self._sockets_of.setdefault(pid, set()).add(socket.cookie)
@@ -194,46 +168,46 @@ class SocketTimeline:
             return
         if evidence == Evidence.SHARED:
             socket.shared_ns = min(socket.shared_ns, time_ns)
-        if use is not None and use.socket.protocol != _TCP and pid not in [known for _, known in use.used]:
+        if use is not None and use.socket.protocol != TCP and pid not in [known for _, known in use.used]:
             use.used += ((time_ns, pid),)
         if not socket.used or socket.used[-1][1] != pid:
             if 0 < len(socket.used) <= _CHANGES_PER_SOCKET:
                 self._note_handover(socket, time_ns)
             socket.used += ((time_ns, pid),)
 
-    def _index(self, socket: _Socket, key: bytes, time_ns: int) -> _Use | None:
+    def _index(self, socket: ObservedSocket, key: bytes, time_ns: int) -> Use | None:
         """File the socket under what the sighting calls it; gives the use if it names a peer."""
         has_peer = key[_BOUND:] != _NO_PEER
         port = int.from_bytes(key[2:4], sys.byteorder)
         if port and port not in socket.ports:
             self._note_birth(socket, port, time_ns)
         if port and not has_peer and key[:_BOUND] not in socket.bindings:
-            use = socket.bindings[key[:_BOUND]] = _Use(socket, time_ns)
+            use = socket.bindings[key[:_BOUND]] = Use(socket, time_ns)
             self._bound[key[:_BOUND]] = (*self._bound.get(key[:_BOUND], ()), use)
         if not has_peer:
             return None
         known = socket.peers.get(key)
         if known is None:
-            known = socket.peers[key] = _Use(socket, time_ns)
+            known = socket.peers[key] = Use(socket, time_ns)
             self._exact[key] = (*self._exact.get(key, ()), known)
             if len(socket.peers) > MAX_PEERS:
-                _unfile(self._exact, *_pop_oldest(socket.peers))
+                unfile(self._exact, *_pop_oldest(socket.peers))
         return known
 
-    def _note_birth(self, socket: _Socket, port: int, time_ns: int) -> None:
+    def _note_birth(self, socket: ObservedSocket, port: int, time_ns: int) -> None:
         socket.ports += (port,)
         before = self._sockets.get(self._ports.get((socket.protocol, port), 0))
         self._ports[socket.protocol, port] = socket.cookie
-        if before is not None and socket.protocol != _TCP and _may_be_same(before.namespace, socket.namespace):
+        if before is not None and socket.protocol != TCP and may_be_same(before.namespace, socket.namespace):
             if not self._tells_closes:  # nor births: the first report may come after the first packet
                 time_ns = min(time_ns, before.closed_ns + 1)
             self._changes.append((time_ns, socket.namespace, port, socket.protocol, 0))
 
-    def _note_handover(self, socket: _Socket, time_ns: int) -> None:
+    def _note_handover(self, socket: ObservedSocket, time_ns: int) -> None:
         for port in socket.ports:
             self._changes.append((time_ns, socket.namespace, port, socket.protocol, 0))
 
-    def _close(self, socket: _Socket, time_ns: int, pid: int) -> None:
+    def _close(self, socket: ObservedSocket, time_ns: int, pid: int) -> None:
         socket.closed_ns, socket.closer = time_ns, pid
         self._closed.append((time_ns, socket.cookie))
 
@@ -249,7 +223,7 @@ class SocketTimeline:
     def _find(self, key: bytes, namespace: int, first_ns: int, last_ns: int) -> Match:
         for uses, quality in self._levels(key):
             is_exact = quality is MatchQuality.EXACT
-            near = _nearest(uses, namespace, first_ns, last_ns, LINGER_NS if is_exact else BOUND_LINGER_NS)
+            near = nearest(uses, namespace, first_ns, last_ns, LINGER_NS if is_exact else BOUND_LINGER_NS)
             owners: dict[tuple[int, int | None], Owner] = {}
             for use in near:
                 for owner in self._owners(use, first_ns, last_ns):
@@ -260,21 +234,21 @@ class SocketTimeline:
                 return Match(owner, quality, self.source, "kernel" if owner is KERNEL else None)
         return Match(None, MatchQuality.NONE, self.source, "no-owner")
 
-    def _levels(self, key: bytes) -> Iterable[tuple[Sequence[_Use], MatchQuality]]:
+    def _levels(self, key: bytes) -> Iterable[tuple[Sequence[Use], MatchQuality]]:
         """Sockets that could be meant, the surest kind first."""
         head, bound = key[:_WITH_ADDRESS], self._bound
         yield self._exact.get(key, ()), MatchQuality.EXACT
         yield self._exact.get(head + _ANY + key[_BOUND:], ()), MatchQuality.EXACT
         if head[2:] == b"\0\0":
             return
-        yield _unconnected(bound.get(key[:_BOUND], ())), MatchQuality.LISTENER
-        yield _unconnected(bound.get(head + _ANY, ())), MatchQuality.WILDCARD
+        yield unconnected(bound.get(key[:_BOUND], ())), MatchQuality.LISTENER
+        yield unconnected(bound.get(head + _ANY, ())), MatchQuality.WILDCARD
         if head[1] == 4:  # noqa: PLR2004 - an IPv6 socket without address takes IPv4 too
-            yield _unconnected(bound.get(head[:1] + b"\x06" + head[2:] + _ANY, ())), MatchQuality.WILDCARD
+            yield unconnected(bound.get(head[:1] + b"\x06" + head[2:] + _ANY, ())), MatchQuality.WILDCARD
 
-    def _owners(self, use: _Use, first_ns: int, last_ns: int) -> list[Owner]:
+    def _owners(self, use: Use, first_ns: int, last_ns: int) -> list[Owner]:
         socket = use.socket
-        holders = _holders(use, first_ns, last_ns)
+        holders = holders_of(use, first_ns, last_ns)
         if not holders and socket.is_kernel:
             return [KERNEL]
         return [self.processes.owner(pid, time_ns) for time_ns, pid in holders]
@@ -289,11 +263,11 @@ class SocketTimeline:
             self._drop(next(iter(self._sockets.values())))
         self.processes.forget(before_ns, self._sockets_of)
 
-    def _drop(self, socket: _Socket) -> None:
+    def _drop(self, socket: ObservedSocket) -> None:
         del self._sockets[socket.cookie]
         for index, uses in ((self._exact, socket.peers), (self._bound, socket.bindings)):
             for key, use in uses.items():
-                _unfile(index, key, use)
+                unfile(index, key, use)
         for port in socket.ports:
             if self._ports.get((socket.protocol, port)) == socket.cookie:
                 del self._ports[socket.protocol, port]
@@ -306,69 +280,7 @@ class SocketTimeline:
         socket.bindings.clear()
 
 
-def _holders(use: _Use, first_ns: int, last_ns: int) -> Sequence[tuple[int, int]]:
-    """(when, process) of those who may have caused the packets of that time, by the best evidence there is."""
-    socket = use.socket
-    if len(use.used) == 1:
-        return use.used
-    if socket.used:
-        if last_ns >= socket.shared_ns:
-            return socket.used
-        before = tuple(turn for turn in socket.used if turn[0] <= first_ns)
-        later = tuple(turn for turn in socket.used if first_ns < turn[0] <= last_ns)
-        return before[-1:] + later or socket.used[:1]
-    if socket.rank == Evidence.ACCEPTED and socket.closer:
-        return [(socket.closed_ns, socket.closer)]  # accepted and handed on: who closes it last is who worked on it
-    if socket.rank == Evidence.HELD:
-        return [(max(time_ns, first_ns), pid) for time_ns, pid in socket.roles]  # it may run another program by then
-    return socket.roles
-
-
-def _nearest(uses: Sequence[_Use], namespace: int, first_ns: int, last_ns: int, linger_ns: int) -> Sequence[_Use]:
-    """Of these, the sockets that were open at that time, else the one nearest to it."""
-    here = [use for use in uses if _may_be_same(use.socket.namespace, namespace) and _is_claimed(use.socket)]
-    gaps = [max(use.socket.opened_ns - last_ns, first_ns - use.socket.closed_ns, 0) for use in here]
-    open_then = [use for use, gap in zip(here, gaps, strict=True) if not gap]
-    if len(open_then) > 1 and open_then[0].socket.protocol == _TCP:
-        return _latest_of_each_namespace(open_then)
-    if open_then:
-        return open_then
-    in_reach = [
-        (gap, i)
-        for i, (use, gap) in enumerate(zip(here, gaps, strict=True))
-        if gap <= (EARLY_NS if use.socket.opened_ns > last_ns else linger_ns)
-    ]
-    return [here[min(in_reach)[1]]] if in_reach else ()
-
-
-def _latest_of_each_namespace(uses: Sequence[_Use]) -> Sequence[_Use]:
-    """A connection is on one socket; one that is still held though its connection was reset is older than the next."""
-    latest = {use.socket.namespace: use for use in sorted(uses, key=attrgetter("since_ns"))}
-    return list(latest.values())
-
-
-def _is_claimed(socket: _Socket) -> bool:
-    return bool(socket.processes) or socket.is_kernel
-
-
-def _unconnected(uses: Sequence[_Use]) -> Sequence[_Use]:
-    """Without TCP sockets that were bound and then connected: those have one conversation, found by its key."""
-    return [use for use in uses if use.socket.protocol != _TCP or not use.socket.peers]
-
-
-def _may_be_same(namespace: int, other: int) -> bool:
-    return namespace == other or not namespace or not other
-
-
-def _unfile(index: dict[bytes, tuple[_Use, ...]], key: bytes, use: _Use) -> None:
-    others = tuple(other for other in index[key] if other is not use)
-    if others:
-        index[key] = others
-    else:
-        del index[key]
-
-
-def _pop_oldest(peers: dict[bytes, _Use]) -> tuple[bytes, _Use]:
+def _pop_oldest(peers: dict[bytes, Use]) -> tuple[bytes, Use]:
     key = next(iter(peers))
     return key, peers.pop(key)
 

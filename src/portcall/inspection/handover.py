@@ -1,0 +1,91 @@
+"""What the kernel hands over: hellos it parsed, payloads it defers to the dissectors, series it follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from portcall.inspection.reassembly import Datagrams, Stream
+
+    Reassembled = Stream | Datagrams
+
+
+HELLO = np.dtype(
+    [
+        ("ts_ns", "i8"),
+        ("number", "u8"),  # of its packet
+        ("target", "u1", (16,)),  # whom it was said to
+        ("address", "u1", (16,)),  # of an answer, IPv4 in the last four bytes
+        ("name_at", "u4"),  # in the arena
+        ("name_length", "u4"),
+        ("seconds", "u4"),  # time to live
+        ("row", "u4"),
+        ("kind", "u1"),
+        ("reserved", "u1", (7,)),
+    ]
+)
+"""A name that is new to the kernel, and what it was told for. 72 bytes."""
+
+
+DEFERRED = np.dtype(
+    [
+        ("prefixes", "u8", (2,)),  # that it fits, as bits; 0 where the kernel did not look
+        ("ts_ns", "i8"),
+        ("number", "u8"),  # of its packet
+        ("source", "u1", (16,)),
+        ("target", "u1", (16,)),
+        ("at", "u4"),  # in the arena
+        ("length", "u4"),
+        ("row", "u4"),
+        ("sequence", "u4"),  # of its first byte, TCP only
+        ("source_port", "u2"),
+        ("target_port", "u2"),
+        ("side", "u1"),
+        ("protocol", "u1"),
+        ("is_cut", "u1"),  # 1 where there is not all of it
+        ("is_later", "u1"),  # 1 where it does not follow the SYN of its side
+    ]
+)
+"""One payload that is left to the dissectors. 88 bytes."""
+
+
+SERIES = np.dtype(
+    [
+        ("sources", "u8", (2,)),  # by side: of a connection, or a stream and its sequence number
+        ("reports", "u4", (2,)),  # what the last report of RTCP was about
+        ("kinds", "u1", (2,)),  # what the datagrams may be, 0 for nothing
+        ("marks", "u1", (2,)),  # QUIC: the first byte; RTP: 1 where there was a report
+        ("counts", "u1", (2,)),
+        ("streaks", "u1", (2,)),  # QUIC: 1 where first bytes differ; RTP: how many follow each other
+    ]
+)
+"""Datagrams that tell only together, as far as they have come, of both sides of a row. 32 bytes."""
+
+
+class DeferredPayload(NamedTuple):
+    """One payload and where it comes from, as the kernel gives it."""
+
+    at: int
+    """Index of its DEFERRED, which has what is seldom needed."""
+    row: int
+    side: int
+    number: int
+    protocol: int
+    source_port: int
+    target_port: int
+    sequence: int
+    payload: bytes
+    is_cut: bool
+    prefixes: int
+    """The openings that it fits, a bit each; 0 where nobody looked."""
+
+
+def plain_name(labels: bytes) -> str:
+    """The name in a DNS question without its last byte, the root: each label's length before it (RFC 1035 §3.1)."""
+    names, at = [], 0
+    while at < len(labels):
+        names.append(labels[at + 1 : at + 1 + labels[at]].decode("ascii").lower())
+        at += 1 + labels[at]
+    return ".".join(names)
