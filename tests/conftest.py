@@ -1,7 +1,7 @@
 """What all tests share: how they are spread over processors, which are quick, and that Ctrl-C means Ctrl-C.
 
-``pytest`` starts a worker for each processor (pytest-xdist); ``pytest -n 0`` runs in one process, for a debugger. Tests
-that share the machine's state (``tests/root``) or one reading of the corpus stay together on one worker, in order.
+``pytest`` starts a worker for each processor (pytest-xdist); the tests of one file stay on one worker, in order.
+``pytest -n 0`` runs in one process, for a debugger.
 
 ``pytest --quick`` runs the first case of each test, and leaves out generated examples, what needs root, the corpus or
 some seconds, and the commands, which are programs to start. No list names tests, so a new one is quick from its first
@@ -9,17 +9,16 @@ day.
 """
 
 import signal
-from pathlib import Path
 
 import pytest
-from hypothesis import is_hypothesis_test
+from hypothesis import is_hypothesis_test, settings
 
-HERE = Path(__file__).parent
 NOT_QUICK = {"slow", "corpus", "root", "deep"}
 STARTED = {"commands", "documents"}
 """Folders whose tests start programs."""
-ALONE = {"test_hostile", "test_plain_parsers"}
-"""Modules of the corpus that read it themselves."""
+
+settings.register_profile("portcall", deadline=None)  # a busy neighbour is no fault of ours
+settings.load_profile("portcall")
 
 
 def pytest_addoption(parser):
@@ -34,12 +33,6 @@ def pytest_configure():
 
 @pytest.hookimpl(trylast=True)  # once every test has its markers
 def pytest_collection_modifyitems(config, items):
-    for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
-        if folder == "root":
-            item.add_marker(pytest.mark.xdist_group("machine"))
-        elif folder == "corpus":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem if item.path.stem in ALONE else folder))
     if config.getoption("--quick"):
         first_cases, others = split_off_quick(items)
         config.hook.pytest_deselected(items=others)
