@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -54,15 +55,13 @@ def closed_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def open_capture(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("open")
-    capture = folder / "dns.pcap"
-    capture.write_bytes(CAPTURE.read_bytes())
-    for place in (folder, *list(folder.parents)[:3]):
-        place.chmod(0o755)
-    yield capture
-    for place in list(folder.parents)[:3]:
-        place.chmod(0o700)
+def open_capture():
+    """A capture in a folder that everybody may enter; pytest's own folders are its user's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        capture = Path(name) / "dns.pcap"
+        capture.write_bytes(CAPTURE.read_bytes())
+        capture.parent.chmod(0o755)
+        yield capture
 
 
 @pytest.mark.parametrize("word", ["there.pcap", "missing.pcap", "*.pcap"])
