@@ -82,6 +82,12 @@ def test_each_folder_of_tests_is_named_after_a_folder_of_the_package():
     assert tests - TESTS_OF_NO_FOLDER - {folder.name for folder in FOLDERS} == set()
 
 
+def test_tests_outside_folders_are_named_after_a_module_at_the_door():
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
+
+    assert tests - {path.stem for path in PACKAGE.glob("*.py")} == {"library"}  # what is called is __init__ itself
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
 def test_each_folder_says_in_one_line_what_it_holds(folder):
     words = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""

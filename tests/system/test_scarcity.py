@@ -13,7 +13,7 @@ import pytest
 
 from portcall.system.scarcity import what_is_scarce
 
-CAPTURE = str(Path(__file__).parents[1] / "captures" / "dns.pcap")
+CAPTURE = str(Path(__file__).parents[2] / "captures" / "dns.pcap")
 needs_root = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture needs root")
 DEADLINE_S = 60
 

@@ -14,7 +14,7 @@ import pytest
 from portcall.cli import main
 from portcall.commands.output_file import UnwritableOutputError, try_output
 
-CAPTURE = Path(__file__).parents[1] / "captures" / "dns.pcap"
+CAPTURE = Path(__file__).parents[2] / "captures" / "dns.pcap"
 NOBODY = 65534
 AS_A_USER = f"""
 import importlib, os, pkgutil, sys
@@ -57,7 +57,7 @@ def closed_folder(tmp_path_factory):
 @pytest.fixture
 def open_capture():
     """A capture in a folder that everybody may enter; pytest's own folders, and often TMPDIR, are its user's alone."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # noqa: S108 # the standard has it open to everybody
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # the standard has it open to everybody
         capture = Path(name) / "dns.pcap"
         capture.write_bytes(CAPTURE.read_bytes())
         capture.parent.chmod(0o755)

@@ -16,7 +16,7 @@ from portcall.errors import UsageError
 from portcall.queries.row_filter import compile_where
 from portcall.queries.typed_patterns import PATIENCE_S, compile_pattern
 
-CAPTURE = str(Path(__file__).parents[1] / "captures" / "dns.pcap")
+CAPTURE = str(Path(__file__).parents[2] / "captures" / "dns.pcap")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 LONG = "1" * 4301
 DEADLINE_S = 30
