@@ -20,9 +20,7 @@ from dissectors.tls_handshakes import (
     records_of,
 )
 from portcall.dissectors import tls
-from portcall.dissectors._records import client_hello as hello_of
-from portcall.dissectors._records import client_hello_within
-from portcall.records.detections import NO_PAYLOAD, WAIT, Detection, Name, NameKind, Role
+from portcall.records.detections import NO_PAYLOAD, WAIT, Detection, NameKind, Role
 
 VERSIONS = {"TLS 1.3": ssl.TLSVersion.TLSv1_3, "TLS 1.2": ssl.TLSVersion.TLSv1_2}
 HELLO = client_hello()
@@ -261,26 +259,6 @@ def test_a_server_of_ssl_2_is_recognised():
     assert listen(hello) == Detection("tls", Role.SERVER, details=(("version", "SSL 2.0"),))
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        b"CONNECT example.org:443 HTTP/1.1\r\n\r\n",
-        b"EHLO example.com\r\nSTARTTLS\r\n",
-        b"\x05\1\0\x05\1\0\3\x0bexample.org\1\xbb",
-        b"\x16\x03\x01\0\x50\1\0\0\1\x03\x03 is no hello",
-    ],
-)
-def test_a_hello_behind_another_protocol_is_found(before):
-    hello = client_hello_within(before + HELLO)
-
-    assert hello == hello_of(HELLO)
-    assert hello.names(NameKind.TLS_SNI) == (Name(NameKind.TLS_SNI, "example.org"),)
-
-
-def test_where_no_hello_follows_none_is_found():
-    assert client_hello_within(b"EHLO example.com\r\nSTARTTLS\r\n\x16\x03\x01" + bytes(100)) is None
-
-
 @given(st.integers(0, 2**32), st.booleans())
 def test_damage_never_raises(seed, is_ended):
     data = damaged(HELLO, seed)
@@ -299,7 +277,6 @@ def test_a_damaged_server_never_raises(files, seed):
 def test_any_bytes_never_raise(data):
     assert is_sound(listen(b"\x16\x03\x01" + data))
     assert is_sound(listen(data, is_ended=True))
-    client_hello_within(data + b"\x16\x03\x01\0\x50\1\0\0\1\x03\x03" + data)
 
 
 def test_the_clients_of_a_capture_say_which_servers_they_want():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import document_dissectors
+from listed_apps import read_apps
 from portcall.dissectors import _text, find_dissectors
 from portcall.inspection import detection_table as detections
 from portcall.inspection import dns_cache as timeline
@@ -16,7 +17,6 @@ from portcall.inspection.reassembly import _MOST_DATAGRAMS
 from portcall.inspection.server_names import AMBIGUOUS
 from portcall.kernels.dns_answers import GRACE_S
 from portcall.labels import service_keys as services
-from portcall.labels.hostnames import read_apps
 from portcall.records.detections import MOST_STREAM_BYTES, NameKind
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
+from listed_apps import read_apps, suffixes_of
 from portcall.labels import hostnames as apps
 from portcall.labels.hostnames import app_of_hostname
 
 TEXT = Path(apps.__file__).parents[1].joinpath("data").joinpath("apps.toml").read_text(encoding="utf-8")
-LISTED = apps.read_apps(TEXT)
-SUFFIXES = apps.suffixes_of(LISTED)
+LISTED = read_apps(TEXT)
+SUFFIXES = suffixes_of(LISTED)
 LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 ENTRY = """
@@ -44,14 +45,14 @@ def app(hostname):
 
 def test_a_name_stands_once():
     with pytest.raises(ValueError, match="one is listed twice"):
-        apps.read_apps(ENTRY.format("one", "one.com") + ENTRY.format("one", "one.net"))
+        read_apps(ENTRY.format("one", "one.com") + ENTRY.format("one", "one.net"))
 
 
 def test_a_suffix_stands_once():
-    twice = apps.read_apps(ENTRY.format("one", "one.com") + ENTRY.format("two", "one.com"))
+    twice = read_apps(ENTRY.format("one", "one.com") + ENTRY.format("two", "one.com"))
 
     with pytest.raises(ValueError, match=r"one\.com is listed twice, for one and two"):
-        apps.suffixes_of(twice)
+        suffixes_of(twice)
 
 
 def test_the_quick_reader_finds_what_a_parser_finds():

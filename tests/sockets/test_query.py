@@ -84,17 +84,17 @@ def test_any_text_is_a_question_or_a_usage_error(text):
     ],
 )
 def test_a_listener_is_meant_if_it_takes_what_comes_to_that_end(text, local, protocol, is_meant):
-    assert parse_query(text).means_local(system_socket(local, protocol=protocol)) == is_meant
+    assert bool(parse_query(text).meanings(system_socket(local, protocol=protocol))) == is_meant
 
 
 def test_a_dual_listener_is_meant_by_an_ipv4_end():
-    assert parse_query("127.0.0.1:80").means_local(system_socket("[::]:80", takes_ipv4_too=True))
+    assert parse_query("127.0.0.1:80").meanings(system_socket("[::]:80", takes_ipv4_too=True))
 
 
 def test_a_remote_port_is_meant_apart():
     query, client = parse_query("443"), system_socket("10.0.0.1:50000", "10.0.0.2:443")
 
-    assert (query.means_local(client), query.means_remote(client)) == (False, True)
+    assert (query.meanings(client), query.means_remote(client)) == ([], True)
 
 
 def test_a_remote_port_at_another_address_is_not_meant():
@@ -105,8 +105,8 @@ def test_a_remote_port_at_another_address_is_not_meant():
 def test_a_conversation_is_meant_from_either_end(text):
     query = parse_query(text)
 
-    assert query.means_local(system_socket("10.0.0.1:5", "10.0.0.2:6"))
-    assert query.means_local(system_socket("10.0.0.2:6", "10.0.0.1:5"))
+    assert query.meanings(system_socket("10.0.0.1:5", "10.0.0.2:6"))
+    assert query.meanings(system_socket("10.0.0.2:6", "10.0.0.1:5"))
     assert not query.means(system_socket("10.0.0.1:5", "10.0.0.2:7"))
     assert not query.means(system_socket("0.0.0.0:5"))
 
@@ -115,7 +115,7 @@ def test_a_conversation_is_meant_from_either_end(text):
 def test_a_zone_chooses_the_interface(zone, is_meant):
     listener = system_socket("[fe80::1]:22", interface="eth0")
 
-    assert parse_query(f"[fe80::1%{zone}]:22").means_local(listener) == is_meant
+    assert bool(parse_query(f"[fe80::1%{zone}]:22").meanings(listener)) == is_meant
 
 
 def test_a_word_that_is_a_service_and_a_process_means_both_and_says_which():
@@ -139,8 +139,8 @@ def test_a_word_that_is_a_service_and_a_process_means_both_and_says_which():
     ],
 )
 def test_a_process_is_called_by_its_name_program_unit_or_container(program):
-    assert parse_query("sshd").means_local(system_socket("0.0.0.0:22", owners=[owner(**program)]))
+    assert parse_query("sshd").meanings(system_socket("0.0.0.0:22", owners=[owner(**program)]))
 
 
 def test_a_part_of_a_name_is_not_the_name():
-    assert not parse_query("ngin").means_local(system_socket("0.0.0.0:80", owners=[owner("nginx")]))
+    assert not parse_query("ngin").meanings(system_socket("0.0.0.0:80", owners=[owner("nginx")]))

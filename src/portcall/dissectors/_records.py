@@ -7,12 +7,9 @@ Records (RFC 8446 §5.1) carry bytes; handshake messages (§4) are cut over them
 
 from __future__ import annotations
 
-import re
-from itertools import islice
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from portcall.dissectors._expressions import Expression
 from portcall.dissectors._hello import CLIENT_HELLO, ClientHello, client_hello_of
 from portcall.records.detections import WAIT, Wait
 
@@ -29,8 +26,6 @@ _HEADER = Struct(">BBBH")
 _MESSAGE_HEADER_BYTES = 4
 _MOST_RECORD_BYTES = 2**14 + 2048  # RFC 5246 §6.2.3
 _ENOUGH_RECORDS = 2
-_MOST_BEGINNINGS = 4
-_BEGINNING = Expression(rb"\x16\x03[\0-\4][\0-\x48][\0-\xff]\x01\0[\0-\xff]{2}\x03[\0-\4]", re.DOTALL)
 _MOST_RECORDS, _MOST_MESSAGES = 512, 32  # far more than anybody's hello and certificate take
 
 
@@ -69,18 +64,6 @@ def client_hello(data: bytes) -> ClientHello | Wait | None:
     is_whole = _MESSAGE_HEADER_BYTES < end <= len(handshake)
     hello = client_hello_of(handshake[_MESSAGE_HEADER_BYTES:end], is_whole=is_whole)
     return hello or (None if is_whole else WAIT)
-
-
-def client_hello_within(data: bytes) -> ClientHello | None:
-    """The ClientHello somewhere behind the beginning of a stream: after STARTTLS, CONNECT, SOCKS or the like.
-
-    For streams that some protocol has recognised as its own. Neither whole nor all there need it be.
-    """
-    for begin in islice(_BEGINNING.finditer(data, 1), _MOST_BEGINNINGS):
-        hello = client_hello(data[begin.start() :])
-        if isinstance(hello, ClientHello):
-            return hello
-    return None
 
 
 def read_handshake(data: bytes) -> Handshake:

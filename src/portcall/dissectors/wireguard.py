@@ -26,8 +26,6 @@ PREFIXES = {UDP: ({0: range(1, 5), **dict.fromkeys(range(1, 4), b"\0")},)}
 _INITIATION, _RESPONSE, _COOKIE, _DATA = 1, 2, 3, 4
 _BYTES = {_INITIATION: 148, _RESPONSE: 92, _COOKIE: 64}
 _LEAST_DATA_BYTES = 32
-_TUNNELBEAR_BYTES = 204
-"""An initiation that a provider has lengthened; of one that is answered any length counts."""
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:

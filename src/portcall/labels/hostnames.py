@@ -15,7 +15,6 @@ This module must not know where a name was found, nor what else is known of its 
 from __future__ import annotations
 
 import re
-import sys
 from collections import defaultdict
 from functools import cache, lru_cache
 from pathlib import Path
@@ -46,15 +45,6 @@ class AppLabel(NamedTuple):
     """``curated googlevideo.com``, or ``public suffix co.uk``."""
 
 
-class App(NamedTuple):
-    """One entry of our list."""
-
-    name: str
-    title: str
-    category: str
-    suffixes: tuple[str, ...]
-
-
 @lru_cache(maxsize=1 << 14)
 def app_of_hostname(hostname: str) -> AppLabel | None:
     """The app of a host name as sent, with or without port and last dot, in any case; None where it tells of none."""
@@ -70,40 +60,14 @@ def app_of_hostname(hostname: str) -> AppLabel | None:
     return _registrable(host)
 
 
-def read_apps(text: str) -> dict[str, App]:
-    """The list from TOML text, by name; ValueError where a name stands twice."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    apps: dict[str, App] = {}
-    for entry in tomllib.loads(text)["app"]:
-        app = _app_from(**entry)
-        if app.name in apps:
-            raise ValueError(f"apps.toml: {app.name} is listed twice")
-        apps[app.name] = app
-    return apps
-
-
 def read_suffixes(text: str) -> dict[str, str]:
     """The name of the app of each suffix of the list, without parsing TOML.
 
     A TOML parser takes 40 ms for words that no report prints. This relies on the order of the keys, which ``apps.toml``
-    promises, and a test compares it with ``suffixes_of``.
+    promises, and a test compares it with what a parser finds.
     """
     entries = re.findall(r'^name = "(.+)"\ntitle = .+\ncategory = .+\nsuffixes = \[([^]]+)\]', text, re.MULTILINE)
     return {suffix: name for name, quoted in entries for suffix in quoted.split('"')[1::2]}
-
-
-def suffixes_of(apps: dict[str, App]) -> dict[str, str]:
-    """The name of the app of each suffix; ValueError where one stands twice."""
-    names: dict[str, str] = {}
-    for app in apps.values():
-        for suffix in app.suffixes:
-            if suffix in names:
-                raise ValueError(f"apps.toml: {suffix} is listed twice, for {names[suffix]} and {app.name}")
-            names[suffix] = app.name
-    return names
 
 
 def _host_of(hostname: str) -> str | None:
@@ -121,10 +85,6 @@ def _registrable(host: str) -> AppLabel | None:
     registered = rules.privatesuffix(host)  # one label and the public suffix
     public = registered.partition(".")[2] if registered else rules.publicsuffix(host)
     return AppLabel(registered or host, "name", f"public suffix {public}") if public else None
-
-
-def _app_from(*, name: str, title: str, category: str, suffixes: list[str]) -> App:
-    return App(name, title, category, tuple(suffixes))
 
 
 @cache

@@ -46,10 +46,6 @@ class SocketQuery:
         """Whether either end of the socket is meant, or a process that has it."""
         return bool(self.meanings(socket)) or self.means_remote(socket)
 
-    def means_local(self, socket: SystemSocket) -> bool:
-        """Whether the socket itself is meant."""
-        return bool(self.meanings(socket))
-
     def means_remote(self, socket: SystemSocket) -> bool:
         """Whether the other end of a conversation is meant."""
         if self.meant is None or len(self.meant.ends) > 1 or not self._fits(socket):

@@ -32,8 +32,6 @@ class Register(enum.IntEnum):
 
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 = Register
 
-MAX_STACK_BYTES = 512
-
 _SIZES = {1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18}
 _OPERATIONS = {"+": 0x00, "-": 0x10, "|": 0x40, "&": 0x50, "<<": 0x60, ">>": 0x70, "=": 0xB0, "signed >>": 0xC0}
 _CONDITIONS = {"==": 0x10, ">": 0x20, ">=": 0x30, "!=": 0x50, "<": 0xA0, "<=": 0xB0, "signed <": 0xC0}

@@ -60,14 +60,6 @@ class KernelTypes:
             total, number = total + found[0], found[1]
         return total
 
-    def has(self, path: str) -> bool:
-        """Whether ``offset`` of the same would find it."""
-        try:
-            self.offset(path)
-        except LookupError:
-            return False
-        return True
-
     def tracepoint(self, name: str) -> int:
         """The number by which a tp_btf program attaches to a tracepoint."""
         return self._number(_TYPEDEF, f"btf_trace_{name}")
