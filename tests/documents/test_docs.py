@@ -149,3 +149,11 @@ def test_every_link_between_pages_leads_somewhere(page):
 @pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
 def test_the_readme_leads_to_every_page(page):
     assert f"](docs/{page.name})" in README
+
+
+def test_what_contributing_names_is_there():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`([\w/.-]+/[\w.]*)`", page.partition("## To add")[2])
+
+    assert len(paths) > 20
+    assert [path for path in paths if not any((ROOT / root / path).exists() for root in (".", "src/portcall"))] == []
