@@ -257,7 +257,7 @@ def explain(subject: str | int, *, geo: Texts = (), resolve: bool = False) -> Ex
 def explain(subject: str | int | None = None, *, geo: Texts = (), resolve: bool = False) -> Explanation | Tutorial:
     """Say what a port, service, address, socket, conversation or state is, and who has it on this machine now.
 
-    Without any, tell the whole story of ports on this machine's sockets.
+    Without any, give the tutorial of ports on this machine's sockets.
     """
     from portcall.runs import arguments as given
     from portcall.runs import explain as explaining

@@ -2,7 +2,7 @@
 
 Root's rights and capabilities are ours to use, not those of whoever owns the folder we are started in. So a program
 with rights keeps only variables that name no code, and the system's own PATH. Where the environment or ``sys.path``
-may have named code already, it begins again, once, in an interpreter that hears neither. Its helpers begin likewise:
+may have named code already, it begins again, once, in an interpreter that obeys neither. Its helpers begin likewise:
 
     python -I …/portcall/isolation.py MODULE WORD…     calls ``main`` of a module of this very package
 
@@ -89,7 +89,7 @@ def take_over(descriptor: int) -> None:
         pairs = [os.fsdecode(pair).partition("=") for pair in file.read().split(b"\0") if pair]
     _before.update({name: value for name, _, value in pairs})
     encoding, _, errors = _before.get("PYTHONIOENCODING", "").partition(":")
-    for stream in (sys.stdout, sys.stderr):  # what an isolated interpreter did not hear, and names no code
+    for stream in (sys.stdout, sys.stderr):  # what an isolated interpreter did not obey, and names no code
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding=encoding or None, errors=errors or None)
             stream.reconfigure(write_through="PYTHONUNBUFFERED" in _before)

@@ -136,7 +136,7 @@ def test_no_cell_of_csv_is_a_formula(capsys, hostile, by):
 
 
 @pytest.mark.parametrize("format_name", ["table", "json", "jsonl"])
-def test_no_story_prints_what_is_not_text(capture, format_name):
+def test_no_explanation_prints_what_is_not_text(capture, format_name):
     outcome, shown = offline.read([capture], by="flow"), io.StringIO()
 
     stories = [explaining._story(outcome, index) for index in range(len(outcome.report.rows))]

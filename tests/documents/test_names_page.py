@@ -59,7 +59,7 @@ def test_every_source_of_an_app_is_explained(source):
         f"{MOST_STREAM_BYTES >> 10} KiB of a TCP stream or {_MOST_DATAGRAMS} datagrams",
         f"at most {inspector._MOST_HELD_BYTES >> 20} MiB",
         f"at most {detections._MOST_CHARACTERS >> 20} million characters",
-        f"{timeline._MOST_TELLINGS:,}".replace(",", " ") + " tellings, the latest ones",
+        f"{timeline._MOST_ANSWERS:,}".replace(",", " ") + " answers, the latest ones",
         f"up to {_text.MOST_CHARACTERS} characters",
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from machine_builder import machine, system_socket
 from portcall.explanation.tutorial import PORTS_TO_KNOW, write_tutorial
-from portcall.views.explain import write_story
+from portcall.views.explain import write_tutorial_text
 
 LONG = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"
 BUSY = machine(
@@ -23,7 +23,7 @@ BUSY = machine(
 
 def text(on):
     stream = io.StringIO()
-    write_story(write_tutorial(on), stream)
+    write_tutorial_text(write_tutorial(on), stream)
     return stream.getvalue()
 
 

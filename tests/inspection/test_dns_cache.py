@@ -140,7 +140,7 @@ def test_a_resolver_is_believed_before_the_capture():
 
 
 def test_the_timeline_is_bounded(monkeypatch):
-    monkeypatch.setattr(timelines, "_MOST_TELLINGS", 8)
+    monkeypatch.setattr(timelines, "_MOST_ANSWERS", 8)
     timeline = DnsCache()
 
     for number in range(100):

@@ -59,9 +59,9 @@ def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[st
 
 
 def principal_rows(by: str, principals: Principals, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
-    """The rows of flows whose owners were asked for, in no order, from CREDIT[n], one per service key and party.
+    """The rows of flows whose owners were asked for, in no order, from CREDIT[n], one per service key and principal.
 
-    ``hosts`` are HOST_CREDIT per party and remote host.
+    ``hosts`` are HOST_CREDIT per principal and remote host.
     """
     keyed = sums.copy()
     keyed["service"], keyed["principal"] = sums["principal"], 0

@@ -1,6 +1,6 @@
-"""Parties: whom the local ends of flows are credited to, as small numbers, so that flows are summed by number.
+"""Principals: whom the local ends of flows are credited to, as small numbers, so that flows are summed by number.
 
-A party is an app (``--by app``) or a process (``--by process``), or the reason why there is none. Numbers belong to one
+A principal is an app (``--by app``), a process (``--by process``), or the reason for none. Numbers belong to one
 Principals; ``merge`` tells what another one's numbers are here.
 """
 
@@ -52,7 +52,7 @@ def principal_of(match: Match | None, by_port: int) -> Principal:
 
     It belongs to its program. Without one it is nobody's, with the reason, whatever the traffic tells of its server;
     only what has no sockets, such as an echo request that nobody owns, is its protocol. ``match`` is None for an end
-    that is not this machine's, ``by_port`` the service key before the traffic was heard.
+    that is not this machine's, ``by_port`` the service key before payloads were inspected.
     """
     known = identity(by_port)
     if known.unattributed_reason == WITHOUT_FIRST:  # without ports nobody can say whose it is
@@ -77,7 +77,7 @@ def quality_of(match: Match | None) -> int:
 
 
 class Principals:
-    """Numbers for the parties of one grouping, ``app`` or ``process``."""
+    """Numbers for the principals of one grouping, ``app`` or ``process``."""
 
     def __init__(self, by: str) -> None:
         self._by_process = by == "process"
@@ -86,27 +86,27 @@ class Principals:
         self._processes: list[Process | None] = []
 
     def __getitem__(self, number: int) -> Principal:
-        """The party with this number."""
+        """The principal with this number."""
         return self._principals[number]
 
     def pid(self, number: int) -> int | None:
-        """The process id of a party that is one process only."""
+        """The process id of a principal that is one process only."""
         process = self._processes[number]
         return process[0] if process else None
 
     def are_attributed(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """bool[n]: whether each of the parties has an app."""
+        """bool[n]: whether each of the principals has an app."""
         return np.array([principal.unattributed_reason is None for principal in self._principals], np.bool_)[numbers]
 
     def number(self, match: Match | None, by_port: int) -> int:
-        """The number of the party that one end of a conversation with this service key is credited to."""
+        """The number of the principal that one end of a flow with this service key is credited to."""
         owner = owner_of(match)
         principal = principal_of(match, by_port)
         is_process = owner and principal.app_source == "process"
         return self._number(principal, (owner.pid, owner.start_ns) if owner and is_process else None)
 
     def numbers(self, low: Matches, high: Matches, by_port: NDArray[np.int64]) -> NDArray[np.int64]:
-        """int64[2, n]: the numbers of both ends' parties."""
+        """int64[2, n]: the numbers of both ends' principals."""
         ends = [
             (self.number(low_match, key), self.number(high_match, key))
             for low_match, high_match, key in zip(low, high, by_port.tolist(), strict=True)
@@ -114,7 +114,7 @@ class Principals:
         return np.array(ends, np.int64).reshape(len(ends), 2).T
 
     def merge(self, other: Principals) -> NDArray[np.int64]:
-        """int64[n]: the numbers that the parties of another one have from now on in this one."""
+        """int64[n]: the numbers that the principals of another one have from now on in this one."""
         principals = zip(other._principals, other._processes, strict=True)
         return np.array([self._number(principal, process) for principal, process in principals], np.int64)
 

@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser,
         "Say what a port (443, tcp/53), a service (https), a class of ports (ephemeral), an address, "
         "a socket (0.0.0.0:80), a conversation (192.168.1.5:54823-142.250.80.46:443) or a state (TIME_WAIT) is, and "
-        "who has it on this machine now. Without any, tell the whole story of ports on this machine's sockets.",
+        "who has it on this machine now. Without any, give the tutorial of ports on this machine's sockets.",
         _EPILOG,
     )
     parser.add_argument("subject", nargs="*", metavar="SUBJECT", help="what to explain (default: all of it)")
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _write(said: Explanation | Tutorial, stream: TextIO, format_name: str) -> None:
     from portcall.explanation.facts import Explanation
-    from portcall.views.explain import write_explanation, write_story
+    from portcall.views.explain import write_explanation, write_tutorial_text
 
     is_of_subject = isinstance(said, Explanation)
     if format_name == "json":
@@ -95,7 +95,7 @@ def _write(said: Explanation | Tutorial, stream: TextIO, format_name: str) -> No
     elif isinstance(said, Explanation):
         write_explanation(said, stream)
     else:
-        write_story(said, stream)
+        write_tutorial_text(said, stream)
 
 
 def _quiz(questions: Sequence[QuizQuestion], stream: TextIO, format_name: str) -> None:

@@ -1,4 +1,4 @@
-"""``--explain``: the stories of chosen conversations instead of a table."""
+"""``--explain``: chosen conversations explained instead of a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from portcall.explanation.flow_selector import FlowChoice
     from portcall.runs.offline import Outcome
 
-MOST_STORIES = 5
+MOST_EXPLANATIONS = 5
 FORMATS = ("table", "json", "jsonl")
 _SCHEMA = 1
 
@@ -27,7 +27,7 @@ def add_explain_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain",
         metavar="FLOW",
-        help="tell the story of a conversation: 10.0.0.5:54823-192.0.2.1:443, :54823, ssh, or a row's number by flow",
+        help="explain a conversation: 10.0.0.5:54823-192.0.2.1:443, :54823, ssh, or a row's number by flow",
     )
 
 
@@ -40,14 +40,14 @@ def flow_choice(options: argparse.Namespace, format_name: str) -> FlowChoice | N
     if options.dissect:
         raise UsageError("--explain and --dissect print something else each: leave out one of them")
     if format_name not in FORMATS:
-        raise UsageError(f"--explain tells stories, which {format_name} has no place for: use {', '.join(FORMATS)}")
+        raise UsageError(f"--explain writes sentences, which {format_name} has no place for: use {', '.join(FORMATS)}")
     from portcall.explanation.flow_selector import parse_choice
 
     return parse_choice(options.explain)
 
 
-def show_stories(outcome: Outcome, choice: FlowChoice, format_name: str, output: str | None) -> int:
-    """Print the stories of the conversations that are meant; 1 where there are none, after saying what is near."""
+def show_explanations(outcome: Outcome, choice: FlowChoice, format_name: str, output: str | None) -> int:
+    """Print the explanations of the conversations that are meant; 1 where there are none, after saying what is near."""
     from portcall.explanation.flow_selector import chosen, conversation_text, nearest
 
     rows = outcome.report.rows
@@ -59,15 +59,15 @@ def show_stories(outcome: Outcome, choice: FlowChoice, format_name: str, output:
         return NOTHING_FOUND
     if choice.row_number is not None and choice.row_number > len(rows):
         say(f"--explain {choice.text}: there are only {len(rows)} rows, so it is taken for a port")
-    stories = [_story(outcome, index) for index in indexes[:MOST_STORIES]]
-    write_out(output, lambda stream: _write(stories, choice, format_name, stream))
+    explanations = [_explanation(outcome, index) for index in indexes[:MOST_EXPLANATIONS]]
+    write_out(output, lambda stream: _write(explanations, choice, format_name, stream))
     say_degradations(outcome.report)
-    if len(indexes) > MOST_STORIES:
-        say(f"--explain {choice.text}: {len(indexes)} conversations; these are the {MOST_STORIES} with most bytes")
+    if len(indexes) > MOST_EXPLANATIONS:
+        say(f"--explain {choice.text}: {len(indexes)} conversations; these are the {MOST_EXPLANATIONS} with most bytes")
     return SUCCESS
 
 
-def _story(outcome: Outcome, index: int) -> FlowExplanation:
+def _explanation(outcome: Outcome, index: int) -> FlowExplanation:
     from portcall.explanation.flow_explanation import explain_flow
 
     row, names = outcome.report.rows[index], outcome.names
@@ -77,16 +77,16 @@ def _story(outcome: Outcome, index: int) -> FlowExplanation:
     return explain_flow(row, index + 1, told)
 
 
-def _write(stories: list[FlowExplanation], choice: FlowChoice, format_name: str, stream: TextIO) -> None:
+def _write(explanations: list[FlowExplanation], choice: FlowChoice, format_name: str, stream: TextIO) -> None:
     if format_name == "table":
-        from portcall.views.explained_flow import write_stories
+        from portcall.views.explained_flow import write_explained_flows
 
-        write_stories(stories, stream)
+        write_explained_flows(explanations, stream)
         return
     import json
     from dataclasses import asdict
 
-    objects = [json.dumps(asdict(story)) for story in stories]
+    objects = [json.dumps(asdict(explanation)) for explanation in explanations]
     if format_name == "jsonl":
         stream.writelines(f"{one}\n" for one in objects)
     else:

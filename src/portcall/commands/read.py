@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
-from portcall.commands.explain_option import add_explain_option, flow_choice, show_stories
+from portcall.commands.explain_option import add_explain_option, flow_choice, show_explanations
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     status = SUCCESS
     try:
         if choice:
-            status = show_stories(outcome, choice, format_name, options.output)
+            status = show_explanations(outcome, choice, format_name, options.output)
         else:
             present(outcome.report, format_name, options)
         if options.dissect:

@@ -30,7 +30,7 @@ def first_found(
 
 
 def wait_for_more(sent: Payload, ends: Ends) -> Wait | None:
-    """What to answer to speech that is too short: WAIT in a stream that goes on, else None."""
+    """What to answer to payload that is too short: WAIT in a stream that goes on, else None."""
     return WAIT if ends.transport == TCP and not sent.is_ended else None
 
 

@@ -24,7 +24,7 @@ def after(payload: Payload, start: int) -> Payload:
 
 
 def with_inside(outer: Detection, sent: Payload, answered: Payload, ends: Ends, among: frozenset[str]) -> Detection:
-    """The outer finding together with what one of these dissectors hears inside; not final while that may change."""
+    """The outer detection with what one of these dissectors recognises inside; not final while that may change."""
     inner = listen_among(among, sent, answered, ends)
     if inner is None:
         return outer
@@ -64,7 +64,7 @@ def listen_among(among: frozenset[str], sent: Payload, answered: Payload, ends: 
 
 
 def listen_to_all(sent: Payload, answered: Payload, ends: Ends, *, but: str) -> Detection | Wait | None:
-    """What any dissector but that one hears, those of the ports first; WAIT where one that is surer wants more."""
+    """What any dissector but that one recognises, those of the ports first; WAIT where one that is surer wants more."""
     if not sent.data:
         return None if sent.is_ended else WAIT
     waiting: Certainty | None = None

@@ -16,7 +16,7 @@ _TOKEN = rb"[A-Za-z][!#$%&'*+.^_`|~0-9A-Za-z-]{0,31}"
 _METHOD = Expression(_TOKEN)
 _TEXT = Expression(rb"[\t\r\x20-\xff]+")
 _TEXT_BYTES = 64
-"""A start line is text so far at least; openings count on it. Who attacks may put anything behind."""
+"""A start line is text so far at least; prefixes count on it. Who attacks may put anything behind."""
 _VERSION = Expression(rb"([A-Z]{2,6})/(\d\.\d)")
 _MOST_LINE_BYTES = 8192 + 64
 """RFC 9112 §3 wants 8000 bytes at least; servers take no more than that."""

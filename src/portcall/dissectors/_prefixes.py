@@ -21,7 +21,7 @@ LINE_END = b"\r\n"
 
 
 def together(*beginnings: bytes, at: int = 0) -> Prefix:
-    """One opening for all of these: a little wider than they are, as far as the shortest reaches."""
+    """One prefix for all of these: a little wider than they are, as far as the shortest reaches."""
     return {at + i: frozenset(column) for i, column in enumerate(zip(*beginnings, strict=False))}
 
 

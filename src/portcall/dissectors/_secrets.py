@@ -63,7 +63,7 @@ def has_secrets(hello: bytes, key_log: KeyLog) -> bool:
 
 
 def opened(sent: Payload, answered: Payload, key_log: KeyLog) -> Payload:
-    """The application data of a client whose speech begins with its hello; nothing as long as no key is known."""
+    """The application data of a client whose stream begins with its hello; nothing as long as no key is known."""
     nothing = Payload(b"", is_ended=sent.is_ended)
     random = _random(sent.data, CLIENT_HELLO)
     body = _body(answered.data, SERVER_HELLO)

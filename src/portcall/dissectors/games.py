@@ -1,4 +1,4 @@
-r"""Games whose openings need counting: Minecraft's handshake, Photon's commands.
+r"""Games whose first bytes need counting: Minecraft's handshake, Photon's commands.
 
 ::
 

@@ -1,7 +1,7 @@
 """HTTP/0.9 to 1.1 (RFC 9112): who is asked for what, through which proxy, by which program, and what answers.
 
 The first request names the host: by the authority of its target (RFC 9112 §3.2.2), else by its Host field. A CONNECT
-names whom the proxy shall connect to, and what is said there is heard too. HTTP/2 begins with words of its own: see
+names whom the proxy shall connect to, and what is sent there is inspected too. HTTP/2 begins with words of its own: see
 ``http2``.
 """
 

@@ -41,7 +41,7 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
-    """The protocol whose opening this is."""
+    """The protocol that begins so."""
     return first_found(_BY_FIRST_BYTE.get(sent.data[:1], ()), sent, answered, ends)
 
 

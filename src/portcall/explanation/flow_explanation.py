@@ -1,4 +1,4 @@
-"""The story of one conversation in plain words: each thing that its row says, and what that rests on.
+"""One flow in plain words: each thing that its row says, and what that rests on.
 
 A row of ``--by flow`` and what resolvers told its client go in; sections of sentences come out, and the evidence as
 data. Nothing is looked up anywhere else. Names in the sentences are as sent: a view makes them harmless.
@@ -117,7 +117,7 @@ class FlowExplanation:
 
 
 def explain_flow(row: Row, row_number: int, told: Sequence[CachedAnswer]) -> FlowExplanation:
-    """The story of a row of ``--by flow``; ``told`` is what resolvers had told its client of its server."""
+    """The explanation of a row of ``--by flow``; ``told``: the names that its client got for its server."""
     if row["protocol"] is None:
         reason = f"these frames are on no conversation: {REASONS[row['unattributed_reason']]}"
         return FlowExplanation(row_number, "no conversation", (Section("why", (reason,)),), None, row)

@@ -1,4 +1,4 @@
-"""The whole story of ports in under a page, told on the sockets that this machine has now.
+"""The tutorial of ports in under a page, shown on the sockets that this machine has now.
 
 Every passage says one thing that is true everywhere, and then where it can be seen here. Where the machine has nothing
 to show, the passage stays general; examples are never made up.
@@ -38,7 +38,7 @@ _UDP_ONLY = frozenset({67, 68})
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One idea of the story."""
+    """One idea of the tutorial."""
 
     heading: str
     text: str
@@ -62,7 +62,7 @@ class Tutorial:
 
 
 def write_tutorial(machine: Machine) -> Tutorial:
-    """The story on this machine's sockets."""
+    """The tutorial on this machine's sockets."""
     sockets = machine.listing.sockets
     listener = min((s for s in sockets if s.state == "LISTEN"), key=_best_listener, default=None)
     conversation = min((s for s in sockets if s.remote_ip), key=_best_conversation, default=None)

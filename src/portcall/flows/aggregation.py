@@ -62,7 +62,7 @@ CREDITS = Layout(key=5, added=7, least=1, greatest=3)
 
 HOST_CREDIT = np.dtype(
     [
-        ("row", "i8"),  # number of the report's row: a service key or a party
+        ("row", "i8"),  # number of the report's row: a service key or a principal
         ("host_kind", "u8"),
         ("high_half", "u8"),
         ("low_half", "u8"),

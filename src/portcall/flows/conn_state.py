@@ -6,9 +6,9 @@ a SYN, a SYN+ACK, a FIN and a RST, so shards can be joined before anybody asks:
 
     reset        it sent a RST; but a RST after both ends' FINs is only the tail of a normal close
     closed       it sent a FIN, and is not reset
-    established  the server answered with a SYN (with or without ACK) before any RST, and both ends were heard
+    established  the server answered with a SYN (with or without ACK) before any RST, and both ends sent
     syn sent     the client sent a SYN that stayed without that answer
-    inactive     nothing of the above: silent, or heard only in mid-stream
+    inactive     nothing of the above: silent, or seen only in mid-stream
 
 What needs the order of other packets is approximated: see ``_reset_unanswered``. Timers are not modelled: Zeek may give
 up on an attempt and log the rest as a second connection; here a connection on one key stays one row.

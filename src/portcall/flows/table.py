@@ -52,7 +52,7 @@ class FlowTable:
     """The conversations of one capture, or of one shard of it.
 
     ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
-    A table that ``inspects`` tells with every batch which payloads are of ends that nobody has heard enough of yet.
+    A table that ``inspects`` tells with every batch which payloads are of ends that are not inspected enough yet.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FlowTable:
         self._store.datagrams = self._datagrams
         self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
         self.inspected = self.column(np.dtype(np.uint8)) if inspects else np.zeros(0, np.uint8)
-        """uint8[rows]: bit 0 where the low end of a row was heard enough of, bit 1 the high end. Listeners set them."""
+        """uint8[rows]: bit 0 where the low end was inspected enough, bit 1 the high end. Inspectors set them."""
         self._payloads = np.zeros(MAX_BATCH if inspects else 0, PAYLOAD)
         self._store.inspected, self._store.out_payloads = self.inspected, self._payloads
 

@@ -30,7 +30,7 @@ class Conversation:
     def __init__(
         self, sender: Ends, side: int, streams: tuple[Reassembled, Reassembled], known: Detection | None = None
     ) -> None:
-        """``side`` has spoken one payload, of which somebody is to be heard; ``known`` is what the other one showed."""
+        """``side`` has sent one payload that is to be inspected; ``known`` is what the other one showed."""
         listener = Ends(sender.transport, sender.target_port, sender.source_port, sender.key_log)
         self.ends = (listener, sender) if side else (sender, listener)
         self.streams = streams
@@ -64,7 +64,7 @@ class Conversation:
         return None, None
 
     def learn(self, side: int, detection: Detection) -> Detection:
-        """What is known with this of both sides. A stream is heard from its beginning: what it told before is in it."""
+        """What is known with this of both sides. A stream is inspected from its beginning, so this has all of it."""
         earlier = self._of_sides.get(side)
         self._of_sides[side] = detection if self.ends[side].transport == TCP else joined(earlier, detection)
         known: Detection | None = None
@@ -83,7 +83,7 @@ def answers(dissectors: Iterable[Dissector], sent: Payload, answered: Payload, e
 
 
 def first_asked(ends: Ends, prefixes: int, sent: Payload) -> tuple[Dissector, ...]:
-    """Whom to ask about the first payload of a conversation, where nobody looked at its openings (0) by what it is."""
+    """Whom to ask about the first payload of a conversation, where nobody compared its prefixes (0) by what it is."""
     opened = (
         dissectors_of(ends.transport, prefixes)
         if prefixes
@@ -101,7 +101,7 @@ def recognisers(known: Detection) -> tuple[Dissector, ...]:
 
 @lru_cache(maxsize=1)
 def resolvers() -> tuple[Dissector, ...]:
-    """The dissectors that hear all of a conversation."""
+    """The dissectors that inspect all of a flow."""
     return tuple(dissector for dissector in find_dissectors() if getattr(dissector, "INSPECTS_ALWAYS", False))
 
 

@@ -51,7 +51,7 @@ class CachedAnswer(NamedTuple):
 
 NO_NAMES: tuple[tuple[str, ...], NameKind] = ((), NameKind.DNS)
 
-_MOST_TELLINGS = 1 << 18  # a power of two; 19 MB
+_MOST_ANSWERS = 1 << 18  # a power of two; 19 MB
 _MOST_NAMES = 1 << 18
 _MOST_OF_CAPTURE, _MOST_OF_ADDRESS = 1 << 17, 8
 _EVERYBODY = bytes(16)
@@ -68,8 +68,8 @@ class DnsCache:
         self._begin()
 
     def _begin(self) -> None:
-        slots = np.zeros(2 * _MOST_TELLINGS, np.uint64)
-        self.store = DnsAnswerStore(np.zeros(_MOST_TELLINGS, CACHED_ANSWER), slots, _SEED)
+        slots = np.zeros(2 * _MOST_ANSWERS, np.uint64)
+        self.store = DnsAnswerStore(np.zeros(_MOST_ANSWERS, CACHED_ANSWER), slots, _SEED)
         """What was told, by number of the name."""
         self.numbers = NameNumbers(_SEED)
         """Numbers of names for who tells the store by itself; they hold as long as this object does."""

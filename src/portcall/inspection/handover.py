@@ -79,7 +79,7 @@ class DeferredPayload(NamedTuple):
     payload: bytes
     is_cut: bool
     prefixes: int
-    """The openings that it fits, a bit each; 0 where nobody looked."""
+    """The prefixes that it fits, a bit each; 0 where nobody looked."""
 
 
 def plain_name(labels: bytes) -> str:

@@ -2,7 +2,7 @@
 
 The flow table says with each batch which payloads are of ends that need more inspection. The kernel ``inspect`` reads
 the plain ones where they lie, and passes over those that nobody can know; the others are deferred, and the
-dissectors are asked. As soon as nothing more is to be learnt an end is marked as heard: its further packets cost
+dissectors are asked. As soon as nothing more is to be learnt an end is marked as inspected: its further packets cost
 nothing. What is found is a number per row of the table. Nothing is kept of a conversation that is known, and of all
 those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
 """
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 _MOST_PACKETS = 24  # of one end, before it is given up
 _MOST_HELD_BYTES = 64 << 20
-_CONVERSATION_BYTES = 1500  # that one takes before it has said anything: its voices, and who may know it
+_CONVERSATION_BYTES = 1500  # that one takes before a payload came: its streams and its candidates
 # The more at once, the seldomer Python finds its own memory out of the processor's caches when it is its turn; but the
 # more is gathered of conversations that it gives up then.
 _HELLOS_AT_ONCE, _DEFERRED_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
 _BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
-_RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that hears all of a row
+_RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that inspects all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
@@ -266,7 +266,7 @@ class Inspector:
             self._expected_flows.note((sender, kernel), ts_ns, sent.number, detection.expected)
 
     def _number_of(self, kind: int, name: bytes) -> int:
-        """The number of a name that the kernel has heard for the first time."""
+        """The number of a name that the kernel has met for the first time."""
         if kind == DNS_ANSWER:
             number = self._dns_cache.number_of(plain_name(name))
             self._share_dns_cache()
@@ -294,6 +294,6 @@ class Inspector:
 
 
 def _inspects_all(dissector: Dissector, ends: Ends, detection: Detection) -> bool:
-    """Whether a dissector that made this finding hears all that follows: each datagram, or segment, by itself."""
+    """Whether a dissector that made this detection inspects all that follows: each datagram, or segment, by itself."""
     is_clear = detection.is_final and not detection.names and UDP not in dissector.TRANSPORTS
     return dissector in resolvers() and (ends.transport == UDP or is_clear)

@@ -1,9 +1,9 @@
-"""Openings: how the speech of each dissector's protocols may begin, as tables that a kernel looks bytes up in.
+"""Prefixes: how the payloads of each dissector's protocols may begin, as tables that a kernel looks bytes up in.
 
 Most payloads are nothing that any dissector knows. To ask them all about each costs 20 µs; here every dissector states
 what must stand in the first bytes for it to have any chance, and the rest is passed over in nanoseconds. What it does
-not state is taken for possible, so an opening never changes an answer, it only saves the question. A datagram is all
-that is said at once: one that ends before an opening has looked at all it wants does not fit it.
+not state is taken for possible, so a prefix never changes an answer, it only saves the question. A datagram is all
+that is sent at once: one that ends before a prefix has looked at all it wants does not fit it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _ANYTHING: tuple[Prefix, ...] = ({},)
 
 
 class Tables(NamedTuple):
-    """What ``prefix_tables.PrefixTables`` looks up, a bit for every opening: first those of TCP, then of UDP."""
+    """What ``prefix_tables.PrefixTables`` looks up, a bit for every prefix: first those of TCP, then of UDP."""
 
     offsets: NDArray[np.int64]
-    """int64[n]: where openings look, in order."""
+    """int64[n]: where prefixes look, in order."""
     looking: NDArray[np.uint64]
     """uint64[2, n, 2]: those that look there."""
     classes: NDArray[np.uint16]
@@ -56,7 +56,7 @@ class Tables(NamedTuple):
     words: NDArray[np.uint8]
     """uint8[k, 16]: words with zeros behind them …"""
     of_words: NDArray[np.uint64]
-    """uint64[2, k, 2]: … and the openings that want them somewhere."""
+    """uint64[2, k, 2]: … and the prefixes that want them somewhere."""
 
 
 class _Prefix(NamedTuple):
@@ -126,7 +126,7 @@ def candidates_by_prefix(ends: Ends, first: bytes, *, is_whole: bool = False) ->
 
 
 def _bits(transport: int, is_one: Callable[[_Prefix], object]) -> int:
-    """The bits of the openings of which something is true."""
+    """The bits of the prefixes of which something is true."""
     return sum(1 << bit for bit, prefix in enumerate(_of(transport)) if is_one(prefix))
 
 
@@ -153,7 +153,7 @@ def _of_words(transport: int) -> dict[bytes, int]:
 
 
 def prefixes_of(module: str, transport: int, *, on_ports_only: bool = False) -> NDArray[np.uint64]:
-    """uint64[2]: the bits of a module of ``dissectors``, or of those of its openings that count on some ports only."""
+    """uint64[2]: the bits of a module of ``dissectors``, or of those of its prefixes that count on some ports only."""
     own = _bits(
         transport,
         lambda prefix: prefix.dissector.__name__.endswith(f".{module}") and (prefix.ports or not on_ports_only),
@@ -163,7 +163,7 @@ def prefixes_of(module: str, transport: int, *, on_ports_only: bool = False) -> 
 
 @lru_cache(maxsize=1 << 14)
 def dissectors_of(transport: int, bits: int) -> frozenset[Dissector]:
-    """Whose openings these are, a bit each."""
+    """Whose prefixes these are, a bit each."""
     return frozenset(prefix.dissector for bit, prefix in enumerate(_of(transport)) if bits >> bit & 1)
 
 
@@ -173,13 +173,13 @@ def _halves(bits: int) -> list[int]:
 
 @cache
 def _anywhere(transport: int) -> int:
-    """The bits of the openings that count on all ports."""
+    """The bits of the prefixes that count on all ports."""
     return sum(1 << bit for bit, prefix in enumerate(_of(transport)) if prefix.ports is None)
 
 
 @cache
 def _of_ports(transport: int) -> dict[int, int]:
-    """Port → the bits of all openings that count there; only ports that have some of their own."""
+    """Port → the bits of all prefixes that count there; only ports that have some of their own."""
     found: dict[int, int] = {}
     for bit, prefix in enumerate(_of(transport)):
         for port in prefix.ports or ():
@@ -189,10 +189,10 @@ def _of_ports(transport: int) -> dict[int, int]:
 
 @cache
 def _of(transport: int) -> tuple[_Prefix, ...]:
-    """Every opening over one transport; ValueError where there are too many for the bits."""
+    """Every prefix over one transport; ValueError where there are too many for the bits."""
     found = tuple(_all_of(transport))
     if len(found) > _MOST_PREFIXES:
-        raise ValueError(f"{len(found)} openings over protocol {transport}, more than {_MOST_PREFIXES}: join some")
+        raise ValueError(f"{len(found)} prefixes over protocol {transport}, more than {_MOST_PREFIXES}: join some")
     return found
 
 

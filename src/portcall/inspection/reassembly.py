@@ -1,7 +1,7 @@
 """Voices: what one end of a conversation has said, put together from packets as they come.
 
 TCP segments are put in order from the first byte on; what comes early waits, what is repeated is passed over. Datagrams
-are kept as they are. A voice holds no more than speech may (32 KiB), and knows which packet brought which byte.
+are kept as they are. A stream holds no more than 32 KiB, and knows which packet brought which byte.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Stream:
         """Of the packet that brought the last byte."""
 
     def add(self, sequence: int, payload: bytes, number: int, *, is_cut: bool) -> bool:
-        """Take in one segment, of packet ``number``; whether there is more to hear than before.
+        """Take in one segment, of packet ``number``; whether there is more to inspect than before.
 
         ``is_cut``: the capture has not all of it, so nothing can follow.
         """
@@ -70,7 +70,7 @@ class Stream:
         self._ended = is_cut or len(self._data) >= MOST_STREAM_BYTES
 
     def _begin_earlier(self, by: int) -> None:
-        """The first segment seen was not the first one sent: what was heard so far waits for what goes before."""
+        """The first segment seen was not the first one sent: what was inspected so far waits for what goes before."""
         sent = bytes(self._data)
         self._waiting = {at + by: segment for at, segment in self._waiting.items() if at + by < MOST_STREAM_BYTES}
         if sent and by < MOST_STREAM_BYTES:

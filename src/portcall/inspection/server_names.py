@@ -126,7 +126,7 @@ class ServerLabels(NamedTuple):
 
 
 class ServerNames:
-    """All that is heard in one capture. ``with_details``: what flow rows show besides protocol and name."""
+    """All that was detected in one capture. ``with_details``: what flow rows show besides protocol and name."""
 
     def __init__(self, *, with_details: bool = False) -> None:
         self._with_details = with_details
@@ -137,7 +137,7 @@ class ServerNames:
         self._told: dict[tuple[int, bool, int, int], ServerLabel] = {}
 
     def inspector_for(self, table: FlowTable) -> Inspector:
-        """A hearing for one flow table."""
+        """An inspector for one flow table."""
         return Inspector(
             table,
             self._detections,

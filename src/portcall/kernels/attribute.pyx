@@ -53,7 +53,7 @@ cdef inline void _measures(const Flow *flow, int viewer, Credit *out_credit) noe
 
 
 cdef inline bint _is_another(const Flow *flow, const FlowEnds *ends, bint by_host) noexcept nogil:
-    # A conversation counts once in a row, and only a host's or a party's row can differ between its ends.
+    # A flow counts once in a row, and only a host's or a principal's row can differ between its ends.
     return memcmp(flow.low, flow.high, 16) != 0 if by_host else ends.principal[0] != ends.principal[1]
 
 

@@ -1,7 +1,7 @@
-"""Who was told which name for an address, and when: a ring of the latest tellings, found by client and server.
+"""Which name resolvers gave a client for an address, and when: a ring of the latest DNS answers, found by client and server.
 
-A telling is an interval: what is told again while it holds lengthens it. Those of one pair are chained from the newest to
-the oldest by ``earlier``. References, in slots and chains, are 1 + the running number of a telling, so it shows where the
+An answer is an interval: the same answer while it holds lengthens it. Those of one pair are chained from the newest to
+the oldest by ``earlier``. References, in slots and chains, are 1 + the running number of an answer, so it shows where the
 ring has passed over one; what its slot then holds is a pair that is gone. As in ``flow_update``, rows go in strides. Most servers
 were never told to anybody: one bit, which stays in the cache, spares the search.
 """
@@ -62,7 +62,7 @@ cdef inline bint _is_before(const CachedAnswer *told, int64_t first_ns) noexcept
 
 
 cdef class DnsAnswerStore:
-    """Holds the latest tellings: as many as the ring has room for, a power of two, with twice as many slots, all zeros.
+    """Holds the latest answers: as many as the ring has room for, a power of two, with twice as many slots, all zeros.
 
     ``seed`` keeps those who choose the addresses from choosing the slots. Addresses are two words of 8 bytes each as they
     are in memory; names are numbers from 1 on, below SEVERAL.
@@ -70,7 +70,7 @@ cdef class DnsAnswerStore:
 
     def __init__(self, CachedAnswer[::1] ring, uint64_t[::1] slots, uint64_t seed):
         if slots.shape[0] != 2 * ring.shape[0] or ring.shape[0] & (ring.shape[0] - 1) or not ring.shape[0]:
-            raise ValueError("tellings want a ring of a power of two, and twice as many slots")
+            raise ValueError("answers want a ring of a power of two, and twice as many slots")
         self.ring, self.slots, self.seed = ring, slots, seed
 
     def __len__(self):
@@ -96,7 +96,7 @@ cdef class DnsAnswerStore:
         cdef uint64_t *client
         cdef bint is_sought[STRIDE]
         if min(clients_are_low.shape[0], wanted.shape[0], out_names.shape[0]) < rows:
-            raise ValueError("tellings want to know the client of each row and whether it is wanted, and room for a name")
+            raise ValueError("answers want to know the client of each row and whether it is wanted, and room for a name")
         with nogil:
             while start < rows:
                 stop = min(start + STRIDE, rows)
@@ -185,7 +185,7 @@ cdef class DnsAnswerStore:
         return slot if gone > mask else gone
 
     cdef bint _extend(self, uint64_t reference, const CachedAnswer *told) noexcept nogil:
-        """Lengthen a telling of the pair that says the same and holds at the time; whether there is one."""
+        """Lengthen an answer of the pair that says the same and holds at the time; whether there is one."""
         cdef CachedAnswer *earlier
         cdef int step
         if told.first_ns == NO_TIME:

@@ -48,7 +48,7 @@ cdef inline void hash_stride(
 cdef inline void find_stride(
     const Table *table, const Packet *packets, Py_ssize_t start, Py_ssize_t stop, Stage *out_stages
 ) noexcept nogil:
-    """Find their slots, and ask for their rows and what was heard of them."""
+    """Find their slots, and ask for their rows and what was inspected of them."""
     cdef Py_ssize_t i
     cdef uint64_t slot
     cdef uint32_t row

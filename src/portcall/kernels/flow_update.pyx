@@ -24,7 +24,7 @@ from portcall.kernels.records cimport (
 
 
 cdef inline bint _is_wanted(const Packet *packet, int inspected) noexcept nogil:
-    """Whether it has a payload, where bit 0 of ``inspected`` says whether its end was heard enough of. Nobody can foresee either,
+    """Whether it has a payload, where bit 0 of ``inspected`` says whether its end was inspected enough. Nobody can foresee either,
     so no branch asks.
     """
     return (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17)) & ~inspected
@@ -78,7 +78,7 @@ cdef class FlowStore:
         if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
             raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
         if 0 < self.inspected.shape[0] < self.flows.shape[0]:
-            raise ValueError("what was heard wants a mark for each row")
+            raise ValueError("inspection wants a mark for each row")
         table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
         table.inspected = &self.inspected[0] if self.inspected.shape[0] else NULL
         table.mask, table.keys = slot_count - 1, keys_of(self.seed)

@@ -41,7 +41,7 @@ cdef enum:
 cdef class PlainInspector(RowDetections):
     """Listens for one flow table, whose ``inspected`` it shares.
 
-    What is known by number is told by row, and to ``dns_answers``. What else it hears gathers in the deferral, until its owner
+    What is known by number is noted by row and in ``dns_answers``. What else it meets gathers in the deferral, until its owner
     has taken it and clears that.
     """
 
@@ -65,7 +65,7 @@ cdef class PlainInspector(RowDetections):
         """Hear payloads of a batch whose first packet has that number; gives how many, all unless there is no more room.
 
         Rows of which a payload becomes a saying are marked as open, so that all that follows does too. A side whose first
-        payload opens nothing is marked as heard.
+        payload fits no prefix is marked as inspected.
         """
         cdef Py_buffer views[3]
         cdef Py_ssize_t packet_count, payload_count, borrowed = 0

@@ -14,7 +14,7 @@ WORD_BYTES = _WORD_BYTES
 
 
 cdef class PrefixTables:
-    """The tables of ``portcall.inspection.prefilter.Tables``; openings are bits, in two halves of 64."""
+    """The tables of ``portcall.inspection.prefilter.Tables``; prefixes are bits, in two halves of 64."""
 
     def __init__(
         self, const int64_t[::1] offsets, const uint64_t[:, :, ::1] looking, const uint16_t[:, :, ::1] classes,
@@ -29,7 +29,7 @@ cdef class PrefixTables:
         self.short, self.text, self.words, self.of_words = short, text, words, of_words
 
     def candidates_by_prefix(self, uint8_t protocol, uint16_t source_port, uint16_t target_port, const uint8_t[::1] sent, bint is_whole):
-        """The bits of the openings that a first payload fits; ``is_whole``: it is a datagram that the capture has not cut."""
+        """The bits of the prefixes that a first payload fits; ``is_whole``: it is a datagram that the capture has not cut."""
         cdef Packet packet
         cdef uint64_t prefixes[2]
         cdef PayloadBytes payload = PayloadBytes(NULL, sent.shape[0])

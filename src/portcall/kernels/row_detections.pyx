@@ -7,7 +7,7 @@ cdef class RowDetections:
     """By row: ``inspected``, which the table shares; ``found``, the number of what it is; ``evidence``, the number of the packet
     that told it; and ``series``, what datagrams have told so far that mean something only together.
 
-    The numbers of detections, and the prefixes of what is heard in mid-conversation (both halves of their bits), are its owner's.
+    The numbers of detections, and the prefixes of what is seen in mid-flow (both halves of their bits), are its owner's.
     """
 
     def __init__(self, uint8_t[::1] inspected not None):

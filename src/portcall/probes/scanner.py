@@ -167,7 +167,7 @@ class _Question:
 
     @property
     def answer_ns(self) -> int | None:
-        """How long it took until something was heard last."""
+        """How long it took until the last answer came."""
         return None if self.heard_ns is None else self.heard_ns - self.began_ns
 
     def wait_anew(self) -> None:

@@ -2,7 +2,7 @@
 
 Python's engine tries every way to divide a text, and ``(a+)+$`` has as many as there are subsets of its letters. No
 rule about the expression alone tells which are bad, so the time does: each search has PATIENCE_S, kept by an alarm,
-which the engine hears. Only the main thread of a system with alarms is bounded so. See decision 14.
+which the engine obeys. Only the main thread of a system with alarms is bounded so. See decision 14.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class ExpectedFlow(NamedTuple):
 
 
 class Detection(NamedTuple):
-    """What a dissector recognised in the speech of one end."""
+    """What a dissector recognised in the payloads of one end."""
 
     protocol: str
     """Lower case, as output rows say: ``tls``, ``http``, ``dns``, ``ssh`` …"""
@@ -120,7 +120,7 @@ class Detection(NamedTuple):
 
 
 class Wait(enum.Enum):
-    """What a dissector answers to speech that may be its protocol, but is too short to tell."""
+    """What a dissector answers to payload that may be its protocol, but is too short to decide."""
 
     FOR_MORE = "more"
 

@@ -46,10 +46,10 @@ def explain(words: str, *, geo: Sequence[str] = (), resolve: bool = False) -> Ex
 
 
 def tell_everything() -> Tutorial:
-    """The whole story of ports, on this machine's sockets."""
+    """The tutorial of ports, on this machine's sockets."""
     listing = list_sockets()
-    story = write_tutorial(facts.Machine(listing, read_port_settings()))
-    return replace(story, degradations=listing.degradations)
+    tutorial = write_tutorial(facts.Machine(listing, read_port_settings()))
+    return replace(tutorial, degradations=listing.degradations)
 
 
 def quiz(seed: int | None = None) -> list[QuizQuestion]:

@@ -65,7 +65,7 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
 def turn(source: LiveSource, owners: Owners, tracker: LiveTracker, *, asks: bool) -> None:
     """Hear first, then count: what a packet's sender did was reported before the packet came.
 
-    So each batch is heard of once it is there: its last packets may be younger than what was drained before.
+    So each batch is noticed once it is there: its last packets may be younger than what was drained before.
     """
     tracker.note(owners.drain(tracker.unknown_ends() if asks else None))
     for batch in source.batches():

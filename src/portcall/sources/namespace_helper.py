@@ -81,7 +81,7 @@ class NamespaceKeeper:
 
 
 def open_packet_socket(namespace: Namespace) -> socket.socket:
-    """A packet socket inside the namespace that hears nothing yet."""
+    """A packet socket inside the namespace that receives nothing yet."""
     return inside(namespace, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
 
 

@@ -128,7 +128,7 @@ def _event_loop() -> Iterator[None]:
         yield
     finally:
         for _ in range(2):
-            loop.run_until_complete(asyncio.sleep(0))  # what was closed hears of it
+            loop.run_until_complete(asyncio.sleep(0))  # what was closed is told
         loop.close()
         asyncio.set_event_loop(None)
 

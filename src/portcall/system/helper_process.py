@@ -1,6 +1,6 @@
 """A helper: a process of this program that keeps the rights which the rest gives up.
 
-It is started isolated from the folder and the environment, hears nothing but its one socket, and ends when the other
+It is started isolated from the folder and the environment, reads nothing but its one socket, and ends when the other
 side of that is closed, however that came. One that does not end in time is killed.
 """
 
@@ -30,7 +30,7 @@ class HelperProcess:
                 stderr=subprocess.DEVNULL,
                 env=HELPER_ENVIRONMENT,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C is ours to hear
+                start_new_session=True,  # Ctrl-C is ours to handle
             )
 
     def close(self) -> None:

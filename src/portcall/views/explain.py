@@ -1,4 +1,4 @@
-"""Explanations, the story of ports and the quiz for people: short headings at the left, sentences beside them.
+"""Explanations, the tutorial and the quiz for people: short headings at the left, sentences beside them.
 
 Everything passes ``visible`` here: names of processes, of reverse DNS and of databases come from others.
 """
@@ -45,10 +45,10 @@ def write_explanation(explanation: Explanation, stream: TextIO) -> None:
     _write(stream, explanation.title, explanation.lessons, entries)
 
 
-def write_story(story: Tutorial, stream: TextIO) -> None:
-    """Write the story of ports."""
-    passages = [(passage.heading, passage.text) for passage in story.passages]
-    _write(stream, "", (), [*passages, *_step_entries(story.next_steps)])
+def write_tutorial_text(tutorial: Tutorial, stream: TextIO) -> None:
+    """Write the tutorial."""
+    passages = [(passage.heading, passage.text) for passage in tutorial.passages]
+    _write(stream, "", (), [*passages, *_step_entries(tutorial.next_steps)])
 
 
 def question_text(number: int, question: QuizQuestion) -> str:

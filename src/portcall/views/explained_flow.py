@@ -27,10 +27,10 @@ _MOST_SENTENCE = 800
 _LONG_WORD = re.compile(r"(\S{119})\S{2,}")
 
 
-def write_stories(stories: Iterable[FlowExplanation], stream: TextIO) -> None:
-    """Write the stories, an empty line between them."""
+def write_explained_flows(explanations: Iterable[FlowExplanation], stream: TextIO) -> None:
+    """Write the explanations, an empty line between them."""
     width = _width(stream)
-    text = "\n".join("".join(f"{line}\n" for line in _lines(story, width)) for story in stories)
+    text = "\n".join("".join(f"{line}\n" for line in _lines(explanation, width)) for explanation in explanations)
     is_plain = not (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
     stream.write(text.encode("ascii", "backslashreplace").decode() if is_plain else text)
 
@@ -41,9 +41,9 @@ def _width(stream: TextIO) -> int:
     return max(_LEAST_WIDTH, min(_MOST_WIDTH, shutil.get_terminal_size().columns))
 
 
-def _lines(story: FlowExplanation, width: int) -> Iterator[str]:
-    yield f"{visible(story.title)} (row {story.row_number} of --by flow)"
-    for section in story.sections:
+def _lines(explanation: FlowExplanation, width: int) -> Iterator[str]:
+    yield f"{visible(explanation.title)} (row {explanation.row_number} of --by flow)"
+    for section in explanation.sections:
         heading = section.heading
         for sentence in section.sentences:
             yield from textwrap.wrap(
