@@ -139,7 +139,7 @@ def test_no_cell_of_csv_is_a_formula(capsys, hostile, by):
 def test_no_explanation_prints_what_is_not_text(capture, format_name):
     outcome, shown = offline.read([capture], by="flow"), io.StringIO()
 
-    stories = [explaining._story(outcome, index) for index in range(len(outcome.report.rows))]
+    stories = [explaining._explanation(outcome, index) for index in range(len(outcome.report.rows))]
     explaining._write(stories, parse_choice(":1"), format_name, shown)
 
     assert len(stories) > 20
