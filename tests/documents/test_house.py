@@ -19,7 +19,15 @@ MOST_LINES = 300
 MOST_MODULES = 20
 MOST_AT_THE_DOOR = 6
 SHARE_A_WORD = {"commands", "runs", "views"}  # a command, its run and its view
-TESTS_OF_NO_FOLDER = {"captures", "corpus", "documents", "golden", "root"}  # data, and suites across all folders
+# Data, and suites across all folders.
+TESTS_OF_NO_FOLDER = {
+    "captures",
+    "corpus",
+    "documents",
+    "golden",
+    "packaging",
+    "root",
+}
 
 
 def name_of(path):

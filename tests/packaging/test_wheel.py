@@ -1,0 +1,99 @@
+"""What is published: a source archive that makes a wheel, and a wheel that needs no compiler."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CAPTURE = ROOT / "captures" / "office.pcapng"
+QUICK_COMPILER = """#!/bin/sh
+for word; do shift; [ "$word" = -O3 ] || set -- "$@" "$word"; done
+exec cc -O0 "$@"
+"""
+"""Optimising the kernels takes two minutes, and is tried by every other test."""
+WITHOUT_COMPILER = {"PATH": "/nonexistent", "CC": "/nonexistent/cc"}
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command, cwd, **environment):
+    ran = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of an unpacked source archive."""
+    folder = tmp_path_factory.mktemp("package")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    if not tracked:
+        pytest.skip("this is no git checkout, so what belongs to it is not known")
+    source = folder / "source"
+    for name in tracked:
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    run("setup.py", "-q", "sdist", "--dist-dir", folder, cwd=source)
+    (archive,) = folder.glob("portcall-*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    compiler = folder / "compiler"
+    compiler.write_text(QUICK_COMPILER)
+    compiler.chmod(0o755)
+    arguments = ("--no-deps", "--no-build-isolation", "--wheel-dir", folder, ".")
+    run("-m", "pip", "wheel", "-q", *arguments, cwd=unpacked, CC=str(compiler), LDSHARED=f"{compiler} -shared")
+    (built,) = folder.glob("portcall-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel):
+    """A folder with the wheel installed, on a machine without compiler."""
+    target = wheel.parent / "installed"
+    arguments = ("--no-deps", "--no-index", "--disable-pip-version-check", "--target", target, wheel)
+    run("-m", "pip", "install", "-q", *arguments, cwd=wheel.parent, **WITHOUT_COMPILER)
+    return target
+
+
+def test_a_wheel_from_the_source_archive_reads_a_capture_without_a_compiler(installed, tmp_path):
+    packages = os.pathsep.join([str(installed), *(path for path in sys.path if path.endswith("site-packages"))])
+    said = run(
+        *("-c", "import sys; from portcall.cli import main; sys.exit(main())"),
+        *("read", CAPTURE, "--by", "app", "--format", "json"),
+        cwd=tmp_path,
+        PYTHONPATH=packages,
+        **WITHOUT_COMPILER,
+    )
+    here = json.loads(run("-m", "portcall", "read", CAPTURE, "--by", "app", "--format", "json", cwd=ROOT))
+
+    assert json.loads(said)["rows"] == here["rows"]
+    where = run("-c", "import portcall; print(portcall.__file__)", cwd=tmp_path, PYTHONPATH=packages)
+    assert Path(where.strip()).is_relative_to(installed)
+
+
+def test_the_wheel_holds_kernels_data_and_types_but_no_source_of_kernels(installed):
+    package = installed / "portcall"
+
+    compiled = {
+        path.name.partition(".")[0] for path in (package / "kernels").iterdir() if path.suffix in {".so", ".pyd"}
+    }
+    assert compiled == {path.stem for path in (ROOT / "src/portcall/kernels").glob("*.pyx")}
+    assert (package / "py.typed").is_file()
+    assert (package / "data" / "services.toml").is_file()
+    assert [path.name for path in package.rglob("*") if path.suffix in {".pyx", ".pxd", ".c"}] == []
