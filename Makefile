@@ -1,6 +1,6 @@
 PYTHON = .venv/bin/python
 
-.PHONY: help check quick test fix kernels golden docs bench
+.PHONY: help check quick test deep fix kernels golden docs bench
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
@@ -13,6 +13,9 @@ quick: ## the first case of each test that starts no program: some seconds
 
 test: ## all tests but the slow ones and the corpus: some minutes
 	$(PYTHON) -m pytest
+
+deep: ## the tests with generated examples, a hundred times as many: hours; sh tests/run has their short form
+	PORTCALL_DEEPER=100 $(PYTHON) -m pytest -m "" $$(grep -rl "@given" tests --include="test_*.py")
 
 fix: ## let ruff mend style
 	$(PYTHON) -m ruff check --fix .

@@ -4,8 +4,7 @@
 ``pytest -n 0`` runs in one process, for a debugger.
 
 ``pytest --quick`` runs the first case of each test, and leaves out generated examples, what needs root, the corpus or
-some seconds, and the commands, which are programs to start. No list names tests, so a new one is quick from its first
-day.
+some seconds, and modules that start programs. No list names tests, so a new one is quick from its first day.
 """
 
 import signal
@@ -13,11 +12,11 @@ import signal
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
-NOT_QUICK = {"slow", "corpus", "root", "deep"}
-STARTED = {"commands", "documents"}
-"""Folders whose tests start programs."""
+from examples import examples
 
-settings.register_profile("portcall", deadline=None)  # a busy neighbour is no fault of ours
+NOT_QUICK = {"slow", "corpus", "root"}
+
+settings.register_profile("portcall", deadline=None, max_examples=examples(100))  # a busy neighbour is no fault of ours
 settings.load_profile("portcall")
 
 
@@ -44,7 +43,7 @@ def split_off_quick(items):
     seen, quick, others = set(), [], []
     for item in items:
         test = item.nodeid.partition("[")[0]
-        is_first = test not in seen and not is_hypothesis_test(item.obj) and not STARTED & set(item.path.parts)
+        is_first = test not in seen and not is_hypothesis_test(item.obj) and not hasattr(item.module, "subprocess")
         is_quick = is_first and NOT_QUICK.isdisjoint(marker.name for marker in item.iter_markers())
         seen.add(test)
         (quick if is_quick else others).append(item)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from flow_builder import ICMP, START_NS, TCP, UDP, flow, tallies_of
 from portcall.attribution.attribution import Attribution
 from portcall.errors import UsageError
@@ -297,7 +298,7 @@ flows_strategy = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(flows=flows_strategy, local=st.sampled_from([(), ("192.168.0.0/16",), ("0.0.0.0/0",)]), cut=st.integers(0, 12))
 @pytest.mark.parametrize("by", GROUPINGS)
 def test_the_law_holds_and_shards_merge_to_the_whole(by, flows, local, cut):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from flow_builder import ICMP, TCP, UDP, flow, tallies_of
 from portcall.attribution.attribution import Attribution
 from portcall.errors import UsageError
@@ -297,7 +298,7 @@ calls_strategy = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(calls=calls_strategy, cut=st.integers(0, 10))
 @pytest.mark.parametrize("by", LIVE_GROUPINGS)
 def test_the_law_holds_with_any_owners_and_shards_merge_to_the_whole(by, calls, cut):
@@ -316,7 +317,7 @@ def test_the_law_holds_with_any_owners_and_shards_merge_to_the_whole(by, calls, 
     assert merged.coverage == result.coverage
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(calls=calls_strategy)
 @pytest.mark.parametrize("by", ["app", "process"])
 def test_what_a_process_is_credited_with_is_what_its_ends_sent_and_got(by, calls):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from frame_bytes import (
     BY_LAYER,
     BY_LINK,
@@ -341,7 +342,7 @@ def check_bounds(packets, frames):
             assert verdict == Verdict.NO_PORTS or (packet["source_port"], packet["target_port"]) == (0, 0)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(LINKS)), st.binary(max_size=120), st.integers(0, 2**32 - 1)), min_size=1)
 )
@@ -353,7 +354,7 @@ def test_random_bytes_of_any_link_type_get_a_verdict(layer, frames):
 SEEDS = [*WALKED.values(), *((ETHERNET_LINK, frame) for _, frame in BY_TUNNEL.values())]
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=examples(500))
 @given(
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6),

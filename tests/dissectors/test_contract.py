@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from inspected_captures import conversations
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.records.detections import (
@@ -230,7 +231,7 @@ def test_mutated_speech_raises_nothing(dissector, recorded):
         listen_everywhere(dissector, mutated(random, data), mutated(random, random.choice(seeds)[1]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.binary(max_size=200), st.binary(max_size=60))
 def test_random_speech_raises_nothing(data, other):
     for dissector in DISSECTORS:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_contract import samples_of
 
+from examples import examples
 from inspected_captures import conversations
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.dissectors._port_guarded import RULES
@@ -101,7 +102,7 @@ def test_recorded_speech_opens_whoever_knows_it():
 def test_messages_that_a_rule_describes_open_its_table(rule):
     ports = sorted(rule.where)[:2] if isinstance(rule.where, frozenset) else [40000]
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20))
     @given(st.from_regex(re.compile(rule.pattern, re.DOTALL)), st.binary(max_size=64), st.sampled_from(ports))
     def check(beginning, rest, port):
         assert_opened(rule.transport, beginning + rest, [(50000, port), (port, 50000)])
@@ -109,7 +110,7 @@ def test_messages_that_a_rule_describes_open_its_table(rule):
     check()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.sampled_from([TCP, UDP]), st.binary(max_size=220), st.sampled_from([22, 53, 80, 443, 500, 4500, 40000]))
 def test_any_bytes_open_whoever_knows_them(transport, data, port):
     assert_opened(transport, data, [(50000, port)])
@@ -148,7 +149,7 @@ def fits(dissector, transport, data, ends, *, is_whole):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.sampled_from([TCP, UDP]),
     st.one_of(

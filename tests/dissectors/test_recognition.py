@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from payload_builder import SAMPLES, Sample
 from portcall.dissectors import find_dissectors
 from portcall.records.detections import MOST_STREAM_BYTES, NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, Payload
@@ -87,7 +88,7 @@ def test_speech_cut_at_any_byte_is_no_error_to_any_dissector(sample: Sample):
 _PORTS = sorted({50000, *(port for dissector in find_dissectors() for port in dissector.PORTS)})
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_mutated_speech_gives_findings_or_nothing_but_never_an_error(data):
     sample = data.draw(st.sampled_from(SAMPLES))

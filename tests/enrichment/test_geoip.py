@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from databases import write_database
+from examples import examples
 from portcall.enrichment.geoip import Origins
 from portcall.errors import PortcallError
 from portcall.records.report import Origin
@@ -158,7 +159,7 @@ def test_damage_is_found_when_it_is_read_and_is_one_sentence(tmp_path, systems):
 
 @pytest.mark.filterwarnings("ignore")
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_damage_is_one_sentence_or_no_harm(tmp_path, systems, chance):
     content = bytearray(Path(systems).read_bytes())
     for _ in range(chance.randint(1, 6)):

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracle
+from examples import examples
 from packet_rows import CLIENT, SERVER, first_fragment, later_fragment, packet, packet_rows, reply
 from portcall.flows.table import FlowTable
 from portcall.records.flows import FLOW, NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Direction, Fragmentation, Tally, Verdict
 
-LAW = settings(deadline=None, max_examples=60)  # a slow machine is no broken law
+LAW = settings(max_examples=examples(60))  # a slow machine is no broken law
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 LAND = {"source": CLIENT, "target": CLIENT}
 

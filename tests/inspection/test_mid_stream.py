@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP
 
+from examples import examples
 from made_conversations import CLIENT, GET, SERVER, client_hello, inspected_in
 
 EITHER_WAY = pytest.mark.parametrize("with_details", [False, True], ids=["kernel", "dissectors"])
@@ -218,7 +219,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.lists(st.tuples(st.integers(0, 1), st.sampled_from(PIECES)), min_size=1, max_size=14),
     st.sampled_from([443, 40000]),
@@ -232,7 +233,7 @@ def test_kernel_and_dissectors_hear_the_same_in_any_exchange(payloads, port, bat
     assert inspected == protocols(packets, with_details=True, batch_size=batch_size)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.lists(
         st.tuples(

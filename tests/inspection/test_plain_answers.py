@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
+from examples import examples
 from made_conversations import CLIENT, RESOLVER, batch_of
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
@@ -71,7 +72,7 @@ def told(data, *, with_details):
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(messages())
 def test_the_kernel_tells_the_timeline_what_the_dissector_tells_it(data):
     assert told(data, with_details=False) == told(data, with_details=True)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive_attribution
+from examples import examples
 from flow_builder import flow
 from portcall.attribution.attribution import Attribution
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
@@ -54,7 +55,7 @@ def host_of(row):
     return ipaddress.ip_address(host_text(*(int(row[name]) for name in ("host_kind", "high_half", "low_half"))))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(rows(), LOCAL)
 def test_client_service_and_local_ends_are_those_of_a_naive_reading(flows, local):
     ends, inferred = flow_ends(flows, networks(local))
@@ -66,7 +67,7 @@ def test_client_service_and_local_ends_are_those_of_a_naive_reading(flows, local
     assert (found, inferred) == ([end for end, _ in expected], sum(inferred for _, inferred in expected))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(rows())
 def test_a_client_alone_is_asked_for_by_the_same_rules(flows):
     client_is_low, evidence = clients_are_low(flows)
@@ -90,7 +91,7 @@ def test_no_rows_are_credited_with_nothing():
 
 
 @BY
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(flows=rows(), local=LOCAL)
 def test_credits_are_those_of_a_naive_reading(by, flows, local):
     attribution = Attribution(by, local)
@@ -106,7 +107,7 @@ def test_credits_are_those_of_a_naive_reading(by, flows, local):
 
 
 @pytest.mark.parametrize("by", ["service", "app"])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(flows=rows(), local=LOCAL)
 def test_hosts_have_the_bytes_of_a_naive_reading(by, flows, local):
     attribution = Attribution(by, local)
@@ -127,7 +128,7 @@ def test_hosts_have_the_bytes_of_a_naive_reading(by, flows, local):
     assert found == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(rows(), st.integers(1, 5))
 def test_the_chunks_that_rows_come_in_change_nothing(flows, chunk):
     whole, parts = Attribution("host"), Attribution("host")

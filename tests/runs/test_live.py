@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from frame_bytes import udp
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch, Verdict
@@ -244,7 +245,7 @@ PACKETS = st.lists(
 BIRTHS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.integers(1, 5)), max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(packets=PACKETS, births=BIRTHS, by=st.sampled_from(LIVE_GROUPINGS))
 def test_whoever_comes_and_goes_every_byte_is_in_the_report_once_for_each_local_end(packets, births, by):
     tracker = LiveTracker(SocketTimeline("test"))
