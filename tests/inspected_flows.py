@@ -26,7 +26,7 @@ def inspected(path, *, with_details):
     except CaptureError:
         pass  # what could be read counts
     inspector.finish()
-    numbers, _ = inspector.of(np.arange(len(table)))
+    numbers = inspector.of(np.arange(len(table))).numbers
     return [
         (
             tuple(row[end].tobytes() for end in ("low", "high", "low_port", "high_port")),

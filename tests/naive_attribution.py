@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 
-from portcall.flows.originator import OriginatorEvidence
+from portcall.flows.originator import Asker, OriginatorEvidence
 from portcall.labels import port_services as labels
 from portcall.records.flows import NEVER, FlowKind
 
@@ -18,7 +18,7 @@ PRIVATE = [
 ]  # fmt: skip
 
 
-def originator(flow):
+def originator(flow, asker=Asker.NOBODY):
     """(whether the low end is the client, evidence): every rule in turn says True, False, or nothing."""
     low_was_first = flow["first_sender"] == 0
     for milestone, evidence in (("syn_ns", OriginatorEvidence.SYN), ("syn_ack_ns", OriginatorEvidence.SYN_ACK)):
@@ -26,16 +26,20 @@ def originator(flow):
         if min(low_ns, high_ns) != NEVER:
             low_sent_it = low_was_first if low_ns == high_ns else low_ns < high_ns
             return bool(low_sent_it == (evidence is OriginatorEvidence.SYN)), int(evidence)
+    if asker and (flow["packets"][asker - 1] or not _is_group(address(flow, asker.name.lower()))):
+        return asker is Asker.LOW, int(OriginatorEvidence.ASKED)
     ports = [int(flow["low_port"]), int(flow["high_port"])]
     low_rank, high_rank = (int(labels.port_table(int(flow["protocol"])).ranks[port]) for port in ports)
     low_class, high_class = ((port >= 1024) + (port >= 49152) for port in ports)
+    low_is_lent, high_is_lent = (port >= 32768 for port in ports)
     for low, high, evidence in (
         (-low_class, -high_class, OriginatorEvidence.PORT_CLASS),
         (low_rank == 2, high_rank == 2, OriginatorEvidence.CURATED_NAME),
-        (low_rank >= 1, high_rank >= 1, OriginatorEvidence.IANA_NAME),
+        (low_rank >= 1 + low_is_lent, high_rank >= 1 + high_is_lent, OriginatorEvidence.IANA_NAME),
         (-ports[0], -ports[1], OriginatorEvidence.LOWER_PORT),
     ):
-        if low != high:
+        is_told = evidence is OriginatorEvidence.CURATED_NAME or not (low_is_lent and high_is_lent)
+        if low != high and is_told:
             return bool(low < high), int(evidence)
     return bool(low_was_first), int(OriginatorEvidence.FIRST_SENDER)
 
@@ -115,6 +119,10 @@ def _joined(one, other):
         return other
     reductions = {"first_ns": min, "last_ns": max}
     return {name: reductions.get(name, int.__add__)(one[name], other[name]) for name in one}
+
+
+def _is_group(one):
+    return one.is_multicast or one == ipaddress.ip_address("255.255.255.255")
 
 
 def _other(end):

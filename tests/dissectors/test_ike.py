@@ -14,7 +14,15 @@ SAMPLES = [(UDP, IKE), (UDP, bytes(4) + IKE_ANSWER), (UDP, ESP)]
 def test_ike_tells_its_version_and_who_began():
     assert dict(inspect(ike, UDP, IKE).details) == {"version": "2"}
     assert inspect(ike, UDP, IKE).role == Role.CLIENT
-    assert inspect(ike, UDP, IKE_ANSWER).role is None
+    assert inspect(ike, UDP, IKE_ANSWER).role == Role.SERVER
+
+
+def test_only_the_first_message_of_version_1_tells_who_began():
+    first, later = (
+        b"INITSPI8" + other + b"\x01\x10\x02\0" + bytes(4) + b"\0\0\0\x1c" for other in (bytes(8), b"RESPSPI8")
+    )
+
+    assert [inspect(ike, UDP, message).role for message in (first, later)] == [Role.CLIENT, None]
 
 
 def test_ike_may_follow_the_marker_of_nat_traversal():

@@ -29,16 +29,22 @@ CLASSIC_ANSWER = message(0x0101, (0x0001, bytes.fromhex("00011234c0000201")), co
 SAMPLES = [(UDP, REQUEST), (UDP, ALLOCATE), (UDP, CLASSIC), (UDP, CLASSIC_ANSWER), (TCP, ALLOCATE)]
 
 
-def test_a_binding_request_names_its_program_and_no_client():
+def test_a_binding_request_names_its_program_and_who_asks():
     inspected = inspect(stun, UDP, REQUEST)
 
-    assert (inspected.protocol, inspected.role) == ("stun", None)
+    assert (inspected.protocol, inspected.role) == ("stun", Role.CLIENT)
     assert dict(inspected.details) == {"method": "binding", "software": "STUN test client"}
 
 
 def test_who_asks_for_an_allocation_is_the_client():
     assert inspect(stun, UDP, ALLOCATE).role == Role.CLIENT
     assert inspect(stun, UDP, message(0x0113, (0x0014, b"example.org"))).role == Role.SERVER
+
+
+def test_what_is_sent_unasked_tells_the_client_at_a_relay_only():
+    roles = [inspect(stun, UDP, message(kind)).role for kind in (0x0011, 0x0016, 0x0017)]
+
+    assert roles == [None, Role.CLIENT, Role.SERVER]
 
 
 def test_the_realm_of_a_relay_is_told():

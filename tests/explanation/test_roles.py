@@ -8,7 +8,7 @@ from machine_builder import system_socket
 from portcall.explanation.roles import find_roles
 from portcall.explanation.subject import End
 
-HIGH, ODD = End("192.168.1.5", 54823), End("198.51.100.7", 60123)
+HIGH = End("192.168.1.5", 54823)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,11 @@ def test_of_two_registered_ports_the_one_that_people_know_is_the_servers():
 
 
 def test_a_lower_number_is_said_to_be_weak_evidence():
-    assert "weak" in find_roles((HIGH, ODD), None, ()).evidence
+    assert "weak" in find_roles((End("192.168.1.5", 20001), End("198.51.100.7", 30001)), None, ()).evidence
+
+
+def test_two_ports_that_systems_lend_tell_nothing():
+    assert find_roles((HIGH, End("198.51.100.7", 60123)), None, ()) is None
 
 
 def test_equal_ports_tell_nothing():

@@ -26,14 +26,14 @@ def noted(*times_ns, expected=TRANSFER):
 
 @pytest.mark.parametrize("ends", [(("10.0.0.1", 40000), ("10.0.0.2", 50000)), (("10.0.0.2", 50000), ("10.0.0.1", 9))])
 def test_what_was_announced_is_found_whoever_speaks_first(ends):
-    assert noted(SECOND_NS).find(flow(*ends, ts_ns=2 * SECOND_NS)) == [(0, "ftp-data", 7)]
+    assert noted(SECOND_NS).find(flow(*ends, ts_ns=2 * SECOND_NS)) == [(0, 1, "ftp-data", 7)]
 
 
 def test_an_address_may_be_announced_that_is_not_the_speakers():
     elsewhere = noted(SECOND_NS, expected=ExpectedFlow("ftp-data", TCP, 50000, bytes([10, 0, 0, 9])))
 
     assert elsewhere.find(flow(ts_ns=SECOND_NS)) == []
-    assert elsewhere.find(flow(target=("10.0.0.9", 50000), ts_ns=SECOND_NS)) == [(0, "ftp-data", 7)]
+    assert elsewhere.find(flow(target=("10.0.0.9", 50000), ts_ns=SECOND_NS)) == [(0, 1, "ftp-data", 7)]
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_it_holds_from_the_announcement_on_for_five_minutes(time_ns, is_found):
 def test_a_port_that_is_announced_again_keeps_what_was_said_first():
     expectations = noted(SECOND_NS, 2 * SECOND_NS, 1000 * SECOND_NS)
 
-    assert expectations.find(flow(ts_ns=SECOND_NS)) == [(0, "ftp-data", 7)]
-    assert expectations.find(flow(ts_ns=1000 * SECOND_NS)) == [(0, "ftp-data", 9)]
+    assert expectations.find(flow(ts_ns=SECOND_NS)) == [(0, 1, "ftp-data", 7)]
+    assert expectations.find(flow(ts_ns=1000 * SECOND_NS)) == [(0, 1, "ftp-data", 9)]
     assert expectations.find(flow(ts_ns=700 * SECOND_NS)) == []
 
 
 def test_without_times_the_order_is_unknown_and_counts_not():
-    assert noted(NO_TIME).find(flow(ts_ns=NO_TIME)) == [(0, "ftp-data", 7)]
+    assert noted(NO_TIME).find(flow(ts_ns=NO_TIME)) == [(0, 1, "ftp-data", 7)]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def kernel_users():
     decoder = FrameDecoder(inner=False)
     sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
     crediting = partial(credit, by_host=False, both_ends=True, sums=sums, hosts=hosts)
-    reading = partial(ends.read, rules=_port_rules(), decides=True)
+    reading = partial(ends.read, askers=no_bytes.repeat(8), rules=_port_rules(), decides=True)
     known, networks = np.zeros(8, FLOW_ENDS), np.zeros(8, NETWORK)
     return {
         "Frame, walking": (FRAME, lambda rows: PcapWalk(rows, **pcap)),

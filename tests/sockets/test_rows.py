@@ -81,12 +81,16 @@ def test_a_listener_on_the_other_end_means_that_we_opened():
 def test_a_listener_here_says_nothing_of_another_machines_port():
     client = system_socket("192.168.1.5:40000", "192.168.1.9:60000")
 
-    assert direction(client, system_socket("0.0.0.0:60000")) == ("in", "port-class")
+    assert direction(client, system_socket("0.0.0.0:60000")) == (None, None)
 
 
 @pytest.mark.parametrize(("state", "told"), [("SYN-SENT", "out"), ("SYN-RECV", "in")])
 def test_half_a_handshake_tells_who_opened(state, told):
     assert direction(system_socket("192.168.1.5:443", "192.168.1.9:443", state=state)) == (told, "state")
+
+
+def test_two_ports_that_systems_give_to_clients_leave_open_who_opened():
+    assert direction(system_socket("192.168.1.5:40000", "192.168.1.9:52000")) == (None, None)
 
 
 def test_equal_ports_leave_open_who_opened():

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches
-    from portcall.inspection.inspector import Detected
+    from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.records.ownership import Match
     from portcall.records.packets import CapturePoint, Tally
@@ -100,7 +100,7 @@ class Attribution:
 
     def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Detected | None) -> None:
         # Where owners are known, so is what is ours.
-        ends, inferred = flow_ends(flows, self._local, infers=not matches)
+        ends, inferred = flow_ends(flows, self._local, infers=not matches, askers=found and found.askers)
         self._inferred_flows += inferred
         by_port = ends["service"].copy()
         if self._names and found:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches, Principal
-    from portcall.inspection.inspector import Detected
+    from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerLabels, ServerNames
     from portcall.labels.service_keys import Identity
     from portcall.records.detections import Detection
@@ -55,7 +55,7 @@ def flow_rows(
     what the numbers in their ``namespace`` mean.
     """
     names = column_names("flow")
-    ends = flow_ends(flows).rows
+    ends = flow_ends(flows, askers=told and told[1].askers).rows
     columns, named = _columns(flows, ends), ends["service"].copy()
     if told:
         labels = told[0].label(flows, ends["client_is_low"].copy(), named, told[1])

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from portcall.dissectors._expressions import Expression
-from portcall.records.detections import TCP, Detection
-
-if TYPE_CHECKING:
-    from portcall.records.detections import Role
+from portcall.records.detections import TCP, Detection, Role
 
 
 class Length(NamedTuple):
@@ -37,18 +34,26 @@ class Rule:
     least: int = 1
     """The fewest bytes of such a message."""
     role: Role | None = None
+    asks: bytes = b""
+    """Where it is not always the same end's: the beginning of what a client says …"""
+    answers: bytes = b""
+    """… and of what a server does."""
     _match: Expression = field(init=False, repr=False, compare=False)
+    _roles: tuple[tuple[Expression, Detection], ...] = field(init=False, repr=False, compare=False)
     _detection: Detection = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_match", Expression(self.pattern, re.DOTALL))
+        marks = ((self.asks, Role.CLIENT), (self.answers, Role.SERVER))
+        roles = [(Expression(mark, re.DOTALL), Detection(self.protocol, role)) for mark, role in marks if mark]
+        object.__setattr__(self, "_roles", tuple(roles))
         object.__setattr__(self, "_detection", Detection(self.protocol, self.role))
 
     def find(self, data: bytes) -> Detection | None:
         """The protocol, if ``data`` has this shape."""
         if len(data) < self.least or not self._match.match(data) or not self._fits(data):
             return None
-        return self._detection
+        return next((told for mark, told in self._roles if mark.match(data)), self._detection)
 
     def _fits(self, data: bytes) -> bool:
         """Whether the length is a datagram's, or that of a message within a stream."""

@@ -48,7 +48,7 @@ SIGNATURES = (
     Signature("bjnp", UDP, b"BJNP"),
     Signature("bjnp", UDP, b"BJNB"),
     Signature("mpd", TCP, b"OK MPD ", role=_SERVER),
-    Signature("jetdirect", TCP, b"\x1b%-12345X"),
+    Signature("jetdirect", TCP, b"\x1b%-12345X", role=_CLIENT),
     # Messages and queues: AMQP 0-9-1 §4.2.2 and 1.0 §2.2, §5.2.1 (TLS), STOMP 1.2, NATS client protocol, ZMTP 3 §4,
     # Gearman's PROTOCOL, MLLP of HL7 v2, FIX session layer (with FIXT and FAST's compressed kin).
     Signature("amqp", TCP, b"AMQP\0\0\x09\x01", role=_CLIENT),
@@ -63,7 +63,7 @@ SIGNATURES = (
     Signature("stomp", TCP, b"CONNECTED\n", role=_SERVER),
     Signature("nats", TCP, b'INFO {"server_id":', role=_SERVER, may_upgrade=True),
     Signature("nats", TCP, b'CONNECT {"', role=_CLIENT),
-    Signature("gearman", TCP, b"\0REQ\0\0\0"),
+    Signature("gearman", TCP, b"\0REQ\0\0\0", role=_CLIENT),
     Signature("gearman", TCP, b"\0RES\0\0\0", role=_SERVER),
     Signature("hl7", TCP, b"\x0bMSH|^~\\&"),
     Signature("fix", TCP, b"8=FIX"),

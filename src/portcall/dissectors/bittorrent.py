@@ -47,13 +47,19 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     if ends.transport == TCP:
         return _peer(data) or (wait_for_more(sent, ends) if _HANDSHAKE.startswith(data) else None)
     if data[:1] == b"d":
-        is_dht = _DHT.match(data) and _DHT_END.search(data[-64:])
-        return Detection("bittorrent", details=(("part", "dht"),)) if is_dht else None
+        end = _DHT_END.search(data[-64:]) if _DHT.match(data) else None
+        return _krpc(end[0]) if end else None
     if data.startswith(_TRACKER_CONNECT) and len(data) == 16:  # noqa: PLR2004 (BEP 15)
         return Detection("bittorrent", Role.CLIENT, details=(("part", "tracker"),))
     if data.startswith(_DISCOVERY):
         return Detection("bittorrent", details=(("part", "local-discovery"),))
     return _utp(data, answered.data) or _peer(data)
+
+
+def _krpc(end: bytes) -> Detection:
+    """A message of the DHT, by its end: a query, a response or an error (BEP 5)."""
+    role = Role.CLIENT if b"1:y1:q" in end else Role.SERVER
+    return Detection("bittorrent", role, details=(("part", "dht"),))
 
 
 def _peer(data: bytes) -> Detection | None:
@@ -76,9 +82,9 @@ def _utp(data: bytes, answered: bytes) -> Detection | None:
         return None
     if data.startswith(_HANDSHAKE, _UTP_HEADER_BYTES):
         return Detection("bittorrent", details=(("part", "utp"),))
-    for syn, state in ((data, answered), (answered, data)):
+    for role, syn, state in ((Role.CLIENT, data, answered), (Role.SERVER, answered, data)):
         is_syn = len(syn) >= _UTP_HEADER_BYTES and syn[0] == 0x41 and syn[16:18] == b"\0\1"  # noqa: PLR2004
         is_state = len(state) >= _UTP_HEADER_BYTES and state[0] == 0x21  # noqa: PLR2004
         if is_syn and is_state and state[2:4] == syn[2:4] and state[18:20] == b"\0\1":
-            return Detection("bittorrent", details=(("part", "utp"),))
+            return Detection("bittorrent", role, details=(("part", "utp"),))
     return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
-from portcall.records.detections import TCP, UDP, Detection
+from portcall.records.detections import TCP, UDP, Detection, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._prefixes import Prefix
@@ -48,7 +48,8 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     data = sent.data
     if ends.transport == UDP:
         is_discovery = len(data) > _LIST_AT + 1 and data[96] <= 1 and _is_message(data[97], data[_LIST_AT:])
-        return Detection("ethereum", details=(("part", "discovery"),)) if is_discovery else None
+        role = Role.CLIENT if is_discovery and data[97] & 1 else Role.SERVER  # questions are odd
+        return Detection("ethereum", role, details=(("part", "discovery"),)) if is_discovery else None
     if len(data) < _LEAST_POINT_BYTES:
         is_open = data[:1] in {b"", b"\0", b"\1", b"\2", b"\3", b"\4"}
         return wait_for_more(sent, ends) if is_open else None

@@ -31,7 +31,8 @@ _VERSIONS = {0x10: "1", 0x20: "2"}
 _EXCHANGES = frozenset({0, 1, 2, 3, 4, 5, 6, 32, 33, 34, 35, 36, 37, 38, 43, 44, 45})
 _FLAGS = {0x10: 0x07, 0x20: 0x38}
 """The flags that each version has."""
-_FIRST_EXCHANGES = frozenset({2, 4, 34})
+_VERSION_2, _FROM_INITIATOR = 0x20, 0x08
+_FIRST_EXCHANGES = frozenset({2, 4})
 _LEAST_ESP_BYTES = 8 + 4 + 12
 _NAT_TRAVERSAL = 4500
 
@@ -52,8 +53,14 @@ def _ike(data: bytes) -> Detection | None:
     version, exchange, flags = data[17], data[18], data[19]
     if exchange not in _EXCHANGES or flags & ~_FLAGS[version] or not any(data[:8]):
         return None
-    is_first = exchange in _FIRST_EXCHANGES and not any(data[8:16])
-    return Detection("ike", Role.CLIENT if is_first else None, details=(("version", _VERSIONS[version]),))
+    return Detection("ike", _role(data), details=(("version", _VERSIONS[version]),))
+
+
+def _role(data: bytes) -> Role | None:
+    """Version 2 says in each message whether its sender was the first to speak; version 1 in the first one only."""
+    if data[17] == _VERSION_2:
+        return Role.CLIENT if data[19] & _FROM_INITIATOR else Role.SERVER
+    return Role.CLIENT if data[18] in _FIRST_EXCHANGES and not any(data[8:16]) else None
 
 
 def _esp(data: bytes, datagrams: tuple[bytes, ...], answered: Payload) -> Detection | None:

@@ -67,9 +67,12 @@ def _iec104(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     else:
         is_control = not control[0] & 1 and not control[2] & 1 and length >= 10 and 1 <= data[6] <= 127  # noqa: PLR2004
     is_followed = len(data) == 2 + length or data[2 + length] == 0x68  # noqa: PLR2004
-    return Detection("iec-104") if is_control and is_followed else None
+    role = _IEC_104_ROLES.get(control[0]) if length == 4 else None  # noqa: PLR2004
+    return Detection("iec-104", role) if is_control and is_followed else None
 
 
+_IEC_104_ROLES = {0x07: Role.CLIENT, 0x0B: Role.SERVER, 0x13: Role.CLIENT, 0x23: Role.SERVER}
+"""Who wants data to start or stop controls the station, which confirms."""
 _U_FRAMES = {bytes([bit | 3, 0, 0, 0]) for bit in (0x04, 0x08, 0x10, 0x20, 0x40, 0x80)}
 
 
@@ -130,7 +133,8 @@ def _knx(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | Non
         return wait_for_more(sent, ends) if data[1:2] == b"\x10" else None
     length = data[4] << 8 | data[5]
     is_length = length == len(data) if ends.transport == UDP else 6 <= length <= len(data)  # noqa: PLR2004
-    return Detection("knx") if data[1] == 0x10 and 2 <= data[2] <= 9 and is_length else None  # noqa: PLR2004
+    role = (Role.CLIENT if data[3] & 1 else Role.SERVER) if data[2] == 2 else None  # noqa: PLR2004 - requests are odd
+    return Detection("knx", role) if data[1] == 0x10 and 2 <= data[2] <= 9 and is_length else None  # noqa: PLR2004
 
 
 def _bacnet(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
@@ -141,7 +145,26 @@ def _bacnet(sent: Payload, answered: Payload, ends: Ends) -> Detection | None:
         return None
     network_at = {0x04: 10, 0x09: 4, 0x0A: 4, 0x0B: 4}.get(data[1])
     is_network = network_at is not None and data[network_at : network_at + 1] == b"\1"
-    return Detection("bacnet") if is_network or ends.has_port(47808) else None
+    role = _bacnet_role(data, network_at) if is_network and network_at else None
+    return Detection("bacnet", role) if is_network or ends.has_port(47808) else None
+
+
+def _bacnet_role(data: bytes, at: int) -> Role | None:
+    """By the kind of the message within: 0 a request that is confirmed, 2 and 3 do, 5 to 7 refuse (ASHRAE 135 §20.1.2).
+
+    0 version  1 control  2 (control & 0x20) target: network:16 length:8 …, (& 8) source alike, (& 0x20) hops:8
+    """
+    control = data[at + 1] if at + 1 < len(data) else 0x80
+    at += 2
+    for bit in (0x20, 0x08):
+        if control & bit:
+            at += 3 + (data[at + 2] if at + 2 < len(data) else 0)
+    at += control >> 5 & 1
+    if control & 0x80 or at >= len(data):  # the network layer's own
+        return None
+    return {0: Role.CLIENT, 2: Role.SERVER, 3: Role.SERVER, 5: Role.SERVER, 6: Role.SERVER, 7: Role.SERVER}.get(
+        data[at] >> 4
+    )
 
 
 def _synchrophasor(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
@@ -177,7 +200,7 @@ def _ams(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | Non
         return wait_for_more(sent, ends) if ends.has_port(48898) else None
     length, inner = int.from_bytes(data[2:6], "little"), int.from_bytes(data[26:30], "little")
     is_ams = data[1] == 0 and length == inner + 32 and 1 <= data[22] <= 9 and not data[23]  # noqa: PLR2004
-    return Detection("beckhoff-ads") if is_ams else None
+    return Detection("beckhoff-ads", Role.SERVER if data[24] & 1 else Role.CLIENT) if is_ams else None
 
 
 _LISTS: dict[bytes, tuple[Recogniser, ...]] = {

@@ -58,7 +58,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     if _SERVER.match(data):
         return _inspect(Role.SERVER, sent, answered, ends)
     if ends.has_port(*PORTS) and _LATER.match(data):
-        return Detection("irc", Role.SERVER if ends.source_port in PORTS else Role.CLIENT)
+        return Detection("irc")
     return WAIT if not sent.is_ended and len(data) < 256 and _BEGINNING.match(data) else None  # noqa: PLR2004 - a line
 
 

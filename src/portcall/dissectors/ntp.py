@@ -26,7 +26,8 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
 }
 """Versions 1 to 4: packets with their stratum, control messages, private ones."""
 
-_ROLES = {1: None, 2: None, 3: Role.CLIENT, 4: Role.SERVER, 5: Role.SERVER}
+_ROLES = {1: Role.CLIENT, 2: Role.SERVER, 3: Role.CLIENT, 4: Role.SERVER, 5: None}
+"""By mode; a peer that waits is asked by one that does not, and a broadcast by nobody."""
 _CONTROL, _PRIVATE = 6, 7
 _PACKET_BYTES, _CONTROL_BYTES, _PRIVATE_BYTES = 48, 12, 8
 _MOST_STRATUM = 16

@@ -79,9 +79,30 @@ _RULES = (
     # RFC 7143 §11.12: a login request of version 0 whose text, behind 48 bytes, names the initiator.
     Rule("iscsi", TCP, b"\x03\x43", rb"[\x03\x43].\x00\x00.{44}InitiatorName=iqn", role=Role.CLIENT),
     # Thrift's binary and compact protocols: version, kind, and a method's name.
-    Rule("thrift", TCP, b"\x80", rb"\x80\x01\x00[\x01-\x04]\x00\x00\x00.[A-Za-z_][A-Za-z0-9_:]"),
-    Rule("thrift", TCP, b"\0", rb"\x00[\x00-\x0f]..\x80\x01\x00[\x01-\x04]\x00\x00\x00.[A-Za-z_][A-Za-z0-9_:]"),
-    Rule("thrift", UDP, b"\x82", rb"\x82[\x21\x41\x61\x81][\x80-\xff]{0,4}[\x00-\x7f][\x03-\x40][A-Za-z_]{3}"),
+    Rule(
+        "thrift",
+        TCP,
+        b"\x80",
+        rb"\x80\x01\x00[\x01-\x04]\x00\x00\x00.[A-Za-z_][A-Za-z0-9_:]",
+        asks=rb"\x80\x01\x00[\x01\x04]",
+        answers=rb"\x80\x01\x00[\x02\x03]",
+    ),
+    Rule(
+        "thrift",
+        TCP,
+        b"\0",
+        rb"\x00[\x00-\x0f]..\x80\x01\x00[\x01-\x04]\x00\x00\x00.[A-Za-z_][A-Za-z0-9_:]",
+        asks=rb".{4}\x80\x01\x00[\x01\x04]",
+        answers=rb".{4}\x80\x01\x00[\x02\x03]",
+    ),
+    Rule(
+        "thrift",
+        UDP,
+        b"\x82",
+        rb"\x82[\x21\x41\x61\x81][\x80-\xff]{0,4}[\x00-\x7f][\x03-\x40][A-Za-z_]{3}",
+        asks=rb"\x82[\x21\x81]",
+        answers=rb"\x82[\x41\x61]",
+    ),
     # eDonkey's hello and its answer, which begin with the 16 of a hash's size or the hash (eMule's opcodes.h).
     Rule("edonkey", TCP, b"\xe3", rb"\xe3..\x00\x00(?:\x01\x10|\x4c)", Length(1, 4, 5, "little"), least=38),
     # Canonical's raft: protocol 1, the server's number, the length of its address, the address.
@@ -118,23 +139,44 @@ _RULES = (
     Rule("nbd", TCP, b"N", rb"NBDMAGIC(?:IHAVEOPT|\x00\x00\x42\x02\x81\x86\x12\x53)", role=Role.SERVER),
     Rule("nbd", TCP, b"\0", rb"\x00{3}[\x00-\x03]IHAVEOPT", role=Role.CLIENT),
     # RFC 2637 §2.1: length, kind 1 (control), the cookie. OpenWire's WireFormatInfo.
-    Rule("pptp", TCP, b"\0", rb"\x00.\x00\x01\x1a\x2b\x3c\x4d", Length(0, 2)),
+    Rule(
+        "pptp",
+        TCP,
+        b"\0",
+        rb"\x00.\x00\x01\x1a\x2b\x3c\x4d",
+        Length(0, 2),
+        asks=rb".{8}\x00\x01",
+        answers=rb".{8}\x00\x02",
+    ),
     Rule("openwire", TCP, b"\0", rb"\x00{2}..\x01ActiveMQ"),
     # RakNet's offline messages: a magic behind the kind, behind a time, behind a time and a GUID.
-    Rule("raknet", UDP, b"\1\2", rb"..{8}\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78"),
-    Rule("raknet", UDP, b"\5\6\7\x08\x19", rb"..?\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78"),
-    Rule("raknet", UDP, b"\x1c", rb"..{16}\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78"),
+    Rule("raknet", UDP, b"\1\2", rb"..{8}\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78", role=Role.CLIENT),
+    Rule(
+        "raknet",
+        UDP,
+        b"\5\6\7\x08\x19",
+        rb"..?\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78",
+        asks=rb"[\x05\x07]",
+        answers=rb"[\x06\x08\x19]",
+    ),
+    Rule("raknet", UDP, b"\x1c", rb"..{16}\x00\xff\xff\x00(?:\xfe{4})(?:\xfd{4})\x12\x34\x56\x78", role=Role.SERVER),
     # Steam's relays are measured by these; Agora's network names whom it wants, and who answers.
     Rule("steam-relay", UDP, b"\0\1", rb"..sdping"),
     Rule("sd-rtn", UDP, b"\0", rb".{12}[\x01-\x08](?:SNI\x00|PEID)"),
     # ZMTP 3.1 §3.1: a greeting is signed by ff, eight bytes, 7f.
     Rule("zmtp", TCP, b"\xff", rb"\xff\x00{7}[\x00\x01]\x7f"),
     # RFC 3435 §3.2.1: verb, transaction, endpoint, version.
-    Rule("mgcp", UDP, b"ACDEMNR", rb"(?:AU(?:EP|CX)|[CMD][RLD]CX|EPCF|NTFY|RQNT|RSIP) \d{1,9} [!-~]{1,255} MGCP 1\.0"),
+    Rule(
+        "mgcp",
+        UDP,
+        b"ACDEMNR",
+        rb"(?:AU(?:EP|CX)|[CMD][RLD]CX|EPCF|NTFY|RQNT|RSIP) \d{1,9} [!-~]{1,255} MGCP 1\.0",
+        role=Role.CLIENT,
+    ),
     # JSON-RPC 2.0 §4, as one line or bare over TCP.
     Rule("json-rpc", TCP, b"{", rb'\{\s{0,8}"jsonrpc"\s?:\s?"[12]\.0"'),
     # IVI-6.1 §2.3: prologue, an Initialize without payload.
-    Rule("hislip", TCP, b"H", rb"HS[\x00\x01].{5}\x00{7}", least=16),
+    Rule("hislip", TCP, b"H", rb"HS[\x00\x01].{5}\x00{7}", least=16, asks=rb"HS\x00", answers=rb"HS\x01"),
     # CIP volume 2 §3-2.2: a sequenced address item of 8 bytes, then connected data.
     Rule("cip-io", UDP, b"\2", rb"\x02\x00\x02\x80\x08\x00.{8}\xb1\x00"),
     # Ones, then sixteen times the address: AMD's Magic Packet white paper.
@@ -151,10 +193,26 @@ _RULES = (
     # Tuya's local protocol: prefix, sequence, command, length; the suffix at the end.
     Rule("tuya", UDP, b"\0", rb"\x00\x00\x55\xaa.*\x00\x00\xaa\x55\Z", Length(12, 4, 16), least=24),
     # Discord's voice connections, "IP Discovery", and the keep-alive of its clients.
-    Rule("discord", UDP, b"\0", rb"\x00[\x01\x02]\x00\x46.{4}[0-9a-fA-F.:]{0,46}\x00+..\Z", least=74),
+    Rule(
+        "discord",
+        UDP,
+        b"\0",
+        rb"\x00[\x01\x02]\x00\x46.{4}[0-9a-fA-F.:]{0,46}\x00+..\Z",
+        least=74,
+        asks=rb".\x01",
+        answers=rb".\x02",
+    ),
     Rule("discord", UDP, b"\x13", rb"\x13\x37\xca\xfe.{4}\Z", least=8),
     # Valve's Server Queries: information, challenge, players, rules.
-    Rule("source-engine", UDP, b"\xff", rb"\xff{4}(?:I.[ -~\x80-\xff]{1,64}\x00|A.{4}\Z|[UV].{4}\Z)", least=9),
+    Rule(
+        "source-engine",
+        UDP,
+        b"\xff",
+        rb"\xff{4}(?:I.[ -~\x80-\xff]{1,64}\x00|A.{4}\Z|[UV].{4}\Z)",
+        least=9,
+        asks=rb"\xff{4}[UV]",
+        answers=rb"\xff{4}[IA]",
+    ),
     # SRT's and UDT's handshake: a control packet of kind 0 to nobody yet, version 4 or 5.
     Rule("srt", UDP, b"\x80", rb"\x80\x00{7}.{4}\x00{7}[\x04\x05]", least=48),
     # ISO 13818-1 §2.4.3: packets of 188 bytes, each with its sync byte; two at least.

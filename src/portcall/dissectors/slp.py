@@ -14,7 +14,7 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import wait_for_more
 from portcall.dissectors._prefixes import LETTERS, ZERO
-from portcall.records.detections import TCP, UDP, Detection
+from portcall.records.detections import TCP, UDP, Detection, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._prefixes import Prefix
@@ -29,6 +29,8 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = dict.fromkeys(TRANSPORTS, (_FIRST, _SE
 """Version 1 and version 2."""
 
 _FUNCTIONS = range(1, 12)
+_ROLES = {**dict.fromkeys((1, 3, 4, 6, 9), Role.CLIENT), **dict.fromkeys((2, 5, 7, 10), Role.SERVER)}
+"""Requests and replies; advertisements are neither (RFC 2608 §4)."""
 _HEADER_BYTES = {1: 12, 2: 14}
 _LANGUAGE = Expression(rb"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 _MOST_LANGUAGE_BYTES = 40
@@ -50,7 +52,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         return None
     # The older version writes so little that it counts at home only.
     is_slp = _speaks(data) if version > 1 else ends.has_port(*PORTS) and data[6:8].isalpha()
-    return Detection("slp", details=(("version", str(version)),)) if is_slp else None
+    return Detection("slp", _ROLES.get(data[1]), details=(("version", str(version)),)) if is_slp else None
 
 
 def _speaks(data: bytes) -> bool:

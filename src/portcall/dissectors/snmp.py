@@ -26,13 +26,15 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = dict.fromkeys(TRANSPORTS, (_SHORT, _LO
 """A sequence of few bytes or many, its number first."""
 
 _VERSIONS = {0: "1", 1: "2c", 2: "2", 3: "3"}
-_FIRST_PDU, _RESPONSE, _LAST_PDU = 0xA0, 0xA2, 0xA8
+_FIRST_PDU, _LAST_PDU = 0xA0, 0xA8
+_ANSWERS = frozenset({0xA2, 0xA8})
+"""Response and report (RFC 3416 §3)."""
 _VERSION_3 = 3
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The newest message."""
-    del answered
+    del answered, ends
     data = sent.data
     if data[:1] != b"\x30":
         return None
@@ -48,13 +50,18 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     details = (("version", _VERSIONS[version[0]]),)
     if version[0] == _VERSION_3:
         identifier = read_integer(data, second.start) if second.tag == SEQUENCE else None
-        return Detection("snmp", _role(ends, None), details=details) if identifier else None
+        role = Role.CLIENT if identifier and _wants_report(data, identifier[1]) else None
+        return Detection("snmp", role, details=details) if identifier else None
     pdu = data[second.end] if second.tag == OCTETS and second.end < len(data) else 0
-    return Detection("snmp", _role(ends, pdu), details=details) if _FIRST_PDU <= pdu <= _LAST_PDU else None
+    role = Role.SERVER if pdu in _ANSWERS else Role.CLIENT
+    return Detection("snmp", role, details=details) if _FIRST_PDU <= pdu <= _LAST_PDU else None
 
 
-def _role(ends: Ends, pdu: int | None) -> Role | None:
-    """Who answers is the server; what version 3 has sealed does not tell."""
-    if pdu is None:
-        return Role.CLIENT if ends.target_port in PORTS else Role.SERVER if ends.source_port in PORTS else None
-    return Role.SERVER if pdu == _RESPONSE else Role.CLIENT
+def _wants_report(data: bytes, at: int) -> bool:
+    """Whether version 3 wants to be told what is wrong, as for all that is answered (RFC 3412 §6.4).
+
+    There stand the greatest size and the flags.
+    """
+    size = read_integer(data, at)
+    flags = read_element(data, size[1]) if size else None
+    return flags is not None and flags.tag == OCTETS and bool(data[flags.start : flags.start + 1] >= b"\4")

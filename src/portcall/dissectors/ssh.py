@@ -8,7 +8,7 @@ from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._prefixes import together
 from portcall.dissectors._text import as_text
-from portcall.records.detections import TCP, WAIT, Detection, Role
+from portcall.records.detections import TCP, WAIT, Detection
 
 if TYPE_CHECKING:
     from portcall.records.detections import Ends, Payload, Wait
@@ -28,6 +28,7 @@ _MOST_BANNER_CHARACTERS = 255  # RFC 4253 §4.2; escapes are longer than what th
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The banner of this end; a server may send other lines before it."""
+    del ends
     data = sent.data
     start = 0
     if not data.startswith(_BEGINNING) and answered.data.startswith(_BEGINNING):
@@ -38,11 +39,4 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         is_short = _BEGINNING.startswith(data[:4]) and len(data) < 8 and not sent.is_ended  # noqa: PLR2004 - SSH-2.0-
         return WAIT if is_short else None
     details = (("version", as_text(banner[2])[:_MOST_BANNER_CHARACTERS]), ("protocol_version", as_text(banner[1])))
-    return Detection("ssh", _role(ends), details=details, is_final=banner[3] is not None or sent.is_ended)
-
-
-def _role(ends: Ends) -> Role | None:
-    """The banners do not tell; only the port does."""
-    if ends.source_port in PORTS:
-        return Role.SERVER
-    return Role.CLIENT if ends.target_port in PORTS else None
+    return Detection("ssh", details=details, is_final=banner[3] is not None or sent.is_ended)

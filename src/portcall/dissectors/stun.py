@@ -54,6 +54,8 @@ _METHODS = {
 _CLASSIC_TYPES = frozenset({0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112})
 _CLASSIC_ATTRIBUTES = frozenset(range(0x0001, 0x000C)) | {0x0101, 0x8020, 0x8022}
 _RESPONSE = 0x0100
+_CLASS, _INDICATION = 0x0110, 0x0010
+_SEND, _DATA = 6, 7
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
@@ -106,12 +108,19 @@ def _detection(kind: int, data: bytes, *, is_final: bool = True) -> Detection:
     method = kind & 0x000F | (kind & 0x00E0) >> 1 | (kind & 0x3E00) >> 2
     named = [("method", _METHODS.get(method, str(method)))]
     named += [(_DETAILS[type_], text(value)) for type_, value in _attributes(data) or () if type_ in _DETAILS]
-    # Peers send each other binding requests; only a relay has clients.
-    role = None if method == _BINDING else Role.SERVER if kind & _RESPONSE else Role.CLIENT
     details = dict(named)
     realm = details.get("realm", "")
     names = (Name(NameKind.REALM, realm),) if re.fullmatch(_DOMAIN, realm) else ()
-    return Detection("stun", role, names, tuple(details.items()), is_final=is_final or method != _BINDING)
+    return Detection(
+        "stun", _role(kind, method), names, tuple(details.items()), is_final=is_final or method != _BINDING
+    )
+
+
+def _role(kind: int, method: int) -> Role | None:
+    """Who asks is the client, also of two peers; what is sent without being asked for tells only at a relay."""
+    if kind & _CLASS == _INDICATION:
+        return {_SEND: Role.CLIENT, _DATA: Role.SERVER}.get(method)
+    return Role.SERVER if kind & _RESPONSE else Role.CLIENT
 
 
 def _classic(kind: int, data: bytes, answered: Payload, ends: Ends) -> Detection | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._inside import with_upgrade
-from portcall.records.detections import TCP, WAIT, Detection, Role
+from portcall.records.detections import TCP, WAIT, Detection
 
 if TYPE_CHECKING:
     from portcall.records.detections import Ends, Payload, Wait
@@ -36,15 +36,8 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     data = sent.data[:1024]
     negotiation = _NEGOTIATION.match(data)
     if negotiation and (negotiation.end() >= _ENOUGH_BYTES or ends.has_port(*PORTS)):
-        detection = Detection("telnet", _role(ends))
+        detection = Detection("telnet")
         is_offered = any(word in sent.data[:1024] + answered.data[:1024] for word in _START_TLS)
         return with_upgrade(detection, sent, answered, ends) if is_offered else detection
     is_short = data[:1] in {b"", b"\xff"} and len(data) < _ENOUGH_BYTES and not sent.is_ended
     return WAIT if is_short else None
-
-
-def _role(ends: Ends) -> Role | None:
-    """Both ends may begin; only the port tells."""
-    if ends.source_port in PORTS:
-        return Role.SERVER
-    return Role.CLIENT if ends.target_port in PORTS else None

@@ -33,6 +33,11 @@ _COOKIE = Expression(rb"Cookie: mstshash=([^\r\n]{0,256})\r\n")
 _NEGOTIATIONS = (b"\1", b"\2", b"\3")
 """RDP's negotiation request, response and failure: a kind, flags, and the length 8."""
 _Q931_SETUP_KINDS = frozenset({0x01, 0x02, 0x03, 0x05, 0x07, 0x0D, 0x5A, 0x62, 0x6E, 0x7B, 0x7D})
+_SETUP, _ANSWERS = 0x05, frozenset({0x01, 0x02, 0x03, 0x07})
+"""Who calls; and the other end is alerting, proceeding, in progress or connected."""
+_S7_ROLES = {0x32: {1: Role.CLIENT, 2: Role.SERVER, 3: Role.SERVER}, 0x72: {0x31: Role.CLIENT, 0x32: Role.SERVER}}
+_S7_KIND_AT = {0x32: 1, 0x72: 4}
+"""Of jobs and their answers, behind the first byte of either kind."""
 _S7, _S7_PLUS, _MMS_PRESENTATION = 0x32, 0x72, b"\x0d"
 
 
@@ -52,7 +57,8 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         return _data(data, 4)
     # Q.931: discriminator 8, two bytes of call reference, the kind of message
     is_call = data[4] == 8 and data[5] == 2 and len(data) > 8 and data[8] in _Q931_SETUP_KINDS  # noqa: PLR2004
-    return Detection("h323") if is_call else None
+    role = Role.CLIENT if is_call and data[8] == _SETUP else Role.SERVER if is_call and data[8] in _ANSWERS else None
+    return Detection("h323", role) if is_call else None
 
 
 def _connection(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
@@ -82,5 +88,6 @@ def _data(data: bytes, at: int) -> Detection | None:
         return None
     kind = data[at + 3]
     if kind in {_S7, _S7_PLUS}:
-        return Detection("s7comm" if kind == _S7 else "s7comm-plus")
+        said = data[at + 3 + _S7_KIND_AT[kind] :][:1]
+        return Detection("s7comm" if kind == _S7 else "s7comm-plus", _S7_ROLES[kind].get(said[0] if said else 0))
     return Detection("mms-iso") if data[at + 3 : at + 4] == _MMS_PRESENTATION else None

@@ -42,6 +42,7 @@ _CLASSES = {
 _ORIGINATORS = {
     "syn": "{client} opened it: it sent the first SYN",
     "syn-ack": "{client} opened it: the other end answered with a SYN+ACK; the SYN itself is not in the capture",
+    "asked": "{client} is taken for the end that opened: it asked, or the other one answered, as was heard",
     "port-class": "{client} is taken for the end that opened: the other one's port is of a lower class",
     "curated-name": "{client} is taken for the end that opened: only the other one's port has a service in our list",
     "iana-name": "{client} is taken for the end that opened: only the other one's port has a service at IANA",

@@ -46,14 +46,23 @@ class FlowEnds(NamedTuple):
     """Of how many the local ends were inferred."""
 
 
-def flow_ends(flows: NDArray[np.void], networks: NDArray[np.void] = _NOWHERE, *, infers: bool = True) -> FlowEnds:
+def flow_ends(
+    flows: NDArray[np.void],
+    networks: NDArray[np.void] = _NOWHERE,
+    *,
+    infers: bool = True,
+    askers: NDArray[np.uint8] | None = None,
+) -> FlowEnds:
     """What FLOW[n] themselves tell of their ends; both or none may be local.
 
     NETWORK[m] that the user named decide alone; without them the capture's bits do, and where it has none, inference.
+    ``askers``: ``originator.Asker`` of each row, where anybody listened.
     """
     decide = len(networks) > 0
     rows = np.zeros(len(flows), FLOW_ENDS)
-    silent = read(flows, _port_rules(), networks if decide else PRIVATE if infers else _NOWHERE, decide, rows)
+    heard = np.zeros(len(flows), np.uint8) if askers is None else askers
+    local = networks if decide else PRIVATE if infers else _NOWHERE
+    silent = read(flows, heard, _port_rules(), local, decide, rows)
     return FlowEnds(rows, silent if infers and not decide else 0)
 
 

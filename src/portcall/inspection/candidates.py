@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.inspection.prefilter import candidates_by_prefix, dissectors_of
-from portcall.records.detections import NO_PAYLOAD, TCP, WAIT, Detection, Ends, NameKind
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, NameKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -103,6 +103,12 @@ def recognisers(known: Detection) -> tuple[Dissector, ...]:
 def resolvers() -> tuple[Dissector, ...]:
     """The dissectors that inspect all of a flow."""
     return tuple(dissector for dissector in find_dissectors() if getattr(dissector, "INSPECTS_ALWAYS", False))
+
+
+def inspects_all(dissector: Dissector, ends: Ends, detection: Detection) -> bool:
+    """Whether a dissector that made this finding hears all that follows: each datagram, or segment, by itself."""
+    is_clear = detection.is_final and not detection.names and UDP not in dissector.TRANSPORTS
+    return dissector in resolvers() and (ends.transport == UDP or is_clear)
 
 
 def joined(earlier: Detection | None, later: Detection) -> Detection:

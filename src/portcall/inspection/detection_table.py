@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,36 @@ if TYPE_CHECKING:
 
 _MOST_CHARACTERS = 32 << 20
 _CHARACTERS_OF_A_DETECTION = 200  # about what one takes besides its texts
+
+
+class Detected(NamedTuple):
+    """What was found about FLOW[n]."""
+
+    numbers: NDArray[np.int32]
+    """Of the findings, 0 for none."""
+    evidence: NDArray[np.uint64]
+    """Number of the packet that told it, 0 for none."""
+    askers: NDArray[np.uint8]
+    """Which end asked: ``originator.Asker``."""
+
+    @staticmethod
+    def of_rows(
+        rows: NDArray[np.int64], found: NDArray[np.int32], evidence: NDArray[np.uint64], asked: NDArray[np.uint64]
+    ) -> Detected:
+        """From the columns of a table; nothing about row -1, an orphan."""
+        is_row = rows >= 0
+        told = asked[rows]
+        askers = np.where(told > 0, 1 + (told & 1), 0)
+        return Detected(found[rows] * is_row, evidence[rows] * is_row, (askers * is_row).astype(np.uint8))
+
+    def part(self, rows: slice | list[int]) -> Detected:
+        """Of some rows."""
+        return Detected(self.numbers[rows], self.evidence[rows], self.askers[rows])
+
+
+def earlier_askers(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """What the first packet told of who asked, uint64[n] as ``RowDetections`` has it, out of two shards."""
+    return np.minimum(one - 1, other - 1) + 1  # 0, for nobody, becomes the greatest number
 
 
 class DetectionTable:

@@ -53,22 +53,25 @@ class ExpectedFlows:
             if len(self._announced) > _MOST_ENDS:
                 del self._announced[next(iter(self._announced))]
 
-    def find(self, flows: NDArray[np.void]) -> list[tuple[int, str, int]]:
-        """(index, protocol, number of the packet that announced it) of those of FLOW[n] that were announced."""
+    def find(self, flows: NDArray[np.void]) -> list[tuple[int, int, str, int]]:
+        """Those of FLOW[n] that were announced.
+
+        Of each the index, the end that is called (0 low, 1 high), the protocol, the number of the packet that told it.
+        """
         if not self._announced:
             return []
         ports = np.array(list({port for _, _, port, _ in self._announced}), np.uint16)
         maybe = np.flatnonzero(np.isin(flows["low_port"], ports) | np.isin(flows["high_port"], ports))
         found = ((row, self._of(flows[row])) for row in maybe.tolist())
-        return [(row, announced.protocol, announced.packet) for row, announced in found if announced]
+        return [(row, told[0], told[1].protocol, told[1].packet) for row, told in found if told]
 
-    def _of(self, flow: np.void) -> _Announced | None:
-        """What announced one FLOW row."""
+    def _of(self, flow: np.void) -> tuple[int, _Announced] | None:
+        """The end that is called, and what announced one FLOW row."""
         first_ns = int(flow["first_ns"])
-        for end, other in (("low", "high"), ("high", "low")):
+        for called, (end, other) in enumerate((("low", "high"), ("high", "low"))):
             key = int(flow["protocol"]), flow[end].tobytes(), int(flow[f"{end}_port"]), flow[other].tobytes()
             for announced in self._announced.get(key, ()):
                 is_soon = announced.first_ns <= first_ns <= announced.last_ns + _LONGEST_WAIT_NS
                 if is_soon or announced.first_ns == NO_TIME:
-                    return announced
+                    return called, announced
         return None

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import os
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from portcall.dissectors import dns
-from portcall.inspection.candidates import Conversation, answers, first_asked, recognisers, resolvers
+from portcall.inspection.candidates import Conversation, answers, first_asked, inspects_all, recognisers, resolvers
+from portcall.inspection.detection_table import Detected, earlier_askers
 from portcall.inspection.handover import DEFERRED, HELLO, SERIES, DeferredPayload, plain_name
 from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
 from portcall.kernels.deferral import MOST_KEPT_BYTES, Deferral
 from portcall.kernels.inspect import DNS_ANSWER, HTTP_REQUEST, TLS_HELLO, PlainInspector
 from portcall.kernels.interning import NameNumbers
-from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, Name, NameKind, Payload
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, Name, NameKind, Payload, Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,19 +52,6 @@ _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
-
-
-class Detected(NamedTuple):
-    """What was found about FLOW[n]."""
-
-    numbers: NDArray[np.int32]
-    """Of the findings, 0 for none."""
-    evidence: NDArray[np.uint64]
-    """Number of the packet that told it, 0 for none."""
-
-    def part(self, rows: slice | list[int]) -> Detected:
-        """Of some rows."""
-        return Detected(self.numbers[rows], self.evidence[rows])
 
 
 class Inspector:
@@ -100,12 +88,14 @@ class Inspector:
         """int32[rows or more]: number of the finding of each row of the table."""
         self.evidence = table.column(np.dtype(np.uint64))
         """uint64[rows or more]: number of the packet that told it."""
+        self.asked = table.column(np.dtype(np.uint64))
+        """uint64[rows or more]: the first packet that told who asked, as ``RowDetections`` has it."""
         self._kernel = self._new_kernel()
 
     def _new_kernel(self) -> PlainInspector:
         kernel = PlainInspector(self._table.inspected, lookup(), self._deferral)
         kernel.reads_hellos = not self._with_details  # what it reads has none
-        kernel.found, kernel.evidence = self.found, self.evidence
+        kernel.found, kernel.evidence, kernel.asked = self.found, self.evidence, self.asked
         kernel.detections, kernel.dns_detection = self._known_detections, self._detections.number(Detection("dns"))
         kernel.resolver = 1 + resolvers().index(dns)
         kernel.dns_names, kernel.dns_answers = self._dns_cache.numbers, self._dns_cache.store
@@ -136,9 +126,7 @@ class Inspector:
     def of(self, rows: NDArray[np.int64]) -> Detected:
         """What was found about some rows of the table; nothing about -1, an orphan."""
         self._take()
-        are_unmatched = rows < 0
-        numbers, evidence = self.found[rows], self.evidence[rows]
-        return Detected(np.where(are_unmatched, np.int32(0), numbers), np.where(are_unmatched, np.uint64(0), evidence))
+        return Detected.of_rows(rows, self.found, self.evidence, self.asked)
 
     def finish(self) -> None:
         """Ask about what still waits, as nothing more will come; a row that goes on in another shares what is found."""
@@ -150,9 +138,10 @@ class Inspector:
                     self._learn(row, side, answer, is_ended=True)
         self._conversations.clear()
         self._held_bytes = 0
-        for row, protocol, number in self._expected_flows.find(self._table.rows()):
+        for row, called, protocol, number in self._expected_flows.find(self._table.rows()):
             if not self.found[row]:
                 self.found[row], self.evidence[row] = self._detections.number(Detection(protocol)), number
+                self._note_asker(row, 1 - called, number)
         for beginning, continuation in zip(*(rows.tolist()[::-1] for rows in self._table.continued()), strict=True):
             if not self.found[beginning]:
                 self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
@@ -167,6 +156,7 @@ class Inspector:
         known = np.flatnonzero(later.found[: len(rows)])
         known = known[self.found[rows[known]] == 0]
         self.found[rows[known]], self.evidence[rows[known]] = later.found[known], later.evidence[known]
+        self.asked[rows] = earlier_askers(self.asked[rows], later.asked[: len(rows)])
 
     def _take(self) -> None:
         """Take what the kernel has gathered."""
@@ -243,7 +233,8 @@ class Inspector:
         self.found[row] = self._detections.number(kept)
         if not self.evidence[row] or (known.names and not is_named):
             self.evidence[row] = conversation.streams[side].number
-        if _inspects_all(dissector, conversation.ends[side], detection):
+        self._note_role(row, side, detection, conversation.streams[side].number)
+        if inspects_all(dissector, conversation.ends[side], detection):
             self._inspected[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
         elif detection.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in detection.names):
             self._inspected[row] = _BOTH
@@ -255,7 +246,19 @@ class Inspector:
 
     def _inspect_resolver(self, dissector: Dissector, sent: DeferredPayload) -> None:
         detection = dissector.inspect(Payload(sent.payload, (sent.payload,)), NO_PAYLOAD, self._ends(sent))
-        self._pass_on(sent, detection if isinstance(detection, Detection) else None)
+        if isinstance(detection, Detection):
+            self._note_role(sent.row, sent.side, detection, sent.number)
+            self._pass_on(sent, detection)
+
+    def _note_role(self, row: int, side: int, detection: Detection, number: int) -> None:
+        if detection.role:
+            self._note_asker(row, side if detection.role is Role.CLIENT else 1 - side, number)
+
+    def _note_asker(self, row: int, side: int, number: int) -> None:
+        """One end shows itself to be the client; what the first packet told stays."""
+        told = number << 1 | side
+        if not 0 < self.asked[row] < told:
+            self.asked[row] = told
 
     def _pass_on(self, sent: DeferredPayload, detection: Detection | None) -> None:
         """Tell what concerns other conversations."""
@@ -291,9 +294,3 @@ class Inspector:
 
     def _forget(self, row: int) -> None:
         self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).streams))
-
-
-def _inspects_all(dissector: Dissector, ends: Ends, detection: Detection) -> bool:
-    """Whether a dissector that made this detection inspects all that follows: each datagram, or segment, by itself."""
-    is_clear = detection.is_final and not detection.names and UDP not in dissector.TRANSPORTS
-    return dissector in resolvers() and (ends.transport == UDP or is_clear)

@@ -15,7 +15,8 @@ import numpy as np
 
 from portcall.flows.aggregation import grouped
 from portcall.flows.local_networks import host_name_number
-from portcall.inspection.detection_table import DetectionTable
+from portcall.flows.originator import Asker
+from portcall.inspection.detection_table import Detected, DetectionTable
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
 from portcall.inspection.inspector import Inspector
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from portcall.flows.table import FlowTable
     from portcall.inspection.dns_cache import CachedAnswer
-    from portcall.inspection.inspector import Detected
     from portcall.labels.service_keys import Identity
     from portcall.records.detections import Detection, NameKind
     from portcall.records.packets import FrameBatch
@@ -84,6 +84,8 @@ class _Facts(NamedTuple):
     """Number of the finding."""
     inferred: int
     """Number of the timeline's names."""
+    are_clients: bool
+    """Whether the names that were found are of the end that opened the connection, and was asked over it."""
 
 
 class ServerLabel(NamedTuple):
@@ -134,7 +136,7 @@ class ServerNames:
         self._dns_cache = DnsCache()
         self._expected_flows = ExpectedFlows()
         self._key_log: dict[tuple[str, bytes], bytes] = {}
-        self._told: dict[tuple[int, bool, int, int], ServerLabel] = {}
+        self._told: dict[tuple[int, bool, int, int, bool], ServerLabel] = {}
 
     def inspector_for(self, table: FlowTable) -> Inspector:
         """An inspector for one flow table."""
@@ -163,7 +165,9 @@ class ServerNames:
         found: Detected,
     ) -> ServerLabels:
         """What is told of FLOW[n], whose service keys by port are given."""
-        inferred = self._inferred(flows, client_is_low, found.numbers)
+        are_clients = (found.askers > 0) & ((found.askers == Asker.LOW) != client_is_low)
+        nameless = (~self._detections.have_names()[found.numbers] | are_clients) & has_ports(flows)
+        inferred = self._inferred(flows, client_is_low, nameless)
         rows = np.flatnonzero(found.numbers | inferred)
         server_port = server_ports(flows, client_is_low)[rows]
         columns = {
@@ -171,6 +175,7 @@ class ServerNames:
             "is_curated": ranks(flows["protocol"][rows], server_port) == Rank.CURATED,
             "found": found.numbers[rows],
             "inferred": inferred[rows],
+            "are_clients": are_clients[rows],
         }
         groups, members = grouped(columns, tuple(columns))
         facts = zip(*(column[members].tolist() for column in columns.values()), strict=True)
@@ -193,15 +198,14 @@ class ServerNames:
         return self._detections.left_out
 
     def _inferred(
-        self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], numbers: NDArray[np.int32]
+        self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], nameless: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """int64[n]: number of the names that resolvers gave for the server, where a row mentions no name itself."""
+        """int64[n]: number of the names that resolvers gave for the server, where a row mentions none of it."""
         if not self._dns_cache:
             return np.zeros(len(flows), np.int64)
-        nameless = ~self._detections.have_names()[numbers] & has_ports(flows)
         return self._dns_cache.find(flows, client_is_low, nameless)
 
-    def _tell(self, known: tuple[int, bool, int, int]) -> ServerLabel:
+    def _tell(self, known: tuple[int, bool, int, int, bool]) -> ServerLabel:
         told = self._told.get(known)
         if told is None:
             if len(self._told) >= _MOST_TOLD:
@@ -212,7 +216,7 @@ class ServerNames:
 
 
 def _tell(fact: _Facts, detection: Detection | None, inferred: tuple[tuple[str, ...], NameKind]) -> ServerLabel:
-    names, source = _names(detection, inferred)
+    names, source = _names(None if fact.are_clients else detection, inferred)
     hostname = names[0] if len(names) == 1 else None
     host = host_name_number(hostname) if hostname else 0
     protocol = detection.protocol if detection else None

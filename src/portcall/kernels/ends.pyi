@@ -12,6 +12,7 @@ class PortRules:
 
 def clients(
     flows: NDArray[np.void],
+    askers: NDArray[np.uint8],
     beginnings: NDArray[np.intp],
     grades: NDArray[np.uint8],
     out_low: NDArray[np.uint8],
@@ -19,6 +20,7 @@ def clients(
 ) -> None: ...
 def read(
     flows: NDArray[np.void],
+    askers: NDArray[np.uint8],
     rules: PortRules,
     networks: NDArray[np.void],
     decides: bool,

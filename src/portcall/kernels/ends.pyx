@@ -1,7 +1,7 @@
 """Flow rows → what their two ends are: which is the client, which service the other one offers, which of them are local.
 
-A row's answer depends on nothing but the row, and on tables by port and lists of networks that are handed in. What the answers
-mean, and where the tables come from, say ``portcall.flows.originator``, ``service_keys`` and ``local_networks``.
+A row's answer depends on nothing but the row, on who asked in it, and on tables by port and lists of networks that are handed in.
+What the answers mean, and where the tables come from, say ``portcall.flows.originator``, ``service_keys`` and ``local_networks``.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
-    NEVER, ORIGINATOR_CURATED_NAME, ORIGINATOR_FIRST_SENDER, ORIGINATOR_IANA_NAME, ORIGINATOR_LOWER_PORT, ORIGINATOR_PORT_CLASS, ORIGINATOR_SYN,
+    NEVER, ORIGINATOR_ASKED, ORIGINATOR_CURATED_NAME, ORIGINATOR_FIRST_SENDER, ORIGINATOR_IANA_NAME, ORIGINATOR_LOWER_PORT, ORIGINATOR_PORT_CLASS, ORIGINATOR_SYN,
     ORIGINATOR_SYN_ACK, UNMATCHED, Flow, FlowEnds, Network,
 )
 
@@ -17,6 +17,9 @@ cdef enum:
     AHEAD = 12  # rows that are asked of memory before their turn
     RANKS = 3  # the bits of a grade that tell how well the service is known, 0 best; above them is the class
     NEXT_CLASS = RANKS + 1
+    LENT = 16  # the bit of a grade that tells that systems give the port to clients
+    NOBODY_ASKED = 0  # who asked
+    LOW_ASKED = 1
 
 cdef struct Originator:
     uint8_t client_is_low
@@ -32,8 +35,13 @@ cdef inline bint _low_was_earlier(const int64_t *milestone_ns, bint low_sent_fir
 
 
 cdef inline Originator _by_port(uint32_t low, uint32_t high, uint32_t low_grade, uint32_t high_grade, bint low_sent_first) noexcept nogil:
-    # The greater grade is the client's, then the greater port.
-    cdef uint32_t differs = low_grade ^ high_grade
+    # The greater grade is the client's, then the greater port; but of two that both are lent, only a curated name tells.
+    cdef uint32_t differs = (low_grade ^ high_grade) & ~LENT
+    if low_grade & high_grade & LENT and (low_grade & RANKS == 0) == (high_grade & RANKS == 0):
+        return Originator(low_sent_first, ORIGINATOR_FIRST_SENDER)
+    if low_grade & high_grade & LENT:
+        return Originator(low_grade & RANKS != 0, ORIGINATOR_CURATED_NAME)
+    low_grade, high_grade = low_grade & ~LENT, high_grade & ~LENT
     if differs == 0:
         if low == high:
             return Originator(low_sent_first, ORIGINATOR_FIRST_SENDER)
@@ -48,8 +56,8 @@ cdef inline Originator _by_port(uint32_t low, uint32_t high, uint32_t low_grade,
 cdef class PortRules:
     """What ports tell, in tables where those of a protocol begin at ``beginnings[protocol]``.
 
-    ``grades`` are the lower, the likelier a port is a server's: class << 2 | how little its service is known, from 0 for a curated
-    name to 2 for none. ``keys`` are service keys; ``keys_without_port[protocol]`` is one that needs no port, else -1, and the last
+    ``grades`` are the lower, the likelier a port is a server's: whether systems give it to clients << 4 | class << 2 | how little
+    its service is known, from 0 for a curated name to 2 for none. ``keys`` are service keys; ``keys_without_port[protocol]`` is one that needs no port, else -1, and the last
     one there, after those of 256 protocols, is that of later fragments without their first.
     """
 
@@ -68,13 +76,28 @@ cdef class PortRules:
         self.beginnings, self.grades, self.keys, self.keys_without_port = beginnings, grades, keys, keys_without_port
 
 
-cdef inline Originator _originator(const Flow *flow, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades) noexcept nogil:
+cdef inline bint _is_group(const uint8_t *address, bint is_ipv6) noexcept nogil:
+    # Whether it is multicast (RFC 5771, RFC 4291 §2.7), or IPv4's broadcast to all.
+    if is_ipv6:
+        return address[0] == 0xFF
+    return address[12] & 0xF0 == 0xE0 or (address[12] & address[13] & address[14] & address[15]) == 0xFF
+
+
+cdef inline Originator _originator(
+    const Flow *flow, int asker, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades
+) noexcept nogil:
     cdef bint low_sent_first = flow.first_sender == 0
     cdef Py_ssize_t ports
+    cdef const uint8_t *address = &flow.low[0]
     if _reached(flow.syn_ns):
         return Originator(_low_was_earlier(flow.syn_ns, low_sent_first), ORIGINATOR_SYN)
     if _reached(flow.syn_ack_ns):
         return Originator(not _low_was_earlier(flow.syn_ack_ns, low_sent_first), ORIGINATOR_SYN_ACK)
+    if asker != NOBODY_ASKED:
+        if asker != LOW_ASKED:
+            address = &flow.high[0]
+        if flow.packets[asker - LOW_ASKED & 1] or not _is_group(address, flow.ip_version == 6):
+            return Originator(asker == LOW_ASKED, ORIGINATOR_ASKED)
     ports = beginnings[flow.protocol]
     return _by_port(flow.low_port, flow.high_port, grades[ports + flow.low_port], grades[ports + flow.high_port], low_sent_first)
 
@@ -106,19 +129,26 @@ cdef inline uint8_t _within(const Flow *flow, const Network *networks, Py_ssize_
 
 
 def clients(
-    const Flow[:] flows, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades, uint8_t[::1] out_low, uint8_t[::1] out_evidence
+    const Flow[:] flows, const uint8_t[::1] askers, const Py_ssize_t[::1] beginnings, const uint8_t[::1] grades,
+    uint8_t[::1] out_low, uint8_t[::1] out_evidence
 ):
-    """Fill ``out_low[n]`` with whether the low end of each of FLOW[n] is the client, ``out_evidence`` with why: OriginatorEvidence."""
+    """Fill ``out_low[n]`` with whether the low end of each of FLOW[n] is the client, ``out_evidence`` with why: OriginatorEvidence.
+
+    ``askers[n]`` says who asked: 0 nobody that was heard, 1 the low end, 2 the high one.
+    """
     cdef Py_ssize_t row
     cdef Originator originator
     with nogil:
         for row in range(flows.shape[0]):
-            originator = _originator(&flows[row], beginnings, grades)
+            originator = _originator(&flows[row], askers[row], beginnings, grades)
             out_low[row], out_evidence[row] = originator.client_is_low, originator.evidence
 
 
-def read(const Flow[:] flows, PortRules rules, const Network[::1] networks, bint decides, FlowEnds[::1] out_ends):
-    """Fill client, evidence, service and local ends of ``out_ends[n]`` for each of FLOW[n].
+def read(
+    const Flow[:] flows, const uint8_t[::1] askers, PortRules rules, const Network[::1] networks, bint decides,
+    FlowEnds[::1] out_ends
+):
+    """Fill client, evidence, service and local ends of ``out_ends[n]`` for each of FLOW[n]; ``askers[n]`` as in ``clients``.
 
     Local is what lies in the networks where they ``decides``. Else the bits in the row say it, and where there are none, an end
     is local that lies in the networks when the other one does not. Gives how many rows had none.
@@ -135,7 +165,7 @@ def read(const Flow[:] flows, PortRules rules, const Network[::1] networks, bint
             portcall_prefetch(&flow.packets)
             portcall_prefetch(&flow.syn_ns)
             flow = &flows[row]
-            originator = _originator(flow, rules.beginnings, rules.grades)
+            originator = _originator(flow, askers[row], rules.beginnings, rules.grades)
             local = flow.local & 3
             if decides:
                 local = _within(flow, first, count)

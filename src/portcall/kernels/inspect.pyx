@@ -23,7 +23,8 @@ from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.prefix_tables cimport PrefixTables
 from portcall.kernels.records cimport FRAGMENT_NONE, Deferred, Frame, Hello, Packet, Payload
 from portcall.kernels.row_detections cimport (
-    BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, RTP, TCP, UDP, RowDetections, inspect_middle, inspect_series, is_in_series, is_media, tell,
+    BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, RTP, TCP, UDP, RowDetections, inspect_middle, inspect_series, is_in_series, is_media,
+    note_asker, tell,
 )
 
 TLS_HELLO, HTTP_REQUEST, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_ANSWER
@@ -104,6 +105,7 @@ cdef class PlainInspector(RowDetections):
             if i + AHEAD < payload_count:
                 portcall_prefetch(&self.found[payloads[i + AHEAD].row])
                 portcall_prefetch(&self.evidence[payloads[i + AHEAD].row])
+                portcall_prefetch(&self.asked[payloads[i + AHEAD].row])
             packet = payloads[i].packet
             if packet >= packet_count or self.inspected[payloads[i].row] >> payloads[i].side & 1:
                 continue
@@ -240,6 +242,7 @@ cdef class PlainInspector(RowDetections):
             is_plain = parse_http(sent, out)
         if is_plain:
             self.inspected[payload.row] |= BOTH_SIDES
+            note_asker(self, payload.row, payload.side, number)
             self._tell_name(packet, sent, payload, number)
         return is_plain
 
@@ -264,6 +267,7 @@ cdef class PlainInspector(RowDetections):
             return False
         self.inspected[payload.row] = self.resolver << RESOLVER_SHIFT
         tell(self, payload.row, self.dns_detection, number)
+        note_asker(self, payload.row, payload.side ^ (sent.bytes[2] >> 7), number)  # of a response, the other end
         if answers:
             name = <uint32_t>self.dns_names.find(_DNS_ANSWER, &sent.bytes[out.name_at], out.name_length)
             if name:

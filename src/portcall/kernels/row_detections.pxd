@@ -23,7 +23,7 @@ cdef enum:  # kinds of Series
 cdef class RowDetections:
     cdef uint8_t[::1] inspected
     cdef public int32_t[::1] found
-    cdef public uint64_t[::1] evidence
+    cdef public uint64_t[::1] evidence, asked
     cdef public Series[::1] series
     cdef public int32_t quic_detection, tls_detection, rtp_detection, rtcp_detection
     cdef public uint64_t[::1] short_header_prefixes, rtp_prefixes, tls_prefixes
@@ -33,6 +33,12 @@ cdef inline void tell(RowDetections rows, uint32_t row, int32_t detection, uint6
     """Note what a row is; what was found first stays, unless it was that it is TLS and more is known now."""
     if not rows.found[row] or (rows.found[row] == rows.tls_detection and detection != rows.tls_detection):
         rows.found[row], rows.evidence[row] = detection, number
+
+
+cdef inline void note_asker(RowDetections rows, uint32_t row, int side, uint64_t number) noexcept nogil:
+    """Note that one end of a row shows itself to be the client; the first packet that told so stays."""
+    if not rows.asked[row]:
+        rows.asked[row] = number << 1 | side
 
 
 cdef inline bint is_in_series(RowDetections rows, const Payload *payload) noexcept nogil:

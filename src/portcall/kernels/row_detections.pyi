@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 class RowDetections:
     found: NDArray[np.int32]
     evidence: NDArray[np.uint64]
+    asked: NDArray[np.uint64]
     series: NDArray[np.void]
     quic_detection: int
     tls_detection: int

@@ -116,7 +116,13 @@ FLOW = (
     _OWNER_QUALITY,
     Column("owner_source", "text", "", "which back end saw the owner"),
     _REASON,
-    Column("opener_evidence", "text", "", "why this end is taken for the client"),
+    Column(
+        "opener_evidence",
+        "text",
+        "",
+        "why this end is taken for the client: syn, syn-ack, asked, port-class, curated-name, iana-name, lower-port or "
+        "first-sender",
+    ),
     Column("interface", "text", "", "live, the interface on which the conversation counts"),
     Column("namespace", "text", "", "live, the network namespace of that interface; null for portcall's own"),
     Column("application_protocol", "text", "", "protocol recognised in what was said: tls, http, dns …; null for none"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.flows.deduplication import Deduplicated
-    from portcall.inspection.inspector import Detected
+    from portcall.inspection.detection_table import Detected
     from portcall.ownership.socket_timeline import SocketTimeline
     from portcall.records.ownership import Match
     from portcall.runs.partitions import CapturePoints

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from portcall.inspection.inspector import Detected
+    from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch
 

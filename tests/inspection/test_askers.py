@@ -1,0 +1,165 @@
+"""Who is the client where the capture has no handshake: who asked or was answered, whatever the ports say."""
+
+from __future__ import annotations
+
+import pytest
+from scapy.layers.dns import DNS, DNSQR
+from scapy.layers.inet import IP, TCP, UDP
+from test_late_evidence import first_datagram
+
+from made_conversations import CLIENT, GET, SERVER, batch_of, client_hello, dialogue, inspected_in
+from payload_builder import SAMPLES
+from portcall.attribution.attribution import Attribution
+from portcall.decoding.decoder import Decoder
+from portcall.flows.table import FlowTable
+from portcall.inspection.server_names import ServerNames
+
+CLIENT_PORT, SERVER_PORT = 40000, 51000
+"""By the ports alone the client would be the server: 40000 is registered, and the lower number."""
+HANDSHAKE = 3
+FOREIGN = 50000
+"""The client's port in the samples."""
+IP_TCP = 6
+HELLO, RECORD = client_hello("www.example.com"), b"\x17\x03\x03\0\x20" + bytes(32)
+CALL = bytes.fromhex("5e1d0bdc 00000000 00000002 000186a3 00000003 00000001 00000000 00000000 00000000 00000000")
+REPLY = bytes.fromhex("5e1d0bdc 00000001 00000000 00000000 00000000 00000000")
+FIND_NODE = b"d1:ad2:id20:aaaaaaaaaaaaaaaaaaaa6:target20:bbbbbbbbbbbbbbbbbbbbe1:q9:find_node1:t2:aa1:y1:qe"
+NODES = b"d1:rd2:id20:cccccccccccccccccccc5:nodes26:ddddddddddddddddddddddddddee1:t2:aa1:y1:re"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+QUESTION = bytes(DNS(id=7, qd=DNSQR(qname="www.example.com")))
+NAMES = bytes(DNS(id=7, qr=1, qd=DNSQR(qname="www.example.com")))
+EVERY_WAY = pytest.mark.parametrize(
+    ("with_details", "batch_size"), [(False, 1), (False, 1000), (True, 1), (True, 1000)]
+)
+
+
+def in_the_middle(turns, over, *, port=SERVER_PORT, client_port=CLIENT_PORT):
+    """What client and server say in turn, without a handshake."""
+    packets = dialogue(turns, port, client_port=client_port, over=over)
+    return packets[HANDSHAKE:] if over is TCP else packets
+
+
+def opener(row):
+    return row["client_ip"], row["client_port"], row["opener_evidence"]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize(
+    ("turns", "over"),
+    [
+        ([HELLO], TCP),
+        ([b"", RECORD, HELLO], TCP),
+        ([GET], TCP),
+        ([GET, ANSWER], TCP),
+        ([b"", ANSWER], TCP),
+        ([first_datagram("quic.example.org")], UDP),
+        ([QUESTION], UDP),
+        ([QUESTION, NAMES], UDP),
+        ([b"", NAMES], UDP),
+        ([FIND_NODE], UDP),
+        ([b"", NODES], UDP),
+        ([b"", FIND_NODE, NODES], UDP),
+        ([CALL], UDP),
+        ([CALL, REPLY], UDP),
+    ],
+)
+def test_who_asked_or_was_answered_is_the_client(turns, over, with_details, batch_size):
+    is_servers_question = turns == [b"", FIND_NODE, NODES]
+
+    (row,) = inspected_in(in_the_middle(turns, over), with_details=with_details, batch_size=batch_size)
+
+    asker = (SERVER, SERVER_PORT) if is_servers_question else (CLIENT, CLIENT_PORT)
+    assert opener(row) == (*asker, "asked")
+
+
+@EVERY_WAY
+def test_a_plain_question_to_a_resolver_tells_as_one_on_a_foreign_port(with_details, batch_size):
+    for port, client_port in ((53, 22), (53, 53)):
+        packets = in_the_middle([b"", NAMES], UDP, port=port, client_port=client_port)
+        assert opener(inspected_in(packets, with_details=with_details, batch_size=batch_size)[0]) == (
+            CLIENT, client_port, "asked",
+        )  # fmt: skip
+
+
+def test_an_nfs_client_on_a_reserved_port_is_the_client():
+    for turns in ([CALL], [b"", REPLY], [CALL, REPLY]):
+        (row,) = inspected_in(in_the_middle(turns, UDP, port=2049, client_port=1022))
+        assert (opener(row), row["service"]) == ((CLIENT, 1022, "asked"), "nfs")
+
+
+def test_the_first_of_two_that_ask_each_other_is_the_client():
+    for turns, asker in (([FIND_NODE, FIND_NODE], CLIENT), ([b"", FIND_NODE, FIND_NODE], SERVER)):
+        assert inspected_in(in_the_middle(turns, UDP, port=6881))[0]["client_ip"] == asker
+
+
+def test_a_host_name_stands_at_the_end_that_was_asked():
+    (row,) = inspected_in(in_the_middle([HELLO], TCP, port=60001, client_port=25))
+    (group,) = inspected_in(in_the_middle([GET], TCP, port=60001, client_port=25), by="host")
+
+    assert (row["server_ip"], row["server_port"], row["hostname"]) == (SERVER, 60001, "www.example.com")
+    assert group["host"] == "www.example.com"
+
+
+def test_who_opened_and_was_then_asked_has_no_host_name():
+    (row,) = inspected_in(dialogue([b"", HELLO], 443))
+
+    assert (row["server_ip"], row["hostname"], row["tls_server_name"]) == (SERVER, None, "www.example.com")
+    assert row["application_protocol"] == "tls"
+
+
+def test_a_handshake_tells_better_than_who_asks():
+    packets = dialogue([b"", GET], SERVER_PORT, client_port=CLIENT_PORT)
+
+    assert opener(inspected_in(packets)[0]) == (CLIENT, CLIENT_PORT, "syn")
+
+
+def test_an_announcement_to_a_group_was_not_asked_for():
+    message = IP(src=CLIENT, dst="224.0.0.251") / UDP(sport=5353, dport=5353) / DNS(qr=1, qd=DNSQR(qname="a.local"))
+
+    assert opener(inspected_in([message])[0]) == (CLIENT, 5353, "first-sender")
+
+
+def test_where_nothing_is_heard_and_the_ports_are_alike_the_first_sender_is_the_client():
+    for turns, sender in (([b"\x80" * 40], CLIENT), ([b"", b"\x80" * 40], SERVER)):
+        (row,) = inspected_in(in_the_middle(turns, UDP, port=60001))
+        assert (row["client_ip"], row["opener_evidence"]) == (sender, "first-sender")
+
+
+@pytest.mark.parametrize("sample", [one for one in SAMPLES if FOREIGN in (one.source_port, one.target_port)], ids=str)
+def test_no_protocol_takes_its_server_for_the_client(sample):
+    ends, over = (sample.source_port, sample.target_port), TCP if sample.transport == IP_TCP else UDP
+    server_port = sum(ends) - FOREIGN
+    turns = [b"", sample.answered, sample.data] if ends[0] == FOREIGN else [sample.answered, sample.data]
+
+    (row,) = inspected_in(in_the_middle(turns, over, port=server_port, client_port=FOREIGN))
+
+    assert (row["client_port"], row["server_port"]) == (FOREIGN, server_port)
+
+
+@pytest.mark.parametrize("turns", [[GET, ANSWER, GET], [b"", ANSWER, GET], [b"", RECORD, HELLO]])
+def test_shards_tell_what_the_whole_tells(turns):
+    packets = in_the_middle(turns, TCP)
+    whole = [opener(row) for row in inspected_in(packets)]
+
+    for cut in range(1, len(packets)):
+        assert [opener(row) for row in merged(packets[:cut], packets[cut:])] == whole
+
+
+def merged(*shards):
+    """The rows of consecutive shards, each with a table of its own."""
+    names, first_number, tables = ServerNames(), 1, []
+    for packets in shards:
+        table = FlowTable(inspects=True)
+        inspector = names.inspector_for(table)
+        batch, decoded = batch_of(packets), Decoder().decode(batch_of(packets))
+        inspector.inspect(batch, decoded, table.update(decoded, first_number), first_number)
+        inspector.finish()
+        tables.append((table, inspector))
+        first_number += len(packets)
+    (table, inspector), *later = tables
+    for other, heard in later:
+        inspector.merge(heard, table.merge(other))
+    attribution = Attribution("flow", names=names)
+    for rows, chunk in table.indexed_chunks():
+        attribution.add(chunk, found=inspector.of(rows))
+    return attribution.rows(table.tallies())
