@@ -6,7 +6,9 @@ import pytest
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import encode_quic_version_negotiation
+from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import TCP, UDP
+from scapy.layers.kerberos import KRB_AS_REQ, KRB_KDC_REQ_BODY, Kerberos
 
 from made_conversations import client_hello, dialogue, inspected_in
 
@@ -73,3 +75,54 @@ def test_a_hello_that_is_cut_says_nothing_that_the_whole_does_not_say(over):
 
     assert {sent for one in cut for sent in one} <= set(whole["said"])
     assert ["offers=TLS 1.3"] in cut or over is UDP
+
+
+JUNK = bytes.fromhex("301302010104067075626c6963a006020107020100")
+"""It has the structure of an SNMP request, and comes from a foreign port."""
+QUESTION, NAMES = (bytes(DNS(id=7, qr=qr, qd=DNSQR(qname="www.example.com"))) for qr in (0, 1))
+INVITE = b"INVITE sip:ada@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1\r\n\r\n"
+KRB = bytes(Kerberos(root=KRB_AS_REQ(reqBody=KRB_KDC_REQ_BODY(etype=[18], realm=b"EXAMPLE.ORG"))))
+
+
+def protocols(turns, port, **ways):
+    (row,) = inspected_in(dialogue(turns, port, over=UDP), **ways)
+    return row["application_protocol"]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize(
+    ("port", "turns", "told"),
+    [
+        (53, [JUNK, b"", QUESTION, NAMES], "dns"),
+        (53, [JUNK, NAMES], "dns"),
+        (53, [b"", JUNK, QUESTION], "dns"),
+        (9999, [JUNK, b"", INVITE], "sip"),
+        (443, [JUNK, b"", first_datagram("quic.example.org")], "quic"),
+        (9999, [JUNK, b"", KRB, b"", KRB], "kerberos"),
+        (8801, [b"\1" * 20, b"", INVITE], "sip"),
+    ],
+)
+def test_one_datagrams_guess_gives_way_to_what_is_surer_or_said_twice(port, turns, told, with_details, batch_size):
+    assert protocols(turns, port, with_details=with_details, batch_size=batch_size) == told
+
+
+@EVERY_WAY
+@pytest.mark.parametrize(
+    ("port", "turns"),
+    [
+        (9999, [JUNK]),
+        (9999, [JUNK, b"", KRB]),
+        (9999, [JUNK, b"", JUNK, b"", INVITE]),
+        (161, [JUNK, b"", INVITE]),
+        (9999, [JUNK, b"", b"\0" * 30]),
+    ],
+)
+def test_a_guess_stays_where_nothing_says_more_or_it_was_borne_out(port, turns, with_details, batch_size):
+    assert protocols(turns, port, with_details=with_details, batch_size=batch_size) == "snmp"
+
+
+def test_who_asked_is_told_by_what_holds():
+    trap_answered = JUNK.replace(b"\xa0", b"\xa2")  # of it the other end would be the client
+    (row,) = inspected_in(dialogue([trap_answered, b"", QUESTION], 53, over=UDP))
+
+    assert (row["client_ip"], row["opener_evidence"], row["evidence_frame"]) == ("10.0.0.1", "asked", 2)

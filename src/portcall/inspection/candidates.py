@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.inspection.prefilter import candidates_by_prefix, dissectors_of
-from portcall.records.detections import NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, NameKind
+from portcall.inspection.reassembly import Datagrams
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, NameKind, Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from portcall.dissectors import Dissector
-    from portcall.inspection.reassembly import Datagrams, Stream
-    from portcall.records.detections import Name, Payload, Wait
+    from portcall.inspection.reassembly import Stream
+    from portcall.records.detections import Name, Wait
 
     Reassembled = Stream | Datagrams
     _Answer = tuple[Dissector, Detection | Wait]
@@ -25,7 +27,7 @@ _STRENGTH = {kind: strength for strength, kind in enumerate(NameKind)}
 class Conversation:
     """What both ends of one flow have said, and the dissectors that may still know it. Index 0 is the low end's."""
 
-    __slots__ = ("_of_sides", "candidates", "detection", "ends", "is_new", "packets", "streams")
+    __slots__ = ("_of_sides", "_rival", "candidates", "detection", "ends", "is_guess", "is_new", "packets", "streams")
 
     def __init__(
         self, sender: Ends, side: int, streams: tuple[Reassembled, Reassembled], known: Detection | None = None
@@ -39,9 +41,14 @@ class Conversation:
         self.is_new = [True, True]
         self.detection = known
         self._of_sides: dict[int | None, Detection] = {None: known} if known else {}
+        self.is_guess = False
+        """Whether one datagram alone told what it is, by no more than its structure."""
+        self._rival: tuple[Dissector | None, int] = (None, 0)  # who knows a later datagram, and its packet's number
 
     def ask(self, side: int, sent: Payload) -> tuple[Dissector | None, Detection | None]:
         """The first dissector that knows what this side said, and what it knows; who does not is asked no more."""
+        if self.is_guess:
+            return self._ask_again(side, sent)
         if self.is_new[side] and not self.detection:
             possible = candidates_by_prefix(self.ends[side], sent.data, is_whole=_is_whole(sent))
             self.candidates[side] = tuple(filter(possible.__contains__, self.candidates[side]))
@@ -58,10 +65,52 @@ class Conversation:
             if not isinstance(answer, Detection) or (waiting and waiting[0].CERTAINTY < dissector.CERTAINTY):
                 waiting.append(dissector)
                 continue
+            is_first = not self.detection and sum(self.packets) == 1 and self.ends[side].transport == UDP
+            self.is_guess = is_first and not answer.names and not _is_sure(dissector, self.ends[side])
             self.candidates = [(dissector,), (dissector,)]
             return dissector, answer
         self.candidates[side] = tuple(waiting)
         return None, None
+
+    def _ask_again(self, side: int, sent: Payload) -> tuple[Dissector | None, Detection | None]:
+        """What the next datagram says to a guess: something surer, the same, or what another one says with it."""
+        ends, stream, guesser = self.ends[side], self.streams[side], self.candidates[side][0]
+        other = self.streams[1 - side]
+        answered = other.payload() if len(other) else NO_PAYLOAD
+        alone = Payload(sent.data, (sent.data,), is_ended=sent.is_ended)
+        others = [dissector for dissector in first_asked(ends, 0, alone) if dissector is not guesser]
+        told = chain(
+            answers((one for one in others if _is_sure(one, ends)), alone, NO_PAYLOAD, ends),
+            answers((guesser,), sent, answered, ends),
+            answers((one for one in others if not _is_sure(one, ends)), alone, NO_PAYLOAD, ends),
+        )
+        for dissector, answer in told:
+            if not isinstance(answer, Detection) or (dissector is guesser and answer.protocol != self._guessed):
+                continue
+            known, before = self._rival
+            if (
+                dissector is not guesser
+                and not _is_sure(dissector, ends)
+                and not (dissector is known and before < stream.number)
+            ):
+                self._rival = dissector, stream.number
+                break
+            if dissector is not guesser:
+                self._begin_anew(side, dissector)
+            self.is_guess = False
+            return dissector, answer
+        return None, None
+
+    @property
+    def _guessed(self) -> str | None:
+        return self.detection.protocol if self.detection else None
+
+    def _begin_anew(self, side: int, dissector: Dissector) -> None:
+        """With the newest datagram of a side, as if nothing had been said before."""
+        self.detection, self._of_sides, self.candidates = None, {}, [(dissector,), (dissector,)]
+        stream = self.streams[side]
+        if isinstance(stream, Datagrams):
+            stream.forget_earlier()
 
     def learn(self, side: int, detection: Detection) -> Detection:
         """What is known with this of both sides. A stream is inspected from its beginning, so this has all of it."""
@@ -121,6 +170,12 @@ def joined(earlier: Detection | None, later: Detection) -> Detection:
         names=tuple(sorted(names, key=lambda name: _STRENGTH[name.kind])),
         details=tuple(dict.fromkeys((*earlier.details, *later.details))),
     )
+
+
+def _is_sure(dissector: Dissector, ends: Ends) -> bool:
+    """Whether it need not see more than one datagram: it knows odd bytes, its port, or a whole message's structure."""
+    is_at_home = dissector.CERTAINTY == Certainty.STRUCTURE and ends.has_port(*dissector.PORTS)
+    return dissector.CERTAINTY == Certainty.MAGIC or is_at_home or dissector in resolvers()
 
 
 def _is_whole(sent: Payload) -> bool:

@@ -185,7 +185,6 @@ class Inspector:
             stream = conversation.streams[side]
             held = len(stream)
             is_new = stream.add(sent.sequence, sent.payload, sent.number, is_cut=sent.is_cut)
-            self._held_bytes += len(stream) - held
             conversation.packets[side] += 1
             is_last = conversation.packets[side] >= _MOST_PACKETS
             if is_new:
@@ -193,6 +192,7 @@ class Inspector:
                 self._pass_on(sent, self._learn(row, side, conversation.ask(side, payload), is_ended=payload.is_ended))
             elif is_last:
                 inspected[row] |= 1 << side
+            self._held_bytes += len(stream) - held
         if row in self._conversations and (inspected[row] & _BOTH == _BOTH or not inspected[row] & _IS_OPEN):
             self._forget(row)
 
@@ -228,6 +228,8 @@ class Inspector:
                 self._inspected[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
             return None
         is_first, is_named = not conversation.detection, bool(conversation.detection and conversation.detection.names)
+        if is_first:  # or a guess before it was wrong
+            self.evidence[row] = self.asked[row] = 0
         known = conversation.learn(side, detection)
         kept = Detection(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._detections.number(kept)
@@ -241,7 +243,7 @@ class Inspector:
         else:
             if is_first and conversation.ends[side].transport == UDP:
                 self._inspected[row] &= ~(1 << 1 - side)  # given up perhaps, when nobody knew what to look for
-            self._inspected[row] |= (detection.is_final or is_ended) << side
+            self._inspected[row] |= (not conversation.is_guess and (detection.is_final or is_ended)) << side
         return detection
 
     def _inspect_resolver(self, dissector: Dissector, sent: DeferredPayload) -> None:

@@ -97,6 +97,10 @@ class Datagrams:
         self.number, self._is_cut = number, is_cut
         return True
 
+    def forget_earlier(self) -> None:
+        """Begin anew with the newest one."""
+        self._payloads = self._payloads[-1:]
+
     def payload(self, *, is_ended: bool = False) -> Payload:
         """What was said so far."""
         if not self._payloads:
