@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import uuid
 from dataclasses import dataclass
 
 from scapy.layers.dhcp import BOOTP, DHCP
@@ -147,3 +149,37 @@ SAMPLES = (
     Sample("nfs", NFS_REPLY, 9999, 50000, UDP, NFS_CALL),
     Sample("dcerpc", ENDPOINT_MAPPER_BIND, 50000, 9999),
 )
+
+
+def dns_message(opcode: int, counts: tuple[int, ...], rest: bytes, flags: int = 0) -> bytes:
+    return struct.pack(">6H", 7, opcode << 11 | flags, *counts) + rest
+
+
+ZONE = b"\7example\3com\0\0\6\0\1"
+ADDED = b"\3www\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
+INVERSE = b"\0\0\1\0\1\0\0\0\0\0\4\xc0\0\2\1"
+DNS_OF_ODD_KINDS = {
+    "update": dns_message(5, (1, 0, 1, 0), ZONE + ADDED),
+    "update with prerequisites": dns_message(5, (1, 1, 1, 0), ZONE + b"\3www\xc0\x0c\0\xff\0\xfe\0\0\0\0\0\0" + ADDED),
+    "notify": dns_message(4, (1, 1, 0, 0), ZONE + b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1", 0x0400),
+    "iquery": dns_message(1, (0, 1, 0, 0), INVERSE),
+    "status": dns_message(2, (0, 0, 0, 0), b""),
+    "dso": dns_message(6, (0, 0, 0, 0), b"\0\1\0\x08\0\0\x3a\x98\0\0\x3a\x98"),
+    "3": dns_message(3, (1, 0, 0, 0), ZONE),
+    "9": dns_message(9, (1, 0, 0, 0), ZONE),
+}
+"""By their opcode, and what else is odd in them."""
+
+INTERFACE = uuid.UUID("e1af8308-5d1f-11c9-91a4-08002b14a0fa")
+ACTIVITY = uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
+
+
+def remote_call(
+    kind=0, *, order="<", interface=INTERFACE, body=b"called", flags=(0x20, 0), length=None, authentication=0
+):
+    """A datagram of DCE/RPC 4 (C706 §12.5)."""
+    name = "bytes_le" if order == "<" else "bytes"
+    header = bytes([4, kind, *flags, 0x10 if order == "<" else 0, 0, 0, 0]) + bytes(16)
+    header += getattr(interface, name) + getattr(ACTIVITY, name)
+    numbers = (0, 3, 7, 2, 0xFFFF, 0xFFFF, len(body) if length is None else length, 0)
+    return header + struct.pack(f"{order}IIIHHHHH", *numbers) + bytes([authentication, 0]) + body

@@ -6,7 +6,18 @@ from itertools import permutations
 import pytest
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 
-from payload_builder import ANSWER, NETBIOS_QUESTION, QUESTION, details, from_server, inspect, to_server
+from payload_builder import (
+    ANSWER,
+    DNS_OF_ODD_KINDS,
+    NETBIOS_QUESTION,
+    QUESTION,
+    ZONE,
+    details,
+    dns_message,
+    from_server,
+    inspect,
+    to_server,
+)
 from portcall.dissectors import dns
 from portcall.records.detections import TCP, UDP, WAIT, Detection, DnsAnswer, Ends, Role
 
@@ -168,3 +179,42 @@ def test_chains_may_be_several_or_loop_or_rename_a_subtree(question, records, as
     message = bytes(DNS(qr=1, qd=DNSQR(qname=question), an=records))
 
     assert inspect(dns, message, from_server(53, UDP)).answers == (DnsAnswer(asked, SERVER, 60),)
+
+
+@pytest.mark.parametrize("transport", [TCP, UDP])
+@pytest.mark.parametrize("kind", DNS_OF_ODD_KINDS)
+def test_every_opcode_is_dns_on_its_own_port(kind: str, transport: int):
+    sent = _framed(DNS_OF_ODD_KINDS[kind]) if transport == TCP else DNS_OF_ODD_KINDS[kind]
+
+    for ends, role in ((to_server(53, transport), Role.CLIENT), (from_server(53, transport), Role.SERVER)):
+        flag = 0x80 if role is Role.SERVER else 0
+        at = 4 if transport == TCP else 2
+        found = inspect(dns, sent[:at] + bytes([sent[at] | flag]) + sent[at + 1 :], ends)
+        assert (found.protocol, found.role, details(found)["opcode"]) == ("dns", role, kind.partition(" ")[0])
+        assert found.answers == ()
+
+
+@pytest.mark.parametrize("kind", ["update", "update with prerequisites", "notify"])
+def test_changes_of_a_zone_are_beyond_doubt_on_any_port(kind: str):
+    assert inspect(dns, DNS_OF_ODD_KINDS[kind], to_server(9999, UDP)).role is Role.CLIENT
+
+
+@pytest.mark.parametrize("kind", ["iquery", "status", "dso", "3", "9"])
+def test_other_opcodes_count_on_the_own_port_only(kind: str):
+    assert inspect(dns, DNS_OF_ODD_KINDS[kind], to_server(9999, UDP)) is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        DNS_OF_ODD_KINDS["iquery"][:-1],
+        DNS_OF_ODD_KINDS["status"] + b"\0",
+        DNS_OF_ODD_KINDS["dso"][:-1],
+        DNS_OF_ODD_KINDS["dso"] + b"\0",
+        dns_message(0, (0, 0, 0, 0), b""),
+        dns_message(3, (0, 0, 0, 0), b""),
+        dns_message(9, (1, 1, 0, 0), ZONE),
+    ],
+)
+def test_what_an_opcode_says_nothing_of_is_no_message(sent: bytes):
+    assert inspect(dns, sent, TO_53) is None

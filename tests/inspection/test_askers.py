@@ -8,7 +8,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from test_late_evidence import first_datagram
 
 from made_conversations import CLIENT, GET, SERVER, batch_of, client_hello, dialogue, inspected_in
-from payload_builder import SAMPLES
+from payload_builder import DNS_OF_ODD_KINDS, SAMPLES, remote_call
 from portcall.attribution.attribution import Attribution
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
@@ -79,6 +79,23 @@ def test_a_plain_question_to_a_resolver_tells_as_one_on_a_foreign_port(with_deta
         assert opener(inspected_in(packets, with_details=with_details, batch_size=batch_size)[0]) == (
             CLIENT, client_port, "asked",
         )  # fmt: skip
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("kind", DNS_OF_ODD_KINDS)
+def test_a_message_of_any_opcode_is_dns(kind, with_details, batch_size):
+    (row,) = inspected_in(
+        in_the_middle([DNS_OF_ODD_KINDS[kind], NAMES], UDP, port=53), with_details=with_details, batch_size=batch_size
+    )
+
+    assert (row["application_protocol"], opener(row)) == ("dns", (CLIENT, CLIENT_PORT, "asked"))
+
+
+@EVERY_WAY
+def test_a_remote_call_without_a_connection_is_told_whoever_is_heard(with_details, batch_size):
+    for turns in ([remote_call(0)], [b"", remote_call(2)]):
+        (row,) = inspected_in(in_the_middle(turns, UDP), with_details=with_details, batch_size=batch_size)
+        assert (row["application_protocol"], opener(row)) == ("dcerpc", (CLIENT, CLIENT_PORT, "asked"))
 
 
 def test_an_nfs_client_on_a_reserved_port_is_the_client():

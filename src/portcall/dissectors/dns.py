@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._dns_aliases import asked_names
-from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, OPTIONS, read_message
+from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, OPTIONS, START_OF_AUTHORITY, read_message
 from portcall.dissectors._domain_names import netbios_name
 from portcall.dissectors._prefixes import ZERO
 from portcall.dissectors._text import as_text
@@ -29,7 +29,16 @@ PREFIXES = {UDP: ({4: ZERO, 5: range(65)},), TCP: ({6: ZERO, 7: range(65)},)}
 INSPECTS_ALWAYS = True
 
 _IS_RESPONSE = 0x8000
-_OPCODES = frozenset({0, 1, 2, 4, 5, 6})
+_QUERY, _INVERSE, _STATUS, _NOTIFY, _UPDATE, _STATEFUL = 0, 1, 2, 4, 5, 6
+_OPCODES = {
+    _QUERY: "query",
+    _INVERSE: "iquery",  # RFC 1035 §6.4: the answer is there, the question is asked for
+    _STATUS: "status",
+    _NOTIFY: "notify",  # RFC 1996
+    _UPDATE: "update",  # RFC 2136: the zone stands in the question's place
+    _STATEFUL: "dso",  # RFC 8490: no records, but types, lengths and values
+}
+_OF_ZONES = frozenset({_NOTIFY, _UPDATE})
 _NETBIOS_OPCODES = frozenset({0, 5, 6, 7, 8, 9, 15})
 _CLASSES = frozenset({1, 3, 4, 254, 255})
 _WITHOUT_ADDITIONS = frozenset({"dns", "llmnr"})
@@ -53,7 +62,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     message = read_message(sent.data, only_answers=protocol in _WITHOUT_ADDITIONS)
     if message is None:
         return Detection(protocol) if protocol and sent.is_ended and _begins_plausibly(sent.data) else None
-    if not _is_plausible(message, protocol):
+    if not _is_plausible(message, protocol, sent.data):
         return None
     if protocol is None:
         if not _is_beyond_doubt(message, len(sent.data)):
@@ -67,19 +76,36 @@ def _protocol(ends: Ends) -> str | None:
     return _BY_PORT.get(ends.target_port) or _BY_PORT.get(ends.source_port)
 
 
-def _is_plausible(message: Message, protocol: str | None) -> bool:
+def _is_plausible(message: Message, protocol: str | None, data: bytes) -> bool:
     """Whether the first fields are what this protocol may send."""
     flags = message.flags
-    opcode = flags >> 11 & 15
+    opcode = _opcode(flags)
     if protocol == "netbios-ns":
         return opcode in _NETBIOS_OPCODES and _has_netbios_name(message)
-    if opcode not in _OPCODES:
+    if opcode not in _OPCODES and not (protocol == "dns" and message.questions and message.is_whole):
         return False
     if not message.questions:
         # Only mDNS answers what it does not repeat; elsewhere an error may say nothing more.
-        return bool(flags & _IS_RESPONSE and (message.records or flags & 15))
+        is_answer = bool(flags & _IS_RESPONSE and (message.records or flags & 15))
+        return is_answer or (protocol == "dns" and _asks_without_question(message, opcode, data))
     mask = 0xFFFF if protocol == "dns" else ~_UNICAST_BIT
     return _CLASSES.issuperset([record_class & mask for _, _, record_class in message.questions])
+
+
+def _opcode(flags: int) -> int:
+    return flags >> 11 & 15
+
+
+def _asks_without_question(message: Message, opcode: int, data: bytes) -> bool:
+    """Whether it is of a kind that has no question: the answer alone, nothing at all, or a session's values."""
+    if opcode == _INVERSE:
+        return bool(message.records) and message.is_whole
+    if message.records or opcode not in (_STATUS, _STATEFUL):
+        return False
+    at = message.end
+    while opcode == _STATEFUL and at + 4 <= len(data):  # type:16 length:16
+        at += 4 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return at == len(data)
 
 
 def _begins_plausibly(data: bytes) -> bool:
@@ -97,7 +123,11 @@ def _is_beyond_doubt(message: Message, size: int) -> bool:
     flags = message.flags
     if not message.is_whole or message.end != size or flags & 0x0040 or len(message.questions) != 1:
         return False
-    if not flags & _IS_RESPONSE and (flags & 0x048F or message.answer_count):
+    if _opcode(flags) in _OF_ZONES:
+        is_sound = not flags & 0x008F and message.questions[0].type == START_OF_AUTHORITY
+    else:
+        is_sound = not (flags & 0x048F or message.answer_count)
+    if not flags & _IS_RESPONSE and not is_sound:
         return False
     return all(
         kind == OPTIONS or record_class in _CLASSES for _, kind, record_class, *_ in message.records
@@ -120,7 +150,7 @@ def _inspect_stream(sent: Payload, protocol: str | None) -> Detection | Wait | N
             break
         body = data[start + 2 : end]
         message = read_message(body)
-        if message is None or not _is_plausible(message, protocol):
+        if message is None or not _is_plausible(message, protocol, body):
             break
         if protocol is None and not _is_beyond_doubt(message, len(body)):
             break
@@ -153,12 +183,16 @@ def _detection(data: bytes, message: Message, protocol: str) -> Detection:
     else:
         queries = [as_text(question[0]) or "." for question in message.questions]
     details = tuple([("query", query) for query in queries[:_MOST_QUERIES]])
+    opcode = _opcode(message.flags)
+    is_query = opcode == _QUERY or protocol == "netbios-ns"
+    if not is_query:
+        details = (("opcode", _OPCODES.get(opcode, str(opcode))), *details)
     return Detection(
         protocol,
         Role.SERVER if is_response else Role.CLIENT,
         (),
         details,
-        _answers(data, message, protocol) if is_response and message.records else (),
+        _answers(data, message, protocol) if is_response and is_query and message.records else (),
     )
 
 
