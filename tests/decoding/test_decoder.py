@@ -26,6 +26,7 @@ from frame_bytes import (
     ipv4,
     ipv6,
     ports,
+    snap,
     tcp,
     udp,
     wifi,
@@ -232,6 +233,57 @@ def test_payload_counts_what_was_on_the_wire_where_less_was_captured():
 )
 def test_cooked_frames_say_their_direction(content, direction):
     assert decode_one(113, content)["direction"] == direction
+
+
+def aggregate(*contents, order=b"\x88\1"):
+    """An A-MSDU of these LLC packets."""
+    subframes = [bytes(12) + len(content).to_bytes(2, "big") + content for content in contents]
+    filled = [subframe.ljust(-(-len(subframe) // 4) * 4, b"\0") for subframe in subframes]
+    return order + bytes(22) + b"\x80\0" + b"".join(filled)
+
+
+def segment(source_port, payload):
+    header = struct.pack(">HHIIBBHHH", source_port, 80, 1, 1, 0x50, 0x18, 1024, 0, 0)
+    return snap(0x0800, ipv4(header + payload, 6))
+
+
+EMPTY = segment(1, b"")
+ARP = snap(0x0806, bytes(28))
+
+
+@pytest.mark.parametrize(
+    ("subframes", "source_port", "payload"),
+    [
+        ([EMPTY, segment(2, b"GET /")], 2, b"GET /"),
+        ([EMPTY, EMPTY, snap(0x0800, ipv4(udp(b"question", 3)))], 3, b"question"),
+        ([EMPTY, snap(0x86DD, ipv6(udp(b"query", 4)))], 4, b"query"),
+        ([segment(5, b"first"), segment(6, b"second")], 5, b"first"),
+        ([ARP, segment(7, b"")], 7, b""),
+        ([EMPTY, ARP], 1, b""),
+    ],
+)
+def test_of_several_packets_in_one_frame_the_first_that_carries_something_counts(subframes, source_port, payload):
+    frame = aggregate(*subframes)
+
+    packet = decode_one(105, frame)
+
+    assert (Verdict(packet["verdict"]), packet["source_port"], packet["wire"]) == (Verdict.OK, source_port, len(frame))
+    assert carried(packet, frame) == payload
+
+
+def test_packets_that_the_capture_has_cut_off_a_frame_are_not_looked_for():
+    frame = aggregate(EMPTY, segment(2, b"GET /"))
+
+    for captured in range(len(aggregate(EMPTY)), len(aggregate(EMPTY)) + 14 + 8 + 20 + 13):
+        assert facts(decode_one(105, frame[:captured], wire=len(frame)))[:2] == (Verdict.OK, (1, 80))
+
+
+@pytest.mark.parametrize("length", [b"\0\0", b"\xff\xff"])
+def test_subframes_that_lie_about_their_length_end_the_search(length):
+    frame = aggregate(*[ARP] * 400)
+    lying = frame[: 26 + 12] + length + frame[26 + 14 :]
+
+    assert facts(decode_one(105, lying))[0] in {Verdict.NOT_IP, Verdict.TRUNCATED, Verdict.MALFORMED}
 
 
 @pytest.mark.parametrize("flags", [0x41, 0x40])

@@ -1,9 +1,21 @@
 # Link layers that a capturing system makes up, and the headers it puts before another link layer.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from portcall.kernels.layers.cursor cimport BROKEN, NOTHING, Cursor, has, narrow, u16, u16_little, u32, u32_little, u8
+from portcall.kernels.layers.cursor cimport (
+    BROKEN, NOTHING, Cursor, big_16, big_32, fits, has, narrow, u16, u16_little, u32, u32_little, u8,
+)
 from portcall.kernels.layers.numbers cimport AVS, LLC, WIFI, by_address_family, by_ethertype, by_hardware_type, by_link_type
 from portcall.kernels.records cimport INBOUND, OUTBOUND
+
+cdef enum:  # what a subframe of an A-MSDU holds
+    WITHOUT_IP
+    WITH_IP
+    WITH_PAYLOAD
+
+cdef enum:
+    MOST_SUBFRAMES = 64
+    TCP_NUMBER = 6
+    UDP_NUMBER = 17
 
 
 cdef inline int _cooked(Cursor *cursor, uint16_t hardware, uint16_t way, uint16_t protocol) noexcept nogil:
@@ -176,6 +188,9 @@ cdef inline int wifi(Cursor *cursor) noexcept nogil:
     4 address:48  10 address:48  16 address:48  22 sequence:16  (24 address:48, if to-ds and from-ds)
     (quality of service:16, if subtype has bit 3)  (high throughput:32, if order too)
 
+    An A-MSDU, several packets in one frame, counts once: as its first subframe whose TCP or UDP carries something, else its
+    first with IP, else its first.
+
     link type: 105
     hardware type: 801
     """
@@ -211,11 +226,44 @@ cdef inline int _wifi(Cursor *cursor, bint padded, bint swapped) noexcept nogil:
 
 
 cdef inline int _aggregate(Cursor *cursor) noexcept nogil:
-    """The first subframe of an A-MSDU: 0 target:48  6 source:48  12 length:16; a frame counts once, by it."""
-    cdef size_t stop = cursor.at + 14 + u16(cursor, cursor.at + 12)
-    cursor.at += 14
-    narrow(cursor, stop)
+    """The subframe of an A-MSDU that counts, see above: each is 0 target:48  6 source:48  12 length:16, filled to 4 bytes."""
+    cdef size_t at = cursor.at, chosen = cursor.at, size
+    cdef int best = WITHOUT_IP, carries, subframe
+    for subframe in range(MOST_SUBFRAMES):
+        if best == WITH_PAYLOAD or not fits(cursor, at, 14):
+            break
+        size = 14 + <size_t>big_16(cursor.bytes + at + 12)
+        carries = _carried(cursor, at + 14)
+        if carries > best:
+            best, chosen = carries, at
+        at += (size + 3) & ~<size_t>3
+    at = chosen + 14 + u16(cursor, chosen + 12)
+    cursor.at = chosen + 14
+    narrow(cursor, at)
     return LLC
+
+
+cdef inline int _carried(const Cursor *cursor, size_t at) noexcept nogil:
+    """What the LLC header there stands before, as far as it was captured: SNAP of IPv4 or IPv6, with TCP or UDP."""
+    cdef const uint8_t *snap = cursor.bytes + at
+    cdef const uint8_t *ip = snap + 8
+    cdef uint16_t kind
+    cdef int protocol, size, header
+    if not fits(cursor, at, 8 + 20) or big_16(snap) != 0xAAAA or big_32(snap + 2) != 0x03000000:
+        return WITHOUT_IP
+    kind = big_16(snap + 6)
+    if kind == 0x0800:
+        header, protocol = 4 * (ip[0] & 15), ip[9]
+        size = big_16(ip + 2) - header
+    elif kind == 0x86DD and fits(cursor, at, 8 + 40):
+        header, protocol, size = 40, ip[6], big_16(ip + 4)
+    else:
+        return WITHOUT_IP
+    if protocol == UDP_NUMBER and size > 8:
+        return WITH_PAYLOAD
+    if protocol != TCP_NUMBER or header < 20 or not fits(cursor, at, 8 + header + 13):
+        return WITH_IP
+    return WITH_PAYLOAD if size > 4 * (ip[header + 12] >> 4) else WITH_IP
 
 
 cdef inline int no_packets(Cursor *cursor) noexcept nogil:
