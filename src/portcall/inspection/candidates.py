@@ -65,7 +65,7 @@ class Conversation:
             if not isinstance(answer, Detection) or (waiting and waiting[0].CERTAINTY < dissector.CERTAINTY):
                 waiting.append(dissector)
                 continue
-            is_first = not self.detection and sum(self.packets) == 1 and self.ends[side].transport == UDP
+            is_first = self.ends[side].transport == UDP and not self.detection and sum(self.packets) == 1
             self.is_guess = is_first and not answer.names and not _is_sure(dissector, self.ends[side])
             self.candidates = [(dissector,), (dissector,)]
             return dissector, answer

@@ -90,6 +90,7 @@ class Inspector:
         """uint64[rows or more]: number of the packet that told it."""
         self.asked = table.column(np.dtype(np.uint64))
         """uint64[rows or more]: the first packet that told who asked, as ``RowDetections`` has it."""
+        self._asked = self.asked.data  # a view as well
         self._kernel = self._new_kernel()
 
     def _new_kernel(self) -> PlainInspector:
@@ -228,12 +229,12 @@ class Inspector:
                 self._inspected[row] &= ~_IS_OPEN  # the kernel shall look at the other end's first payload itself
             return None
         is_first, is_named = not conversation.detection, bool(conversation.detection and conversation.detection.names)
-        if is_first:  # or a guess before it was wrong
-            self.evidence[row] = self.asked[row] = 0
+        if is_first:
+            self._asked[row] = 0  # a guess before it was wrong
         known = conversation.learn(side, detection)
         kept = Detection(known.protocol, names=known.names, details=known.details if self._with_details else ())
         self.found[row] = self._detections.number(kept)
-        if not self.evidence[row] or (known.names and not is_named):
+        if is_first or (known.names and not is_named):
             self.evidence[row] = conversation.streams[side].number
         self._note_role(row, side, detection, conversation.streams[side].number)
         if inspects_all(dissector, conversation.ends[side], detection):
@@ -259,8 +260,8 @@ class Inspector:
     def _note_asker(self, row: int, side: int, number: int) -> None:
         """One end shows itself to be the client; what the first packet told stays."""
         told = number << 1 | side
-        if not 0 < self.asked[row] < told:
-            self.asked[row] = told
+        if not 0 < self._asked[row] < told:
+            self._asked[row] = told
 
     def _pass_on(self, sent: DeferredPayload, detection: Detection | None) -> None:
         """Tell what concerns other conversations."""
