@@ -96,6 +96,8 @@ def protocols(turns, port, **ways):
         (53, [JUNK, b"", QUESTION, NAMES], "dns"),
         (53, [JUNK, NAMES], "dns"),
         (53, [b"", JUNK, QUESTION], "dns"),
+        (53, [b"\xff" * 20, b"", QUESTION], "dns"),
+        (53, [b"\0\7\1\0\0\1" + bytes(20), b"", b"\xff" * 9, b"", QUESTION], "dns"),
         (9999, [JUNK, b"", INVITE], "sip"),
         (443, [JUNK, b"", first_datagram("quic.example.org")], "quic"),
         (9999, [JUNK, b"", KRB, b"", KRB], "kerberos"),

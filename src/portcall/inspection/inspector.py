@@ -207,7 +207,8 @@ class Inspector:
             told = answers(asked, payload, NO_PAYLOAD, ends)
             first = next(told, None)
             if first is None:  # then the kernel shall look at the other end's first payload itself
-                self._inspected[row] = (self._inspected[row] | 1 << side) & ~_IS_OPEN
+                is_done = sent.protocol != UDP or not ends.has_port(53)  # a resolver is heard whatever came before
+                self._inspected[row] = (self._inspected[row] | is_done << side) & ~_IS_OPEN
                 return
         conversation = self._conversations[row] = Conversation(ends, side, streams, known)
         self._inspected[row] |= _IS_OPEN  # given up since the kernel gathered this, it is taken up again

@@ -219,7 +219,8 @@ cdef class PlainInspector(RowDetections):
             out_prefixes[0] &= self.tls_prefixes[0]
             out_prefixes[1] &= self.tls_prefixes[1]
         if not out_prefixes[0] | out_prefixes[1]:
-            self.inspected[payload.row] |= 1 << payload.side
+            if packet.protocol != UDP or (packet.source_port != DNS_PORT and packet.target_port != DNS_PORT):
+                self.inspected[payload.row] |= 1 << payload.side  # what is said to a resolver is heard whatever came before
             return False
         return not self.reads_hellos or not inspect_middle(self, packet, sent, payload, number, out_prefixes)
 
