@@ -117,6 +117,22 @@ def test_a_host_name_stands_at_the_end_that_was_asked():
     assert group["host"] == "www.example.com"
 
 
+@pytest.mark.parametrize(
+    ("announced", "port", "client_port", "opener_is"),
+    [
+        ([b"PASV\r\n", b"227 Entering Passive Mode (192,0,2,80,199,56).\r\n"], SERVER_PORT, CLIENT_PORT, CLIENT),
+        ([b"PORT 10,0,0,1,156,64\r\n", b"200 PORT command successful.\r\n"], 20, CLIENT_PORT, SERVER),
+    ],
+)
+def test_who_was_told_where_to_call_is_the_client_of_what_was_announced(announced, port, client_port, opener_is):
+    control = dialogue([b"", b"220 FTP ready.\r\n", b"USER ada\r\n", b"230 ok\r\n", *announced], 21, client_port=50001)
+    data = in_the_middle([b"", b"\0\1\2\3 something"], TCP, port=port, client_port=client_port)
+
+    rows = {row["application_protocol"]: row for row in inspected_in([*control, *data])}
+
+    assert opener(rows["ftp-data"])[::2] == (opener_is, "asked")
+
+
 def test_who_opened_and_was_then_asked_has_no_host_name():
     (row,) = inspected_in(dialogue([b"", HELLO], 443))
 
