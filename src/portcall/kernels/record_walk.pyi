@@ -7,6 +7,7 @@ MORE_BYTES: int
 FULL: int
 OTHER_BLOCK: int
 DAMAGED: int
+OTHER_CAPTURE: int
 
 class PcapWalk:
     @property

@@ -8,18 +8,22 @@ libpcap's and Wireshark's readers; pcapng by draft-ietf-opsawg-pcapng.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from portcall.kernels.capture_starts cimport begins_capture, number_at, short_at
 from portcall.kernels.records cimport INBOUND, NO_TIME, OUTBOUND, UNKNOWN_DIRECTION, Frame, Interface
 
 MORE_BYTES = 0
 FULL = 1
 OTHER_BLOCK = 2
 DAMAGED = 3
+OTHER_CAPTURE = 4
 
 cdef enum:
     _MORE_BYTES = 0
     _FULL = 1
     _OTHER_BLOCK = 2
     _DAMAGED = 3
+    _OTHER_CAPTURE = 4
+OTHER_CAPTURE = 4
 
 cdef enum:
     MAX_FRAME_BYTES = 262144  # more than any link carries; libpcap's and Wireshark's limit too
@@ -33,18 +37,6 @@ cdef enum:
     ENHANCED_PACKET = 6
     DECRYPTION_SECRETS = 10
     SECTION_HEADER = 0x0A0D0D0A
-
-
-cdef inline uint32_t _number(const uint8_t *bytes, bint big) noexcept nogil:
-    if big:
-        return <uint32_t>bytes[0] << 24 | <uint32_t>bytes[1] << 16 | <uint32_t>bytes[2] << 8 | bytes[3]
-    return <uint32_t>bytes[3] << 24 | <uint32_t>bytes[2] << 16 | <uint32_t>bytes[1] << 8 | bytes[0]
-
-
-cdef inline uint16_t _short(const uint8_t *bytes, bint big) noexcept nogil:
-    if big:
-        return <uint16_t>(bytes[0] << 8 | bytes[1])
-    return <uint16_t>(bytes[1] << 8 | bytes[0])
 
 
 cdef class PcapWalk:
@@ -102,8 +94,11 @@ cdef class PcapWalk:
                 if end - at < header_bytes:
                     break
                 record = bytes + at
-                captured = _number(record + 8, big)
-                wire = _number(record + 12, big)
+                captured = number_at(record + 8, big)
+                wire = number_at(record + 12, big)
+                if (wire == 0 or captured > MAX_FRAME_BYTES) and begins_capture(record):
+                    stop = _OTHER_CAPTURE
+                    break
                 if swapped_lengths == 2 or (swapped_lengths == 1 and captured > wire):
                     captured, wire = wire, captured
                 if captured > MAX_FRAME_BYTES:
@@ -112,8 +107,8 @@ cdef class PcapWalk:
                 if end - at < header_bytes + <Py_ssize_t>captured:
                     break
                 frame = frames + count
-                frame.ts_ns = (<int64_t>_number(record, big) * 1000000000
-                               + <int64_t>_number(record + 4, big) * fraction_ns)
+                frame.ts_ns = (<int64_t>number_at(record, big) * 1000000000
+                               + <int64_t>number_at(record + 4, big) * fraction_ns)
                 frame.offset = at + header_bytes
                 frame.captured, frame.wire, frame.interface = captured, wire, 0
                 frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
@@ -198,18 +193,24 @@ cdef class PcapngWalk:
                 if end - at < 12:
                     break
                 block = bytes + at
-                kind = _number(block, big)
+                kind = number_at(block, big)
                 if kind == SECTION_HEADER:
                     stop = _OTHER_BLOCK
                     break
-                length = _number(block + 4, big)
+                length = number_at(block + 4, big)
+                if length < 12 or length > MAX_BLOCK_BYTES or kind >> 31:
+                    if end - at < 16 and length != 12:
+                        break
+                    if end - at >= 16 and begins_capture(block):
+                        stop = _OTHER_CAPTURE
+                        break
                 if length < 12 or length > MAX_BLOCK_BYTES:
                     problem = b"a block's length is impossible"
                     break
                 length = (length + 3) & ~3
                 if end - at < length:
                     break
-                if _number(block + length - 4, big) != _number(block + 4, big):
+                if number_at(block + length - 4, big) != number_at(block + 4, big):
                     problem = b"a block's two lengths differ"
                     break
                 if kind == INTERFACE_DESCRIPTION or kind == NAME_RESOLUTION or kind == DECRYPTION_SECRETS:
@@ -242,9 +243,9 @@ cdef class PcapngWalk:
         if length < (16 if kind == SIMPLE_PACKET else 32):
             return b"a packet block is too short for its header"
         if kind == ENHANCED_PACKET:
-            index = _number(block + 8, big)
+            index = number_at(block + 8, big)
         elif kind == OBSOLETE_PACKET:
-            index = _short(block + 8, big)
+            index = short_at(block + 8, big)
         if <Py_ssize_t>index >= self.interface_count:
             return b"a packet names an interface that the section does not describe"
         out_frame.direction, out_frame.reserved = UNKNOWN_DIRECTION, 0
@@ -252,15 +253,15 @@ cdef class PcapngWalk:
         if kind == SIMPLE_PACKET:
             header = 12
             out_frame.ts_ns = NO_TIME
-            out_frame.wire = out_frame.captured = _number(block + 8, big)
+            out_frame.wire = out_frame.captured = number_at(block + 8, big)
             if self.interfaces[0].snap_length and out_frame.captured > self.interfaces[0].snap_length:
                 out_frame.captured = self.interfaces[0].snap_length
         else:
             out_frame.ts_ns = _time(
-                &self.interfaces[index], <uint64_t>_number(block + 12, big) << 32 | _number(block + 16, big)
+                &self.interfaces[index], <uint64_t>number_at(block + 12, big) << 32 | number_at(block + 16, big)
             )
-            out_frame.captured = _number(block + 20, big)
-            out_frame.wire = _number(block + 24, big)
+            out_frame.captured = number_at(block + 20, big)
+            out_frame.wire = number_at(block + 24, big)
         room = length - header - 4
         if out_frame.captured > MAX_FRAME_BYTES or <Py_ssize_t>out_frame.captured > room:
             return b"a packet claims more captured bytes than its block holds"
@@ -278,12 +279,12 @@ cdef inline uint8_t _direction(const uint8_t *options, Py_ssize_t size, bint big
     cdef uint16_t code
     cdef uint32_t way
     while at + 4 <= size:
-        code = _short(options + at, big)
-        length = _short(options + at + 2, big)
+        code = short_at(options + at, big)
+        length = short_at(options + at + 2, big)
         if code == 0:
             break
         if code == 2 and length == 4 and at + 8 <= size:
-            way = _number(options + at + 4, big) & 3
+            way = number_at(options + at + 4, big) & 3
             return INBOUND if way == 1 else OUTBOUND if way == 2 else UNKNOWN_DIRECTION
         at += 4 + ((length + 3) & ~3)
     return UNKNOWN_DIRECTION

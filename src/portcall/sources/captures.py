@@ -1,8 +1,8 @@
-"""Saved captures: which format a stream holds, told by its first four bytes; and many files as one capture.
+"""Saved captures: files that hold them, and many files as one capture.
 
-Each format is a class with ``batches()``: FrameBatch after FrameBatch, and at damage a CaptureError after everything
-that came before it. A format answers in one of three ways: mine, not mine, or broken. What none of ours is, tshark may
-know: it is asked last, where it is installed.
+Each source has ``batches()``: FrameBatch after FrameBatch, and at damage a CaptureError after everything that came
+before it. Which format a stream holds its first four bytes tell. What none of ours is, tshark may know: it is asked
+last, where it is installed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from portcall.errors import CaptureError, UsageError
 from portcall.records.packets import NO_TIME
-from portcall.sources.pcap import PcapSource
-from portcall.sources.pcapng import PcapngSource
+from portcall.sources.consecutive import ConsecutiveCaptures
 from portcall.sources.streams import Window, open_stream
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from portcall.records.packets import FrameBatch
 
-_FORMATS = (PcapSource, PcapngSource)
 _NEITHER = "this is neither pcap nor pcapng"
 _GLOB = frozenset("*?[")
 
@@ -49,10 +47,9 @@ def open_capture(path: str) -> Capture:
     """Open a capture by what it holds; CaptureError where it is not one."""
     stream, bytes_read, bytes_total = open_stream(path)
     window = Window(stream)
-    magic = _magic(window)
-    for format_ in _FORMATS:
-        if magic in format_.MAGICS:
-            return Capture(path, format_(path, window), bytes_read, bytes_total)
+    captures = ConsecutiveCaptures(path, window)
+    if _is_known(captures, window):
+        return Capture(path, captures, bytes_read, bytes_total)
     window.close()
     if not window.end:
         raise CaptureError(path, 0, "the file is empty", "Was the capture stopped before its first frame?")
@@ -67,18 +64,18 @@ def _open_converted(path: str) -> Capture:
 
     if not tshark.is_installed():
         raise CaptureError(path, 0, _NEITHER, f"For other formats, {tshark.REMEDY}")
-    stream = tshark.ConvertedStream(path)
-    window = Window(stream)
+    window = Window(tshark.ConvertedStream(path))
+    captures = ConsecutiveCaptures(path, window)
     try:
-        _magic(window)
+        _is_known(captures, window)
     except CaptureError as problem:
         raise CaptureError(path, 0, _NEITHER, problem.reason) from problem
-    return Capture(path, PcapngSource(path, window), lambda: window.position, None)
+    return Capture(path, captures, lambda: window.position, None)
 
 
-def _magic(window: Window) -> bytes:
+def _is_known(captures: ConsecutiveCaptures, window: Window) -> bool:
     try:
-        return window.bytes[: window.end].tobytes()[:4] if window.want(4) else b""
+        return captures.is_known
     except CaptureError:
         window.close()
         raise

@@ -2,7 +2,7 @@
 
     0        4       6       8       16      20        24
     +--------+-------+-------+-------+-------+---------+
-    | magic  | major | minor | unused| snap  | link    |   then records, see kernels/walk.pyx
+    | magic  | major | minor | unused| snap  | link    |   then records, see kernels/record_walk.pyx
     +--------+-------+-------+-------+-------+---------+
 
 Version 2.3 and before may have a record's two lengths swapped; the modified format of Alexey Kuznetzov has 8 more bytes
@@ -12,13 +12,12 @@ a record, and other patched libpcaps wrote 4 or 8 more under the standard magic,
 from __future__ import annotations
 
 import struct
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from portcall.errors import CaptureError
-from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, PcapWalk
+from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_CAPTURE, PcapWalk
 from portcall.records.packets import FRAME, FrameBatch
 
 if TYPE_CHECKING:
@@ -49,36 +48,39 @@ class PcapSource:
         self._window = window
 
     def batches(self) -> Iterator[FrameBatch]:
-        """Batch after batch; CaptureError after the last whole record of a damaged stream."""
+        """Batch after batch, up to where another capture begins; CaptureError after the last whole record."""
         window = self._window
-        with closing(window):
-            frames = np.zeros(FRAMES_PER_BATCH, FRAME)
-            walk = self._read_header(frames)
-            number = 1
-            while True:
-                count = walk.walk(window.bytes, window.start, window.end)
-                window.start = walk.position
-                if count:
-                    yield FrameBatch(frames[:count], window.bytes, number)
-                    number += count
-                if walk.stop == DAMAGED:
-                    raise self._damage(walk.reason)
-                if walk.stop == MORE_BYTES and not window.more():
-                    break
-            if window.end > window.start:
-                raise self._damage("the file ends inside a record")
+        frames = np.zeros(FRAMES_PER_BATCH, FRAME)
+        walk = self._read_header(frames)
+        number = 1
+        while True:
+            count = walk.walk(window.bytes, window.start, window.end)
+            window.start = walk.position
+            if count:
+                yield FrameBatch(frames[:count], window.bytes, number)
+                number += count
+            if walk.stop == DAMAGED:
+                raise self._damage(walk.reason)
+            if walk.stop == OTHER_CAPTURE:
+                return
+            if walk.stop == MORE_BYTES and not window.more():
+                break
+        if window.end > window.start:
+            raise self._damage("the file ends inside a record")
 
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")
 
     def _read_header(self, out_frames: NDArray[np.void]) -> PcapWalk:
         if not self._window.want(_HEADER_BYTES):
-            raise CaptureError(self._path, self._window.end, "the file ends inside its header", "Capture it again")
+            end = self._window.position + self._window.end - self._window.start
+            raise CaptureError(self._path, end, "the file ends inside its header", "Capture it again")
+        version_at = self._window.position + 4
         header = self._window.take(_HEADER_BYTES)
         order = ">" if header[0] == 0xA1 else "<"  # noqa: PLR2004 (every magic begins so)
         magic, major, minor, _, _, _, link = struct.unpack(order + "IHHiIII", header)
         if major != 2:  # noqa: PLR2004 (the only version there ever was)
-            raise CaptureError(self._path, 4, f"pcap has no version {major}.{minor}", "Is the file damaged?")
+            raise CaptureError(self._path, version_at, f"pcap has no version {major}.{minor}", "Is the file damaged?")
         swapped_lengths = 2 if minor < 3 else 1 if minor == 3 else 0  # noqa: PLR2004
         record_bytes = _RECORD_BYTES[magic]
         if magic == _STANDARD and not self._is_plausible(order, record_bytes, strict=False):

@@ -15,13 +15,12 @@ What hosts are called, and the secrets of TLS, are handed on in a batch without 
 from __future__ import annotations
 
 import struct
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from portcall.errors import CaptureError
-from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, PcapngWalk
+from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, OTHER_CAPTURE, PcapngWalk
 from portcall.records.packets import FRAME, FrameBatch
 from portcall.sources.pcap import FRAMES_PER_BATCH
 
@@ -70,27 +69,28 @@ class PcapngSource:
         self._before = 0
 
     def batches(self) -> Iterator[FrameBatch]:
-        """Batch after batch; CaptureError after the last whole block of a damaged stream."""
+        """Batch after batch, up to where another capture begins; CaptureError after the last whole block."""
         window, walk, frames = self._window, self._walk, self._frames
-        with closing(window):
-            number = 1
-            walk.describe(self._interfaces, 0, 0)
-            while True:
-                count = walk.walk(window.bytes, window.start, window.end)
-                window.start = walk.position
-                if count:
-                    yield FrameBatch(frames[:count], window.bytes, number)
-                    number += count
-                if walk.stop == OTHER_BLOCK:
-                    host_names, key_log = self._read_block()
-                    if host_names or key_log:
-                        yield FrameBatch(frames[:0], window.bytes, number, host_names=host_names, key_log=key_log)
-                elif walk.stop == DAMAGED:
-                    raise self._damage(walk.reason)
-                elif walk.stop == MORE_BYTES and not window.more():
-                    break
-            if window.end > window.start:
-                raise self._damage("the file ends inside a block")
+        number = 1
+        walk.describe(self._interfaces, 0, 0)
+        while True:
+            count = walk.walk(window.bytes, window.start, window.end)
+            window.start = walk.position
+            if count:
+                yield FrameBatch(frames[:count], window.bytes, number)
+                number += count
+            if walk.stop == OTHER_BLOCK:
+                host_names, key_log = self._read_block()
+                if host_names or key_log:
+                    yield FrameBatch(frames[:0], window.bytes, number, host_names=host_names, key_log=key_log)
+            elif walk.stop == DAMAGED:
+                raise self._damage(walk.reason)
+            elif walk.stop == OTHER_CAPTURE:
+                return
+            elif walk.stop == MORE_BYTES and not window.more():
+                break
+        if window.end > window.start:
+            raise self._damage("the file ends inside a block")
 
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")

@@ -1,12 +1,10 @@
 """Bytes in: plain and compressed files and standard input, as one kind of stream, and a window that walks over it.
 
-Compression is told by its magic bytes, never by a name. A damaged compressed stream gives every byte before the damage,
-and then says where it was. Four formats, each a function from the compressed stream to pieces of the plain one.
+A damaged compressed stream gives every byte before the damage, and then says where it was.
 """
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -14,18 +12,18 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 import numpy as np
 
 from portcall.errors import CaptureError
+from portcall.sources.decompression import PIECE_BYTES, DecompressionError, is_compressed, plain_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-PIECE_BYTES = 1 << 15
-"""Compressed bytes handed to a decompressor at once: what follows is lost with the piece where damage begins."""
-PLAIN_PIECE_BYTES = 1 << 18
-"""Plain bytes taken from a decompressor at once, so that no bomb fills the memory."""
 WINDOW_BYTES = 1 << 18
 """A window stays in the processor's second cache, and grows only for a record that is larger."""
+
+
+_TELLING_BYTES = 7
 
 
 class ByteStream(Protocol):
@@ -41,17 +39,16 @@ class ByteStream(Protocol):
 def open_stream(path: str) -> tuple[ByteStream, Callable[[], int], int | None]:
     """The plain bytes of a file, or of standard input for ``-``; a count of bytes read so far; all bytes, if known."""
     try:
-        raw: BinaryIO = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 (_Counted closes it)
+        raw: BinaryIO = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 (CountedStream closes it)
         if path != "-" and Path(path).is_dir():
             raise IsADirectoryError  # some systems open a directory
-        counted = _Counted(raw, is_ours=path != "-")
+        counted = CountedStream(path, raw, is_ours=path != "-")
         magic = counted.peek()
     except OSError as error:
         raise CaptureError(path, None, _why(error), _remedy(error)) from error
     size = None if path == "-" else Path(path).stat().st_size or None
-    for start, decompress in _DECOMPRESSORS.items():
-        if magic.startswith(start):
-            return _Pieces(path, counted, decompress(counted)), counted.tell, size
+    if is_compressed(magic):
+        return counted.decompressed(), counted.tell, size
     return counted, counted.tell, size
 
 
@@ -71,10 +68,11 @@ def _remedy(error: OSError) -> str:
     return ""
 
 
-class _Counted:
+class CountedStream:
     """A raw stream that remembers how far it is and can be looked into at its start."""
 
-    def __init__(self, raw: BinaryIO, *, is_ours: bool) -> None:
+    def __init__(self, path: str, raw: BinaryIO, *, is_ours: bool) -> None:
+        self._path = path
         self._raw = raw
         self._fill = raw.readinto1 if hasattr(raw, "readinto1") else raw.readinto  # type: ignore[attr-defined]  # BufferedIOBase has it
         self._is_ours = is_ours
@@ -82,18 +80,32 @@ class _Counted:
         self._position = 0
 
     def close(self) -> None:
+        """Close what was opened here."""
         if self._is_ours:
             self._raw.close()
 
     def peek(self) -> bytes:
-        while len(self._ahead) < len(b"\x1f\x8b\x08\x00\x00\x00") and (more := self._raw.read(64)):
-            self._ahead += more
+        """The next bytes, which stay: at least as many as tell a format, where there are so many."""
+        buffer = memoryview(bytearray(64))
+        while len(self._ahead) < _TELLING_BYTES and (count := self._fill(buffer)):
+            self._ahead += buffer[:count].tobytes()
         return self._ahead
 
+    def put_back(self, taken: bytes) -> None:
+        """Have the last bytes that were taken once more."""
+        self._ahead = taken + self._ahead
+        self._position -= len(taken)
+
+    def decompressed(self, plain_bytes: int = 0) -> ByteStream:
+        """What is left as plain bytes, of which there were as many before."""
+        return _Pieces(self._path, self, plain_bytes)
+
     def tell(self) -> int:
+        """Bytes taken so far."""
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer as far as bytes are there now; 0 at the end."""
         if self._ahead:
             count = min(len(buffer), len(self._ahead))
             buffer[:count] = self._ahead[:count]
@@ -104,6 +116,7 @@ class _Counted:
         return count
 
     def pieces(self) -> Iterator[bytes]:
+        """What is left, piece by piece."""
         buffer = bytearray(PIECE_BYTES)
         while count := self.readinto(memoryview(buffer)):
             yield bytes(buffer[:count])
@@ -112,12 +125,12 @@ class _Counted:
 class _Pieces:
     """A stream over decompressed pieces; damage is raised once everything before it was read."""
 
-    def __init__(self, path: str, compressed: _Counted, pieces: Iterator[bytes]) -> None:
+    def __init__(self, path: str, compressed: CountedStream, position: int) -> None:
         self._path = path
         self._compressed = compressed
-        self._pieces = pieces
+        self._pieces = plain_pieces(compressed)
         self._piece = memoryview(b"")
-        self._position = 0
+        self._position = position
 
     def readinto(self, buffer: memoryview) -> int:
         while not self._piece:
@@ -138,115 +151,6 @@ class _Pieces:
 
     def close(self) -> None:
         self._compressed.close()
-
-
-class DecompressionError(Exception):
-    """A compressed stream is damaged or cut; the message says how."""
-
-
-def _gunzip(stream: _Counted) -> Iterator[bytes]:
-    import zlib
-
-    engine = zlib.decompressobj(wbits=31)
-    for piece in stream.pieces():
-        rest = piece
-        while rest:
-            if engine.eof:  # another member follows, or padding
-                if not rest.strip(b"\0"):
-                    break
-                engine = zlib.decompressobj(wbits=31)
-            before = engine.copy()
-            try:
-                yield engine.decompress(rest, PLAIN_PIECE_BYTES)
-            except zlib.error as error:
-                yield from _last_bytes(before, rest)
-                raise DecompressionError(str(error)) from error
-            rest = engine.unused_data if engine.eof else engine.unconsumed_tail
-    if not engine.eof:
-        raise DecompressionError("the file is cut short")
-
-
-def _last_bytes(engine: object, piece: bytes) -> Iterator[bytes]:
-    """What comes out before the byte that breaks it."""
-    import zlib
-
-    for byte in piece:
-        try:
-            yield engine.decompress(bytes([byte]))  # type: ignore[attr-defined]  # zlib does not export its type
-        except zlib.error:
-            return
-
-
-def _unxz(stream: _Counted) -> Iterator[bytes]:
-    import lzma
-
-    engine = lzma.LZMADecompressor(memlimit=256 << 20)
-    for piece in stream.pieces():
-        rest = piece
-        while rest or not (engine.needs_input or engine.eof):
-            if engine.eof:
-                if not rest.strip(b"\0"):
-                    break
-                engine = lzma.LZMADecompressor(memlimit=256 << 20)
-            try:
-                yield engine.decompress(rest, PLAIN_PIECE_BYTES)
-            except lzma.LZMAError as error:
-                raise DecompressionError(str(error)) from error
-            rest = engine.unused_data if engine.eof else b""
-    if not engine.eof:
-        raise DecompressionError("the file is cut short")
-
-
-def _unzstd(stream: _Counted) -> Iterator[bytes]:
-    import zstandard
-
-    reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-        _Reader(stream),  # type: ignore[arg-type]  # it asks for read() alone
-        read_size=PIECE_BYTES,
-        read_across_frames=True,
-    )
-    try:
-        while piece := reader.read(PLAIN_PIECE_BYTES):
-            yield piece
-    except zstandard.ZstdError as error:
-        raise DecompressionError(str(error)) from error
-
-
-def _unlz4(stream: _Counted) -> Iterator[bytes]:
-    import lz4.frame
-
-    engine = lz4.frame.LZ4FrameDecompressor()
-    for piece in stream.pieces():
-        rest = piece
-        while rest or not (engine.needs_input or engine.eof):
-            if engine.eof:
-                engine = lz4.frame.LZ4FrameDecompressor()
-            try:
-                yield engine.decompress(rest, PLAIN_PIECE_BYTES)
-            except RuntimeError as error:  # lz4 has no error type of its own
-                raise DecompressionError(str(error)) from error
-            rest = (engine.unused_data or b"") if engine.eof else b""
-    if not engine.eof:
-        raise DecompressionError("the file is cut short")
-
-
-class _Reader(io.RawIOBase):
-    """A counted stream as the file object that zstandard reads from."""
-
-    def __init__(self, stream: _Counted) -> None:
-        self._stream = stream
-
-    def read(self, size: int = -1) -> bytes:
-        buffer = bytearray(PIECE_BYTES if size < 0 else size)
-        return bytes(buffer[: self._stream.readinto(memoryview(buffer))])
-
-
-_DECOMPRESSORS = {
-    b"\x1f\x8b\x08": _gunzip,  # RFC 1952
-    b"\xfd7zXZ\x00": _unxz,  # tukaani.org/xz/xz-file-format.txt
-    b"\x28\xb5\x2f\xfd": _unzstd,  # RFC 8878
-    b"\x04\x22\x4d\x18": _unlz4,  # lz4_Frame_format.md
-}
 
 
 class Window:
@@ -287,6 +191,16 @@ class Window:
         while self.end - self.start < count:
             if not self.more():
                 return False
+        return True
+
+    def decompress(self) -> bool:
+        """Decompress what lies at ``start``; False where it is not compressed, or came out of a decompressor itself."""
+        left = self._view[self.start : self.end]
+        if not isinstance(self._stream, CountedStream) or not is_compressed(left[:_TELLING_BYTES].tobytes()):
+            return False
+        self._stream.put_back(left.tobytes())
+        self._base, self.start, self.end = self.position, 0, 0
+        self._stream = self._stream.decompressed(self._base)
         return True
 
     def close(self) -> None:

@@ -1,0 +1,56 @@
+"""The captures in one stream, one after the other: ``cat`` makes such files, and so do writers that append.
+
+A capture may begin where a record of the one before would stand. Each has its own format, byte order, link type and
+resolution. Which bytes begin one, and why no record looks so, says the kernel ``capture_starts``. A compressed one is
+found where its first bytes cannot be a record.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from portcall.errors import CaptureError
+from portcall.sources.pcap import PcapSource
+from portcall.sources.pcapng import PcapngSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portcall.records.packets import FrameBatch
+    from portcall.sources.streams import Window
+
+_BEFORE_IT = "The frames before it count"
+_FORMATS = (PcapSource, PcapngSource)
+
+
+class ConsecutiveCaptures:
+    """A stream of captures as frames, numbered on from one to the next."""
+
+    def __init__(self, path: str, window: Window) -> None:
+        self._path = path
+        self._window = window
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a capture begins here; CaptureError where the stream is damaged already."""
+        return self._format() is not None
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """Batch after batch; CaptureError after the last whole record of a damaged stream."""
+        number = 1
+        with closing(self._window):
+            while format_ := self._format():
+                try:
+                    for batch in format_(self._path, self._window).batches():
+                        yield batch._replace(first_number=number)
+                        number += len(batch.frames)
+                except CaptureError:
+                    if not self._window.decompress():
+                        raise
+            if self._window.end > self._window.start:
+                raise CaptureError(self._path, self._window.position, "no capture begins here", _BEFORE_IT)
+
+    def _format(self) -> type[PcapSource | PcapngSource] | None:
+        magic = self._window.bytes[self._window.start :][:4].tobytes() if self._window.want(4) else b""
+        return next((format_ for format_ in _FORMATS if magic in format_.MAGICS), None)
