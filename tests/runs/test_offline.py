@@ -107,6 +107,18 @@ def test_conversations_span_captures_whatever_their_order_on_the_command_line(wr
     assert (row["first_ns"], row["last_ns"]) == (10 * 10**9, 20 * 10**9)
 
 
+def test_zeros_at_the_end_of_a_capture_are_a_note_and_no_frames(written):
+    path = written("zeros.pcap", (10, IP4), (11, IP4))
+    with Path(path).open("ab") as file:
+        file.write(bytes(4096))
+
+    outcome = offline.read([path])
+
+    assert (outcome.report.coverage.frames, outcome.problems) == (2, [])
+    assert outcome.report.window_ns == (10 * 10**9, 11 * 10**9)
+    assert "4 096 bytes of zeros at its end" in " ".join(note.reason for note in outcome.report.degradations)
+
+
 def turned(packet):
     """An IPv4 packet with its addresses exchanged."""
     return packet[:12] + packet[16:20] + packet[12:16] + packet[20:]

@@ -157,7 +157,7 @@ def test_frames_are_whole_wherever_the_window_ends(written):
 
 
 def test_a_last_record_without_bytes_is_a_frame(written):
-    frames, error = read_frames(written(pcap_header(), pcap_record(FRAMES[0]), bytes(16)))
+    frames, error = read_frames(written(pcap_header(), pcap_record(FRAMES[0]), pcap_record(b"")))
 
     assert [frame.captured for frame in frames] == [60, 0]
     assert error is None

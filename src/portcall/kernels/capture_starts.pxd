@@ -17,6 +17,14 @@ cdef inline uint16_t short_at(const uint8_t *bytes, bint big) noexcept nogil:
     return <uint16_t>(bytes[1] << 8 | bytes[0])
 
 
+cdef inline bint are_zeros(const uint8_t *bytes, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(count):
+        if bytes[i]:
+            return False
+    return True
+
+
 cdef inline bint begins_capture(const uint8_t *bytes) noexcept nogil:
     """Whether bytes[:16] begin a file, in either byte order.
 

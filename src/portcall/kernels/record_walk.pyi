@@ -8,6 +8,7 @@ FULL: int
 OTHER_BLOCK: int
 DAMAGED: int
 OTHER_CAPTURE: int
+ZEROS: int
 
 class PcapWalk:
     @property
@@ -16,6 +17,8 @@ class PcapWalk:
     def stop(self) -> int: ...
     @property
     def reason(self) -> str: ...
+    @property
+    def header_bytes(self) -> int: ...
     def __init__(
         self,
         out_frames: NDArray[np.void],

@@ -8,7 +8,7 @@ libpcap's and Wireshark's readers; pcapng by draft-ietf-opsawg-pcapng.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from portcall.kernels.capture_starts cimport begins_capture, number_at, short_at
+from portcall.kernels.capture_starts cimport are_zeros, begins_capture, number_at, short_at
 from portcall.kernels.records cimport INBOUND, NO_TIME, OUTBOUND, UNKNOWN_DIRECTION, Frame, Interface
 
 MORE_BYTES = 0
@@ -16,6 +16,7 @@ FULL = 1
 OTHER_BLOCK = 2
 DAMAGED = 3
 OTHER_CAPTURE = 4
+ZEROS = 5
 
 cdef enum:
     _MORE_BYTES = 0
@@ -23,7 +24,9 @@ cdef enum:
     _OTHER_BLOCK = 2
     _DAMAGED = 3
     _OTHER_CAPTURE = 4
+    _ZEROS = 5
 OTHER_CAPTURE = 4
+ZEROS = 5
 
 cdef enum:
     MAX_FRAME_BYTES = 262144  # more than any link carries; libpcap's and Wireshark's limit too
@@ -53,7 +56,7 @@ cdef class PcapWalk:
     cdef readonly str reason
     cdef bint big
     cdef int64_t fraction_ns
-    cdef Py_ssize_t header_bytes
+    cdef readonly Py_ssize_t header_bytes
     cdef uint16_t link
     cdef int swapped_lengths
     cdef Frame[::1] out_frames
@@ -96,9 +99,10 @@ cdef class PcapWalk:
                 record = bytes + at
                 captured = number_at(record + 8, big)
                 wire = number_at(record + 12, big)
-                if (wire == 0 or captured > MAX_FRAME_BYTES) and begins_capture(record):
-                    stop = _OTHER_CAPTURE
-                    break
+                if wire == 0 or captured > MAX_FRAME_BYTES:
+                    stop = _OTHER_CAPTURE if begins_capture(record) else _ZEROS if are_zeros(record, header_bytes) else stop
+                    if stop != _MORE_BYTES:
+                        break
                 if swapped_lengths == 2 or (swapped_lengths == 1 and captured > wire):
                     captured, wire = wire, captured
                 if captured > MAX_FRAME_BYTES:
@@ -114,6 +118,8 @@ cdef class PcapWalk:
                 frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
                 at += header_bytes + captured
                 count += 1
+        if stop == _ZEROS and count and self.out_frames[count - 1].wire == 0 == self.out_frames[count - 1].captured:
+            count -= 1  # its header was still being written
         self.position, self.stop = at, stop
         if stop == _DAMAGED:
             self.reason = f"a record claims {captured} captured bytes, more than any link carries"
@@ -204,6 +210,9 @@ cdef class PcapngWalk:
                     if end - at >= 16 and begins_capture(block):
                         stop = _OTHER_CAPTURE
                         break
+                if kind == 0 and length == 0:
+                    stop = _ZEROS
+                    break
                 if length < 12 or length > MAX_BLOCK_BYTES:
                     problem = b"a block's length is impossible"
                     break

@@ -118,7 +118,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     completed = Origins(geo).completed if geo else None
     frame_filter = FrameFilter(filter) if filter else None
     ordered, problems = in_time_order(expand(paths))
-    batches = _batches(ordered, problems, progress)
+    notes: list[Degradation] = []
+    batches = _batches(ordered, problems, notes, progress)
     interrupted = False
     try:
         for batch in frame_filter.matching(batches) if frame_filter else batches:
@@ -130,12 +131,15 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     report = tracker.attribution.report(
         tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
     )
-    report = replace(report, degradations=report.degradations + tracker.shortfalls())
+    report = replace(report, degradations=report.degradations + tracker.shortfalls() + notes)
     return Outcome(report, problems, interrupted, book)
 
 
 def _batches(
-    paths: Sequence[str], problems: list[CaptureError], progress: Callable[[int, int | None], None] | None
+    paths: Sequence[str],
+    problems: list[CaptureError],
+    notes: list[Degradation],
+    progress: Callable[[int, int | None], None] | None,
 ) -> Iterator[FrameBatch]:
     """The captures' batches one after the other; what is wrong with a capture joins the problems."""
     sizes = [os.path.getsize(path) if os.path.exists(path) else 0 for path in paths]  # noqa: PTH110, PTH202 - no error
@@ -144,9 +148,14 @@ def _batches(
         before = sum(sizes[:i])
         try:
             capture = open_capture(path)
+        except CaptureError as problem:
+            problems.append(problem)
+            continue
+        try:
             for batch in capture.source.batches():
                 yield batch
                 if progress:
                     progress(before + capture.bytes_read(), total)
         except CaptureError as problem:
             problems.append(problem)
+        notes += capture.notes()

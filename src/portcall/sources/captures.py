@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from portcall.records.packets import FrameBatch
+    from portcall.records.report import Degradation
 
 _NEITHER = "this is neither pcap nor pcapng"
 _GLOB = frozenset("*?[")
@@ -41,6 +42,8 @@ class Capture(NamedTuple):
     """Bytes of the file read so far, compressed as they are."""
     bytes_total: int | None
     """Bytes of the file, None for a pipe."""
+    notes: Callable[[], list[Degradation]]
+    """What was found besides frames, once it is read."""
 
 
 def open_capture(path: str) -> Capture:
@@ -49,7 +52,7 @@ def open_capture(path: str) -> Capture:
     window = Window(stream)
     captures = ConsecutiveCaptures(path, window)
     if _is_known(captures, window):
-        return Capture(path, captures, bytes_read, bytes_total)
+        return Capture(path, captures, bytes_read, bytes_total, captures.notes)
     window.close()
     if not window.end:
         raise CaptureError(path, 0, "the file is empty", "Was the capture stopped before its first frame?")
@@ -70,7 +73,7 @@ def _open_converted(path: str) -> Capture:
         _is_known(captures, window)
     except CaptureError as problem:
         raise CaptureError(path, 0, _NEITHER, problem.reason) from problem
-    return Capture(path, captures, lambda: window.position, None)
+    return Capture(path, captures, lambda: window.position, None, captures.notes)
 
 
 def _is_known(captures: ConsecutiveCaptures, window: Window) -> bool:

@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from portcall.errors import CaptureError
+from portcall.sources.padding import Padding
 from portcall.sources.pcap import PcapSource
 from portcall.sources.pcapng import PcapngSource
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from portcall.records.packets import FrameBatch
+    from portcall.records.report import Degradation
     from portcall.sources.streams import Window
 
 _BEFORE_IT = "The frames before it count"
 _FORMATS = (PcapSource, PcapngSource)
+_MAGICS = PcapSource.MAGICS | PcapngSource.MAGICS
 
 
 class ConsecutiveCaptures:
@@ -30,6 +33,7 @@ class ConsecutiveCaptures:
     def __init__(self, path: str, window: Window) -> None:
         self._path = path
         self._window = window
+        self._padding = Padding(path, _MAGICS)
 
     @property
     def is_known(self) -> bool:
@@ -42,7 +46,7 @@ class ConsecutiveCaptures:
         with closing(self._window):
             while format_ := self._format():
                 try:
-                    for batch in format_(self._path, self._window).batches():
+                    for batch in format_(self._path, self._window, self._padding).batches():
                         yield batch._replace(first_number=number)
                         number += len(batch.frames)
                 except CaptureError:
@@ -50,6 +54,10 @@ class ConsecutiveCaptures:
                         raise
             if self._window.end > self._window.start:
                 raise CaptureError(self._path, self._window.position, "no capture begins here", _BEFORE_IT)
+
+    def notes(self) -> list[Degradation]:
+        """What was found in the stream besides frames, once it is read."""
+        return self._padding.notes()
 
     def _format(self) -> type[PcapSource | PcapngSource] | None:
         magic = self._window.bytes[self._window.start :][:4].tobytes() if self._window.want(4) else b""

@@ -34,7 +34,7 @@ def plain_pieces(stream: CountedStream) -> Iterator[bytes]:
     while start := stream.peek():
         decompress = next((found for magic, found in _DECOMPRESSORS.items() if start.startswith(magic)), None)
         if decompress is None:
-            yield from (piece for piece in stream.pieces() if piece.strip(b"\0"))
+            yield from stream.pieces()
         else:
             yield from decompress(stream)
 

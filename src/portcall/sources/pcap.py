@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import CaptureError
-from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_CAPTURE, PcapWalk
+from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_CAPTURE, ZEROS, PcapWalk
 from portcall.records.packets import FRAME, FrameBatch
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.sources.padding import Padding
     from portcall.sources.streams import Window
 
 FRAMES_PER_BATCH = 4096
@@ -43,9 +44,10 @@ class PcapSource:
 
     MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _RECORD_BYTES for order in "<>")
 
-    def __init__(self, path: str, window: Window) -> None:
+    def __init__(self, path: str, window: Window, padding: Padding) -> None:
         self._path = path
         self._window = window
+        self._padding = padding
 
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch, up to where another capture begins; CaptureError after the last whole record."""
@@ -63,9 +65,11 @@ class PcapSource:
                 raise self._damage(walk.reason)
             if walk.stop == OTHER_CAPTURE:
                 return
-            if walk.stop == MORE_BYTES and not window.more():
+            if walk.stop == ZEROS:
+                self._padding.pass_over(window, walk.header_bytes)
+            elif walk.stop == MORE_BYTES and not window.more():
                 break
-        if window.end > window.start:
+        if window.end > window.start and not self._padding.is_rest_of(window):
             raise self._damage("the file ends inside a record")
 
     def _damage(self, reason: str) -> CaptureError:

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import CaptureError
-from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, OTHER_CAPTURE, PcapngWalk
+from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, OTHER_CAPTURE, ZEROS, PcapngWalk
 from portcall.records.packets import FRAME, FrameBatch
 from portcall.sources.pcap import FRAMES_PER_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from portcall.sources.padding import Padding
     from portcall.sources.streams import Window
 
 INTERFACE = np.dtype(
@@ -43,6 +44,7 @@ INTERFACE = np.dtype(
 )
 _SECTION = b"\x0a\x0d\x0d\x0a"
 _MAX_BLOCK_BYTES = 16 << 20
+_ALIGNED_BYTES = 4  # every block has a multiple of them
 _BINARY = 0x80
 _SECTION_HEADER_BYTES = 28
 _INTERFACE_HEADER_BYTES = 20
@@ -59,9 +61,10 @@ class PcapngSource:
 
     MAGICS = frozenset({_SECTION})
 
-    def __init__(self, path: str, window: Window) -> None:
+    def __init__(self, path: str, window: Window, padding: Padding) -> None:
         self._path = path
         self._window = window
+        self._padding = padding
         self._frames = np.zeros(FRAMES_PER_BATCH, FRAME)
         self._walk = PcapngWalk(self._frames)
         self._interfaces = np.zeros(8, INTERFACE)
@@ -87,9 +90,11 @@ class PcapngSource:
                 raise self._damage(walk.reason)
             elif walk.stop == OTHER_CAPTURE:
                 return
+            elif walk.stop == ZEROS:
+                self._padding.pass_over(window, _ALIGNED_BYTES)
             elif walk.stop == MORE_BYTES and not window.more():
                 break
-        if window.end > window.start:
+        if window.end > window.start and not self._padding.is_rest_of(window):
             raise self._damage("the file ends inside a block")
 
     def _damage(self, reason: str) -> CaptureError:
