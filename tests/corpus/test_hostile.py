@@ -25,6 +25,9 @@ CONTROLS = ("Cc", "Cf", "Co", "Cs")
 JUDGED = {
     "ha001_pcap_trunc_header_02.pcap": "capinfos takes its three bytes for a media file; tcpdump refuses it",
     "ha010_pcap_hdr_ver_huge.pcap": "version 65535.4: tcpdump refuses it as we do, capinfos does not look",
+    "ha050_pcap_header_again.pcap": "a second capture, which both take for a frame of 2055 without bytes",
+    "ha054_pcap_header_then_zeros.pcap": "zeros are padding; both take them for frames of 1970 without bytes",
+    "ha061_gz_bomb_400MB.pcap.gz": "the same",
     "ha066_ng_len_max.pcapng": "the same seven that capinfos names in its error; tcpdump wants one snap length",
     "ha075_ng_shb_len_huge.pcapng": "capinfos takes it for a mail; tcpdump refuses it as we do",
     "ha118_ng_swap_section_middle.pcapng": "the same two that capinfos names in its error",
