@@ -186,10 +186,10 @@ WRONG = [
 
 @pytest.mark.parametrize(("options", "hint"), WRONG)
 def test_wrong_arguments_say_what_is_right_before_anything_is_read(monkeypatch, options, hint):
-    from portcall.runs import offline
+    from portcall.sources import capture_set
 
     opened = []
-    monkeypatch.setattr(offline, "open_capture", opened.append)
+    monkeypatch.setattr(capture_set, "open_capture", opened.append)
 
     with pytest.raises(UsageError) as error:
         portcall.read(OFFICE, **options)

@@ -107,6 +107,30 @@ def test_conversations_span_captures_whatever_their_order_on_the_command_line(wr
     assert (row["first_ns"], row["last_ns"]) == (10 * 10**9, 20 * 10**9)
 
 
+@pytest.mark.parametrize("by", ["flow", "app"])
+def test_the_two_ways_of_a_link_in_two_captures_are_conversations_as_after_mergecap(tmp_path, by):
+    """Of each way a file, as taps write them: two connections of the same ends follow each other."""
+    sent = [("S", 1), ("SA", 2), ("A", 1), ("FA", 1), ("FA", 2), ("A", 1)]
+    ways = {1: b"", 2: b""}
+    for start in (0, 10):
+        for i, (flags, way) in enumerate(sent):
+            source, target = (40000, 80) if way == 1 else (80, 40000)
+            header = TCP(sport=source, dport=target, flags=flags, seq=1000 * (start + 1) + (i > 1))
+            ways[way] += pcap_record(bytes(between(source) / header), seconds=start + i)
+    paths = [tmp_path / str(way) for way in ways]
+    for path, records in zip(paths, ways.values(), strict=True):
+        path.write_bytes(pcap_header(link=101) + records)
+
+    rows = offline.read(list(map(str, paths)), by=by).report.rows
+
+    if by == "flow":
+        assert [(row["packets_to_server"], row["packets_to_client"], row["state"]) for row in rows] == [
+            (4, 2, "SF")
+        ] * 2
+    else:
+        assert [row["flows"] for row in rows] == [2]
+
+
 def test_zeros_at_the_end_of_a_capture_are_a_note_and_no_frames(written):
     path = written("zeros.pcap", (10, IP4), (11, IP4))
     with Path(path).open("ab") as file:

@@ -32,9 +32,7 @@ example:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options, and what its help begins and ends with."""
-    parser.description = (
-        "Attribute the traffic of captures to apps. Many files are one capture, in the order of their first timestamps."
-    )
+    parser.description = "Attribute the traffic of captures to apps. Many files are one capture, in order of time."
     parser.epilog = _EPILOG
     parser.add_argument(
         "captures", nargs="+", metavar="CAPTURE", help="pcap or pcapng, plain or compressed; - is stdin"

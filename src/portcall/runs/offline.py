@@ -5,23 +5,23 @@ Damage ends one capture, not the run; an interrupt ends the run, not the report.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.attribution.attribution import Attribution
 from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
-from portcall.errors import CaptureError, PortcallError
+from portcall.errors import PortcallError
 from portcall.records.report import Degradation
 from portcall.runs.tracker import Tracker, sum_tallies
-from portcall.sources.captures import expand, in_time_order, open_capture
+from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from portcall.decoding.decoder import Layer
+    from portcall.errors import CaptureError
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch, Tally, Verdict
     from portcall.records.report import Report
@@ -117,45 +117,18 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     tracker = CaptureTracker(Attribution(by, local, book), Tracker(Decoder(layer), book))
     completed = Origins(geo).completed if geo else None
     frame_filter = FrameFilter(filter) if filter else None
-    ordered, problems = in_time_order(expand(paths))
-    notes: list[Degradation] = []
-    batches = _batches(ordered, problems, notes, progress)
+    captures = CaptureSet(paths, progress)
+    batches = captures.batches()
     interrupted = False
     try:
         for batch in frame_filter.matching(batches) if frame_filter else batches:
             tracker.feed(batch)
     except KeyboardInterrupt:
         interrupted = True
-    if problems and not interrupted and len([problem for problem in problems if problem.is_whole]) == len(paths):
-        raise PortcallError(str(problems[0])) from problems[0]
+    if captures.is_unreadable and not interrupted:
+        raise PortcallError(str(captures.problems[0])) from captures.problems[0]
     report = tracker.attribution.report(
         tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
     )
-    report = replace(report, degradations=report.degradations + tracker.shortfalls() + notes)
-    return Outcome(report, problems, interrupted, book)
-
-
-def _batches(
-    paths: Sequence[str],
-    problems: list[CaptureError],
-    notes: list[Degradation],
-    progress: Callable[[int, int | None], None] | None,
-) -> Iterator[FrameBatch]:
-    """The captures' batches one after the other; what is wrong with a capture joins the problems."""
-    sizes = [os.path.getsize(path) if os.path.exists(path) else 0 for path in paths]  # noqa: PTH110, PTH202 - no error
-    total = None if "-" in paths else sum(sizes)
-    for i, path in enumerate(paths):
-        before = sum(sizes[:i])
-        try:
-            capture = open_capture(path)
-        except CaptureError as problem:
-            problems.append(problem)
-            continue
-        try:
-            for batch in capture.source.batches():
-                yield batch
-                if progress:
-                    progress(before + capture.bytes_read(), total)
-        except CaptureError as problem:
-            problems.append(problem)
-        notes += capture.notes()
+    report = replace(report, degradations=report.degradations + tracker.shortfalls() + captures.notes)
+    return Outcome(report, captures.problems, interrupted, book)

@@ -1,4 +1,4 @@
-"""Saved captures: files that hold them, and many files as one capture.
+"""Saved captures: which files are meant, and what each of them holds.
 
 Each source has ``batches()``: FrameBatch after FrameBatch, and at damage a CaptureError after everything that came
 before it. Which format a stream holds its first four bytes tell. What none of ours is, tshark may know: it is asked
@@ -96,21 +96,8 @@ def expand(patterns: Sequence[str]) -> list[str]:
     return paths
 
 
-def in_time_order(paths: Sequence[str]) -> tuple[list[str], list[CaptureError]]:
-    """The captures in order of their first timestamp, and those that cannot be opened. One capture is left unopened."""
-    if len(paths) == 1:
-        return list(paths), []
-    starts: list[tuple[int, str]] = []
-    problems: list[CaptureError] = []
-    for path in paths:
-        try:
-            starts.append((NO_TIME if path == "-" else _first_ns(path), path))
-        except CaptureError as problem:
-            problems.append(problem)
-    return [path for _, path in sorted(starts, key=lambda start: start[0])], problems
-
-
-def _first_ns(path: str) -> int:
+def first_ns(path: str) -> int:
+    """Time of a capture's first frame, NO_TIME where it has none; CaptureError where it cannot be opened."""
     try:
         for batch in open_capture(path).source.batches():
             if len(batch.frames):

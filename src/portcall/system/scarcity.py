@@ -29,6 +29,12 @@ def what_is_scarce(error: BaseException) -> str | None:
     return None
 
 
+def open_files_allowed() -> int | None:
+    """How many files this process may have open; None where nobody says."""
+    limit = _limit("RLIMIT_NOFILE")
+    return int(limit) if limit.isdigit() else None
+
+
 def _limit(name: str) -> str:
     if resource is None:
         return "so many"

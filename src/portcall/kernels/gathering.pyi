@@ -1,0 +1,11 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def gather(
+    frames: NDArray[np.void],
+    buffer: NDArray[np.uint8],
+    places: NDArray[np.int64],
+    offsets: NDArray[np.uint64],
+    out_frames: NDArray[np.void],
+    out_buffer: NDArray[np.uint8],
+) -> None: ...

@@ -1,0 +1,37 @@
+"""Frames of several buffers → one buffer, in the order that somebody has worked out."""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from portcall.kernels.records cimport Frame
+
+
+def gather(
+    const Frame[::1] frames, const uint8_t[::1] buffer, const int64_t[::1] places, const uint64_t[::1] offsets, Frame[::1] out_frames,
+    uint8_t[::1] out_buffer
+):
+    """Copy frames[n] to out_frames[places[n]], and their bytes to where ``offsets`` says by place.
+
+    ValueError where a frame does not lie in its buffer, or has no room: what walks over captures makes none such.
+    """
+    cdef Py_ssize_t i, count = frames.shape[0]
+    cdef int64_t place
+    cdef const Frame *frame
+    cdef uint64_t size = buffer.shape[0], room = out_buffer.shape[0]
+    cdef bint fits = True
+    if places.shape[0] != count:
+        raise ValueError("gathering wants a place for each frame")
+    with nogil:
+        for i in range(count):
+            frame, place = &frames[i], places[i]
+            if (not 0 <= place < min(out_frames.shape[0], offsets.shape[0]) or frame.captured > size
+                    or frame.offset > size - frame.captured or frame.captured > room
+                    or offsets[place] > room - frame.captured):
+                fits = False
+                break
+            out_frames[place] = frame[0]
+            out_frames[place].offset = offsets[place]
+            if frame.captured:
+                memcpy(&out_buffer[offsets[place]], &buffer[frame.offset], frame.captured)
+    if not fits:
+        raise ValueError("a frame to gather does not lie in its buffer, or finds no room")

@@ -1,0 +1,125 @@
+"""Many captures as one, in order of time: files, pipes and standard input.
+
+What begins when comes from a look at each first frame. A file is closed again after that look, so thousands may be
+named; a pipe stays open, with what it has told. The same file under two names is read once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portcall.errors import CaptureError
+from portcall.records.packets import NO_TIME
+from portcall.records.report import Degradation
+from portcall.sources.captures import expand, first_ns, open_capture
+from portcall.sources.merging import MOST_OPEN, Merge, Waiting
+from portcall.system.scarcity import open_files_allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from portcall.records.packets import FrameBatch
+    from portcall.sources.captures import Capture
+
+
+class CaptureSet:
+    """The captures that patterns mean, read as one. What cannot be read is a problem, and ends nothing else."""
+
+    def __init__(self, patterns: Sequence[str], progress: Callable[[int, int | None], None] | None = None) -> None:
+        """``progress`` is called with bytes read and bytes in all (None with a pipe)."""
+        self.problems: list[CaptureError] = []
+        """Captures, or ends of captures, that could not be read."""
+        self.notes: list[Degradation] = []
+        """What else is to be said of them, once they are read."""
+        self._progress = progress
+        self._paths = self._each_once(expand(patterns))
+        self._total = None if any(map(_is_pipe, self._paths)) else sum(map(_size, self._paths))
+        self._bytes_read: dict[str, int] = {}
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether nothing of any of them could be read."""
+        return len([problem for problem in self.problems if problem.is_whole]) == len(self._paths)
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """Their frames, batch after batch, each valid until the next is asked for."""
+        if len(self._paths) == 1:
+            yield from self._of_path(self._paths[0])
+            return
+        merge = Merge(list(self._waiting()), min(MOST_OPEN, (open_files_allowed() or 2 * MOST_OPEN) // 2))
+        yield from merge.batches()
+        if merge.late:
+            self.notes.append(_too_many(merge.late))
+
+    def _each_once(self, paths: Sequence[str]) -> list[str]:
+        named: dict[tuple[int, int] | str, str] = {}
+        for path in paths:
+            identity = _identity(path)
+            first = named.get(identity)
+            if first is None:
+                named[identity] = path
+                continue
+            reason = f"{path} is named twice" if path == first else f"{path} is the same file as {first}"
+            self.notes.append(Degradation("captures", f"{reason}; it is read once", "name each capture once"))
+        return list(named.values())
+
+    def _waiting(self) -> Iterator[Waiting]:
+        for path in self._paths:
+            try:
+                yield self._begun(path) if _is_pipe(path) else Waiting(first_ns(path), partial(self._of_path, path))
+            except CaptureError as problem:
+                self.problems.append(problem)
+
+    def _begun(self, path: str) -> Waiting:
+        """A pipe, read up to its first frame."""
+        batches = self._of(open_capture(path))
+        told = []
+        for batch in batches:
+            told.append(batch)
+            if len(batch.frames):
+                return Waiting(int(batch.frames["ts_ns"][0]), lambda: chain(told, batches))
+        return Waiting(NO_TIME, lambda: iter(told))
+
+    def _of_path(self, path: str) -> Iterator[FrameBatch]:
+        try:
+            capture = open_capture(path)
+        except CaptureError as problem:
+            self.problems.append(problem)
+        else:
+            yield from self._of(capture)
+
+    def _of(self, capture: Capture) -> Iterator[FrameBatch]:
+        try:
+            for batch in capture.source.batches():
+                yield batch
+                self._bytes_read[capture.path] = capture.bytes_read()
+                if self._progress:
+                    self._progress(sum(self._bytes_read.values()), self._total)
+        except CaptureError as problem:
+            self.problems.append(problem)
+        self.notes += capture.notes()
+
+
+def _is_pipe(path: str) -> bool:
+    """Whether it can be read once only."""
+    return path == "-" or (Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir())
+
+
+def _size(path: str) -> int:
+    return Path(path).stat().st_size if Path(path).exists() else 0
+
+
+def _identity(path: str) -> tuple[int, int] | str:
+    """What is equal for two names of one file."""
+    if _is_pipe(path) or not Path(path).exists():
+        return path
+    status = Path(path).stat()
+    return status.st_dev, status.st_ino
+
+
+def _too_many(late: int) -> Degradation:
+    reason = f"{late} captures began while as many as can be read at once were open, so their frames came late"
+    return Degradation("order", reason, "merge them first: mergecap -w merged.pcapng FILE…; or raise 'ulimit -n'")
