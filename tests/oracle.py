@@ -127,9 +127,9 @@ def _count(row, sender, number, packet):
     if packet["direction"] == Direction.INTERNAL or is_one_host:
         row["local"] |= 0b11
     elif packet["direction"] == Direction.OUTBOUND:
-        row["local"] |= 1 << sender
+        row["local"] |= 1 << sender | 0b100 << 2 * sender
     elif packet["direction"] == Direction.INBOUND:
-        row["local"] |= 1 << (1 - sender)
+        row["local"] |= 1 << (1 - sender) | 0b1000 << 2 * sender
 
 
 def _note_tcp(row, sender, packet):

@@ -77,7 +77,7 @@ def shell(*arguments: str, **options) -> subprocess.CompletedProcess:
 def test_options_reach_the_library_under_their_own_names(offline):
     options = (
         "--by host --layer inner --filter tcp --where bytes>1 --top 3 --local 10.0.0.0/8 --local fd00::/8 --no-names "
-        "--geo one.mmdb"
+        "--geo one.mmdb --deduplicate"
     )
 
     main(["read", "a.pcap", "-", *options.split()])
@@ -86,7 +86,7 @@ def test_options_reach_the_library_under_their_own_names(offline):
     assert callable(progress)
     assert offline.asked == {
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
-        "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"],
+        "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"], "deduplicate": True,
     }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_defaults_are_those_of_the_interface(offline):
     del offline.asked["progress"]
     assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
-        "names": True, "geo": [],
+        "names": True, "geo": [], "deduplicate": False,
     }  # fmt: skip
 
 

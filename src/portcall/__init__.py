@@ -70,6 +70,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     names: bool = True,
     geo: Texts = (),
     resolve: bool = False,
+    deduplicate: bool = False,
 ) -> Report:
     """Attribute saved captures, one or many, as one capture in time order: the report that ``portcall read`` prints.
 
@@ -94,6 +95,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         top=given.optional_count("top", top),
         names=given.flag("names", names),
         geo=given.texts("geo", geo),
+        deduplicate=given.flag("deduplicate", deduplicate),
     )
     if outcome.interrupted:
         raise KeyboardInterrupt
@@ -152,8 +154,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
         geo=given.texts("geo", geo),
     )
     live_run.check_options(options)
-    times = given.optional_seconds("duration", duration), given.optional_seconds("every", every)
-    reports = live_run.captured(options, *times)
+    reports = live_run.captured(options, *map(given.optional_seconds, ("duration", "every"), (duration, every)))
     completed = map(named, reports) if given.flag("resolve", resolve) else reports
     return next(completed) if every is None else completed
 

@@ -137,7 +137,14 @@ def test_outbound_makes_the_sender_local_and_inbound_the_receiver(rows_of):
     [row] = rows_of(packet(direction=Direction.OUTBOUND))
     [other] = rows_of(packet(direction=Direction.INBOUND))
 
-    assert (row["local"], other["local"]) == (0b01, 0b10)
+    assert (row["local"], other["local"]) == (0b0101, 0b1010)
+
+
+def test_the_way_of_each_ends_packets_is_kept(rows_of):
+    [row] = rows_of(packet(direction=Direction.OUTBOUND), reply(direction=Direction.INBOUND))
+    [forwarded] = rows_of(packet(direction=Direction.INBOUND), packet(direction=Direction.OUTBOUND))
+
+    assert (row["local"], forwarded["local"]) == (0b100101, 0b1111)
 
 
 @pytest.mark.parametrize("direction", [Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL])
@@ -270,7 +277,7 @@ def test_the_direction_of_a_fragment_says_which_end_is_local(rows_of):
     [row] = rows_of(later_fragment(7, direction=Direction.INBOUND), first_fragment(7))
     [unmatched] = rows_of(later_fragment(7, direction=Direction.OUTBOUND))
 
-    assert (row["local"], unmatched["local"]) == (0b10, 0b01)
+    assert (row["local"], unmatched["local"]) == (0b1010, 0b0101)
 
 
 def test_a_fragment_that_came_first_is_the_first_sender(rows_of):

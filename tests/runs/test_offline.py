@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,79 @@ def test_the_two_ways_of_a_link_in_two_captures_are_conversations_as_after_merge
         ] * 2
     else:
         assert [row["flows"] for row in rows] == [2]
+
+
+COOKED = {"in": 0, "out": 4}
+
+
+@pytest.fixture
+def forwarded(tmp_path):
+    """A conversation that a machine forwards, captured at all its interfaces (``-i any``): each packet thrice."""
+    path = tmp_path / "forwarded.pcap"
+    sent = [(40000, "S", 1), (80, "SA", 1), (40000, "A", 2), (40000, "FA", 2), (80, "FA", 2), (40000, "A", 3)]
+    records = []
+    for i, (port, flags, sequence) in enumerate(sent):
+        header = between(port) / TCP(sport=port, dport=40080 - port, flags=flags, seq=sequence)
+        header.id = 1 + i
+        for copy, way in enumerate(("in", "in", "out")):
+            cooked = struct.pack(">HHH8sH", COOKED[way], 1, 6, bytes([2, 0, 0, 0, 0, copy]), 0x0800)
+            records.append(pcap_record(cooked + bytes(header), seconds=i, fraction=copy * 5))
+    path.write_bytes(pcap_header(link=113) + b"".join(records))
+    return str(path)
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize("deduplicate", [True, False])
+def test_copies_are_counted_and_nothing_is_credited_twice(forwarded, by, deduplicate):
+    report = offline.read([forwarded], by=by, deduplicate=deduplicate).report
+
+    assert report.coverage.bytes_credited_twice == 0
+    assert totals(report) == (18, report.coverage.bytes) == (18, 18 * 56)
+    assert report.coverage.verdicts["duplicate"] == (12 if deduplicate else 0)
+    copies = [row for row in report if row["unattributed_reason"] == "duplicate"]
+    assert [sum(totals_of(row)) for row in copies] == ([12 + 12 * 56] if deduplicate else [])
+    notes = [note.reason for note in report.degradations if note.feature == "copies"]
+    assert [note.split(" frames")[0] for note in notes] == ([] if deduplicate else ["12"])
+
+
+def totals_of(row):
+    return [value for name, value in row.items() if name.startswith(("packets_", "bytes_"))]
+
+
+@pytest.mark.parametrize("deduplicate", [True, False])
+def test_the_far_end_of_what_is_forwarded_is_the_host(forwarded, deduplicate):
+    rows = offline.read([forwarded], deduplicate=deduplicate).report.rows
+
+    assert [row["top_host"] for row in rows if row["app"]] == ["192.0.2.1"]
+
+
+def test_each_packet_counts_once_when_copies_do_not(forwarded):
+    [row] = [row for row in offline.read([forwarded], by="flow", deduplicate=True).report if row["app"]]
+
+    assert (row["packets_to_server"], row["packets_to_client"], row["state"]) == (4, 2, "SF")
+
+
+def test_without_copies_there_is_no_word_of_them():
+    for name in ("office.pcapng", "dns.pcap", "ssh.pcap"):
+        report = read(name, deduplicate=True).report
+
+        assert report.coverage.verdicts["duplicate"] == 0
+        assert "copies" not in [note.feature for note in read(name).report.degradations]
+
+
+def test_a_file_that_was_copied_holds_copies(tmp_path):
+    """Two names of one file are read once; its copy is read, and every packet of it is a copy."""
+    again = tmp_path / "again.pcap"
+    again.write_bytes((CAPTURES / "ssh.pcap").read_bytes())
+
+    report = offline.read([str(CAPTURES / "ssh.pcap"), str(again)], by="flow", deduplicate=True).report
+
+    once = read("ssh.pcap", by="flow").report
+    told = ("client_ip", "client_port", "packets_to_server", "packets_to_client", "bytes_to_client", "state", "said")
+    assert [[row[name] for name in told] for row in report if row["app"] == "ssh"] == [
+        [row[name] for name in told] for row in once if row["app"] == "ssh"
+    ]
+    assert report.coverage.verdicts["duplicate"] > 0.9 * once.coverage.frames
 
 
 def test_zeros_at_the_end_of_a_capture_are_a_note_and_no_frames(written):

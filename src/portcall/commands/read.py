@@ -44,6 +44,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="outer",
         help="transport header of a tunnel that counts (default: %(default)s)",
     )
+    parser.add_argument(
+        "--deduplicate",
+        action="store_true",
+        help="count each packet once: copies within 5 ms (VLAN tag, hops and link header aside) become a row",
+    )
     add_dissect_option(parser)
     add_explain_option(parser)
     parser.set_defaults(run=run)
@@ -72,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
             top=options.top,
             names=options.names,
             geo=options.geo,
+            deduplicate=options.deduplicate,
             progress=progress,
         )
     status = SUCCESS

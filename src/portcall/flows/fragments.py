@@ -74,4 +74,5 @@ def gathered(fragments: NDArray[np.void]) -> NDArray[np.void]:
 
 def _seen_from(side: NDArray[np.integer], local: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Bits of (source, target) as bits of (low, high), where the source is end ``side``."""
-    return np.where(side == 0, local, (local >> 1 | local << 1) & 3).astype(np.uint8)
+    turned = (local >> 1 & 0x01) | (local << 1 & 0x02) | (local << 2 & 0x30) | (local >> 2 & 0x0C)
+    return np.where(side == 0, local, turned).astype(np.uint8)

@@ -7,6 +7,7 @@ What the answers mean, and where the tables come from, say ``portcall.flows.orig
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from portcall.kernels.flow_row cimport goes_both_ways
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
     NEVER, ORIGINATOR_ASKED, ORIGINATOR_CURATED_NAME, ORIGINATOR_FIRST_SENDER, ORIGINATOR_IANA_NAME, ORIGINATOR_LOWER_PORT, ORIGINATOR_PORT_CLASS, ORIGINATOR_SYN,
@@ -150,8 +151,8 @@ def read(
 ):
     """Fill client, evidence, service and local ends of ``out_ends[n]`` for each of FLOW[n]; ``askers[n]`` as in ``clients``.
 
-    Local is what lies in the networks where they ``decides``. Else the bits in the row say it, and where there are none, an end
-    is local that lies in the networks when the other one does not. Gives how many rows had none.
+    Local is what lies in the networks where they ``decides``. Else the bits in the row say it. Where there are none, or both ways
+    of the same packets, an end is local that lies in the networks when the other one does not. Gives how many rows were such.
     """
     cdef Py_ssize_t row, silent = 0, last = flows.shape[0] - 1, count = networks.shape[0]
     cdef uint8_t local
@@ -169,7 +170,7 @@ def read(
             local = flow.local & 3
             if decides:
                 local = _within(flow, first, count)
-            elif flow.local == 0:
+            elif local == 0 or (count and goes_both_ways(flow.local)):
                 silent += 1
                 local = _within(flow, first, count)
                 local = 0 if local == 3 else local

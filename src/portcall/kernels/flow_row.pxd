@@ -89,14 +89,27 @@ cdef inline void begin(Flow *flow, const Packet *packet, uint64_t number) noexce
 
 
 cdef inline uint8_t local_ends(const Packet *packet, int side) noexcept nogil:
-    """Which ends the capture calls local, as bits, where the packet's source is end ``side``: both if they are one host."""
+    """Which ends the capture calls local, as bits, where the packet's source is end ``side``: both if they are one host.
+
+    The bits above them are the way that the capture says it went, for a copy of it may say the opposite.
+    """
     if packet.direction == UNKNOWN_DIRECTION:
         return 0
     if packet.direction == INTERNAL or memcmp(packet.source, packet.target, 16) == 0:
         return 3
     elif packet.direction == OUTBOUND:
-        return 1 << side
-    return 1 << (1 - side) if packet.direction == INBOUND else 0
+        return 1 << side | 4 << 2 * side
+    return 1 << (1 - side) | 8 << 2 * side if packet.direction == INBOUND else 0
+
+
+cdef inline uint8_t turned_ends(uint8_t local) noexcept nogil:
+    """The bits with the two ends exchanged."""
+    return (local >> 1 & 0x01) | (local << 1 & 0x02) | (local << 2 & 0x30) | (local >> 2 & 0x0C)
+
+
+cdef inline bint goes_both_ways(uint8_t local) noexcept nogil:
+    """Whether the packets of one end both went out and came in: they were forwarded, and the capture's word tells of no end."""
+    return local & 0x0C == 0x0C or local & 0x30 == 0x30
 
 
 cdef inline void count_packet(Flow *flow, const Packet *packet, int side) noexcept nogil:
@@ -131,7 +144,7 @@ cdef inline void settle(Flow *flow, const Datagram *pending, int side) noexcept 
     flow.packets[side] += pending.packets
     flow.bytes[side] += pending.bytes
     flow.payload[side] += pending.payload
-    flow.local |= (pending.local >> 1 | pending.local << 1) & 3 if side else pending.local
+    flow.local |= turned_ends(pending.local) if side else pending.local
     if pending.first_ns < flow.first_ns:
         flow.first_ns = pending.first_ns
     if pending.last_ns > flow.last_ns:

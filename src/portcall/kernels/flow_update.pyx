@@ -15,11 +15,11 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.datagrams cimport datagram_of, join_waiting, note_first, note_waiting, place_datagram
-from portcall.kernels.flow_row cimport begin, count_packet, join, note_tcp, opens, same_key, settle, side_of, span
+from portcall.kernels.flow_row cimport begin, count_packet, join, local_ends, note_tcp, opens, same_key, settle, side_of, span
 from portcall.kernels.flow_slots cimport STAGES, STRIDE, Stage, Table, find_stride, hash_row, hash_stride
 from portcall.kernels.hashing cimport Keys, keys_of
 from portcall.kernels.records cimport (
-    FRAGMENT_FIRST, LATER_FRAGMENT, NO_PORTS, TCP_SYN, Datagram, Flow, Packet, Payload, VerdictTally,
+    DUPLICATE, FRAGMENT_FIRST, LATER_FRAGMENT, NO_PORTS, TCP_SYN, Datagram, Flow, Packet, Payload, VerdictTally,
 )
 
 
@@ -110,6 +110,8 @@ cdef class FlowStore:
                 self._want(packet, row_and_side, index)
         elif packet.verdict == LATER_FRAGMENT:
             self._fold_fragment(packet, first_number + index)
+        elif packet.verdict == DUPLICATE:
+            self._note_copy(table, packet, stage)
 
     cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
         cdef Payload *payload
@@ -152,6 +154,19 @@ cdef class FlowStore:
                     return self._append(table, packet, slot, hash, number, row)
             slot = (slot + 1) & table.mask
         return self._append(table, packet, slot, hash, number, 0)
+
+    cdef void _note_copy(self, const Table *table, const Packet *packet, const Stage *stage) noexcept nogil:
+        """It is not counted, but the way it went belongs to its flow."""
+        cdef uint64_t slot = stage.slot
+        cdef Flow *flow
+        cdef int side
+        while packet.direction and table.slots[slot]:
+            flow = &table.flows[<uint32_t>table.slots[slot] - 1]
+            side = side_of(flow, packet)
+            if side >= 0:
+                flow.local |= local_ends(packet, side)
+                return
+            slot = (slot + 1) & table.mask
 
     cdef uint32_t _append(
         self, const Table *table, const Packet *packet, uint64_t slot, uint32_t hash, uint64_t number, uint32_t earlier

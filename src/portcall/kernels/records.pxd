@@ -31,7 +31,7 @@ cdef struct Packet:
     uint8_t verdict
     uint8_t fragmentation
     uint8_t direction
-    uint16_t reserved
+    uint16_t network_offset
     uint32_t namespace
 
 
@@ -212,6 +212,7 @@ cdef enum:
     TRUNCATED = 4
     MALFORMED = 5
     UNSUPPORTED_LINK = 6
+    DUPLICATE = 7
 
 cdef enum:
     FRAGMENT_NONE = 0

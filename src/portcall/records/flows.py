@@ -27,7 +27,10 @@ FLOW = np.dtype(
         ("payload", "u8", (2,)),
         ("syn_sequence", "u4"),  # sequence number of the SYN that opened this connection
         ("has_syn", "u1"),  # 1 where a SYN without ACK opened or joined this connection
-        ("local", "u1"),  # bit 0: the capture says that low is local, bit 1: high
+        (
+            "local",
+            "u1",
+        ),  # bits 0, 1: low, high is local by the capture; 2, 3: low's went out, came in; 4, 5: high's
         ("tcp_flags", "u1", (2,)),  # all flags ORed
         ("first_frame", "u8"),  # 1-based number of its first frame in the whole capture
         # TCP milestones: time of the first such segment each end sent, INT64_MAX where it sent none.
@@ -51,7 +54,7 @@ DATAGRAM = np.dtype(
         ("latest_side", "u1"),
         ("first_flow", "u4"),  # 1 + the row of the earliest first fragment, 0 for none yet
         ("latest_flow", "u4"),  # 1 + the row of the latest first fragment
-        ("local", "u1"),  # of the pending: bit 0: the capture says that the source is local, bit 1: the target
+        ("local", "u1"),  # of the pending: the same, with the source for low
         ("reserved", "u1", (7,)),
         ("first_frame", "u8"),  # number of the first pending frame
         ("packets", "u8"),  # later fragments that came before any first one: pending

@@ -49,7 +49,7 @@ PACKET = np.dtype(
         ("verdict", "u1"),  # Verdict
         ("fragmentation", "u1"),  # Fragmentation
         ("direction", "u1"),  # Direction
-        ("reserved", "u2"),
+        ("network_offset", "u2"),  # of the outermost IP header, from the start of the frame
         ("namespace", "u4"),  # network namespace, 0 offline
     ]
 )
@@ -84,6 +84,7 @@ class Verdict(enum.IntEnum):
     TRUNCATED = 4  # the capture kept too little of it to see the ports
     MALFORMED = 5  # its headers contradict themselves
     UNSUPPORTED_LINK = 6
+    DUPLICATE = 7  # a copy of a frame that counts
 
     @property
     def reason(self) -> str | None:
@@ -97,6 +98,7 @@ _REASONS = {
     Verdict.TRUNCATED: "truncated",
     Verdict.MALFORMED: "malformed",
     Verdict.UNSUPPORTED_LINK: "unsupported-link",
+    Verdict.DUPLICATE: "duplicate",
 }
 
 

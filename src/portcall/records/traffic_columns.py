@@ -10,6 +10,7 @@ REASONS = {
     "malformed": "malformed",
     "unsupported-link": "link type not supported",
     "fragment-without-first": "fragments without their first",
+    "duplicate": "copies of frames that count",
     "no-owner": "no owner known",
     "ambiguous": "several possible owners",
     "kernel": "the kernel itself",

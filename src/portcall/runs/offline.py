@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.attribution.attribution import Attribution
+from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
 from portcall.errors import PortcallError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from portcall.records.report import Report
 
 
+_ARE_COPIES = "frames are copies of others, as of several interfaces or a mirrored port, and count as well"
 _READ_LESS = "read fewer captures at a time, or choose with --filter"
 
 
@@ -63,7 +65,7 @@ class CaptureTracker:
         return self._tallies
 
     def shortfalls(self) -> list[Degradation]:
-        """What the bounds of memory cost."""
+        """What the bounds of memory cost, and what counts more than once."""
         shortfalls = []
         if self.tables_filled:
             reason = (
@@ -74,6 +76,9 @@ class CaptureTracker:
         if self.tracker.names and self.tracker.names.left_out:
             reason = f"there was no room for what {self.tracker.names.left_out} conversations called their servers"
             shortfalls.append(Degradation("names", reason, _READ_LESS))
+        copies = self.tracker.copies
+        if copies and copies.found and not copies.removes:
+            shortfalls.append(_note_of(copies))
         return shortfalls
 
     def _attribute(self) -> None:
@@ -84,6 +89,11 @@ class CaptureTracker:
             for verdict, tally in table.flows.tallies().items():
                 self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self.tracker.tables.clear()
+
+
+def _note_of(copies: Copies) -> Degradation:
+    count = f"{copies.found}" if copies.is_exact else f"about {copies.found}"
+    return Degradation("copies", f"{count} {_ARE_COPIES}", "--deduplicate counts each packet once")
 
 
 def read(  # noqa: PLR0913 (the options of the command, all by name)
@@ -97,11 +107,12 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     top: int | None = None,
     names: bool = True,
     geo: Sequence[str] = (),
+    deduplicate: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
 
-    ``geo`` are databases that tell countries and networks.
+    ``geo`` are databases that tell countries and networks. ``deduplicate`` counts copies of frames as such.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
@@ -114,7 +125,9 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         from portcall.inspection.server_names import ServerNames  # and all dissectors
 
         book = ServerNames(with_details=by == "flow")
-    tracker = CaptureTracker(Attribution(by, local, book), Tracker(Decoder(layer), book))
+    tracker = CaptureTracker(
+        Attribution(by, local, book), Tracker(Decoder(layer), book, copies=Copies(removes=deduplicate))
+    )
     completed = Origins(geo).completed if geo else None
     frame_filter = FrameFilter(filter) if filter else None
     captures = CaptureSet(paths, progress)

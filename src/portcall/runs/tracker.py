@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from portcall.decoding.copies import Copies
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch
@@ -58,6 +59,8 @@ class Tracker:
     """Collects what the traffic says of servers; None: payloads are not inspected."""
     max_flows: int = MAX_FLOWS
     """Of one table; those beyond are in the next."""
+    copies: Copies | None = None
+    """Looks for frames that are copies of others; None: nobody does."""
     partition: Callable[[FrameBatch, NDArray[np.void]], None] | None = None
     """Writes into the ``namespace`` of PACKET[n] what keeps flows apart besides their ends; None: nothing does."""
     frames: int = 0
@@ -71,6 +74,8 @@ class Tracker:
         if not len(batch.frames):
             return
         packets = self.decoder.decode(batch)
+        if self.copies:
+            self.copies.find(batch, packets)
         if self.partition:
             self.partition(batch, packets)
         if not self.tables or self.tables[-1].flows.is_full:

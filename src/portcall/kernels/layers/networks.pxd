@@ -52,7 +52,7 @@ cdef inline int ipv4(Cursor *cursor) noexcept nogil:
         return BROKEN  # 0 is a super-frame that the network card was left to split: it goes to the frame's end
     if not has(cursor, at, length):
         return CUT
-    _begin(packet, 4, fields[9])
+    _begin(packet, at, 4, fields[9])
     memcpy(packet.source + 12, fields + 12, 4)
     memcpy(packet.target + 12, fields + 16, 4)
     cursor.at = at + length
@@ -87,7 +87,7 @@ cdef inline int ipv6(Cursor *cursor) noexcept nogil:
     length = big_16(fields + 4)
     if length:
         narrow(cursor, at + 40 + length)
-    _begin(packet, 6, fields[6])
+    _begin(packet, at, 6, fields[6])
     memcpy(packet.source, fields + 8, 16)
     memcpy(packet.target, fields + 24, 16)
     cursor.at = at + 40
@@ -183,7 +183,9 @@ cdef inline int _about(Cursor *cursor) noexcept nogil:
     return FINISHED
 
 
-cdef inline void _begin(Packet *packet, uint8_t version, uint8_t protocol) noexcept nogil:
+cdef inline void _begin(Packet *packet, size_t at, uint8_t version, uint8_t protocol) noexcept nogil:
+    if packet.ip_version == 0:
+        packet.network_offset = <uint16_t>min(at, 0xFFFF)
     memset(packet.source, 0, 32)
     packet.ip_version, packet.protocol = version, protocol
     packet.source_port = packet.target_port = 0
