@@ -407,3 +407,61 @@ def test_sixty_thousand_ends_are_found_within_two_seconds(timeline):
 
 def test_the_sizes_of_rows_are_what_the_model_says():
     assert (SIGHTING.itemsize, FLOW_END.itemsize) == (68, 58)
+
+
+def ping(socket, pid, identifier, evidence="USED", seconds=1.0):
+    return sighting(seconds, socket, pid, evidence, f"10.0.0.1:{identifier}", "10.0.0.2:8", protocol="icmp")
+
+
+def test_two_pings_of_one_host_are_told_apart_by_their_identifiers(timeline):
+    told(timeline, ping(7, 100, 801), ping(8, 101, 802), ping(8, 0, 801, "PACKET"), ping(7, 0, 802, "PACKET"))
+
+    asked = [owner(timeline, f"10.0.0.1:{n}", "10.0.0.2:8", first=1, protocol="icmp") for n in (801, 802)]
+    assert asked == [(100, "exact"), (101, "exact")]
+
+
+def test_a_listener_that_gets_a_copy_of_an_answer_has_not_asked(timeline):
+    told(timeline, sighting(0, 9, 300, "HELD", protocol="icmp"), ping(9, 0, 801, "PACKET"), ping(7, 100, 801))
+
+    assert owner(timeline, "10.0.0.1:801", "10.0.0.2:8", first=1, protocol="icmp") == (100, "exact")
+
+
+def test_a_ping_socket_is_found_by_the_identifier_that_it_is_bound_to(timeline):
+    told(timeline, sighting(1, 7, 100, "HELD", "0.0.0.0:801", protocol="icmp"))
+
+    assert owner(timeline, "10.0.0.1:801", "10.0.0.2:8", first=1, protocol="icmp") == (100, "wildcard")
+
+
+def test_a_raw_socket_may_have_asked_what_no_ping_socket_asked(timeline):
+    told(timeline, sighting(1, 7, 100, "HELD", protocol="icmp"))
+
+    assert owner(timeline, "10.0.0.1:801", "10.0.0.2:8", first=1, protocol="icmp") == (100, "wildcard")
+
+
+def test_an_echo_is_answered_by_the_kernel_whoever_pings_from_there(timeline):
+    told(timeline, ping(7, 100, 801), sighting(0, 9, 300, "HELD", protocol="icmp"))
+
+    (match,) = timeline.find(end("10.0.0.1:0", "10.0.0.2:801", first=1, protocol="icmp"))
+
+    assert (match.owner, match.reason) == (KERNEL, "kernel")
+
+
+def test_an_identifier_used_again_starts_new_rows(timeline):
+    told(timeline, ping(7, 100, 801), sighting(2, 7, 100, "CLOSED"), ping(8, 101, 801, seconds=3))
+
+    changes = timeline.take_changes()
+
+    assert changes[["time_ns", "local_port", "protocol"]].tolist() == [(at(3), 801, 1)]
+
+
+def test_copies_of_answers_start_no_rows(timeline):
+    told(timeline, ping(7, 100, 801), ping(9, 300, 802), ping(9, 0, 801, "PACKET", seconds=2))
+
+    assert not len(timeline.take_changes())
+
+
+def test_a_raw_socket_that_sends_from_every_port_is_kept_small(timeline):
+    rows = [sighting(1, 7, 100, "USED", f"10.0.0.1:{n}", SERVER, protocol="udp") for n in range(1, 2000)]
+    told(timeline, *rows)
+
+    assert len(timeline._sockets[7].ports) == ownership._PORTS_PER_SOCKET

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from namespaces import ip, namespace
 from portcall.owners.ebpf import syscalls
 
 pytestmark = [
@@ -434,22 +435,6 @@ def test_every_socket_end_of_the_workload_is_in_a_flow_with_its_owner_and_payloa
     )
 
     assert score.returncode == 0, score.stdout + "".join(running.sent[-3:])
-
-
-@contextmanager
-def namespace(name):
-    """A network namespace with loopback; gives its name."""
-    name = f"portcall-{os.getpid()}-{name}"
-    ip("netns", "add", name)
-    try:
-        ip("-n", name, "link", "set", "lo", "up")
-        yield name
-    finally:
-        ip("netns", "del", name)
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True)
 
 
 def run_in(name, script, *arguments):

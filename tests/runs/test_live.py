@@ -358,3 +358,78 @@ def test_rows_are_completed_by_others_before_they_are_chosen(tracker):
     )
 
     assert [row["server_country"] for row in report] == ["DE"]
+
+
+def echo(seconds, source, target, kind, identifier, *, content=b"", fragment=0):
+    """An ICMP message with an identifier, or the IPv4 fragment of one that begins at that offset."""
+    message = struct.pack(">BBHHH", kind, 0, 0, identifier, 1) + content
+    message = content if fragment else message
+    more = 0x2000 if content and not fragment else 0
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(message), 7, more | fragment // 8, 64, 1, 0)
+    return at(seconds), head + socket.inet_aton(source) + socket.inet_aton(target) + message, Direction.OUTBOUND
+
+
+PING, PONG = 8, 0
+PC, HOST = "10.0.0.1", "10.0.0.2"
+
+
+def ping_rows(tracker):
+    return rows(tracker, "client_pid", "packets_to_server", "packets_to_client")
+
+
+def test_pings_at_once_have_a_row_each_by_their_identifier(tracker):
+    for pid, identifier in ((100, 801), (101, 802)):
+        ends = f"{PC}:{identifier}", f"{HOST}:8"
+        inspect(tracker, sighting(1, pid, pid, "USED", *ends, protocol="icmp"))
+
+    for identifier in (801, 802):
+        tracker.feed(batch(echo(1, PC, HOST, PING, identifier), echo(2, HOST, PC, PONG, identifier)))
+
+    assert ping_rows(tracker) == [(100, 1, 1), (101, 1, 1)]
+
+
+def test_two_that_use_one_identifier_in_turn_have_a_row_each(tracker):
+    for seconds, pid in ((1, 100), (5, 101)):
+        ends = f"{PC}:801", f"{HOST}:8"
+        inspect(
+            tracker,
+            sighting(seconds, pid, pid, "USED", *ends, protocol="icmp"),
+            sighting(seconds + 2, pid, pid, "CLOSED"),
+        )
+        tracker.feed(batch(echo(seconds + 0.1, PC, HOST, PING, 801), echo(seconds + 0.2, HOST, PC, PONG, 801)))
+
+    assert ping_rows(tracker) == [(100, 1, 1), (101, 1, 1)]
+
+
+def test_both_ends_of_a_ping_to_oneself_are_known_though_they_are_one_address(tracker):
+    inspect(
+        tracker,
+        sighting(1, 7, 100, "USED", f"{PC}:801", f"{PC}:8", protocol="icmp"),
+        sighting(1, 9, 0, "KERNEL", f"{PC}:0", f"{PC}:801", protocol="icmp"),
+    )
+
+    asked, answered = (echo(1, PC, PC, kind, 801)[:2] for kind in (PING, PONG))
+    tracker.feed(batch((*asked, Direction.INTERNAL), (*answered, Direction.INTERNAL)))
+
+    assert rows(tracker, "client_pid", "server_process") == [(100, "[kernel]")]
+
+
+def test_the_later_fragments_of_a_ping_count_with_the_first(tracker):
+    inspect(tracker, sighting(1, 7, 100, "USED", f"{PC}:801", f"{HOST}:8", protocol="icmp"))
+
+    first = echo(1, PC, HOST, PING, 801, content=bytes(80))
+    tracker.feed(batch(first, echo(1.1, PC, HOST, PING, 801, content=bytes(40), fragment=88)))
+
+    assert rows(tracker, "client_pid", "packets_to_server", "payload_to_server") == [(100, 2, 120)]
+
+
+@given(st.binary(max_size=8), st.sampled_from([1, 58, 17, 253]))
+def test_no_header_that_ends_early_is_an_echo_or_an_error(message, protocol):
+    tracker = LiveTracker(SocketTimeline("test"))
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(message), 7, 0, 64, protocol, 0)
+    packet_ = at(1), head + socket.inet_aton(PC) + socket.inet_aton(HOST) + message, Direction.OUTBOUND
+
+    tracker.feed(batch(packet_))
+    tracker.match()
+
+    assert tracker.report(by="flow", source="test").coverage.frames == 1

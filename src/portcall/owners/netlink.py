@@ -17,9 +17,17 @@ import numpy as np
 from portcall.errors import PortcallError
 from portcall.owners.process_connector import ProcessConnector
 from portcall.owners.processes import find_process
+from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
 from portcall.owners.snapshot import holders_of_sockets, take_snapshot
-from portcall.owners.sock_diag import TCP, UDP, SocketList, sightings_of
-from portcall.records.ownership import FLOW_END, SIGHTING, OwnerEvents, ProcessChange
+from portcall.owners.sock_diag import UDP, SocketList, sightings_of
+from portcall.records.ownership import (
+    FLOW_END,
+    ICMP_PROTOCOLS,
+    PROTOCOLS_WITH_PORTS,
+    SIGHTING,
+    OwnerEvents,
+    ProcessChange,
+)
 from portcall.records.report import Degradation
 from portcall.system.network_namespaces import every_namespace, inside, own_namespace
 
@@ -52,6 +60,7 @@ class NetlinkOwners:
         self._lists = {own_namespace().number: SocketList(_ANSWER_S)}
         self._young: OrderedDict[int, None] = OrderedDict()
         self._asked: OrderedDict[bytes, int] = OrderedDict()
+        self._raw_listed: set[int] = set()
         self._known_pids: set[int] = set()
         self._waiting: OwnerEvents | None = take_snapshot().events
         self._holders = holders_of_sockets()
@@ -74,6 +83,7 @@ class NetlinkOwners:
         self._follow(processes)
         parts = [np.zeros(0, SIGHTING) if self._waiting is None else self._waiting.sightings]
         self._waiting = None
+        self._raw_listed.clear()
         parts += [self._ask(end) for end in (() if unknown is None else unknown) if self._is_worth_asking(end)]
         sightings = np.concatenate(parts)
         for pid in set(sightings["process"].tolist()) - self._known_pids - {0}:
@@ -108,9 +118,11 @@ class NetlinkOwners:
         self._asked[key] = count + 1
         if len(self._asked) > _MAX_ASKED:
             self._asked.popitem(last=False)
-        return int(end["protocol"]) in (TCP, UDP) and count < QUESTIONS_PER_END
+        return count < QUESTIONS_PER_END and not _is_the_kernels(end)
 
     def _ask(self, end: np.void) -> NDArray[np.void]:
+        if int(end["protocol"]) not in PROTOCOLS_WITH_PORTS:
+            return self._list_raw(int(end["namespace"]) or own_namespace().number)
         sockets = self._list(int(end["namespace"]))
         if sockets is None:
             return np.zeros(0, SIGHTING)
@@ -128,6 +140,23 @@ class NetlinkOwners:
             for name in ("local", "remote", "local_port", "remote_port", "ip_version"):
                 sightings[name] = end[name]
         return sightings
+
+    def _list_raw(self, number: int) -> NDArray[np.void]:
+        """All raw and ping sockets of a namespace, once a drain."""
+        if number in self._raw_listed:
+            return np.zeros(0, SIGHTING)
+        self._raw_listed.add(number)
+        namespace = next((there for there in (own_namespace(), *every_namespace()) if there.number == number), None)
+        try:
+            lists = inside(namespace, list_raw_sockets) if namespace else {}
+        except (OSError, PortcallError):
+            return np.zeros(0, SIGHTING)
+        parts = [np.zeros(0, SIGHTING)]
+        for protocol, rows in lists.items():
+            holders = {inode: self._holders_of(inode) for inode in rows["inode"].tolist()}
+            write_cookies(rows, holders)
+            parts.append(sightings_of(rows, protocol, number, holders, time.time_ns()))
+        return np.concatenate(parts)
 
     def _list(self, namespace: int) -> SocketList | None:
         namespace = namespace or own_namespace().number
@@ -148,3 +177,8 @@ class NetlinkOwners:
             self._holders, self._scanned_s = holders_of_sockets(), time.monotonic()
             found = self._holders.get(inode, [])
         return found
+
+
+def _is_the_kernels(end: np.void) -> bool:
+    """What ICMP says besides asking for an echo, the kernel says."""
+    return int(end["protocol"]) in ICMP_PROTOCOLS and not int(end["local_port"])

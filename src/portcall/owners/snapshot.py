@@ -14,12 +14,15 @@ import numpy as np
 
 from portcall.errors import PortcallError
 from portcall.owners.processes import PROC, all_processes, process_ids
+from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
 from portcall.owners.sock_diag import SocketList, sightings_of
 from portcall.records.ownership import SIGHTING, OwnerEvents
 from portcall.records.report import Degradation
 from portcall.system.network_namespaces import every_namespace, inside, namespace_cookie
 
 _LINK = "socket:["
+
+_Lists = dict[int, np.ndarray[tuple[int], np.dtype[np.void]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,15 @@ def take_snapshot() -> Snapshot:
     parts, cookies, refused = [np.zeros(0, SIGHTING)], {}, []
     for namespace in namespaces:
         try:
-            cookie, lists = inside(namespace, _look)
+            cookie, lists, raw = inside(namespace, _look)
         except (OSError, PortcallError) as error:
             refused.append(error)
             continue
         if cookie is not None:
             cookies[cookie] = namespace.number
+        for protocol, rows in raw.items():
+            write_cookies(rows, holders)
+            parts.append(sightings_of(rows, protocol, namespace.number, holders, 0))
         parts += [sightings_of(rows, protocol, namespace.number, holders, 0) for protocol, rows in lists.items()]
     events = OwnerEvents(np.concatenate(parts), list(all_processes()), time.time_ns())
     degradations = []
@@ -83,9 +89,10 @@ def _read_link(path: str) -> str:
         return ""  # closed since it was listed
 
 
-def _look() -> tuple[int | None, dict[int, np.ndarray[tuple[int], np.dtype[np.void]]]]:
+def _look() -> tuple[int | None, _Lists, _Lists]:
+    """The namespace's cookie, what sock_diag lists, and what it does not."""
     sockets = SocketList()
     try:
-        return namespace_cookie(), sockets.all()
+        return namespace_cookie(), sockets.all(), list_raw_sockets()
     finally:
         sockets.close()

@@ -48,6 +48,7 @@ class Use:
 
     socket: ObservedSocket
     since_ns: int
+    key: bytes
     used: tuple[tuple[int, int], ...] = ()
     """(when, process) of packets on this very key."""
 
@@ -91,6 +92,11 @@ def latest_of_each_namespace(uses: Sequence[Use]) -> Sequence[Use]:
     """A connection is on one socket; one that is still held though its connection was reset is older than the next."""
     latest = {use.socket.namespace: use for use in sorted(uses, key=attrgetter("since_ns"))}
     return list(latest.values())
+
+
+def speakers(uses: Sequence[Use]) -> Sequence[Use]:
+    """Of sockets that each get a copy of what comes, those that sent some; else the kernel's own; else all."""
+    return [use for use in uses if use.used] or [use for use in uses if use.socket.is_kernel] or uses
 
 
 def is_claimed(socket: ObservedSocket) -> bool:

@@ -1,8 +1,7 @@
 """Who held this endpoint, when? Sightings and process events in, one Match per flow end out.
 
 1. A socket is told by its cookie, never by port or inode: ports and inodes are used again. A process is (pid, start).
-2. A flow's end is looked up by both addresses and ports, then with any local address, then among sockets bound to its
-   address and port, then among those bound to its port.
+2. A flow's end is looked up by both addresses and ports, then among bound sockets: ``end_keys`` says in which order.
 3. Of several sockets, the one that was open while the packets passed counts; else the nearest in time, as packets may
    come a little before the first report, and long after the close (TIME_WAIT).
 4. Of a socket's processes, who sends or receives beats who accepted, connected, bound or merely holds it.
@@ -14,13 +13,13 @@ forgotten FORGET_AFTER_NS after its end, and beyond MAX_SOCKETS the oldest go fi
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portcall.ownership.end_keys import answers_echo, candidates, has_ports, is_bound, keys_of, local_key, port_of
 from portcall.ownership.observed_socket import (
     NEVER_NS,
     SECOND_NS,
@@ -30,12 +29,11 @@ from portcall.ownership.observed_socket import (
     holders_of,
     may_be_same,
     nearest,
-    unconnected,
+    speakers,
     unfile,
 )
 from portcall.ownership.process_table import ProcessTable
 from portcall.records.ownership import (
-    FLOW_END,
     OWNER_CHANGE,
     Evidence,
     Match,
@@ -46,7 +44,7 @@ from portcall.records.ownership import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -64,12 +62,7 @@ KERNEL = Owner(0, None, Program("[kernel]"))
 
 _SWEEP_NS = 10 * SECOND_NS
 _CHANGES_PER_SOCKET = 3  # where a socket goes round among workers, rows do not follow every turn
-_MAPPED = np.frombuffer(b"\0" * 10 + b"\xff\xff", np.uint8)
-_ANY = bytes(16)
-_NO_PEER = bytes(18)
-# Key of a conversation seen from one end: protocol, IP version, local port and address | remote port and address.
-_KEY = np.dtype({"names": list(FLOW_END.names or ())[:6], "formats": ["u1", "u1", "u2", ("u1", 16), "u2", ("u1", 16)]})
-_BOUND, _WITH_ADDRESS = 20, 4  # bytes of a key up to and with the local address, and up to it
+_PORTS_PER_SOCKET = 64  # a raw socket may send from every port there is
 
 
 class SocketTimeline:
@@ -104,7 +97,7 @@ class SocketTimeline:
             else ()
         )
         sightings = events.sightings[np.argsort(events.sightings["time_ns"], kind="stable")]
-        keys = _keys(sightings)
+        keys = keys_of(sightings)
         columns = ("time_ns", "socket", "process", "user", "namespace", "evidence", "protocol")
         for row in zip(*(sightings[name].tolist() for name in columns), keys, strict=True):
             self._close_until(row[0])
@@ -117,11 +110,11 @@ class SocketTimeline:
     def find(self, ends: NDArray[np.void]) -> list[Match]:
         """A Match for each of FLOW_END[n]."""
         times = zip(*(ends[name].tolist() for name in ("namespace", "first_ns", "last_ns")), strict=True)
-        return [self._find(key, *when) for key, when in zip(_keys(ends), times, strict=True)]
+        return [self._find(key, *when) for key, when in zip(keys_of(ends), times, strict=True)]
 
     def knows(self, ends: NDArray[np.void]) -> NDArray[np.bool_]:
         """bool[n]: whether a socket was seen for exactly these ends; for others, some back ends must be asked."""
-        return np.array([key in self._exact for key in _keys(ends)], np.bool_)
+        return np.array([key in self._exact for key in keys_of(ends)], np.bool_)
 
     def take_changes(self) -> NDArray[np.void]:
         """OWNER_CHANGE[n] learned since the last call, in order of time.
@@ -148,7 +141,7 @@ class SocketTimeline:
             socket.opened_ns = time_ns
         if namespace:
             socket.namespace = namespace
-        use = self._index(socket, key, time_ns)
+        use = self._index(socket, key, time_ns, is_copy=evidence == Evidence.PACKET and not has_ports(key))
         if evidence == Evidence.KERNEL:
             socket.is_kernel = True
         elif evidence != Evidence.PACKET and pid:
@@ -169,26 +162,27 @@ class SocketTimeline:
         if evidence == Evidence.SHARED:
             socket.shared_ns = min(socket.shared_ns, time_ns)
         if use is not None and use.socket.protocol != TCP and pid not in [known for _, known in use.used]:
+            self._note_next_speaker(use, time_ns)
             use.used += ((time_ns, pid),)
         if not socket.used or socket.used[-1][1] != pid:
             if 0 < len(socket.used) <= _CHANGES_PER_SOCKET:
                 self._note_handover(socket, time_ns)
             socket.used += ((time_ns, pid),)
 
-    def _index(self, socket: ObservedSocket, key: bytes, time_ns: int) -> Use | None:
+    def _index(self, socket: ObservedSocket, key: bytes, time_ns: int, *, is_copy: bool) -> Use | None:
         """File the socket under what the sighting calls it; gives the use if it names a peer."""
-        has_peer = key[_BOUND:] != _NO_PEER
-        port = int.from_bytes(key[2:4], sys.byteorder)
-        if port and port not in socket.ports:
+        port, local = port_of(key), local_key(key)
+        if port and not is_copy and port not in socket.ports and len(socket.ports) < _PORTS_PER_SOCKET:
             self._note_birth(socket, port, time_ns)
-        if port and not has_peer and key[:_BOUND] not in socket.bindings:
-            use = socket.bindings[key[:_BOUND]] = Use(socket, time_ns)
-            self._bound[key[:_BOUND]] = (*self._bound.get(key[:_BOUND], ()), use)
+        has_peer = not is_bound(key)
+        if not has_peer and (port or not has_ports(key)) and local not in socket.bindings:
+            use = socket.bindings[local] = Use(socket, time_ns, local)
+            self._bound[local] = (*self._bound.get(local, ()), use)
         if not has_peer:
             return None
         known = socket.peers.get(key)
         if known is None:
-            known = socket.peers[key] = Use(socket, time_ns)
+            known = socket.peers[key] = Use(socket, time_ns, key)
             self._exact[key] = (*self._exact.get(key, ()), known)
             if len(socket.peers) > MAX_PEERS:
                 unfile(self._exact, *_pop_oldest(socket.peers))
@@ -202,6 +196,13 @@ class SocketTimeline:
             if not self._tells_closes:  # nor births: the first report may come after the first packet
                 time_ns = min(time_ns, before.closed_ns + 1)
             self._changes.append((time_ns, socket.namespace, port, socket.protocol, 0))
+
+    def _note_next_speaker(self, use: Use, time_ns: int) -> None:
+        """Without ports, a socket's birth says nothing: what tells is that another one speaks on the same key."""
+        if use.used or has_ports(use.key) or port_of(use.key):
+            return
+        if any(other.used for other in self._exact.get(use.key, ()) if other is not use):
+            self._changes.append((time_ns, use.socket.namespace, 0, use.key[0], 0))
 
     def _note_handover(self, socket: ObservedSocket, time_ns: int) -> None:
         for port in socket.ports:
@@ -221,9 +222,11 @@ class SocketTimeline:
                     self._close(socket, exit_ns, 0)
 
     def _find(self, key: bytes, namespace: int, first_ns: int, last_ns: int) -> Match:
-        for uses, quality in self._levels(key):
+        for uses, quality in candidates(self._exact, self._bound, key):
             is_exact = quality is MatchQuality.EXACT
             near = nearest(uses, namespace, first_ns, last_ns, LINGER_NS if is_exact else BOUND_LINGER_NS)
+            if not has_ports(key):
+                near = speakers(near)
             owners: dict[tuple[int, int | None], Owner] = {}
             for use in near:
                 for owner in self._owners(use, first_ns, last_ns):
@@ -232,19 +235,9 @@ class SocketTimeline:
                 return Match(None, MatchQuality.AMBIGUOUS, self.source, "ambiguous")
             for owner in owners.values():
                 return Match(owner, quality, self.source, "kernel" if owner is KERNEL else None)
+        if answers_echo(key):  # every host does, by itself: RFC 1122 §3.2.2.6
+            return Match(KERNEL, MatchQuality.WILDCARD, self.source, "kernel")
         return Match(None, MatchQuality.NONE, self.source, "no-owner")
-
-    def _levels(self, key: bytes) -> Iterable[tuple[Sequence[Use], MatchQuality]]:
-        """Sockets that could be meant, the surest kind first."""
-        head, bound = key[:_WITH_ADDRESS], self._bound
-        yield self._exact.get(key, ()), MatchQuality.EXACT
-        yield self._exact.get(head + _ANY + key[_BOUND:], ()), MatchQuality.EXACT
-        if head[2:] == b"\0\0":
-            return
-        yield unconnected(bound.get(key[:_BOUND], ())), MatchQuality.LISTENER
-        yield unconnected(bound.get(head + _ANY, ())), MatchQuality.WILDCARD
-        if head[1] == 4:  # noqa: PLR2004 - an IPv6 socket without address takes IPv4 too
-            yield unconnected(bound.get(head[:1] + b"\x06" + head[2:] + _ANY, ())), MatchQuality.WILDCARD
 
     def _owners(self, use: Use, first_ns: int, last_ns: int) -> list[Owner]:
         socket = use.socket
@@ -283,16 +276,3 @@ class SocketTimeline:
 def _pop_oldest(peers: dict[bytes, Use]) -> tuple[bytes, Use]:
     key = next(iter(peers))
     return key, peers.pop(key)
-
-
-def _keys(rows: NDArray[np.void]) -> list[bytes]:
-    """Keys of SIGHTING[n] or FLOW_END[n]: an IPv4 address mapped into IPv6 is IPv4."""
-    keys = np.zeros(len(rows), _KEY)
-    for name in _KEY.names or ():
-        keys[name] = rows[name]
-    ends = (keys["local"], keys["remote"])
-    is_mapped = [(keys["ip_version"] == 6) & (end[:, :12] == _MAPPED).all(axis=1) for end in ends]  # noqa: PLR2004
-    for end, mapped in zip(ends, is_mapped, strict=True):
-        end[mapped, :12] = 0
-    keys["ip_version"][is_mapped[0] | is_mapped[1]] = 4
-    return keys.view(f"V{_KEY.itemsize}").tolist()

@@ -51,6 +51,19 @@ OWNER_CHANGE = np.dtype(
 """From this time on, another socket or process may be behind a local port: rows on it start anew. 16 bytes."""
 
 
+PROTOCOLS_WITH_PORTS = frozenset({6, 17, 33, 132, 136})
+"""TCP, UDP, DCCP, SCTP and UDP-Lite. All others have port 0 at both ends, but for echoes."""
+ICMP_PROTOCOLS = (1, 58)
+"""ICMP and ICMPv6."""
+ECHO_REQUESTS, ECHO_REPLIES = (8, 13, 15, 17, 42, 128, 160), (0, 14, 16, 18, 43, 129, 161)
+"""Types of ICMP and ICMPv6 messages with an identifier, u16 at byte 4: RFC 792, RFC 950, RFC 4443 §4, RFC 8335 §2.
+
+The end that asks has the identifier as ``local_port``, as a ping socket has, and ECHO_ASKED as ``remote_port``. The end
+that answers has it as ``remote_port``, and 0 as ``local_port``.
+"""
+ECHO_ASKED = 8
+
+
 class Evidence(enum.IntEnum):
     """What a sighting says; up to USED, a higher one is the better reason to call a process the owner."""
 

@@ -14,6 +14,7 @@ from portcall.flows.deduplication import deduplicate
 from portcall.records.flows import FLOW, FlowKind
 from portcall.records.ownership import FLOW_END
 from portcall.records.packets import Tally, Verdict
+from portcall.runs.echoes import write_echo_ports
 from portcall.runs.partitions import TURN_BITS
 from portcall.runs.tracker import sum_tallies
 
@@ -132,6 +133,7 @@ class OwnedTable:
             ends[name] = rows[name]
         ends["local"], ends["remote"] = rows[near], rows[far]
         ends["local_port"], ends["remote_port"] = rows[f"{near}_port"], rows[f"{far}_port"]
+        write_echo_ports(rows["namespace"], near, ends)
         ends["namespace"] = self._points.namespaces(rows["namespace"])
         return ends
 

@@ -3,16 +3,20 @@
 Where another socket or process takes over a local port, flows on it must go on in new rows, and each capture point has
 rows of its own. So the packets' namespace number becomes a partition: its low 20 bits count such turns of the packet's
 ports, the others number the capture point, an interface in a network namespace. The flow table keeps rows apart by it,
-and knows neither owners nor interfaces.
+and knows neither owners nor interfaces. Without ports, an echo's identifier keeps rows apart (``echoes``), and the
+turns of everything else are those of its protocol. A later fragment has neither, and goes where its first one went.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.records.ownership import OWNER_CHANGE
+from portcall.records.ownership import ICMP_PROTOCOLS, OWNER_CHANGE
+from portcall.records.packets import Fragmentation, Verdict
+from portcall.runs.echoes import IS_ECHO, echoes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +28,20 @@ if TYPE_CHECKING:
     NameCapturePoint = Callable[[int, int], CapturePoint]
 
 TURN_BITS = 20
-_TURNS = np.uint32((1 << TURN_BITS) - 1)
+_TURNS = IS_ECHO - np.uint32(1)  # of what is no echo
 _MOST_CAPTURE_POINTS = 1 << (32 - TURN_BITS)
 _SKEW_NS = 1_000_000_000
 """How far packets of one interface may be behind those of another."""
 _TCP = 6
+_MAX_DATAGRAMS = 1 << 12  # fragmented ones whose first fragment went to another partition than its port-less rest would
+_TCP_PORTS, _OTHER_PORTS, _IDENTIFIERS, _PROTOCOLS, _NOTHING = range(5)
+
+
+class Places(NamedTuple):
+    """Where the turns of packets are counted: two numbers each, of two kinds."""
+
+    kinds: NDArray[np.uint8]
+    numbers: NDArray[np.uint16]
 
 
 class Partitions:
@@ -37,8 +50,9 @@ class Partitions:
     def __init__(self, name_capture_point: NameCapturePoint) -> None:
         """``name_capture_point`` says what a namespace's interface is called, by their numbers."""
         self.points = CapturePoints(name_capture_point)
-        self._turns = np.zeros((2, 1 << 16), np.uint32)
+        self._turns = np.zeros((_NOTHING + 1, 1 << 16), np.uint32)
         self._changes = np.zeros(0, OWNER_CHANGE)
+        self._datagrams: OrderedDict[tuple[int, int], int] = OrderedDict()
         self.last_ns = 0
         """Greatest time of a packet."""
 
@@ -50,32 +64,71 @@ class Partitions:
         """Put the partition in place of the namespace of PACKET[n], at least one."""
         if len(self._changes):
             self._settle()
-        turns = self._turn_of(packets, "source_port") + self._turn_of(packets, "target_port")
+        places = _places(packets)
+        echoes = echoes_of(batch, packets) if (packets["verdict"] == Verdict.NO_PORTS).any() else None
+        if echoes:
+            places.kinds[0, echoes.packets], places.numbers[0, echoes.packets] = _IDENTIFIERS, echoes.identifiers
+        turns = self._turns[places.kinds, places.numbers].sum(axis=0, dtype=np.uint32)
         if len(self._changes):
-            turns += self._recent_turns(packets)
-        packets["namespace"] = (self.points.numbers(batch) << np.uint32(TURN_BITS)) | (turns & _TURNS)
+            turns += self._recent_turns(packets["ts_ns"], places)
+        partitions = turns & _TURNS
+        if echoes:
+            partitions[echoes.packets] = echoes.turns(turns[echoes.packets])
+        points = self.points.numbers(batch) << np.uint32(TURN_BITS)
+        partitions |= points
+        if packets["fragmentation"].any():
+            self._keep_datagrams_together(packets, partitions)
+        packets["namespace"] = partitions
         self.last_ns = max(self.last_ns, int(packets["ts_ns"].max()))
-
-    def _turn_of(self, packets: NDArray[np.void], port: str) -> NDArray[np.uint32]:
-        return np.asarray(self._turns[(packets["protocol"] != _TCP).astype(np.intp), packets[port]])
 
     def _settle(self) -> None:
         """Count in the changes that no packet can come before any more, from whichever interface it comes."""
         is_settled = self._changes["time_ns"] < self.last_ns - _SKEW_NS
         settled, self._changes = self._changes[is_settled], self._changes[~is_settled]
-        transports = (settled["protocol"] != _TCP).astype(np.intp)
-        np.add.at(self._turns, (transports, settled["local_port"]), np.uint32(1))
+        for change in settled:
+            self._turns[_place_of(change)] += 1
 
-    def _recent_turns(self, packets: NDArray[np.void]) -> NDArray[np.uint32]:
+    def _recent_turns(self, times_ns: NDArray[np.int64], places: Places) -> NDArray[np.uint32]:
         """How many of the other changes each packet comes after."""
-        extra = np.zeros(len(packets), np.uint32)
-        is_tcp = packets["protocol"] == _TCP
-        ports = np.concatenate([packets["source_port"], packets["target_port"]])
-        for change in self._changes[np.isin(self._changes["local_port"], ports)]:
-            later = (packets["ts_ns"] >= change["time_ns"]) & (is_tcp == (change["protocol"] == _TCP))
-            for end in ("source_port", "target_port"):
-                extra[later & (packets[end] == change["local_port"])] += 1
+        extra = np.zeros(len(times_ns), np.uint32)
+        for change in self._changes[np.isin(self._changes["local_port"], [0, *np.unique(places.numbers).tolist()])]:
+            kind, number = _place_of(change)
+            counts = ((places.kinds == kind) & (places.numbers == number)).sum(axis=0, dtype=np.uint32)
+            extra += np.where(times_ns >= change["time_ns"], counts, np.uint32(0))
         return extra
+
+    def _keep_datagrams_together(self, packets: NDArray[np.void], partitions: NDArray[np.uint32]) -> None:
+        """Later fragments in the partition of their first, where that came before them."""
+        for i in np.flatnonzero(packets["fragmentation"]).tolist():
+            partition = int(partitions[i])
+            key = int(packets["datagram"][i]), partition >> TURN_BITS
+            if packets["fragmentation"][i] == Fragmentation.LATER:
+                partitions[i] = self._datagrams.get(key, partition)
+            elif partition & (1 << TURN_BITS) - 1 or key in self._datagrams:
+                self._datagrams[key] = partition
+                if len(self._datagrams) > _MAX_DATAGRAMS:
+                    self._datagrams.popitem(last=False)
+
+
+def _places(packets: NDArray[np.void]) -> Places:
+    """Both ports of PACKET[n], or the protocol where it has none."""
+    kinds = np.empty((2, len(packets)), np.uint8)
+    kinds[:] = np.where(packets["protocol"] == _TCP, np.uint8(_TCP_PORTS), np.uint8(_OTHER_PORTS))
+    numbers = np.stack([packets["source_port"], packets["target_port"]])
+    portless = packets["verdict"] == Verdict.NO_PORTS
+    kinds[0, portless], kinds[1, portless] = _PROTOCOLS, _NOTHING
+    numbers[0, portless] = packets["protocol"][portless]
+    return Places(kinds, numbers)
+
+
+def _place_of(change: np.void) -> tuple[int, int]:
+    """Where an OWNER_CHANGE is counted."""
+    protocol, port = int(change["protocol"]), int(change["local_port"])
+    if not port:
+        return _PROTOCOLS, protocol
+    if protocol in ICMP_PROTOCOLS:
+        return _IDENTIFIERS, port
+    return (_TCP_PORTS if protocol == _TCP else _OTHER_PORTS), port
 
 
 class CapturePoints:
@@ -105,7 +158,8 @@ class CapturePoints:
     def networks(self, partitions: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """The partitions without their interfaces."""
         first_of_namespace = np.array([self._namespaces.index(number) for number in self._namespaces], np.uint32)
-        return np.asarray((first_of_namespace[partitions >> TURN_BITS] << TURN_BITS) | (partitions & _TURNS))
+        turns = partitions & np.uint32((1 << TURN_BITS) - 1)
+        return np.asarray((first_of_namespace[partitions >> TURN_BITS] << TURN_BITS) | turns)
 
     def title(self, number: int) -> str:
         """What people call it."""

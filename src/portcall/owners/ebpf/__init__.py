@@ -19,7 +19,15 @@ from portcall.owners.process_connector import ProcessConnector
 from portcall.owners.processes import ControlGroups, find_process, read_program_path, split_arguments
 from portcall.owners.snapshot import take_snapshot
 from portcall.owners.sock_diag import plain_addresses
-from portcall.records.ownership import SIGHTING, OwnerEvents, ProcessChange, ProcessEvent, Program
+from portcall.records.ownership import (
+    ECHO_ASKED,
+    ICMP_PROTOCOLS,
+    SIGHTING,
+    OwnerEvents,
+    ProcessChange,
+    ProcessEvent,
+    Program,
+)
 from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
@@ -143,6 +151,7 @@ class EbpfOwners:
         sightings["ip_version"] = np.where(sockets["family"] == AF_INET, 4, 6)
         for end in ("local", "remote"):
             sightings[end] = plain_addresses(sockets[end], sockets["family"])
+        _write_echo_peers(sightings)
         self._learn_namespaces(sockets)
         cookies, which = np.unique(sockets["namespace_cookie"], return_inverse=True)
         namespaces = np.array([self._namespace(cookie) for cookie in cookies.tolist()], np.uint32)
@@ -166,6 +175,13 @@ class EbpfOwners:
             inode = inodes.get(int(row["socket"]))
             if inode is not None:
                 self._namespaces[int(row["namespace_cookie"])] = inode
+
+
+def _write_echo_peers(out_sightings: NDArray[np.void]) -> None:
+    """A connected ping socket asks its peer; the port that connect(2) was given means nothing."""
+    asks = np.isin(out_sightings["protocol"], ICMP_PROTOCOLS) & (out_sightings["local_port"] > 0)
+    out_sightings["remote_port"][asks & out_sightings["remote"].any(axis=1)] = ECHO_ASKED
+    out_sightings["remote_port"][asks & ~out_sightings["remote"].any(axis=1)] = 0
 
 
 def _born_or_gone(rows: NDArray[np.void], offset_ns: int) -> Iterator[ProcessEvent]:

@@ -18,20 +18,17 @@ Contexts, in bytes from their start (include/uapi/linux/bpf.h):
     bpf_sock_ops   op 0, family 20, remote_ip4 24, local_ip4 28, remote_ip6 32, local_ip6 48,
                    remote_port 64 (network order, 32 bits), local_port 68 (host order)
     bpf_sock_addr  user_ip4 4, user_ip6 8, user_port 24 (network order), protocol 36, sk 64 (a bpf_sock)
-    __sk_buff      protocol 16 (network order); bytes from the IP header on through a helper
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from portcall.owners.ebpf.assembler import R0, R1, R2, R3, R4, R6, R7, R8, R10, Assembler, Register
+from portcall.owners.ebpf.assembler import R0, R1, R2, R6, R7, R8, R10, Assembler, Register
 from portcall.owners.ebpf.programs.events import (
     AF_INET,
     AF_INET6,
     KEY,
-    SCRATCH,
     Helper,
     KernelProgram,
     begin,
@@ -46,6 +43,7 @@ from portcall.owners.ebpf.programs.events import (
     take_process,
     take_time,
 )
+from portcall.owners.ebpf.programs.packet_ends import passing_packet
 from portcall.owners.ebpf.syscalls import AttachPoint, ProgramKind
 from portcall.records.ownership import Evidence
 
@@ -55,11 +53,8 @@ if TYPE_CHECKING:
     from portcall.owners.ebpf.programs.events import Maps
 
 _CONNECT, _LISTEN = 3, 11  # BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TCP_LISTEN_CB
-_TCP, _UDP, _DCCP, _SCTP, _UDPLITE = 6, 17, 33, 132, 136
-_WITH_PORTS = (_UDP, _DCCP, _SCTP, _UDPLITE)
-_IPV4, _IPV6 = (int.from_bytes(kind, sys.byteorder) for kind in (b"\x08\x00", b"\x86\xdd"))
+_TCP = 6
 _PASS = 1  # a cgroup program's "let it happen"
-_FRAGMENT_OFFSET = 0x1FFF
 
 
 def lean(maps: Maps) -> list[KernelProgram]:
@@ -79,13 +74,13 @@ def lean(maps: Maps) -> list[KernelProgram]:
             "skb_egress",
             ProgramKind.CGROUP_SKB,
             point.CGROUP_INET_EGRESS,
-            (_skb(maps, "egress", knows_process=True), _skb(maps, "egress", knows_process=False)),
+            (passing_packet(maps, "egress", knows_process=True), passing_packet(maps, "egress", knows_process=False)),
         ),
         KernelProgram(
             "skb_ingress",
             ProgramKind.CGROUP_SKB,
             point.CGROUP_INET_INGRESS,
-            (_skb(maps, "ingress", knows_process=False),),
+            (passing_packet(maps, "ingress", knows_process=False),),
         ),
         KernelProgram("sock_release", sock, point.CGROUP_INET_SOCK_RELEASE, (_sock_release(maps),)),
     ]
@@ -169,59 +164,6 @@ def _sockops(maps: Maps, *, knows_process: bool) -> bytes:
     return code.build()
 
 
-def _skb(maps: Maps, direction: str, *, knows_process: bool) -> bytes:
-    """IPv4: version and length 0, fragment 6, protocol 9, source 12, target 16; IPv6: next 6, source 8, target 24."""
-    is_egress = direction == "egress"
-    source, target = ("local", "remote") if is_egress else ("remote", "local")
-    code = Assembler()
-    begin(code)
-    code.load(4, R7, R6, 16).jump_if(R7, "==", _IPV4, "ipv4").jump_if(R7, "==", _IPV6, "ipv6").exit(_PASS)
-    code.label("ipv4")
-    _take_packet_bytes(code, 0, 10, SCRATCH)
-    code.load(2, R0, R10, SCRATCH + 6).host_order(16, R0).compute(R0, "&", _FRAGMENT_OFFSET).jump_if(
-        R0, "!=", 0, "done"
-    )
-    code.load(1, R7, R10, SCRATCH + 9).jump_if(R7, "==", _TCP, "done")
-    code.load(1, R8, R10, SCRATCH).compute(R8, "&", 15).compute(R8, "<<", 2)
-    _take_packet_bytes(code, 12, 4, field(source))
-    _take_packet_bytes(code, 16, 4, field(target))
-    code.store(1, R10, field("family"), AF_INET).jump("ports")
-    code.label("ipv6")
-    _take_packet_bytes(code, 6, 1, SCRATCH)
-    code.load(1, R7, R10, SCRATCH).jump_if(R7, "==", _TCP, "done")
-    _take_packet_bytes(code, 8, 16, field(source))
-    _take_packet_bytes(code, 24, 16, field(target))
-    code.store(1, R10, field("family"), AF_INET6).set(R8, 40)
-    code.label("ports").store(1, R10, field("protocol"), R7)
-    for protocol in _WITH_PORTS:
-        code.jump_if(R7, "==", protocol, "has_ports")
-    code.jump("ports_known").label("has_ports")
-    _take_packet_bytes(code, R8, 4, SCRATCH)
-    for offset, end in ((0, source), (2, target)):
-        code.load(2, R0, R10, SCRATCH + offset).host_order(16, R0).store(2, R10, field(f"{end}_port"), R0)
-    code.label("ports_known")
-    take_cookie(code)
-    code.jump_if(R0, "==", 0, "done")
-    _take_sender(code, maps, knows_process=knows_process)
-    skip_known_tuple(code, maps, R7)
-    take_time(code)
-    send(code, maps, _PASS)
-    return code.build()
-
-
-def _take_sender(code: Assembler, maps: Maps, *, knows_process: bool) -> None:
-    """Evidence and process of a packet; r7 = what tells it apart: the process, or 0.
-
-    A packet may leave while the kernel answers another one and interrupts anybody, but only on a socket of its own.
-    """
-    code.store(1, R10, field("evidence"), Evidence.PACKET).set(R7, 0)
-    if knows_process:
-        take_process(code)
-        code.store(1, R10, field("evidence"), Evidence.USED)
-        disown_kernel_sockets(code, maps)
-        code.load(4, R7, R10, field("process"))
-
-
 def _sock_addr(maps: Maps, evidence: Evidence, family: int) -> bytes:
     code = Assembler()
     begin(code)
@@ -268,9 +210,3 @@ def _copy(code: Assembler, source: Register, pairs: Iterable[tuple[int, int]]) -
     """Four bytes each, from the context to the stack."""
     for at, target in pairs:
         code.load(4, R0, source, at).store(4, R10, target, R0)
-
-
-def _take_packet_bytes(code: Assembler, offset: int | Register, count: int, target: int) -> None:
-    """Bytes of the packet onto the stack; a packet that is too short ends the program."""
-    code.set(R1, R6).set(R2, offset).address(R3, R10, target).set(R4, count).call(Helper.LOAD_PACKET_BYTES)
-    code.jump_if(R0, "!=", 0, "done")

@@ -55,6 +55,7 @@ MAX_CHANGES = 16
 """Changes of process reported per socket: workers that take turns on one socket could otherwise fill the ring."""
 
 _PEEK = 2  # MSG_PEEK: who only looks does not use
+_SOCK_RAW = 3
 _ESTABLISHED, _SYN_SENT, _CLOSE, _LISTEN = 1, 2, 7, 10
 _NOTHING = 0
 _COMMON = "sock.__sk_common."
@@ -169,6 +170,9 @@ def _take_names(code: Assembler, sock: Register, offset: Callable[[str], int]) -
     _read(code, 16, sock, offset(_COMMON + "skc_v6_rcv_saddr"), field("local"))
     _read(code, 16, sock, offset(_COMMON + "skc_v6_daddr"), field("remote"))
     code.label("named")
+    _read(code, 2, sock, offset("sock.sk_type"), SCRATCH)  # a raw socket's number is its protocol, and it has no ports
+    code.load(2, R0, R10, SCRATCH).jump_if(R0, "!=", _SOCK_RAW, "has_ports")
+    code.store(2, R10, field("local_port"), 0).store(2, R10, field("remote_port"), 0).label("has_ports")
 
 
 def _read(code: Assembler, count: int, base: Register, offset: int, target: int) -> None:
