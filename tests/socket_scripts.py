@@ -107,6 +107,54 @@ def ping(target, kind, identifier, count=3, size=56):
                 answer = answer[20:] if kind == socket.SOCK_RAW and not is_ipv6 else answer
 """
 
+MADE_BY_HAND = """
+def own_address():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect((V4, 9))
+        return s.getsockname()[0]
+
+def ends():
+    return socket.inet_aton(own_address()) + socket.inet_aton(V4)
+
+def ip(protocol, content):
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(content), 1, 0, 64, protocol, 0)
+    return head[:10] + struct.pack("!H", checksum(head + ends())) + ends() + content
+
+def udp(source, target, content):
+    return struct.pack("!HHHH", source, target, 8 + len(content), 0) + content
+
+def syn(source, target, content):
+    head = struct.pack("!HHIIBBH", source, target, 1, 0, 80, 2, 1024)
+    sum_ = checksum(ends() + struct.pack("!HH", 6, 20 + len(content)) + head + bytes(4) + content)
+    return head + struct.pack("!HH", sum_, 0) + content
+
+def open_injector(kind=socket.SOCK_RAW):
+    s = open_socket(socket.AF_PACKET, kind, 0)
+    s.bind(("wire", 0x0800))
+    return s
+
+def far_mac():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:  # so that the kernel asks who has the address
+        s.sendto(b"", (V4, 9))
+    for _ in range(10000):
+        for line in open("/proc/thread-self/net/arp").read().splitlines()[1:]:
+            if line.split()[0] == V4 and line.split()[3] != "00:00:00:00:00:00":
+                return bytes.fromhex(line.split()[3].replace(":", ""))
+    raise SystemExit("no neighbour")
+
+def own_mac():
+    return bytes.fromhex(open("/sys/class/net/wire/address").read().strip().replace(":", ""))
+"""
+
+ECHOED = """
+def exchange(s, count, size=100):
+    s.settimeout(5)
+    for _ in range(count):
+        s.send(bytes(size))
+        receive(s, size)
+    tell(count * size, count * size)
+"""
+
 SCRIPTS = {
     "ping by a ping socket": PING + "ping(V4, socket.SOCK_DGRAM, 801); tell(3 * 56, 3 * 56)",
     "ping by a ping socket, IPv6": PING + "ping(V6, socket.SOCK_DGRAM, 802); tell(3 * 56, 3 * 56)",
@@ -133,4 +181,72 @@ for child in range(2):
 """,
     "pings larger than a packet": PING + "ping(V4, socket.SOCK_RAW, 830, size=4000); tell(3 * 4000, 3 * 4000)",
     "a flood of pings": PING + "ping(V4, socket.SOCK_RAW, 840, count=2000); tell(2000 * 56, 2000 * 56)",
+    "raw IP": """
+with open_socket(socket.AF_INET, socket.SOCK_RAW, 253) as s:
+    s.connect((V4, 0))
+    s.settimeout(5)
+    for _ in range(5):
+        s.send(bytes(60))
+        assert len(s.recv(1000)) == 80
+tell(300, 300)
+""",
+    "raw IP, by two in turn": """
+for count in (2, 3):
+    if not os.fork():
+        with open_socket(socket.AF_INET, socket.SOCK_RAW, 253) as s:
+            s.settimeout(5)
+            for _ in range(count):
+                s.sendto(bytes(60), (V4, 0))
+                assert len(s.recv(1000)) == 80
+        tell(60 * count, 60 * count)
+        os._exit(0)
+    assert os.wait()[1] == 0
+""",
+    "a scan by a raw socket": MADE_BY_HAND
+    + """
+with open_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
+    for port in range(8001, 8021):
+        s.sendto(ip(6, syn(40000, port, b"")), (V4, 0))
+tell(0, 0)
+""",
+    "UDP by a raw socket": MADE_BY_HAND
+    + """
+with open_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
+    for number in range(10):
+        s.sendto(ip(17, udp(40100 + number, 9999, bytes(50))), (V4, 0))
+tell(500, 0)
+""",
+    "packet injection": MADE_BY_HAND
+    + """
+with open_injector() as s:
+    for number in range(10):
+        content = ip(17, udp(40200 + number, 9999, bytes(70)))
+        s.send(far_mac() + own_mac() + b"\\x08\\0" + content)
+tell(700, 0)
+""",
+    "packet injection below IP by a cooked socket": MADE_BY_HAND
+    + """
+with open_injector(socket.SOCK_DGRAM) as s:
+    for number in range(10):
+        s.sendto(ip(6, syn(40300, 8101 + number, bytes(10))), ("wire", 0x0800, 0, 0, far_mac()))
+tell(100, 0)
+""",
+    "UDP-Lite": ECHOED
+    + """
+with open_socket(socket.AF_INET, socket.SOCK_DGRAM, 136) as s:
+    s.connect((V4, PORT))
+    exchange(s, 5)
+""",
+    "UDP-Lite, IPv6": ECHOED
+    + """
+with open_socket(socket.AF_INET6, socket.SOCK_DGRAM, 136) as s:
+    s.connect((V6, PORT))
+    exchange(s, 5)
+""",
+    "SCTP": ECHOED
+    + """
+with open_socket(socket.AF_INET, socket.SOCK_STREAM, 132) as s:
+    s.connect((V4, PORT))
+    exchange(s, 5)
+""",
 }

@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 LEAN = {
+    "net_dev_queue",
     *("sock_send_length", "sock_recv_length", "sched_process_exec", "sched_process_fork", "sched_process_exit"),
     *("sock_create", "post_bind4", "post_bind6", "sockops", "skb_egress", "skb_ingress", "sock_release"),
 }
@@ -64,7 +65,7 @@ def whose(owners, local, remote, protocol=socket.IPPROTO_TCP, since_ns=0):
     return timeline.find(end)[0]
 
 
-def test_the_twelve_lean_programs_run():
+def test_the_thirteen_lean_programs_run():
     owners = EbpfOwners()
     programs = set(owners.programs)
     owners.close()
@@ -166,7 +167,7 @@ def test_nothing_stays_in_the_kernel_after_a_kill():
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
-    assert len(during) == 12
+    assert len(during) == 13
     assert wait_until_gone(during)
 
 

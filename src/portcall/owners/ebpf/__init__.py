@@ -23,6 +23,7 @@ from portcall.records.ownership import (
     ECHO_ASKED,
     ICMP_PROTOCOLS,
     SIGHTING,
+    Evidence,
     OwnerEvents,
     ProcessChange,
     ProcessEvent,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from portcall.owners.ebpf.loader import Subset
 
 _SAME = ("socket", "process", "user", "evidence", "protocol", "local_port", "remote_port")
+_EXITED = ProcessChange.EXITED
+_FIRST_PLACE_IN_MEMORY = 1 << 63  # no cookie is as great
 _FIRST_INODE = 0xF0000000  # of namespaces, PROC_DYNAMIC_FIRST in the kernel's include/linux/proc_ns.h
 
 
@@ -52,6 +55,7 @@ class EbpfOwners:
         self._tells_closes = "sock_release" in self._loaded.programs
         self._connector = None if self._loaded.knows_processes() else self._open_connector()
         self._known_pids: set[int] = set()
+        self._packet_sockets: dict[int, set[int]] = {}
         # After the programs run, so that a socket is either in the snapshot or in the rings, or in both.
         snapshot = take_snapshot()
         self.degradations += snapshot.degradations
@@ -89,7 +93,7 @@ class EbpfOwners:
             processes += self._connector.drain()
         sockets = events[~is_process]
         processes += self._met(sockets, processes, offset_ns)
-        sightings = self._sightings(sockets, offset_ns)
+        sightings = np.concatenate([self._sightings(sockets, offset_ns), self._closed_by_exit(processes)])
         if self._waiting is not None:
             sightings, self._waiting = np.concatenate([self._waiting.sightings, sightings]), None
         return OwnerEvents(sightings, processes, until_ns, self._tells_closes)
@@ -152,11 +156,22 @@ class EbpfOwners:
         for end in ("local", "remote"):
             sightings[end] = plain_addresses(sockets[end], sockets["family"])
         _write_echo_peers(sightings)
+        for row in sockets[sockets["socket"] >= _FIRST_PLACE_IN_MEMORY]:
+            self._packet_sockets.setdefault(int(row["process"]), set()).add(int(row["socket"]))
         self._learn_namespaces(sockets)
         cookies, which = np.unique(sockets["namespace_cookie"], return_inverse=True)
         namespaces = np.array([self._namespace(cookie) for cookie in cookies.tolist()], np.uint32)
         sightings["namespace"] = np.where(sockets["namespace"] > 0, sockets["namespace"], namespaces[which])
         return sightings
+
+    def _closed_by_exit(self, processes: list[ProcessEvent]) -> NDArray[np.void]:
+        """SIGHTING[n]: packet sockets end with the process that sent by them, as no program sees them close."""
+        ended = [(event, self._packet_sockets.pop(event.pid, ())) for event in processes if event.change is _EXITED]
+        rows = [(event.time_ns, number) for event, numbers in ended for number in numbers]
+        closed = np.zeros(len(rows), SIGHTING)
+        closed["evidence"] = Evidence.CLOSED
+        closed["time_ns"], closed["socket"] = [time_ns for time_ns, _ in rows], [number for _, number in rows]
+        return closed
 
     def _namespace(self, cookie: int) -> int:
         """A namespace's inode; until it is known, a number that is no inode, so that two are told apart."""

@@ -95,7 +95,7 @@ class Loaded:
         return Maps(self.events.descriptor, self.execs.descriptor, lost, sockets, tuples)
 
     def _load_tracing(self, *, is_alone: bool) -> bool:
-        """Whether the five lean programs run, or enough of them to say who sends and receives."""
+        """Whether the six lean programs run, or enough of them to say who sends and receives."""
         try:
             types = KernelTypes(VMLINUX.read_bytes())
             programs = tracing.lean(self._maps, types)

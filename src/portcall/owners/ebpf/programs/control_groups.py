@@ -5,7 +5,7 @@ r"""Programs at cgroup hooks: what sockets are called and when they end. Their c
     post_bind4/6   bind(2) has chosen the port             BOUND
     sockops        TCP connects, its port is chosen        CONNECTED
                    listen(2)                               LISTENING
-    skb_egress     a packet that is not TCP leaves         USED, once per socket, peer and process
+    skb_egress     a packet leaves that is not TCP's       USED, once per socket, peer and process
     skb_ingress    a packet that is not TCP arrives        PACKET, once per socket and peer
     sock_release   the last close(2)                       CLOSED
     getpeer4/6     accept(2) or getpeername(2)             ACCEPTED     \ only where the tracing programs

@@ -67,7 +67,9 @@ ACTIVITY = np.dtype([("last_ns", "u8"), ("process", "u4"), ("changes", "u4")])
 TUPLE_KEY_BYTES = 48
 """A key of the map ``tuples``: u64 cookie, 32 bytes addresses, u16 local and remote port, u32 process or direction."""
 
-AF_INET, AF_INET6 = 2, 10
+AF_INET, AF_INET6, AF_PACKET = 2, 10, 17
+SOCK_RAW = 3
+COMMON = "sock.__sk_common."
 REPORT = -EVENT.itemsize
 KEY = REPORT - TUPLE_KEY_BYTES
 SCRATCH = KEY - 32
@@ -93,6 +95,7 @@ class Helper(enum.IntEnum):
     LOAD_PACKET_BYTES = 26
     SOCKET_COOKIE = 46
     CONTROL_GROUP = 80
+    FULL_SOCKET = 95
     READ_USER = 112
     READ_KERNEL = 113
     READ_KERNEL_STRING = 115

@@ -6,6 +6,7 @@
     sched_process_exec    a program has started            task *, old pid, linux_binprm *     EXEC
     sched_process_fork    clone(2)                         parent task *, child task *         FORKED, for processes
     sched_process_exit    a thread ends                    task *                              EXITED, for the last one
+    net_dev_queue         a packet goes to a device        sk_buff *                           USED, of packet sockets
     inet_sock_set_state   TCP changes its state            sock *, int old, int new            CONNECTED, LISTENING,
                                                                                                CLOSED; only where no
                                                                                                cgroup program runs
@@ -23,11 +24,13 @@ from portcall.owners.ebpf.programs.events import (
     ACTIVITY,
     AF_INET,
     AF_INET6,
+    COMMON,
     EXEC,
     EXEC_ARGUMENTS_BYTES,
     EXEC_PATH_BYTES,
     KEY,
     SCRATCH,
+    SOCK_RAW,
     Helper,
     KernelProgram,
     ProcessReport,
@@ -41,6 +44,7 @@ from portcall.owners.ebpf.programs.events import (
     take_process,
     take_time,
 )
+from portcall.owners.ebpf.programs.packet_ends import injected_packet
 from portcall.owners.ebpf.syscalls import AttachPoint, ProgramKind
 from portcall.records.ownership import Evidence
 
@@ -55,18 +59,17 @@ MAX_CHANGES = 16
 """Changes of process reported per socket: workers that take turns on one socket could otherwise fill the ring."""
 
 _PEEK = 2  # MSG_PEEK: who only looks does not use
-_SOCK_RAW = 3
 _ESTABLISHED, _SYN_SENT, _CLOSE, _LISTEN = 1, 2, 7, 10
 _NOTHING = 0
-_COMMON = "sock.__sk_common."
 _LAST, _PROCESS, _CHANGES = (ACTIVITY.fields[name][1] for name in ("last_ns", "process", "changes"))  # type: ignore[index]
 
 
 def lean(maps: Maps, types: KernelTypes) -> list[KernelProgram]:
-    """The five that say who does it. LookupError where this kernel lacks a field that they need."""
+    """The six that say who does it. LookupError where this kernel lacks a field that they need."""
     return [
         _program("sock_send_length", _transfer(maps, types.offset)),
         _program("sock_recv_length", _transfer(maps, types.offset, flags_argument=2)),
+        _program("net_dev_queue", injected_packet(maps, types.offset)),
         _program("sched_process_exec", _exec(maps, types.offset)),
         _program("sched_process_fork", _fork(maps, types.offset)),
         _program("sched_process_exit", _exit(maps, types.offset)),
@@ -150,7 +153,7 @@ def _state(maps: Maps, offset: Callable[[str], int]) -> bytes:
 
 def _take_family(code: Assembler, sock: Register, offset: Callable[[str], int]) -> None:
     """Family of a ``struct sock`` into the report; ``done`` unless it is IP."""
-    code.load(2, R0, sock, offset(_COMMON + "skc_family")).store(1, R10, field("family"), R0)
+    code.load(2, R0, sock, offset(COMMON + "skc_family")).store(1, R10, field("family"), R0)
     code.jump_if(R0, "==", AF_INET, "is_ip").jump_if(R0, "!=", AF_INET6, "done").label("is_ip")
 
 
@@ -158,20 +161,20 @@ def _take_names(code: Assembler, sock: Register, offset: Callable[[str], int]) -
     """Protocol, namespace, addresses and ports of a ``struct sock`` into the report."""
     _read(code, 2, sock, offset("sock.sk_protocol"), SCRATCH)
     code.load(1, R0, R10, SCRATCH).store(1, R10, field("protocol"), R0)
-    code.load(8, R8, sock, offset(_COMMON + "skc_net.net"))
+    code.load(8, R8, sock, offset(COMMON + "skc_net.net"))
     code.load(4, R0, R8, offset("net.ns.inum")).store(4, R10, field("namespace"), R0)
-    _read(code, 2, sock, offset(_COMMON + "skc_num"), field("local_port"))
-    _read(code, 2, sock, offset(_COMMON + "skc_dport"), SCRATCH)
+    _read(code, 2, sock, offset(COMMON + "skc_num"), field("local_port"))
+    _read(code, 2, sock, offset(COMMON + "skc_dport"), SCRATCH)
     code.load(2, R0, R10, SCRATCH).host_order(16, R0).store(2, R10, field("remote_port"), R0)
     code.load(1, R0, R10, field("family")).jump_if(R0, "==", AF_INET6, "ipv6")
-    _read(code, 4, sock, offset(_COMMON + "skc_rcv_saddr"), field("local"))
-    _read(code, 4, sock, offset(_COMMON + "skc_daddr"), field("remote"))
+    _read(code, 4, sock, offset(COMMON + "skc_rcv_saddr"), field("local"))
+    _read(code, 4, sock, offset(COMMON + "skc_daddr"), field("remote"))
     code.jump("named").label("ipv6")
-    _read(code, 16, sock, offset(_COMMON + "skc_v6_rcv_saddr"), field("local"))
-    _read(code, 16, sock, offset(_COMMON + "skc_v6_daddr"), field("remote"))
+    _read(code, 16, sock, offset(COMMON + "skc_v6_rcv_saddr"), field("local"))
+    _read(code, 16, sock, offset(COMMON + "skc_v6_daddr"), field("remote"))
     code.label("named")
     _read(code, 2, sock, offset("sock.sk_type"), SCRATCH)  # a raw socket's number is its protocol, and it has no ports
-    code.load(2, R0, R10, SCRATCH).jump_if(R0, "!=", _SOCK_RAW, "has_ports")
+    code.load(2, R0, R10, SCRATCH).jump_if(R0, "!=", SOCK_RAW, "has_ports")
     code.store(2, R10, field("local_port"), 0).store(2, R10, field("remote_port"), 0).label("has_ports")
 
 
