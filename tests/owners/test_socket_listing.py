@@ -124,6 +124,20 @@ def test_a_datagram_socket_without_a_peer_is_unconnected_and_with_one_establishe
 
 
 @linux_only
+def test_udp_lite_is_listed_beside_udp():
+    try:
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 136)
+    except OSError as error:
+        pytest.skip(f"no UDP-Lite here: {error}")
+    with one:
+        one.bind(("127.0.0.1", 0))
+
+        listed = found(one.getsockname()[1], "UNCONN", "udplite")
+
+    assert [owner.pid for owner in listed.holders] == [os.getpid()]
+
+
+@linux_only
 @needs_ipv6
 @pytest.mark.parametrize("dual", [True, False])
 def test_a_listener_at_any_ipv6_address_tells_whether_it_takes_ipv4_too(dual):

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.owners.processes import user_name
-from portcall.owners.sock_diag import INFO, PROTOCOLS, TCP, TCP_INFO, V6_ONLY, SocketList, attribute_of
+from portcall.owners.sock_diag import (
+    FAMILIES,
+    INFO,
+    TCP,
+    TCP_INFO,
+    UDP,
+    UDP_LITE,
+    V6_ONLY,
+    SocketList,
+    attribute_of,
+    protocols,
+)
 from portcall.records.sockets import SystemSocket, TcpFigures
 
 if TYPE_CHECKING:
@@ -29,6 +40,8 @@ STATE_WORDS = {
     8: "CLOSE-WAIT", 9: "LAST-ACK", 10: "LISTEN", 11: "CLOSING",
 }  # fmt: skip
 """include/net/tcp_states.h; 7, TCP_CLOSE, is what a UDP socket without a peer is in."""
+
+_NAMES = {TCP: "tcp", UDP: "udp", UDP_LITE: "udplite"}  # the states of SCTP's associations are numbers of their own
 
 LISTENING, EVERY = 1 << 7 | 1 << 10, sum(1 << number for number in STATE_WORDS)
 """Bits of the states to ask for."""
@@ -68,7 +81,9 @@ def ask(namespace: Namespace, states: int) -> list[DumpReply]:
                 namespace,
                 interfaces,
             )
-            for family, protocol in PROTOCOLS
+            for protocol in protocols()
+            if protocol in _NAMES
+            for family in FAMILIES
         ]
     finally:
         asked.close()
@@ -80,7 +95,7 @@ def sockets_of(answer: DumpReply, holders_of: HoldersOf, time_ns: int) -> Iterat
     columns = zip(*(rows[name].tolist() for name in _COLUMNS), strict=True)
     ends = zip(_addresses(answer, "source"), _addresses(answer, "target"), strict=True)
     figures = _figures(answer, time_ns)
-    protocol, version = "tcp" if answer.protocol == TCP else "udp", 4 if answer.family == socket.AF_INET else 6
+    protocol, version = _NAMES[answer.protocol], 4 if answer.family == socket.AF_INET else 6
     for row, (local, remote), attributes, (counted, since_ns) in zip(
         columns, ends, answer.attributes, figures, strict=True
     ):

@@ -19,7 +19,7 @@ from portcall.owners.process_connector import ProcessConnector
 from portcall.owners.processes import find_process
 from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
 from portcall.owners.snapshot import holders_of_sockets, take_snapshot
-from portcall.owners.sock_diag import UDP, SocketList, sightings_of
+from portcall.owners.sock_diag import DATAGRAMS, SocketList, sightings_of
 from portcall.records.ownership import (
     FLOW_END,
     ICMP_PROTOCOLS,
@@ -135,7 +135,7 @@ class NetlinkOwners:
         holders = {inode: self._holders_of(inode) for inode in inodes}
         namespace = int(end["namespace"]) or own_namespace().number
         sightings = sightings_of(found, int(end["protocol"]), namespace, holders, time.time_ns())
-        if len(found) and (int(end["protocol"]) == UDP or int(found["target_port"][0])):
+        if len(found) and (int(end["protocol"]) in DATAGRAMS or int(found["target_port"][0])):
             # An open UDP socket has no addresses of its own: the packet has them.
             for name in ("local", "remote", "local_port", "remote_port", "ip_version"):
                 sightings[name] = end[name]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from portcall.records.ownership import SIGHTING, Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -60,9 +61,10 @@ TCP_INFO = np.dtype(
 INFO, V6_ONLY = 2, 11
 """Attributes: tcp_info, which must be asked for; and a byte, which listening IPv6 sockets have."""
 
-TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
-PROTOCOLS = ((socket.AF_INET, TCP), (socket.AF_INET6, TCP), (socket.AF_INET, UDP), (socket.AF_INET6, UDP))
+TCP, UDP, SCTP, UDP_LITE = 6, 17, 132, 136
+DATAGRAMS = (UDP, UDP_LITE)
 
+_OPTIONAL = {UDP_LITE: "udplite", SCTP: "sctp"}
 _SOCK_DIAG = 4
 _BY_FAMILY, _ERROR, _DONE = 20, 2, 3
 _REQUEST, _DUMP = 0x1, 0x300
@@ -73,6 +75,14 @@ _HEADER, _QUESTION = struct.Struct("=IHHII"), struct.Struct("=BBBBI")
 _RECEIVE_BYTES = 1 << 18
 
 
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+def protocols() -> list[int]:
+    """Those with ports whose sockets the kernel may list. It is not asked for others: it would load their modules."""
+    return [TCP, UDP, *(number for number, name in _OPTIONAL.items() if Path("/proc/net", name).exists())]
+
+
 class SocketList:
     """One netlink socket, in the network namespace of the thread that makes it."""
 
@@ -80,10 +90,10 @@ class SocketList:
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)
         self._netlink.settimeout(timeout_s)
 
-    def all(self, protocols: Sequence[tuple[int, int]] = PROTOCOLS) -> dict[int, NDArray[np.void]]:
-        """DIAG[n] of every socket, by protocol; a protocol that this kernel lacks has none."""
-        found: dict[int, list[bytes]] = {protocol: [] for _, protocol in protocols}
-        for family, protocol in protocols:
+    def all(self) -> dict[int, NDArray[np.void]]:
+        """DIAG[n] of every socket, by protocol."""
+        found: dict[int, list[bytes]] = {protocol: [] for protocol in protocols()}
+        for family, protocol in [(family, protocol) for protocol in found for family in FAMILIES]:
             self._ask(family, protocol, _REQUEST | _DUMP, bytes(40) + bytes(8))
             found[protocol] += (body[: DIAG.itemsize] for body in self._answers())
         return {protocol: np.frombuffer(b"".join(rows), DIAG) for protocol, rows in found.items()}
@@ -104,7 +114,7 @@ class SocketList:
         Addresses are of 4 or 16 bytes by family.
         """
         # The kernel looks a UDP socket up as for a packet, with source and target the other way round.
-        (source, source_port), (target, target_port) = (remote, local) if protocol == UDP else (local, remote)
+        (source, source_port), (target, target_port) = (remote, local) if protocol in DATAGRAMS else (local, remote)
         ports = struct.pack("!HH", source_port, target_port)
         sock_id = ports + source.ljust(16, b"\0") + target.ljust(16, b"\0") + bytes(4) + _NO_COOKIE
         self._ask(family, protocol, _REQUEST, sock_id)

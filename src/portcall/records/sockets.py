@@ -72,7 +72,7 @@ class SystemSocket:
     """One socket that exists now."""
 
     protocol: str
-    """``tcp`` or ``udp``."""
+    """``tcp``, ``udp`` or ``udplite``."""
     ip_version: int
     """Of the socket: one of version 6 may talk to IPv4 addresses."""
     local_ip: str

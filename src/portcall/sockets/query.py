@@ -25,7 +25,7 @@ END, SERVICE, PROCESS = "end", "service", "process"
 """What words may be taken for."""
 
 _LONGEST_NAME = 255
-_LISTED = ("tcp", "udp")
+_LISTED = ("tcp", "udp", "udplite")
 _NO_PROCESS = re.compile(r"[\d\s–-]*|.*[/:\[\]].*", re.DOTALL)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 IN, OUT = "in", "out"
 
-_NUMBERS = {"tcp": 6, "udp": 17}
+_NUMBERS = {"tcp": 6, "udp": 17, "udplite": 136}
 _RULES = {
     int(evidence): evidence.name.lower().replace("_", "-")
     for evidence in OriginatorEvidence

@@ -90,7 +90,7 @@ def _port_columns(*, is_plain: bool) -> tuple[TableColumn, ...]:
     sign = _sign(is_plain=is_plain)
     return (
         TableColumn(
-            "port", 0, lambda row: f"{sign if row['outside'] == 'yes' else ' '} {row['port']}/{row['protocol']}", 12
+            "port", 0, lambda row: f"{sign if row['outside'] == 'yes' else ' '} {row['port']}/{row['protocol']}", 15
         ),
         TableColumn("address", 3, lambda row: _address(row["address"], row["interface"]), _END_WIDTH),
         TableColumn("service", 4, lambda row: row["service"] or "", _NAME_WIDTH),
@@ -108,7 +108,7 @@ def _conversation_columns(*, is_plain: bool) -> tuple[TableColumn, ...]:
         TableColumn("local", 0, lambda row: end_text(row["local_ip"], row["local_port"]), _END_WIDTH),
         TableColumn("", 0, lambda row: _ARROWS[row["direction"]][is_plain], 1),
         TableColumn("remote", 0, lambda row: end_text(row["remote_ip"], row["remote_port"]), _END_WIDTH),
-        TableColumn("", 3, lambda row: row["protocol"], 4),
+        TableColumn("", 3, lambda row: row["protocol"], 7),
         TableColumn("state", 1, lambda row: row["state"], _NAME_WIDTH),
         TableColumn("service", 4, lambda row: row["service"] or "", _NAME_WIDTH),
         TableColumn("process", 2, process_text, _NAME_WIDTH),
