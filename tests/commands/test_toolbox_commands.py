@@ -18,6 +18,7 @@ import pytest
 
 import portcall
 from portcall.cli import main
+from portcall.owners.socket_listing import list_sockets
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(portcall.__file__).parents[1])}
 DEADLINE_S = 20
@@ -56,6 +57,37 @@ def test_ports_lists_a_listener(capsys, port):
 
     assert status == 0
     assert [(row["pid"], row["exposure"], row["outside"]) for row in found] == [(os.getpid(), "machine", "no")]
+
+
+@pytest.fixture
+def bound():
+    """A port that a socket holds without listening, and its number."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        if not any(one.local_port == port for one in list_sockets().sockets):
+            pytest.skip("before Linux 6.8 the kernel does not list sockets that are only bound")
+        yield port
+
+
+@pytest.mark.parametrize("command", [("ports", "--where", "port={}"), ("who", "{}"), ("who", "127.0.0.1:{}")])
+def test_a_socket_that_is_only_bound_holds_its_port(capsys, bound, command):
+    status, found = rows(capsys, *(word.format(bound) for word in command))
+
+    assert status == 0
+    assert [(row["pid"], row["state"], row["exposure"]) for row in found] == [(os.getpid(), "BOUND", "nowhere")]
+
+
+@pytest.mark.parametrize("subject", ["{}", "127.0.0.1:{}", "tcp/{}"])
+def test_explain_names_who_holds_a_port_without_listening(capsys, bound, subject):
+    assert main(["explain", subject.format(bound)]) == 0
+
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"(pid {os.getpid()}) holds 127.0.0.1:{bound} (tcp, BOUND)" in words
+
+
+def test_a_socket_that_is_only_bound_is_no_conversation(capsys, bound):
+    assert rows(capsys, "conns", "--where", f"local_port={bound}") == (1, [])
 
 
 def test_ports_without_a_match_ends_with_1(capsys):

@@ -45,6 +45,12 @@ def test_a_socket_bound_to_an_interface_is_reached_on_that_one():
     assert (found.reach, found.words) == (Reach.NETWORK, "one interface: eth0 (192.168.1.0/24, fe80::/64)")
 
 
+def test_a_socket_that_is_only_bound_is_reached_by_nobody():
+    found = exposure_of(system_socket("0.0.0.0:80", state="BOUND"), NETWORKS)
+
+    assert (found.reach, found.words) == (Reach.NOWHERE, "nobody: it is bound, but does not listen")
+
+
 def test_a_socket_bound_to_loopback_stays_on_the_machine():
     assert not exposure_of(system_socket("0.0.0.0:68", interface="lo"), NETWORKS).is_outside
 

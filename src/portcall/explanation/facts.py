@@ -196,7 +196,8 @@ def sockets_of(subject: Subject, listing: SocketListing) -> tuple[list[SystemSoc
     if subject.ends:
         (end,) = subject.ends
         waiting = delivery.receivers(sockets, end, transport) if delivery.is_own(end.address, listing) else []
-        here = [*waiting, *delivery.conversations_at(sockets, end, transport)]
+        held = delivery.holding(sockets, end, transport) if delivery.is_own(end.address, listing) else []
+        here = [*waiting, *held, *delivery.conversations_at(sockets, end, transport)]
         return here, delivery.talking_to(sockets, end.address, end.port)
     ports = subject.ports[:_MOST_PORTS]
     return (
@@ -207,7 +208,7 @@ def sockets_of(subject: Subject, listing: SocketListing) -> tuple[list[SystemSoc
 
 def _interest(socket: SystemSocket) -> tuple[bool, bool]:
     """The lower, the more it tells: what waits for others, and what has a process."""
-    return not socket.is_listening, not socket.holders
+    return not socket.is_without_peer, not socket.holders
 
 
 def _prefix(subject: Subject, machine: Machine) -> tuple[str, tuple[str, ...]]:

@@ -33,7 +33,7 @@ STORY_CLASSIC = (
     Step("nc -zv example.org 443", "portcall check example.org 443"),
 )
 
-_STATE_FILTERS = {"ESTAB": "established", "LISTEN": "listening", "UNCONN": "unconnected"}
+_STATE_FILTERS = {"ESTAB": "established", "LISTEN": "listening", "UNCONN": "unconnected", "BOUND": "bound-inactive"}
 """States that a filter of ss calls otherwise than its own list does."""
 
 

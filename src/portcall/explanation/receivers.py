@@ -59,6 +59,13 @@ def receivers(sockets: Sequence[SystemSocket], end: End, transport: str | None) 
     return [socket for socket in waiting if is_any(socket.local_ip) and takes(socket, end.address)]
 
 
+def holding(sockets: Iterable[SystemSocket], end: End, transport: str | None) -> list[SystemSocket]:
+    """Sockets that are bound to that end, or to its port at any address, and do not listen."""
+    bound = [s for s in sockets if s.is_without_peer and not s.is_listening and _is_of(s, transport)]
+    here = [s for s in bound if s.local_port == end.port]
+    return [s for s in here if is_same_address(s.local_ip, end.address, s.interface) or takes(s, end.address)]
+
+
 def conversations_at(sockets: Iterable[SystemSocket], end: End, transport: str | None) -> list[SystemSocket]:
     """Sockets with a peer at that local end; each gets only what its peer sends."""
     at_port = [s for s in sockets if s.remote_ip and s.local_port == end.port and _is_of(s, transport)]

@@ -42,9 +42,10 @@ class SocketFacts:
 def socket_facts(socket: SystemSocket, listing: SocketListing) -> SocketFacts:
     """What explanations say of a socket of the listing."""
     networks = listing.networks.get(socket.namespace, ())
-    exposed_to = exposure_of(socket, networks).words if socket.is_listening else None
+    exposed_to = exposure_of(socket, networks).words if socket.is_without_peer else None
     local, remote = str(local_end(socket)), str(remote_end(socket)) if socket.remote_ip else None
-    does = f"at {local} {_DOES.get(socket.state, 'is done with')} {remote}" if remote else f"waits at {local}"
+    waits = "waits at" if socket.is_listening else "holds"
+    does = f"at {local} {_DOES.get(socket.state, 'is done with')} {remote}" if remote else f"{waits} {local}"
     holder = socket.holders[0] if socket.holders else None
     return SocketFacts(
         protocol=socket.protocol,

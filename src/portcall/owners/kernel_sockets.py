@@ -21,7 +21,7 @@ from portcall.owners.sock_diag import (
     attribute_of,
     protocols,
 )
-from portcall.records.sockets import SystemSocket, TcpFigures
+from portcall.records.sockets import BOUND, SystemSocket, TcpFigures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,9 +43,11 @@ STATE_WORDS = {
 
 _NAMES = {TCP: "tcp", UDP: "udp", UDP_LITE: "udplite"}  # the states of SCTP's associations are numbers of their own
 
-LISTENING, EVERY = 1 << 7 | 1 << 10, sum(1 << number for number in STATE_WORDS)
-"""Bits of the states to ask for."""
+WAITING = 1 << 7 | 1 << 10 | 1 << 13
+EVERY = WAITING | sum(1 << number for number in STATE_WORDS)
+"""Bits of the states to ask for. 13 asks for TCP sockets that are only bound (Linux 6.8), which come as state 7."""
 
+_CLOSE = 7
 _SYNCHRONISED = frozenset({"ESTAB", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "LAST-ACK", "CLOSING"})
 _MAPPED = b"\0" * 10 + b"\xff\xff"  # IPv4 in IPv6, RFC 4291 §2.5.5.2
 _COLUMNS = (
@@ -100,7 +102,7 @@ def sockets_of(answer: DumpReply, holders_of: HoldersOf, time_ns: int) -> Iterat
         columns, ends, answer.attributes, figures, strict=True
     ):
         number, local_port, remote_port, interface, cookie, received, sent, user, inode = row
-        has_peer = not 1 << number & LISTENING
+        has_peer = not 1 << number & WAITING
         holding, holders = holders_of(inode)
         yield SystemSocket(
             protocol=protocol,
@@ -109,7 +111,7 @@ def sockets_of(answer: DumpReply, holders_of: HoldersOf, time_ns: int) -> Iterat
             local_port=local_port,
             remote_ip=remote if has_peer else None,
             remote_port=remote_port if has_peer else None,
-            state=STATE_WORDS[number],
+            state=BOUND if number == _CLOSE and answer.protocol == TCP else STATE_WORDS[number],
             holding=holding,
             holders=holders,
             user=user_name(user) if inode else None,

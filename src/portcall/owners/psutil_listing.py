@@ -46,7 +46,7 @@ def list_portably(*, only_listening: bool = False) -> SocketListing:
         pids.setdefault((row.type, row.family, row.laddr, row.raddr, row.status), set()).update([pid] if pid else [])
     owners: dict[int, Owner | None] = {}
     sockets = (_socket(key, holders, owners) for key, holders in pids.items())
-    kept = tuple(one for one in sockets if one is not None and (one.is_listening or not only_listening))
+    kept = tuple(one for one in sockets if one is not None and (one.is_without_peer or not only_listening))
     return SocketListing(kept, time.time_ns(), {0: interface_networks()}, notes)
 
 

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 def list_sockets(namespaces: Sequence[str] = (), *, only_listening: bool = False) -> SocketListing:
     """All TCP and UDP sockets, of one's own network namespace or of those named (``all``: every one).
 
-    UsageError for a namespace that does not exist, PortcallError for one that cannot be entered. Of ``all``, those that
-    cannot be entered are left out, and said.
+    Those that are only bound count as listening here. UsageError for a namespace that does not exist, PortcallError for
+    one that cannot be entered. Of ``all``, those that cannot be entered are left out, and said.
     """
     chosen = choose_namespaces(namespaces)
     if sys.platform != "linux":
         return list_portably(only_listening=only_listening)
     from portcall.owners.holders import SocketHolders
-    from portcall.owners.kernel_sockets import EVERY, LISTENING, ask, sockets_of
+    from portcall.owners.kernel_sockets import EVERY, WAITING, ask, sockets_of
 
     answers: list[DumpReply] = []
     networks: dict[int, tuple[InterfaceNetwork, ...]] = {}
@@ -44,7 +44,7 @@ def list_sockets(namespaces: Sequence[str] = (), *, only_listening: bool = False
     for namespace in chosen:
 
         def look(here: Namespace = namespace) -> tuple[list[DumpReply], tuple[InterfaceNetwork, ...]]:
-            return ask(here, LISTENING if only_listening else EVERY), interface_networks()
+            return ask(here, WAITING if only_listening else EVERY), interface_networks()
 
         try:
             told, networks[namespace.number] = inside(namespace, look)
@@ -68,13 +68,13 @@ def listening_cookies(namespaces: Sequence[str] = ()) -> frozenset[int] | None:
     """The identities of all listening sockets, to see cheaply whether one came or went; None where there are none."""
     if sys.platform != "linux":
         return None
-    from portcall.owners.kernel_sockets import LISTENING, ask
+    from portcall.owners.kernel_sockets import WAITING, ask
 
     cookies: set[int] = set()
     for namespace in choose_namespaces(namespaces):
 
         def look(here: Namespace = namespace) -> list[DumpReply]:
-            return ask(here, LISTENING)
+            return ask(here, WAITING)
 
         with suppress(PortcallError, OSError):  # the listing says it
             cookies.update(cookie for answer in inside(namespace, look) for cookie in answer.rows["cookie"].tolist())

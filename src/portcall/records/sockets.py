@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from portcall.records.ownership import Owner
     from portcall.records.report import Degradation
 
+BOUND = "BOUND"
+
 STATES = {
     "LISTEN": "waits for others to connect",
     "UNCONN": "takes datagrams from anybody",
+    BOUND: "holds its port, but neither listens nor talks: nobody else gets the port, and who calls it is refused",
     "SYN-SENT": "has asked the other end to connect, and waits for an answer",
     "SYN-RECV": "was asked to connect and has said yes; the last word of the handshake is missing",
     "ESTAB": "is open: both ends may send",
@@ -31,13 +34,18 @@ STATES = {
     "CLOSING": "both ends said at once that they are done; waits for the other end to hear it",
     "TIME-WAIT": "is over; remembered for a minute, so that late packets do not reach a newer connection",
 }
-"""States as ``ss`` writes them → what each means, in one line. RFC 9293 §3.3.2."""
+"""States as ``ss`` writes them → what each means, in one line. RFC 9293 §3.3.2.
+
+BOUND is what ``ss --bound-inactive`` lists, and calls UNCONN.
+"""
 
 HIDDEN_PROCESSES = "processes of others"
 """The feature that is degraded where a listing has sockets of processes that this user may not look at."""
 
 LISTENING = frozenset({"LISTEN", "UNCONN"})
-"""States of sockets without a peer: what ``ss -l`` lists."""
+"""States of sockets that take what comes: what ``ss -l`` lists."""
+WITHOUT_PEER = LISTENING | {BOUND}
+"""States of sockets that hold a port, and have no peer."""
 
 
 class Holding(enum.Enum):
@@ -112,6 +120,11 @@ class SystemSocket:
     def is_listening(self) -> bool:
         """Whether it has no peer and takes what comes."""
         return self.state in LISTENING
+
+    @property
+    def is_without_peer(self) -> bool:
+        """Whether it holds a port and has no peer: it listens, or is only bound."""
+        return self.state in WITHOUT_PEER
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from portcall.errors import UsageError
 from portcall.records.schema import did_you_mean
-from portcall.records.sockets import LISTENING, STATES
+from portcall.records.sockets import STATES, WITHOUT_PEER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -24,7 +24,7 @@ _LONGEST_WORD = 20
 _STATE_OF_WORD = {
     "established": "ESTAB",
     "syn-received": "SYN-RECV",
-    **{state.lower(): state for state in STATES if state not in LISTENING},
+    **{state.lower(): state for state in STATES if state not in WITHOUT_PEER},
 }
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from portcall.records.sockets import InterfaceNetwork, SystemSocket
 
 _PROXY = "docker-proxy"
+_ONLY_BOUND = "nobody: it is bound, but does not listen"
 _IPV4 = 4
 
 
@@ -38,7 +39,7 @@ class Reach(enum.Enum):
     GROUP = "group"
     """Who sends to a multicast group or a broadcast address."""
     NOWHERE = "nowhere"
-    """No interface has its address now."""
+    """No interface has its address now, or it does not listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class Exposure:
 
 
 def exposure_of(socket: SystemSocket, networks: Sequence[InterfaceNetwork]) -> Exposure:
-    """The exposure of a listening socket; ``networks`` are those of its network namespace."""
+    """The exposure of a socket without a peer; ``networks`` are those of its network namespace."""
+    if not socket.is_listening:
+        return Exposure(Reach.NOWHERE, _ONLY_BOUND, is_outside=False)
     reach, words, is_outside = _reach(socket, networks)
     published = next(filter(None, (_published(owner.program.cmdline) for owner in socket.holders)), None)
     if published:

@@ -100,7 +100,7 @@ def _is_local(socket: SystemSocket, end: Endpoint) -> bool:
         return False
     if end.is_at(socket.local_ip, socket.interface):
         return True
-    return bool(end.ports) and socket.is_listening and any(takes(socket, address) for address in end.addresses)
+    return bool(end.ports) and socket.is_without_peer and any(takes(socket, address) for address in end.addresses)
 
 
 def _is_remote(socket: SystemSocket, end: Endpoint) -> bool:

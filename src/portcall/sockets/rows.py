@@ -60,14 +60,14 @@ def takes(listener: SystemSocket, address: str) -> bool:
 
 
 def port_rows(listing: SocketListing) -> list[Row]:
-    """One row for each listening socket, by protocol, port and address."""
-    listening = [socket for socket in listing.sockets if socket.is_listening]
-    return [_port_row(socket, listing) for socket in sorted(listening, key=_order)]
+    """One row for each socket that listens or is only bound, by protocol, port and address."""
+    holding = [socket for socket in listing.sockets if socket.is_without_peer]
+    return [_port_row(socket, listing) for socket in sorted(holding, key=_order)]
 
 
 def conversation_rows(listing: SocketListing, is_wanted: Callable[[SystemSocket], bool] | None = None) -> list[Row]:
     """One row for each socket that has a peer; or of these for each that is wanted."""
-    talking = (socket for socket in listing.sockets if not socket.is_listening)
+    talking = (socket for socket in listing.sockets if not socket.is_without_peer)
     sockets = sorted((one for one in talking if is_wanted is None or is_wanted(one)), key=_order)
     return [
         _conversation_row(socket, direction, evidence, listing.time_ns)
@@ -84,7 +84,7 @@ def held_rows(
 
     ``meanings`` are what the words were taken for that mean a socket.
     """
-    sockets = sorted(relations, key=lambda socket: (not socket.is_listening, *_order(socket)))
+    sockets = sorted(relations, key=lambda socket: (not socket.is_without_peer, *_order(socket)))
     rows = []
     for socket, (direction, evidence) in zip(sockets, _directions_in(listing, sockets), strict=True):
         owner = socket.holders[0] if socket.holders else None
@@ -93,7 +93,7 @@ def held_rows(
             {
                 "relation": relations[socket],
                 **conversation,
-                **(_exposure(socket, listing) if socket.is_listening else dict.fromkeys(_EXPOSURE)),
+                **(_exposure(socket, listing) if socket.is_without_peer else dict.fromkeys(_EXPOSURE)),
                 "process_since_ns": owner.start_ns if owner else None,
                 "started_by": [f"{name}({pid})" for pid, name in owner.parents] if owner else [],
                 "meant_as": list((meanings or {}).get(socket, ())),
@@ -162,7 +162,7 @@ def _exposure(socket: SystemSocket, listing: SocketListing) -> Row:
 
 def _conversation_row(socket: SystemSocket, direction: str | None, evidence: str | None, time_ns: int) -> Row:
     figures = socket.figures
-    is_serving = direction == IN or socket.is_listening
+    is_serving = direction == IN or socket.is_without_peer
     serving = socket.local_port if is_serving else socket.remote_port if direction == OUT else None
     return {
         "protocol": socket.protocol,
@@ -232,7 +232,7 @@ def _directions(
     local_is_client, by_port = clients_by_port(numbers, local_ports, remote_ports, nobody_first)
     found: list[tuple[str | None, str | None]] = []
     for socket, is_client, evidence in zip(sockets, local_is_client.tolist(), by_port.tolist(), strict=True):
-        if socket.is_listening:
+        if socket.is_without_peer:
             found.append((None, None))
             continue
         known = _known_direction(socket, listeners, own.get(socket.namespace, set()))

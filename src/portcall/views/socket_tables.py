@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portcall.records.schema import COUNTS
-from portcall.records.sockets import STATES, end_text
+from portcall.records.sockets import BOUND, STATES, end_text
 from portcall.views.fitting import TableColumn, asked_columns
 from portcall.views.lists import Sheet, write_list
 from portcall.views.text import bytes_text, count_text, counted_text, duration_text, visible
@@ -71,8 +71,10 @@ def _sheet(report: Listing, explain_states: bool, is_plain: bool) -> Sheet:  # n
 def _totals(report: Listing) -> str:
     rows = report.rows
     if report.by == "ports":
-        outside = sum(row["outside"] == "yes" for row in rows)
-        return f"{counted_text(len(rows), 'listening socket')}, {count_text(outside)} of them for other machines"
+        outside, bound = sum(row["outside"] == "yes" for row in rows), sum(row["state"] == BOUND for row in rows)
+        listening = counted_text(len(rows) - bound, "listening socket")
+        only_bound = f"; {counted_text(bound, 'socket')} only bound" if bound else ""
+        return f"{listening}, {count_text(outside)} of them for other machines{only_bound}"
     if report.by == "conns":
         established = sum(row["state"] == "ESTAB" for row in rows)
         return f"{counted_text(len(rows), 'conversation')}, {count_text(established)} of them established"
