@@ -8,18 +8,20 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from portcall.owners import open_owners
+from odd_processes import KINDS, odd_server
+from portcall.owners import open_here, open_owners
 from portcall.owners.ebpf import EbpfOwners, syscalls
 from portcall.owners.ebpf.assembler import R0, R1, Assembler
 from portcall.owners.ebpf.syscalls import AttachPoint, BpfError, ProgramKind
 from portcall.owners.processes import user_name
 from portcall.ownership.socket_timeline import SocketTimeline
-from portcall.records.ownership import FLOW_END
+from portcall.records.ownership import ECHO_ASKED, FLOW_END
 
 pytestmark = [
     pytest.mark.root,
@@ -55,13 +57,13 @@ def listener():
 
 def whose(owners, local, remote, protocol=socket.IPPROTO_TCP, since_ns=0):
     timeline = SocketTimeline(owners.name, user_name)
-    timeline.update(owners.drain())
     end = np.zeros(1, FLOW_END)
     end["protocol"], end["ip_version"] = protocol, 4
     for name, (address, port) in (("local", local), ("remote", remote)):
         end[name][0, 12:] = list(socket.inet_aton(address))
         end[f"{name}_port"] = port
     end["first_ns"], end["last_ns"] = since_ns or time.time_ns(), time.time_ns()
+    timeline.update(owners.drain(end))
     return timeline.find(end)[0]
 
 
@@ -71,6 +73,52 @@ def test_the_thirteen_lean_programs_run():
     owners.close()
 
     assert programs == LEAN
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"])
+def test_a_process_is_known_whichever_of_its_threads_has_the_socket(name, kind):
+    with (
+        odd_server(kind) as (pid, port),
+        closing(open_here(name)) as owners,
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
+        client.sendall(b"x")
+        client.recv(1)
+
+        match = whose(owners, ("127.0.0.1", port), client.getsockname())
+
+    assert (match.owner and match.owner.pid) == pid
+
+
+PING = """
+import socket, struct, sys, time
+with socket.socket(socket.AF_INET, socket.SOCK_RAW, 1) as s:
+    print("open", flush=True)
+    sys.stdin.readline()
+    s.sendto(bytes((8, 0, 0xf7, 0xff - 7, 0, 7, 0, 0)), ("127.0.0.1", 0))
+    print("sent", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+@pytest.mark.parametrize("name", ["ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"])
+def test_a_raw_socket_that_pings_is_known_older_or_younger_than_the_back_end(name, is_older):
+    with ExitStack() as stack:
+        owners = None if is_older else stack.enter_context(closing(open_here(name)))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        pinger = stack.enter_context(subprocess.Popen([sys.executable, "-c", PING], **pipes))
+        pinger.stdout.readline()
+        owners = owners or stack.enter_context(closing(open_here(name)))
+        pinger.stdin.write("\n")
+        pinger.stdin.flush()
+        pinger.stdout.readline()
+
+        match = whose(owners, ("127.0.0.1", 7), ("127.0.0.1", ECHO_ASKED), socket.IPPROTO_ICMP)
+        pinger.communicate()
+
+    assert (match.owner and match.owner.pid) == pinger.pid
 
 
 def test_a_process_that_has_ended_is_named_with_its_command_line(owners, listener):

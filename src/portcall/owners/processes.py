@@ -10,6 +10,7 @@ import os
 import pwd
 import re
 import time
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ MAX_ARGUMENTS_BYTES = 4096
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _SCAN_PAUSE_NS = 1_000_000_000
 _DELETED = " (deleted)"
+_ENDED = ("Z", "X")
 # Docker, containerd, CRI-O and podman name a cgroup by 64 hexadecimal digits; LXC and systemd-nspawn by the name given.
 _CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
 _NAMED_CONTAINER = re.compile(
@@ -39,16 +41,23 @@ def find_process(pid: int) -> ProcessEvent | None:
     place = PROC / str(pid)
     try:
         name = (place / "comm").read_text(errors="replace").rstrip("\n")
-        after_name = (place / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        with (place / "cmdline").open("rb") as stream:
+        after_name = _after_name(place)
+        living = _living_thread(pid) if after_name[0] in _ENDED else place
+        with (living / "cmdline").open("rb") as stream:
             arguments = stream.read(MAX_ARGUMENTS_BYTES)
-        user = _effective_user((place / "status").read_text(errors="replace"))
-        container, unit = place_of((place / "cgroup").read_text(errors="replace"))
+        user = _effective_user((living / "status").read_text(errors="replace"))
+        container, unit = place_of((living / "cgroup").read_text(errors="replace"))
     except (OSError, ValueError):
         return None  # it ended while it was looked at
     program = Program(name, read_program_path(pid), split_arguments(arguments), container, unit)
     start_ns = _boot_ns() + int(after_name[19]) * _TICK_NS  # field 22 of proc(5), of which two come before
     return ProcessEvent(ProcessChange.FOUND, start_ns, pid, int(after_name[1]), user, program)
+
+
+def thread_ids(pid: int) -> list[int]:
+    """The threads of a process that exist now, the first one first. OSError where it ended."""
+    found = [int(entry.name) for entry in (PROC / str(pid) / "task").iterdir()]
+    return sorted(found, key=lambda thread: (thread != pid, thread))
 
 
 def all_processes() -> Iterator[ProcessEvent]:
@@ -68,6 +77,12 @@ def read_program_path(pid: int) -> str | None:
     """The file that a process runs; None for kernel threads and for what may not be looked at."""
     try:
         return str((PROC / str(pid) / "exe").readlink()).removesuffix(_DELETED)
+    except FileNotFoundError:
+        living = _living_thread(pid)
+    except OSError:
+        return None
+    try:
+        return str((living / "exe").readlink()).removesuffix(_DELETED)
     except OSError:
         return None
 
@@ -150,6 +165,24 @@ def _has_other_hierarchies() -> bool:
     except OSError:
         return False
     return any(not line.startswith("0::") for line in lines)
+
+
+def _living_thread(pid: int) -> Path:
+    """Where /proc shows a thread that goes on, as the first one may have ended; else the process's own place."""
+    place = PROC / str(pid)
+    with suppress(OSError):  # it ended
+        for thread in thread_ids(pid):
+            if _after_name(place / "task" / str(thread))[0] not in _ENDED:
+                return place / "task" / str(thread)
+    return place
+
+
+def _after_name(place: Path) -> list[str]:
+    """The fields of proc(5)'s ``stat`` from the third one, the state, on; ValueError where there are none."""
+    fields = (place / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    if not fields:
+        raise ValueError("no fields")
+    return fields
 
 
 def _effective_user(status: str) -> int:

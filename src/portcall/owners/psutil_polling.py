@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POLL_S = 0.5
+
+_LISTS = {"tcp": 6, "tcp6": 6, "udp": 17, "udp6": 17, "udplite": 136, "udplite6": 136}
 
 _Key = tuple[int, int, tuple[str, int], tuple[str, int]]
 _NO_END = ("", 0)
@@ -85,14 +88,39 @@ class PsutilOwners:
         for pid in self._pids - pids:
             yield ProcessEvent(ProcessChange.EXITED, now_ns, pid)
         for pid in pids - self._pids:
-            found = process_event(pid)
+            found = _find(pid)
             if found:
                 yield found
         self._pids = set(pids)
 
 
 def _sockets() -> dict[_Key, frozenset[int]]:
-    """Processes of every socket that can be seen: of all processes, or where that is forbidden, of our own."""
+    """Processes of every socket that can be seen."""
+    return _listed_by_linux() if sys.platform == "linux" else _listed_by_psutil()
+
+
+def _listed_by_linux() -> dict[_Key, frozenset[int]]:
+    """From /proc itself: psutil leaves out raw and ping sockets, and those of threads that share no files."""
+    from portcall.owners.raw_sockets import list_raw_sockets, read_list
+    from portcall.owners.snapshot import holders_of_sockets
+
+    found: dict[_Key, set[int]] = {}
+    holders = holders_of_sockets()
+    lists = [(protocol, read_list(name)) for name, protocol in _LISTS.items()]
+    for protocol, rows in [*lists, *list_raw_sockets().items()]:
+        for row in rows:
+            family = int(row["family"])
+            length, version = (4, 4) if family == socket.AF_INET else (16, 6)
+            ends = [(socket.inet_ntop(family, row[end].tobytes()[:length]), int(row[f"{end}_port"]))
+                    for end in ("source", "target")]  # fmt: skip
+            pids = holders.get(int(row["inode"]))
+            if pids:
+                found.setdefault((protocol, version, ends[0], ends[1]), set()).update(pids)
+    return {key: frozenset(pids) for key, pids in found.items()}
+
+
+def _listed_by_psutil() -> dict[_Key, frozenset[int]]:
+    """Of all processes, or where that is forbidden, of our own."""
     import psutil
 
     connections: list[tuple[Any, int | None]]  # Any: psutil has a type for each of the two lists
@@ -108,6 +136,14 @@ def _sockets() -> dict[_Key, frozenset[int]]:
             key = protocol, version, tuple(row.laddr) or _NO_END, tuple(row.raddr) or _NO_END
             found.setdefault(key, set()).add(pid)
     return {key: frozenset(pids) for key, pids in found.items()}
+
+
+def _find(pid: int) -> ProcessEvent | None:
+    if sys.platform != "linux":
+        return process_event(pid)
+    from portcall.owners.processes import find_process
+
+    return find_process(pid)
 
 
 def process_event(pid: int) -> ProcessEvent | None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portcall.owners.open_files import open_sockets
 from portcall.owners.sock_diag import DIAG
 from portcall.records.ownership import ECHO_ASKED
 
@@ -34,6 +35,7 @@ _RAW, _PING = ("raw", "raw6"), {"icmp": 1, "icmp6": 58}
 _LEAST_COLUMNS = 10
 _NO_COOKIE = 1 << 63
 _SO_COOKIE, _PIDFD_GETFD = 57, 438  # asm-generic/{socket,unistd}.h
+_THREAD = os.O_EXCL  # PIDFD_THREAD of pidfd_open(2), Linux 6.9
 
 
 def list_raw_sockets() -> dict[int, NDArray[np.void]]:
@@ -90,25 +92,16 @@ def write_cookies(out_rows: NDArray[np.void], holders: Mapping[int, Sequence[int
 
 def _cookie(pid: int, inode: int) -> int | None:
     try:
-        descriptors = [int(entry.name) for entry in os.scandir(f"/proc/{pid}/fd") if _is_socket(entry.path, inode)]
-        process = os.pidfd_open(pid)
-    except (OSError, AttributeError):  # it ended, or a system without pidfd_open(2)
+        *_, thread, _, descriptor = open_sockets(pid)[inode].split("/")
+        holder = os.pidfd_open(int(thread), 0 if int(thread) == pid else _THREAD)
+    except (OSError, KeyError, AttributeError):  # it ended or closed it, or a system without pidfd_open(2)
         return None
-    try:
-        duplicate = _duplicate(process, descriptors[0]) if descriptors else -1
-    finally:
-        os.close(process)
+    duplicate = _duplicate(holder, int(descriptor))
+    os.close(holder)
     if duplicate < 0:
         return None
     with socket.socket(fileno=duplicate) as asked:
         return int.from_bytes(asked.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8), sys.byteorder)
-
-
-def _is_socket(path: str, inode: int) -> bool:
-    try:
-        return os.readlink(path) == f"socket:[{inode}]"  # noqa: PTH115 - for every open file, and a Path costs more
-    except OSError:
-        return False  # closed since it was listed
 
 
 def _duplicate(process: int, descriptor: int) -> int:

@@ -6,21 +6,19 @@ time 0, as nobody knows since when.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from portcall.errors import PortcallError
-from portcall.owners.processes import PROC, all_processes, process_ids
+from portcall.owners.open_files import open_sockets
+from portcall.owners.processes import all_processes, process_ids
 from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
 from portcall.owners.sock_diag import SocketList, sightings_of
 from portcall.records.ownership import SIGHTING, OwnerEvents
 from portcall.records.report import Degradation
 from portcall.system.network_namespaces import every_namespace, inside, namespace_cookie
-
-_LINK = "socket:["
 
 _Lists = dict[int, np.ndarray[tuple[int], np.dtype[np.void]]]
 
@@ -71,22 +69,13 @@ def look_for_holders(pids: list[int] | None = None) -> tuple[dict[int, list[int]
     forbidden = 0
     for pid in process_ids() if pids is None else pids:
         try:
-            with os.scandir(PROC / str(pid) / "fd") as entries:
-                links = {_read_link(entry.path) for entry in entries}
+            inodes = open_sockets(pid)
         except OSError as error:  # else it ended
             forbidden += isinstance(error, PermissionError)
             continue
-        for link in links:
-            if link.startswith(_LINK):
-                holders.setdefault(int(link[len(_LINK) : -1]), []).append(pid)
+        for inode in inodes:
+            holders.setdefault(inode, []).append(pid)
     return holders, forbidden
-
-
-def _read_link(path: str) -> str:
-    try:
-        return os.readlink(path)  # noqa: PTH115 - for every open file of the machine, and a Path costs more
-    except OSError:
-        return ""  # closed since it was listed
 
 
 def _look() -> tuple[int | None, _Lists, _Lists]:
