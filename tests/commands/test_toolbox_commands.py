@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -88,6 +90,68 @@ def test_explain_names_who_holds_a_port_without_listening(capsys, bound, subject
 
 def test_a_socket_that_is_only_bound_is_no_conversation(capsys, bound):
     assert rows(capsys, "conns", "--where", f"local_port={bound}") == (1, [])
+
+
+WAIT = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1])
+    sys.stdin.read()
+"""
+HOLD = """
+import os, socket, sys
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    child = os.fork()
+    open("/proc/self/comm", "w").write("opened-it" if child else "works-on-it")
+    if child:
+        print(listener.getsockname()[1], child, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def two_holders():
+    """(pid, pid of its child, port) of a process that opens a socket for another one."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLD], **pipes) as process:
+        port, child = map(int, process.stdout.readline().split())
+        wait_until_called(child, "works-on-it")
+        yield process.pid, child, port
+        process.communicate()
+
+
+def wait_until_called(pid, name):
+    deadline_s = time.monotonic() + 20
+    while Path(f"/proc/{pid}/comm").read_text().strip() != name:
+        assert time.monotonic() < deadline_s
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="changes its name as Linux lets it")
+@pytest.mark.parametrize(("name", "is_child"), [("opened-it", False), ("works-on-it", True)])
+def test_who_is_headed_by_the_process_that_was_asked_for_and_names_the_others(capsys, two_holders, name, is_child):
+    parent, child, _ = two_holders
+    _, found = rows(capsys, "who", name)
+
+    pids, others = ((child, parent), "opened-it") if is_child else ((parent, child), "works-on-it")
+    assert [(row["pid"], row["also_held_by"]) for row in found] == [(pids[0], [f"{others}({pids[1]})"])]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are files of their own there")
+def test_a_program_whose_file_is_gone_says_so_and_is_called_by_its_whole_name(capsys, tmp_path):
+    program = tmp_path / "a-name-of-more-than-15-letters"
+    shutil.copy(Path(sys.executable).resolve(), program)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    home = {**os.environ, "PYTHONHOME": sys.base_prefix}
+    with subprocess.Popen([program, "-uc", WAIT], env=home, **pipes) as process:
+        port = int(process.stdout.readline())
+        program.unlink()
+
+        _, found = rows(capsys, "who", str(port))
+        _, called = rows(capsys, "who", program.name)
+        process.communicate()
+
+    assert [(row["process"], row["exe"]) for row in found] == [(program.name, f"{program} (deleted)")]
+    assert [row["local_port"] for row in called] == [port]
 
 
 def test_ports_without_a_match_ends_with_1(capsys):

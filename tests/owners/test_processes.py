@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from portcall.owners.ebpf.loader import control_group_mount
-from portcall.owners.processes import find_process, place_of, place_of_path, split_arguments, user_name
+from portcall.owners.processes import find_process, place_of, place_of_path, program_of, split_arguments, user_name
 
 DIGITS = "4f5e" * 16
 
@@ -85,3 +85,19 @@ def test_cgroup2_is_found_wherever_it_is_mounted():
 
 def test_no_cgroup2_is_none():
     assert control_group_mount("proc /proc proc rw 0 0\n") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "arguments", "whole"),
+    [
+        ("chromium-browse", "/usr/bin/chromium-browser", (), "chromium-browser"),
+        ("chromium-browse", "/usr/bin/chromium-browser (deleted)", (), "chromium-browser"),
+        ("my-long-service", "/usr/bin/python3", ("python3", "/opt/my-long-service.py"), "my-long-service.py"),
+        ("my-long-service", "/usr/bin/python3", ("python3", "-m", "other"), "my-long-service"),
+        ("exactly15letter", "/usr/bin/exactly15letter", (), "exactly15letter"),
+        ("nginx", "/usr/sbin/nginx-of-another-name", (), "nginx"),
+        ("gr\xfc\xdfe-vom-d\xe4-\ufffd", "/bin/gr\xfc\xdfe-vom-d\xe4-\xfcmon", (), "gr\xfc\xdfe-vom-d\xe4-\xfcmon"),
+    ],
+)
+def test_a_name_that_the_kernel_cut_is_whole_where_the_path_or_the_script_says_it(name, path, arguments, whole):
+    assert program_of(name, path, arguments).name == whole

@@ -465,3 +465,13 @@ def test_a_raw_socket_that_sends_from_every_port_is_kept_small(timeline):
     told(timeline, *rows)
 
     assert len(timeline._sockets[7].ports) == ownership._PORTS_PER_SOCKET
+
+
+def test_a_socket_that_a_service_manager_holds_too_is_the_services(timeline):
+    told(
+        timeline,
+        *(executed(0, pid, name) for pid, name in ((1, "systemd"), (100, "sshd"))),
+        *(sighting(1, 7, pid, "HELD", SERVER) for pid in (1, 100)),
+    )
+
+    assert owner(timeline, SERVER, CLIENT, first=2) == (100, "listener")

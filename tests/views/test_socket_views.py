@@ -146,7 +146,7 @@ def test_held_names_process_command_origin_and_sockets():
 def test_held_names_other_holders_too():
     shared = system_socket("0.0.0.0:80", owners=[owner("nginx", 5), owner("nginx", 9)])
 
-    assert "  also held by: 9" in held(shared).splitlines()
+    assert "  also held by: nginx(9)" in held(shared).splitlines()
 
 
 def test_held_says_which_conversations_are_connected_to_such_a_port():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from portcall.owners.processes import find_process, user_name
 from portcall.owners.snapshot import look_for_holders
-from portcall.records.ownership import Owner, Program
+from portcall.records.ownership import ACTIVATORS, Owner, Program
 from portcall.records.sockets import Holding
 
 if TYPE_CHECKING:
@@ -35,13 +35,16 @@ class SocketHolders:
         self._owners: dict[int, Owner] = {}
 
     def of(self, inode: int) -> Held:
-        """Who holds the socket, the oldest process first, and what it means if there is nobody."""
+        """Who holds the socket, the oldest process first, and what it means if there is nobody.
+
+        Who opens sockets for others comes after those.
+        """
         pids = self._pids.get(inode)
         if not pids:
             return self._unheld if inode else _NOBODY
         key = tuple(pids)
         if key not in self._held:
-            owners = sorted(map(self._owner, pids), key=lambda owner: (owner.start_ns or 0, owner.pid))
+            owners = sorted(map(self._owner, pids), key=_rank)
             self._held[key] = Holding.PROCESS, tuple(owners)
         return self._held[key]
 
@@ -67,6 +70,10 @@ class SocketHolders:
         if pid not in self._found:
             self._found[pid] = find_process(pid)
         return self._found[pid]
+
+
+def _rank(owner: Owner) -> tuple[bool, int, int]:
+    return owner.program.name in ACTIVATORS, owner.start_ns or 0, owner.pid
 
 
 def _sees_every_process() -> bool:

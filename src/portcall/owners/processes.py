@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portcall.records.ownership import ProcessChange, ProcessEvent, Program
+from portcall.records.ownership import DELETED, ProcessChange, ProcessEvent, Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ MAX_ARGUMENTS_BYTES = 4096
 
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _SCAN_PAUSE_NS = 1_000_000_000
-_DELETED = " (deleted)"
+_WHOLE_NAME_BYTES, _MOST_OF_A_LETTER, _NAMING_ARGUMENTS = 14, 3, 3
 _ENDED = ("Z", "X")
 # Docker, containerd, CRI-O and podman name a cgroup by 64 hexadecimal digits; LXC and systemd-nspawn by the name given.
 _CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
@@ -49,7 +49,7 @@ def find_process(pid: int) -> ProcessEvent | None:
         container, unit = place_of((living / "cgroup").read_text(errors="replace"))
     except (OSError, ValueError):
         return None  # it ended while it was looked at
-    program = Program(name, read_program_path(pid), split_arguments(arguments), container, unit)
+    program = program_of(name, read_program_path(pid), split_arguments(arguments), (container, unit))
     start_ns = _boot_ns() + int(after_name[19]) * _TICK_NS  # field 22 of proc(5), of which two come before
     return ProcessEvent(ProcessChange.FOUND, start_ns, pid, int(after_name[1]), user, program)
 
@@ -58,6 +58,20 @@ def thread_ids(pid: int) -> list[int]:
     """The threads of a process that exist now, the first one first. OSError where it ended."""
     found = [int(entry.name) for entry in (PROC / str(pid) / "task").iterdir()]
     return sorted(found, key=lambda thread: (thread != pid, thread))
+
+
+def program_of(
+    name: str, path: str | None, arguments: tuple[str, ...], place: tuple[str | None, str | None] = (None, None)
+) -> Program:
+    """What runs. A name that the kernel may have cut (TASK_COMM_LEN, 15 bytes) is whole in the path or the arguments.
+
+    A script is called by its own name, which its interpreter has as an argument.
+    """
+    bare = name.rstrip("\ufffd")  # the cut may go through a letter
+    if len(bare.encode(errors="replace")) > _WHOLE_NAME_BYTES - (name != bare) * _MOST_OF_A_LETTER:
+        files = ((path or "").removesuffix(DELETED), *arguments[:_NAMING_ARGUMENTS])
+        name = next((file for file in (one.rpartition("/")[2] for one in files) if file.startswith(bare)), name)
+    return Program(name, path, arguments, *place)
 
 
 def all_processes() -> Iterator[ProcessEvent]:
@@ -74,15 +88,18 @@ def process_ids() -> list[int]:
 
 
 def read_program_path(pid: int) -> str | None:
-    """The file that a process runs; None for kernel threads and for what may not be looked at."""
+    """The file that a process runs, as the kernel says it: with DELETED at its end where the file is gone.
+
+    None for kernel threads and for what may not be looked at.
+    """
     try:
-        return str((PROC / str(pid) / "exe").readlink()).removesuffix(_DELETED)
+        return str((PROC / str(pid) / "exe").readlink())
     except FileNotFoundError:
         living = _living_thread(pid)
     except OSError:
         return None
     try:
-        return str((living / "exe").readlink()).removesuffix(_DELETED)
+        return str((living / "exe").readlink())
     except OSError:
         return None
 

@@ -88,7 +88,7 @@ class PsutilOwners:
         for pid in self._pids - pids:
             yield ProcessEvent(ProcessChange.EXITED, now_ns, pid)
         for pid in pids - self._pids:
-            found = _find(pid)
+            found = process_event(pid)
             if found:
                 yield found
         self._pids = set(pids)
@@ -138,16 +138,18 @@ def _listed_by_psutil() -> dict[_Key, frozenset[int]]:
     return {key: frozenset(pids) for key, pids in found.items()}
 
 
-def _find(pid: int) -> ProcessEvent | None:
-    if sys.platform != "linux":
-        return process_event(pid)
+def process_event(pid: int) -> ProcessEvent | None:
+    """The process as it is now, FOUND; None where there is none, or where it may not be looked at."""
+    return _described_by_linux(pid) if sys.platform == "linux" else _described_by_psutil(pid)
+
+
+def _described_by_linux(pid: int) -> ProcessEvent | None:
     from portcall.owners.processes import find_process
 
     return find_process(pid)
 
 
-def process_event(pid: int) -> ProcessEvent | None:
-    """The process as it is now, FOUND; None where there is none, or where it may not be looked at."""
+def _described_by_psutil(pid: int) -> ProcessEvent | None:
     import psutil
 
     try:

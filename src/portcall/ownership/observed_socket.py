@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from portcall.records.ownership import Evidence
+from portcall.records.ownership import ACTIVATORS, Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from portcall.records.ownership import Owner
 
 SECOND_NS = 1_000_000_000
 EARLY_NS = 2 * SECOND_NS
@@ -97,6 +99,11 @@ def latest_of_each_namespace(uses: Sequence[Use]) -> Sequence[Use]:
 def speakers(uses: Sequence[Use]) -> Sequence[Use]:
     """Of sockets that each get a copy of what comes, those that sent some; else the kernel's own; else all."""
     return [use for use in uses if use.used] or [use for use in uses if use.socket.is_kernel] or uses
+
+
+def without_activators(owners: dict[tuple[int, int | None], Owner]) -> dict[tuple[int, int | None], Owner]:
+    """Those whose work it is, where somebody who opens sockets for others holds one beside them."""
+    return {key: owner for key, owner in owners.items() if owner.program.name not in ACTIVATORS} or owners
 
 
 def is_claimed(socket: ObservedSocket) -> bool:

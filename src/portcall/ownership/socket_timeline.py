@@ -31,6 +31,7 @@ from portcall.ownership.observed_socket import (
     nearest,
     speakers,
     unfile,
+    without_activators,
 )
 from portcall.ownership.process_table import ProcessTable
 from portcall.records.ownership import (
@@ -231,6 +232,7 @@ class SocketTimeline:
             for use in near:
                 for owner in self._owners(use, first_ns, last_ns):
                     owners[owner.pid, owner.start_ns] = owner
+            owners = without_activators(owners) if len(owners) > 1 else owners
             if len(owners) > 1:
                 return Match(None, MatchQuality.AMBIGUOUS, self.source, "ambiguous")
             for owner in owners.values():

@@ -110,6 +110,12 @@ class MatchQuality(enum.Enum):
     NONE = "none"
 
 
+DELETED = " (deleted)"
+"""What Linux writes behind the path of a program whose file is gone, or was replaced."""
+ACTIVATORS = frozenset({"systemd", "launchd", "inetd", "xinetd"})
+"""Programs that open sockets for others, and go on holding them beside those."""
+
+
 class Program(NamedTuple):
     """What a process runs and where it belongs; None where nobody could say."""
 

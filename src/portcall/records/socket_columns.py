@@ -80,6 +80,7 @@ HELD = (
     *CONVERSATIONS,
     *_EXPOSURE,
     Column("process_since_ns", "integer", "ns", "when the process began, since 1970 UTC"),
+    Column("also_held_by", "texts", "", "the other processes that have it open, each as name(pid)"),
     Column("started_by", "texts", "", "the processes above it, nearest first, each as name(pid)"),
     Column("meant_as", "texts", "", "what the words were taken for that mean the socket: end, service, process"),
 )

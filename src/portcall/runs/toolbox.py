@@ -11,6 +11,7 @@ from portcall.owners.socket_listing import list_sockets
 from portcall.queries.row_filter import chooser
 from portcall.records.schema import COUNTS, Listing
 from portcall.records.sockets import SocketCoverage
+from portcall.sockets.query import PROCESS, first_called
 from portcall.sockets.rows import conversation_rows, count_rows, held_rows, port_rows
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def who(query: SocketQuery, choice: Choice) -> Listing:
     meanings: dict[SystemSocket, list[str]] = {}
     for socket in listing.sockets:
         if found := query.meanings(socket):
+            if query.process and PROCESS in found:
+                socket = first_called(socket, query.process)  # noqa: PLW2901 - the same one, told the other way
             relations[socket], meanings[socket] = LOCAL, found
         elif query.means_remote(socket):
             relations[socket] = REMOTE

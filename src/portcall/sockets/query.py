@@ -8,12 +8,13 @@ address of that port takes part.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from portcall.errors import UsageError
 from portcall.queries.endpoints import parse_endpoints, refused
+from portcall.records.ownership import DELETED
 from portcall.sockets.rows import takes
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ def is_held_by(socket: SystemSocket, name: str) -> bool:
     return any(_is_called(owner, name) for owner in socket.holders)
 
 
+def first_called(socket: SystemSocket, name: str) -> SystemSocket:
+    """The socket with the processes that are called that first."""
+    return replace(socket, holders=tuple(sorted(socket.holders, key=lambda owner: not _is_called(owner, name))))
+
+
 def _is_of(socket: SystemSocket, ends: tuple[Endpoint, ...]) -> bool:
     if len(ends) == 1:
         return _is_local(socket, ends[0])
@@ -112,5 +118,6 @@ def _is_remote(socket: SystemSocket, end: Endpoint) -> bool:
 def _is_called(owner: Owner, name: str) -> bool:
     program = owner.program
     names = {program.name, program.container, program.unit, program.unit and program.unit.removesuffix(".service")}
-    names |= {PurePath(path).name for path in (program.exe, *program.cmdline[:1]) if path}
+    paths = ((program.exe or "").removesuffix(DELETED), *program.cmdline[:1])
+    names |= {PurePath(path).name for path in paths if path}
     return name in names

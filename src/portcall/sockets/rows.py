@@ -96,6 +96,7 @@ def held_rows(
                 **(_exposure(socket, listing) if socket.is_without_peer else dict.fromkeys(_EXPOSURE)),
                 "process_since_ns": owner.start_ns if owner else None,
                 "started_by": [f"{name}({pid})" for pid, name in owner.parents] if owner else [],
+                "also_held_by": [f"{other.program.name}({other.pid})" for other in socket.holders[1:]],
                 "meant_as": list((meanings or {}).get(socket, ())),
             }
         )

@@ -68,9 +68,8 @@ def _process(row: Row, now_ns: int) -> Iterator[str]:
         yield f"  in: {row['container']}"
     if row["started_by"]:
         yield f"  started by: {' <- '.join(row['started_by'])}"
-    others = [str(pid) for pid in row["pids"] if pid != row["pid"]]
-    if others:
-        yield f"  also held by: {', '.join(others[:MOST_SOCKETS])}"
+    if row["also_held_by"]:
+        yield f"  also held by: {', '.join(row['also_held_by'][:MOST_SOCKETS])}"
 
 
 def _user(row: Row) -> str:

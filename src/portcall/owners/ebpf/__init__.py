@@ -16,7 +16,7 @@ import numpy as np
 from portcall.owners.ebpf.loader import Loaded, control_group_mount
 from portcall.owners.ebpf.programs.events import AF_INET, ProcessReport
 from portcall.owners.process_connector import ProcessConnector
-from portcall.owners.processes import ControlGroups, find_process, read_program_path, split_arguments
+from portcall.owners.processes import ControlGroups, find_process, program_of, read_program_path, split_arguments
 from portcall.owners.snapshot import take_snapshot
 from portcall.owners.sock_diag import plain_addresses
 from portcall.records.ownership import (
@@ -121,9 +121,9 @@ class EbpfOwners:
             path = row["path"].decode(errors="replace")
             if not path.startswith("/"):  # as it was typed, seen from a directory that nobody reported
                 path = read_program_path(pid) or path
-            container, unit = self._control_groups.place(int(row["control_group"]), pid)
+            place = self._control_groups.place(int(row["control_group"]), pid)
             arguments = bytes(row["arguments"])[: int(row["arguments_length"])]
-            program = Program(row["name"].decode(errors="replace"), path, split_arguments(arguments), container, unit)
+            program = program_of(row["name"].decode(errors="replace"), path, split_arguments(arguments), place)
             yield ProcessEvent(
                 ProcessChange.EXECUTED, int(row["time_ns"]) + offset_ns, pid, user=int(row["user"]), program=program
             )
