@@ -433,3 +433,22 @@ def test_no_header_that_ends_early_is_an_echo_or_an_error(message, protocol):
     tracker.match()
 
     assert tracker.report(by="flow", source="test").coverage.frames == 1
+def test_while_it_runs_conversations_that_are_silent_are_counted_and_make_no_row(tracker):
+    tracker.feed(batch(packet(1, CLIENT, SERVER), packet(9, "127.0.0.1:40001", SERVER)))
+
+    report = tracker.report(by="flow", source="test", recent_ns=SETTLE_NS)
+
+    assert [row["client_port"] for row in report] == [40001]
+    assert report.rows_left_out == 1
+    assert report.coverage.frames == 2
+
+
+def test_of_very_many_conversations_those_with_the_most_bytes_are_seen_while_it_runs(tracker):
+    flows = [packet(1 + port / 1e6, f"127.0.0.1:{port}", SERVER, size=10 + port % 2) for port in range(20000, 31000)]
+    tracker.feed(batch(*flows))
+
+    report = tracker.report(by="flow", source="test", recent_ns=SETTLE_NS)
+
+    assert len(report.rows) < 6000
+    assert len(report.rows) + report.rows_left_out == len(flows)
+    assert all(row["client_port"] % 2 for row in report)

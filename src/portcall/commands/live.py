@@ -69,6 +69,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_report_options(parser, LIVE_GROUPINGS)
     parser.add_argument(
+        "--sort", choices=("rate", "total"), default="rate",
+        help="what rows are sorted by while it runs: bytes a second now, without silent rows, or bytes so far, "
+        "as at the end (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "words",
         nargs="*",
         metavar="-- COMMAND",
@@ -119,7 +124,15 @@ def _watch(capture: LiveRun, stop: Stop, options: argparse.Namespace, priority: 
     from portcall.views.live import LiveView
 
     began = time.monotonic()
-    with LiveView(sys.stderr, capture.name) as view:
+    view = LiveView(
+        sys.stderr,
+        capture.name,
+        sort=options.sort,
+        most_rows=options.top,
+        is_shown=capture.is_shown,
+        began_s=began,
+    )
+    with view:
         process = _start(options.command, priority)
         if process:
             capture.tracker.is_wanted = _is_of(process.pid)
@@ -129,8 +142,7 @@ def _watch(capture: LiveRun, stop: Stop, options: argparse.Namespace, priority: 
             return stop.is_asked or timed_out or (process is not None and process.poll() is not None)
 
         def on_interval() -> None:
-            by = options.by if options.by != "flow" else "process"
-            view.show(capture.tracker.report(by=by, source="", local=options.local), time.monotonic())
+            view.show(capture.glance(keeps_silent=options.sort == "total"), time.monotonic())
 
         interval_s = min(1.0, options.duration or 1.0)
         capture.watch(is_over, on_interval, wakes=[stop.descriptor], interval_s=interval_s)

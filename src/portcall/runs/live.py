@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 SETTLE_NS = 3_000_000_000
 """How long after a row's last packet its owner may still be found."""
 
+_MOST_RECENT = 5000
+"""Conversations of a part of the table among which those are that people see while it runs."""
+
 
 @dataclass(slots=True)
 class LiveTracker:
@@ -92,7 +95,7 @@ class LiveTracker:
         for table in self._tables:
             yield from table.matching(self.timeline, since_ns)
 
-    def report(
+    def report(  # noqa: PLR0913 (all by name)
         self,
         *,
         by: str,
@@ -101,23 +104,35 @@ class LiveTracker:
         where: Callable[[dict[str, object]], bool] | None = None,
         top: int | None = None,
         completed: Callable[[dict[str, object]], dict[str, object]] | None = None,
+        recent_ns: int | None = None,
     ) -> Report:
-        """Everything counted so far; the options are those of ``Attribution.report``."""
+        """Everything counted so far; the options are those of ``Attribution.report``.
+
+        By flow, ``recent_ns`` leaves out conversations whose last packet is longer ago, and of very many the smallest.
+        They count as covered, and in ``rows_left_out``.
+        """
         attribution = Attribution(by, () if self.is_wanted else local, self.names, self._partitions.points.names)
         tallies: dict[Verdict, Tally] = {}
         duplicates: list[Duplicates] = []
+        left_out = 0
         for table in self._tables:
             parts = list(table.parts())
             duplicates += [part.duplicates for part in parts if part.duplicates]
             if self.is_wanted:
                 parts = [part.of_wanted(self.is_wanted) for part in parts]
-            for part in parts:
-                flows = with_capture_points(part.flows) if by == "flow" else part.flows
-                attribution.add(flows, part.low, part.high, part.detected)
             for verdict, tally in (counted(parts) if self.is_wanted else table.tallies(parts)).items():
                 tallies[verdict] = sum_tallies(tallies.get(verdict), tally)
+            for part in parts:
+                chosen = part
+                if by == "flow":
+                    if recent_ns is not None:
+                        chosen = part.recent(self._partitions.last_ns - recent_ns, _MOST_RECENT)
+                    left_out += len(part.flows) - len(chosen.flows)
+                    chosen = chosen._replace(flows=with_capture_points(chosen.flows))
+                attribution.add(chosen.flows, chosen.low, chosen.high, chosen.detected)
         report = attribution.report(tallies, source, where=where, top=top, completed=completed)
-        return replace(report, degradations=[*report.degradations, *self._notes(duplicates)])
+        notes = [*report.degradations, *self._notes(duplicates)]
+        return replace(report, degradations=notes, rows_left_out=report.rows_left_out + left_out)
 
     def _notes(self, duplicates: Sequence[Duplicates]) -> list[Degradation]:
         """What passed several capture points, and where it counts."""

@@ -51,6 +51,11 @@ if TYPE_CHECKING:
         owners: BackEnd | None
 
 
+_RECENT_NS = 4_000_000_000
+"""How long ago the last packet is of conversations shown while it runs: a little longer than rates look back."""
+_EVER_NS = 1 << 62
+
+
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
     """What to capture, and how to report it: the options of the command."""
@@ -147,6 +152,20 @@ class LiveRun:
             coverage=replace(report.coverage, dropped_by_kernel=dropped),
             degradations=[*notes, *_losses(dropped, self.owners.lost)],
         )
+
+    def glance(self, *, keeps_silent: bool = False) -> Report:
+        """What people see while it runs: all rows, by flow only conversations of the last seconds unless asked for."""
+        return self.tracker.report(
+            by=self.options.by,
+            source=self.name,
+            local=self.options.local,
+            completed=self._completed,
+            recent_ns=_EVER_NS if keeps_silent else _RECENT_NS,
+        )
+
+    def is_shown(self, row: dict[str, object]) -> bool:
+        """Whether the user asked for such rows."""
+        return self._where is None or self._where(row)
 
 
 def captured(options: LiveOptions, duration_s: float | None, every_s: float | None = None) -> Iterator[Report]:

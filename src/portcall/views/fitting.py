@@ -41,6 +41,8 @@ class TableColumn:
     """Terminal columns that its texts take at the most; None for numbers, which are never cut."""
     is_needed: bool = True
     """Whether it stays where all its texts are empty."""
+    least: int | None = None
+    """Terminal columns to which it may be cut where others would have to go; None: it goes."""
     wraps: bool = False
     """Whether it, the last one, goes on below where there is no room, instead of being dropped."""
 
@@ -95,10 +97,11 @@ def fitting_table(choice: Sequence[TableColumn], rows: Sequence[Row], width: int
     cells = {column: _harmless([column.text(row) for row in rows], column.most) for column in choice}
     cells = {column: texts for column, texts in cells.items() if column.is_needed or any(texts)}
     widths = {column: max(map(columns, [column.title, *texts])) for column, texts in cells.items()}
-    least = {column: min(known, _LEAST_WRAPPED_WIDTH) if column.wraps else known for column, known in widths.items()}
-    fitting, name_width = _fitting(least, width)
-    name, last = fitting[0], fitting[-1]
-    cells[name], widths[name] = _harmless(cells[name], name_width), name_width
+    fitting = _fitting(widths, width)
+    last = fitting[-1]
+    for column, share in _shares(fitting, widths, width).items():
+        if share < widths[column] and not column.wraps:
+            cells[column], widths[column] = _harmless(cells[column], share), share
     styles = ["bold", *map(style, rows)]
     if last.wraps:
         room = max(width - sum(widths[column] + _GAP for column in fitting[:-1]), _LEAST_WRAPPED_WIDTH)
@@ -152,13 +155,34 @@ def _padded(texts: list[str], width: int, column: TableColumn) -> list[str]:
     return [text + gap for gap, text in zip(gaps, texts, strict=True)]
 
 
-def _fitting(widths: dict[TableColumn, int], width: int) -> tuple[list[TableColumn], int]:
-    """The columns that there is room for, and the width of the first, which stays always and may be cut to a third."""
+def _fitting(widths: dict[TableColumn, int], width: int) -> list[TableColumn]:
+    """The columns that there is room for, cut as far as they may be; the first stays always."""
     name, *others = widths
-    name_width = min(widths[name], max(_LEAST_NAME_WIDTH, width // 3))
-    while True:
-        room = width - sum(widths[column] + _GAP for column in others)
-        if room >= name_width or not others:
-            return [name, *others], min(widths[name], room)
+    least = {column: _least(column, widths[column], is_first=column is name, width=width) for column in widths}
+    while others and sum(least[column] + _GAP for column in (name, *others)) - _GAP > width:
         last = max(column.rank for column in others)
         others = [column for column in others if column.rank < last]
+    return [name, *others]
+
+
+def _shares(fitting: list[TableColumn], widths: dict[TableColumn, int], width: int) -> dict[TableColumn, int]:
+    """How wide each column may be; room that is left when all are cut goes to the first ones."""
+    name = fitting[0]
+    shares = {column: _least(column, widths[column], is_first=column is name, width=width) for column in fitting}
+    spare = width - sum(share + _GAP for share in shares.values()) + _GAP
+    if len(fitting) == 1:
+        return {name: min(widths[name], width)}
+    for column in fitting:
+        more = max(min(widths[column] - shares[column], spare), 0)
+        shares[column] += more
+        spare -= more
+    return shares
+
+
+def _least(column: TableColumn, known: int, *, is_first: bool, width: int) -> int:
+    """How wide a column is at the least; the first may be cut to a third of the width."""
+    if column.wraps:
+        return min(known, _LEAST_WRAPPED_WIDTH)
+    if is_first:
+        return min(known, max(_LEAST_NAME_WIDTH, width // 3))
+    return min(known, column.least or known)

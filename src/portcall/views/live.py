@@ -1,45 +1,78 @@
 """Live traffic for people, on stderr: a table that refreshes in place on a terminal, elsewhere a line an interval.
 
-Rows keep their place: they are ordered when they first appear, by bytes, and new ones go below. Rates are what came
-since the last time it was shown: in all, what is new; in a row, also what was found to be its own only now. A row that
-lost bytes to such an owner has no rate, rather than a negative one. Everything that is named passes ``visible``.
+The table says what happens now: the rows with the greatest rates of the last seconds come first, and rows that are
+silent fall out of it, not out of the totals. ``sort="total"`` keeps them, and puts the most bytes first. A line says
+what came since the last one. In all, a rate is of what is new; in a row, also of what was found to be its own only now.
+Everything that is named passes ``visible``.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from portcall.records.schema import REASONS
-from portcall.views.text import bytes_text, visible
+from rich.text import Text
+
+from portcall.records.schema import directions
+from portcall.views.fitting import TableColumn, fitting_table, text_of
+from portcall.views.rates import Rates
+from portcall.views.tables import (
+    END_WIDTH,
+    NAME_WIDTH,
+    end_columns,
+    flow_end,
+    holder_columns,
+    name_or_reason,
+    partner_columns,
+)
+from portcall.views.text import bytes_text, count_text, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
-    from typing import TextIO
+    from typing import Literal, TextIO
 
-    from rich.console import Group
+    from rich.console import Console, Group
     from rich.live import Live
 
     from portcall.records.report import Report
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
     Key = tuple[Any, ...]
-    Rate = tuple[float, float]
+    Sort = Literal["rate", "total"]
 
 _MOST_ROWS = 20
 _MOST_IN_LINE = 3
-_NAME_WIDTH = 32
+_LINES_AROUND = 6
+"""Of a terminal's lines, those that are no rows: two of title, a header, what is left out, the cursor, one to spare."""
+_WINDOW_S = 3.0
+_TOTAL: Key = ("total",)
+_FLOW_KEY = ("protocol", "client_ip", "client_port", "server_ip", "server_port", "namespace", "first_ns")
+_GROUP_KEY = ("app", "process", "pid", "service", "host", "unattributed_reason")
 
 
 class LiveView:
-    """A context manager that shows report after report."""
+    """A context manager that shows report after report, each of everything so far.
 
-    def __init__(self, stream: TextIO, source: str) -> None:
-        self._stream = stream
-        self._source = source
-        self._places: dict[Key, int] = {}
-        self._before: dict[Key, tuple[int, int]] = {}
-        self._before_s: float | None = None
+    ``is_shown`` says which rows are; ``most_rows`` is how many at the most, None as many as there is room for.
+    ``began_s`` is when counting began, on the clock of ``show``.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        source: str,
+        *,
+        sort: Sort = "rate",
+        most_rows: int | None = None,
+        is_shown: Callable[[Row], bool] | None = None,
+        began_s: float | None = None,
+    ) -> None:
+        self._stream, self._source, self._sort = stream, source, sort
+        self._most_rows, self._is_shown = most_rows, is_shown
+        self._began_s = began_s
+        self._rates = Rates(0, began_s)
+        self._seen_ns = -1
         self._live: Live | None = None
 
     def __enter__(self) -> LiveView:  # noqa: PYI034 - Self is of Python 3.11
@@ -49,8 +82,10 @@ class LiveView:
 
             # Names come from others: rich must not read markup or emoji in them.
             console = Console(file=self._stream, markup=False, emoji=False, highlight=False)
-            self._live = Live(console=console, auto_refresh=False, transient=True)
-            self._live.start()
+            if not console.is_dumb_terminal:  # which shows nothing in place
+                self._rates = Rates(_WINDOW_S, self._began_s)
+                self._live = Live(console=console, auto_refresh=False, transient=True)
+                self._live.start()
         return self
 
     def __exit__(
@@ -60,86 +95,121 @@ class LiveView:
             self._live.stop()
 
     def show(self, report: Report, now_s: float) -> None:
-        """Show the totals so far, and the rates since the last time."""
-        for row in report.rows:
-            self._places.setdefault(_key(row), len(self._places))
-        since_s = now_s - self._before_s if self._before_s is not None else None
-        rates = {_key(row): self._rate(row, since_s) for row in report.rows}
+        """Show the totals so far, and the rates until now."""
+        self._update(report, now_s)
+        rows = [row for row in report.rows if self._is_shown is None or self._is_shown(row)]
         if self._live:
-            self._live.update(self._table(report, rates), refresh=True)
+            self._live.update(self._table(report, rows, self._live.console), refresh=True)
         else:
-            self._stream.write(self._line(report, rates, self._total_rate(report, since_s)) + "\n")
+            self._stream.write(self._line(report, rows) + "\n")
             self._stream.flush()
-        self._before = {_key(row): _both_ways(row) for row in report.rows}
-        self._before_s = now_s
 
-    def _rate(self, row: Row, since_s: float | None) -> Rate:
-        return _per_second(_both_ways(row), self._before.get(_key(row), (0, 0)), since_s)
+    def _update(self, report: Report, now_s: float) -> None:
+        both_ways = [f"bytes_{direction}" for direction in directions(report.by)]
+        counts = {_key(row): (row[both_ways[0]], row[both_ways[1]]) for row in report.rows}
+        # Flows that are silent make no row: one that is new here and began long ago did not send all of it just now.
+        is_flow = report.by == "flow"
+        older = {_key(row) for row in report.rows if is_flow and (row["first_ns"] or 0) <= self._seen_ns}
+        self._seen_ns = report.window_ns[1] if report.window_ns else -1
+        out, in_ = (sum(ways) for ways in zip(*counts.values(), (0, 0), strict=True))
+        counts[_TOTAL] = (report.coverage.bytes, 0) if is_flow else (out, in_)
+        self._rates.update(counts, now_s, older)
 
-    def _total_rate(self, report: Report, since_s: float | None) -> Rate:
-        return _per_second(_sums(map(_both_ways, report.rows)), _sums(self._before.values()), since_s)
+    def _rate(self, row: Row) -> float:
+        return sum(self._rates[_key(row)])
 
-    def _table(self, report: Report, rates: dict[Key, Rate]) -> Group:
+    def _table(self, report: Report, rows: Sequence[Row], console: Console) -> Group:
         from rich.console import Group
-        from rich.table import Table
 
-        coverage = report.coverage
-        title = f"{self._source}: {coverage.frames} packets, {bytes_text(coverage.bytes)}; Ctrl-C ends it"
-        table = Table(box=None, pad_edge=False)
-        table.add_column("name", no_wrap=True)
-        for heading in ("pid", "up/s", "down/s", "up", "down"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        largest = sorted(report.rows, key=_size, reverse=True)[:_MOST_ROWS]
-        for row in sorted(largest, key=lambda row: self._places[_key(row)]):
-            up, down = rates[_key(row)]
-            table.add_row(
-                visible(_name(row), _NAME_WIDTH),
-                str(row.get("pid") or ""),
-                bytes_text(int(up)),
-                bytes_text(int(down)),
-                bytes_text(row["bytes_out"]),
-                bytes_text(row["bytes_in"]),
+        chosen = sorted(rows, key=partial(_size, report.by), reverse=True)
+        if self._sort == "rate" and self._rates.are_known:
+            chosen = sorted(filter(self._rate, chosen), key=self._rate, reverse=True)
+        shown = chosen[: min(self._most_rows or _MOST_ROWS, max(console.height - _LINES_AROUND, 1))]
+        lines = fitting_table(self._columns(report.by), shown, console.width, _style) if shown else []
+        texts = [f"{self._source}; Ctrl-C ends it", self._totals(report)]
+        left_out = report.rows_left_out
+        more, silent = len(chosen) - len(shown), len(rows) - len(chosen)
+        more, silent = (more + left_out, silent) if self._sort == "total" else (more, silent + left_out)
+        return Group(
+            *(_cropped(text, console.width) for text in texts),
+            *([text_of(lines)] if lines else []),
+            _cropped(_rest(more, silent), console.width),
+        )
+
+    def _totals(self, report: Report) -> str:
+        totals = f"{report.coverage.frames} packets, {bytes_text(report.coverage.bytes)}"
+        return f"{totals}; {self._total_rate(report.by)}"
+
+    def _total_rate(self, by: str) -> str:
+        out, in_ = self._rates[_TOTAL]
+        if by == "flow":  # which has no directions that could be added up
+            return f"{bytes_text(int(out))}/s"
+        return f"up {bytes_text(int(out))}/s, down {bytes_text(int(in_))}/s"
+
+    def _columns(self, by: str) -> tuple[TableColumn, ...]:
+        words = ("to server", "to client") if by == "flow" else ("up", "down")
+        counts = [f"bytes_{direction}" for direction in directions(by)]
+        rates = [TableColumn(f"{word}/s", 1, partial(self._rate_text, way)) for way, word in enumerate(words)]
+        totals = [TableColumn(word, 5, partial(_count_text, name)) for word, name in zip(words, counts, strict=True)]
+        if by == "flow":
+            return (
+                TableColumn("server", 0, partial(flow_end, "server"), END_WIDTH),
+                *rates,
+                *end_columns(),
+                *holder_columns(by),
+                *totals,
             )
-        return Group(visible(title), table)
+        return (
+            TableColumn(by, 0, partial(name_or_reason, by), NAME_WIDTH),
+            *holder_columns(by),
+            *rates,
+            *totals,
+            *partner_columns(by),
+        )
 
-    def _line(self, report: Report, rates: dict[Key, Rate], total: Rate) -> str:
-        up, down = total
-        busiest = sorted(report.rows, key=lambda row: sum(rates[_key(row)]), reverse=True)[:_MOST_IN_LINE]
-        named = [
-            f"{visible(_name(row), _NAME_WIDTH)} {bytes_text(int(sum(rates[_key(row)])))}/s"
-            for row in busiest
-            if sum(rates[_key(row)])
-        ]
-        totals = f"up {bytes_text(int(up))}/s, down {bytes_text(int(down))}/s, {report.coverage.frames} packets"
+    def _rate_text(self, way: int, row: Row) -> str:
+        return bytes_text(int(self._rates[_key(row)][way]))
+
+    def _line(self, report: Report, rows: Sequence[Row]) -> str:
+        busiest = sorted(rows, key=self._rate, reverse=True)[:_MOST_IN_LINE]
+        named = [f"{_title(report.by, row)} {bytes_text(int(self._rate(row)))}/s" for row in busiest if self._rate(row)]
+        totals = f"{self._total_rate(report.by)}, {report.coverage.frames} packets"
         return "; ".join([totals, ", ".join(named)]) if named else totals
 
 
-def _both_ways(row: Row) -> tuple[int, int]:
-    return row["bytes_out"], row["bytes_in"]
-
-
-def _sums(counts: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    out, in_ = zip(*counts, (0, 0), strict=True)
-    return sum(out), sum(in_)
-
-
-def _per_second(now: tuple[int, int], before: tuple[int, int], since_s: float | None) -> Rate:
-    if not since_s:
-        return 0.0, 0.0
-    out, in_ = (max(now[way] - before[way], 0) / since_s for way in (0, 1))
-    return out, in_
-
-
 def _key(row: Row) -> Key:
-    return tuple(row.get(name) for name in ("app", "process", "pid", "service", "host", "unattributed_reason"))
+    """What tells a row from the others of its report, whoever is found to own it."""
+    if "client_ip" not in row:
+        return tuple(row.get(name) for name in _GROUP_KEY)
+    reason = None if row["protocol"] else row["unattributed_reason"]  # of what is on no flow
+    return (*(row[name] for name in _FLOW_KEY), reason)
 
 
-def _name(row: Row) -> str:
-    for column in ("app", "process", "service", "host"):
-        if row.get(column):
-            return str(row[column])
-    return f"({REASONS[row['unattributed_reason']]})" if row["unattributed_reason"] else "(unknown)"
+def _title(by: str, row: Row) -> str:
+    """What a row is called in a line."""
+    if by != "flow":
+        return visible(name_or_reason(by, row), NAME_WIDTH)
+    client = row["client_process"] or flow_end("client", row)
+    return " → ".join(visible(text, END_WIDTH) for text in (client, flow_end("server", row)) if text)
 
 
-def _size(row: Row) -> int:
-    return int(row["bytes_out"] + row["bytes_in"])
+def _rest(more: int, silent: int) -> str:
+    words = [f"and {count_text(more)} more"] * bool(more)
+    words += [f"{count_text(silent)} silent in the last {_WINDOW_S:.0f} s"] * bool(silent)
+    return "; ".join(words)
+
+
+def _size(by: str, row: Row) -> int:
+    return sum(row[f"bytes_{direction}"] for direction in directions(by))
+
+
+def _count_text(name: str, row: Row) -> str:
+    return bytes_text(row[name])
+
+
+def _style(row: Row) -> str:
+    return "dim" if row["unattributed_reason"] else ""
+
+
+def _cropped(text: str, width: int) -> Text:
+    return Text(visible(text, width))

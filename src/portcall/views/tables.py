@@ -30,8 +30,9 @@ MOST_ROWS = 25
 """Rows shown unless ``--top`` says otherwise."""
 
 _BAR_WIDTH = 10
-_NAME_WIDTH = 32  # of an app, service or host
-_END_WIDTH = 47  # a bracketed IPv6 address and a port
+NAME_WIDTH = 32  # of an app, service or host
+END_WIDTH = 47  # a bracketed IPv6 address and a port
+_IPV4_END_WIDTH = 21
 
 
 def write_table(report: Report, stream: TextIO, most_rows: int | None = MOST_ROWS, width: int | None = None) -> None:
@@ -64,40 +65,81 @@ def _totals(report: Report, credited: int) -> str:
 
 
 def _table(by: str, rows: list[Row], credited: int, width: int, *, is_plain: bool) -> Lines:
-    choice = (_flow_columns if by == "flow" else _group_columns)(by, credited, is_plain=is_plain)
+    choice = (_flow_table if by == "flow" else _group_table)(by, credited, is_plain=is_plain)
     return fitting_table(choice, rows, width, lambda row: "dim" if row["unattributed_reason"] else "")
 
 
-def _group_columns(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, ...]:
+def _group_table(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, ...]:
     return (
-        TableColumn(by, 0, lambda row: row[by] or _reason(row), _NAME_WIDTH),
-        TableColumn("pid", 2, lambda row: str(row["pid"] or ""), is_needed=False),
+        TableColumn(by, 0, partial(name_or_reason, by), NAME_WIDTH),
+        *holder_columns(by),
         TableColumn("bytes", 1, lambda row: bytes_text(_bytes(by, row))),
         *_share_columns(by, credited, is_plain=is_plain),
         TableColumn("out", 5, lambda row: bytes_text(row["bytes_out"])),
         TableColumn("in", 5, lambda row: bytes_text(row["bytes_in"])),
         TableColumn("flows", 4, lambda row: count_text(row["flows"])),
         TableColumn("packets", 8, lambda row: count_text(row["packets_out"] + row["packets_in"])),
-        *([] if by == "host" else [TableColumn("top host", 7, lambda row: row["top_host"] or "", _NAME_WIDTH)]),
-        *asked_columns("top_host"),
-        *([] if by == "service" else [TableColumn("services", 9, lambda row: " ".join(row["services"]), _NAME_WIDTH)]),
+        *partner_columns(by),
     )
 
 
-def _flow_columns(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, ...]:
+def _flow_table(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, ...]:
     return (
-        TableColumn("server", 0, lambda row: _end(row, "server") or _reason(row), _END_WIDTH),
-        TableColumn("client", 4, lambda row: _end(row, "client"), _END_WIDTH),
-        TableColumn("app", 2, lambda row: row["app"] or "", _NAME_WIDTH),
+        TableColumn("server", 0, partial(flow_end, "server"), END_WIDTH),
+        *end_columns(),
+        TableColumn("app", 2, lambda row: row["app"] or "", NAME_WIDTH),
+        *holder_columns(by),
         TableColumn("bytes", 1, lambda row: bytes_text(_bytes(by, row))),
         *_share_columns(by, credited, is_plain=is_plain),
         TableColumn("to server", 6, lambda row: bytes_text(row["bytes_to_server"])),
         TableColumn("to client", 6, lambda row: bytes_text(row["bytes_to_client"])),
-        TableColumn("protocol", 5, lambda row: row["protocol"] or "", _NAME_WIDTH),
-        TableColumn("state", 7, lambda row: row["state"] or "", _NAME_WIDTH),
+        TableColumn("protocol", 5, lambda row: row["protocol"] or "", NAME_WIDTH),
+        TableColumn("state", 7, lambda row: row["state"] or "", NAME_WIDTH),
         TableColumn("duration", 8, _duration),
         *asked_columns("server", "server "),
     )
+
+
+def end_columns() -> tuple[TableColumn, ...]:
+    """What tells conversations with one server apart: the client, and the network namespace where it is another one."""
+    return (
+        TableColumn("client", 0.8, partial(flow_end, "client"), END_WIDTH, least=_IPV4_END_WIDTH),
+        TableColumn("namespace", 0.9, lambda row: row["namespace"] or "", NAME_WIDTH, is_needed=False),
+    )
+
+
+def holder_columns(by: str) -> tuple[TableColumn, ...]:
+    """Whose processes they are, where the grouping says it; of a conversation both, if both are known."""
+    if by == "flow":
+        return (
+            TableColumn("process", 2.5, partial(_holders, "process"), NAME_WIDTH, is_needed=False),
+            TableColumn("pid", 2.6, partial(_holders, "pid"), NAME_WIDTH, is_needed=False),
+        )
+    return (TableColumn("pid", 2, lambda row: str(row["pid"] or ""), is_needed=False),)
+
+
+def partner_columns(by: str) -> tuple[TableColumn, ...]:
+    """Whom a group talked with, and about what."""
+    top_host = TableColumn("top host", 7, lambda row: row["top_host"] or "", NAME_WIDTH)
+    services = TableColumn("services", 9, lambda row: " ".join(row["services"] or ()), NAME_WIDTH)
+    return (
+        *([] if by == "host" else [top_host]),
+        *asked_columns("top_host"),
+        *([] if by == "service" else [services]),
+    )
+
+
+def name_or_reason(by: str, row: Row) -> str:
+    """What a group is called; in brackets why it has no name."""
+    return row[by] or _reason(row)
+
+
+def flow_end(end: str, row: Row) -> str:
+    """One end of a conversation; of the server's, why there is none."""
+    address, port = row[f"{end}_ip"], row[f"{end}_port"]
+    if address is None:
+        return _reason(row) if end == "server" else ""
+    return address if row[f"{end}_port_class"] is None else end_text(address, port)
 
 
 def _share_columns(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, TableColumn]:
@@ -126,11 +168,10 @@ def _reason(row: Row) -> str:
     return f"({REASONS.get(reason, reason)})"
 
 
-def _end(row: Row, end: str) -> str:
-    address, port = row[f"{end}_ip"], row[f"{end}_port"]
-    if address is None or row[f"{end}_port_class"] is None:
-        return address or ""
-    return end_text(address, port)
+def _holders(name: str, row: Row) -> str:
+    """What is known of the client's process, and after an arrow of the server's."""
+    client, server = (row[f"{end}_{name}"] for end in ("client", "server"))
+    return " → ".join(str(known) for known in (client, server) if known is not None)
 
 
 def _duration(row: Row) -> str:
