@@ -195,6 +195,8 @@ def test_a_flow_row_names_the_owners_of_both_ends():
         "client_exe": "/usr/bin/curl",
         "client_user": "anna",
         "client_container": "session-2.scope",
+        "client_script": None,
+        "server_script": None,
         **dict.fromkeys((*asked_names("client"), *asked_names("server"))),
         "server_ip": LOOPBACK,
         "server_port": 8080,
@@ -240,6 +242,63 @@ def test_by_process_without_owners_is_refused_with_what_to_do():
 
 def test_captures_are_not_offered_a_grouping_that_needs_owners():
     assert set(LIVE_GROUPINGS) - set(GROUPINGS) == {"process"}
+
+
+def running(script, pid=7):
+    return owned(Owner(pid, pid, Program("python3", script=script)))
+
+
+def test_a_row_says_what_an_interpreter_runs_and_is_grouped_as_before():
+    calls = call(running("a.py"), None), call(running("a.py", pid=8), None)
+
+    assert [(row["app"], row["script"], row["pid"]) for row in report("app", *calls)] == [("python3", "a.py", None)]
+    assert [(row["process"], row["script"], row["pid"]) for row in report("process", *calls)] == [
+        ("python3", "a.py", 7),
+        ("python3", "a.py", 8),
+    ]
+
+
+@pytest.mark.parametrize("scripts", [["a.py", "b.py", "a.py"], [None, "a.py", "a.py"], ["a.py", None, None]])
+def test_a_row_of_different_scripts_names_none(scripts):
+    calls = [call(running(script, pid=7 + number), None) for number, script in enumerate(scripts)]
+
+    assert [(row["app"], row["script"]) for row in report("app", *calls)] == [("python3", None)]
+
+
+@pytest.mark.parametrize("by", ["app", "process"])
+def test_scripts_are_the_same_however_the_capture_was_cut(by):
+    calls = [call(running("a.py"), None), call(running("b.py", pid=8), None), call(running("a.py", pid=9), None)]
+    parts = []
+    for one in calls:
+        parts.append(Attribution(by))
+        add_all(parts[-1], [one])
+    for part in parts[1:]:
+        parts[0].merge(part)
+    whole = Attribution(by)
+    add_all(whole, calls)
+
+    assert [(row["pid"], row["script"]) for row in parts[0].rows({})] == [
+        (row["pid"], row["script"]) for row in whole.rows({})
+    ]
+
+
+def test_both_ends_of_a_conversation_say_what_they_run():
+    (row,) = report("flow", loop(running("client.py"), running("server.py", pid=8))).rows
+
+    assert (row["client_script"], row["server_script"]) == ("client.py", "server.py")
+
+
+@pytest.mark.parametrize(
+    ("by", "words"), [("app", "python3 (a.py)"), ("process", "python3 (a.py)"), ("flow", "curl → python3 (a.py)")]
+)
+def test_a_table_shows_what_an_interpreter_runs_and_escapes_it(by, words):
+    def shown(script):
+        stream = io.StringIO()
+        write_table(report(by, loop(owned(CURL), running(script))), stream, width=150)
+        return stream.getvalue()
+
+    assert words in shown("a.py")
+    assert "\x1b" not in shown("\x1b[2Ja.py")
 
 
 def test_process_columns_are_the_grouped_ones_with_the_process_first():

@@ -104,7 +104,9 @@ def web_server():
 
 
 STAND_INS = {
-    r"^python[\d.]*, pid \d+, user \S+, started .+ ago$": "python3, pid 5721, user kim, started 12 s ago",
+    r"^python[\d.]* \(http.server\), pid \d+, user \S+, started .+ ago$": (
+        "python3 (http.server), pid 5721, user kim, started 12 s ago"
+    ),
     r"^  command: \S+ -\S+ http.server": "  command: python3 -m http.server",
     r"^  started by: .+$": "  started by: bash(5310)",
 }

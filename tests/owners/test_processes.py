@@ -55,6 +55,19 @@ def test_a_process_is_found_with_its_program_and_parent():
     assert found.program.cmdline[1:] == tuple(words)
 
 
+@pytest.mark.parametrize("options", [[], ["-W", "ignore::UserWarning"] * 500], ids=["short", "long"])
+def test_a_process_of_an_interpreter_is_found_with_its_script(tmp_path, options):
+    script = tmp_path / "server.py"
+    script.write_text("print(flush=True); input()")
+    child = subprocess.Popen([sys.executable, *options, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdout.readline()
+
+    found = find_process(child.pid)
+    child.communicate(b"\n")
+
+    assert found.program.script == "server.py"
+
+
 def test_a_process_that_ended_is_not_found():
     child = subprocess.Popen(["true"])
     child.wait()

@@ -28,6 +28,7 @@ GROUPED = [
     "top_host_country",
     "top_host_network",
     "top_host_reverse_name",
+    "script",
 ]
 FLOW = [
     "protocol",

@@ -136,6 +136,22 @@ def test_a_process_that_has_ended_is_named_with_its_command_line(owners, listene
     assert match.owner.parents[0][0] == os.getpid()
 
 
+def test_what_an_interpreter_runs_is_known_however_much_stands_before_it(owners, listener, tmp_path):
+    port = listener.getsockname()[1]
+    script = tmp_path / "client.py"
+    script.write_text(CLIENT)
+
+    options = ["-W", "ignore:" + "x" * 1000]  # more than the kernel's report of a program has room for
+    client = subprocess.Popen([sys.executable, *options, script, str(port)], stdout=subprocess.PIPE, text=True)
+    connection, peer = listener.accept()
+    with connection:
+        match = whose(owners, peer, ("127.0.0.1", port))
+        connection.sendall(connection.recv(1))
+    client.communicate()
+
+    assert match.owner.program.script == "client.py"
+
+
 def test_an_accepted_connection_is_the_acceptors(owners, listener):
     with socket.create_connection(listener.getsockname()) as client:
         connection, peer = listener.accept()

@@ -433,6 +433,8 @@ def test_no_header_that_ends_early_is_an_echo_or_an_error(message, protocol):
     tracker.match()
 
     assert tracker.report(by="flow", source="test").coverage.frames == 1
+
+
 def test_while_it_runs_conversations_that_are_silent_are_counted_and_make_no_row(tracker):
     tracker.feed(batch(packet(1, CLIENT, SERVER), packet(9, "127.0.0.1:40001", SERVER)))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from portcall.explanation.socket_sentences import socket_facts
 from portcall.records.schema import COUNTS, Listing
 from portcall.records.sockets import Holding, SocketCoverage, TcpFigures
 from portcall.sockets.rows import conversation_rows, count_rows, held_rows, port_rows
@@ -93,6 +94,17 @@ def test_states_are_explained_on_request():
     text = shown("conns", conversation_rows(listing(FIREFOX)), explain_states=True)
 
     assert text.endswith("ESTAB: is open: both ends may send\n")
+
+
+def test_tables_and_who_show_what_an_interpreter_runs():
+    python = owner("python3", 7, script="http.server")
+    server = system_socket("127.0.0.1:8000", owners=[python])
+    talk = system_socket("127.0.0.1:8000", "127.0.0.1:40000", owners=[python])
+
+    assert "python3 (http.server)" in shown("ports", port_rows(listing(server)))
+    assert "python3 (http.server)" in shown("conns", conversation_rows(listing(talk)))
+    assert held(server).startswith("python3 (http.server), pid 7")
+    assert socket_facts(server, listing(server)).sentence.startswith("python3 (http.server, pid 7) waits at")
 
 
 def test_counts_are_a_table():

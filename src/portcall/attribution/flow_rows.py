@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _TCP = 6
 _SERVER_NAMES = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI})
 _HOST_HEADER = frozenset({NameKind.HTTP_HOST})
-_HOLDER = ("pid", "process", "exe", "user", "container")
+_HOLDER = ("pid", "process", "script", "exe", "user", "container")
 _PORT_CLASSES = tuple(port_class.label for port_class in PortClass)
 _EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OriginatorEvidence)
 
@@ -219,8 +219,8 @@ def _holder(match: Match | None) -> tuple[Any, ...]:
         return (None,) * len(_HOLDER)
     owner, program = match.owner, match.owner.program
     if match.reason:
-        return None, program.name, None, None, None
-    return owner.pid, program.name, program.exe, owner.user, program.container or program.unit
+        return None, program.name, None, None, None, None
+    return owner.pid, program.name, program.script, program.exe, owner.user, program.container or program.unit
 
 
 def _words(words: Sequence[str], codes: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> list[str | None]:

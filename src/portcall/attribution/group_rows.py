@@ -72,6 +72,7 @@ def principal_rows(by: str, principals: Principals, sums: NDArray[np.void], host
         **_measure_columns(table),
         **{name: [getattr(principals[number], name) for number in numbers] for name in _PRINCIPAL},
         "pid": [principals.pid(number) for number in numbers],
+        "script": [principals.script(number) for number in numbers],
         "owner_quality": [
             None if principals[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
             for number, quality in zip(numbers, qualities, strict=True)

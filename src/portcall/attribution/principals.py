@@ -28,6 +28,8 @@ QUALITIES = tuple(quality.value for quality in MatchQuality)
 
 _NUMBER_OF = {quality: number for number, quality in enumerate(MatchQuality)}
 _NOBODYS = _NUMBER_OF[MatchQuality.NONE]
+_SEVERAL = ""
+"""In place of a script, where a party runs different ones."""
 _KERNEL = "kernel"
 _KERNEL_PROCESS = "[kernel]"
 
@@ -84,6 +86,7 @@ class Principals:
         self._numbers: dict[Principal | Process, int] = {}
         self._principals: list[Principal] = []
         self._processes: list[Process | None] = []
+        self._scripts: list[str | None] = []
 
     def __getitem__(self, number: int) -> Principal:
         """The principal with this number."""
@@ -94,6 +97,10 @@ class Principals:
         process = self._processes[number]
         return process[0] if process else None
 
+    def script(self, number: int) -> str | None:
+        """What a principal runs that is an interpreter; None where several run different ones."""
+        return self._scripts[number] or None
+
     def are_attributed(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool[n]: whether each of the principals has an app."""
         return np.array([principal.unattributed_reason is None for principal in self._principals], np.bool_)[numbers]
@@ -103,7 +110,9 @@ class Principals:
         owner = owner_of(match)
         principal = principal_of(match, by_port)
         is_process = owner and principal.app_source == "process"
-        return self._number(principal, (owner.pid, owner.start_ns) if owner and is_process else None)
+        if not owner or not is_process:
+            return self._number(principal, None, None)
+        return self._number(principal, (owner.pid, owner.start_ns), owner.program.script)
 
     def numbers(self, low: Matches, high: Matches, by_port: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[2, n]: the numbers of both ends' principals."""
@@ -115,16 +124,19 @@ class Principals:
 
     def merge(self, other: Principals) -> NDArray[np.int64]:
         """int64[n]: the numbers that the principals of another one have from now on in this one."""
-        principals = zip(other._principals, other._processes, strict=True)
-        return np.array([self._number(principal, process) for principal, process in principals], np.int64)
+        principals = zip(other._principals, other._processes, other._scripts, strict=True)
+        return np.array([self._number(*principal) for principal in principals], np.int64)
 
-    def _number(self, principal: Principal, process: Process | None) -> int:
+    def _number(self, principal: Principal, process: Process | None, script: str | None) -> int:
         key = process if self._by_process and process else principal
         number = self._numbers.setdefault(key, len(self._principals))
         if number == len(self._principals):
             self._principals.append(principal)
             self._processes.append(process)
+            self._scripts.append(script)
         self._principals[number] = principal  # a process may have become another program
+        if self._scripts[number] != script:
+            self._scripts[number] = script if key == process else _SEVERAL
         if self._processes[number] != process:
             self._processes[number] = None  # several
         return number

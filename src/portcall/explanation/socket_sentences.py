@@ -32,6 +32,8 @@ class SocketFacts:
     state_meaning: str
     process: str | None
     """Of several that have it open, the oldest."""
+    script: str | None
+    """What it runs, if it is an interpreter."""
     pid: int | None
     user: str | None
     exposed_to: str | None
@@ -54,6 +56,7 @@ def socket_facts(socket: SystemSocket, listing: SocketListing) -> SocketFacts:
         state=socket.state,
         state_meaning=STATES.get(socket.state, ""),
         process=holder.program.name if holder else None,
+        script=holder.program.script if holder else None,
         pid=holder.pid if holder else None,
         user=socket.user,
         exposed_to=exposed_to,
@@ -63,10 +66,12 @@ def socket_facts(socket: SystemSocket, listing: SocketListing) -> SocketFacts:
 
 
 def who(socket: SystemSocket) -> str:
-    """Whose a socket is: its oldest process with its number, or why none is named."""
+    """Whose a socket is: its oldest process with its number and what that runs, or why none is named."""
     if not socket.holders:
         return _UNNAMED.get(socket.holding, "a program")
-    return f"{socket.holders[0].program.name} (pid {socket.holders[0].pid})"
+    pid, program = socket.holders[0].pid, socket.holders[0].program
+    script = f"{program.script}, " if program.script not in (None, program.name) else ""
+    return f"{program.name} ({script}pid {pid})"
 
 
 def local_end(socket: SystemSocket) -> End:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portcall.records.ownership import DELETED, ProcessChange, ProcessEvent, Program
+from portcall.system import interpreters
+from portcall.system.interpreters import is_interpreter, script_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +51,9 @@ def find_process(pid: int) -> ProcessEvent | None:
         container, unit = place_of((living / "cgroup").read_text(errors="replace"))
     except (OSError, ValueError):
         return None  # it ended while it was looked at
-    program = program_of(name, read_program_path(pid), split_arguments(arguments), (container, unit))
+    exe = read_program_path(pid)
+    program = program_of(name, exe, split_arguments(arguments), (container, unit))
+    program = program._replace(script=read_script(pid, arguments, exe, MAX_ARGUMENTS_BYTES))
     start_ns = _boot_ns() + int(after_name[19]) * _TICK_NS  # field 22 of proc(5), of which two come before
     return ProcessEvent(ProcessChange.FOUND, start_ns, pid, int(after_name[1]), user, program)
 
@@ -102,6 +106,22 @@ def read_program_path(pid: int) -> str | None:
         return str((living / "exe").readlink())
     except OSError:
         return None
+
+
+def read_script(pid: int, arguments: bytes, exe: str | None, most_bytes: int) -> str | None:
+    """What an interpreter runs; where its command line is as long as that, and so may be cut, the rest is read."""
+    words, exe = split_arguments(arguments), exe and exe.removesuffix(DELETED)
+    if len(arguments) < most_bytes or not is_interpreter(words, exe):
+        return script_of(words, exe)
+    try:
+        with (PROC / str(pid) / "cmdline").open("rb") as stream:
+            whole = stream.read(interpreters.MAX_ARGUMENTS_BYTES)
+    except OSError:
+        whole = b""  # it ended meanwhile
+    if not whole.startswith(arguments):  # or has become another program
+        whole = arguments
+    is_cut = len(whole) in (len(arguments), interpreters.MAX_ARGUMENTS_BYTES)
+    return script_of(split_arguments(whole), exe, is_cut=is_cut)
 
 
 def split_arguments(arguments: bytes) -> tuple[str, ...]:

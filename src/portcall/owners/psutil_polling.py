@@ -17,6 +17,7 @@ import numpy as np
 
 from portcall.records.ownership import SIGHTING, Evidence, OwnerEvents, ProcessChange, ProcessEvent, Program
 from portcall.records.report import Degradation
+from portcall.system.interpreters import script_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +156,8 @@ def _described_by_psutil(pid: int) -> ProcessEvent | None:
     try:
         process = psutil.Process(pid)
         with process.oneshot():
-            program = Program(process.name(), _or_none(process.exe), tuple(_or_none(process.cmdline) or ()))
+            exe, arguments = _or_none(process.exe), tuple(_or_none(process.cmdline) or ())
+            program = Program(process.name(), exe, arguments, script=script_of(arguments, exe))
             start_ns, parent = int(process.create_time() * 1e9), process.ppid() or 0
             user = process.uids().effective if hasattr(process, "uids") else None
     except psutil.Error:

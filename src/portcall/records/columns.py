@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+SCRIPT = "what an interpreter runs: module, class or file name of the script; null for other programs"
+
 Unit = Literal["", "bytes", "ns", "s"]
 
 

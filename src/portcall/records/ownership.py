@@ -125,6 +125,13 @@ class Program(NamedTuple):
     container: str | None = None
     unit: str | None = None
     """systemd's name for it, such as ``nginx.service``."""
+    script: str | None = None
+    """What an interpreter runs: the name of a module, a class or a script's file."""
+
+
+def program_text(name: str, script: str | None) -> str:
+    """A program as people read it: ``python3 (http.server)``, ``curl``."""
+    return name if script is None or script == name else f"{name} ({script})"
 
 
 class ProcessEvent(NamedTuple):

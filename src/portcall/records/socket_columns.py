@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcall.records.columns import Column, address_columns
+from portcall.records.columns import SCRIPT, Column, address_columns
 
 COUNTS = {by: f"conns by {by}" for by in ("app", "host", "service", "state")}
 """What ``conns --by`` accepts → the list of such counts."""
@@ -12,6 +12,7 @@ _STATE = Column("state", "text", "", "state of the socket, in the words of ss")
 _PIDS = Column("pids", "integers", "", "ids of all processes that have it open")
 _HOLDER = (
     Column("process", "text", "", "name of the process that has it open, of several the oldest"),
+    Column("script", "text", "", SCRIPT),
     Column("pid", "integer", "", "id of that process"),
     _PIDS,
     Column("exe", "text", "", "executable of that process"),

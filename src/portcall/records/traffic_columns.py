@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcall.records.columns import Column, Unit, address_columns
+from portcall.records.columns import SCRIPT, Column, Unit, address_columns
 
 REASONS = {
     "not-ip": "not IP",
@@ -83,6 +83,7 @@ GROUPED = (
     _OWNER_QUALITY,
     _REASON,
     *address_columns("top_host", "the top host, where that is an address"),
+    Column("script", "text", "", f"{SCRIPT}, and where the row is of different ones"),
 )
 """What follows the first column of a group."""
 FLOW = (
@@ -131,5 +132,6 @@ FLOW = (
     Column("evidence_frame", "integer", "", "number of the frame that told protocol and name; null for none"),
     *address_columns("client", "the client"),
     *address_columns("server", "the server"),
+    *(Column(f"{end}_script", "text", "", f"at the {end}, {SCRIPT}") for end in ("client", "server")),
 )
 """What ``--by flow`` says of a conversation."""

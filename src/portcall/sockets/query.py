@@ -118,6 +118,6 @@ def _is_remote(socket: SystemSocket, end: Endpoint) -> bool:
 def _is_called(owner: Owner, name: str) -> bool:
     program = owner.program
     names = {program.name, program.container, program.unit, program.unit and program.unit.removesuffix(".service")}
-    paths = ((program.exe or "").removesuffix(DELETED), *program.cmdline[:1])
+    paths = ((program.exe or "").removesuffix(DELETED), *program.cmdline[:1], program.script)
     names |= {PurePath(path).name for path in paths if path}
     return name in names

@@ -201,6 +201,7 @@ def _holder(socket: SystemSocket) -> Row:
     program = owner.program if owner else None
     return {
         "process": program.name if program else None,
+        "script": program.script if program else None,
         "pid": owner.pid if owner else None,
         "pids": [holder.pid for holder in socket.holders],
         "exe": program.exe if program else None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from portcall.records.ownership import program_text
 from portcall.records.schema import directions
 from portcall.views.fitting import TableColumn, fitting_table, text_of
 from portcall.views.rates import Rates
@@ -189,7 +190,8 @@ def _title(by: str, row: Row) -> str:
     """What a row is called in a line."""
     if by != "flow":
         return visible(name_or_reason(by, row), NAME_WIDTH)
-    client = row["client_process"] or flow_end("client", row)
+    client = row["client_process"] and program_text(row["client_process"], row["client_script"])
+    client = client or flow_end("client", row)
     return " → ".join(visible(text, END_WIDTH) for text in (client, flow_end("server", row)) if text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from portcall.records.ownership import program_text
 from portcall.records.schema import COUNTS
 from portcall.records.sockets import BOUND, STATES, end_text
 from portcall.views.fitting import TableColumn, asked_columns
@@ -44,7 +45,8 @@ def process_text(row: Row) -> str:
         nobody = "(not accepted yet)" if row["state"] in _NOT_ACCEPTED else "(closed)"
         return _WITHOUT_PROCESS.get(row["holding"], nobody)
     others = len(row["pids"]) - 1
-    return f"{row['process']} +{others}" if others > 0 else str(row["process"])
+    program = program_text(row["process"], row["script"])
+    return f"{program} +{others}" if others > 0 else program
 
 
 def port_line(row: Row) -> str:

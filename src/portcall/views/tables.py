@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from portcall.records.ownership import program_text
 from portcall.records.schema import REASONS, directions
 from portcall.records.sockets import end_text
 from portcall.views.fitting import TableColumn, asked_columns, fitting_table, print_lines, write_fitting
@@ -33,6 +34,7 @@ _BAR_WIDTH = 10
 NAME_WIDTH = 32  # of an app, service or host
 END_WIDTH = 47  # a bracketed IPv6 address and a port
 _IPV4_END_WIDTH = 21
+_LEAST_PROGRAMS_WIDTH = 20
 
 
 def write_table(report: Report, stream: TextIO, most_rows: int | None = MOST_ROWS, width: int | None = None) -> None:
@@ -112,8 +114,8 @@ def holder_columns(by: str) -> tuple[TableColumn, ...]:
     """Whose processes they are, where the grouping says it; of a conversation both, if both are known."""
     if by == "flow":
         return (
-            TableColumn("process", 2.5, partial(_holders, "process"), NAME_WIDTH, is_needed=False),
-            TableColumn("pid", 2.6, partial(_holders, "pid"), NAME_WIDTH, is_needed=False),
+            TableColumn("process", 2.5, _programs, END_WIDTH, is_needed=False, least=_LEAST_PROGRAMS_WIDTH),
+            TableColumn("pid", 2.6, _pids, NAME_WIDTH, is_needed=False),
         )
     return (TableColumn("pid", 2, lambda row: str(row["pid"] or ""), is_needed=False),)
 
@@ -130,7 +132,9 @@ def partner_columns(by: str) -> tuple[TableColumn, ...]:
 
 
 def name_or_reason(by: str, row: Row) -> str:
-    """What a group is called; in brackets why it has no name."""
+    """What a group is called, with what its process runs; in brackets why it has no name."""
+    if row[by] and by in ("app", "process"):
+        return program_text(row[by], row["script"])
     return row[by] or _reason(row)
 
 
@@ -168,10 +172,14 @@ def _reason(row: Row) -> str:
     return f"({REASONS.get(reason, reason)})"
 
 
-def _holders(name: str, row: Row) -> str:
-    """What is known of the client's process, and after an arrow of the server's."""
-    client, server = (row[f"{end}_{name}"] for end in ("client", "server"))
-    return " → ".join(str(known) for known in (client, server) if known is not None)
+def _programs(row: Row) -> str:
+    """The client's process, and after an arrow the server's, as far as they are known."""
+    known = ((row[f"{end}_process"], row[f"{end}_script"]) for end in ("client", "server"))
+    return " → ".join(program_text(*program) for program in known if program[0])
+
+
+def _pids(row: Row) -> str:
+    return " → ".join(str(row[f"{end}_pid"]) for end in ("client", "server") if row[f"{end}_pid"])
 
 
 def _duration(row: Row) -> str:

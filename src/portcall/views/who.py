@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from portcall.records.ownership import program_text
 from portcall.records.sockets import end_text
 from portcall.views.socket_tables import process_text
 from portcall.views.text import counted_text, duration_text, visible
@@ -61,7 +62,7 @@ def _process(row: Row, now_ns: int) -> Iterator[str]:
         return
     since_ns = row["process_since_ns"]
     age = f", started {duration_text(max(now_ns - since_ns, 0))} ago" if since_ns is not None else ""
-    yield f"{row['process']}, pid {row['pid']}{_user(row)}{age}"
+    yield f"{program_text(row['process'], row['script'])}, pid {row['pid']}{_user(row)}{age}"
     if row["cmdline"]:
         yield f"  command: {visible(shlex.join(row['cmdline']), _COMMAND_WIDTH)}"
     if row["container"]:

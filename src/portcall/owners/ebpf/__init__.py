@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.owners.ebpf.loader import Loaded, control_group_mount
-from portcall.owners.ebpf.programs.events import AF_INET, ProcessReport
+from portcall.owners.ebpf.programs.events import AF_INET, EXEC_ARGUMENTS_BYTES, ProcessReport
 from portcall.owners.process_connector import ProcessConnector
-from portcall.owners.processes import ControlGroups, find_process, program_of, read_program_path, split_arguments
+from portcall.owners.processes import (
+    ControlGroups,
+    find_process,
+    program_of,
+    read_program_path,
+    read_script,
+    split_arguments,
+)
 from portcall.owners.snapshot import take_snapshot
 from portcall.owners.sock_diag import plain_addresses
 from portcall.records.ownership import (
@@ -124,6 +131,7 @@ class EbpfOwners:
             place = self._control_groups.place(int(row["control_group"]), pid)
             arguments = bytes(row["arguments"])[: int(row["arguments_length"])]
             program = program_of(row["name"].decode(errors="replace"), path, split_arguments(arguments), place)
+            program = program._replace(script=read_script(pid, arguments, path, EXEC_ARGUMENTS_BYTES))
             yield ProcessEvent(
                 ProcessChange.EXECUTED, int(row["time_ns"]) + offset_ns, pid, user=int(row["user"]), program=program
             )
