@@ -15,7 +15,7 @@ from test_live_command import ANSWER, ASK, CALL, SERVE, converse, flows, of_port
 
 from portcall.owners import open_owners
 from portcall.sources.afpacket import RingSource
-from portcall.sources.interfaces import select
+from portcall.sources.interface_watch import select_interfaces
 from portcall.system.helper_process import PATIENCE_S
 from portcall.system.network_namespaces import own_namespace
 
@@ -91,7 +91,7 @@ def test_closing_waits_no_longer_than_a_moment_for_a_helper_that_stands_still(ow
 
 
 def test_a_source_closes_although_its_helper_stands_still():
-    source = RingSource([select(["lo"], own_namespace())], follow=["lo"])
+    source = RingSource([select_interfaces(["lo"], own_namespace())], follow=["lo"])
     helper = helper_of(os.getpid())
     os.kill(helper, signal.SIGSTOP)
     assert wait_until(lambda: is_stopped(helper))

@@ -454,3 +454,13 @@ def test_of_very_many_conversations_those_with_the_most_bytes_are_seen_while_it_
     assert len(report.rows) < 6000
     assert len(report.rows) + report.rows_left_out == len(flows)
     assert all(row["client_port"] % 2 for row in report)
+
+
+def test_a_conversation_goes_on_over_an_interface_that_was_made_anew():
+    tracker = LiveTracker(SocketTimeline("test"), name_capture_point=lambda _namespace, _index: CapturePoint("vpn0"))
+    tracker.feed(batch(packet(1, CLIENT, SERVER), interface=4))
+    tracker.feed(batch(packet(2, CLIENT, SERVER), interface=9))
+
+    (row,) = tracker.report(by="flow", source="test")
+
+    assert (row["packets_to_server"], row["interface"]) == (2, "vpn0")

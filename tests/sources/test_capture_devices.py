@@ -24,8 +24,8 @@ from portcall.sources import kernel_filter
 from portcall.sources.afpacket import RingSource
 from portcall.sources.capture_devices import LiveSpec, best_source, missing_rights
 from portcall.sources.captures import open_capture
-from portcall.sources.interfaces import ANY, LINK_BY_HARDWARE, LOOPBACK, Interface, choose, list_interfaces
-from portcall.sources.interfaces import select as select_interfaces
+from portcall.sources.interface_watch import list_interfaces, select_interfaces
+from portcall.sources.interfaces import ANY, LINK_BY_HARDWARE, LOOPBACK, Interface, choose
 from portcall.sources.scapy import ScapySource
 from portcall.system.network_namespaces import every_namespace, find_namespace, inside, own_namespace
 

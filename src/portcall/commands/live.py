@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from portcall.records.ownership import Match
     from portcall.runs.live_run import LiveRun
+    from portcall.views.live import LiveView
 
 _KILLED = 128
 """Plus the signal's number, as shells say it."""
@@ -99,10 +100,11 @@ def run(options: argparse.Namespace) -> int:
         priority = raise_priority()
         become_invoking_user(os.environ)
         try_output(options.output)
+        view = _view(capture, options)
         with Stop() as stop:
-            status = _watch(capture, stop, options, priority)
+            status = _watch(capture, view, stop, options, priority)
         report = capture.report()
-        present(report, format_name, options)
+        present(report, format_name, options, view.said)
     if stop.is_asked:
         return INTERRUPTED
     if status is not None:
@@ -119,19 +121,24 @@ def _stray(words: list[str]) -> str:
     return f"{words[0]!r}: only what stands behind -- is a command. {did_you_mean_command('live', '--', *words)}"
 
 
-def _watch(capture: LiveRun, stop: Stop, options: argparse.Namespace, priority: int | None) -> int | None:
-    """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
+def _view(capture: LiveRun, options: argparse.Namespace) -> LiveView:
     from portcall.views.live import LiveView
 
-    began = time.monotonic()
-    view = LiveView(
+    return LiveView(
         sys.stderr,
         capture.name,
         sort=options.sort,
         most_rows=options.top,
         is_shown=capture.is_shown,
-        began_s=began,
+        began_s=time.monotonic(),
     )
+
+
+def _watch(
+    capture: LiveRun, view: LiveView, stop: Stop, options: argparse.Namespace, priority: int | None
+) -> int | None:
+    """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
+    began = time.monotonic()
     with view:
         process = _start(options.command, priority)
         if process:

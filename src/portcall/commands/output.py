@@ -13,7 +13,7 @@ from portcall.commands.output_file import try_output, write_out
 from portcall.errors import UsageError
 from portcall.exports import CARRIES_DEGRADATIONS, MODULES, write
 from portcall.records.schema import did_you_mean
-from portcall.views.text import visible
+from portcall.views.text import note_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,8 +79,11 @@ def add_output_options(parser: argparse.ArgumentParser, formats: Sequence[str] =
     parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(suffixes)})")
 
 
-def present(report: Report, format_name: str, options: argparse.Namespace) -> None:
-    """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it."""
+def present(report: Report, format_name: str, options: argparse.Namespace, said: Sequence[Degradation] = ()) -> None:
+    """Write the report where it was asked for; what it lacks goes to stderr where the format has no room for it.
+
+    ``said`` was told there already.
+    """
     if options.resolve:
         from portcall.enrichment.reverse_dns import named
 
@@ -91,22 +94,29 @@ def present(report: Report, format_name: str, options: argparse.Namespace) -> No
 
         write_table(report, stream, most_rows=options.top or MOST_ROWS)
 
-    deliver(report, format_name, options.output, draw)
+    deliver(report, format_name, options.output, draw, said)
 
 
-def deliver(report: Report | Listing, format_name: str, output: str | None, draw: Callable[[TextIO], None]) -> None:
+def deliver(
+    report: Report | Listing,
+    format_name: str,
+    output: str | None,
+    draw: Callable[[TextIO], None],
+    said: Sequence[Degradation] = (),
+) -> None:
     """The same with another way to draw a table, notes included."""
     try:
         write_out(output, draw if format_name == "table" else lambda stream: write(report, format_name, stream))
     finally:
         if format_name not in ("table", *CARRIES_DEGRADATIONS):
-            say_degradations(report)
+            say_degradations(report, said)
 
 
-def say_degradations(report: HasDegradations) -> None:
-    """Tell people what was not to be had."""
+def say_degradations(report: HasDegradations, said: Sequence[Degradation] = ()) -> None:
+    """Tell people what was not to be had, but for what they were told."""
     for degradation in report.degradations:
-        say(f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}")
+        if degradation not in said:
+            say(note_text(degradation))
 
 
 def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS, *, tries_output: bool = True) -> str:

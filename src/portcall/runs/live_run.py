@@ -96,6 +96,7 @@ class LiveRun:
         except BaseException:
             self.source.close()
             raise
+        self._known_before = {*self.source.degradations, *self.owners.degradations}
         timeline = SocketTimeline(self.owners.name, user_name)
         self.tracker = LiveTracker(timeline, names=names, name_capture_point=self.source.capture_point)
 
@@ -154,14 +155,22 @@ class LiveRun:
         )
 
     def glance(self, *, keeps_silent: bool = False) -> Report:
-        """What people see while it runs: all rows, by flow only conversations of the last seconds unless asked for."""
-        return self.tracker.report(
+        """What people see while it runs: all rows, by flow only conversations of the last seconds unless asked for.
+
+        Its degradations are those that came while it ran.
+        """
+        report = self.tracker.report(
             by=self.options.by,
             source=self.name,
             local=self.options.local,
             completed=self._completed,
             recent_ns=_EVER_NS if keeps_silent else _RECENT_NS,
         )
+        return replace(report, degradations=self._news())
+
+    def _news(self) -> list[Degradation]:
+        now = [*self.source.degradations, *self.owners.degradations]
+        return [note for note in now if note not in self._known_before]
 
     def is_shown(self, row: dict[str, object]) -> bool:
         """Whether the user asked for such rows."""

@@ -32,6 +32,8 @@ _TURNS = IS_ECHO - np.uint32(1)  # of what is no echo
 _MOST_CAPTURE_POINTS = 1 << (32 - TURN_BITS)
 _SKEW_NS = 1_000_000_000
 """How far packets of one interface may be behind those of another."""
+_MOST_NUMBERS = 1 << 16
+"""Indexes of interfaces that are remembered, of those that are made anew again and again."""
 _TCP = 6
 _MAX_DATAGRAMS = 1 << 12  # fragmented ones whose first fragment went to another partition than its port-less rest would
 _TCP_PORTS, _OTHER_PORTS, _IDENTIFIERS, _PROTOCOLS, _NOTHING = range(5)
@@ -171,8 +173,15 @@ class CapturePoints:
         if key not in self._numbers:
             if len(self.names) == _MOST_CAPTURE_POINTS:
                 return np.uint32(_MOST_CAPTURE_POINTS - 1)
+            if len(self._numbers) > _MOST_NUMBERS:
+                self._numbers.clear()  # they are found again by their names
+            point = self._name(*key)
+            for number, known in enumerate(zip(self._namespaces, self.names, strict=True)):
+                if point.interface and known == (namespace, point):  # made anew: what passed it goes on
+                    self._numbers[key] = np.uint32(number)
+                    return self._numbers[key]
             self._numbers[key] = np.uint32(len(self.names))
-            self.names.append(self._name(*key))
+            self.names.append(point)
             self.has_several |= namespace in self._namespaces
             self._namespaces.append(namespace)
         return self._numbers[key]

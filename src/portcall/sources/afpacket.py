@@ -21,25 +21,27 @@ Rights are needed to open a packet socket, none to make a ring of it and to read
 from __future__ import annotations
 
 import select
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.errors import PortcallError
+from portcall.errors import PortcallError, UsageError
 from portcall.records.packets import CapturePoint
-from portcall.records.report import Degradation
 from portcall.sources.filters import FrameFilter, asks_for_tag
-from portcall.sources.namespace_helper import NamespaceKeeper, open_packet_socket
+from portcall.sources.happenings import Happenings
+from portcall.sources.namespace_helper import LOOK_S, NamespaceKeeper, open_sockets
 from portcall.sources.namespace_ring import RETIRE_MS, NamespaceRing
 from portcall.system.helper_process import since_now
+from portcall.system.network_namespaces import has_gone
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator, Sequence
 
     from portcall.records.packets import FrameBatch
     from portcall.sources.interfaces import Selection
+    from portcall.sources.namespace_helper import NamespaceSockets
 
 SNAP_LENGTH = 4096
 """Headers and the beginning of what is said, which is all that is looked at; lengths come from the headers. With whole
@@ -90,21 +92,26 @@ class RingSource:
         self._in_kernel = None if asks_for_tag(filter) else self._filter
         self._snap_length, self._block_bytes, self._is_promiscuous = snap_length, block_bytes, is_promiscuous
         self._rings: dict[int, NamespaceRing] = {}
+        self._watched: dict[int, NamespaceRing] = {}  # by the file that tells of their interfaces
+        self._nameless: set[int] = set()
+        self._looked_s = time.monotonic()
         self._keeper: NamespaceKeeper | None = None
         self._epoll = select.epoll()
         self._frames_given = 0
         self._counts_gone = np.zeros(3, np.int64)
-        self.degradations: list[Degradation] = []
+        self._happened = Happenings()
+        self.degradations = self._happened.degradations
+        self._follows = follow is not None
         blocks = max(blocks // len(selections), LEAST_BLOCKS)
         try:
             for selection in selections:
                 try:
-                    opened = open_packet_socket(selection.namespace)
+                    sockets = open_sockets(selection.namespace)
                 except FileNotFoundError:  # gone since it was chosen
                     if follow is None:
                         raise
                     continue
-                self._open(selection, opened, blocks)
+                self._open(selection, sockets, blocks)
             if follow is not None:
                 self._keeper = NamespaceKeeper(follow, selections)
                 self._epoll.register(self._keeper.fileno(), select.EPOLLIN)
@@ -131,12 +138,17 @@ class RingSource:
         for descriptor, _ in self._epoll.poll(timeout_ms / 1000):
             if self._keeper and descriptor == self._keeper.fileno():
                 yield from self._follow(self._keeper)
-            else:
+            elif descriptor in self._rings:
                 yield from self._numbered(self._rings[descriptor])
+            elif descriptor in self._watched:
+                self._look_at_interfaces(self._watched[descriptor])
+        self._look_for_names()
 
     def finish(self) -> Iterator[FrameBatch]:
         """Stop taking frames in; gives those that were taken in before, which takes a moment."""
         self._stop_following()
+        while self._watched:
+            self._epoll.unregister(self._watched.popitem()[0])
         for opened in self._rings.values():
             opened.drop_all()
         while self._epoll.poll(3 * RETIRE_MS / 1000):  # an open block comes at the second tick of its timer
@@ -165,48 +177,83 @@ class RingSource:
         while self._rings:
             self._rings.popitem()[1].close()
 
-    def _open(self, selection: Selection, opened: socket.socket, blocks: int) -> None:
-        """Listen with a packet socket of the selection's namespace."""
-        new = NamespaceRing(selection.namespace, opened, self._block_bytes, blocks)
+    def _open(self, selection: Selection, sockets: NamespaceSockets, blocks: int) -> None:
+        """Listen with the sockets of the selection's namespace."""
+        new = NamespaceRing(selection, sockets, self._block_bytes, blocks)
         self._rings[new.fileno()] = new
-        new.judge(selection, self._in_kernel, self._snap_length)
-        new.listen([interface.index for interface in selection.interfaces] if self._is_promiscuous else [])
+        new.followed.changes()  # since it was selected
+        self._judge(new)
+        new.listen()
         self._epoll.register(new.fileno(), select.EPOLLIN)
+        if not selection.is_any:
+            self._watched[new.followed.fileno()] = new
+            self._epoll.register(new.followed.fileno(), select.EPOLLIN)
+
+    def _judge(self, opened: NamespaceRing) -> None:
+        opened.judge(self._in_kernel, self._snap_length)
+        if self._is_promiscuous:
+            opened.become_promiscuous()
+
+    def _look_at_interfaces(self, opened: NamespaceRing) -> None:
+        """Listen to interfaces that have come, and say so; also which have gone."""
+        try:
+            changes = opened.followed.changes()
+            if changes:
+                self._judge(opened)
+        except (OSError, UsageError) as error:
+            descriptor = opened.followed.fileno()
+            self._epoll.unregister(descriptor)
+            del self._watched[descriptor]
+            reason = f"those that come are not listened to {since_now()}: {error}"
+            self._happened.miss("interfaces", reason, "start portcall again")
+            return
+        self._happened.tell(changes, opened.namespace.title)
+
+    def _look_for_names(self) -> None:
+        """Say which namespaces have gone, or are known by their name no more, at most once a second."""
+        if self._follows or time.monotonic() - self._looked_s < LOOK_S:
+            return
+        self._looked_s = time.monotonic()
+        for opened in self._rings.values():
+            if opened.namespace.number not in self._nameless and has_gone(opened.namespace):
+                self._nameless.add(opened.namespace.number)
+                self._happened.tell_gone(opened.namespace.name, is_followed=False)
 
     def _follow(self, keeper: NamespaceKeeper) -> Iterator[FrameBatch]:
         """Listen in namespaces that are new, let go of those that are gone; gives the last frames of those."""
         try:
             while (news := keeper.news()) is not None:
-                if news.selection and news.opened:
-                    self._open_later(news.selection, news.opened)
+                if news.selection and news.sockets:
+                    self._open_later(news.selection, news.sockets)
                 else:
                     yield from self._let_go(news.number)
         except EOFError as error:
             self._stop_following()
             self._miss(f"none is listened to {since_now()}: {error}", "start portcall again")
 
-    def _open_later(self, selection: Selection, opened: socket.socket) -> None:
+    def _open_later(self, selection: Selection, sockets: NamespaceSockets) -> None:
         if len(self._rings) >= MOST_RINGS:
-            opened.close()
+            sockets.close()
             self._miss(f"those beyond {MOST_RINGS} at a time were not listened to")
             return
         try:
-            self._open(selection, opened, LEAST_BLOCKS)
+            self._open(selection, sockets, LEAST_BLOCKS)
         except (OSError, PortcallError) as error:
-            opened.close()
+            sockets.close()
             self._miss(f"{selection.namespace.title} could not be listened to: {error}")
 
     def _let_go(self, number: int) -> Iterator[FrameBatch]:
         for opened in [there for there in self._rings.values() if there.namespace.number == number]:
+            self._happened.tell_gone(opened.namespace.title or "one", is_followed=True)
             yield from self._numbered(opened)
             self._counts_gone += opened.statistics()
             self._epoll.unregister(opened.fileno())
+            if self._watched.pop(opened.followed.fileno(), None):
+                self._epoll.unregister(opened.followed.fileno())
             self._rings.pop(opened.fileno()).close()
 
     def _miss(self, reason: str, remedy: str = "--netns NAME of fewer") -> None:
-        """Say what of later namespaces is missing, the first such thing of each kind only."""
-        if remedy not in [told.remedy for told in self.degradations]:
-            self.degradations.append(Degradation("later network namespaces", reason, remedy))
+        self._happened.miss("later network namespaces", reason, remedy)
 
     def _stop_following(self) -> None:
         if self._keeper:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.errors import PortcallError, UsageError
 from portcall.records.report import Degradation
-from portcall.sources.interfaces import ANY, Selection, choose, select
+from portcall.sources.interface_watch import select_interfaces
+from portcall.sources.interfaces import Selection, choose
 from portcall.system.network_namespaces import ALL, Namespace, choose_namespaces
 from portcall.system.scarcity import what_is_scarce
 
@@ -133,10 +134,10 @@ def _selections(spec: LiveSpec) -> list[Selection]:
 
 def _select(spec: LiveSpec, namespace: Namespace) -> Selection:
     if platform.system() == "Linux":
-        return select(spec.interfaces, namespace)
+        return select_interfaces(spec.interfaces, namespace)
     from portcall.sources.scapy import list_interfaces
 
-    return Selection(namespace, choose(spec.interfaces, list_interfaces()), ANY in spec.interfaces)
+    return Selection(namespace, choose(spec.interfaces, list_interfaces()), tuple(spec.interfaces))
 
 
 def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:

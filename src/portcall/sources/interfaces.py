@@ -2,25 +2,21 @@
 
 Without a wish, those with an address that others can reach, and loopback: every interface that is up has a link-local
 IPv6 address, so that alone says nothing, and the ports of a bridge would count what the bridge counts. ``any`` is all
-of them, those that come later too.
+of them.
 """
 
 from __future__ import annotations
 
 import difflib
-import socket
-import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from portcall.errors import UsageError
-from portcall.system.network_namespaces import inside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from portcall.system.network_namespaces import Namespace
 
@@ -44,10 +40,6 @@ for _link, _hardware in {
 }.items():
     LINK_BY_HARDWARE[list(_hardware)] = _link
 
-_GET_ADDRESS, _GET_HARDWARE = 0x8915, 0x8927  # SIOCGIFADDR, SIOCGIFHWADDR, linux/sockios.h
-_LINK_LOCAL = 0x20  # IPV6_ADDR_LINKLOCAL, fourth column of if_inet6
-_NAME_BYTES = 16
-
 
 @dataclass(frozen=True, slots=True)
 class Interface:
@@ -67,13 +59,13 @@ class Selection:
 
     namespace: Namespace
     interfaces: list[Interface]
-    is_any: bool
-    """Whether those that come later are meant too."""
+    names: tuple[str, ...] = ()
+    """As the user gave them."""
 
-
-def select(names: Sequence[str], namespace: Namespace) -> Selection:
-    """What the names mean inside the namespace, now; UsageError for a name that nothing has."""
-    return Selection(namespace, choose(names, inside(namespace, list_interfaces)), ANY in names)
+    @property
+    def is_any(self) -> bool:
+        """Whether all are meant."""
+        return ANY in self.names
 
 
 def choose(names: Sequence[str], there: Sequence[Interface]) -> list[Interface]:
@@ -83,49 +75,27 @@ def choose(names: Sequence[str], there: Sequence[Interface]) -> list[Interface]:
     for name in names:
         if name not in {interface.name for interface in there}:
             raise UsageError(f"no interface {name!r}{_suggestion(name, there)}")
-    chosen = [
-        interface
-        for interface in there
-        if (interface.name in names if names else interface.has_address or interface.hardware == LOOPBACK)
-    ]
+    chosen = choose_among(names, there)
     if not chosen:
         raise UsageError(f"there is no interface to capture on{_suggestion('', there)}")
     return chosen
+
+
+def choose_among(
+    names: Sequence[str], there: Sequence[Interface], kept: Container[int] = frozenset()
+) -> list[Interface]:
+    """The same where there need be none; those whose index is in ``kept`` are meant whatever became of their names."""
+    if ANY in names:
+        return list(there)
+    return [
+        interface
+        for interface in there
+        if interface.index in kept
+        or (interface.name in names if names else interface.has_address or interface.hardware == LOOPBACK)
+    ]
 
 
 def _suggestion(name: str, there: Sequence[Interface]) -> str:
     known = [*(interface.name for interface in there), ANY]
     near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
-
-
-def list_interfaces() -> list[Interface]:
-    """Those of the namespace that the calling thread is in, by index."""
-    routable = _ipv6_routable()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        return [
-            Interface(name, index, hardware, name in routable or _ask(asked, _GET_ADDRESS, name) is not None)
-            for index, name in sorted(socket.if_nameindex())
-            if (hardware := _ask(asked, _GET_HARDWARE, name)) is not None  # it may be gone meanwhile
-        ]
-
-
-def _ask(asked: socket.socket, question: int, name: str) -> int | None:
-    """The family field of the address that the kernel answers with, for hardware its type; None without an answer."""
-    import fcntl  # Windows has none, and needs only ``choose``
-
-    request = struct.pack(f"{_NAME_BYTES}s24x", name.encode())
-    try:
-        (answer,) = struct.unpack_from("H", fcntl.ioctl(asked, question, request), _NAME_BYTES)
-    except OSError:
-        return None
-    return int(answer)
-
-
-def _ipv6_routable() -> set[str]:
-    """Interfaces with an IPv6 address that is more than link-local (if_inet6: address index length scope flag name)."""
-    try:
-        lines = Path("/proc/thread-self/net/if_inet6").read_text().splitlines()
-    except OSError:  # a kernel without IPv6
-        return set()
-    return {columns[5] for line in lines if int((columns := line.split())[3], 16) != _LINK_LOCAL}

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.errors import PortcallError, UsageError
+from portcall.sources.interface_watch import open_route_socket, select_interfaces
 from portcall.sources.interfaces import ANY, Selection
-from portcall.sources.interfaces import select as select_interfaces
 from portcall.system.helper_process import HelperProcess
 from portcall.system.network_namespaces import every_namespace, inside
 
@@ -38,14 +38,27 @@ _MOST_BYTES = 1 << 18
 """Of a message: some thousand interfaces."""
 
 
+class NamespaceSockets(NamedTuple):
+    """What has to be opened inside a namespace to capture there; nothing else takes rights."""
+
+    packets: socket.socket
+    """Hears nothing yet."""
+    route: socket.socket
+    """Tells of interfaces."""
+
+    def close(self) -> None:
+        """Close both."""
+        self.packets.close()
+        self.route.close()
+
+
 class News(NamedTuple):
     """What became of one namespace."""
 
     number: int
     selection: Selection | None
     """Where to listen in it; None: it is gone."""
-    opened: socket.socket | None
-    """A packet socket in it."""
+    sockets: NamespaceSockets | None
 
 
 class NamespaceKeeper:
@@ -65,7 +78,7 @@ class NamespaceKeeper:
     def news(self) -> News | None:
         """The next piece, None where there is none yet; ``EOFError`` when there will never be any."""
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._link, _MOST_BYTES, 1)
+            message, descriptors, _, _ = socket.recv_fds(self._link, _MOST_BYTES, len(NamespaceSockets._fields))
         except BlockingIOError:
             return None
         except ConnectionResetError:
@@ -73,16 +86,26 @@ class NamespaceKeeper:
         if not message:
             raise EOFError("the process that follows network namespaces has ended")
         number, selection = pickle.loads(message)  # noqa: S301 - from a process with more rights than this one
-        return News(number, selection, socket.socket(fileno=descriptors[0]) if descriptors else None)
+        sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        return News(number, selection, NamespaceSockets(*sockets) if selection else None)
 
     def close(self) -> None:
         """End the process."""
         self._helper.close()
 
 
-def open_packet_socket(namespace: Namespace) -> socket.socket:
-    """A packet socket inside the namespace that receives nothing yet."""
-    return inside(namespace, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+def open_sockets(namespace: Namespace) -> NamespaceSockets:
+    """The sockets inside the namespace."""
+
+    def opened() -> NamespaceSockets:
+        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        try:
+            return NamespaceSockets(packets, open_route_socket())
+        except BaseException:
+            packets.close()
+            raise
+
+    return inside(namespace, opened)
 
 
 def main(words: list[str]) -> None:
@@ -117,9 +140,12 @@ def _tell_new(link: socket.socket, namespace: Namespace, names: Sequence[str]) -
     """Whether it could be told: it may be gone again, or without the interfaces that are meant."""
     try:
         selection = select_interfaces(names or (ANY,), namespace)
-        opened = open_packet_socket(namespace)
+        sockets = open_sockets(namespace)
     except (OSError, PortcallError, UsageError):
         return False
-    with opened:
-        socket.send_fds(link, [pickle.dumps((namespace.number, selection))], [opened.fileno()])
+    try:
+        descriptors = [opened.fileno() for opened in sockets]
+        socket.send_fds(link, [pickle.dumps((namespace.number, selection))], descriptors)
+    finally:
+        sockets.close()
     return True

@@ -21,16 +21,17 @@ from portcall.errors import PortcallError
 from portcall.kernels import packet_ring as ring
 from portcall.records.packets import FRAME, FrameBatch
 from portcall.sources import kernel_filter
+from portcall.sources.interface_watch import FollowedInterfaces
 from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from portcall.sources.filters import FrameFilter
     from portcall.sources.interfaces import Selection
-    from portcall.system.network_namespaces import Namespace
+    from portcall.sources.namespace_helper import NamespaceSockets
 
 RETIRE_MS = 50
 """A block is handed over after this long, full or not. An empty one is not, so nobody wakes without traffic."""
@@ -48,15 +49,17 @@ _DROP_ALL = kernel_filter.build([], {}, 0)
 class NamespaceRing:
     """The ring of one namespace, made of a packet socket that was opened in it."""
 
-    def __init__(self, namespace: Namespace, opened: socket.socket, block_bytes: int, blocks: int) -> None:
-        self.namespace = namespace
+    def __init__(self, selection: Selection, sockets: NamespaceSockets, block_bytes: int, blocks: int) -> None:
+        self.namespace = selection.namespace
+        self.followed = FollowedInterfaces(selection, sockets.route)
+        self._members: set[int] = set()
         self._block_bytes = block_bytes
         self._blocks = blocks
         self._block = 0
         self._counts = np.zeros(3, np.int64)
         self._frames = np.zeros(block_bytes // ring.LEAST_FRAME_BYTES, FRAME)
         self.is_judged = np.zeros(1 << 16, np.bool_)  # by link type: the kernel's program has judged its frames
-        self._socket = opened
+        self._socket = sockets.packets
         self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
         self._socket.setsockopt(_SOL_PACKET, _RESERVE, _ROOM_BYTES)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -76,6 +79,7 @@ class NamespaceRing:
             return np.frombuffer(mmap.mmap(self._socket.fileno(), ring_bytes, mmap.MAP_SHARED), np.uint8)
         except OSError as error:
             self._socket.close()
+            self.followed.close()
             if error.errno != errno.ENOMEM:
                 raise
             raise PortcallError(
@@ -83,8 +87,9 @@ class NamespaceRing:
                 "or with --source scapy"
             ) from error
 
-    def judge(self, selection: Selection, in_kernel: FrameFilter | None, snap_length: int) -> None:
-        """Let the kernel take the frames that are meant, as far as it can tell."""
+    def judge(self, in_kernel: FrameFilter | None, snap_length: int) -> None:
+        """Let the kernel take the frames that are meant, as far as it can tell, of the interfaces there are now."""
+        selection = self.followed.selection
         programs: dict[tuple[int, ...], bytes] = {}
         links = {int(LINK_BY_HARDWARE[interface.hardware]) for interface in selection.interfaces}
         if in_kernel:
@@ -106,11 +111,15 @@ class NamespaceRing:
         """Have the kernel take no more frames in."""
         self.attach(_DROP_ALL)
 
-    def listen(self, promiscuous: Sequence[int]) -> None:
-        """Take frames of all interfaces from now on, and have those with these indices take what is not for them."""
-        for index in promiscuous:
+    def become_promiscuous(self) -> None:
+        """Have the interfaces that are meant take what is not for them."""
+        for index in {interface.index for interface in self.followed.selection.interfaces} - self._members:
+            self._members.add(index)
             membership = struct.pack("=iHH8x", index, _PROMISCUOUS, 0)  # struct packet_mreq
             self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, membership)
+
+    def listen(self) -> None:
+        """Take frames of all interfaces from now on."""
         # struct sockaddr_ll: all protocols, interface 0 for all
         address = struct.pack("=HHiHBB8x", socket.AF_PACKET, socket.htons(_ALL_PROTOCOLS), 0, 0, 0, 0)
         libc = ctypes.CDLL(None, use_errno=True)  # Python's bind wants an interface
@@ -132,7 +141,10 @@ class NamespaceRing:
                 self._block = (self._block + 1) % self._blocks
 
     def interface_name(self, index: int) -> str | None:
-        """The interface's name now; asking takes no rights. None where there is none any more."""
+        """The interface's name, which it may have had; asking takes no rights. None where nobody knows."""
+        known = self.followed.name(index)
+        if known is not None:
+            return known
         request = struct.pack("=16si20x", b"", index)  # struct ifreq
         try:
             return fcntl.ioctl(self._socket, _GET_NAME, request)[:16].rstrip(b"\0").decode(errors="replace")
@@ -149,4 +161,5 @@ class NamespaceRing:
         """Take no more frames. A mapping that a batch still points into keeps its memory, and only that."""
         self.drop_all()
         self._socket.close()
+        self.followed.close()
         self._buffer = np.zeros(0, np.uint8)

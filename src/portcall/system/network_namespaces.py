@@ -95,6 +95,16 @@ def every_namespace() -> list[Namespace]:
     return list(found.values())
 
 
+def has_gone(namespace: Namespace) -> bool:
+    """Whether its name, or the process that it was found by, is no more, or is of another one; it may live on."""
+    try:
+        return Path(namespace.path).stat().st_ino != namespace.number
+    except PermissionError:
+        return not Path(namespace.path).parents[1].exists()  # the process, of somebody else
+    except OSError:
+        return True
+
+
 def inside(namespace: Namespace, action: Callable[[], Result]) -> Result:
     """What the action gives inside the namespace; sockets stay where they were opened.
 

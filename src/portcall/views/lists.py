@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from portcall.views.fitting import TableColumn, fitting_table, print_lines, write_fitting
-from portcall.views.text import count_text, visible
+from portcall.views.text import count_text, note_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,5 +76,5 @@ def _render(
     for footnote in sheet.footnotes:
         console.print(Text(visible(footnote)), soft_wrap=True)
     for degradation in listing.degradations:
-        words = f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}"
+        words = note_text(degradation)
         console.print(Text(visible(words), style="yellow"))

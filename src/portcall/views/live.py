@@ -26,7 +26,7 @@ from portcall.views.tables import (
     name_or_reason,
     partner_columns,
 )
-from portcall.views.text import bytes_text, count_text, visible
+from portcall.views.text import bytes_text, count_text, note_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
 
-    from portcall.records.report import Report
+    from portcall.records.report import Degradation, Report
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
     Key = tuple[Any, ...]
@@ -46,6 +46,7 @@ _MOST_ROWS = 20
 _MOST_IN_LINE = 3
 _LINES_AROUND = 6
 """Of a terminal's lines, those that are no rows: two of title, a header, what is left out, the cursor, one to spare."""
+_MOST_NOTES = 3
 _WINDOW_S = 3.0
 _TOTAL: Key = ("total",)
 _FLOW_KEY = ("protocol", "client_ip", "client_port", "server_ip", "server_port", "namespace", "first_ns")
@@ -75,6 +76,8 @@ class LiveView:
         self._rates = Rates(0, began_s)
         self._seen_ns = -1
         self._live: Live | None = None
+        self.said: list[Degradation] = []
+        """What came up while it ran, and was said in a line."""
 
     def __enter__(self) -> LiveView:  # noqa: PYI034 - Self is of Python 3.11
         if self._stream.isatty():
@@ -102,7 +105,10 @@ class LiveView:
         if self._live:
             self._live.update(self._table(report, rows, self._live.console), refresh=True)
         else:
-            self._stream.write(self._line(report, rows) + "\n")
+            news = [note for note in report.degradations if note not in self.said]
+            self.said += news
+            for line in [*(visible(f"portcall: {note_text(note)}") for note in news), self._line(report, rows)]:
+                self._stream.write(line + "\n")
             self._stream.flush()
 
     def _update(self, report: Report, now_s: float) -> None:
@@ -125,7 +131,8 @@ class LiveView:
         chosen = sorted(rows, key=partial(_size, report.by), reverse=True)
         if self._sort == "rate" and self._rates.are_known:
             chosen = sorted(filter(self._rate, chosen), key=self._rate, reverse=True)
-        shown = chosen[: min(self._most_rows or _MOST_ROWS, max(console.height - _LINES_AROUND, 1))]
+        around = _LINES_AROUND + 2 * len(report.degradations[-_MOST_NOTES:])  # a note may take two lines
+        shown = chosen[: min(self._most_rows or _MOST_ROWS, max(console.height - around, 1))]
         lines = fitting_table(self._columns(report.by), shown, console.width, _style) if shown else []
         texts = [f"{self._source}; Ctrl-C ends it", self._totals(report)]
         left_out = report.rows_left_out
@@ -135,6 +142,7 @@ class LiveView:
             *(_cropped(text, console.width) for text in texts),
             *([text_of(lines)] if lines else []),
             _cropped(_rest(more, silent), console.width),
+            *(Text(visible(note_text(note)), "yellow") for note in report.degradations[-_MOST_NOTES:]),
         )
 
     def _totals(self, report: Report) -> str:

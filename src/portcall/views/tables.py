@@ -15,7 +15,7 @@ from portcall.records.ownership import program_text
 from portcall.records.schema import REASONS, directions
 from portcall.records.sockets import end_text
 from portcall.views.fitting import TableColumn, asked_columns, fitting_table, print_lines, write_fitting
-from portcall.views.text import bytes_text, count_text, duration_text, share_text, visible
+from portcall.views.text import bytes_text, count_text, duration_text, note_text, share_text, visible
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -53,8 +53,7 @@ def _render(report: Report, most_rows: int | None, console: Console, is_plain: b
         rest = credited - sum(_bytes(report.by, row) for row in rows)
         console.print(Text(f"and {count_text(hidden)} more: {bytes_text(rest)}"))
     for degradation in report.degradations:
-        words = f"note: {degradation.feature}: {degradation.reason}. Remedy: {degradation.remedy}"
-        console.print(Text(visible(words), style="yellow"))
+        console.print(Text(visible(note_text(degradation)), style="yellow"))
 
 
 def _totals(report: Report, credited: int) -> str:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import unicodedata
 from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portcall.records.report import Degradation
 
 _MOST_MARKS = 2  # combining characters kept after each character: real text needs no more, a flood fills the screen
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -61,6 +65,11 @@ def bytes_text(count: int) -> str:
         amount, unit = amount / 1000, unit + 1
     digits = 0 if not unit or amount >= 99.95 else 1 if amount >= 9.995 else 2  # noqa: PLR2004 - as above
     return f"{amount:.{digits}f} {_UNITS[unit]}"
+
+
+def note_text(note: Degradation) -> str:
+    """What ran with less, as people are told."""
+    return f"note: {note.feature}: {note.reason}. Remedy: {note.remedy}"
 
 
 def count_text(count: int) -> str:
