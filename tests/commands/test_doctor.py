@@ -127,7 +127,7 @@ def test_a_package_that_is_needed_and_not_there_is_named(monkeypatch):
 
     detection = detection_of("packages")
 
-    assert (detection.state, detection.remedy) == ("missing", "pip install not-on-earth")
+    assert (detection.state, detection.remedy) == ("missing", f"{sys.executable} -m pip install not-on-earth")
 
 
 def test_an_optional_package_that_is_not_there_names_its_extra(monkeypatch):
@@ -141,7 +141,10 @@ def test_an_optional_package_that_is_not_there_names_its_extra(monkeypatch):
 
     detection = detection_of("extras")
 
-    assert (detection.state, detection.remedy) == ("works less well", "pip install 'portcall[moon]'")
+    assert (detection.state, detection.remedy) == (
+        "works less well",
+        f"{sys.executable} -m pip install 'portcall[moon]'",
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"no BTF", bytes(4096)])

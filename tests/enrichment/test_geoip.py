@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_any_damage_is_one_sentence_or_no_harm(tmp_path, systems, chance):
 def test_without_the_package_the_line_that_installs_it_is_said(monkeypatch, countries):
     monkeypatch.setitem(sys.modules, "maxminddb", None)
 
-    with pytest.raises(PortcallError, match=r"pip install 'portcall\[geo\]'"):
+    with pytest.raises(PortcallError, match=rf"{re.escape(sys.executable)} -m pip install 'portcall\[geo\]'"):
         Origins([countries])
 
 

@@ -16,6 +16,7 @@ from portcall.commands.output import (
     say,
     say_degradations,
 )
+from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights, with_sudo
 
 if TYPE_CHECKING:
     import argparse
@@ -110,12 +111,12 @@ def _nothing(query: SocketQuery, report: Listing) -> str:
     if query.meant is not None:
         return (
             f"nothing listens on {query.text}, of the sockets that can be seen from here; those in other network "
-            f"namespaces, such as containers', need 'sudo portcall who {query.text} --netns all'"
+            f"namespaces, such as containers', need '{with_sudo('who', query.text, '--netns', 'all')}'"
         )
     seen, others = report.coverage, ""
     if seen and seen.unseen_holders:
         hidden = f"{seen.unseen_holders} of {seen.sockets} sockets"
-        others = f"; {hidden} belong to processes that only root may look at: try it with sudo"
+        others = f"; {hidden} belong to processes that this user may not look at: {more_rights(ROOT_OF_THE_HOST)}"
     from portcall.queries.endpoints import nearest_service
 
     near = nearest_service(query.text)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from portcall.errors import PortcallError
 from portcall.records.report import Origin
 from portcall.records.schema import ADDRESS_ENDS
+from portcall.system.remedies import pip_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +68,8 @@ def _opened(path: str) -> Reader:
     try:
         import maxminddb
     except ModuleNotFoundError as error:
-        raise PortcallError("--geo needs the package maxminddb. Install it: pip install 'portcall[geo]'") from error
+        install = pip_install("portcall[geo]")
+        raise PortcallError(f"--geo needs the package maxminddb. Install it: {install}") from error
     try:
         return maxminddb.open_database(path, maxminddb.MODE_MMAP)
     except OSError as error:

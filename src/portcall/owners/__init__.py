@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from portcall.errors import PortcallError
 from portcall.records.report import Degradation
+from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 from portcall.system.scarcity import what_is_scarce
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _refusal(name: BackEnd, error: OSError) -> Degradation:
     if scarce:
         reason, _, remedy = scarce.partition("; ")
         return Degradation(_FEATURE, f"no {name}: {reason}", remedy)
-    return Degradation(_FEATURE, f"no {name}: {error.strerror or error}", "run as root")
+    return Degradation(_FEATURE, f"no {name}: {error.strerror or error}", more_rights(ROOT_OF_THE_HOST))
 
 
 def open_here(name: BackEnd) -> Owners:

@@ -15,6 +15,7 @@ from portcall.owners.psutil_polling import process_event
 from portcall.records.ownership import Owner
 from portcall.records.report import Degradation
 from portcall.records.sockets import Holding, InterfaceNetwork, SocketListing, SystemSocket
+from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def list_portably(*, only_listening: bool = False) -> SocketListing:
     except psutil.AccessDenied:
         rows = [(row, os.getpid()) for row in psutil.Process().net_connections(kind="inet")]
         reason = "without root this system lists only one's own sockets; how many others have is not known"
-        notes = (Degradation("sockets of other processes", reason, "run it with sudo"),)
+        notes = (Degradation("sockets of other processes", reason, more_rights(ROOT_OF_THE_HOST)),)
     pids: dict[Any, set[int]] = {}  # Any: a row's values
     for row, pid in rows:
         pids.setdefault((row.type, row.family, row.laddr, row.raddr, row.status), set()).update([pid] if pid else [])

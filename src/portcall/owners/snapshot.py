@@ -19,6 +19,7 @@ from portcall.owners.sock_diag import SocketList, sightings_of
 from portcall.records.ownership import SIGHTING, OwnerEvents
 from portcall.records.report import Degradation
 from portcall.system.network_namespaces import every_namespace, inside, namespace_cookie
+from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 _Lists = dict[int, np.ndarray[tuple[int], np.dtype[np.void]]]
 
@@ -54,7 +55,7 @@ def take_snapshot() -> Snapshot:
     degradations = []
     if refused:
         reason = f"{len(refused)} of {len(namespaces)} network namespaces cannot be entered: {refused[0]}"
-        degradations.append(Degradation("sockets older than portcall", reason, "run as root of the host"))
+        degradations.append(Degradation("sockets older than portcall", reason, more_rights(ROOT_OF_THE_HOST)))
     return Snapshot(events, cookies, degradations)
 
 

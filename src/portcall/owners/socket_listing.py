@@ -16,6 +16,7 @@ from portcall.owners.psutil_listing import interface_networks, list_portably
 from portcall.records.report import Degradation
 from portcall.records.sockets import HIDDEN_PROCESSES, SocketListing
 from portcall.system.network_namespaces import choose_namespaces, inside
+from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from portcall.owners.kernel_sockets import DumpReply
     from portcall.records.sockets import InterfaceNetwork
     from portcall.system.network_namespaces import Namespace
+
+
+_AMONG_ALL_PROCESSES = "run it where all processes are seen: on the host, or docker run --pid=host --cap-add SYS_PTRACE"
 
 
 def list_sockets(namespaces: Sequence[str] = (), *, only_listening: bool = False) -> SocketListing:
@@ -92,7 +96,7 @@ def _degradations(listing: SocketListing, refused: list[Exception], asked: int) 
     hidden = listing.unseen_holders
     if hidden:
         reason = f"{hidden} of {len(listing.sockets)} sockets belong to processes that this user may not look at"
-        yield Degradation(HIDDEN_PROCESSES, reason, "run it with sudo")
+        yield Degradation(HIDDEN_PROCESSES, reason, more_rights(_AMONG_ALL_PROCESSES))
     if refused:
         reason = f"{len(refused)} of {asked} network namespaces cannot be looked into: {refused[0]}"
-        yield Degradation("network namespaces", reason, "run it as root of the host")
+        yield Degradation("network namespaces", reason, more_rights(ROOT_OF_THE_HOST))

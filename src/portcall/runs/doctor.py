@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from portcall.runs import installed_parts, machine_features
 from portcall.runs.check_result import CheckResult
+from portcall.system.remedies import pip_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ def examine(examination: Examination) -> CheckResult:
     try:
         return examination.find()
     except ImportError as error:
-        return CheckResult("missing", str(error), "pip install --force-reinstall portcall")
+        return CheckResult("missing", str(error), pip_install("--force-reinstall", "portcall"))
 
 
 EXAMINATIONS = (

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from portcall.errors import PortcallError
 from portcall.runs.check_result import CheckResult
+from portcall.system.remedies import pip_install
 
 _PATIENCE_S = 20.0
 _INSTALLERS = {
@@ -48,11 +49,11 @@ def packages() -> CheckResult:
         names, _ = _required()
     except importlib.metadata.PackageNotFoundError:
         return CheckResult(
-            "works less well", "portcall is not installed, so nobody tells what it needs", "pip install ."
+            "works less well", "portcall is not installed, so nobody tells what it needs", pip_install(".")
         )
     missing = [name for name in names if not _is_there(name)]
     if missing:
-        return CheckResult("missing", f"not there: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+        return CheckResult("missing", f"not there: {', '.join(missing)}", pip_install(*missing))
     return CheckResult("works", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
 
 
@@ -62,12 +63,12 @@ def extras() -> CheckResult:
         _, extras = _required()
     except importlib.metadata.PackageNotFoundError:
         return CheckResult(
-            "works less well", "portcall is not installed, so nobody tells what there is", "pip install ."
+            "works less well", "portcall is not installed, so nobody tells what there is", pip_install(".")
         )
     missing = {extra: absent for extra, names in extras.items() if (absent := [n for n in names if not _is_there(n)])}
     if missing:
         told = "; ".join(f"{extra}: {', '.join(names)} not there" for extra, names in missing.items())
-        return CheckResult("works less well", told, f"pip install 'portcall[{','.join(missing)}]'")
+        return CheckResult("works less well", told, pip_install(f"portcall[{','.join(missing)}]"))
     return CheckResult("works", f"all there: {', '.join(extras)}" if extras else "there are none to install")
 
 
@@ -77,7 +78,7 @@ def kernels() -> CheckResult:
 
     place = Path(portcall.kernels.__file__).parent
     names = sorted(stub.stem for stub in place.glob("*.pyi"))
-    remedy = "make kernels" if list(place.glob("*.pyx")) else "pip install --force-reinstall portcall"
+    remedy = "make kernels" if list(place.glob("*.pyx")) else pip_install("--force-reinstall", "portcall")
     try:
         for name in names:
             importlib.import_module(f"portcall.kernels.{name}")

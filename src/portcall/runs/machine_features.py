@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
 from portcall.runs.check_result import CheckResult
+from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights, mount_control_groups
 
 if TYPE_CHECKING:
     from portcall.runs.check_result import State
@@ -25,7 +26,7 @@ _NARROW = 80
 
 def capture() -> CheckResult:
     """The right to capture packets."""
-    from portcall.sources.capture_devices import setcap_command
+    from portcall.sources.capture_devices import capture_remedy
 
     try:
         if sys.platform == "linux":
@@ -33,8 +34,7 @@ def capture() -> CheckResult:
         else:
             os.close(os.open("/dev/bpf0", os.O_RDONLY))
     except PermissionError:
-        remedy = setcap_command() if sys.platform == "linux" else None
-        return CheckResult("missing", "this user may not capture packets; with sudo it may be otherwise", remedy)
+        return CheckResult("missing", "this user may not capture packets", capture_remedy())
     except OSError as error:
         if error.errno != errno.EBUSY:  # somebody else captures by it, so it can be done
             return CheckResult("missing", f"no packet socket: {error.strerror}")
@@ -81,7 +81,7 @@ def bpf() -> CheckResult:
     try:
         loaded = Loaded()
     except OSError as error:
-        return CheckResult("missing", f"the kernel takes no programs: {error.strerror}", "run as root")
+        return CheckResult("missing", f"the kernel takes no programs: {error.strerror}", more_rights(ROOT_OF_THE_HOST))
     with closing(loaded):
         programs = f"{len(loaded.programs)} programs load and attach: {', '.join(loaded.programs)}"
     if not loaded.degradations:
@@ -105,14 +105,14 @@ def btf() -> CheckResult:
 
 def cgroup2() -> CheckResult:
     """The control groups that programs attach to."""
-    from portcall.owners.ebpf.loader import CGROUP2_REMEDY, control_group_mount
+    from portcall.owners.ebpf.loader import control_group_mount
 
     try:
         mount = control_group_mount(Path("/proc/mounts").read_text())
     except OSError:
         return CheckResult("missing", _NOT_HERE)
     if mount is None:
-        return CheckResult("missing", "it is mounted nowhere", CGROUP2_REMEDY)
+        return CheckResult("missing", "it is mounted nowhere", mount_control_groups())
     return CheckResult("works", f"mounted at {mount}")
 
 

@@ -21,6 +21,7 @@ from portcall.records.report import Degradation
 from portcall.sources.interface_watch import select_interfaces
 from portcall.sources.interfaces import Selection, choose
 from portcall.system.network_namespaces import ALL, Namespace, choose_namespaces
+from portcall.system.remedies import is_private_interpreter, is_root, more_rights
 from portcall.system.scarcity import what_is_scarce
 
 if TYPE_CHECKING:
@@ -104,10 +105,17 @@ def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
 def missing_rights() -> str:
     """One sentence: what to do, and what can be done meanwhile."""
     return (
-        "this user may not capture packets: run it with sudo, or allow it for this Python once with "
-        f"'{setcap_command()}'; meanwhile 'portcall conns' shows who talks with whom, "
+        f"this user may not capture packets: {capture_remedy()}; meanwhile 'portcall conns' shows who talks with whom, "
         "and 'portcall read' attributes what others have captured"
     )
+
+
+def capture_remedy() -> str:
+    """How to get the right to capture; rights for the interpreter itself only where nobody else uses it."""
+    remedy = more_rights("give the container that right (docker run --cap-add NET_RAW), or run it on the host")
+    if sys.platform != "linux" or is_root() or not is_private_interpreter():
+        return remedy
+    return f"{remedy}, or allow it for this Python once: {setcap_command()}"
 
 
 def setcap_command() -> str:

@@ -8,8 +8,10 @@ is found by a name (of ``ip netns``), by a process in it, or by a path; and it l
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
+import shlex
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from portcall.errors import PortcallError, UsageError
+from portcall.system.remedies import ROOT_OF_THE_HOST, is_root, more_rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,11 +63,17 @@ def find_namespace(name: str) -> Namespace:
     """The namespace that a name of ``ip netns``, a process number or a path means; UsageError where none does."""
     path = Path(name) if "/" in name else Path(f"/proc/{name}/ns/net") if name.isdigit() else _NAMED / name
     try:
-        return Namespace(path.stat().st_ino, name, str(path))
+        status = path.stat()
     except PermissionError as error:
-        raise PortcallError(f"the network namespace {name!r} is not open to this user; try it with sudo") from error
+        remedy = more_rights(ROOT_OF_THE_HOST)
+        raise PortcallError(f"the network namespace {name!r} is not open to this user; {remedy}") from error
     except OSError as error:  # there is none, or cannot be one of that name
         raise UsageError(f"no network namespace {name!r}; 'ip netns' lists those with a name") from error
+    if status.st_dev != _OWN.stat().st_dev:  # a plain file: what is left of a name
+        sudo = "" if is_root() else "sudo "
+        remedy = f"; remove it: {sudo}ip netns del {shlex.quote(path.name)}" if path.parent == _NAMED else ""
+        raise UsageError(f"{str(path)!r} is no network namespace (any more){remedy}")
+    return Namespace(status.st_ino, name, str(path))
 
 
 def choose_namespaces(names: Sequence[str]) -> list[Namespace]:
@@ -128,9 +137,8 @@ def _enter_and_act(namespace: Namespace, action: Callable[[], Result]) -> Result
         raise
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise PortcallError(
-            f"cannot enter the network namespace {namespace.name!r}: {why}; try it with sudo"
-        ) from error
+        remedy = f"; {more_rights(ROOT_OF_THE_HOST)}" if error.errno in (errno.EPERM, errno.EACCES) else ""
+        raise PortcallError(f"cannot enter the network namespace {namespace.name!r}: {why}{remedy}") from error
     return action()
 
 

@@ -37,6 +37,7 @@ from portcall.records.ownership import (
     Program,
 )
 from portcall.records.report import Degradation
+from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,7 @@ class EbpfOwners:
             return ProcessConnector()
         except OSError as error:
             reason = f"programs of short-lived processes are not known: {error.strerror}"
-            self.degradations.append(Degradation("process names", reason, "run as root of the host"))
+            self.degradations.append(Degradation("process names", reason, more_rights(ROOT_OF_THE_HOST)))
             return None
 
     def _first(self) -> list[ProcessEvent]:

@@ -20,6 +20,7 @@ from portcall.owners.ebpf.programs import control_groups, tracing
 from portcall.owners.ebpf.programs.events import ACTIVITY, EVENT, EXEC, TUPLE_KEY_BYTES, KernelProgram, Maps
 from portcall.owners.ebpf.syscalls import BpfError, MapKind, ProgramKind
 from portcall.records.report import Degradation
+from portcall.system.remedies import mount_control_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,6 @@ Subset = Literal["all", "cgroup", "tracing"]
 RING_BYTES = 8 << 20
 """Some 75 000 sightings: 30 000 connections in a burst lost none, where 1 MiB lost tens of thousands."""
 BTF_REMEDY = "a kernel built with CONFIG_DEBUG_INFO_BTF (Linux 5.8 or later)"
-CGROUP2_REMEDY = "mount -t cgroup2 none /sys/fs/cgroup/unified"
 _SOCKETS = 1 << 17
 _TUPLES = 1 << 16
 _FEATURE = "owners by eBPF"
@@ -111,7 +111,9 @@ class Loaded:
     def _load_control_groups(self, *, is_alone: bool) -> None:
         mount = control_group_mount(Path("/proc/mounts").read_text())
         if mount is None:
-            self.degradations.append(Degradation(_FEATURE, "no cgroup programs: no cgroup2 is mounted", CGROUP2_REMEDY))
+            self.degradations.append(
+                Degradation(_FEATURE, "no cgroup programs: no cgroup2 is mounted", mount_control_groups())
+            )
             return
         programs = control_groups.lean(self._maps)
         if is_alone:
