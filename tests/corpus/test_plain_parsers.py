@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from inspected_flows import assert_same
 
 
@@ -12,3 +14,9 @@ def test_the_kernel_tells_what_the_dissectors_tell_of_the_corpus(corpus_folder):
         assert_same(path)
 
     assert len(captures) > 1000
+
+
+@pytest.mark.parametrize("snap_bytes", [96, 200])
+def test_the_kernel_tells_what_the_dissectors_tell_of_the_corpus_cut(corpus_folder, snap_bytes):
+    for path in sorted((corpus_folder / "captures").iterdir()):
+        assert_same(path, snap_bytes)

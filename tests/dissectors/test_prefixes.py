@@ -17,6 +17,7 @@ from portcall.dissectors import Certainty, find_dissectors
 from portcall.dissectors._port_guarded import RULES
 from portcall.dissectors.patterns import _RULES
 from portcall.inspection.prefilter import candidates_by_prefix
+from portcall.kernels.prefix_tables import FAR_BYTES
 from portcall.records.detections import NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, Payload
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -144,7 +145,10 @@ def fits(dissector, transport, data, ends, *, is_whole):
         *({} for word, ports in words if ends.has_port(*ports) and word in data),
     ]
     return any(
-        all(data[at] in allowed if at < len(data) else not is_whole for at, allowed in prefix.items())
+        all(
+            data[at] in allowed if at < len(data) else not (is_whole or (transport == UDP and at >= FAR_BYTES))
+            for at, allowed in prefix.items()
+        )
         for prefix in possible
     )
 

@@ -21,12 +21,18 @@ def test_the_kernel_tells_what_the_dissectors_tell(path):
     assert_same(path)
 
 
+@pytest.mark.parametrize("snap_bytes", [60, 68, 96, 128, 200, 256, 600])
+def test_the_kernel_tells_of_cut_frames_what_the_dissectors_tell(snap_bytes):
+    for path in CAPTURES:
+        assert_same(path, snap_bytes)
+
+
 def test_both_hear_something():
     office = next(path for path in CAPTURES if path.name == "office.pcapng")
 
     for with_details in (False, True):
         rows = inspected(office, with_details=with_details)
-        assert any(name for _, _, name, *_ in rows)
+        assert any(name for _, _, _, name, *_ in rows)
         assert any(told for *_, told, _ in rows) or any(told for *_, told in rows)
 
 

@@ -45,6 +45,8 @@ _KNOWN_METHOD = Expression(
 )
 _REQUEST_WITHIN = Expression(rb"\n(?=(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|CONNECT) \S{1,8192} HTTP/1\.[01]\r?\n)")
 _SIMPLE_REQUEST = Expression(rb"GET /[\x21-\xff]{0,2048}(?:\r?\n){1,2}\Z")
+_NO_HEADER = Expression(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What stands in no field (RFC 9110 §5.5): the end of a header that holds it will not come."""
 _ABSOLUTE_TARGET = Expression(rb"[A-Za-z][A-Za-z0-9+.-]{1,15}://(?:[^/?#@]{0,256}@)?([^/?#]{1,1024})")
 
 
@@ -93,7 +95,7 @@ def _inspect_request(sent: Payload, answered: Payload, request: Request, ends: E
         Role.CLIENT,
         tuple([Name(NameKind.HTTP_HOST, as_text(name)) for name in dict.fromkeys(names)]),
         tuple(details),
-        is_final=end >= 0 or sent.is_ended,
+        is_final=end >= 0 or sent.is_ended or bool(_NO_HEADER.search(data, request.end)),
     )
     if upgrade and upgrade.lower().startswith(b"tls/") and end >= 0:  # RFC 2817
         return with_upgrade(detection, sent, answered, ends, end)
@@ -111,7 +113,7 @@ def _inspect_status(sent: Payload, answered: Payload, status: Status, ends: Ends
         "websocket" if upgrade == b"websocket" and status.code == b"101" else "http",
         Role.SERVER,
         details=(("server", as_text(server)),) if server else (),
-        is_final=end >= 0 or sent.is_ended,
+        is_final=end >= 0 or sent.is_ended or bool(_NO_HEADER.search(data, status.end)),
     )
     if upgrade.startswith(b"tls/") and status.code == b"101" and end >= 0:
         return with_upgrade(detection, sent, answered, ends, end)

@@ -100,8 +100,8 @@ class Inspector:
         kernel.detections, kernel.dns_detection = self._known_detections, self._detections.number(Detection("dns"))
         kernel.resolver = 1 + resolvers().index(dns)
         kernel.dns_names, kernel.dns_answers = self._dns_cache.numbers, self._dns_cache.store
-        kernel.quic_detection, kernel.tls_detection = map(
-            self._detections.number, (Detection("quic"), Detection("tls"))
+        kernel.quic_detection, kernel.tls_detection, kernel.http_detection = map(
+            self._detections.number, (Detection("quic"), Detection("tls"), Detection("http"))
         )
         kernel.rtp_detection, kernel.rtcp_detection = map(
             self._detections.number, (Detection("rtp"), Detection("rtcp"))

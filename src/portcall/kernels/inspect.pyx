@@ -18,13 +18,13 @@ from portcall.kernels.plain_parsers cimport DNS_ANSWER as _DNS_ANSWER
 from portcall.kernels.plain_parsers cimport HTTP_REQUEST as _HTTP_REQUEST
 from portcall.kernels.plain_parsers cimport MOST_ANSWERS as _MOST_ANSWERS
 from portcall.kernels.plain_parsers cimport TLS_HELLO as _TLS_HELLO
-from portcall.kernels.plain_parsers cimport parse_dns, parse_http, parse_tls
+from portcall.kernels.plain_parsers cimport NAMED, NOT_PLAIN, UNNAMED, parse_dns, parse_http, parse_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.prefix_tables cimport PrefixTables
 from portcall.kernels.records cimport FRAGMENT_NONE, Deferred, Frame, Hello, Packet, Payload
 from portcall.kernels.row_detections cimport (
-    BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, RTP, TCP, UDP, RowDetections, inspect_middle, inspect_series, is_in_series, is_media,
-    note_asker, tell,
+    BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, RTP, TCP, UDP, RowDetections, adds_nothing, inspect_middle, inspect_series,
+    is_in_series, is_media, note_asker, tell,
 )
 
 TLS_HELLO, HTTP_REQUEST, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_ANSWER
@@ -63,9 +63,9 @@ cdef class PlainInspector(RowDetections):
     def inspect(
         self, object packets, object frames, const uint8_t[::1] buffer, object payloads, uint64_t first_number
     ):
-        """Hear payloads of a batch whose first packet has that number; gives how many, all unless there is no more room.
+        """Inspect payloads of a batch whose first packet has that number; gives how many, all unless there is no more room.
 
-        Rows of which a payload becomes a saying are marked as open, so that all that follows does too. A side whose first
+        Rows of which a payload is deferred are marked as open, so that all that follows does too. A side whose first
         payload fits no prefix is marked as inspected.
         """
         cdef Py_buffer views[3]
@@ -166,21 +166,24 @@ cdef class PlainInspector(RowDetections):
             tell(self, hello.row, number, hello.number)
 
     cdef bint _is_still_for_dissectors(self, Deferred *deferred) noexcept nogil:
-        """Whether a saying is one for the dissectors; one that gathered while another of its row was asked about may not be,
-        when nobody knew that one.
+        """Whether a payload is one for the dissectors. One that gathered while another of its row was asked about may not be,
+        when nobody knew that one, or when it can add nothing to what that one told.
         """
         cdef Packet packet
         cdef Payload payload
         cdef PayloadBytes sent = PayloadBytes(NULL, 0)
-        if (
-            deferred.prefixes[0] | deferred.prefixes[1] or deferred.is_later or self.inspected[deferred.row] & IS_OPEN
-            or deferred.at + <Py_ssize_t>deferred.length > self.deferral.arena.shape[0] or not deferred.length
+        if deferred.is_later or deferred.at + <Py_ssize_t>deferred.length > self.deferral.arena.shape[0] or not deferred.length:
+            return True
+        sent.bytes, sent.size = &self.deferral.arena[deferred.at], deferred.length
+        payload.row, payload.side = deferred.row, deferred.side
+        if deferred.protocol == TCP and self.reads_hellos and adds_nothing(
+            self, &sent, deferred.is_cut, &payload, deferred.number
         ):
+            return False
+        if deferred.prefixes[0] | deferred.prefixes[1] or self.inspected[deferred.row] & IS_OPEN:
             return True
         packet.protocol, packet.payload = deferred.protocol, deferred.length + deferred.is_cut
         packet.source_port, packet.target_port = deferred.source_port, deferred.target_port
-        payload.row, payload.side = deferred.row, deferred.side
-        sent.bytes, sent.size = &self.deferral.arena[deferred.at], deferred.length
         return self._is_for_dissectors(&packet, &sent, &payload, deferred.number, deferred.prefixes)
 
     cdef inline void _listen_to(
@@ -227,25 +230,36 @@ cdef class PlainInspector(RowDetections):
     cdef inline bint _inspect(
         self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
     ) noexcept nogil:
-        """Whether it is a plain hello, which is then told."""
+        """Whether it is plain, so that what it tells is told, if anything."""
         cdef Hello *out = next_hellos(self.deferral)
-        cdef bint is_plain = False
+        cdef bint is_cut = sent.size < <Py_ssize_t>packet.payload
+        cdef int plain = NOT_PLAIN
         cdef int32_t known = self.found[payload.row]  # from the other side
-        if packet.fragmentation != FRAGMENT_NONE or sent.size == 0 or sent.size < <Py_ssize_t>packet.payload:
+        if packet.fragmentation != FRAGMENT_NONE or sent.size == 0:
             return False
         if packet.protocol == UDP:
             return (packet.source_port == DNS_PORT or packet.target_port == DNS_PORT) and self._inspect_dns(
-                packet, sent, payload, number
+                packet, sent, is_cut, payload, number
             )
-        if packet.protocol == TCP and sent.bytes[0] == 0x16:
-            is_plain = parse_tls(sent, out)
-        elif packet.protocol == TCP and not known and 0x41 <= sent.bytes[0] <= 0x5A:
-            is_plain = parse_http(sent, out)
-        if is_plain:
+        if packet.protocol != TCP:
+            return False
+        if adds_nothing(self, sent, is_cut, payload, number):
+            return True
+        if sent.bytes[0] == 0x16:
+            plain = parse_tls(sent, is_cut, out)
+            if plain == UNNAMED and known and known != self.tls_detection:
+                return False
+        elif not known and 0x41 <= sent.bytes[0] <= 0x5A:
+            plain = parse_http(sent, is_cut, out)
+        if plain == NAMED:
             self.inspected[payload.row] |= BOTH_SIDES
             note_asker(self, payload.row, payload.side, number)
             self._tell_name(packet, sent, payload, number)
-        return is_plain
+        elif plain == UNNAMED:
+            self.inspected[payload.row] |= 1 << payload.side
+            note_asker(self, payload.row, payload.side, number)
+            tell(self, payload.row, self.tls_detection if sent.bytes[0] == 0x16 else self.http_detection, number)
+        return plain != NOT_PLAIN
 
     cdef inline void _tell_name(
         self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
@@ -259,10 +273,10 @@ cdef class PlainInspector(RowDetections):
             leave_hellos(self.deferral, packet, sent, payload, number, 1)
 
     cdef inline bint _inspect_dns(
-        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
+        self, const Packet *packet, const PayloadBytes *sent, bint is_cut, const Payload *payload, uint64_t number
     ) noexcept nogil:
         cdef Hello *out = next_hellos(self.deferral)
-        cdef int i, answers = parse_dns(sent, out)
+        cdef int i, answers = parse_dns(sent, is_cut, out)
         cdef uint32_t name
         if answers < 0:
             return False

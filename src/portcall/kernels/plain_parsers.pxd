@@ -1,7 +1,8 @@
-# The commonest beginnings of conversations in their plainest form: a TLS ClientHello, an HTTP request with its Host field, a
-# DNS message, each whole in one payload. Whatever is cut or odd in any way is not plain, and left to the dissectors.
+# The commonest beginnings of flows in their plainest form: a TLS ClientHello, an HTTP request with its Host field, a DNS
+# message, each in one payload. Where the capture has cut that payload (``is_cut``), they are read as far as they go, and may
+# have no name. Whatever is spread over payloads or odd in any way is not plain, and left to the dissectors.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from portcall.kernels.records cimport Hello
 from portcall.kernels.payload_bytes cimport PayloadBytes, u8, u16
@@ -14,6 +15,12 @@ cdef enum:
     MOST_HEAD_BYTES = 8192
     MOST_RECORD_BYTES = 16384 + 2048
     APPLICATION_DATA = 23
+
+
+cdef enum:  # what a payload is, by these parsers
+    NOT_PLAIN = 0
+    NAMED = 1
+    UNNAMED = 2  # the capture has cut it before its name
 
 
 cdef inline bint _is_plain(const PayloadBytes *sent, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
@@ -38,38 +45,42 @@ cdef inline Py_ssize_t record_bytes(const PayloadBytes *sent, Py_ssize_t at) noe
     return 5 + size if size or sent.bytes[at] == APPLICATION_DATA else 0
 
 
-cdef inline bint parse_tls(const PayloadBytes *sent, Hello *out) noexcept nogil:
-    """A ClientHello with a server name (RFC 8446 §4.1.2, RFC 6066 §3), whole in one record.
+cdef inline int parse_tls(const PayloadBytes *sent, bint is_cut, Hello *out) noexcept nogil:
+    """A ClientHello with a server name (RFC 8446 §4.1.2, RFC 6066 §3) in one record.
 
     0 type=22  1 version:16  3 length:16  5 handshake type=1  6 length:24  9 version:16  11 random:256
     43 session id:8+n  cipher suites:16+n  compression:8+n  extensions:16+n
     """
-    cdef Py_ssize_t at = 43, end, extension_end, record_end
+    cdef Py_ssize_t at = 43, end, extension_end, record_end = record_bytes(sent, 0)
     cdef uint16_t kind
-    if sent.size < 48 or sent.bytes[5] != 1 or sent.bytes[9] != 3:
-        return False
-    record_end = record_bytes(sent, 0)
-    if record_end == 0 or record_end > sent.size:
-        return False
-    end = 9 + (<Py_ssize_t>sent.bytes[6] << 16 | <Py_ssize_t>u16(sent, 7))
-    if end != record_end or u8(sent, at) > 32:
-        return False
-    at += 1 + u8(sent, at)
-    if at + 2 > end or u16(sent, at) < 2 or u16(sent, at) & 1:
-        return False
-    at += 2 + u16(sent, at)
-    if at >= end or u8(sent, at) < 1:
-        return False
-    at += 1 + u8(sent, at)
-    if at + 2 > end or at + 2 + u16(sent, at) != end:
-        return False
-    at += 2
     out.name_length = 0
-    while at + 4 <= end:
+    if sent.size < 10 or sent.bytes[5] != 1 or sent.bytes[6] or sent.bytes[9] != 3 or record_end == 0:
+        return NOT_PLAIN
+    is_cut = is_cut and record_end > sent.size
+    end = 9 + u16(sent, 7)
+    if end != record_end or (end > sent.size and not is_cut) or u8(sent, at) > 32:
+        return NOT_PLAIN
+    at += 1 + u8(sent, at)
+    if is_cut and at + 2 > sent.size:
+        return UNNAMED
+    if at + 2 > end or u16(sent, at) < 2 or u16(sent, at) & 1:
+        return NOT_PLAIN
+    at += 2 + u16(sent, at)
+    if is_cut and at >= sent.size:
+        return UNNAMED
+    if at >= end or u8(sent, at) < 1:
+        return NOT_PLAIN
+    at += 1 + u8(sent, at)
+    if is_cut and at + 2 > sent.size:
+        return UNNAMED
+    if at + 2 > end or at + 2 + u16(sent, at) != end:
+        return NOT_PLAIN
+    at += 2
+    while at + 4 <= min(end, sent.size):
         kind = u16(sent, at)
         extension_end = at + 4 + u16(sent, at + 2)
         if extension_end > end:
-            return False
+            return NOT_PLAIN
         if kind == 0:
             # list length:16  type=0  name length:16  name
             if (
@@ -77,11 +88,24 @@ cdef inline bint parse_tls(const PayloadBytes *sent, Hello *out) noexcept nogil:
                 or u8(sent, at + 6) != 0 or u16(sent, at + 7) != extension_end - at - 9
                 or extension_end - at - 9 > 255 or not _is_plain(sent, at + 9, extension_end)
             ):
-                return False
+                return NOT_PLAIN
             out.name_at, out.name_length = <uint32_t>(at + 9), <uint32_t>(extension_end - at - 9)
         at = extension_end
     out.kind = TLS_HELLO
-    return at == end and out.name_length > 0
+    if not is_cut and at != end:
+        return NOT_PLAIN
+    return NAMED if out.name_length else UNNAMED if is_cut else NOT_PLAIN
+
+
+cdef inline bint is_cut_server_hello(const PayloadBytes *sent) noexcept nogil:
+    """Whether the capture has cut it within a ServerHello (RFC 8446 §4.1.3), so before any certificate.
+
+    0 type=22  1 version:16  3 length:16  5 handshake type=2  6 length:24  9 version:16
+    """
+    return (
+        sent.size >= 10 and sent.bytes[0] == 22 and sent.bytes[5] == 2 and not sent.bytes[6] and sent.bytes[9] == 3
+        and record_bytes(sent, 0) > 0 and 9 + <Py_ssize_t>u16(sent, 7) > sent.size
+    )
 
 
 cdef inline Py_ssize_t _line_end(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
@@ -104,43 +128,79 @@ cdef inline bint _is_field(const PayloadBytes *sent, Py_ssize_t at, const char *
     return True
 
 
-cdef inline bint parse_http(const PayloadBytes *sent, Hello *out) noexcept nogil:
+cdef inline bint _is_text(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
+    """Whether there is no control character but tabs from there on."""
+    while at < sent.size:
+        if sent.bytes[at] < 0x20 and sent.bytes[at] != 0x09:
+            return False
+        at += 1
+    return True
+
+
+cdef inline int parse_http(const PayloadBytes *sent, bint is_cut, Hello *out) noexcept nogil:
     """A request of HTTP/1.0 or 1.1 for a path, with one Host field and a whole header (RFC 9112)."""
     cdef Py_ssize_t at = 0, end, line_end
+    out.name_length = 0
     if sent.size > MOST_HEAD_BYTES:
-        return False
+        return NOT_PLAIN
     while at < sent.size and 0x41 <= sent.bytes[at] <= 0x5A:
         at += 1
     if at < 3 or at > 10 or u8(sent, at) != 0x20 or u8(sent, at + 1) != 0x2F:
-        return False
+        return NOT_PLAIN
+    if is_cut and _is_text(sent, at):
+        return UNNAMED if _is_known_method(sent, at) else NOT_PLAIN
     line_end = _line_end(sent, at)
     if line_end < at + 11 or not _is_version(sent, line_end - 9):
-        return False
+        return NOT_PLAIN
     if not _is_plain(sent, at + 1, line_end - 9):
-        return False
-    at, out.name_length = line_end + 2, 0
+        return NOT_PLAIN
+    at = line_end + 2
+    out.kind = HTTP_REQUEST
     while True:
         line_end = _line_end(sent, at)
-        if line_end < 0 or u8(sent, at) == 0x20 or u8(sent, at) == 0x09:
-            return False
+        if u8(sent, at) == 0x20 or u8(sent, at) == 0x09:
+            return NOT_PLAIN
+        if line_end < 0:
+            if not is_cut or not _is_text(sent, at):
+                return NOT_PLAIN
+            return NAMED if out.name_length else UNNAMED
         if line_end == at:
             break
         if _is_field(sent, at, b"upgrade", 7) and u8(sent, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
-            return False
+            return NOT_PLAIN
         if _is_field(sent, at, b"host", 4):
             if out.name_length or u8(sent, at + 4) != 0x3A:
-                return False
+                return NOT_PLAIN
             at, end = at + 5, line_end
             while at < end and u8(sent, at) == 0x20:
                 at += 1
             while end > at and u8(sent, end - 1) == 0x20:
                 end -= 1
             if not _is_plain(sent, at, end) or end - at > 255:
-                return False
+                return NOT_PLAIN
             out.name_at, out.name_length = <uint32_t>at, <uint32_t>(end - at)
         at = line_end + 2
-    out.kind = HTTP_REQUEST
-    return out.name_length > 0
+    return NAMED if out.name_length else NOT_PLAIN
+
+
+cdef inline bint _begins(const PayloadBytes *sent, const char *words, Py_ssize_t length) noexcept nogil:
+    return sent.size >= length and memcmp(sent.bytes, words, length) == 0
+
+
+cdef inline bint _is_known_method(const PayloadBytes *sent, Py_ssize_t length) noexcept nogil:
+    """Whether a request without the end of its line can be no other protocol's: the methods that ``dissectors.http`` knows."""
+    if length == 3:
+        return _begins(sent, b"GET", 3) or _begins(sent, b"PUT", 3)
+    if length == 4:
+        return _begins(sent, b"POST", 4) or _begins(sent, b"HEAD", 4)
+    return length == 6 and _begins(sent, b"DELETE", 6)
+
+
+cdef inline bint is_plain_status(const PayloadBytes *sent, bint is_cut) noexcept nogil:
+    """Whether it begins a response of HTTP/1 that leaves the protocol as it is: any but 101 (RFC 9110 §15.2.2)."""
+    if not _begins(sent, b"HTTP/1.", 7):
+        return False
+    return is_cut if sent.size < 12 else sent.bytes[8] == 0x20 and memcmp(sent.bytes + 9, b"101", 3) != 0
 
 
 cdef inline bint _is_version(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
@@ -190,9 +250,9 @@ cdef inline bint _is_name(const PayloadBytes *sent, Py_ssize_t at) noexcept nogi
     return False
 
 
-cdef inline int parse_dns(const PayloadBytes *sent, Hello *out) noexcept nogil:
+cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noexcept nogil:
     """A query, or a response whose answers are of the very name or a chain of its aliases; gives how many addresses they
-    have, -1 for not plain. What follows the answers is not looked at: it was not asked for.
+    have, -1 for not plain. Of one that is cut, those that are there. What follows the answers is not looked at: it was not asked for.
 
     0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
     answer: pointer=0xc000 + offset  type:16 (1 A, 5 CNAME, 28 AAAA)  class:16  time to live:32  length:16  data
@@ -207,7 +267,13 @@ cdef inline int parse_dns(const PayloadBytes *sent, Hello *out) noexcept nogil:
         return -1
     for i in range(answers):
         data, kind, size = at + 12, u16(sent, at + 2), u16(sent, at + 10)
-        if data + size > sent.size or u16(sent, at) != 0xC000 + owner_at or u16(sent, at + 4) != 1:
+        if is_cut and at + 2 > sent.size:
+            break
+        if u16(sent, at) != 0xC000 + owner_at:
+            return -1
+        if is_cut and data + size > sent.size:
+            break
+        if data + size > sent.size or u16(sent, at + 4) != 1:
             return -1
         seconds = <uint32_t>u16(sent, at + 6) << 16 | u16(sent, at + 8)
         seconds = min(seconds, least_seconds)

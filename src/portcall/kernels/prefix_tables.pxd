@@ -16,6 +16,7 @@ cdef class PrefixTables:
     cdef const uint64_t[:, ::1] text
     cdef const uint8_t[:, ::1] words
     cdef const uint64_t[:, :, ::1] of_words
+    cdef Py_ssize_t far  # number of offsets before FAR_BYTES
 
     cdef void _on_port(self, Py_ssize_t transport, uint16_t port, uint64_t *out_prefixes) noexcept nogil
     cdef bint fit(self, const Packet *packet, const PayloadBytes *sent, uint64_t *out_prefixes) noexcept nogil

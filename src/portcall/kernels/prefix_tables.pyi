@@ -1,6 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+FAR_BYTES: int
 WORD_BYTES: int
 
 class PrefixTables:

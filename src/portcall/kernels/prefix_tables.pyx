@@ -1,4 +1,4 @@
-"""Openings, looked up: which ones the first payload of a side fits, so that only dissectors who may know it are asked."""
+"""Prefixes, looked up: which ones the first payload of a side fits, so that only dissectors who may know it are asked."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
@@ -8,9 +8,13 @@ from portcall.kernels.payload_bytes cimport PayloadBytes, contains, is_text
 cdef enum:
     UDP = 17
     _WORD_BYTES = 16
+    _FAR_BYTES = 64
 
 WORD_BYTES = _WORD_BYTES
 """Of a word that has to stand somewhere, at most; a shorter one has zeros behind it."""
+
+FAR_BYTES = _FAR_BYTES
+"""A prefix that looks behind so many has to see what it looks for, also in a datagram that the capture has cut."""
 
 
 cdef class PrefixTables:
@@ -27,6 +31,7 @@ cdef class PrefixTables:
         self.offsets, self.looking, self.classes, self.allowed = offsets, looking, classes, allowed
         self.known_ports, self.port_numbers, self.of_ports = known_ports, port_numbers, of_ports
         self.short, self.text, self.words, self.of_words = short, text, words, of_words
+        self.far = sum([at < _FAR_BYTES for at in offsets])
 
     def candidates_by_prefix(self, uint8_t protocol, uint16_t source_port, uint16_t target_port, const uint8_t[::1] sent, bint is_whole):
         """The bits of the prefixes that a first payload fits; ``is_whole``: it is a datagram that the capture has not cut."""
@@ -59,7 +64,9 @@ cdef class PrefixTables:
         for i in range(self.offsets.shape[0]):
             at = self.offsets[i]
             if at >= sent.size:
-                if packet.protocol == UDP and sent.size >= <Py_ssize_t>packet.payload:
+                if sent.size < <Py_ssize_t>packet.payload:
+                    i = max(i, self.far)
+                if packet.protocol == UDP and i < self.offsets.shape[0]:
                     fitting[0] &= self.short[transport, i, 0]
                     fitting[1] &= self.short[transport, i, 1]
                 break

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from portcall.kernels.mid_stream cimport GIVEN_UP, KNOWN, WAITING, are_records, parse_rtp, parse_short_header
 from portcall.kernels.payload_bytes cimport PayloadBytes
+from portcall.kernels.plain_parsers cimport is_cut_server_hello, is_plain_status, record_bytes
 from portcall.kernels.records cimport Packet, Payload, Series
 
 cdef enum:
@@ -25,7 +26,7 @@ cdef class RowDetections:
     cdef public int32_t[::1] found
     cdef public uint64_t[::1] evidence, asked
     cdef public Series[::1] series
-    cdef public int32_t quic_detection, tls_detection, rtp_detection, rtcp_detection
+    cdef public int32_t quic_detection, tls_detection, http_detection, rtp_detection, rtcp_detection
     cdef public uint64_t[::1] short_header_prefixes, rtp_prefixes, tls_prefixes
 
 
@@ -39,6 +40,29 @@ cdef inline void note_asker(RowDetections rows, uint32_t row, int side, uint64_t
     """Note that one end of a row shows itself to be the client; the first packet that told so stays."""
     if not rows.asked[row]:
         rows.asked[row] = number << 1 | side
+
+
+cdef inline bint adds_nothing(
+    RowDetections rows, const PayloadBytes *sent, bint is_cut, const Payload *payload, uint64_t number
+) noexcept nogil:
+    """Whether the first payload of a side belongs to what is known without a name, and can have none either."""
+    cdef int32_t known = rows.found[payload.row]
+    if not known or sent.size == 0:
+        return False
+    if known == rows.tls_detection:
+        if sent.bytes[0] != 0x16:
+            if record_bytes(sent, 0) == 0:
+                return False
+        elif not is_cut or not is_cut_server_hello(sent):
+            return False
+        else:
+            note_asker(rows, payload.row, payload.side ^ 1, number)
+    elif known == rows.http_detection and is_plain_status(sent, is_cut):
+        note_asker(rows, payload.row, payload.side ^ 1, number)
+    else:
+        return False
+    rows.inspected[payload.row] |= 1 << payload.side
+    return True
 
 
 cdef inline bint is_in_series(RowDetections rows, const Payload *payload) noexcept nogil:

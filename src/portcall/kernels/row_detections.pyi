@@ -7,6 +7,7 @@ class RowDetections:
     asked: NDArray[np.uint64]
     series: NDArray[np.void]
     quic_detection: int
+    http_detection: int
     tls_detection: int
     rtp_detection: int
     rtcp_detection: int
