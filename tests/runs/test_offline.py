@@ -108,9 +108,10 @@ def test_conversations_span_captures_whatever_their_order_on_the_command_line(wr
     assert (row["first_ns"], row["last_ns"]) == (10 * 10**9, 20 * 10**9)
 
 
+@pytest.mark.parametrize("files", [1, 2])
 @pytest.mark.parametrize("by", ["flow", "app"])
-def test_the_two_ways_of_a_link_in_two_captures_are_conversations_as_after_mergecap(tmp_path, by):
-    """Of each way a file, as taps write them: two connections of the same ends follow each other."""
+def test_the_two_ways_of_a_link_in_two_captures_are_conversations_as_after_mergecap(tmp_path, by, files):
+    """Of each way a file, as taps write them, or one behind the other: two connections of the same ends."""
     sent = [("S", 1), ("SA", 2), ("A", 1), ("FA", 1), ("FA", 2), ("A", 1)]
     ways = {1: b"", 2: b""}
     for start in (0, 10):
@@ -119,8 +120,11 @@ def test_the_two_ways_of_a_link_in_two_captures_are_conversations_as_after_merge
             header = TCP(sport=source, dport=target, flags=flags, seq=1000 * (start + 1) + (i > 1))
             ways[way] += pcap_record(bytes(between(source) / header), seconds=start + i)
     paths = [tmp_path / str(way) for way in ways]
-    for path, records in zip(paths, ways.values(), strict=True):
-        path.write_bytes(pcap_header(link=101) + records)
+    captures = [pcap_header(link=101) + records for records in ways.values()]
+    if files == 1:
+        paths, captures = paths[:1], [b"".join(captures)]
+    for path, content in zip(paths, captures, strict=True):
+        path.write_bytes(content)
 
     rows = offline.read(list(map(str, paths)), by=by).report.rows
 

@@ -17,6 +17,7 @@ from portcall.records.report import Degradation
 from portcall.runs.tracker import Tracker, sum_tallies
 from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
+from portcall.sources.section_runs import SectionsOverlapError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,32 +117,39 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
-    is_shown = book = None
+    is_shown = None
     if where:
         from portcall.queries.row_filter import compile_where
 
         is_shown = compile_where(where, by)
-    if names:
-        from portcall.inspection.server_names import ServerNames  # and all dissectors
-
-        book = ServerNames(with_details=by == "flow")
-    tracker = CaptureTracker(
-        Attribution(by, local, book), Tracker(Decoder(layer), book, copies=Copies(removes=deduplicate))
-    )
     completed = Origins(geo).completed if geo else None
     frame_filter = FrameFilter(filter) if filter else None
+
+    def tracked(captures: CaptureSet) -> tuple[CaptureTracker, bool]:
+        book = None
+        if names:
+            from portcall.inspection.server_names import ServerNames  # and all dissectors
+
+            book = ServerNames(with_details=by == "flow")
+        copies = Copies(removes=deduplicate)
+        tracker = CaptureTracker(Attribution(by, local, book), Tracker(Decoder(layer), book, copies=copies))
+        try:
+            for batch in frame_filter.matching(captures.batches()) if frame_filter else captures.batches():
+                tracker.feed(batch)
+        except KeyboardInterrupt:
+            return tracker, True
+        return tracker, False
+
     captures = CaptureSet(paths, progress)
-    batches = captures.batches()
-    interrupted = False
     try:
-        for batch in frame_filter.matching(batches) if frame_filter else batches:
-            tracker.feed(batch)
-    except KeyboardInterrupt:
-        interrupted = True
+        tracker, interrupted = tracked(captures)
+    except SectionsOverlapError:
+        captures = CaptureSet(paths, progress, in_runs=True)
+        tracker, interrupted = tracked(captures)
     if captures.is_unreadable and not interrupted:
         raise PortcallError(str(captures.problems[0])) from captures.problems[0]
     report = tracker.attribution.report(
         tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
     )
     report = replace(report, degradations=report.degradations + tracker.shortfalls() + captures.notes)
-    return Outcome(report, captures.problems, interrupted, book)
+    return Outcome(report, captures.problems, interrupted, tracker.tracker.names)

@@ -16,6 +16,7 @@ from portcall.records.packets import NO_TIME
 from portcall.records.report import Degradation
 from portcall.sources.captures import expand, first_ns, open_capture
 from portcall.sources.merging import MOST_OPEN, Merge, Waiting
+from portcall.sources.section_runs import SectionsOverlapError, SectionTimes, runs_of
 from portcall.system.scarcity import open_files_allowed
 
 if TYPE_CHECKING:
@@ -25,11 +26,23 @@ if TYPE_CHECKING:
     from portcall.sources.captures import Capture
 
 
+_AS_FILES = "read them from files, not from a pipe, and few in one file"
+
+
 class CaptureSet:
     """The captures that patterns mean, read as one. What cannot be read is a problem, and ends nothing else."""
 
-    def __init__(self, patterns: Sequence[str], progress: Callable[[int, int | None], None] | None = None) -> None:
-        """``progress`` is called with bytes read and bytes in all (None with a pipe)."""
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        progress: Callable[[int, int | None], None] | None = None,
+        *,
+        in_runs: bool = False,
+    ) -> None:
+        """``progress`` is called with bytes read and bytes in all (None with a pipe).
+
+        ``in_runs``: look through every file for sections that overlap, and merge them too.
+        """
         self.problems: list[CaptureError] = []
         """Captures, or ends of captures, that could not be read."""
         self.notes: list[Degradation] = []
@@ -38,6 +51,7 @@ class CaptureSet:
         self._paths = self._each_once(expand(patterns))
         self._total = None if any(map(_is_pipe, self._paths)) else sum(map(_size, self._paths))
         self._bytes_read: dict[str, int] = {}
+        self._in_runs = in_runs
 
     @property
     def is_unreadable(self) -> bool:
@@ -45,8 +59,11 @@ class CaptureSet:
         return len([problem for problem in self.problems if problem.is_whole]) == len(self._paths)
 
     def batches(self) -> Iterator[FrameBatch]:
-        """Their frames, batch after batch, each valid until the next is asked for."""
-        if len(self._paths) == 1:
+        """Their frames, batch after batch, each valid until the next is asked for.
+
+        SectionsOverlapError where the files must be read in runs, and can be.
+        """
+        if len(self._paths) == 1 and not self._in_runs:
             yield from self._of_path(self._paths[0])
             return
         merge = Merge(list(self._waiting()), min(MOST_OPEN, (open_files_allowed() or 2 * MOST_OPEN) // 2))
@@ -69,7 +86,13 @@ class CaptureSet:
     def _waiting(self) -> Iterator[Waiting]:
         for path in self._paths:
             try:
-                yield self._begun(path) if _is_pipe(path) else Waiting(first_ns(path), partial(self._of_path, path))
+                if _is_pipe(path):
+                    yield self._begun(path)
+                elif self._in_runs:
+                    for run in runs_of(path):
+                        yield Waiting(run.first_ns, partial(self._of_path, path, run.start, run.stop))
+                else:
+                    yield Waiting(first_ns(path), partial(self._of_path, path))
             except CaptureError as problem:
                 self.problems.append(problem)
 
@@ -83,24 +106,34 @@ class CaptureSet:
                 return Waiting(int(batch.frames["ts_ns"][0]), lambda: chain(told, batches))
         return Waiting(NO_TIME, lambda: iter(told))
 
-    def _of_path(self, path: str) -> Iterator[FrameBatch]:
+    def _of_path(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[FrameBatch]:
         try:
-            capture = open_capture(path)
+            capture = open_capture(path, start, stop)
         except CaptureError as problem:
             self.problems.append(problem)
         else:
             yield from self._of(capture)
 
     def _of(self, capture: Capture) -> Iterator[FrameBatch]:
+        times = SectionTimes()
         try:
             for batch in capture.source.batches():
+                if len(batch.frames) and times.goes_back(batch, capture.section_at()):
+                    self._note_overlap(capture.path)
                 yield batch
-                self._bytes_read[capture.path] = capture.bytes_read()
+                self._bytes_read[capture.path] = max(self._bytes_read.get(capture.path, 0), capture.bytes_read())
                 if self._progress:
                     self._progress(sum(self._bytes_read.values()), self._total)
         except CaptureError as problem:
             self.problems.append(problem)
         self.notes += capture.notes()
+
+    def _note_overlap(self, path: str) -> None:
+        if self._total is not None and not self._in_runs:
+            raise SectionsOverlapError(path)
+        note = Degradation("order", f"sections of {path} overlap in time and were read one after the other", _AS_FILES)
+        if note not in self.notes:
+            self.notes.append(note)
 
 
 def _is_pipe(path: str) -> bool:

@@ -44,15 +44,21 @@ class Capture(NamedTuple):
     """Bytes of the file, None for a pipe."""
     notes: Callable[[], list[Degradation]]
     """What was found besides frames, once it is read."""
+    section_at: Callable[[], int]
+    """Where in the plain bytes the section of the latest batch begins."""
 
 
-def open_capture(path: str) -> Capture:
-    """Open a capture by what it holds; CaptureError where it is not one."""
+def open_capture(path: str, start: int = 0, stop: int | None = None) -> Capture:
+    """Open a capture by what it holds; CaptureError where it is not one.
+
+    ``start`` and ``stop`` are offsets of its sections, for those in between.
+    """
     stream, bytes_read, bytes_total = open_stream(path)
-    window = Window(stream)
+    window = Window(stream, stop)
     captures = ConsecutiveCaptures(path, window)
+    window.pass_to(start)
     if _is_known(captures, window):
-        return Capture(path, captures, bytes_read, bytes_total, captures.notes)
+        return Capture(path, captures, bytes_read, bytes_total, captures.notes, captures.section_at)
     window.close()
     if not window.end:
         raise CaptureError(path, 0, "the file is empty", "Was the capture stopped before its first frame?")
@@ -73,7 +79,7 @@ def _open_converted(path: str) -> Capture:
         _is_known(captures, window)
     except CaptureError as problem:
         raise CaptureError(path, 0, _NEITHER, problem.reason) from problem
-    return Capture(path, captures, lambda: window.position, None, captures.notes)
+    return Capture(path, captures, lambda: window.position, None, captures.notes, captures.section_at)
 
 
 def _is_known(captures: ConsecutiveCaptures, window: Window) -> bool:

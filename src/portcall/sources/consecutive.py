@@ -45,6 +45,7 @@ class ConsecutiveCaptures:
         number = 1
         with closing(self._window):
             while format_ := self._format():
+                self._window.section_at = self._window.position
                 try:
                     for batch in format_(self._path, self._window, self._padding).batches():
                         yield batch._replace(first_number=number)
@@ -54,6 +55,10 @@ class ConsecutiveCaptures:
                         raise
             if self._window.end > self._window.start:
                 raise CaptureError(self._path, self._window.position, "no capture begins here", _BEFORE_IT)
+
+    def section_at(self) -> int:
+        """Where in the stream the section of the latest batch begins; a capture without sections is one."""
+        return self._window.section_at
 
     def notes(self) -> list[Degradation]:
         """What was found in the stream besides frames, once it is read."""

@@ -116,6 +116,7 @@ class PcapngSource:
         if not self._window.want(_SECTION_HEADER_BYTES if self._starts_section() else _INTERFACE_HEADER_BYTES):
             raise self._damage("the file ends inside a block")
         if self._starts_section():
+            self._window.section_at = self._window.position
             self._walk.big = self._byte_order()
             self._before += self._count
             self._count = 0

@@ -156,13 +156,17 @@ class _Pieces:
 class Window:
     """A buffer over a stream: ``bytes[start:end]`` are there, ``more`` brings what follows."""
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, stop: int | None = None) -> None:
+        """``stop`` is where the stream counts as ended, None for its own end."""
         self._stream = stream
+        self._stop = stop
         self._base = 0
         self.bytes: NDArray[np.uint8] = np.zeros(WINDOW_BYTES, np.uint8)
         self._view = self.bytes.data  # cheaper to cut and to move than the array
         self.start = 0
         self.end = 0
+        self.section_at = 0
+        """Where the present section begins: what reads the stream says so, at whatever sets all that it knows anew."""
 
     @property
     def position(self) -> int:
@@ -182,9 +186,15 @@ class Window:
             self._view[:held] = self._view[self.start : self.end]
             self._base += self.start
             self.start, self.end = 0, held
-        count = self._stream.readinto(self._view[self.end :])
+        room = len(self.bytes) if self._stop is None else self._stop - self._base
+        count = self._stream.readinto(self._view[self.end : room]) if room > self.end else 0
         self.end += count
         return count > 0
+
+    def pass_to(self, position: int) -> None:
+        """Have that offset in the stream at ``start``, or its end."""
+        while self.position < position and (self.end > self.start or self.more()):
+            self.start = min(self.end, self.start + position - self.position)
 
     def want(self, count: int) -> bool:
         """Have at least ``count`` bytes at ``start``; False where the stream ends before."""
