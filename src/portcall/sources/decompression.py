@@ -18,6 +18,7 @@ PIECE_BYTES = 1 << 15
 """Compressed bytes handed to a decompressor at once: what follows is lost with the piece where damage begins."""
 PLAIN_PIECE_BYTES = 1 << 18
 """Plain bytes taken from a decompressor at once, so that no bomb fills the memory."""
+_ONE_BYTE_REPEATED = 1  # the kind of a zstd block whose size is that of its content when decompressed
 
 
 class DecompressionError(Exception):
@@ -89,19 +90,79 @@ def _unxz(stream: CountedStream) -> Iterator[bytes]:
 
 
 def _unzstd(stream: CountedStream) -> Iterator[bytes]:
-    """All frames that follow each other: zstandard does not tell where in its input one ended."""
     import zstandard
 
+    frame = _ZstdFrame(stream)
     reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-        _Reader(stream),  # type: ignore[arg-type]  # it asks for read() alone
+        frame,  # type: ignore[arg-type]  # it asks for read() alone
         read_size=PIECE_BYTES,
-        read_across_frames=True,
     )
     try:
         while piece := reader.read1(PLAIN_PIECE_BYTES):
             yield piece
     except zstandard.ZstdError as error:
         raise DecompressionError(str(error)) from error
+    if not frame.is_whole:
+        raise DecompressionError("the file is cut short")
+
+
+class _ZstdFrame(io.RawIOBase):
+    """The bytes of one zstd frame as the file object that zstandard reads from, which does not tell where one ended.
+
+    RFC 8878 §3.1.1: 0 magic:32  4 descriptor:8  5 window:8 (not of a single segment)  dictionary:0, 8, 16, 32
+    content size:0 (8 of a single segment), 16, 32, 64; blocks; checksum:32.  Block: 0 size:21 kind:2 last:1  3 content
+    """
+
+    def __init__(self, stream: CountedStream) -> None:
+        self._stream = stream
+        self._pieces = self._parts()
+        self.is_whole = False
+
+    def read(self, _: int = -1) -> bytes:
+        return next(self._pieces, b"")
+
+    def _parts(self) -> Iterator[bytes]:
+        start = self._take(5)
+        descriptor = start[4] if len(start) == 5 else 0  # noqa: PLR2004
+        is_single, has_checksum = descriptor >> 5 & 1, descriptor >> 2 & 1
+        yield start + self._take(1 - is_single + (0, 1, 2, 4)[descriptor & 3] + (is_single, 2, 4, 8)[descriptor >> 6])
+        is_last = False
+        while not is_last:
+            header = self._take(3)
+            if len(header) < 3:  # noqa: PLR2004
+                return
+            number = int.from_bytes(header, "little")
+            is_last, left = bool(number & 1), 1 if number >> 1 & 3 == _ONE_BYTE_REPEATED else number >> 3
+            yield header
+            while left:
+                content = self._take(min(left, PIECE_BYTES))
+                if not content:
+                    return
+                left -= len(content)
+                yield content
+        checksum = self._take(4 * has_checksum)
+        self.is_whole = len(checksum) == 4 * has_checksum
+        yield checksum
+
+    def _take(self, count: int) -> bytes:
+        return _take(self._stream, count)
+
+
+def _take(stream: CountedStream, count: int) -> bytes:
+    """The next bytes; fewer at the end."""
+    taken = bytearray(count)
+    filled = 0
+    while filled < count and (more := stream.readinto(memoryview(taken)[filled:])):
+        filled += more
+    return bytes(taken[:filled])
+
+
+def _skip(stream: CountedStream) -> Iterator[bytes]:
+    """RFC 8878 §3.1.2, and the same of lz4: 0 magic:32  4 size:32, of what is not meant for decompressors."""
+    left = int.from_bytes(_take(stream, 8)[4:], "little")
+    while left and (passed := len(_take(stream, min(left, PIECE_BYTES)))):
+        left -= passed
+    yield b""
 
 
 def _unlz4(stream: CountedStream) -> Iterator[bytes]:
@@ -122,20 +183,10 @@ def _unlz4(stream: CountedStream) -> Iterator[bytes]:
     raise DecompressionError("the file is cut short")
 
 
-class _Reader(io.RawIOBase):
-    """A counted stream as the file object that zstandard reads from."""
-
-    def __init__(self, stream: CountedStream) -> None:
-        self._stream = stream
-
-    def read(self, size: int = -1) -> bytes:
-        buffer = bytearray(PIECE_BYTES if size < 0 else size)
-        return bytes(buffer[: self._stream.readinto(memoryview(buffer))])
-
-
 _DECOMPRESSORS = {
     b"\x1f\x8b\x08": _gunzip,  # RFC 1952
     b"\xfd7zXZ\x00": _unxz,  # tukaani.org/xz/xz-file-format.txt
     b"\x28\xb5\x2f\xfd": _unzstd,  # RFC 8878
     b"\x04\x22\x4d\x18": _unlz4,  # lz4_Frame_format.md
+    **{bytes([0x50 | number]) + b"\x2a\x4d\x18": _skip for number in range(16)},
 }
