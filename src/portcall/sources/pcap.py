@@ -14,21 +14,19 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from portcall.errors import CaptureError
 from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_CAPTURE, ZEROS, PcapWalk
-from portcall.records.packets import FRAME, FrameBatch
+from portcall.records.packets import FrameBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from portcall.sources.padding import Padding
     from portcall.sources.streams import Window
 
-FRAMES_PER_BATCH = 4096
 _HEADER_BYTES = 24
 _TEN_YEARS_S = 10 * 365 * 86_400
 _MAX_FRAME_BYTES = 262_144
@@ -44,15 +42,17 @@ class PcapSource:
 
     MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _RECORD_BYTES for order in "<>")
 
-    def __init__(self, path: str, window: Window, padding: Padding) -> None:
+    def __init__(self, path: str, window: Window, padding: Padding, frames: NDArray[np.void]) -> None:
+        """FRAME[n] is what a batch is put into."""
         self._path = path
         self._window = window
         self._padding = padding
+        self._frames = frames
 
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch, up to where another capture begins; CaptureError after the last whole record."""
         window = self._window
-        frames = np.zeros(FRAMES_PER_BATCH, FRAME)
+        frames = self._frames
         walk = self._read_header(frames)
         number = 1
         while True:

@@ -21,11 +21,12 @@ import numpy as np
 
 from portcall.errors import CaptureError
 from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, OTHER_CAPTURE, ZEROS, PcapngWalk
-from portcall.records.packets import FRAME, FrameBatch
-from portcall.sources.pcap import FRAMES_PER_BATCH
+from portcall.records.packets import FrameBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from portcall.sources.padding import Padding
     from portcall.sources.streams import Window
@@ -61,12 +62,13 @@ class PcapngSource:
 
     MAGICS = frozenset({_SECTION})
 
-    def __init__(self, path: str, window: Window, padding: Padding) -> None:
+    def __init__(self, path: str, window: Window, padding: Padding, frames: NDArray[np.void]) -> None:
+        """FRAME[n] is what a batch is put into."""
         self._path = path
         self._window = window
         self._padding = padding
-        self._frames = np.zeros(FRAMES_PER_BATCH, FRAME)
-        self._walk = PcapngWalk(self._frames)
+        self._frames = frames
+        self._walk = PcapngWalk(frames)
         self._interfaces = np.zeros(8, INTERFACE)
         self._count = 0
         self._before = 0
