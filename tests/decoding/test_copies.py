@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import ICMPv6MLReport2, IPv6, IPv6ExtHdrHopByHop
+from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6MLReport2, IPv6, IPv6ExtHdrHopByHop
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from portcall.decoding.copies import Copies
@@ -118,6 +118,20 @@ REPEATED = [
 @pytest.mark.parametrize("packet", REPEATED, ids=["ack", "ack without id", "reset", "report"])
 def test_what_repeats_itself_is_no_copy(packet):
     assert are_copies(*[(i * MICROSECOND, frame(packet)) for i in range(4)]) == [False] * 4
+
+
+NUMBERED = [
+    IPv6(**V6) / ICMPv6EchoRequest(id=1, seq=2),
+    IP(id=0, **V4) / ICMP(id=1, seq=2),
+    IPv6(**V6) / TCP(sport=40000, dport=80, flags="S", seq=6),
+    IPv6(**V6) / UDP(sport=40000, dport=53) / b"asked",
+    IPv6(**V6, nh=50) / bytes(40),
+]
+
+
+@pytest.mark.parametrize("packet", NUMBERED, ids=["echo", "echo of IPv4", "opening", "datagram", "encrypted"])
+def test_what_its_content_numbers_is_a_copy(packet):
+    assert are_copies(*[(i * MICROSECOND, frame(packet)) for i in range(2)]) == [False, True]
 
 
 def test_among_copies_they_are_copies():

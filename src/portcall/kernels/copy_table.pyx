@@ -58,16 +58,22 @@ cdef inline uint64_t _digest(const uint8_t *header, size_t size, uint8_t version
     return folded_product(state ^ tail[0] ^ size, keys.first ^ tail[1])
 
 
-cdef inline bint _is_numbered(const Packet *packet, const uint8_t *header) noexcept nogil:
-    """Whether it is a copy if it is seen again at once: IPv4, TCP or what UDP carries numbers it.
+cdef inline bint _is_numbered(const Packet *packet, const uint8_t *header, size_t size) noexcept nogil:
+    """Whether it is a copy if it is seen again at once: IPv4 numbers it, or what it carries does.
 
-    Acknowledgements and resets are sent several times alike (RFC 5681 §3.2), and so are reports of groups (RFC 3810 §6.1).
+    Acknowledgements and resets of TCP are sent several times alike (RFC 5681 §3.2), and so are reports of groups (RFC 3810 §6.1, with
+    IGMP and ICMP) and errors. An echo has a sequence.
     """
+    cdef size_t at = 40 if packet.ip_version == 6 else 4 * <size_t>(header[0] & 0x0F)
     if packet.ip_version == 4 and (header[4] | header[5]):
         return True
     if packet.protocol == 6:
         return packet.payload != 0 or (packet.tcp_flags & (TCP_SYN | TCP_FIN)) != 0
-    return packet.protocol == 17
+    if packet.protocol == 1:
+        return size > at and (header[at] == 0 or header[at] == 8)
+    if packet.protocol == 58:
+        return size > at and header[6] == 58 and (header[at] == 128 or header[at] == 129)
+    return packet.protocol != 2
 
 
 cdef class CopyTable:
@@ -137,7 +143,7 @@ cdef class CopyTable:
             )
             seen = &table[digest & mask]
             if seen.digest == digest and -self.window_ns <= packet.ts_ns - seen.ts_ns <= self.window_ns:
-                if not _is_numbered(packet, bytes + frames[i].offset + packet.network_offset):
+                if not _is_numbered(packet, bytes + frames[i].offset + packet.network_offset, size):
                     if not self.sure_ns <= packet.ts_ns <= self.sure_ns + COMPANY_NS:
                         continue
                 else:
