@@ -6,6 +6,7 @@ named; a pipe stays open, with what it has told. The same file under two names i
 
 from __future__ import annotations
 
+import stat
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ from portcall.sources.section_runs import SectionsOverlapError, SectionTimes, ru
 from portcall.system.scarcity import open_files_allowed
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Sequence
 
     from portcall.records.packets import FrameBatch
@@ -136,21 +138,29 @@ class CaptureSet:
             self.notes.append(note)
 
 
+def _status(path: str) -> os.stat_result | None:
+    """What the system knows of a file; None where there is none, or nobody may ask."""
+    try:
+        return None if path == "-" else Path(path).stat()
+    except (OSError, ValueError):  # no path has a zero byte
+        return None
+
+
 def _is_pipe(path: str) -> bool:
     """Whether it can be read once only."""
-    return path == "-" or (Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir())
+    status = _status(path)
+    return path == "-" or (status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode))
 
 
 def _size(path: str) -> int:
-    return Path(path).stat().st_size if Path(path).exists() else 0
+    status = _status(path)
+    return status.st_size if status else 0
 
 
 def _identity(path: str) -> tuple[int, int] | str:
     """What is equal for two names of one file."""
-    if _is_pipe(path) or not Path(path).exists():
-        return path
-    status = Path(path).stat()
-    return status.st_dev, status.st_ino
+    status = None if _is_pipe(path) else _status(path)
+    return (status.st_dev, status.st_ino) if status else path
 
 
 def _too_many(late: int) -> Degradation:
