@@ -74,7 +74,7 @@ def open_socket(*kind):
         lacks(f"socket{{kind}}: {{error.strerror}}")
 
 def tell(sent, received):
-    print(os.getpid(), sent, received, flush=True)
+    os.write(1, f"{{os.getpid()}} {{sent}} {{received}}\\n".encode())  # in one piece, as others write too
 
 def receive(s, count):
     left = count
@@ -154,6 +154,121 @@ def exchange(s, count, size=100):
         receive(s, size)
     tell(count * size, count * size)
 """
+
+MANY_MESSAGES = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+
+class Part(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+class Header(ctypes.Structure):  # struct msghdr
+    _fields_ = [
+        ("name", ctypes.c_void_p), ("name_length", ctypes.c_uint), ("parts", ctypes.POINTER(Part)),
+        ("count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    ]
+
+class Message(ctypes.Structure):  # struct mmsghdr
+    _fields_ = [("header", Header), ("length", ctypes.c_uint)]
+
+if not hasattr(libc, "sendmmsg"):
+    lacks("sendmmsg(2)")
+buffers = [ctypes.create_string_buffer(120) for _ in range(8)]
+parts = [Part(ctypes.addressof(buffer), 120) for buffer in buffers]
+messages = (Message * 8)(*(Message(Header(parts=ctypes.pointer(part), count=1)) for part in parts))
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.connect((V4, PORT))
+    assert libc.sendmmsg(s.fileno(), messages, 8, 0) == 8
+    got = 0
+    while got < 8:
+        more = libc.recvmmsg(s.fileno(), messages, 8 - got, 0, None)
+        assert more > 0
+        got += more
+tell(8 * 120, 8 * 120)
+"""
+
+URING = """
+import ctypes, mmap
+SETUP, ENTER, SEND, RECEIVE, WAIT = 425, 426, 26, 27, 1  # asm-generic/unistd.h, linux/io_uring.h
+libc = ctypes.CDLL(None, use_errno=True)
+settings = ctypes.create_string_buffer(120)  # struct io_uring_params
+ring = libc.syscall(SETUP, 4, settings)
+if ring < 0:
+    lacks(f"io_uring: {os.strerror(ctypes.get_errno())}")
+entries, most_completed = struct.unpack_from("=II", settings, 0)
+tail_at, mask_at, array_at = (struct.unpack_from("=I", settings, 40 + at)[0] for at in (4, 8, 24))
+head_at, completed_at, results_at = (struct.unpack_from("=I", settings, 80 + at)[0] for at in (0, 4, 20))
+queue = mmap.mmap(ring, max(array_at + 4 * 4, results_at + 16 * 8), offset=0)
+completions = mmap.mmap(ring, results_at + 16 * 8, offset=0x8000000)
+jobs = mmap.mmap(ring, entries * 64, offset=0x10000000)
+buffer = ctypes.create_string_buffer(600)
+
+def do(operation, descriptor, length):
+    tail = struct.unpack_from("=I", queue, tail_at)[0]
+    slot = tail & struct.unpack_from("=I", queue, mask_at)[0]
+    jobs[slot * 64 : slot * 64 + 64] = struct.pack(
+        "=BBHiQQII", operation, 0, 0, descriptor, 0, ctypes.addressof(buffer), length, 0
+    ).ljust(64, b"\\0")
+    struct.pack_into("=I", queue, array_at + 4 * slot, slot)
+    struct.pack_into("=I", queue, tail_at, tail + 1)
+    assert libc.syscall(ENTER, ring, 1, 1, WAIT, None, 0) == 1
+    head = struct.unpack_from("=I", completions, head_at)[0]
+    result = struct.unpack_from("=i", completions, results_at + 16 * (head % most_completed) + 8)[0]
+    struct.pack_into("=I", completions, head_at, head + 1)
+    assert result > 0, os.strerror(-result)
+    return result
+
+with socket.create_connection((V4, PORT)) as s:
+    for _ in range(5):
+        assert do(SEND, s.fileno(), 600) == 600
+        left = 600
+        while left:
+            left -= do(RECEIVE, s.fileno(), left)
+tell(3000, 3000)
+"""
+
+STREAM = """
+def call(target, size=50_000, count=1):
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as s:
+        s.connect((target, PORT))
+        for _ in range(count):
+            s.sendall(bytes(size))
+            receive(s, size)
+    return size * count
+"""
+
+CONTAINER = (
+    STREAM
+    + """
+import subprocess, tempfile
+if "IS_INSIDE" in os.environ:
+    tell(*[call(V4, 4000)] * 2)
+    sys.exit()
+mount = tempfile.mkdtemp()  # in the mount namespace that ``ip netns exec`` makes, so it is gone with this script
+if subprocess.run(["mount", "-t", "cgroup2", "none", mount]).returncode:
+    lacks("cgroup2")
+group = f"{mount}/docker-{'5e' * 32}.scope"
+try:
+    os.mkdir(group)
+except OSError as error:
+    lacks(f"a cgroup of one's own: {error.strerror}")
+if not os.fork():
+    with open(f"{group}/cgroup.procs", "w") as procs:
+        procs.write(str(os.getpid()))
+    os.execve(sys.executable, sys.orig_argv, {**os.environ, "IS_INSIDE": "1"})
+assert os.wait()[1] == 0
+while True:
+    try:
+        os.rmdir(group)
+        break
+    except OSError:
+        pass
+subprocess.run(["umount", mount])
+os.rmdir(mount)
+"""
+)
 
 SCRIPTS = {
     "ping by a ping socket": PING + "ping(V4, socket.SOCK_DGRAM, 801); tell(3 * 56, 3 * 56)",
@@ -249,4 +364,94 @@ with open_socket(socket.AF_INET, socket.SOCK_STREAM, 132) as s:
     s.connect((V4, PORT))
     exchange(s, 5)
 """,
+    "TCP": STREAM + "sent = call(V4); tell(sent, sent)",
+    "TCP, IPv6": STREAM + "sent = call(V6); tell(sent, sent)",
+    "UDP": ECHOED
+    + """
+with open_socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.connect((V4, PORT))
+    exchange(s, 5)
+""",
+    "UDP, IPv6": ECHOED
+    + """
+with open_socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+    s.connect((V6, PORT))
+    exchange(s, 5)
+""",
+    "UDP without a connection": """
+with open_socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.settimeout(5)
+    for _ in range(5):
+        s.sendto(bytes(90), (V4, PORT))
+        s.recvfrom(1000)
+tell(450, 450)
+""",
+    "sendfile": """
+import tempfile
+with socket.create_connection((V4, PORT)) as s, tempfile.TemporaryFile() as f:
+    f.write(bytes(60_000))
+    f.flush()
+    at = 0
+    while at < 60_000:
+        at += os.sendfile(s.fileno(), f.fileno(), at, 60_000 - at)
+    receive(s, 60_000)
+tell(60_000, 60_000)
+""",
+    "splice": """
+with socket.create_connection((V4, PORT)) as s:
+    reading, writing = os.pipe()
+    if not hasattr(os, "splice"):
+        lacks("os.splice")
+    os.write(writing, bytes(40_000))
+    left = 40_000
+    while left:
+        left -= os.splice(reading, s.fileno(), left)
+    receive(s, 40_000)
+tell(40_000, 40_000)
+""",
+    "sendmmsg and recvmmsg": MANY_MESSAGES,
+    "io_uring": URING,
+    "20 processes that live shortly": STREAM
+    + """
+for number in range(20):
+    if not os.fork():
+        tell(*[call(V4, 1000 + number)] * 2)
+        os._exit(0)
+for _ in range(20):
+    assert os.wait()[1] == 0
+""",
+    "60 connections at once": """
+connections = [socket.create_connection((V4, PORT)) for _ in range(60)]
+for s in connections:
+    s.sendall(bytes(700))
+for s in connections:
+    receive(s, 700)
+    s.close()
+tell(60 * 700, 60 * 700)
+""",
+    "a socket that a child of a fork works on": """
+with socket.create_connection((V4, PORT)) as s:
+    if not os.fork():
+        s.sendall(bytes(3000))
+        receive(s, 3000)
+        tell(3000, 3000)
+        os._exit(0)
+    assert os.wait()[1] == 0
+""",
+    "loopback": """
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    if not os.fork():
+        with socket.create_connection(listener.getsockname()) as s:
+            s.sendall(bytes(2000))
+            receive(s, 500)
+        tell(2000, 500)
+        os._exit(0)
+    connection, _ = listener.accept()
+    receive(connection, 2000)
+    connection.sendall(bytes(500))
+    assert os.wait()[1] == 0
+    connection.close()
+tell(500, 2000)
+""",
+    "a container": CONTAINER,
 }

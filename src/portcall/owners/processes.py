@@ -174,7 +174,7 @@ class ControlGroups:
         if number not in self._places:
             self._scan()
         container, unit = self._places.get(number, (None, None))
-        if container or unit or self._is_only:
+        if container or unit or (self._is_only and number in self._places):
             return container, unit
         try:
             return place_of((PROC / str(pid) / "cgroup").read_text(errors="replace"))
