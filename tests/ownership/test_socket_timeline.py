@@ -475,3 +475,30 @@ def test_a_socket_that_a_service_manager_holds_too_is_the_services(timeline):
     )
 
     assert owner(timeline, SERVER, CLIENT, first=2) == (100, "listener")
+
+
+TUNNEL, ANYWHERE = "10.0.0.2:4789", "10.0.0.1:37529"
+
+
+def test_what_leaves_a_tunnel_of_the_kernel_is_the_kernels_from_whichever_port(timeline):
+    told(timeline, sighting(0, 7, 0, "KERNEL", "0.0.0.0:4789", protocol="udp"))
+
+    (match,) = timeline.find(end(ANYWHERE, TUNNEL, first=1, protocol="udp"))
+
+    assert (match.owner, match.reason) == (KERNEL, "kernel")
+
+
+def test_a_process_that_calls_such_a_port_elsewhere_is_named(timeline):
+    told(
+        timeline,
+        sighting(0, 7, 0, "KERNEL", "0.0.0.0:4789", protocol="udp"),
+        sighting(0, 8, 100, "HELD", "0.0.0.0:37529", protocol="udp"),
+    )
+
+    assert owner(timeline, ANYWHERE, TUNNEL, first=1, protocol="udp") == (100, "wildcard")
+
+
+def test_a_port_that_a_process_has_here_too_says_nothing_of_who_calls_it_elsewhere(timeline):
+    told(timeline, sighting(0, 7, 100, "HELD", "0.0.0.0:4789", protocol="udp"))
+
+    assert owner(timeline, ANYWHERE, TUNNEL, first=1, protocol="udp") == (None, "none")

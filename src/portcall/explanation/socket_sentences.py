@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _UNNAMED = {
     Holding.HIDDEN: "somebody else's program",
+    Holding.KERNEL: "the kernel itself",
     Holding.UNFOUND: "a program that cannot be found",
     Holding.NOBODY: "no program (any more)",
 }

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portcall.owners.processes import find_process, user_name
+from portcall.owners.processes import find_process, sees_every_process, user_name
 from portcall.owners.snapshot import look_for_holders
 from portcall.records.ownership import ACTIVATORS, Owner, Program
 from portcall.records.sockets import Holding
@@ -15,8 +13,6 @@ if TYPE_CHECKING:
     from portcall.records.ownership import ProcessEvent
 
 MOST_PARENTS = 64
-
-_FIRST_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 
 
 Held = tuple[Holding, tuple[Owner, ...]]
@@ -28,7 +24,7 @@ class SocketHolders:
 
     def __init__(self) -> None:
         self._pids, forbidden = look_for_holders()
-        sees_all = not forbidden and _sees_every_process()
+        sees_all = not forbidden and sees_every_process()
         self._unheld: Held = (Holding.UNFOUND if sees_all else Holding.HIDDEN), ()
         self._held: dict[tuple[int, ...], Held] = {}
         self._found: dict[int, ProcessEvent | None] = {}
@@ -74,8 +70,3 @@ class SocketHolders:
 
 def _rank(owner: Owner) -> tuple[bool, int, int]:
     return owner.program.name in ACTIVATORS, owner.start_ns or 0, owner.pid
-
-
-def _sees_every_process() -> bool:
-    """Without root, /proc may be mounted so that it does not even list the processes of others."""
-    return os.geteuid() == 0 and str(Path("/proc/self/ns/pid").readlink()) == _FIRST_PID_NAMESPACE

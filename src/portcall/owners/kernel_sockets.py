@@ -21,7 +21,7 @@ from portcall.owners.sock_diag import (
     attribute_of,
     protocols,
 )
-from portcall.records.sockets import BOUND, SystemSocket, TcpFigures
+from portcall.records.sockets import BOUND, Holding, SystemSocket, TcpFigures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.records.ownership import Owner
-    from portcall.records.sockets import Holding
     from portcall.system.network_namespaces import Namespace
 
     HoldersOf = Callable[[int], tuple[Holding, tuple[Owner, ...]]]
@@ -104,6 +103,8 @@ def sockets_of(answer: DumpReply, holders_of: HoldersOf, time_ns: int) -> Iterat
         number, local_port, remote_port, interface, cookie, received, sent, user, inode = row
         has_peer = not 1 << number & WAITING
         holding, holders = holders_of(inode)
+        if holding is Holding.UNFOUND and answer.protocol != TCP:
+            holding = Holding.KERNEL
         yield SystemSocket(
             protocol=protocol,
             ip_version=version,

@@ -16,15 +16,16 @@ import numpy as np
 
 from portcall.errors import PortcallError
 from portcall.owners.process_connector import ProcessConnector
-from portcall.owners.processes import find_process
+from portcall.owners.processes import find_process, sees_every_process
 from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
 from portcall.owners.snapshot import holders_of_sockets, take_snapshot
-from portcall.owners.sock_diag import DATAGRAMS, SocketList, sightings_of
+from portcall.owners.sock_diag import DATAGRAMS, UDP, SocketList, sightings_of
 from portcall.records.ownership import (
     FLOW_END,
     ICMP_PROTOCOLS,
     PROTOCOLS_WITH_PORTS,
     SIGHTING,
+    Evidence,
     OwnerEvents,
     ProcessChange,
 )
@@ -60,6 +61,7 @@ class NetlinkOwners:
         self._lists = {own_namespace().number: SocketList(_ANSWER_S)}
         self._young: OrderedDict[int, None] = OrderedDict()
         self._asked: OrderedDict[bytes, int] = OrderedDict()
+        self._sees_all = sees_every_process()
         self._raw_listed: set[int] = set()
         self._known_pids: set[int] = set()
         self._waiting: OwnerEvents | None = take_snapshot().events
@@ -134,12 +136,22 @@ class NetlinkOwners:
         inodes = [inode for inode in found["inode"].tolist() if inode != _NOT_ACCEPTED]
         holders = {inode: self._holders_of(inode) for inode in inodes}
         namespace = int(end["namespace"]) or own_namespace().number
-        sightings = sightings_of(found, int(end["protocol"]), namespace, holders, time.time_ns())
+        unheld = Evidence.KERNEL if self._sees_all and int(end["protocol"]) in DATAGRAMS else Evidence.PACKET
+        protocol, now_ns = int(end["protocol"]), time.time_ns()
+        sightings = sightings_of(found, protocol, namespace, holders, now_ns, unheld=unheld)
+        if not len(found) and unheld is Evidence.KERNEL and protocol == UDP:
+            return self._tunnel(sockets.one(protocol, family, (local[0], remote[1]), remote), namespace, now_ns)
         if len(found) and (int(end["protocol"]) in DATAGRAMS or int(found["target_port"][0])):
             # An open UDP socket has no addresses of its own: the packet has them.
             for name in ("local", "remote", "local_port", "remote_port", "ip_version"):
                 sightings[name] = end[name]
         return sightings
+
+    def _tunnel(self, found: NDArray[np.void], namespace: int, now_ns: int) -> NDArray[np.void]:
+        """A socket of the kernel that is bound to the port that a peer has: see ``end_keys``."""
+        holders = {inode: self._holders_of(inode) for inode in found["inode"].tolist() if inode != _NOT_ACCEPTED}
+        sightings = sightings_of(found, UDP, namespace, holders, now_ns, unheld=Evidence.KERNEL)
+        return np.asarray(sightings[sightings["evidence"] == Evidence.KERNEL])
 
     def _list_raw(self, number: int) -> NDArray[np.void]:
         """All raw and ping sockets of a namespace, once a drain."""

@@ -29,6 +29,7 @@ _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _SCAN_PAUSE_NS = 1_000_000_000
 _WHOLE_NAME_BYTES, _MOST_OF_A_LETTER, _NAMING_ARGUMENTS = 14, 3, 3
 _ENDED = ("Z", "X")
+_FIRST_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 # Docker, containerd, CRI-O and podman name a cgroup by 64 hexadecimal digits; LXC and systemd-nspawn by the name given.
 _CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
 _NAMED_CONTAINER = re.compile(
@@ -56,6 +57,11 @@ def find_process(pid: int) -> ProcessEvent | None:
     program = program._replace(script=read_script(pid, arguments, exe, MAX_ARGUMENTS_BYTES))
     start_ns = _boot_ns() + int(after_name[19]) * _TICK_NS  # field 22 of proc(5), of which two come before
     return ProcessEvent(ProcessChange.FOUND, start_ns, pid, int(after_name[1]), user, program)
+
+
+def sees_every_process() -> bool:
+    """Without root, /proc may be mounted so that it does not even list the processes of others."""
+    return os.geteuid() == 0 and str(Path("/proc/self/ns/pid").readlink()) == _FIRST_PID_NAMESPACE
 
 
 def thread_ids(pid: int) -> list[int]:

@@ -1,7 +1,8 @@
 """Sockets that existed before anybody looked: sock_diag in every network namespace, and who holds their files.
 
 A back end that sees only what happens from now on takes one snapshot at its start; its sightings are HELD, at
-time 0, as nobody knows since when.
+time 0, as nobody knows since when. What no process holds, though all can be looked at, and does not listen, is the
+kernel's own: of VXLAN, WireGuard or NFS. A listener may be held without a file, as by io_uring.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import numpy as np
 
 from portcall.errors import PortcallError
 from portcall.owners.open_files import open_sockets
-from portcall.owners.processes import all_processes, process_ids
+from portcall.owners.processes import all_processes, process_ids, sees_every_process
 from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
 from portcall.owners.sock_diag import SocketList, sightings_of
-from portcall.records.ownership import SIGHTING, OwnerEvents
+from portcall.records.ownership import SIGHTING, Evidence, OwnerEvents
 from portcall.records.report import Degradation
 from portcall.system.network_namespaces import every_namespace, inside, namespace_cookie
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
@@ -36,9 +37,9 @@ class Snapshot:
 
 def take_snapshot() -> Snapshot:
     """All sockets and processes that can be seen now."""
-    holders = holders_of_sockets()
+    holders, forbidden = look_for_holders()
     namespaces = every_namespace()
-    parts, cookies, refused = [np.zeros(0, SIGHTING)], {}, []
+    looks, cookies, refused = [], {}, []
     for namespace in namespaces:
         try:
             cookie, lists, raw = inside(namespace, _look)
@@ -47,10 +48,18 @@ def take_snapshot() -> Snapshot:
             continue
         if cookie is not None:
             cookies[cookie] = namespace.number
-        for protocol, rows in raw.items():
+        looks.append((namespace.number, lists, raw))
+    sees_all = not forbidden and sees_every_process()
+    holders = (
+        holders_of_sockets() | holders
+    )  # also of what was opened meanwhile, so that it is not taken for the kernel's
+    parts = [np.zeros(0, SIGHTING)]
+    for number, lists, raw in looks:
+        for rows in raw.values():
             write_cookies(rows, holders)
-            parts.append(sightings_of(rows, protocol, namespace.number, holders, 0))
-        parts += [sightings_of(rows, protocol, namespace.number, holders, 0) for protocol, rows in lists.items()]
+        unheld = Evidence.KERNEL if sees_all else Evidence.PACKET
+        parts += [sightings_of(rows, protocol, number, holders, 0) for protocol, rows in raw.items()]
+        parts += [sightings_of(rows, protocol, number, holders, 0, unheld=unheld) for protocol, rows in lists.items()]
     events = OwnerEvents(np.concatenate(parts), list(all_processes()), time.time_ns())
     degradations = []
     if refused:

@@ -66,6 +66,7 @@ DATAGRAMS = (UDP, UDP_LITE)
 
 _OPTIONAL = {UDP_LITE: "udplite", SCTP: "sctp"}
 _SOCK_DIAG = 4
+_LISTEN = 10
 _BY_FAMILY, _ERROR, _DONE = 20, 2, 3
 _REQUEST, _DUMP = 0x1, 0x300
 _ALL_STATES = 0xFFFFFFFF
@@ -145,9 +146,18 @@ class SocketList:
 
 
 def sightings_of(
-    rows: NDArray[np.void], protocol: int, namespace: int, holders: dict[int, list[int]], time_ns: int
+    rows: NDArray[np.void],
+    protocol: int,
+    namespace: int,
+    holders: dict[int, list[int]],
+    time_ns: int,
+    *,
+    unheld: Evidence = Evidence.PACKET,
 ) -> NDArray[np.void]:
-    """SIGHTING[m]: one per socket and process that holds it; without any, PACKET, to know the socket nevertheless."""
+    """SIGHTING[m]: one per socket and process that holds it.
+
+    Without any it is PACKET, to know the socket nevertheless; or ``unheld``, where it has an inode and does not listen.
+    """
     repeated = [(i, pid) for i, inode in enumerate(rows["inode"].tolist()) for pid in holders.get(inode) or (0,)]
     rows = rows[[i for i, _ in repeated]]
     sightings = np.zeros(len(rows), SIGHTING)
@@ -156,7 +166,9 @@ def sightings_of(
     sightings["process"] = [pid for _, pid in repeated]
     sightings["user"] = rows["user"]
     sightings["namespace"] = namespace
-    sightings["evidence"] = np.where(sightings["process"] > 0, Evidence.HELD, Evidence.PACKET)
+    is_whole = (rows["inode"] > 0) & (rows["state"] != _LISTEN)
+    without = np.where(is_whole, unheld, Evidence.PACKET)
+    sightings["evidence"] = np.where(sightings["process"] > 0, Evidence.HELD, without)
     sightings["protocol"] = protocol
     sightings["ip_version"] = np.where(rows["family"] == socket.AF_INET, 4, 6)
     sightings["local"], sightings["remote"] = (

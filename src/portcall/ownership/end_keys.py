@@ -30,6 +30,7 @@ _KEY = np.dtype({"names": list(FLOW_END.names or ())[:6], "formats": ["u1", "u1"
 _LOCAL, _ADDRESS = 20, 4  # bytes of a key up to and with the local address, and up to it
 _MAPPED = np.frombuffer(b"\0" * 10 + b"\xff\xff", np.uint8)
 _ANY = bytes(16)
+_UDP = 17
 _NO_PORT = bytes(2)
 _NO_PEER = bytes(18)
 
@@ -82,8 +83,21 @@ def candidates(exact: Index, bound: Index, key: bytes) -> Iterator[tuple[Sequenc
         yield unconnected(bound.get(head + _ANY, ())), MatchQuality.WILDCARD
         if head[1] == 4:  # noqa: PLR2004 - an IPv6 socket without address takes IPv4 too
             yield unconnected(bound.get(head[:1] + b"\x06" + head[2:] + _ANY, ())), MatchQuality.WILDCARD
+    if key[0] == _UDP:
+        yield _tunnels(bound, key), MatchQuality.WILDCARD
     if key[0] in PROTOCOLS_WITH_PORTS or (key[0] in ICMP_PROTOCOLS and head[2:] == _NO_PORT):
         return  # what ICMP says besides echoes, the kernel says, whoever listens
     raw = head[:2] + _NO_PORT
     yield bound.get(raw + address, ()), MatchQuality.LISTENER
     yield bound.get(raw + _ANY, ()), MatchQuality.WILDCARD
+
+
+def _tunnels(bound: Index, key: bytes) -> Sequence[Use]:
+    """Sockets of the kernel at the port that the peer has too.
+
+    VXLAN, GENEVE and others send from any port, which they do not bind, to the one that both ends listen at.
+    """
+    port, address = key[_LOCAL : _LOCAL + 2], key[_ADDRESS:_LOCAL]
+    places = [(key[:2], address), (key[:2], _ANY), (key[:1] + b"\x06", _ANY)]
+    uses = [use for head, local in places for use in bound.get(head + port + local, ())]
+    return [use for use in uses if use.socket.is_kernel and not use.socket.processes]

@@ -55,6 +55,8 @@ class Holding(enum.Enum):
     """A process that is named."""
     HIDDEN = "hidden"
     """A process that this user may not look at."""
+    KERNEL = "kernel"
+    """No process, though all can be looked at: a datagram socket of the kernel's own, as of VXLAN or WireGuard."""
     UNFOUND = "unfound"
     """No file of any process, though all can be looked at: the kernel's own, or kept without a file, as by io_uring."""
     NOBODY = "nobody"

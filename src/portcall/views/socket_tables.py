@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-_WITHOUT_PROCESS = {"hidden": "(hidden)", "unfound": "(no process found)"}
+_WITHOUT_PROCESS = {"hidden": "(hidden)", "unfound": "(no process found)", "kernel": "[kernel]"}
 _NOT_ACCEPTED = frozenset({"ESTAB", "SYN-RECV", "CLOSE-WAIT"})  # states in which the kernel holds it for its listener
 _END_WIDTH = 47  # a bracketed IPv6 address and a port
 _NAME_WIDTH = 32
