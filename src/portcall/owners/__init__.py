@@ -1,7 +1,7 @@
 """Who owns sockets, asked of this machine: back ends of one shape, and the ladder that chooses among them.
 
     name             needs                                     misses
-    ebpf             root, Linux with BTF and cgroup2          nothing known
+    ebpf             root, Linux with BTF and cgroup2          packet sockets that send from a ring
     ebpf-cgroup      root, Linux with cgroup2                  who works on a socket that somebody else accepted
     ebpf-tracing     root, Linux with BTF                      peers of open UDP sockets; when those end
     netlink          root, Linux                               sockets that end before the kernel can be asked
