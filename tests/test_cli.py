@@ -354,12 +354,21 @@ def test_an_output_without_room_is_one_sentence_and_status_1(arguments):
     assert answer.stderr == "portcall: the output cannot be written: no space left on device\n"
 
 
-def test_who_closes_stdout_gets_a_report_nowhere():
+def test_who_closes_stdout_is_told_that_nothing_could_be_printed():
     words = shlex.join([sys.executable, "-m", "portcall", "read", str(CAPTURE)])
 
     answer = subprocess.run(["sh", "-c", f"{words} >&-"], stderr=subprocess.PIPE, text=True, check=False)
 
-    assert (answer.returncode, answer.stderr) == (0, "")
+    assert (answer.returncode, answer.stderr) == (1, "portcall: the output cannot be written: stdout is closed\n")
+
+
+def test_who_closes_stdout_and_names_a_file_gets_that(tmp_path):
+    words = shlex.join([sys.executable, "-m", "portcall", "read", str(CAPTURE), "-o", str(tmp_path / "rows.csv")])
+
+    answer = subprocess.run(["sh", "-c", f"{words} >&-"], stderr=subprocess.PIPE, text=True, check=False)
+
+    assert answer.returncode == 0
+    assert (tmp_path / "rows.csv").stat().st_size
 
 
 def test_all_that_was_printed_arrives_before_the_process_ends(tmp_path):

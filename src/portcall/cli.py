@@ -51,7 +51,8 @@ def run() -> NoReturn:
     """The command: ``main``, and the end of the process."""
     ensure()
     inspect_endings()
-    sys.stdout, sys.stderr = _there(sys.stdout), cast("TextIO", PatientStream(_there(sys.stderr)))
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - closed: see ``ensure``
+    sys.stderr = cast("TextIO", PatientStream(_there(sys.stderr)))
     status = main()
     try:
         sys.stdout.flush()
@@ -95,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return PortcallError.exit_status
         if not isinstance(error, OSError) or error.errno not in _UNWRITABLE:
             raise
-        print(f"portcall: the output cannot be written: {os.strerror(error.errno or 0).lower()}", file=sys.stderr)
+        why = "stdout is closed" if error.errno == errno.EBADF else os.strerror(error.errno or 0).lower()
+        print(f"portcall: the output cannot be written: {why}", file=sys.stderr)
         return PortcallError.exit_status
     return status
 

@@ -98,6 +98,9 @@ def take_over(descriptor: int) -> None:
 def _occupy_standard_descriptors() -> None:
     """Let nothing that is opened here take the place of a standard stream that the caller has closed."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stderr
+        if descriptor == 1:  # stdout: to write there fails, and is said
+            os.close(descriptor)
+            os.open(os.devnull, os.O_RDONLY)
         os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only parameter
     os.close(descriptor)
 

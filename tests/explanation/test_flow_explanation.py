@@ -188,7 +188,8 @@ def test_of_many_answers_the_latest_are_told():
             "example.co.uk: by the name, the domain that somebody registered below the public suffix co.uk",
         ),
         ({"app": "curl", "app_source": "process"}, "curl: by the process"),
-        ({"app": None, "unattributed_reason": "no-owner"}, "none: no owner known"),
+        ({"app": None, "unattributed_reason": "no-owner", "owner_quality": "none"}, "none: no owner known"),
+        ({"app": None, "unattributed_reason": "no-owner"}, "none: unknown service tcp/443"),
     ],
 )
 def test_an_app_has_its_reason(columns, words):

@@ -131,7 +131,7 @@ def test_lines_are_written_at_once():
 
 
 def test_traffic_without_an_owner_is_named_by_its_reason():
-    nobody = row(None, 0, pid=None, unattributed_reason="no-owner")
+    nobody = row(None, 0, pid=None, unattributed_reason="no-owner", owner_quality="none")
     later = {**nobody, "bytes_out": 4}
 
     assert shown(io.StringIO(), report(nobody), report(later)).endswith("; (no owner known) 2 B/s\n")

@@ -251,3 +251,28 @@ def test_a_terminal_without_a_single_listener_is_fine():
         view.show([], [])
 
     assert "0 listening sockets" in stream.getvalue()
+
+
+@pytest.mark.parametrize(("left_out", "words"), [(0, "1 listening socket,"), (4, "1 of 5 listening sockets,")])
+def test_the_heading_says_of_how_many_the_rows_are(left_out, words):
+    stream = io.StringIO()
+    write_sockets(report("ports", port_rows(listing(SSHD)), rows_left_out=left_out), stream)
+
+    assert stream.getvalue().startswith(words)
+
+
+def test_conversations_of_which_none_was_wanted_are_none_of_some():
+    stream = io.StringIO()
+    write_sockets(report("conns", [], rows_left_out=1), stream)
+
+    assert stream.getvalue().startswith("0 of 1 conversation,")
+
+
+@pytest.mark.parametrize("by", ["ports", "conns"])
+@pytest.mark.parametrize("width", [60, 80, None])
+def test_another_network_namespace_is_shown_however_little_room_there_is(by, width):
+    server = system_socket("0.0.0.0:22", owners=[owner("a-long-name-of-a-process")], namespace_name="elsewhere")
+    talk = system_socket("192.168.100.105:54823", "142.250.180.146:44300", owners=[], namespace_name="elsewhere")
+    rows = port_rows(listing(server)) if by == "ports" else conversation_rows(listing(talk))
+
+    assert "elsewhere" in shown(by, rows, width=width)

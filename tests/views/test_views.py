@@ -20,7 +20,8 @@ from portcall.attribution.attribution import Attribution
 from portcall.records.report import Coverage, Report
 from portcall.records.schema import GROUPINGS, column_names
 from portcall.views.progress import ProgressBar
-from portcall.views.tables import write_table
+from portcall.views.tables import name_or_reason, write_table
+from portcall.views.terminal import look
 from portcall.views.text import bytes_text, columns, count_text, duration_text, share_text, visible
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -237,3 +238,26 @@ def test_a_progress_bar_is_silent_without_a_terminal():
         progress(50, 100)
 
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"services": ["tcp/81"]}, "(unknown service tcp/81)"),
+        ({"services": ["tcp/81", "udp/9"]}, "(unknown services)"),
+        ({"services": ["tcp/81"], "owner_quality": "none"}, "(no owner known)"),
+    ],
+)
+def test_what_nothing_tells_is_an_unknown_service_where_nobody_asked_for_owners(row, words):
+    assert name_or_reason("app", {"app": None, "unattributed_reason": "no-owner", **row}) == words
+
+
+def test_a_dumb_terminal_is_as_wide_as_columns_says(monkeypatch):
+    class Dumb(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "140")
+
+    assert look(Dumb()).width == 140

@@ -24,6 +24,7 @@ from portcall.labels.service_keys import WITHOUT_FIRST
 from portcall.records.detections import NameKind
 from portcall.records.packets import NO_TIME
 from portcall.records.schema import REASONS
+from portcall.records.traffic_columns import is_unknown_service, unknown_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -250,7 +251,7 @@ def _dns_sentences(row: Row, told: Sequence[CachedAnswer]) -> Iterator[str]:
 def _app_sentence(row: Row, evidence: FlowEvidence) -> str:
     app, source = row["app"], row["app_source"]
     if app is None:
-        return f"none: {REASONS[row['unattributed_reason']]}"
+        return f"none: {unknown_service(row) if is_unknown_service(row) else REASONS[row['unattributed_reason']]}"
     reasons = {
         "process": "by the process that has the socket",
         "name": f"by the name, {_words(evidence.app_evidence)}",

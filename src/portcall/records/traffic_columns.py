@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from portcall.records.columns import SCRIPT, Column, Unit, address_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REASONS = {
     "not-ip": "not IP",
@@ -16,6 +21,20 @@ REASONS = {
     "kernel": "the kernel itself",
 }
 """Why traffic has no app: the closed list → plain words."""
+
+
+def is_unknown_service(row: Mapping[str, Any]) -> bool:
+    """Whether a row has no app because nothing tells its service, where no owners were asked for, as in a capture."""
+    return row["unattributed_reason"] == "no-owner" and row.get("owner_quality") is None
+
+
+def unknown_service(row: Mapping[str, Any]) -> str:
+    """That service in words: ``unknown service tcp/81``; of a row with several, that they are."""
+    services = row.get("services")
+    if services is None and row.get("server_port"):
+        services = [f"{row['protocol']}/{row['server_port']}"]
+    return f"unknown service {services[0]}" if services and len(services) == 1 else "unknown services"
+
 
 _COUNTS: dict[str, tuple[Unit, str]] = {
     "packets": ("", "frames"),

@@ -6,6 +6,7 @@ Cells are made harmless by ``visible`` and measured once; a table is written int
 from __future__ import annotations
 
 import io
+import shutil
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ def write_fitting(stream: TextIO, draw: Callable[[Console, bool], None], width: 
     terminal = Console(file=stream)
     console = Console(
         file=buffer,
-        width=width or (terminal.width if is_terminal else WIDTH_WITHOUT_TERMINAL),
+        width=width or (terminal_width(terminal) if is_terminal else WIDTH_WITHOUT_TERMINAL),
         force_terminal=is_terminal,
         no_color=terminal.no_color,
         color_system="auto" if is_terminal else None,
@@ -87,6 +88,11 @@ def write_fitting(stream: TextIO, draw: Callable[[Console, bool], None], width: 
     if not is_terminal:
         text = "".join(line.rstrip() + "\n" for line in text.splitlines())
     stream.write(text.encode("ascii", "backslashreplace").decode() if is_plain else text)
+
+
+def terminal_width(console: Console) -> int:
+    """How wide a terminal is, by COLUMNS if that is set; rich takes every dumb one for 80 columns."""
+    return shutil.get_terminal_size().columns if console.is_dumb_terminal else console.width
 
 
 def fitting_table(choice: Sequence[TableColumn], rows: Sequence[Row], width: int, style: Callable[[Row], str]) -> Lines:

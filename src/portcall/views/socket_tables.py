@@ -74,13 +74,22 @@ def _totals(report: Listing) -> str:
     rows = report.rows
     if report.by == "ports":
         outside, bound = sum(row["outside"] == "yes" for row in rows), sum(row["state"] == BOUND for row in rows)
-        listening = counted_text(len(rows) - bound, "listening socket")
         only_bound = f"; {counted_text(bound, 'socket')} only bound" if bound else ""
+        listening = _of_all(report, "listening socket", len(rows) - bound)
         return f"{listening}, {count_text(outside)} of them for other machines{only_bound}"
     if report.by == "conns":
         established = sum(row["state"] == "ESTAB" for row in rows)
-        return f"{counted_text(len(rows), 'conversation')}, {count_text(established)} of them established"
-    return counted_text(sum(row["conversations"] for row in rows), "conversation")
+        return f"{_of_all(report, 'conversation')}, {count_text(established)} of them established"
+    conversations = counted_text(sum(row["conversations"] for row in rows), "conversation")
+    return f"{conversations} in {_of_all(report, 'row')}" if report.rows_left_out else conversations
+
+
+def _of_all(report: Listing, thing: str, shown: int | None = None) -> str:
+    """How many rows there are, and where ``--where`` or ``--top`` left some out, of how many."""
+    shown = len(report.rows) if shown is None else shown
+    if not report.rows_left_out:
+        return counted_text(shown, thing)
+    return f"{count_text(shown)} of {counted_text(shown + report.rows_left_out, thing)}"
 
 
 def columns_of(by: str, *, is_plain: bool) -> tuple[TableColumn, ...]:
@@ -98,7 +107,7 @@ def _port_columns(*, is_plain: bool) -> tuple[TableColumn, ...]:
         ),
         TableColumn("address", 3, lambda row: _address(row["address"], row["interface"]), _END_WIDTH),
         TableColumn("service", 4, lambda row: row["service"] or "", _NAME_WIDTH),
-        TableColumn("process", 1, process_text, _NAME_WIDTH),
+        TableColumn("process", 1, process_text, _NAME_WIDTH, least=12),
         TableColumn("pid", 2, lambda row: str(row["pid"] or "")),
         TableColumn("user", 5, lambda row: row["user"] or "", _NAME_WIDTH),
         TableColumn("who can reach it", 2, lambda row: row["exposed_to"], _WORDS_WIDTH),
@@ -144,7 +153,7 @@ def _count_columns(by: str) -> tuple[TableColumn, ...]:
 def _place_columns() -> tuple[TableColumn, TableColumn]:
     return (
         TableColumn("container", 6, lambda row: row["container"] or "", _NAME_WIDTH, is_needed=False),
-        TableColumn("namespace", 7, lambda row: row["namespace"] or "", _NAME_WIDTH, is_needed=False),
+        TableColumn("namespace", 0.5, lambda row: row["namespace"] or "", _NAME_WIDTH, is_needed=False, least=10),
     )
 
 

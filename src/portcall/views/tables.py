@@ -14,6 +14,7 @@ from rich.text import Text
 from portcall.records.ownership import program_text
 from portcall.records.schema import REASONS, directions
 from portcall.records.sockets import end_text
+from portcall.records.traffic_columns import is_unknown_service, unknown_service
 from portcall.views.fitting import TableColumn, asked_columns, fitting_table, print_lines, write_fitting
 from portcall.views.text import bytes_text, count_text, duration_text, note_text, share_text, visible
 
@@ -168,6 +169,8 @@ def _reason(row: Row) -> str:
     reason = row["unattributed_reason"]
     if reason is None:
         return "(without a name)"  # processes may call themselves nothing
+    if is_unknown_service(row):
+        return f"({unknown_service(row)})"
     return f"({REASONS.get(reason, reason)})"
 
 

@@ -33,11 +33,14 @@ class Terminal:
 
 def look(stream: TextIO) -> Terminal:
     """What the stream can show, as tables take it: with NO_COLOR, TERM and COLUMNS heeded."""
-    from portcall.views.fitting import WIDTH_WITHOUT_TERMINAL
+    from portcall.views.fitting import WIDTH_WITHOUT_TERMINAL, terminal_width
 
     console = Console(file=stream)
     is_terminal = stream.isatty()
     colours = None if console.no_color or not is_terminal else _COLOURS.get(console.color_system or "")
     return Terminal(
-        is_terminal, console.width if is_terminal else WIDTH_WITHOUT_TERMINAL, colours, stream.encoding or "utf-8"
+        is_terminal,
+        terminal_width(console) if is_terminal else WIDTH_WITHOUT_TERMINAL,
+        colours,
+        stream.encoding or "utf-8",
     )
