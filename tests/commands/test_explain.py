@@ -274,10 +274,43 @@ def test_right_answers_a_line_each_are_counted(capsys, monkeypatch, conversation
 
 
 def test_a_wrong_answer_is_corrected(capsys, monkeypatch):
-    shown = quiz(capsys, monkeypatch, "nonsense\n")
+    letters = right_letters(quiz(capsys, monkeypatch, "", "--seed", "4"))
+    wrong = next(letter for letter in "ab" if letter != letters[0])
+
+    shown = quiz(capsys, monkeypatch, f"{wrong}\n", "--seed", "4")
 
     assert "   No: it is " in shown
     assert shown.count("No answer: ") == 4
+
+
+def test_a_key_that_is_no_choice_may_be_tried_again(capsys, monkeypatch):
+    letters = right_letters(quiz(capsys, monkeypatch, "", "--seed", "4"))
+
+    shown = quiz(capsys, monkeypatch, "x\n\x1b[2J\n" + "\n".join(letters) + "\n", "--seed", "4")
+
+    assert shown.endswith("5 of 5 right\n")
+    assert "'x' is none of a, b, c, d" in shown
+    assert "\x1b" not in shown
+
+
+def test_keys_that_are_no_choices_without_end_are_no_answer(capsys, monkeypatch):
+    assert quiz(capsys, monkeypatch, "x\n" * 1000).endswith("0 of 5 right\n")
+
+
+def test_a_seed_asks_the_same_whatever_sockets_there_are(capsys, monkeypatch):
+    before = quiz(capsys, monkeypatch, "", "--seed", "7")
+    with socket.create_server(("127.0.0.1", 0)):
+        assert quiz(capsys, monkeypatch, "", "--seed", "7") == before
+
+
+@pytest.mark.parametrize("width", [30, 60])
+def test_questions_break_between_words_at_the_width_of_the_terminal(capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    lines = quiz(capsys, monkeypatch, "", "--seed", "4").splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert all(line == line.rstrip() or line.startswith("   your answer") for line in lines)
 
 
 def test_a_quiz_as_data_has_the_answers_and_asks_nobody(capsys, monkeypatch):

@@ -9,9 +9,13 @@ import pytest
 
 from machine_builder import machine, system_socket
 from portcall.explanation.facts import explain
+from portcall.explanation.socket_sentences import socket_facts
 from portcall.explanation.subject import parse_subject
 from portcall.records.report import Origin
+from portcall.records.sockets import Holding
 from portcall.system.port_ranges import PortSettings
+from socket_builder import listing
+from socket_builder import system_socket as socket_between
 
 # The tutorial's table "The most important ports you must know", in our words.
 TABLE = [
@@ -308,3 +312,16 @@ def test_a_service_of_many_ports_is_not_endless():
     explanation = explained("http-alt")
 
     assert 1 <= len(explanation.ports) <= 4
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("TIME-WAIT", "the conversation of 127.0.0.1:80 with 127.0.0.1:40000 is over, and no program has it any more"),
+        ("ESTAB", "the conversation of 127.0.0.1:40000 with 127.0.0.1:80 waits until a program accepts it"),
+    ],
+)
+def test_what_no_program_has_is_over_or_waits(state, sentence):
+    nobodys = socket_between("127.0.0.1:80", "127.0.0.1:40000", state=state, holding=Holding.NOBODY)
+
+    assert socket_facts(nobodys, listing(nobodys)).sentence == f"{sentence} (tcp, {state})"

@@ -17,6 +17,7 @@ from portcall.commands.output import (
 )
 from portcall.commands.output_file import opened
 from portcall.errors import UsageError
+from portcall.views.text import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +34,10 @@ examples:
   portcall explain 192.168.1.5:54823-142.250.80.46:443
   portcall explain --quiz
 """
+
+
+_TRIES = 3
+_MOST_ECHOED = 20
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seed",
         metavar="N",
         type=int,
-        help="choose the questions by this number; other sockets, other questions (default: at random)",
+        help="always ask the questions of this number, none about this machine's sockets (default: at random)",
     )
     add_output_options(parser, ("table", "json"))
     add_verbose_option(parser)
@@ -108,11 +113,24 @@ def _quiz(questions: Sequence[QuizQuestion], stream: TextIO, format_name: str) -
     right = 0
     for number, question in enumerate(questions, 1):
         print(question_text(number, question), file=stream, flush=True)
-        line = sys.stdin.readline()
-        answer = line.strip() or None
+        answer = _answer(question, stream)
         right += answer is not None and question.is_right(answer)
         print(verdict_text(question, answer), end="\n\n", file=stream, flush=True)
     print(f"{right} of {len(questions)} right", file=stream)
+
+
+def _answer(question: QuizQuestion, stream: TextIO) -> str | None:
+    """What is typed, asked for again while it is no choice; None without one, and where stdin ends."""
+    letters = ", ".join(letter for letter, _ in question.lettered)
+    for _ in range(_TRIES):
+        print(f"   your answer ({letters}): ", end="", file=stream, flush=True)
+        answer = sys.stdin.readline().strip()
+        if not sys.stdin.isatty():
+            print(file=stream)  # nobody's Enter has ended the line
+        if not answer or question.is_choice(answer):
+            return answer or None
+        print(f"   {visible(answer, _MOST_ECHOED)!r} is none of {letters}", file=stream)
+    return None
 
 
 def _write_json(facts: dict[str, Any], stream: TextIO) -> None:  # Any: plain values, as asdict gives them

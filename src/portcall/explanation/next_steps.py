@@ -41,7 +41,9 @@ def next_steps(subject: Subject) -> tuple[Step, ...]:
     """What to type after this explanation."""
     if subject.address:
         return (
-            Step("portcall conns", "who here talks to whom"),
+            Step(f"portcall conns {_zoneless(subject.address)}", "who here talks with it"),
+            Step(f"portcall explain {_zoneless(subject.address)} --resolve", "its name in reverse DNS"),
+            Step(f"portcall explain {_zoneless(subject.address)} --geo FILE.mmdb", "its country and network"),
             Step(f"sudo portcall live --filter 'host {_zoneless(subject.address)}'", "its packets, live"),
         )
     if subject.kind == "conversation":

@@ -51,10 +51,13 @@ class QuizQuestion:
         """The choices with what each is called."""
         return list(zip(_LETTERS, self.choices))  # noqa: B905 - there may be fewer than letters
 
+    def is_choice(self, answer: str) -> bool:
+        """Whether an answer is the letter of a choice, or its words."""
+        return any(_plain(answer) in (letter, choice.lower()) for letter, choice in self.lettered)
+
     def is_right(self, answer: str) -> bool:
         """Whether an answer, a letter or the words of a choice, is the right one."""
-        words = answer.strip().rstrip(").").lower()
-        return words in (self.letter, self.choices[self.right].lower())
+        return _plain(answer) in (self.letter, self.choices[self.right].lower())
 
 
 def make_quiz(sockets: Sequence[SystemSocket], chance: random.Random) -> list[QuizQuestion]:
@@ -66,6 +69,10 @@ def make_quiz(sockets: Sequence[SystemSocket], chance: random.Random) -> list[Qu
     questions = [*chosen, _service_question(chance), *(_question(*fact, chance) for fact in facts)]
     chance.shuffle(questions)
     return questions
+
+
+def _plain(answer: str) -> str:
+    return answer.strip().rstrip(").").lower()
 
 
 def _question(text: str, choices: Sequence[str], explanation: str, chance: random.Random) -> QuizQuestion:

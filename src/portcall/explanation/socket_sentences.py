@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from portcall.explanation.subject import End
-from portcall.records.sockets import STATES, Holding
+from portcall.records.sockets import NOT_ACCEPTED, STATES, Holding
 from portcall.sockets.exposure import exposure_of
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ def socket_facts(socket: SystemSocket, listing: SocketListing) -> SocketFacts:
     networks = listing.networks.get(socket.namespace, ())
     exposed_to = exposure_of(socket, networks).words if socket.is_without_peer else None
     local, remote = str(local_end(socket)), str(remote_end(socket)) if socket.remote_ip else None
-    waits = "waits at" if socket.is_listening else "holds"
-    does = f"at {local} {_DOES.get(socket.state, 'is done with')} {remote}" if remote else f"{waits} {local}"
     holder = socket.holders[0] if socket.holders else None
     return SocketFacts(
         protocol=socket.protocol,
@@ -61,9 +59,20 @@ def socket_facts(socket: SystemSocket, listing: SocketListing) -> SocketFacts:
         pid=holder.pid if holder else None,
         user=socket.user,
         exposed_to=exposed_to,
-        sentence=f"{who(socket)} {does} ({socket.protocol}, {socket.state})"
+        sentence=f"{_does(socket, local, remote)} ({socket.protocol}, {socket.state})"
         + (f"; reach: {exposed_to}" if exposed_to else ""),
     )
+
+
+def _does(socket: SystemSocket, local: str, remote: str | None) -> str:
+    """Who does what with whom; of a conversation that no program has, why not."""
+    if remote is None:
+        return f"{who(socket)} {'waits at' if socket.is_listening else 'holds'} {local}"
+    if socket.holding is not Holding.NOBODY or socket.holders:
+        return f"{who(socket)} at {local} {_DOES.get(socket.state, 'is done with')} {remote}"
+    if socket.state in NOT_ACCEPTED:
+        return f"the conversation of {remote} with {local} waits until a program accepts it"
+    return f"the conversation of {local} with {remote} is over, and no program has it any more"
 
 
 def who(socket: SystemSocket) -> str:

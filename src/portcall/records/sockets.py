@@ -39,6 +39,9 @@ STATES = {
 BOUND is what ``ss --bound-inactive`` lists, and calls UNCONN.
 """
 
+NOT_ACCEPTED = frozenset({"ESTAB", "SYN-RECV", "CLOSE-WAIT"})
+"""States in which a conversation that no program has waits for one: the kernel holds it for its listener."""
+
 HIDDEN_PROCESSES = "processes of others"
 """The feature that is degraded where a listing has sockets of processes that this user may not look at."""
 

@@ -5,6 +5,8 @@ Everything passes ``visible`` here: names of processes, of reverse DNS and of da
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     Entry = tuple[str, str]  # heading, text
 
 _WIDTH = 80  # of prose without a terminal; wider lines are hard to read
+_LEAST_WIDTH = 20
 _GAP = 2
 _MOST_SOCKETS = 8
 _MOST_COMMAND_WIDTH = 40
@@ -53,16 +56,23 @@ def write_tutorial_text(tutorial: Tutorial, stream: TextIO) -> None:
 
 def question_text(number: int, question: QuizQuestion) -> str:
     """A question with its choices, a line each."""
-    choices = (f"   {letter}) {visible(choice)}" for letter, choice in question.lettered)
-    return "\n".join([f"{number}. {visible(question.text)}", *choices])
+    choices = (_lines(f"   {letter}) {visible(choice)}", 6) for letter, choice in question.lettered)
+    return "\n".join([_lines(f"{number}. {visible(question.text)}", 3), *choices])
 
 
 def verdict_text(question: QuizQuestion, answer: str | None) -> str:
     """What became of the answer, and why; None where there was none."""
     if answer is not None and question.is_right(answer):
-        return f"   Right. {visible(question.explanation)}"
+        return _lines(f"   Right. {visible(question.explanation)}", 3)
     right = f"it is {question.letter}) {visible(question.choices[question.right])}"
-    return f"   {'No answer' if answer is None else 'No'}: {right}. {visible(question.explanation)}"
+    words = f"   {'No answer' if answer is None else 'No'}: {right}. {visible(question.explanation)}"
+    return _lines(words, 3)
+
+
+def _lines(text: str, indent: int) -> str:
+    """The text in lines of whole words, as wide as the terminal, those after the first indented."""
+    width = max(min(shutil.get_terminal_size((_WIDTH, 1)).columns, _WIDTH), _LEAST_WIDTH)
+    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _write(stream: TextIO, title: str, lessons: Sequence[str], entries: Iterable[Entry]) -> None:

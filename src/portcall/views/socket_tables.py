@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.records.ownership import program_text
 from portcall.records.schema import COUNTS
-from portcall.records.sockets import BOUND, STATES, end_text
+from portcall.records.sockets import BOUND, NOT_ACCEPTED, STATES, end_text
 from portcall.views.fitting import TableColumn, asked_columns
 from portcall.views.lists import Sheet, write_list
 from portcall.views.text import bytes_text, count_text, counted_text, duration_text, visible
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
 _WITHOUT_PROCESS = {"hidden": "(hidden)", "unfound": "(no process found)", "kernel": "[kernel]"}
-_NOT_ACCEPTED = frozenset({"ESTAB", "SYN-RECV", "CLOSE-WAIT"})  # states in which the kernel holds it for its listener
 _END_WIDTH = 47  # a bracketed IPv6 address and a port
 _NAME_WIDTH = 32
 _WORDS_WIDTH = 60
@@ -42,7 +41,7 @@ def write_sockets(
 def process_text(row: Row) -> str:
     """The process of a row, and how many more have the socket open; in brackets why there is none."""
     if row["process"] is None:
-        nobody = "(not accepted yet)" if row["state"] in _NOT_ACCEPTED else "(closed)"
+        nobody = "(not accepted yet)" if row["state"] in NOT_ACCEPTED else "(closed)"
         return _WITHOUT_PROCESS.get(row["holding"], nobody)
     others = len(row["pids"]) - 1
     program = program_text(row["process"], row["script"])
