@@ -35,7 +35,13 @@ def test_tls_carries_the_service_of_a_port_that_people_use(row_of, port, service
     assert (row["service"], row["app"], row["application_protocol"]) == (service, service, "tls")
 
 
-def test_a_protocol_agrees_with_what_iana_calls_the_port(row_of):
+def test_what_was_heard_names_a_port_that_only_iana_knows(row_of):
     row = row_of(6346, b"GNUTELLA CONNECT/0.6\r\n\r\n")
 
-    assert (row["service"], row["application_protocol"]) == ("gnutella-svc", "gnutella")
+    assert (row["service"], row["application_protocol"]) == ("gnutella", "gnutella")
+
+
+def test_a_port_that_only_iana_knows_names_nothing_by_itself(row_of):
+    row = row_of(9999, b"\0\1\2\3")
+
+    assert (row["service"], row["app"], row["unattributed_reason"]) == (None, None, "no-owner")

@@ -334,7 +334,7 @@ def test_who_of_a_port_that_nobody_has_ends_with_1_and_says_what_else_to_look_at
     shown = capsys.readouterr()
     assert (status, shown.out) == (1, "")
     assert shown.err.startswith(f"portcall: nothing listens on {port}")
-    assert f"'sudo portcall who {port} --netns all'" in shown.err
+    assert f"/portcall who {port} --netns all'" in shown.err  # by its full path, with sudo for whoever is not root
 
 
 def test_conversations_with_such_a_port_elsewhere_do_not_make_it_a_find(capsys, listener):

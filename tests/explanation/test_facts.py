@@ -158,13 +158,20 @@ def test_a_port_in_a_range_is_told_as_what_takes_its_ports_there():
 
 
 @pytest.mark.parametrize(
-    ("port", "name", "range_words"), [("5905", "asmgcs", "5900–5999 of VNC"), ("6001", "x11-1", "6000–6063 of X11")]
+    ("port", "name", "hint", "numbers"), [("5905", "vnc", "asmgcs", "5900–5999"), ("6001", "x11", "x11-1", "6000–6063")]
 )
-def test_a_port_with_a_name_of_its_own_is_also_said_to_lie_in_a_range(port, name, range_words):
+def test_a_port_of_a_range_that_iana_lists_for_something_else_has_that_as_a_hint(port, name, hint, numbers):
     facts = service(port, "tcp")
 
-    assert (facts.name, facts.source) == (name, f"IANA {port}/tcp")
-    assert f"It also lies in the range {range_words}." in facts.description
+    assert (facts.name, facts.source) == (name, f"curated {numbers.replace('–', '-')}/tcp")
+    assert facts.description.endswith(f"{port} lies in its range {numbers}. IANA lists it for {hint}.")
+
+
+def test_what_only_iana_lists_is_a_hint():
+    facts = service("9999", "tcp")
+
+    assert (facts.name, facts.source) == ("distinct", "IANA 9999/tcp")
+    assert facts.description == "IANA lists it for distinct; we know no more of it."
 
 
 def test_a_port_of_our_own_list_is_not_told_by_the_range_around_it():

@@ -123,13 +123,13 @@ def test_the_ports_everybody_must_know_have_their_service(port, transport, name)
 @pytest.mark.parametrize(
     ("protocol", "port", "name"),
     [
-        (TCP, 514, "shell"),
+        (TCP, 514, None),
         (UDP, 514, "syslog"),
         (TCP, 853, "dns-over-tls"),
         (UDP, 853, "dns-over-quic"),
         (SCTP, 2905, "m3ua"),
         (UDP, 2905, None),
-        (DCCP, 5004, "avt-profile-1"),
+        (DCCP, 5004, None),
         (UDP, 5004, "rtp"),
     ],
 )
@@ -206,13 +206,21 @@ def test_tables_agree_with_single_answers_for_every_port():
 
 
 def test_every_row_of_both_lists_reaches_the_tables():
-    expected = {(int(port), transport): name for port, joined, name in CSV_ROWS for transport in joined.split("/")}
-    expected |= {key: service.name for key, service in CURATED.items()}
+    iana = {(int(port), transport): name for port, joined, name in CSV_ROWS for transport in joined.split("/")}
+    ours = {key: service.name for key, service in CURATED.items()}
     number_of = {"tcp": TCP, "udp": UDP, "sctp": SCTP, "dccp": DCCP}
 
-    found = {key: labels.service_name_of(number_of[key[1]], key[0]) for key in expected}
+    hints = {key: labels.iana_name_of(number_of[key[1]], key[0]) for key in iana.keys() | ours.keys()}
 
-    assert found == expected
+    assert {key: labels.service_name_of(number_of[key[1]], key[0]) for key in ours} == ours
+    assert hints == {**iana, **dict.fromkeys(ours)}
+
+
+@pytest.mark.parametrize(("port", "hint"), [(9999, "distinct"), (2024, "xinuexpansion4")])
+def test_a_name_that_only_iana_has_is_a_hint_and_labels_nothing(port, hint):
+    assert labels.service_name_of(TCP, port) is None
+    assert labels.port_table(TCP).ids[port] == -1
+    assert labels.iana_name_of(TCP, port) == labels.known_name_of(TCP, port) == hint
 
 
 def test_equal_names_share_one_id():
@@ -308,8 +316,7 @@ def test_a_range_beside_a_single_port_is_not_that_port_listed_twice():
 @pytest.mark.parametrize("one", RANGES, ids=lambda one: f"{one.name}-{one.transport}")
 def test_a_port_of_a_range_has_the_name_of_the_range_unless_it_has_one_of_its_own(one):
     number = labels.PROTOCOL_NUMBERS[one.transport]
-    own = {(int(port), kind): name for port, joined, name in CSV_ROWS for kind in joined.split("/")}
-    own |= {key: service.name for key, service in CURATED.items()}
+    own = {key: service.name for key, service in CURATED.items()}
     ports_of_range = range(one.port, one.last_port + 1)
 
     names = [labels.service_name_of(number, port) for port in ports_of_range]

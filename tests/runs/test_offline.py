@@ -319,7 +319,7 @@ def test_frames_on_no_flow_are_rows_with_their_reason(tmp_path):
 
     report = offline.read([str(path)], by="app").report
 
-    assert {row["unattributed_reason"] for row in report} == {"not-ip", "malformed", "truncated", None}
+    assert {row["unattributed_reason"] for row in report} == {"not-ip", "malformed", "truncated", "no-owner"}
     assert totals(report) == (4, sum(map(len, contents)) + 90)
 
 

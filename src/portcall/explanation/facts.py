@@ -17,7 +17,7 @@ from portcall.explanation.service_facts import ServiceFacts, service_facts
 from portcall.explanation.socket_sentences import SocketFacts, socket_facts
 from portcall.explanation.subject import CLASS_RANGES
 from portcall.labels.addresses import address_kind
-from portcall.labels.port_services import PROTOCOL_NUMBERS, PortClass, class_of, service_name_of
+from portcall.labels.port_services import PROTOCOL_NUMBERS, PortClass, class_of, known_name_of
 from portcall.records.sockets import STATES
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _port_facts(port: int, transport: str | None, settings: PortSettings) -> Por
 
 def _transports(port: int) -> list[str]:
     """TCP and UDP always, others where something else lives there."""
-    names = {name: service_name_of(number, port) for name, number in PROTOCOL_NUMBERS.items()}
+    names = {name: known_name_of(number, port) for name, number in PROTOCOL_NUMBERS.items()}
     usual = {names[name] for name in TRANSPORT_MEANINGS}
     return [name for name in names if name in TRANSPORT_MEANINGS or names[name] not in (*usual, None)]
 

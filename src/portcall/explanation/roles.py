@@ -9,7 +9,7 @@ import numpy as np
 
 from portcall.explanation import receivers as delivery
 from portcall.flows.originator import OriginatorEvidence, clients_by_port
-from portcall.labels.port_services import PROTOCOL_NUMBERS, class_of, service_name_of
+from portcall.labels.port_services import PROTOCOL_NUMBERS, class_of, known_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def find_roles(ends: tuple[End, End], transport: str | None, sockets: Sequence[S
         client=client.port,
         server_class=class_of(server.port).label,
         client_class=class_of(client.port).label,
-        service=service_name_of(protocol, server.port),
+        service=known_name_of(protocol, server.port),
     )
     return Roles(client, server, words)
 

@@ -1,7 +1,8 @@
 """What a port number alone says: its class, the service that usually lives there, and the words of the evidence.
 
-Rules are data: ``data/iana-services.csv`` is a generated snapshot of IANA's registry, ``curated_services`` our short
-list of what people really find. The curated list wins, but where it only names a range IANA's name for the port does.
+Rules are data: ``curated_services`` is our short list of what people really find, and only its names label anything.
+``data/iana-services.csv`` is a generated snapshot of IANA's registry: a name there makes a port more likely the serving
+one, and is a hint for people, since nobody knows most of them.
 A service belongs to a port *of one transport*: TCP/514 is a
 remote shell, UDP/514 is syslog. Both lists become tables indexed by [transport, port] at the first question, so a
 million flows are labelled by indexing.
@@ -168,17 +169,28 @@ def service_name(service_id: int) -> str:
     return _tables().names[service_id]
 
 
+def iana_name_of(protocol: int, port: int) -> str | None:
+    """What IANA lists for a port that our list does not have: a hint for people, and no name of a service."""
+    service_id = _tables().hints[_ROW_OF_PROTOCOL.get(protocol, _NO_ROW), np.uint16(port)]
+    return None if service_id < 0 else service_name(int(service_id))
+
+
+def known_name_of(protocol: int, port: int) -> str | None:
+    """The name by our list, else the hint."""
+    return service_name_of(protocol, port) or iana_name_of(protocol, port)
+
+
 def service_name_of(protocol: int, port: int) -> str | None:
-    """The service that usually lives on a port (0 to 65535) of a protocol number, or None."""
+    """The service that usually lives on a port (0 to 65535) of a protocol number, by our list, or None."""
     service_id = _tables().ids[_ROW_OF_PROTOCOL.get(protocol, _NO_ROW), np.uint16(port)]
     return None if service_id < 0 else service_name(int(service_id))
 
 
 def service_evidence(protocol: int, port: int) -> str | None:
-    """Where the name comes from, such as ``curated 443/tcp``, ``IANA 4444/tcp`` or ``curated 60000-61000/udp``."""
+    """Where the name comes from: ``curated 443/tcp``, ``curated 60000-61000/udp``, or of a hint ``IANA 4444/tcp``."""
     row = _ROW_OF_PROTOCOL.get(protocol, _NO_ROW)
     rank = Rank(_tables().ranks[row, np.uint16(port)])
-    if rank is not Rank.NONE:
+    if rank is Rank.CURATED or (rank is Rank.IANA and _tables().ids[row, np.uint16(port)] < 0):
         return f"{'curated' if rank is Rank.CURATED else 'IANA'} {port}/{TRANSPORTS[row]}"
     found = range_of(port, TRANSPORTS[row]) if row != _NO_ROW else None
     return found and f"curated {found.port}-{found.last_port}/{found.transport}"
@@ -191,9 +203,13 @@ def ports_of(name: str) -> list[tuple[int, str]]:
     """
     wanted = name.lower()
     numbers = [number for number, known in enumerate(_tables().names) if known.lower() == wanted]
-    rows, ports = np.nonzero(np.isin(_tables().ids, numbers))
-    ranks_found = _tables().ranks[rows, ports].astype(int)
-    ranked = sorted(zip((-ranks_found).tolist(), ports.tolist(), rows.tolist(), strict=True))
+    tables = _tables()
+    is_label, is_hint = np.isin(tables.ids, numbers), np.isin(tables.hints, numbers)
+    rows, ports = np.nonzero(is_label | is_hint)
+    ranks_found = np.where(is_label & (tables.ranks != Rank.CURATED), is_hint * int(Rank.IANA), tables.ranks)[
+        rows, ports
+    ]
+    ranked = sorted(zip((-ranks_found.astype(int)).tolist(), ports.tolist(), rows.tolist(), strict=True))
     by_themselves = [found for found in ranked if found[0] != -Rank.NONE]
     return [(port, TRANSPORTS[row]) for _, port, row in by_themselves or ranked]
 
@@ -209,14 +225,15 @@ def nearest_name(name: str) -> str | None:
 
 
 class _Tables(NamedTuple):
-    ids: NDArray[np.int16]  # [transport or _NO_ROW, port] → index into names, or -1. 640 KiB
+    ids: NDArray[np.int16]  # [transport or _NO_ROW, port] → index into names of our list, or -1. 640 KiB
+    hints: NDArray[np.int16]  # the same of IANA's list, where ours has no name for that very port
     ranks: NDArray[np.uint8]  # [transport or _NO_ROW, port] → Rank. 320 KiB
     names: list[str]
 
 
 @cache
 def _tables() -> _Tables:
-    """Ranges, IANA's list and our own, each written over the former."""
+    """Ranges and our own names, the latter written over the former; IANA's names label nothing, and are kept apart."""
     iana = _read_iana((_DATA / "iana-services.csv").read_text(encoding="utf-8"))
     single, ranges = read_names(shipped_text())
     ours = single.first, single.transports, single.names
@@ -224,6 +241,7 @@ def _tables() -> _Tables:
     id_of = {name: index for index, name in enumerate(names)}
 
     ids = np.full((_NO_ROW + 1, 65536), -1, np.int16)
+    hints = ids.copy()
     ranks_by_port = np.zeros((_NO_ROW + 1, 65536), np.uint8)
     for rank, (ports, transports, services) in (
         (Rank.NONE, _each_port(ranges)),
@@ -232,10 +250,12 @@ def _tables() -> _Tables:
     ):
         port_array = np.array(ports, np.uint16)
         id_array = np.array([id_of[name] for name in services], np.int16)
+        target = hints if rank is Rank.IANA else ids
         for row, listed in enumerate(_listed(transports)):
-            ids[row, port_array[listed]] = id_array[listed]
+            target[row, port_array[listed]] = id_array[listed]
             ranks_by_port[row, port_array[listed]] = rank
-    return _Tables(ids, ranks_by_port, names)
+    hints[ranks_by_port == Rank.CURATED] = -1
+    return _Tables(ids, hints, ranks_by_port, names)
 
 
 def _read_iana(text: str) -> tuple[list[int], list[str], list[str]]:
