@@ -89,9 +89,18 @@ class _Alarm:
         if is_same:
             self._is_set = False
             signal.setitimer(signal.ITIMER_REAL, 0)
+            _take_pending(signal.SIGALRM)
             signal.signal(signal.SIGALRM, self._before)
             if self.is_searching:
                 raise _TooLong
+
+
+def _take_pending(number: signal.Signals) -> None:
+    """Take a signal that is on its way to another thread: by the time it comes, it may end the process."""
+    if hasattr(signal, "sigtimedwait"):
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+        signal.sigtimedwait({number}, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 _alarm = _Alarm()
