@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
-from portcall.sources.afpacket import RingSource
-from portcall.sources.interfaces import select as select_interfaces
-from portcall.sources.scapy import ScapySource
+from portcall.sources.devices.afpacket import RingSource
+from portcall.sources.devices.interface_watch import select_interfaces
+from portcall.sources.devices.scapy import ScapySource
 from portcall.system.network_namespaces import find_namespace, own_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from portcall.sources.capture_devices import LiveSource
+    from portcall.sources.devices.capture_devices import LiveSource
 
 SENDER, RECEIVER = "portcall-load-a", "portcall-load-b"
 PORT = 9000

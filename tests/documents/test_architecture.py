@@ -19,7 +19,7 @@ def rooms_of(page):
         words = line.lstrip("├│└─ ")
         if named := re.match(r"([\w/]+)/ +(?:[^:]*: )?(.*)", words):
             folder, words = named.groups()
-        names = [re.split(r" {2,}", name.strip())[0] for name in words.split("·")]
+        names = [re.split(r" {2,}", name.strip())[0] for name in words.split(",")]
         rooms.setdefault(folder, []).extend(name for name in names if re.fullmatch(r"\w+", name))
     return rooms
 
@@ -42,7 +42,7 @@ def test_the_architecture_lists_no_folder_that_is_not_there():
 
 
 def test_a_room_that_is_missing_in_the_tree_is_found_out():
-    without = PAGE.replace("flows: table · ", "flows: ")
+    without = PAGE.replace("flows: table, ", "flows: ")
 
     assert "table" not in rooms_of(without)["flows"]
     assert "table" in rooms_there_are()["flows"]

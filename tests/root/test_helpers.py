@@ -14,8 +14,8 @@ import pytest
 from test_live_command import ANSWER, ASK, CALL, SERVE, converse, flows, of_port, wait_until
 
 from portcall.owners import open_owners
-from portcall.sources.afpacket import RingSource
-from portcall.sources.interface_watch import select_interfaces
+from portcall.sources.devices.afpacket import RingSource
+from portcall.sources.devices.interface_watch import select_interfaces
 from portcall.system.helper_process import PATIENCE_S
 from portcall.system.network_namespaces import own_namespace
 

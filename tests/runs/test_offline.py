@@ -383,14 +383,3 @@ def test_a_capture_of_nothing_but_later_fragments_has_a_row(written):
     [row] = offline.read([path], by="flow").report
 
     assert row["unattributed_reason"] == "fragment-without-first"
-
-
-def test_a_capture_that_is_named_twice_counts_twice_and_it_is_said(tmp_path):
-    other_name = tmp_path / "other.pcap"
-    other_name.symlink_to(CAPTURES / "dns.pcap")
-
-    once = offline.read([str(CAPTURES / "dns.pcap")]).report
-    twice = offline.read([str(CAPTURES / "dns.pcap"), str(other_name)]).report
-
-    assert twice.coverage.frames == 2 * once.coverage.frames
-    assert [note.feature for note in twice.degradations if note not in once.degradations] == ["captures"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from portcall.sources.capture_devices import capture_remedy
+from portcall.sources.devices.capture_devices import capture_remedy
 from portcall.system.remedies import is_private_interpreter, more_rights, pip_install, this_command, with_sudo
 
 ROOT_LACKS = "something else"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from portcall.owners import Owners
     from portcall.runs.live import LiveTracker
-    from portcall.sources.capture_devices import LiveSource
+    from portcall.sources.devices.capture_devices import LiveSource
 
 INTERVAL_S = 1.0
 _CROWD_S = 0.02

@@ -21,7 +21,7 @@ from portcall.queries.row_filter import compile_where
 from portcall.records.report import Degradation
 from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
-from portcall.sources.capture_devices import LiveSpec, best_source
+from portcall.sources.devices.capture_devices import LiveSpec, best_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

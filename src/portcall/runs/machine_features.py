@@ -26,7 +26,7 @@ _NARROW = 80
 
 def capture() -> CheckResult:
     """The right to capture packets."""
-    from portcall.sources.capture_devices import capture_remedy
+    from portcall.sources.devices.capture_devices import capture_remedy
 
     try:
         if sys.platform == "linux":
@@ -43,7 +43,7 @@ def capture() -> CheckResult:
 
 def ring() -> CheckResult:
     """The ring that the kernel fills."""
-    from portcall.sources.capture_devices import RING, LiveSpec, best_source
+    from portcall.sources.devices.capture_devices import RING, LiveSpec, best_source
 
     if capture().state == "missing":
         return CheckResult("missing", "it cannot be tried without the right to capture")

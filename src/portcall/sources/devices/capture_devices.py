@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.errors import PortcallError, UsageError
 from portcall.records.report import Degradation
-from portcall.sources.interface_watch import select_interfaces
-from portcall.sources.interfaces import Selection, choose
+from portcall.sources.devices.interface_watch import select_interfaces
+from portcall.sources.devices.interfaces import Selection, choose
 from portcall.system.network_namespaces import ALL, Namespace, choose_namespaces
 from portcall.system.remedies import is_private_interpreter, is_root, more_rights
 from portcall.system.scarcity import what_is_scarce
@@ -143,19 +143,19 @@ def _selections(spec: LiveSpec) -> list[Selection]:
 def _select(spec: LiveSpec, namespace: Namespace) -> Selection:
     if platform.system() == "Linux":
         return select_interfaces(spec.interfaces, namespace)
-    from portcall.sources.scapy import list_interfaces
+    from portcall.sources.devices.scapy import list_interfaces
 
     return Selection(namespace, choose(spec.interfaces, list_interfaces()), tuple(spec.interfaces))
 
 
 def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
-    from portcall.sources.afpacket import RingSource
+    from portcall.sources.devices.afpacket import RingSource
 
     follow = spec.interfaces if ALL in spec.namespaces else None
     return RingSource(selections, filter=spec.filter, is_promiscuous=spec.is_promiscuous, follow=follow)
 
 
 def _scapy(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
-    from portcall.sources.scapy import ScapySource
+    from portcall.sources.devices.scapy import ScapySource
 
     return ScapySource(selections, filter=spec.filter, is_promiscuous=spec.is_promiscuous)

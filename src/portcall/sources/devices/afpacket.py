@@ -29,10 +29,10 @@ import numpy as np
 
 from portcall.errors import PortcallError, UsageError
 from portcall.records.packets import CapturePoint
+from portcall.sources.devices.happenings import Happenings
+from portcall.sources.devices.namespace_helper import LOOK_S, NamespaceKeeper, open_sockets
+from portcall.sources.devices.namespace_ring import RETIRE_MS, NamespaceRing
 from portcall.sources.filters import FrameFilter, asks_for_tag
-from portcall.sources.happenings import Happenings
-from portcall.sources.namespace_helper import LOOK_S, NamespaceKeeper, open_sockets
-from portcall.sources.namespace_ring import RETIRE_MS, NamespaceRing
 from portcall.system.helper_process import since_now
 from portcall.system.network_namespaces import has_gone
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from portcall.records.packets import FrameBatch
-    from portcall.sources.interfaces import Selection
-    from portcall.sources.namespace_helper import NamespaceSockets
+    from portcall.sources.devices.interfaces import Selection
+    from portcall.sources.devices.namespace_helper import NamespaceSockets
 
 SNAP_LENGTH = 4096
 """Headers and the beginning of what is said, which is all that is looked at; lengths come from the headers. With whole

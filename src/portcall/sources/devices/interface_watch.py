@@ -12,7 +12,7 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from portcall.sources.interfaces import Interface, Selection, choose, choose_among
+from portcall.sources.devices.interfaces import Interface, Selection, choose, choose_among
 from portcall.system.network_namespaces import inside
 
 if TYPE_CHECKING:

@@ -15,15 +15,15 @@ import numpy as np
 
 from portcall.errors import PortcallError, UsageError
 from portcall.records.packets import FRAME, NO_TIME, CapturePoint, Direction, FrameBatch
+from portcall.sources.devices.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Interface
 from portcall.sources.filters import FrameFilter, asks_for_tag
-from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Interface
 from portcall.system.network_namespaces import own_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from portcall.records.report import Degradation
-    from portcall.sources.interfaces import Selection
+    from portcall.sources.devices.interfaces import Selection
 
 FRAMES_PER_BATCH = 1024
 ROUNDS = 16

@@ -20,18 +20,18 @@ import numpy as np
 from portcall.errors import PortcallError
 from portcall.kernels import packet_ring as ring
 from portcall.records.packets import FRAME, FrameBatch
-from portcall.sources import kernel_filter
-from portcall.sources.interface_watch import FollowedInterfaces
-from portcall.sources.interfaces import COOKED, LINK_BY_HARDWARE
+from portcall.sources.devices import kernel_filter
+from portcall.sources.devices.interface_watch import FollowedInterfaces
+from portcall.sources.devices.interfaces import COOKED, LINK_BY_HARDWARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from portcall.sources.devices.interfaces import Selection
+    from portcall.sources.devices.namespace_helper import NamespaceSockets
     from portcall.sources.filters import FrameFilter
-    from portcall.sources.interfaces import Selection
-    from portcall.sources.namespace_helper import NamespaceSockets
 
 RETIRE_MS = 50
 """A block is handed over after this long, full or not. An empty one is not, so nobody wakes without traffic."""

@@ -20,13 +20,13 @@ from portcall.errors import UsageError
 from portcall.flows.table import FlowTable
 from portcall.kernels import packet_ring as ring
 from portcall.records.packets import FRAME, Direction, Verdict
-from portcall.sources import kernel_filter
-from portcall.sources.afpacket import RingSource
-from portcall.sources.capture_devices import LiveSpec, best_source, missing_rights
 from portcall.sources.captures import open_capture
-from portcall.sources.interface_watch import list_interfaces, select_interfaces
-from portcall.sources.interfaces import ANY, LINK_BY_HARDWARE, LOOPBACK, Interface, choose
-from portcall.sources.scapy import ScapySource
+from portcall.sources.devices import kernel_filter
+from portcall.sources.devices.afpacket import RingSource
+from portcall.sources.devices.capture_devices import LiveSpec, best_source, missing_rights
+from portcall.sources.devices.interface_watch import list_interfaces, select_interfaces
+from portcall.sources.devices.interfaces import ANY, LINK_BY_HARDWARE, LOOPBACK, Interface, choose
+from portcall.sources.devices.scapy import ScapySource
 from portcall.system.network_namespaces import every_namespace, find_namespace, inside, own_namespace
 
 ETHERNET = 1
@@ -631,7 +631,7 @@ def test_a_wrong_filter_is_a_usage_error():
 def test_root_without_rights_is_told_what_a_container_lacks_and_a_way_out(source):
     code = (
         "from portcall.errors import PortcallError\n"
-        "from portcall.sources.capture_devices import LiveSpec, best_source\n"
+        "from portcall.sources.devices.capture_devices import LiveSpec, best_source\n"
         f"try: best_source(LiveSpec(['lo'], source={source!r}))\n"
         "except PortcallError as error: print(error)"
     )

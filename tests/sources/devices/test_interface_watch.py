@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from portcall.records.packets import CapturePoint
-from portcall.sources.afpacket import RingSource
-from portcall.sources.happenings import MOST_SAID, Happenings
-from portcall.sources.interface_watch import (
+from portcall.sources.devices.afpacket import RingSource
+from portcall.sources.devices.happenings import MOST_SAID, Happenings
+from portcall.sources.devices.interface_watch import (
     Changes,
     FollowedInterfaces,
     _messages,
@@ -24,7 +24,7 @@ from portcall.sources.interface_watch import (
     open_route_socket,
     select_interfaces,
 )
-from portcall.sources.interfaces import Interface, choose_among
+from portcall.sources.devices.interfaces import Interface, choose_among
 from portcall.system.network_namespaces import find_namespace, has_gone, inside, own_namespace
 
 DEADLINE_S = 10
@@ -216,7 +216,7 @@ def test_more_news_than_there_is_room_for_loses_none(pair):
 
 @root
 def test_a_namespace_whose_name_is_gone_or_of_another_one_is_said_once(pair, monkeypatch):
-    monkeypatch.setattr("portcall.sources.afpacket.LOOK_S", 0)
+    monkeypatch.setattr("portcall.sources.devices.afpacket.LOOK_S", 0)
     with listening(pair) as source:
         list(source.batches())
         assert source.degradations == []

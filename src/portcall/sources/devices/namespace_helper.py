@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.errors import PortcallError, UsageError
-from portcall.sources.interface_watch import open_route_socket, select_interfaces
-from portcall.sources.interfaces import ANY, Selection
+from portcall.sources.devices.interface_watch import open_route_socket, select_interfaces
+from portcall.sources.devices.interfaces import ANY, Selection
 from portcall.system.helper_process import HelperProcess
 from portcall.system.network_namespaces import every_namespace, inside
 

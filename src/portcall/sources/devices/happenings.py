@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
-    from portcall.sources.interface_watch import Changes
+    from portcall.sources.devices.interface_watch import Changes
 
 MOST_SAID = 20
 """Of changes; who has more of them knows how it goes."""
