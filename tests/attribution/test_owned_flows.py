@@ -209,6 +209,7 @@ def test_a_flow_row_names_the_owners_of_both_ends():
         "app": "curl",
         "app_source": "process",
         "owner_quality": "exact",
+        "owner_search": None,
         "owner_source": "sock_diag",
     }
 

@@ -197,6 +197,7 @@ def _owner_columns(ends: NDArray[np.void], low: Matches, high: Matches) -> dict[
             for match, principal in zip(best, principals, strict=True)
         ],
         "owner_source": [match and match.source for match in best],
+        "owner_search": [match and match.failure for match in best],
     }
     for number, end in enumerate(("client", "server")):
         holders = [_holder(pair[number]) for pair in pairs]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.ownership.end_keys import answers_echo, candidates, has_ports, is_bound, keys_of, local_key, port_of
+from portcall.ownership.failed_search import NO_SOCKET, SEVERAL_OWNERS, failure_at
 from portcall.ownership.observed_socket import (
     NEVER_NS,
     SECOND_NS,
@@ -223,6 +224,7 @@ class SocketTimeline:
                     self._close(socket, exit_ns, 0)
 
     def _find(self, key: bytes, namespace: int, first_ns: int, last_ns: int) -> Match:
+        failure = NO_SOCKET
         for uses, quality in candidates(self._exact, self._bound, key):
             is_exact = quality is MatchQuality.EXACT
             near = nearest(uses, namespace, first_ns, last_ns, LINGER_NS if is_exact else BOUND_LINGER_NS)
@@ -234,12 +236,16 @@ class SocketTimeline:
                     owners[owner.pid, owner.start_ns] = owner
             owners = without_activators(owners) if len(owners) > 1 else owners
             if len(owners) > 1:
-                return Match(None, MatchQuality.AMBIGUOUS, self.source, "ambiguous")
+                return Match(
+                    None, MatchQuality.AMBIGUOUS, self.source, "ambiguous", f"{quality.value} {SEVERAL_OWNERS}"
+                )
             for owner in owners.values():
                 return Match(owner, quality, self.source, "kernel" if owner is KERNEL else None)
+            if uses and failure == NO_SOCKET:
+                failure = failure_at(quality, uses, namespace, first_ns, last_ns)
         if answers_echo(key):  # every host does, by itself: RFC 1122 §3.2.2.6
             return Match(KERNEL, MatchQuality.WILDCARD, self.source, "kernel")
-        return Match(None, MatchQuality.NONE, self.source, "no-owner")
+        return Match(None, MatchQuality.NONE, self.source, "no-owner", failure)
 
     def _owners(self, use: Use, first_ns: int, last_ns: int) -> list[Owner]:
         socket = use.socket

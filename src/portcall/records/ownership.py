@@ -181,3 +181,5 @@ class Match(NamedTuple):
     """The back end that saw it."""
     reason: str | None = None
     """``no-owner``, ``ambiguous`` or ``kernel`` from the closed list; None where a process is named."""
+    failure: str | None = None
+    """At which level the search failed and why, as ``ownership.failed_search`` says; None where somebody is named."""

@@ -152,5 +152,13 @@ FLOW = (
     *address_columns("client", "the client"),
     *address_columns("server", "the server"),
     *(Column(f"{end}_script", "text", "", f"at the {end}, {SCRIPT}") for end in ("client", "server")),
+    Column(
+        "owner_search",
+        "text",
+        "",
+        "where no owner was found: no-socket, or exact (4-tuple), listener (local end) or wildcard (local port) and "
+        "why no socket there has one: several-owners, other-namespace, no-process, closed-before, opened-later "
+        "or other-time",
+    ),
 )
 """What ``--by flow`` says of a conversation."""
