@@ -62,13 +62,16 @@ def test_a_tunnel_is_the_kernels_both_ways_older_or_younger(ends, back_end, is_o
         text=True,
         env=ENVIRONMENT,
     ) as live:
-        assert "packets" in live.stderr.readline()
-        if not is_older:
-            dig(ends)
-        subprocess.run(["ip", "netns", "exec", near, sys.executable, "-c", TALK], check=True)
-        assert "packets" in live.stderr.readline()
-        live.send_signal(signal.SIGINT)
-        printed, _ = live.communicate(timeout=DEADLINE_S)
+        try:
+            assert "packets" in live.stderr.readline()
+            if not is_older:
+                dig(ends)
+            subprocess.run(["ip", "netns", "exec", near, sys.executable, "-c", TALK], check=True)
+            assert "packets" in live.stderr.readline()
+            live.send_signal(signal.SIGINT)
+            printed, _ = live.communicate(timeout=DEADLINE_S)
+        finally:
+            live.kill()
     rows = [row for row in map(json.loads, printed.splitlines()) if PORT in (row["client_port"], row["server_port"])]
 
     told = {

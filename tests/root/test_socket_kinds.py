@@ -145,12 +145,17 @@ def test_every_pinged_host_is_the_kernels_own_end_where_it_is_this_one():
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
         ) as live:
-            assert "packets" in live.stderr.readline()
-            ping = ["ip", "netns", "exec", name, sys.executable, "-c"]
-            script = COMMON + SCRIPTS["ping by a raw socket"]
-            pinger = subprocess.run([*ping, script, "127.0.0.1", "::1"], stdout=subprocess.PIPE, text=True, check=True)
-            live.send_signal(signal.SIGINT)
-            printed, _ = live.communicate(timeout=DEADLINE_S)
+            try:
+                assert "packets" in live.stderr.readline()
+                ping = ["ip", "netns", "exec", name, sys.executable, "-c"]
+                script = COMMON + SCRIPTS["ping by a raw socket"]
+                pinger = subprocess.run(
+                    [*ping, script, "127.0.0.1", "::1"], stdout=subprocess.PIPE, text=True, check=True
+                )
+                live.send_signal(signal.SIGINT)
+                printed, _ = live.communicate(timeout=DEADLINE_S)
+            finally:
+                live.kill()
     (row,) = [row for row in map(json.loads, printed.splitlines()) if row["protocol"] == "icmp"]
 
     assert (row["client_pid"], row["server_process"]) == (int(pinger.stdout.split()[0]), "[kernel]")
