@@ -85,7 +85,7 @@ def test_explain_names_who_holds_a_port_without_listening(capsys, bound, subject
     assert main(["explain", subject.format(bound)]) == 0
 
     words = " ".join(capsys.readouterr().out.split())
-    assert f"(pid {os.getpid()}) holds 127.0.0.1:{bound} (tcp, BOUND)" in words
+    assert f"pid {os.getpid()}) holds 127.0.0.1:{bound} (tcp, BOUND)" in words
 
 
 def test_a_socket_that_is_only_bound_is_no_conversation(capsys, bound):

@@ -10,9 +10,9 @@ COUNTS = {by: f"conns by {by}" for by in ("app", "host", "service", "state")}
 _PROTOCOL = Column("protocol", "text", "", "tcp or udp")
 _STATE = Column("state", "text", "", "state of the socket, in the words of ss")
 _PIDS = Column("pids", "integers", "", "ids of all processes that have it open")
+_SCRIPT = Column("script", "text", "", SCRIPT)
 _HOLDER = (
     Column("process", "text", "", "name of the process that has it open, of several the oldest"),
-    Column("script", "text", "", SCRIPT),
     Column("pid", "integer", "", "id of that process"),
     _PIDS,
     Column("exe", "text", "", "executable of that process"),
@@ -47,9 +47,10 @@ PORTS = (
     *_HOLDER,
     _STATE,
     *_PLACE,
+    _SCRIPT,
 )
 """What ``ports`` says of a socket that listens."""
-CONVERSATIONS = (
+_WITH_PEER = (
     _PROTOCOL,
     _STATE,
     Column("state_meaning", "text", "", "that state in plain words"),
@@ -75,15 +76,17 @@ CONVERSATIONS = (
     *_PLACE,
     *address_columns("remote", "the other end"),
 )
+CONVERSATIONS = (*_WITH_PEER, _SCRIPT)
 """What ``conns`` says of a socket with a peer."""
 HELD = (
     Column("relation", "text", "", "local: the socket is on the port; connected to: its peer is"),
-    *CONVERSATIONS,
+    *_WITH_PEER,
     *_EXPOSURE,
     Column("process_since_ns", "integer", "ns", "when the process began, since 1970 UTC"),
-    Column("also_held_by", "texts", "", "the other processes that have it open, each as name(pid)"),
     Column("started_by", "texts", "", "the processes above it, nearest first, each as name(pid)"),
     Column("meant_as", "texts", "", "what the words were taken for that mean the socket: end, service, process"),
+    Column("also_held_by", "texts", "", "the other processes that have it open, each as name(pid)"),
+    _SCRIPT,
 )
 """What ``who`` says of a socket."""
 COUNTED_BY = {
