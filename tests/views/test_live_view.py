@@ -247,7 +247,7 @@ def test_conversations_that_the_report_left_out_are_said_to_be_silent():
 def test_a_line_names_conversations_too():
     text = shown(io.StringIO(), report(flow(40000, 900, client_process="curl"), by="flow"), began_s=8.0)
 
-    assert text == "450 B/s, 7 packets; curl → 192.0.2.7:443 450 B/s\n"
+    assert text == "up and down 450 B/s, 7 packets; curl → 192.0.2.7:443 450 B/s\n"
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch):

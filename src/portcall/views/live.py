@@ -152,7 +152,7 @@ class LiveView:
     def _total_rate(self, by: str) -> str:
         out, in_ = self._rates[_TOTAL]
         if by == "flow":  # which has no directions that could be added up
-            return f"{bytes_text(int(out))}/s"
+            return f"up and down {bytes_text(int(out))}/s"
         return f"up {bytes_text(int(out))}/s, down {bytes_text(int(in_))}/s"
 
     def _columns(self, by: str) -> tuple[TableColumn, ...]:
