@@ -11,13 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from quick_compiler import quick_compiler
+
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURE = ROOT / "captures" / "office.pcapng"
-QUICK_COMPILER = """#!/bin/sh
-for word; do shift; [ "$word" = -O3 ] || set -- "$@" "$word"; done
-exec cc -O0 "$@"
-"""
-"""Optimising the kernels takes two minutes, and is tried by every other test."""
 WITHOUT_COMPILER = {"PATH": "/nonexistent", "CC": "/nonexistent/cc"}
 
 pytestmark = pytest.mark.slow
@@ -53,11 +50,8 @@ def wheel(tmp_path_factory):
     with tarfile.open(archive) as packed:
         packed.extractall(folder / "unpacked", filter="data")
     (unpacked,) = (folder / "unpacked").iterdir()
-    compiler = folder / "compiler"
-    compiler.write_text(QUICK_COMPILER)
-    compiler.chmod(0o755)
     arguments = ("--no-deps", "--no-build-isolation", "--wheel-dir", folder, ".")
-    run("-m", "pip", "wheel", "-q", *arguments, cwd=unpacked, CC=str(compiler), LDSHARED=f"{compiler} -shared")
+    run("-m", "pip", "wheel", "-q", *arguments, cwd=unpacked, **quick_compiler(folder))
     (built,) = folder.glob("portcall-*.whl")
     return built
 
