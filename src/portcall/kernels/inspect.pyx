@@ -1,9 +1,9 @@
-"""Payloads → what is plain in them: the commonest beginnings of conversations, read where they lie (``plain_parsers``), and
+"""Payloads → what is plain in them: the commonest beginnings of flows, read where they lie (``plain_parsers``), and
 the commonest of what shows that one has long begun (``row_detections``).
 
-That is most of what networks carry, and far faster here than by way of the dissectors. Whatever is cut, spread over packets
-or odd in any way is left to them, with all later packets of its conversation; so what this kernel tells is what they would
-tell, and a test compares both. Names that were met before are told by number at once; only new ones reach Python.
+That is most of what networks carry, and far faster here than by way of the dissectors. What the capture has cut is read as
+far as it goes. Whatever is spread over packets or odd in any way is left to them, with all later packets of its flow; so
+what this kernel tells is what they would tell, and a test compares both. Names that were met before are told by number at once; only new ones reach Python.
 """
 
 from cpython.buffer cimport PyBuffer_Release
@@ -40,7 +40,7 @@ cdef enum:
 
 
 cdef class PlainInspector(RowDetections):
-    """Listens for one flow table, whose ``inspected`` it shares.
+    """Inspects payloads for one flow table, whose ``inspected`` it shares.
 
     What is known by number is noted by row and in ``dns_answers``. What else it meets gathers in the deferral, until its owner
     has taken it and clears that.
@@ -81,7 +81,7 @@ cdef class PlainInspector(RowDetections):
             payload_count = borrow(payloads, sizeof(Payload), &views[2])
             borrowed += 1
             with nogil:
-                payload_count = self._listen(
+                payload_count = self._inspect_batch(
                     <const Packet *>views[0].buf, <const Frame *>views[1].buf, packet_count, buffer,
                     <const Payload *>views[2].buf, payload_count, first_number
                 )
@@ -94,7 +94,7 @@ cdef class PlainInspector(RowDetections):
         self.dtypes = packets.base.dtype, frames.base.dtype, payloads.base.dtype
         return 0
 
-    cdef Py_ssize_t _listen(
+    cdef Py_ssize_t _inspect_batch(
         self, const Packet *packets, const Frame *frames, Py_ssize_t packet_count, const uint8_t[::1] buffer,
         const Payload *payloads, Py_ssize_t payload_count, uint64_t first_number
     ) noexcept nogil:
@@ -112,7 +112,7 @@ cdef class PlainInspector(RowDetections):
             captured_payload(&packets[packet], &frames[packet], buffer, &sent)
             if not has_room(self.deferral, &sent, 1 + _MOST_ANSWERS):
                 return i
-            self._listen_to(&packets[packet], &sent, &payloads[i], first_number + packet)
+            self._inspect_payload(&packets[packet], &sent, &payloads[i], first_number + packet)
         return payload_count
 
     def next_new_name(self):
@@ -186,7 +186,7 @@ cdef class PlainInspector(RowDetections):
         packet.source_port, packet.target_port = deferred.source_port, deferred.target_port
         return self._is_for_dissectors(&packet, &sent, &payload, deferred.number, deferred.prefixes)
 
-    cdef inline void _listen_to(
+    cdef inline void _inspect_payload(
         self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
     ) noexcept nogil:
         cdef uint64_t prefixes[2]

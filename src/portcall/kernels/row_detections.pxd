@@ -80,7 +80,7 @@ cdef inline bint is_media(RowDetections rows, const Payload *payload) noexcept n
 cdef inline void inspect_series(
     RowDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
 ) noexcept nogil:
-    """Hear the next datagram of a series, of the kind that it may be."""
+    """Inspect the next datagram of a series, of the kind that it may be."""
     cdef Series *series = &rows.series[payload.row]
     cdef int side = payload.side
     cdef bint is_cut = sent.size < <Py_ssize_t>packet.payload, is_rtp = series.kinds[side] == RTP
