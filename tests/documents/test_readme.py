@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from portcall.cli import COMMANDS, parser_of
+from quick_compiler import quick_compiler
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -211,6 +212,7 @@ def clean_copy(tmp_path):
 def test_the_first_command_installs_and_answers_from_a_clean_copy(clean_copy, tmp_path):
     newcomer = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
     newcomer |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}  # where packages are
+    newcomer |= quick_compiler(tmp_path)
 
     run = subprocess.run(
         FIRST, shell=True, cwd=clean_copy, env=newcomer, capture_output=True, encoding="utf-8", check=False
