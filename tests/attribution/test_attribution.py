@@ -13,6 +13,7 @@ from examples import examples
 from flow_builder import ICMP, START_NS, TCP, UDP, flow, tallies_of
 from portcall.attribution.attribution import Attribution
 from portcall.errors import UsageError
+from portcall.queries.row_filter import compile_where
 from portcall.records.flows import NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Verdict
 from portcall.records.schema import GROUPINGS, column_names, directions
@@ -246,7 +247,7 @@ def test_rows_left_out_still_count_as_covered():
     attribution = Attribution("service")
     attribution.add(table)
 
-    result = attribution.report(tallies_of(table), "test", where=lambda row: row["service"] != "ssh", top=1)
+    result = attribution.report(tallies_of(table), "test", where=compile_where("service != ssh", "service"), top=1)
 
     assert (len(result.rows), result.rows_left_out, result.coverage.bytes) == (1, 2, 3300)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from flow_builder import ICMP, SECOND_NS, START_NS, UDP, flow
-from portcall.attribution.flow_rows import flow_row_on_no_flow, flow_rows
+from portcall.attribution.flow_rows import FlowRows, flow_row_on_no_flow
 from portcall.explanation.flow_explanation import MOST_DNS_ANSWERS, TCP_STATES, explain_flow
 from portcall.flows.conn_state import STATES
 from portcall.flows.originator import OriginatorEvidence
@@ -18,8 +19,14 @@ from portcall.records.schema import column_names
 CLIENT, SERVER = "192.168.1.5 40000", "93.184.216.34 443"
 
 
+def row_of(flows):
+    conversations = FlowRows()
+    conversations.add(flows)
+    return next(conversations.take(np.array([0])).rows(column_names("flow")))
+
+
 def row(client=CLIENT, server=SERVER, protocol=6, **columns):
-    return {**next(flow_rows(flow(client, server, protocol))), **columns}
+    return {**row_of(flow(client, server, protocol)), **columns}
 
 
 def sent(story, heading):
@@ -222,7 +229,7 @@ def test_frames_on_no_conversation_have_a_reason_only():
 
 
 def test_later_fragments_without_their_first_have_a_story():
-    unmatched = next(flow_rows(flow("192.168.1.5", "93.184.216.34", UDP, kind=FlowKind.UNMATCHED)))
+    unmatched = row_of(flow("192.168.1.5", "93.184.216.34", UDP, kind=FlowKind.UNMATCHED))
 
     assert sent(explain_flow(unmatched, 1, []), "server") == ["93.184.216.34; the port stands in the first fragment"]
     assert sent(explain_flow(unmatched, 1, []), "app") == ["none: fragments without their first"]

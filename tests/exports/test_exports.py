@@ -6,15 +6,20 @@ import csv
 import io
 import json
 import pkgutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import portcall
 from flow_builder import flow, tallies_of
 from portcall import exports
 from portcall.attribution.attribution import Attribution
 from portcall.exports.json_lines import row_text
 from portcall.records.report import Coverage, Report
 from portcall.records.schema import GROUPINGS, column_names
+
+CAPTURES = Path(__file__).parents[2] / "captures"
 
 
 def made(by: str) -> Report:
@@ -104,4 +109,14 @@ def test_json_lines_keep_what_a_packet_said_exactly():
 def test_every_module_of_the_folder_is_a_format():
     found = {module.name for module in pkgutil.iter_modules(exports.__path__)}
 
-    assert found == set(exports.MODULES.values())
+    assert {name for name in found if not name.startswith("_")} == set(exports.MODULES.values())
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize("capture", ["office.pcapng", "dns.pcap"])
+def test_rows_written_as_columns_are_those_written_one_by_one(capture, by):
+    report = portcall.read(CAPTURES / capture, by=by)
+    one_by_one = replace(report, rows=report.to_dicts())
+
+    for format_name in exports.MODULES:
+        assert written(report, format_name) == written(one_by_one, format_name)

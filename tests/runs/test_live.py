@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from examples import examples
 from frame_bytes import udp
 from portcall.ownership.socket_timeline import SocketTimeline
+from portcall.queries.row_filter import compile_where
+from portcall.records.column_values import Columns, Words
 from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch, Verdict
 from portcall.records.schema import LIVE_GROUPINGS, directions
 from portcall.runs.live import SETTLE_NS, LiveTracker
@@ -353,8 +355,8 @@ def test_rows_are_completed_by_others_before_they_are_chosen(tracker):
     report = tracker.report(
         by="flow",
         source="test",
-        completed=lambda row: {**row, "server_country": "DE"},
-        where=lambda row: row["server_country"] == "DE",
+        completed=lambda columns: Columns(1, {**columns.by_name, "server_country": Words.each(["DE"])}),
+        where=compile_where("server_country = DE", "flow"),
     )
 
     assert [row["server_country"] for row in report] == ["DE"]

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from portcall.attribution.flow_rows import flow_row_on_no_flow, flow_rows
+import numpy as np
+
+from portcall.attribution.flow_rows import FlowRows, flow_row_on_no_flow
 from portcall.attribution.group_rows import group_row_on_no_flow, group_rows, principal_rows
 from portcall.attribution.principals import Principals, quality_of
 from portcall.errors import UsageError
@@ -20,25 +22,27 @@ from portcall.flows.flow_ends import flow_ends
 from portcall.flows.local_networks import networks
 from portcall.kernels.attribute import credit
 from portcall.labels.service_keys import app_keys, are_attributed, label_keys
+from portcall.records.column_values import Columns, Numbers, Words
 from portcall.records.packets import Verdict
 from portcall.records.report import Coverage, Degradation, Report
+from portcall.records.report_rows import ROWS_AT_ONCE, Rows, in_order
 from portcall.records.schema import column_names, directions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
+    from portcall.queries.row_tests import RowTest
     from portcall.records.ownership import Match
     from portcall.records.packets import CapturePoint, Tally
+    from portcall.records.report_rows import RowPart
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-_ROWS_AT_ONCE = 1 << 14  # a FLOW of so many rows, and the columns made of it, stay in the processor's last cache
 _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
 
 
@@ -60,8 +64,7 @@ class Attribution:
         self._by = by
         self._local = networks(local)
         self._names = names
-        self._capture_points = capture_points
-        self._flows: list[tuple[NDArray[np.void], tuple[Matches, Matches] | None, Detected | None]] = []
+        self._flows = FlowRows(names, capture_points)
         self._sums = Sums(CREDIT, CREDITS)
         self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._principals = Principals(by)
@@ -89,12 +92,12 @@ class Attribution:
             nobody: list[Match | None] = [None] * len(flows)
             matches = (nobody if low is None else low, nobody if high is None else high)
         if self._by == "flow":
-            self._flows.append((flows, matches, found))
+            self._flows.add(flows, matches, found)
             return
         if self._by == "process" and not matches:
             raise UsageError("--by process: a capture does not say which process sent a packet. Use --by app")
-        for start in range(0, len(flows), _ROWS_AT_ONCE):
-            chunk = slice(start, start + _ROWS_AT_ONCE)
+        for start in range(0, len(flows), ROWS_AT_ONCE):
+            chunk = slice(start, start + ROWS_AT_ONCE)
             of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None
             self._add(flows[chunk], of_chunk, found and found.part(chunk))
 
@@ -116,7 +119,7 @@ class Attribution:
 
     def merge(self, other: Attribution) -> None:
         """Count in what another attribution with the same grouping and local networks has counted."""
-        self._flows += other._flows
+        self._flows.merge(other._flows)
         self._sums.merge(other._sums)
         self._hosts.merge(other._hosts)
         numbers = self._principals.merge(other._principals)
@@ -125,32 +128,29 @@ class Attribution:
         self._inferred_flows += other._inferred_flows
         self.bytes_credited_twice += other.bytes_credited_twice
 
-    def rows(self, tallies: Mapping[Verdict, Tally]) -> list[Row]:
+    def rows(self, tallies: Mapping[Verdict, Tally]) -> Rows:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
-        rows = [*self._rows_of_flows(), *self._rows_on_no_flow(tallies)]
-        out, back = (f"bytes_{direction}" for direction in directions(self._by))
-        first = self._columns[0]
-        rows.sort(key=lambda row: str(row[first]))
-        rows.sort(key=lambda row: row[out] + row[back], reverse=True)  # equal ones stay as they are
-        return rows
+        parts: list[RowPart] = [self._flows, *self._groups(), Columns.of_rows(list(self._rows_on_no_flow(tallies)))]
+        counted = [self._both_ways(part) for part in parts]
+        order = in_order([texts for texts, _ in counted], np.concatenate([both_ways for _, both_ways in counted]))
+        return Rows(self._columns, parts, order)
 
     def report(
         self,
         tallies: Mapping[Verdict, Tally],
         source: str,
         *,
-        where: Callable[[Row], bool] | None = None,
+        where: RowTest | None = None,
         top: int | None = None,
-        completed: Callable[[Row], Row] | None = None,
+        completed: Callable[[Columns], Columns] | None = None,
     ) -> Report:
         """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered.
 
-        ``completed`` gives a row with what others know of its addresses, before ``where`` looks at it.
+        ``completed`` adds what others know of addresses, before ``where`` looks at it.
         """
         everything = self.rows(tallies)
-        if completed:
-            everything = list(map(completed, everything))
-        rows = [row for row in everything if where is None or where(row)][:top]
+        rows = everything.completed(completed) if completed else everything
+        rows = (rows.where(where) if where else rows)[:top]
         times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
         coverage = Coverage(
             frames=sum(tally.frames for tally in tallies.values()),
@@ -158,7 +158,7 @@ class Attribution:
             verdicts={_word(verdict): tallies[verdict].frames if verdict in tallies else 0 for verdict in Verdict},
             bytes_credited_twice=self.bytes_credited_twice,
             dropped_by_kernel=None,
-            bytes_attributed=self._bytes_attributed(everything),
+            bytes_attributed=self._bytes_attributed(),
         )
         window_ns = (min(times), max(times)) if times else None
         return Report(self._by, source, window_ns, coverage, rows, self.degradations(), len(everything) - len(rows))
@@ -189,27 +189,33 @@ class Attribution:
             flows, ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most)
         )
 
-    def _rows_of_flows(self) -> Iterator[Row]:
-        for flows, matches, found in self._flows:
-            told = (self._names, found) if self._names and found else None
-            yield from flow_rows(flows, matches, told, self._capture_points)
+    def _groups(self) -> Iterator[Columns]:
         if len(self._sums.rows):
-            yield from group_rows(self._by, self._sums.rows, self._hosts)
+            yield group_rows(self._by, self._sums.rows, self._hosts)
         if len(self._principal_sums.rows):
-            yield from principal_rows(self._by, self._principals, self._principal_sums.rows, self._principal_hosts)
+            yield principal_rows(self._principals, self._principal_sums.rows, self._principal_hosts)
+
+    def _both_ways(self, part: RowPart) -> tuple[Words, NDArray[np.int64]]:
+        """The texts that order rows of equal bytes, and int64[n]: the bytes."""
+        if isinstance(part, FlowRows):
+            return part.protocols(), part.bytes_both_ways()
+        columns = part.take(np.arange(len(part)))
+        out, back = (columns.by_name.get(f"bytes_{direction}") for direction in directions(self._by))
+        if not isinstance(out, Numbers) or not isinstance(back, Numbers):  # no row
+            return Words.each(()), np.zeros(0, np.int64)
+        first = columns.by_name.get(self._columns[0])
+        return first if isinstance(first, Words) else Words.each([None] * len(part)), out.values + back.values
 
     def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
         row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
         for verdict, tally in tallies.items():
             # Later fragments are on flows: that of their first, or an orphan's.
             if verdict.reason and verdict is not Verdict.LATER_FRAGMENT and tally.frames:
-                row = row_on_no_flow(verdict.reason, tally)
-                yield {name: row.get(name) for name in self._columns}
+                yield row_on_no_flow(verdict.reason, tally)
 
-    def _bytes_attributed(self, rows: list[Row]) -> int:
+    def _bytes_attributed(self) -> int:
         if self._by == "flow":
-            attributed_rows = [row for row in rows if row["unattributed_reason"] is None]
-            return sum(row["bytes_to_server"] + row["bytes_to_client"] for row in attributed_rows)
+            return self._flows.bytes_attributed()
         # Not from the rows: a host's row may mix what has an app with what has none.
         sums, owned = self._sums.rows, self._principal_sums.rows
         attributed = _bytes(sums[are_attributed(sums["service"])])

@@ -1,17 +1,15 @@
 """Grouped rows: sums per service (and remote address) → one row per app, service or host.
 
-Everything is computed as whole columns, and rows are cut from the columns at the very end: a scan alone makes tens of
-thousands of rows.
+Everything is computed as whole columns: a scan alone makes tens of thousands of rows.
 """
 
 from __future__ import annotations
 
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.attribution.flow_rows import time_or_none
+from portcall.attribution.flow_columns import times
 from portcall.attribution.principals import QUALITIES, told_principal
 from portcall.flows.aggregation import CREDITS, HOST, SERVICE, grouped, summed
 from portcall.flows.local_networks import host_text
@@ -24,15 +22,16 @@ from portcall.labels.service_keys import (
     label_keys,
     source_ranks,
 )
-from portcall.records.schema import column_names
+from portcall.records.column_values import Columns, Numbers, Words, of_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Principals
     from portcall.flows.aggregation import Sums
+    from portcall.records.column_values import ColumnValues
     from portcall.records.packets import Tally
 
 _MOST_SERVICES = 10
@@ -40,7 +39,7 @@ _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "pay
 _PRINCIPAL = ("app", "app_source", "process", "unattributed_reason")
 
 
-def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
+def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Columns:
     """The rows of one grouping, in no order.
 
     ``aggregation`` are CREDIT[n], one per service key, for ``host`` per service key and remote host. ``hosts`` are
@@ -50,15 +49,15 @@ def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[st
     table = summed(keyed, CREDITS)
     columns = {**_measure_columns(table), **_identity_columns(by, table)}
     if by == "service":
-        columns["services"] = [[label] if label else [] for label in columns["service"]]
+        columns["services"] = Words.each([label] if label else [] for label in columns["service"].plain())
     else:
-        columns["services"] = _services(keyed, (*SERVICE, *HOST), sums["service"])
+        columns["services"] = Words.each(_services(keyed, (*SERVICE, *HOST), sums["service"]))
     if by != "host":
-        columns["top_host"] = map(_top_hosts(hosts).get, table["service"].tolist())
-    yield from _rows(by, columns)
+        columns["top_host"] = Words.each(map(_top_hosts(hosts).get, table["service"].tolist()))
+    return Columns(len(table), columns)
 
 
-def principal_rows(by: str, principals: Principals, sums: NDArray[np.void], hosts: Sums) -> Iterator[dict[str, Any]]:
+def principal_rows(principals: Principals, sums: NDArray[np.void], hosts: Sums) -> Columns:
     """The rows of flows whose owners were asked for, in no order, from CREDIT[n], one per service key and principal.
 
     ``hosts`` are HOST_CREDIT per principal and remote host.
@@ -70,32 +69,24 @@ def principal_rows(by: str, principals: Principals, sums: NDArray[np.void], host
     qualities = table["quality"].tolist()
     columns = {
         **_measure_columns(table),
-        **{name: [getattr(principals[number], name) for number in numbers] for name in _PRINCIPAL},
-        "pid": [principals.pid(number) for number in numbers],
-        "script": [principals.script(number) for number in numbers],
-        "owner_quality": [
+        **{name: Words.each(getattr(principals[number], name) for number in numbers) for name in _PRINCIPAL},
+        "pid": of_values([principals.pid(number) for number in numbers]),
+        "script": Words.each(principals.script(number) for number in numbers),
+        "owner_quality": Words.each(
             None if principals[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
             for number, quality in zip(numbers, qualities, strict=True)
-        ],
-        "services": _services(keyed, SERVICE, sums["service"]),
-        "top_host": map(_top_hosts(hosts).get, numbers),
+        ),
+        "services": Words.each(_services(keyed, SERVICE, sums["service"])),
+        "top_host": Words.each(map(_top_hosts(hosts).get, numbers)),
     }
-    yield from _rows(by, columns)
+    return Columns(len(table), columns)
 
 
-def _measure_columns(
-    table: NDArray[np.void],
-) -> dict[str, Iterable[Any]]:  # Any: plain values of several types, see schema
+def _measure_columns(table: NDArray[np.void]) -> dict[str, ColumnValues]:
     return {
-        **{name: table[name].tolist() for name in _MEASURES},
-        **{name: map(time_or_none, table[name].tolist()) for name in ("first_ns", "last_ns")},
+        **{name: Numbers(table[name].astype(np.int64)) for name in _MEASURES},
+        **{name: times(table[name]) for name in ("first_ns", "last_ns")},
     }
-
-
-def _rows(by: str, columns: dict[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
-    names = column_names(by)
-    for values in zip(*(columns.get(name, repeat(None)) for name in names)):  # noqa: B905 - None is repeated without end
-        yield dict(zip(names, values))  # noqa: B905 - one value a name by construction
 
 
 def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
@@ -126,7 +117,7 @@ def _keyed(by: str, sums: NDArray[np.void]) -> NDArray[np.void]:
     return keyed
 
 
-def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, Sequence[Any]]:
+def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, ColumnValues]:
     """What each row is called, and what its app rests on."""
     keys = table["service"].tolist()
     if by != "host":
@@ -136,14 +127,14 @@ def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, Sequence[An
             ranks = table["source"].tolist()
             sources = [SOURCES[rank] if known.app else None for rank, known in zip(ranks, principals, strict=True)]
         return {
-            "app": [principal.app for principal in principals],
-            "service": [identity(key).label for key in keys],
-            "app_source": sources,
-            "unattributed_reason": [principal.unattributed_reason for principal in principals],
+            "app": Words.each(principal.app for principal in principals),
+            "service": Words.each(identity(key).label for key in keys),
+            "app_source": Words.each(sources),
+            "unattributed_reason": Words.each(principal.unattributed_reason for principal in principals),
         }
     texts = map(host_text, *(table[name].tolist() for name in HOST))
-    hosts = [None if unmatched else text for unmatched, text in zip(keys, texts, strict=True)]
-    reasons = [identity(unmatched).unattributed_reason if unmatched else None for unmatched in keys]
+    hosts = Words.each(None if unmatched else text for unmatched, text in zip(keys, texts, strict=True))
+    reasons = Words.each(identity(unmatched).unattributed_reason if unmatched else None for unmatched in keys)
     return {"host": hosts, "top_host": hosts, "unattributed_reason": reasons}
 
 

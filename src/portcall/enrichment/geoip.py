@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError
+from portcall.records.column_values import Columns, Words
 from portcall.records.report import Origin
 from portcall.records.schema import ADDRESS_ENDS
 from portcall.system.remedies import pip_install
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from maxminddb.reader import Reader
+
+    from portcall.records.column_values import ColumnValues
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
@@ -53,6 +56,17 @@ class Origins:
                 origin = self.look_up(row[column])
                 found |= {f"{end}_country": origin.country, f"{end}_network": origin.network}
         return {**row, **found}
+
+    def completed_columns(self, columns: Columns) -> Columns:
+        """The same with columns for what ``completed`` adds to a row."""
+        found: dict[str, ColumnValues] = {}
+        for name, end in ADDRESS_ENDS.items():
+            if name in columns.by_name:
+                texts = columns.by_name[name].plain()
+                origins = [self.look_up(text) if text else Origin() for text in texts]
+                found[f"{end}_country"] = Words.each(origin.country for origin in origins)
+                found[f"{end}_network"] = Words.each(origin.network for origin in origins)
+        return Columns(len(columns), {**columns.by_name, **found})
 
     def _look_up(self, text: str) -> Origin:
         address = _plain_address(text)

@@ -12,12 +12,15 @@ import socket
 import threading
 import time
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from portcall.records.column_values import Columns, Words
+from portcall.records.report_rows import Rows
 from portcall.records.schema import ADDRESS_ENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from portcall.records.report import Report
 
@@ -38,7 +41,7 @@ def reverse_names(
     What is no address, such as a host by its name, is not asked.
     """
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    distinct = list(filter(_is_address, dict.fromkeys(addresses)))[:MOST_ADDRESSES]
+    distinct = _distinct(addresses, MOST_ADDRESSES)
     for address in distinct:
         waiting.put(address)
     answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
@@ -47,12 +50,41 @@ def reverse_names(
     return _collected(answers, len(distinct), time.monotonic() + timeout_s, waiting)
 
 
+def _distinct(addresses: Iterable[str], most: int) -> list[str]:
+    """The first that differ, at most so many; no more are read than that takes."""
+    found: dict[str, None] = {}
+    for address in addresses:
+        if address not in found and _is_address(address):
+            found[address] = None
+            if len(found) == most:
+                break
+    return list(found)
+
+
 def named(report: Report) -> Report:
     """The report with what reverse DNS calls its addresses."""
-    return replace(report, rows=with_reverse_names(report.rows))
+    rows = report.rows
+    if not isinstance(rows, Rows):
+        return replace(report, rows=with_reverse_names(rows))
+    of_rows = chain.from_iterable(zip(*_addresses(columns).values(), strict=True) for columns in rows.blocks())
+    names = reverse_names(filter(None, chain.from_iterable(of_rows)))
+
+    def complete(columns: Columns) -> Columns:
+        found = {
+            f"{end}_reverse_name": Words.each(text and names.get(text) for text in values)
+            for end, values in _addresses(columns).items()
+        }
+        return Columns(len(columns), {**columns.by_name, **found})
+
+    return replace(report, rows=rows.completed(complete))
 
 
-def with_reverse_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain values, see schema
+def _addresses(columns: Columns) -> dict[str, list[str | None]]:
+    """The texts of each column with addresses, by its end."""
+    return {end: columns.by_name[name].plain() for name, end in ADDRESS_ENDS.items() if name in columns.by_name}
+
+
+def with_reverse_names(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: plain values, see schema
     """The rows with what reverse DNS calls their addresses; of too many, those of the first rows."""
     ends = [{end: row[column] for column, end in ADDRESS_ENDS.items() if row.get(column)} for row in rows]
     names = reverse_names(address for addresses in ends for address in addresses.values())

@@ -7,8 +7,11 @@ A text that spreadsheets would take for a formula, and run, has an apostrophe be
 from __future__ import annotations
 
 import csv
+import io
 from typing import TYPE_CHECKING, Any
 
+from portcall.exports._row_writer import RowWriter
+from portcall.records.report_rows import Rows
 from portcall.records.schema import column_names
 
 if TYPE_CHECKING:
@@ -27,7 +30,18 @@ def write(report: Report | Listing, stream: TextIO) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     names = column_names(report.by)
     writer.writerow(names)
-    writer.writerows([_cell(row[name]) for name in names] for row in report.rows)
+    if isinstance(report.rows, Rows):
+        before = ["", *("," for _ in names[1:])]
+        stream.writelines(RowWriter(names, before, "\n", _encoded).texts(report.rows))
+    else:
+        writer.writerows([_cell(row[name]) for name in names] for row in report.rows)
+
+
+def _encoded(value: Any) -> str:  # Any: as below
+    """A cell as it stands in a line."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([_cell(value), None])  # alone, null would be quoted
+    return line.getvalue().removesuffix(",")
 
 
 def _cell(value: Any) -> Any:  # Any: a plain value of several types

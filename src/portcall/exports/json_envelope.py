@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from portcall.exports.json_lines import row_text
+from portcall.exports.json_lines import row_text, row_texts
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -29,8 +29,7 @@ def write(report: Report | Listing, stream: TextIO) -> None:
         "rows_left_out": report.rows_left_out,
     }
     stream.write(row_text(envelope)[:-1] + ',"rows":[')
-    separator = "\n"
-    for row in report.rows:
-        stream.write(separator + row_text(row))
-        separator = ",\n"
+    texts = row_texts(report.rows, ",\n", "")
+    stream.write(next(texts, "")[1:])  # no comma before the first one
+    stream.writelines(texts)
     stream.write("\n]}\n")

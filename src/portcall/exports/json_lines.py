@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from portcall.exports._row_writer import RowWriter
+from portcall.records.report_rows import Rows
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from portcall.records.report import Report
     from portcall.records.schema import Listing
 
 
-def row_text(row: dict[str, Any]) -> str:
-    """A row as one JSON object, in ASCII: what is not is escaped, as terminals may obey it."""
+def row_text(row: Any) -> str:  # Any: what JSON has
+    """A row, or a value in it, as JSON in ASCII: what is not is escaped, as terminals may obey it."""
     try:
         encoded = orjson.dumps(row)
     except TypeError:  # a text with lone surrogates, as the names of files may have
@@ -25,12 +28,21 @@ def row_text(row: dict[str, Any]) -> str:
 
 
 @cache
-def _in_ascii() -> Callable[[dict[str, Any]], str]:
+def _in_ascii() -> Callable[[Any], str]:
     from json import JSONEncoder
 
     return JSONEncoder(separators=(",", ":")).encode
 
 
+def row_texts(rows: Sequence[dict[str, Any]], begin: str, end: str) -> Iterator[str]:
+    """Every row as one JSON object, with what stands before and behind each."""
+    if not isinstance(rows, Rows):
+        return (f"{begin}{row_text(row)}{end}" for row in rows)
+    before = [f"{row_text(name)}:" for name in rows.names]
+    between = [f"{begin}{{{before[0]}", *(f",{name}" for name in before[1:])]
+    return RowWriter(rows.names, between, f"}}{end}", row_text, '"').texts(rows)
+
+
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write every row as one JSON object; non-ASCII and control characters are escaped as JSON does."""
-    stream.writelines(row_text(row) + "\n" for row in report.rows)
+    stream.writelines(row_texts(report.rows, "", "\n"))

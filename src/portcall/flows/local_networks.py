@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-import socket
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portcall.errors import UsageError
+from portcall.records.column_values import Addresses, address_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,22 +57,6 @@ class HostKind(enum.IntEnum):
     NAMED = 2  # the number of its name stands in place of the address
 
 
-class Addresses(NamedTuple):
-    """IP addresses as columns: two 64-bit halves (IPv4 in the low 32 bits), and the version."""
-
-    high_half: NDArray[np.uint64]
-    low_half: NDArray[np.uint64]
-    is_ipv6: Booleans
-
-    def where(self, condition: Booleans, other: Addresses) -> Addresses:
-        """These addresses where the condition holds, the other ones elsewhere."""
-        return Addresses(
-            np.where(condition, self.high_half, other.high_half),
-            np.where(condition, self.low_half, other.low_half),
-            self.is_ipv6,
-        )
-
-
 def addresses(flows: NDArray[np.void], end: str) -> Addresses:
     """The addresses of FLOW rows at one end, ``low`` or ``high``."""
     high_half, low_half = flows[end].view(">u8").T.astype(np.uint64, order="C")
@@ -82,14 +66,6 @@ def addresses(flows: NDArray[np.void], end: str) -> Addresses:
 def networks(texts: Iterable[Any]) -> NDArray[np.void]:
     """NETWORK[n] as the user wrote them: addresses, CIDRs or ``ipaddress`` objects. UsageError for anything else."""
     return _as_rows([_network(str(text)) for text in texts])
-
-
-@lru_cache(maxsize=1 << 16)
-def address_text(is_ipv6: bool, high_half: int, low_half: int) -> str:  # noqa: FBT001 - one row of Addresses
-    """An address as people write it (RFC 5952)."""
-    if is_ipv6:
-        return socket.inet_ntop(socket.AF_INET6, high_half.to_bytes(8, "big") + low_half.to_bytes(8, "big"))
-    return socket.inet_ntop(socket.AF_INET, (low_half & 0xFFFFFFFF).to_bytes(4, "big"))
 
 
 def host_name_number(name: str) -> int:
@@ -107,11 +83,6 @@ def host_name_number(name: str) -> int:
 def host_text(host_kind: int, high_half: int, low_half: int) -> str:
     """The name with this number (in ``low_half``), or the address as people write it."""
     return _HOST_NAMES[low_half] if host_kind == HostKind.NAMED else address_text(bool(host_kind), high_half, low_half)
-
-
-def address_texts(column: Addresses) -> list[str]:
-    """Every address of a column as people write it."""
-    return list(map(address_text, column.is_ipv6.tolist(), column.high_half.tolist(), column.low_half.tolist()))
 
 
 def _network(text: str) -> Network:

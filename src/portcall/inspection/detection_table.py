@@ -35,7 +35,12 @@ class Detected(NamedTuple):
         askers = np.where(told > 0, 1 + (told & 1), 0)
         return Detected(found[rows] * is_row, evidence[rows] * is_row, (askers * is_row).astype(np.uint8))
 
-    def part(self, rows: slice | list[int]) -> Detected:
+    @staticmethod
+    def nothing(count: int) -> Detected:
+        """Nothing about so many rows."""
+        return Detected(np.zeros(count, np.int32), np.zeros(count, np.uint64), np.zeros(count, np.uint8))
+
+    def part(self, rows: slice | list[int] | NDArray[np.int64]) -> Detected:
         """Of some rows."""
         return Detected(self.numbers[rows], self.evidence[rows], self.askers[rows])
 

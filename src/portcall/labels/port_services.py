@@ -122,6 +122,10 @@ def protocol_name(number: int) -> str:
     return _PROTOCOL_NAMES.get(number) or f"ip-{number}"
 
 
+PROTOCOL_NAMES = tuple(map(protocol_name, range(256)))
+"""The words for all numbers."""
+
+
 def protocol_number(name: str) -> int:
     """The IANA number of a protocol, by the word that ``protocol_name`` has for it; ValueError for other words."""
     known = {word: number for number, word in _PROTOCOL_NAMES.items()}

@@ -22,16 +22,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import UsageError
+from portcall.queries.row_tests import (
+    SIGNS,
+    Comparison,
+    Every,
+    Failing,
+    NullTest,
+    Read,
+    Some,
+    TextTest,
+    number_test,
+)
 from portcall.queries.typed_patterns import compile_pattern
 from portcall.records.schema import LISTS, Column, columns, did_you_mean, directions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from portcall.queries.row_tests import RowTest
 
     Rows = list[dict[str, Any]]  # Any: plain values of several types, see schema
-    Row = Mapping[str, Any]  # Any: plain values of several types, see schema
-    Read = Callable[[Row], Any]
-    Predicate = Callable[[Row], bool]
 
 _UNITS: dict[str, tuple[str, int]] = {
     "B": ("bytes", 1),
@@ -46,17 +56,16 @@ _UNITS: dict[str, tuple[str, int]] = {
 }
 _MEASURED_IN = {"s": "ns"}  # duration is counted in ns here, so that comparisons are exact
 _DEFAULT_FACTOR = {"s": 10**9}
-_ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne}
 _NUMBER = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,2})?)([A-Za-z]*)", re.ASCII)
 _EXAMPLE = "Write it like: bytes>1MB and service=https"
 _MAX_LENGTH = 4096  # deeper nesting than fits in here would exhaust the parser's stack
 
 
-def compile_where(text: str, by: str) -> Predicate:
+def compile_where(text: str, by: str) -> RowTest:
     """A test of one row of the grouping ``by``; UsageError says what in the expression cannot be understood."""
     known = _columns(by)
 
-    def comparison(tokens: Any) -> Predicate:  # Any: pyparsing's ParseResults, imported only below
+    def comparison(tokens: Any) -> RowTest:  # Any: pyparsing's ParseResults, imported only below
         name, sign, (value, is_quoted) = tokens
         if name not in known:
             raise UsageError(f"--where: no column '{name}' by {by}{did_you_mean(name, tuple(known))}")
@@ -77,7 +86,7 @@ def chooser(where: str | None, by: str, top: int | None = None) -> Callable[[Row
     return lambda rows: [row for row in rows if keep is None or keep(row)][:top]
 
 
-def _parsed(text: str, comparison: Callable[[Any], Predicate]) -> Predicate:
+def _parsed(text: str, comparison: Callable[[Any], RowTest]) -> RowTest:
     import pyparsing as pp  # 80 ms that only an expression needs
 
     keyword = pp.CaselessKeyword
@@ -85,17 +94,17 @@ def _parsed(text: str, comparison: Callable[[Any], Predicate]) -> Predicate:
     quoted = pp.QuotedString("'", esc_quote="''") | pp.QuotedString('"', esc_quote='""')
     quoted.add_parse_action(lambda tokens: (tokens[0], True))
     word = ~reserved + pp.Regex(r"[^\s()'\"=!<>~]+").add_parse_action(lambda tokens: (tokens[0], False))
-    sign = pp.one_of([*_ORDER, "~"])
+    sign = pp.one_of([*SIGNS, "~"])
     leaf = (~reserved + pp.Regex(r"[A-Za-z_]\w*") + sign + (quoted | word)).add_parse_action(comparison)
     expression, factor = pp.Forward(), pp.Forward()
-    negated = (keyword("not").suppress() + factor).add_parse_action(lambda tokens: partial(_fails, tokens[0]))
+    negated = (keyword("not").suppress() + factor).add_parse_action(lambda tokens: Failing(tokens[0]))
     factor <<= negated | pp.Suppress("(") + expression + pp.Suppress(")") | leaf
     term = factor + (keyword("and").suppress() + factor)[...]
-    term.add_parse_action(lambda tokens: partial(_all_hold, list(tokens)))
+    term.add_parse_action(lambda tokens: Every(tuple(tokens)))
     expression <<= term + (keyword("or").suppress() + term)[...]
-    expression.add_parse_action(lambda tokens: partial(_any_holds, list(tokens)))
+    expression.add_parse_action(lambda tokens: Some(tuple(tokens)))
     try:
-        predicate: Predicate = expression.parse_string(text, parse_all=True)[0]
+        predicate: RowTest = expression.parse_string(text, parse_all=True)[0]
     except pp.ParseBaseException as error:
         place = text[error.loc :][:20]
         raise UsageError(
@@ -106,26 +115,12 @@ def _parsed(text: str, comparison: Callable[[Any], Predicate]) -> Predicate:
     return predicate
 
 
-def _all_hold(tests: list[Predicate], row: Row) -> bool:
-    return all(test(row) for test in tests)
-
-
-def _any_holds(tests: list[Predicate], row: Row) -> bool:
-    return any(test(row) for test in tests)
-
-
-def _fails(test: Predicate, row: Row) -> bool:
-    return not test(row)
-
-
 def _columns(by: str) -> dict[str, tuple[Column, Read]]:
     """Every name that may be compared: the output columns, and some that are derived from them."""
-    known: dict[str, tuple[Column, Read]] = {
-        column.name: (column, operator.itemgetter(column.name)) for column in columns(by)
-    }
+    known: dict[str, tuple[Column, Read]] = {column.name: (column, Read(column.name)) for column in columns(by)}
     if by in LISTS:
         if "bytes_sent" in known:
-            both = partial(_added, "bytes_sent", "bytes_received")
+            both = Read("bytes_sent", operator.add, "bytes_received")
             known["bytes"] = (Column("bytes", "integer", "bytes", "both ways"), both)
         return known
     out, back = directions(by)
@@ -133,47 +128,26 @@ def _columns(by: str) -> dict[str, tuple[Column, Read]]:
         unit = known[f"{count}_{out}"][0].unit
         known[count] = (
             Column(count, "integer", unit, "both ways"),
-            partial(_added, f"{count}_{out}", f"{count}_{back}"),
+            Read(f"{count}_{out}", operator.add, f"{count}_{back}"),
         )
-    known["duration"] = (Column("duration", "integer", "s", "from the first frame to the last"), _duration_ns)
+    duration = Read("last_ns", operator.sub, "first_ns")
+    known["duration"] = (Column("duration", "integer", "s", "from the first frame to the last"), duration)
     return known
 
 
-def _added(name: str, other: str, row: Row) -> int | None:
-    return None if row[name] is None else int(row[name] + row[other])
-
-
-def _duration_ns(row: Row) -> int | None:
-    return None if row["first_ns"] is None else row["last_ns"] - row["first_ns"]
-
-
-def _comparison(column: Column, read: Read, sign: str, value: str | None) -> Predicate:
+def _comparison(column: Column, read: Read, sign: str, value: str | None) -> Comparison:
     if value is None:
         if sign not in ("=", "!="):
             raise UsageError(f"--where: {column.name} {sign} null: null is only = or !=")
-        return lambda row: (read(row) in (None, [])) == (sign == "=")
+        return Comparison(read, NullTest(is_null=sign == "="))
     if column.type in ("integer", "integers"):
         if sign == "~":
             raise UsageError(f"--where: {column.name} is a number, and ~ is for texts")
-        number = _number(column, value)
-        return partial(_number_holds, read, _ORDER[sign], number, sign == "!=")
+        return Comparison(read, number_test(sign, _number(column, value)))
     if sign not in ("=", "!=", "~"):
         raise UsageError(f"--where: {column.name} is text; compare it with =, != or ~")
     holds = _text_test(column, value, is_pattern=sign == "~")
-    return partial(_text_holds, read, holds, sign == "!=")
-
-
-def _number_holds(read: Read, compare: Callable[[Any, Any], bool], number: Any, of_null: bool, row: Row) -> bool:  # noqa: FBT001
-    value = read(row)
-    if isinstance(value, list):
-        return of_null != any(compare(one, number) != of_null for one in value)
-    return of_null if value is None else compare(value, number)
-
-
-def _text_holds(read: Read, holds: Callable[[str], bool], is_negated: bool, row: Row) -> bool:  # noqa: FBT001 - a partial
-    value = read(row)
-    texts = value if isinstance(value, list) else [] if value is None else [value]
-    return any(holds(text) for text in texts) != is_negated
+    return Comparison(read, TextTest(holds, is_negated=sign == "!="))
 
 
 def _number(column: Column, text: str) -> int | Fraction:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Report:
     source: str
     window_ns: tuple[int, int] | None
     coverage: Coverage
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     degradations: list[Degradation] = field(default_factory=list)
     rows_left_out: int = 0
     """Rows that ``top`` or ``where`` left out; they still count in ``coverage``."""

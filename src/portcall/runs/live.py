@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from portcall.inspection.server_names import ServerNames
     from portcall.ownership.socket_timeline import SocketTimeline
+    from portcall.queries.row_tests import RowTest
+    from portcall.records.column_values import Columns
     from portcall.records.ownership import Match, OwnerEvents
     from portcall.records.packets import FrameBatch, Tally, Verdict
     from portcall.records.report import Report
@@ -101,9 +103,9 @@ class LiveTracker:
         by: str,
         source: str,
         local: Sequence[str] = (),
-        where: Callable[[dict[str, object]], bool] | None = None,
+        where: RowTest | None = None,
         top: int | None = None,
-        completed: Callable[[dict[str, object]], dict[str, object]] | None = None,
+        completed: Callable[[Columns], Columns] | None = None,
         recent_ns: int | None = None,
     ) -> Report:
         """Everything counted so far; the options are those of ``Attribution.report``.

@@ -86,7 +86,7 @@ class LiveRun:
     def __init__(self, options: LiveOptions) -> None:
         self.options = options
         self._where = compile_where(options.where, options.by) if options.where else None
-        self._completed = Origins(options.geo).completed if options.geo else None
+        self._completed = Origins(options.geo).completed_columns if options.geo else None
         check_options(options)
         names = ServerNames(with_details=options.by == "flow") if options.names else None
         spec = LiveSpec(options.interface, options.netns, options.filter, options.source)

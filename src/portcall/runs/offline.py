@@ -122,7 +122,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         from portcall.queries.row_filter import compile_where
 
         is_shown = compile_where(where, by)
-    completed = Origins(geo).completed if geo else None
+    completed = Origins(geo).completed_columns if geo else None
     frame_filter = FrameFilter(filter) if filter else None
 
     def tracked(captures: CaptureSet) -> tuple[CaptureTracker, bool]:

@@ -44,7 +44,7 @@ def write_table(report: Report, stream: TextIO, most_rows: int | None = MOST_ROW
 
 
 def _render(report: Report, most_rows: int | None, console: Console, is_plain: bool) -> None:  # noqa: FBT001 - a partial
-    rows = report.rows[:most_rows]
+    rows = list(report.rows[:most_rows])
     credited = report.coverage.bytes + report.coverage.bytes_credited_twice
     console.print(Text(_totals(report, credited)), end="\n\n" if rows else "\n")
     if rows:

@@ -1,0 +1,142 @@
+"""Rows of a report as lines of text: what JSON and CSV have in common.
+
+Words are encoded once, and a kernel puts rows together from them, from numbers and from addresses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portcall.kernels.row_texts import ADDRESS, MOST_CHARACTERS, NUMBER, WORD, write_rows
+from portcall.records.column_values import Addresses, Numbers, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from portcall.records.column_values import Columns, ColumnValues
+    from portcall.records.report_rows import Rows
+
+_MOST_REMEMBERED = 1 << 16  # words
+_ROWS_OF_TEXT = 1 << 10
+_SPARE = 8  # values that a cache line holds
+
+
+@dataclass
+class RowWriter:
+    """How one format writes a row: ``names`` in this order."""
+
+    names: Sequence[str]
+    before: Sequence[str]
+    """What stands before each value."""
+    end: str
+    """What stands behind the last one."""
+    encode: Callable[[Any], str]
+    """A word as it stands in a row; also null."""
+    quote: str = ""
+    """What stands around an address."""
+
+    def texts(self, rows: Rows) -> Iterator[str]:
+        """All rows as text, a thousand or so at once."""
+        remembered: dict[str, bytes] = {}
+        for columns in rows.blocks():
+            if len(remembered) > _MOST_REMEMBERED:
+                remembered.clear()
+            yield from self._texts(columns, remembered)
+
+    @cached_property
+    def _null(self) -> str:
+        return self.encode(None)
+
+    def _texts(self, columns: Columns, remembered: dict[str, bytes]) -> Iterator[str]:
+        steps, between = _Steps(len(columns)), [""]
+        for before, name in zip(self.before, self.names, strict=True):
+            between[-1] += before
+            values = columns.by_name.get(name)
+            if values is None:
+                between[-1] += self._null
+                continue
+            quote = self.quote if isinstance(values, Addresses) else ""
+            between[-1] += quote
+            steps.add(values, lambda word: self._encoded(word, remembered))
+            between.append(quote)
+        between[-1] += self.end
+        return steps.texts(between, self._null.encode())
+
+    def _encoded(self, word: Any, remembered: dict[str, bytes]) -> bytes:
+        if not isinstance(word, str):
+            return self.encode(word).encode()
+        known = remembered.get(word)
+        if known is None:
+            known = remembered[word] = self.encode(word).encode()
+        return known
+
+
+class _Steps:
+    """The values of some rows, as the kernel wants them."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._kinds: list[int] = []
+        self._columns: list[int] = []
+        self._values: list[NDArray[Any]] = []
+        self._marks: list[NDArray[Any]] = []
+        self._words: list[bytes] = []
+        self._word_bytes = np.zeros(count, np.int64)  # of each row
+
+    def add(self, values: ColumnValues, encoded: Callable[[Any], bytes]) -> None:
+        """One more column."""
+        self._columns.append(len(self._values))
+        if isinstance(values, Numbers):
+            self._step(NUMBER, values.values, values.is_known)
+        elif isinstance(values, Words):
+            words = list(map(encoded, values.words))
+            lengths = np.fromiter(map(len, words), np.int64, len(words))
+            self._word_bytes += lengths[values.codes]
+            self._step(WORD, values.codes + len(self._words), None)
+            self._words += words
+        else:
+            self._step(ADDRESS, values.high_half.view(np.int64), values.is_ipv6)
+            self._values.append(values.low_half.view(np.int64))
+            self._marks.append(np.zeros(self._count, np.bool_))
+
+    def texts(self, between: Sequence[str], null: bytes) -> Iterator[str]:
+        """All rows, so many at once that their text stays in the processor's cache."""
+        literals = [text.encode() for text in between]
+        of_row = sum(map(len, literals)) + sum(MOST_CHARACTERS[kind] + len(null) for kind in self._kinds)
+        kinds, numbers = np.array(self._kinds, np.uint8), np.array(self._columns, np.uint32)
+        values, marks = self._table(self._values, np.dtype(np.int64)), self._table(self._marks, np.dtype(np.uint8))
+        words, word_ends = b"".join(self._words), _ends(self._words)
+        literal, literal_ends = b"".join(literals), _ends(literals)
+        out = np.empty(0, np.uint8)
+        for first in range(0, self._count, _ROWS_OF_TEXT):
+            end = min(first + _ROWS_OF_TEXT, self._count)
+            room = (end - first) * of_row + int(self._word_bytes[first:end].sum()) + MOST_CHARACTERS[ADDRESS]
+            if room > len(out):
+                out = np.empty(room, np.uint8)
+            size = write_rows(
+                kinds, numbers, values, marks, first, end, words, word_ends, literal, literal_ends, null, out
+            )
+            yield str(out[:size].data, "utf-8")
+
+    def _table(self, columns: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """[column, row]; the values of one row lie in different sets of the processor's cache."""
+        table = np.empty((len(columns), self._count + _SPARE), dtype)
+        for number, column in enumerate(columns):
+            table[number, : self._count] = column
+        return table
+
+    def _step(self, kind: int, values: NDArray[Any], marks: NDArray[np.bool_] | None) -> None:
+        self._kinds.append(kind)
+        self._values.append(values)
+        self._marks.append(np.ones(self._count, np.bool_) if marks is None else marks)
+
+
+def _ends(texts: Sequence[bytes]) -> NDArray[np.int64]:
+    """Where each of them ends in all together, after a 0."""
+    return np.cumsum([0, *map(len, texts)], dtype=np.int64)

@@ -1,0 +1,153 @@
+"""Rows as text: numbers, words of a dictionary and addresses, with what stands between them, row after row.
+
+Formats differ in what stands between values and in how words are escaped, which is done once a word, before. Here they
+are put together.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, strlen
+
+cdef extern from "sys/socket.h" nogil:
+    enum: AF_INET6
+    ctypedef uint32_t socklen_t
+
+cdef extern from "arpa/inet.h" nogil:
+    const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
+
+cdef enum:
+    _NUMBER = 0  # values[column]
+    _WORD = 1  # values[column] is its index in the dictionary
+    _ADDRESS = 2  # values[column] and values[column + 1] are its halves, IPv4 in the low 32 bits of the second one
+    _DIGITS = 20
+    _ADDRESS_CHARACTERS = 45
+
+NUMBER, WORD, ADDRESS = _NUMBER, _WORD, _ADDRESS
+"""Kinds of values."""
+MOST_CHARACTERS = {_NUMBER: _DIGITS, _WORD: 0, _ADDRESS: _ADDRESS_CHARACTERS}
+"""What a value takes at the most, by kind; a word is as long as it is."""
+
+
+cdef inline Py_ssize_t _write_number(uint8_t *out, int64_t number) noexcept nogil:
+    cdef uint8_t digits[20]
+    cdef Py_ssize_t count = 0, size = 0
+    cdef uint64_t rest = <uint64_t>number
+    if number < 0:
+        out[0] = c'-'
+        size, rest = 1, 0 - rest
+    while True:
+        count += 1
+        digits[20 - count] = <uint8_t>(c'0' + rest % 10)
+        rest //= 10
+        if not rest:
+            break
+    memcpy(out + size, &digits[20 - count], count)
+    return size + count
+
+
+cdef inline Py_ssize_t _write_address(uint8_t *out, uint64_t high, uint64_t low, bint is_ipv6) noexcept nogil:
+    cdef uint8_t packed[16]
+    cdef char text[46]
+    cdef Py_ssize_t size = 0, i
+    if not is_ipv6:
+        for i in range(4):
+            size += _write_number(out + size, low >> (24 - 8 * i) & 0xFF)
+            if i < 3:
+                out[size] = c'.'
+                size += 1
+        return size
+    for i in range(8):
+        packed[i], packed[8 + i] = <uint8_t>(high >> (56 - 8 * i)), <uint8_t>(low >> (56 - 8 * i))
+    if inet_ntop(AF_INET6, packed, text, sizeof(text)) == NULL:
+        return 0  # only where there is no room, and there is
+    size = strlen(text)
+    memcpy(out, text, size)
+    return size
+
+
+def write_rows(
+    const uint8_t[::1] kinds,
+    const uint32_t[::1] columns,
+    const int64_t[:, ::1] values,
+    const uint8_t[:, ::1] marks,
+    Py_ssize_t first,
+    Py_ssize_t end,
+    const uint8_t[::1] words,
+    const int64_t[::1] word_ends,
+    const uint8_t[::1] between,
+    const int64_t[::1] between_ends,
+    const uint8_t[::1] null,
+    uint8_t[::1] out,
+):
+    """Write the rows from ``first`` to before ``end`` into ``out``, and give how many bytes that are.
+
+    A row is between[0], the value of kinds[0], between[1], …, and one more of ``between`` at its end. Value i is of
+    column columns[i] of ``values``, int64[column, row]. ``marks``, of the same shape, say of a number whether it is known,
+    ``null`` standing for others, and of an address whether it is IPv6.
+    Texts of ``words`` and ``between`` follow one another, and end where ``…_ends`` say, which begin with a 0.
+    ValueError where there is no room: beside the texts and numbers, some for the longest address is wanted.
+    """
+    cdef Py_ssize_t row, i, column, start, size, at = 0, room = out.shape[0]
+    cdef int64_t word
+    cdef uint8_t kind
+    cdef bint is_full = False
+    if between_ends.shape[0] != kinds.shape[0] + 2 or columns.shape[0] != kinds.shape[0]:
+        raise ValueError("kinds, columns and what stands between them do not fit")
+    if word_ends.shape[0] < 1 or not _are_ends(word_ends, words.shape[0]) or not _are_ends(between_ends, between.shape[0]):
+        raise ValueError("ends of texts must rise within the text")
+    with nogil:
+        for row in range(first, end):
+            for i in range(kinds.shape[0] + 1):
+                start = between_ends[i]
+                size = between_ends[i + 1] - start
+                if at + size + _ADDRESS_CHARACTERS > room:
+                    is_full = True
+                    break
+                if size:
+                    memcpy(&out[at], &between[start], size)
+                    at += size
+                if i == kinds.shape[0]:
+                    break
+                column, kind = columns[i], kinds[i]
+                if kind == _NUMBER:
+                    if marks[column, row]:
+                        at += _write_number(&out[at], values[column, row])
+                        continue
+                    start, size = 0, null.shape[0]
+                    if at + size > room:
+                        is_full = True
+                        break
+                    if size:
+                        memcpy(&out[at], &null[0], size)
+                elif kind == _ADDRESS:
+                    size = _write_address(
+                        &out[at], <uint64_t>values[column, row], <uint64_t>values[column + 1, row], marks[column, row]
+                    )
+                else:
+                    word = values[column, row]
+                    if word < 0 or word + 1 >= word_ends.shape[0]:
+                        with gil:
+                            raise IndexError(f"no word has the number {word}")
+                    start = word_ends[word]
+                    size = word_ends[word + 1] - start
+                    if at + size > room:
+                        is_full = True
+                        break
+                    if size:
+                        memcpy(&out[at], &words[start], size)
+                at += size
+            if is_full:
+                break
+    if is_full:
+        raise ValueError("no room for all rows")
+    return at
+
+
+cdef bint _are_ends(const int64_t[::1] ends, Py_ssize_t size) noexcept nogil:
+    """Whether these rise from 0 to at most ``size``."""
+    cdef Py_ssize_t i
+    cdef int64_t last = 0
+    for i in range(ends.shape[0]):
+        if ends[i] < last or ends[i] > size or (i == 0 and ends[i] != 0):
+            return False
+        last = ends[i]
+    return True

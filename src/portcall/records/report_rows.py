@@ -1,0 +1,120 @@
+"""The rows of a report: their order, and where their columns come from.
+
+A million conversations are a million numbers until somebody asks for them. Then some thousand rows at once become
+columns, which exports write and filters read; a row by itself becomes a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, overload
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from portcall.records.column_values import Columns, Row, Words
+
+    class RowTest(Protocol):
+        """Whether rows are wanted."""
+
+        def among(self, columns: Columns) -> NDArray[np.bool_]:
+            """bool[n]: whether each of them is."""
+
+
+ROWS_AT_ONCE = 1 << 14
+"""So many rows, and the columns made of them, stay in the processor's last cache."""
+
+
+class RowPart(Protocol):
+    """Rows that have their columns from one place."""
+
+    def __len__(self) -> int:
+        """How many rows."""
+
+    def take(self, rows: NDArray[np.int64]) -> Columns:
+        """The columns of some of them."""
+
+
+class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
+    """Rows in their order. ``names`` are those of all columns, ``order`` the indexes of rows in ``parts`` together."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        parts: Sequence[RowPart],
+        order: NDArray[np.int64],
+        complete: Callable[[Columns], Columns] | None = None,
+    ) -> None:
+        """``complete`` adds columns to those that the parts have."""
+        self.names = names
+        self._parts = parts
+        self._order = order
+        self._complete = complete
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> Row | Rows:
+        """One row, or some of them."""
+        if isinstance(index, slice):
+            return Rows(self.names, self._parts, self._order[index], self._complete)
+        at = range(len(self))[index]
+        return next(iter(self[at : at + 1]))
+
+    def __iter__(self) -> Iterator[Row]:
+        """Each as a dictionary."""
+        for columns in self.blocks():
+            yield from columns.rows(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other are the same rows in the same order."""
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(_equal, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # as of a list
+
+    def blocks(self, rows: int = ROWS_AT_ONCE) -> Iterator[Columns]:
+        """Their columns, at most so many rows at once."""
+        starts = np.cumsum([0, *map(len, self._parts)])
+        for start in range(0, len(self), rows):
+            order = self._order[start : start + rows]
+            of_part = np.searchsorted(starts, order, "right") - 1
+            changes = np.flatnonzero(np.diff(of_part)) + 1
+            for some in np.split(order, changes):
+                part = int(np.searchsorted(starts, some[0], "right")) - 1
+                columns = self._parts[part].take(some - starts[part])
+                yield self._complete(columns) if self._complete else columns
+
+    def where(self, test: RowTest) -> Rows:
+        """Those for which a test holds."""
+        holds = np.concatenate([*map(test.among, self.blocks()), np.zeros(0, np.bool_)])
+        return Rows(self.names, self._parts, self._order[holds], self._complete)
+
+    def completed(self, complete: Callable[[Columns], Columns]) -> Rows:
+        """The same rows with more columns: ``complete`` gets what there is, and gives that and its own."""
+        former = self._complete
+        both = complete if former is None else lambda columns: complete(former(columns))
+        return Rows(self.names, self._parts, self._order, both)
+
+
+def in_order(texts: Sequence[Words], measure: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64[n]: the indexes of rows, the greatest ``measure`` first, equal ones by their text, equal ones as they were.
+
+    ``texts`` are those of one part after the other.
+    """
+    ranks = {word: rank for rank, word in enumerate(sorted({str(word) for some in texts for word in some.words}))}
+    of_words = [np.array([ranks[str(word)] for word in some.words], np.int64) for some in texts]
+    of_rows = [rank[some.codes] for rank, some in zip(of_words, texts, strict=True)]
+    return np.lexsort((np.concatenate([*of_rows, np.zeros(0, np.int64)]), -measure))
+
+
+def _equal(one: object, other: object) -> bool:
+    return one == other
