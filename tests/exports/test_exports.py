@@ -95,7 +95,7 @@ def test_csv_has_all_columns_exact_numbers_and_empty_cells_for_null(by):
     assert cells == as_text
 
 
-@pytest.mark.parametrize("format_name", exports.MODULES)
+@pytest.mark.parametrize("format_name", sorted(set(exports.MODULES) - exports.BINARY))
 def test_no_format_lets_control_characters_through(format_name):
     text = written(hostile(), format_name)
 
@@ -118,5 +118,5 @@ def test_rows_written_as_columns_are_those_written_one_by_one(capture, by):
     report = portcall.read(CAPTURES / capture, by=by)
     one_by_one = replace(report, rows=report.to_dicts())
 
-    for format_name in exports.MODULES:
+    for format_name in set(exports.MODULES) - exports.BINARY:
         assert written(report, format_name) == written(one_by_one, format_name)

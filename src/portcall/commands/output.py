@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.commands.output_file import try_output, write_out
 from portcall.errors import UsageError
-from portcall.exports import CARRIES_DEGRADATIONS, MODULES, write
+from portcall.exports import BINARY, CARRIES_DEGRADATIONS, MODULES, require, write
 from portcall.records.schema import did_you_mean
 from portcall.views.text import note_text, visible
 
@@ -106,7 +106,11 @@ def deliver(
 ) -> None:
     """The same with another way to draw a table, notes included."""
     try:
-        write_out(output, draw if format_name == "table" else lambda stream: write(report, format_name, stream))
+        write_out(
+            output,
+            draw if format_name == "table" else lambda stream: write(report, format_name, stream),
+            draw if format_name in BINARY else None,
+        )
     finally:
         if format_name not in ("table", *CARRIES_DEGRADATIONS):
             say_degradations(report, said)
@@ -125,6 +129,10 @@ def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS,
     Unless another user is to write it: then ``try_output`` comes later.
     """
     format_name = _format_asked_for(options, formats)
+    if format_name != "table":
+        require(format_name)
+    if format_name in BINARY and not options.output and sys.stdout.isatty():
+        raise UsageError(f"--format {format_name} is no text for a terminal. Write it to a file: -o FILE.{format_name}")
     if tries_output:
         try_output(options.output)
     return format_name

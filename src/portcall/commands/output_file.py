@@ -40,13 +40,18 @@ def try_output(output: str | None) -> None:
             raise PermissionError(0, "permission denied")
 
 
-def write_out(output: str | None, write: Callable[[TextIO], None]) -> None:
-    """Write to the file, or to stdout; what the file does not take is printed, before it is said as an error."""
+def write_out(
+    output: str | None, write: Callable[[TextIO], None], write_for_people: Callable[[TextIO], None] | None = None
+) -> None:
+    """Write to the file, or to stdout; what the file does not take is printed, before it is said as an error.
+
+    ``write_for_people`` writes it where ``write`` makes no text and stdout is a terminal.
+    """
     try:
         with opened(output) as stream:
             write(stream)
     except UnwritableOutputError as error:
-        write(sys.stdout)
+        (write_for_people if write_for_people and sys.stdout.isatty() else write)(sys.stdout)
         sys.stdout.flush()
         raise PortcallError(f"{error}; so it is on stdout instead") from error
 

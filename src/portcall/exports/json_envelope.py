@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from portcall.exports.json_lines import row_text, row_texts
+from portcall.records.envelope import envelope
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -19,16 +19,7 @@ SCHEMA = 1
 
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write ``schema source window_ns coverage degradations rows``, and ``by`` and ``rows_left_out``."""
-    envelope = {
-        "schema": SCHEMA,
-        "source": report.source,
-        "by": report.by,
-        "window_ns": report.window_ns,
-        "coverage": report.coverage and asdict(report.coverage),
-        "degradations": [asdict(degradation) for degradation in report.degradations],
-        "rows_left_out": report.rows_left_out,
-    }
-    stream.write(row_text(envelope)[:-1] + ',"rows":[')
+    stream.write(row_text({"schema": SCHEMA, **envelope(report)})[:-1] + ',"rows":[')
     texts = row_texts(report.rows, ",\n", "")
     stream.write(next(texts, "")[1:])  # no comma before the first one
     stream.writelines(texts)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from portcall.kernels.row_texts import ADDRESS, MOST_CHARACTERS, write_rows
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -84,7 +86,14 @@ class Addresses(NamedTuple):
 
     def plain(self) -> list[Any]:  # Any: str, as in other columns
         """As people write them (RFC 5952)."""
-        return list(map(address_text, self.is_ipv6.tolist(), self.high_half.tolist(), self.low_half.tolist()))
+        count = len(self.is_ipv6)
+        halves = np.stack([self.high_half, self.low_half]).view(np.int64)
+        marks = np.stack([self.is_ipv6, self.is_ipv6]).view(np.uint8)
+        kinds, columns = np.full(1, ADDRESS, np.uint8), np.zeros(1, np.uint32)
+        no_words, line_end = np.zeros(1, np.int64), np.array([0, 0, 1], np.int64)
+        out = np.empty((count + 1) * (MOST_CHARACTERS[ADDRESS] + 1), np.uint8)
+        size = write_rows(kinds, columns, halves, marks, 0, count, b"", no_words, b"\n", line_end, b"", out)
+        return str(out[:size].data, "ascii").split("\n")[:-1]
 
 
 ColumnValues = Numbers | Words | Addresses

@@ -56,6 +56,12 @@ class Report:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows as an Arrow stream (its PyCapsule), for DuckDB, polars, pandas and pyarrow. It needs pyarrow."""
+        from portcall.records.arrow_columns import record_batches
+
+        return record_batches(self).__arrow_c_stream__(requested_schema)
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows as dictionaries of plain Python values, ready for json or a data frame."""
         return [dict(row) for row in self.rows]

@@ -1,0 +1,22 @@
+"""What a report or a listing says besides its rows, as JSON, Parquet and Arrow carry it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from portcall.records.report import Report
+    from portcall.records.schema import Listing
+
+
+def envelope(report: Report | Listing) -> dict[str, Any]:  # Any: what JSON has
+    """What a report says besides its rows."""
+    return {
+        "source": report.source,
+        "by": report.by,
+        "window_ns": report.window_ns,
+        "coverage": report.coverage and asdict(report.coverage),
+        "degradations": [asdict(degradation) for degradation in report.degradations],
+        "rows_left_out": report.rows_left_out,
+    }
