@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 
@@ -332,3 +335,34 @@ def test_what_no_program_has_is_over_or_waits(state, sentence):
     nobodys = socket_between("127.0.0.1:80", "127.0.0.1:40000", state=state, holding=Holding.NOBODY)
 
     assert socket_facts(nobodys, listing(nobodys)).sentence == f"{sentence} (tcp, {state})"
+
+
+@pytest.mark.parametrize(
+    "words", ["5000", "127.0.0.1", "127.0.0.1:5000", "127.0.0.1:50000-127.0.0.1:5000", "ESTAB", "tcp", "ephemeral"]
+)
+def test_an_explanation_takes_no_more_steps_for_each_socket_where_there_are_more(words):
+    explained(words, crowd_at_one_port(1))  # which loads what is loaded once
+
+    few, many = (steps(partial(explained, words, crowd_at_one_port(clients))) for clients in (100, 400))
+
+    assert few > 100
+    assert many < 4.1 * few
+
+
+def crowd_at_one_port(clients):
+    """A machine on which so many programs talk with one, over loopback: both ends of each conversation are here."""
+    ends = [(f"127.0.0.1 {port}", "127.0.0.1 5000") for port in range(50_000, 50_000 + clients)]
+    calling = [system_socket(near, far, "client 8") for near, far in ends]
+    called = [system_socket(far, near, "server 9") for near, far in ends]
+    return machine(system_socket("127.0.0.1 5000", process="server 9"), *calling, *called)
+
+
+def steps(action):
+    """How many calls of functions it makes."""
+    counted = Counter()
+    sys.setprofile(lambda frame, event, argument: counted.update([event]))
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return counted["call"] + counted["c_call"]

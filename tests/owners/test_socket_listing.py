@@ -221,3 +221,35 @@ def test_without_the_kernels_list_psutil_lists_and_a_note_says_what_is_missing(m
 
     assert listener.getsockname()[1] in {one.local_port for one in told.sockets}
     assert "Protocol not supported" in told.degradations[-1].reason
+
+
+@linux_only
+@pytest.mark.parametrize("words", [["explain", "PORT"], ["explain"], ["who", "PORT"], ["conns"], ["ports"]])
+def test_a_command_looks_once_for_sockets_and_once_for_who_has_them(words, listener):
+    port = str(listener.getsockname()[1])
+    words = [port if word == "PORT" else word for word in words]
+
+    looked = subprocess.run(
+        [sys.executable, "-c", LOOKS, *words], capture_output=True, text=True, check=True
+    ).stderr.splitlines()
+
+    folders = [folder for folder in looked if folder.startswith("/proc/")]
+    assert any(folder.startswith(f"/proc/{os.getpid()}/") for folder in folders)
+    assert len(folders) == len(set(folders))
+    assert looked.count("sock_diag") == 1
+
+
+LOOKS = """
+import socket, sys
+SOCK_DIAG = 4
+
+def say(event, arguments):
+    if event == "os.scandir" and str(arguments[0]).endswith("/fd"):
+        print(arguments[0], file=sys.stderr)
+    if event == "socket.__new__" and arguments[1] == socket.AF_NETLINK and arguments[3] == SOCK_DIAG:
+        print("sock_diag", file=sys.stderr)
+
+sys.addaudithook(say)
+from portcall import cli
+cli.main(sys.argv[1:])
+"""

@@ -111,8 +111,7 @@ class Explanation:
 def explain(subject: Subject, machine: Machine) -> Explanation:
     """The explanation of a subject."""
     title, lessons = _prefix(subject, machine)
-    here, talking = (sorted(sockets, key=_interest) for sockets in sockets_of(subject, machine.listing))
-    talking = [socket for socket in talking if socket not in here]
+    here, talking = _chosen(subject, machine.listing)
     return Explanation(
         question=subject.text,
         kind=subject.kind,
@@ -125,7 +124,15 @@ def explain(subject: Subject, machine: Machine) -> Explanation:
         talking=tuple(socket_facts(socket, machine.listing) for socket in talking),
         next_steps=next_steps(subject),
         classic=classic_commands(subject),
+        degradations=machine.listing.about([*here, *talking]).degradations,
     )
+
+
+def _chosen(subject: Subject, listing: SocketListing) -> tuple[list[SystemSocket], list[SystemSocket]]:
+    """The same as ``sockets_of``, each socket once, and those first that tell most."""
+    here, talking = sockets_of(subject, listing)
+    known = set(here)
+    return sorted(here, key=_interest), sorted((one for one in talking if one not in known), key=_interest)
 
 
 def class_meaning(port_class: PortClass, settings: PortSettings) -> str:

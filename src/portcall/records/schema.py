@@ -112,6 +112,7 @@ def directions(by: str) -> tuple[str, str]:
     return ("to_server", "to_client") if by == "flow" else ("out", "in")
 
 
+@lru_cache
 def asked_names(end: str) -> tuple[str, ...]:
     """The columns about the address of an end, one of ADDRESS_ENDS' values, that are null unless they are asked for."""
     return tuple(column.name for column in address_columns(end, ""))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shlex
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from portcall.enrichment.geoip import Origins
@@ -22,9 +21,8 @@ from portcall.system.port_ranges import read_port_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from portcall.explanation.facts import Explanation, Machine
+    from portcall.explanation.facts import Explanation
     from portcall.explanation.quiz import QuizQuestion
-    from portcall.explanation.subject import Subject
     from portcall.explanation.tutorial import Tutorial
 
 
@@ -42,7 +40,7 @@ def explain(words: str, *, geo: Sequence[str] = (), resolve: bool = False) -> Ex
         origins={address: origins.look_up(address) for address in addresses} if origins else {},
         reverse_names=reverse_names(addresses) if resolve else {},
     )
-    return _explained(subject, machine)
+    return facts.explain(subject, machine)
 
 
 def tell_everything() -> Tutorial:
@@ -56,11 +54,6 @@ def quiz(seed: int | None = None) -> list[QuizQuestion]:
     """Five questions, some about this machine's sockets; those of a seed are always the same, so about none."""
     sockets = list_sockets().sockets if seed is None else ()
     return make_quiz(sockets, random.Random(seed))  # noqa: S311 - questions, no secrets
-
-
-def _explained(subject: Subject, machine: Machine) -> Explanation:
-    about = machine.listing.about(chain(*facts.sockets_of(subject, machine.listing)))
-    return replace(facts.explain(subject, machine), degradations=about.degradations)
 
 
 def _perhaps_process(words: str) -> UsageError | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from portcall.sockets.rows import takes
 
 if TYPE_CHECKING:
     from portcall.queries.endpoints import Endpoint, Endpoints
-    from portcall.records.ownership import Owner
+    from portcall.records.ownership import Owner, Program
     from portcall.records.sockets import SystemSocket
 
 END, SERVICE, PROCESS = "end", "service", "process"
@@ -116,8 +117,12 @@ def _is_remote(socket: SystemSocket, end: Endpoint) -> bool:
 
 
 def _is_called(owner: Owner, name: str) -> bool:
-    program = owner.program
+    return name in _names_of(owner.program)
+
+
+@lru_cache(maxsize=1 << 10)
+def _names_of(program: Program) -> frozenset[str | None]:
+    """All that a program is called; asked for each of its sockets, told once."""
     names = {program.name, program.container, program.unit, program.unit and program.unit.removesuffix(".service")}
     paths = ((program.exe or "").removesuffix(DELETED), *program.cmdline[:1], program.script)
-    names |= {PurePath(path).name for path in paths if path}
-    return name in names
+    return frozenset(names | {PurePath(path).name for path in paths if path})
