@@ -19,7 +19,7 @@ from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
 from portcall.owners.sock_diag import SocketList, sightings_of
 from portcall.records.ownership import SIGHTING, Evidence, OwnerEvents
 from portcall.records.report import Degradation
-from portcall.system.network_namespaces import every_namespace, inside, namespace_cookie
+from portcall.system.network_namespaces import Namespace, every_namespace, inside_each, namespace_cookie
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 _Lists = dict[int, np.ndarray[tuple[int], np.dtype[np.void]]]
@@ -40,9 +40,9 @@ def take_snapshot() -> Snapshot:
     holders, forbidden = look_for_holders()
     namespaces = every_namespace()
     looks, cookies, refused = [], {}, []
-    for namespace in namespaces:
+    for namespace, looked in inside_each(namespaces, _look):
         try:
-            cookie, lists, raw = inside(namespace, _look)
+            cookie, lists, raw = looked.result()
         except (OSError, PortcallError) as error:
             refused.append(error)
             continue
@@ -88,7 +88,7 @@ def look_for_holders(pids: list[int] | None = None) -> tuple[dict[int, list[int]
     return holders, forbidden
 
 
-def _look() -> tuple[int | None, _Lists, _Lists]:
+def _look(_: Namespace) -> tuple[int | None, _Lists, _Lists]:
     """The namespace's cookie, what sock_diag lists, and what it does not."""
     sockets = SocketList()
     try:

@@ -15,7 +15,7 @@ from portcall.errors import PortcallError
 from portcall.owners.psutil_listing import interface_networks, list_portably
 from portcall.records.report import Degradation
 from portcall.records.sockets import HIDDEN_PROCESSES, SocketListing
-from portcall.system.network_namespaces import choose_namespaces, inside
+from portcall.system.network_namespaces import choose_namespaces, inside_each
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def list_sockets(namespaces: Sequence[str] = (), *, only_listening: bool = False
     networks: dict[int, tuple[InterfaceNetwork, ...]] = {}
     refused: list[Exception] = []
     time_ns = time.time_ns()
-    for namespace in chosen:
 
-        def look(here: Namespace = namespace) -> tuple[list[DumpReply], tuple[InterfaceNetwork, ...]]:
-            return ask(here, WAITING if only_listening else EVERY), interface_networks()
+    def look(here: Namespace) -> tuple[list[DumpReply], tuple[InterfaceNetwork, ...]]:
+        return ask(here, WAITING if only_listening else EVERY), interface_networks()
 
+    for namespace, looked in inside_each(chosen, look):
         try:
-            told, networks[namespace.number] = inside(namespace, look)
+            told, networks[namespace.number] = looked.result()
         except OSError as error:  # a kernel or a sandbox without sock_diag
             if not namespaces:
                 return _without_kernel(error, only_listening=only_listening)
@@ -75,13 +75,9 @@ def listening_cookies(namespaces: Sequence[str] = ()) -> frozenset[int] | None:
     from portcall.owners.kernel_sockets import WAITING, ask
 
     cookies: set[int] = set()
-    for namespace in choose_namespaces(namespaces):
-
-        def look(here: Namespace = namespace) -> list[DumpReply]:
-            return ask(here, WAITING)
-
+    for _, asked in inside_each(choose_namespaces(namespaces), lambda namespace: ask(namespace, WAITING)):
         with suppress(PortcallError, OSError):  # the listing says it
-            cookies.update(cookie for answer in inside(namespace, look) for cookie in answer.rows["cookie"].tolist())
+            cookies.update(cookie for answer in asked.result() for cookie in answer.rows["cookie"].tolist())
     return frozenset(cookies)
 
 

@@ -15,6 +15,7 @@ import shlex
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,7 +23,8 @@ from portcall.errors import PortcallError, UsageError
 from portcall.system.remedies import ROOT_OF_THE_HOST, is_root, more_rights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
 
 ALL = "all"
 """Stands for every namespace where one is named."""
@@ -30,6 +32,7 @@ ALL = "all"
 _NAMED = Path("/run/netns")
 _NAMED_BY_DOCKER = Path("/run/docker/netns")
 _OWN = Path("/proc/self/ns/net")
+_HERE = Path("/proc/thread-self/ns/net")
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h, Linux 5.14
 
@@ -91,16 +94,16 @@ def every_namespace() -> list[Namespace]:
     """Each that has a name or a process now, named ones first; without those that this user may not see."""
     found: dict[int, Namespace] = {}
     named = [*sorted(_NAMED.glob("*")), *sorted(_NAMED_BY_DOCKER.glob("*"))]
+    places = [*((path.name, str(path)) for path in named), ("", str(_OWN))]
+    places += [(path, path) for path in glob("/proc/[0-9]*/ns/net")]  # noqa: PTH207 - a Path for each process costs more
     device = _OWN.stat().st_dev
-    for path in [*named, _OWN, *Path("/proc").glob("[0-9]*/ns/net")]:
+    for name, path in places:
         try:
-            status = path.stat()
+            status = os.stat(path)  # noqa: PTH116 - as above
         except OSError:  # gone meanwhile, or somebody else's
             continue
-        if status.st_dev != device:  # the name of one that comes or goes just now: a plain file without its mount
-            continue
-        name = "" if path == _OWN else path.name if path in named else str(path)
-        found.setdefault(status.st_ino, Namespace(status.st_ino, name, str(path)))
+        if status.st_dev == device:  # else the name of one that comes or goes just now: a plain file without its mount
+            found.setdefault(status.st_ino, Namespace(status.st_ino, name, path))
     return list(found.values())
 
 
@@ -122,24 +125,44 @@ def inside(namespace: Namespace, action: Callable[[], Result]) -> Result:
     """
     if namespace.number == _OWN.stat().st_ino:
         return action()
+    ((_, acted),) = inside_each([namespace], lambda _: action())
+    return acted.result()
+
+
+def inside_each(
+    namespaces: Iterable[Namespace], action: Callable[[Namespace], Result]
+) -> list[tuple[Namespace, Future[Result]]]:
+    """The same in one namespace after the other: each with what has come of it, or with its error.
+
+    One thread does it all, one's own namespace first, so that many cost one thread and no waiting for each.
+    """
+    own = _OWN.stat().st_ino
+    in_turn = sorted(namespaces, key=lambda namespace: namespace.number != own)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(_enter_and_act, namespace, action).result()
+        return [(namespace, pool.submit(_enter_and_act, namespace, action)) for namespace in in_turn]
 
 
-def _enter_and_act(namespace: Namespace, action: Callable[[], Result]) -> Result:
+def _enter_and_act(namespace: Namespace, action: Callable[[Namespace], Result]) -> Result:
     try:
-        descriptor = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _set_namespace(descriptor)
-        finally:
-            os.close(descriptor)
+        _enter(namespace)
     except FileNotFoundError:
         raise
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         remedy = f"; {more_rights(ROOT_OF_THE_HOST)}" if error.errno in (errno.EPERM, errno.EACCES) else ""
         raise PortcallError(f"cannot enter the network namespace {namespace.name!r}: {why}{remedy}") from error
-    return action()
+    return action(namespace)
+
+
+def _enter(namespace: Namespace) -> None:
+    """Bring this thread there; to be where it began takes no rights."""
+    if _HERE.stat().st_ino == namespace.number:
+        return
+    descriptor = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _set_namespace(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _set_namespace(descriptor: int) -> None:

@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import select
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -31,30 +32,28 @@ from portcall.errors import PortcallError, UsageError
 from portcall.records.packets import CapturePoint
 from portcall.sources.devices.happenings import Happenings
 from portcall.sources.devices.namespace_helper import LOOK_S, NamespaceKeeper, open_sockets
-from portcall.sources.devices.namespace_ring import RETIRE_MS, NamespaceRing
+from portcall.sources.devices.namespace_ring import BLOCK_BYTES, BLOCKS, RETIRE_MS, NamespaceRing, RingSize
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.system.helper_process import since_now
-from portcall.system.network_namespaces import has_gone
+from portcall.system.network_namespaces import has_gone, inside_each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from portcall.records.packets import FrameBatch
     from portcall.sources.devices.interfaces import Selection
     from portcall.sources.devices.namespace_helper import NamespaceSockets
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
 SNAP_LENGTH = 4096
 """Headers and the beginning of what is said, which is all that is looked at; lengths come from the headers. With whole
 frames, a bulk stream of 64 KiB frames fills a block with fifteen, and waking up for them costs four times the CPU."""
-BLOCK_BYTES = 1 << 18
-"""A batch of some two thousand small frames; a frame of 64 KiB still fits whole if it is wanted so."""
-BLOCKS = 128
-"""32 MiB: most of a second of 250 000 small packets a second, and six seconds of few, as no block waits longer than
-RETIRE_MS: a report of many conversations may take a while. Namespaces share them."""
-LEAST_BLOCKS = 16
-"""What a namespace gets however many there are."""
 MOST_RINGS = 256
-"""Namespaces at a time, when they come and come: 1 GiB of the kernel's memory."""
+"""Namespaces at a time, when they come and come."""
+_AT_A_TIME = 32
+"""Rings that are opened or closed side by side: the kernel waits for all processors in each, which costs no work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,8 @@ class RingSource:
         """
         self._filter = FrameFilter(filter) if filter else None
         self._in_kernel = None if asks_for_tag(filter) else self._filter
-        self._snap_length, self._block_bytes, self._is_promiscuous = snap_length, block_bytes, is_promiscuous
+        self._snap_length, self._is_promiscuous = snap_length, is_promiscuous
+        self._size = RingSize(block_bytes, blocks)
         self._rings: dict[int, NamespaceRing] = {}
         self._watched: dict[int, NamespaceRing] = {}  # by the file that tells of their interfaces
         self._nameless: set[int] = set()
@@ -102,21 +102,21 @@ class RingSource:
         self._happened = Happenings()
         self.degradations = self._happened.degradations
         self._follows = follow is not None
-        blocks = max(blocks // len(selections), LEAST_BLOCKS)
+        selection_of = {selection.namespace: selection for selection in selections}
+        opened = inside_each(selection_of, lambda _: open_sockets())
         try:
-            for selection in selections:
-                try:
-                    sockets = open_sockets(selection.namespace)
-                except FileNotFoundError:  # gone since it was chosen
-                    if follow is None:
-                        raise
-                    continue
-                self._open(selection, sockets, blocks)
+            there = [
+                each for each in opened if follow is None or not isinstance(each[1].exception(), FileNotFoundError)
+            ]
+            self._open((selection_of[namespace], sockets.result()) for namespace, sockets in there)
             if follow is not None:
                 self._keeper = NamespaceKeeper(follow, selections)
                 self._epoll.register(self._keeper.fileno(), select.EPOLLIN)
         except BaseException:
             self.close()
+            for _, sockets in opened:
+                if not sockets.exception():
+                    sockets.result().close()
             raise
 
     def __enter__(self) -> RingSource:  # noqa: PYI034 (Self would be another dependency before Python 3.11)
@@ -174,20 +174,23 @@ class RingSource:
         """Let go of the rings; the kernel frees each once no batch points into it."""
         self._stop_following()
         self._epoll.close()
-        while self._rings:
-            self._rings.popitem()[1].close()
+        _side_by_side(NamespaceRing.close, self._rings.values())
+        self._rings.clear()
 
-    def _open(self, selection: Selection, sockets: NamespaceSockets, blocks: int) -> None:
-        """Listen with the sockets of the selection's namespace."""
-        new = NamespaceRing(selection, sockets, self._block_bytes, blocks)
-        self._rings[new.fileno()] = new
-        new.followed.changes()  # since it was selected
-        self._judge(new)
-        new.listen()
-        self._epoll.register(new.fileno(), select.EPOLLIN)
-        if not selection.is_any:
-            self._watched[new.followed.fileno()] = new
-            self._epoll.register(new.followed.fileno(), select.EPOLLIN)
+    def _open(self, places: Iterable[tuple[Selection, NamespaceSockets]]) -> None:
+        """Listen with the sockets of the selections' namespaces."""
+        chosen = list(places)
+        among = len(self._rings) + len(chosen)
+        made = _side_by_side(lambda place: NamespaceRing(*place, self._size.among(place[0].namespace, among)), chosen)
+        self._rings.update((new.fileno(), new) for new in made)
+        for new in made:
+            new.followed.changes()  # since it was selected
+            self._judge(new)
+            new.listen()
+            self._epoll.register(new.fileno(), select.EPOLLIN)
+            if not new.followed.selection.is_any:
+                self._watched[new.followed.fileno()] = new
+                self._epoll.register(new.followed.fileno(), select.EPOLLIN)
 
     def _judge(self, opened: NamespaceRing) -> None:
         opened.judge(self._in_kernel, self._snap_length)
@@ -237,7 +240,7 @@ class RingSource:
             self._miss(f"those beyond {MOST_RINGS} at a time were not listened to")
             return
         try:
-            self._open(selection, sockets, LEAST_BLOCKS)
+            self._open([(selection, sockets)])
         except (OSError, PortcallError) as error:
             sockets.close()
             self._miss(f"{selection.namespace.title} could not be listened to: {error}")
@@ -273,3 +276,10 @@ class RingSource:
                 yield from self._filter.matching(iter([batch]))
             else:
                 yield batch
+
+
+def _side_by_side(action: Callable[[Given], Made], things: Iterable[Given]) -> list[Made]:
+    """What it makes of each; the first error, once all are done with."""
+    with ThreadPoolExecutor(max_workers=_AT_A_TIME) as pool:
+        made = [pool.submit(action, thing) for thing in things]
+    return [each.result() for each in made]

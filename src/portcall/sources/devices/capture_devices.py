@@ -14,13 +14,14 @@ import platform
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from portcall.errors import PortcallError, UsageError
 from portcall.records.report import Degradation
-from portcall.sources.devices.interface_watch import select_interfaces
+from portcall.sources.devices.interface_watch import select_here
 from portcall.sources.devices.interfaces import Selection, choose
-from portcall.system.network_namespaces import ALL, Namespace, choose_namespaces
+from portcall.system.network_namespaces import ALL, choose_namespaces, inside_each
 from portcall.system.remedies import is_private_interpreter, is_root, more_rights
 from portcall.system.scarcity import what_is_scarce
 
@@ -126,26 +127,19 @@ def setcap_command() -> str:
 def _selections(spec: LiveSpec) -> list[Selection]:
     """Where to listen; of all namespaces, those that have an interface that is meant and are not gone meanwhile."""
     namespaces = choose_namespaces(spec.namespaces)
+    if platform.system() != "Linux":
+        from portcall.sources.devices.scapy import list_interfaces
+
+        return [
+            Selection(one, choose(spec.interfaces, list_interfaces()), tuple(spec.interfaces)) for one in namespaces
+        ]
+    selected = [each for _, each in inside_each(namespaces, partial(select_here, spec.interfaces))]
     if ALL not in spec.namespaces:
-        return [_select(spec, namespace) for namespace in namespaces]
-    selections: list[Selection] = []
-    refusals: list[Exception] = []
-    for namespace in namespaces:
-        try:
-            selections.append(_select(spec, namespace))
-        except (UsageError, FileNotFoundError) as error:
-            refusals.append(error)
-    if not selections:
-        raise refusals[0]
-    return selections
-
-
-def _select(spec: LiveSpec, namespace: Namespace) -> Selection:
-    if platform.system() == "Linux":
-        return select_interfaces(spec.interfaces, namespace)
-    from portcall.sources.devices.scapy import list_interfaces
-
-    return Selection(namespace, choose(spec.interfaces, list_interfaces()), tuple(spec.interfaces))
+        return [each.result() for each in selected]
+    refusals = [each for each in selected if isinstance(each.exception(), UsageError | FileNotFoundError)]
+    if len(refusals) == len(selected):
+        refusals[0].result()
+    return [each.result() for each in selected if each not in refusals]
 
 
 def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:

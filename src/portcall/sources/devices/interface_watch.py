@@ -70,7 +70,12 @@ def list_interfaces() -> list[Interface]:
 
 def select_interfaces(names: Sequence[str], namespace: Namespace) -> Selection:
     """What the names mean inside the namespace, now; UsageError for a name that nothing has."""
-    return Selection(namespace, choose(names, inside(namespace, list_interfaces)), tuple(names))
+    return inside(namespace, lambda: select_here(names, namespace))
+
+
+def select_here(names: Sequence[str], namespace: Namespace) -> Selection:
+    """The same in the namespace, which the calling thread is in."""
+    return Selection(namespace, choose(names, list_interfaces()), tuple(names))
 
 
 class RouteSocket:

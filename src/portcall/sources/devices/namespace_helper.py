@@ -94,18 +94,14 @@ class NamespaceKeeper:
         self._helper.close()
 
 
-def open_sockets(namespace: Namespace) -> NamespaceSockets:
-    """The sockets inside the namespace."""
-
-    def opened() -> NamespaceSockets:
-        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        try:
-            return NamespaceSockets(packets, open_route_socket())
-        except BaseException:
-            packets.close()
-            raise
-
-    return inside(namespace, opened)
+def open_sockets() -> NamespaceSockets:
+    """The sockets, in the namespace that the calling thread is in."""
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    try:
+        return NamespaceSockets(packets, open_route_socket())
+    except BaseException:
+        packets.close()
+        raise
 
 
 def main(words: list[str]) -> None:
@@ -140,7 +136,7 @@ def _tell_new(link: socket.socket, namespace: Namespace, names: Sequence[str]) -
     """Whether it could be told: it may be gone again, or without the interfaces that are meant."""
     try:
         selection = select_interfaces(names or (ANY,), namespace)
-        sockets = open_sockets(namespace)
+        sockets = inside(namespace, open_sockets)
     except (OSError, PortcallError, UsageError):
         return False
     try:

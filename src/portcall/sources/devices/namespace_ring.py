@@ -13,6 +13,7 @@ import mmap
 import os
 import socket
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,9 +33,20 @@ if TYPE_CHECKING:
     from portcall.sources.devices.interfaces import Selection
     from portcall.sources.devices.namespace_helper import NamespaceSockets
     from portcall.sources.filters import FrameFilter
+    from portcall.system.network_namespaces import Namespace
 
 RETIRE_MS = 50
 """A block is handed over after this long, full or not. An empty one is not, so nobody wakes without traffic."""
+BLOCK_BYTES = 1 << 18
+"""A batch of some two thousand small frames; a frame of 64 KiB still fits whole if it is wanted so."""
+BLOCKS = 128
+"""32 MiB: most of a second of 250 000 small packets a second, and six seconds of few, as no block waits longer than
+RETIRE_MS: a report of many conversations may take a while. Other namespaces than one's own share as much."""
+LEAST_BLOCKS = 16
+"""What a namespace gets however many there are; where there are more than 32 of them, of smaller blocks."""
+LEAST_BLOCK_BYTES = 1 << 15
+MOST_SHARED_BYTES = 1 << 27
+"""What the other namespaces have together, 512 KiB each where there are 256; those that come later add to it."""
 
 # linux/if_packet.h, asm-generic/socket.h, linux/if_ether.h
 _SOL_PACKET, _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _ALL_PROTOCOLS = 263, 26, 35, 0x0003
@@ -46,18 +58,34 @@ _FRAME_BYTES = 2048  # only the kernel's arithmetic asks for it
 _DROP_ALL = kernel_filter.build([], {}, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class RingSize:
+    """The memory of a ring."""
+
+    block_bytes: int = BLOCK_BYTES
+    blocks: int = BLOCKS
+
+    def among(self, namespace: Namespace, namespaces: int) -> RingSize:
+        """That of a namespace's ring where this is the size of a lonely one, and so many are listened to."""
+        if not namespace.name:  # one's own, which others' packets pass as well
+            return self
+        blocks, block_bytes = max(self.blocks // namespaces, LEAST_BLOCKS), self.block_bytes
+        while namespaces * blocks * block_bytes > MOST_SHARED_BYTES and block_bytes > LEAST_BLOCK_BYTES:
+            block_bytes //= 2
+        return RingSize(block_bytes, blocks)
+
+
 class NamespaceRing:
     """The ring of one namespace, made of a packet socket that was opened in it."""
 
-    def __init__(self, selection: Selection, sockets: NamespaceSockets, block_bytes: int, blocks: int) -> None:
+    def __init__(self, selection: Selection, sockets: NamespaceSockets, size: RingSize) -> None:
         self.namespace = selection.namespace
         self.followed = FollowedInterfaces(selection, sockets.route)
         self._members: set[int] = set()
-        self._block_bytes = block_bytes
-        self._blocks = blocks
+        self._block_bytes, self._blocks = size.block_bytes, size.blocks
         self._block = 0
         self._counts = np.zeros(3, np.int64)
-        self._frames = np.zeros(block_bytes // ring.LEAST_FRAME_BYTES, FRAME)
+        self._frames = np.zeros(size.block_bytes // ring.LEAST_FRAME_BYTES, FRAME)
         self.is_judged = np.zeros(1 << 16, np.bool_)  # by link type: the kernel's program has judged its frames
         self._socket = sockets.packets
         self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
@@ -75,7 +103,7 @@ class NamespaceRing:
             "7I", self._block_bytes, self._blocks, _FRAME_BYTES, ring_bytes // _FRAME_BYTES, RETIRE_MS, 0, 0
         )  # struct tpacket_req3
         try:
-            self._socket.setsockopt(_SOL_PACKET, _RX_RING, request)
+            self._ask_for_ring(request)
             return np.frombuffer(mmap.mmap(self._socket.fileno(), ring_bytes, mmap.MAP_SHARED), np.uint8)
         except OSError as error:
             self._socket.close()
@@ -86,6 +114,12 @@ class NamespaceRing:
                 f"the kernel has no memory for a ring of {ring_bytes >> 20} MiB; capture in fewer namespaces, "
                 "or with --source scapy"
             ) from error
+
+    def _ask_for_ring(self, request: bytes) -> None:
+        """Not by the socket's method, which lets no other thread work while the kernel waits for its processors."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setsockopt(self._socket.fileno(), _SOL_PACKET, _RX_RING, request, len(request)):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def judge(self, in_kernel: FrameFilter | None, snap_length: int) -> None:
         """Let the kernel take the frames that are meant, as far as it can tell, of the interfaces there are now."""

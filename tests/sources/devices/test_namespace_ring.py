@@ -1,0 +1,48 @@
+"""How much memory rings take, of one namespace and of many."""
+
+from __future__ import annotations
+
+import pytest
+
+from portcall.sources.devices.afpacket import MOST_RINGS
+from portcall.sources.devices.namespace_ring import (
+    BLOCK_BYTES,
+    BLOCKS,
+    LEAST_BLOCKS,
+    MOST_SHARED_BYTES,
+    RingSize,
+)
+from portcall.system.network_namespaces import Namespace, own_namespace
+
+OTHER = Namespace(1, "web", "/run/netns/web")
+
+
+def ring_bytes(size):
+    return size.block_bytes * size.blocks
+
+
+def test_a_lonely_namespace_has_the_whole_ring():
+    assert RingSize().among(OTHER, 1) == RingSize(BLOCK_BYTES, BLOCKS)
+
+
+@pytest.mark.parametrize("namespaces", [2, 8, 32, 33, 100, 200, MOST_RINGS])
+def test_the_rings_of_many_namespaces_share_what_is_set_for_them(namespaces):
+    size = RingSize().among(OTHER, namespaces)
+
+    assert namespaces * ring_bytes(size) <= MOST_SHARED_BYTES
+    assert size.blocks >= LEAST_BLOCKS
+
+
+def test_ones_own_namespace_keeps_its_ring_among_many():
+    assert RingSize().among(own_namespace(), 200) == RingSize()
+
+
+@pytest.mark.parametrize("namespaces", [2, 50, MOST_RINGS])
+def test_a_block_stays_one_of_whole_pages(namespaces):
+    assert RingSize().among(OTHER, namespaces).block_bytes % 4096 == 0
+
+
+def test_rings_of_namespaces_that_come_one_by_one_stay_below_three_times_that():
+    come = sum(ring_bytes(RingSize().among(OTHER, count)) for count in range(1, MOST_RINGS + 1))
+
+    assert come < 3 * MOST_SHARED_BYTES
