@@ -17,7 +17,7 @@ from portcall.owners import open_owners
 from portcall.sources.devices.afpacket import RingSource
 from portcall.sources.devices.interface_watch import select_interfaces
 from portcall.system.helper_process import PATIENCE_S
-from portcall.system.network_namespaces import own_namespace
+from portcall.system.network_namespaces import ALL, own_namespace
 
 pytestmark = [
     pytest.mark.root,
@@ -91,7 +91,7 @@ def test_closing_waits_no_longer_than_a_moment_for_a_helper_that_stands_still(ow
 
 
 def test_a_source_closes_although_its_helper_stands_still():
-    source = RingSource([select_interfaces(["lo"], own_namespace())], follow=["lo"])
+    source = RingSource([select_interfaces(["lo"], own_namespace())], follow=[ALL])
     helper = helper_of(os.getpid())
     os.kill(helper, signal.SIGSTOP)
     assert wait_until(lambda: is_stopped(helper))

@@ -478,6 +478,28 @@ def test_a_namespace_that_comes_later_is_listened_to_until_it_is_gone():
     assert [(row["client_pid"], row["server_pid"], row["namespace"]) for row in rows] == [(pid, pid, name)]
 
 
+def test_a_namespace_that_is_made_anew_by_its_name_is_listened_to_again():
+    with (
+        namespace("again") as name,
+        listening("--netns", name, "-i", "lo", "--by", "flow", "--format", "json") as running,
+    ):
+        first, _ = map(int, run_in(name, SELF).split())
+        ip("netns", "del", name)
+        ip("netns", "add", name)
+        ip("-n", name, "link", "set", "lo", "up")
+        assert wait_until(lambda: has_listener(name))
+        second, pid = map(int, run_in(name, SELF).split())
+        _, printed = running.end(signal.SIGINT)
+
+    report = json.loads(printed)
+    rows = [row for row in report["rows"] if row["server_port"] in (first, second)]
+    assert sorted(row["server_port"] for row in rows) == sorted((first, second))
+    assert {row["namespace"] for row in rows} == {name}
+    assert [(row["client_pid"], row["server_pid"]) for row in of_port(rows, second)] == [(pid, pid)]
+    (told,) = [note["reason"] for note in report["degradations"] if note["feature"] == "network namespaces"]
+    assert told.startswith(f"{name} was made anew, and counts again since ")
+
+
 def test_nothing_but_the_end_is_heard_by_the_part_that_keeps_its_rights():
     with flows("--netns", "all") as running:
         (keeper,) = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()

@@ -35,7 +35,7 @@ from portcall.sources.devices.namespace_helper import LOOK_S, NamespaceKeeper, o
 from portcall.sources.devices.namespace_ring import BLOCK_BYTES, BLOCKS, RETIRE_MS, NamespaceRing, RingSize
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.system.helper_process import since_now
-from portcall.system.network_namespaces import has_gone, inside_each
+from portcall.system.network_namespaces import ALL, has_gone, inside_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,11 +81,11 @@ class RingSource:
         block_bytes: int = BLOCK_BYTES,
         blocks: int = BLOCKS,
         is_promiscuous: bool = False,
-        follow: Sequence[str] | None = None,
+        follow: Sequence[str] = (),
     ) -> None:
         """PermissionError without the rights, UsageError for a bad filter, PortcallError for want of memory.
 
-        ``follow``: listen also in namespaces that come later, on interfaces with these names, without names on all.
+        ``follow``: listen also in namespaces that come later by these names, or in each that comes (ALL).
         """
         self._filter = FrameFilter(filter) if filter else None
         self._in_kernel = None if asks_for_tag(filter) else self._filter
@@ -93,7 +93,7 @@ class RingSource:
         self._size = RingSize(block_bytes, blocks)
         self._rings: dict[int, NamespaceRing] = {}
         self._watched: dict[int, NamespaceRing] = {}  # by the file that tells of their interfaces
-        self._nameless: set[int] = set()
+        self._nameless: set[int] = set()  # namespaces of which it was said
         self._looked_s = time.monotonic()
         self._keeper: NamespaceKeeper | None = None
         self._epoll = select.epoll()
@@ -101,16 +101,16 @@ class RingSource:
         self._counts_gone = np.zeros(3, np.int64)
         self._happened = Happenings()
         self.degradations = self._happened.degradations
-        self._follows = follow is not None
         selection_of = {selection.namespace: selection for selection in selections}
         opened = inside_each(selection_of, lambda _: open_sockets())
         try:
-            there = [
-                each for each in opened if follow is None or not isinstance(each[1].exception(), FileNotFoundError)
-            ]
-            self._open((selection_of[namespace], sockets.result()) for namespace, sockets in there)
-            if follow is not None:
-                self._keeper = NamespaceKeeper(follow, selections)
+            self._open(
+                (selection_of[namespace], sockets.result())
+                for namespace, sockets in opened
+                if ALL not in follow or not isinstance(sockets.exception(), FileNotFoundError)  # gone since
+            )
+            if follow:
+                self._keeper = NamespaceKeeper(follow, selections[0].names, selections)
                 self._epoll.register(self._keeper.fileno(), select.EPOLLIN)
         except BaseException:
             self.close()
@@ -214,7 +214,7 @@ class RingSource:
 
     def _look_for_names(self) -> None:
         """Say which namespaces have gone, or are known by their name no more, at most once a second."""
-        if self._follows or time.monotonic() - self._looked_s < LOOK_S:
+        if self._keeper or time.monotonic() - self._looked_s < LOOK_S:
             return
         self._looked_s = time.monotonic()
         for opened in self._rings.values():
@@ -239,21 +239,31 @@ class RingSource:
             sockets.close()
             self._miss(f"those beyond {MOST_RINGS} at a time were not listened to")
             return
+        self._tell_come(selection)
         try:
             self._open([(selection, sockets)])
         except (OSError, PortcallError) as error:
             sockets.close()
             self._miss(f"{selection.namespace.title} could not be listened to: {error}")
 
+    def _tell_come(self, selection: Selection) -> None:
+        """Say that a name is another namespace's now, where one that has or had it was listened to."""
+        name = selection.namespace.title or ""
+        before = {opened.namespace.number for opened in self._rings.values() if opened.namespace.title == name}
+        self._nameless |= before
+        self._happened.tell_come(name, is_there_twice=bool(before))
+
     def _let_go(self, number: int) -> Iterator[FrameBatch]:
         for opened in [there for there in self._rings.values() if there.namespace.number == number]:
-            self._happened.tell_gone(opened.namespace.title or "one", is_followed=True)
+            if number not in self._nameless:
+                self._happened.tell_gone(opened.namespace.title or "one", is_followed=True)
             yield from self._numbered(opened)
             self._counts_gone += opened.statistics()
             self._epoll.unregister(opened.fileno())
             if self._watched.pop(opened.followed.fileno(), None):
                 self._epoll.unregister(opened.followed.fileno())
             self._rings.pop(opened.fileno()).close()
+        self._nameless.discard(number)
 
     def _miss(self, reason: str, remedy: str = "--netns NAME of fewer") -> None:
         self._happened.miss("later network namespaces", reason, remedy)

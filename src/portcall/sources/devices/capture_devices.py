@@ -145,7 +145,7 @@ def _selections(spec: LiveSpec) -> list[Selection]:
 def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
     from portcall.sources.devices.afpacket import RingSource
 
-    follow = spec.interfaces if ALL in spec.namespaces else None
+    follow = [name for name in spec.namespaces if not name.isdigit()]  # a process's number may become another's
     return RingSource(selections, filter=spec.filter, is_promiscuous=spec.is_promiscuous, follow=follow)
 
 

@@ -16,6 +16,8 @@ MOST_SAID = 20
 _INTERFACES, _NAMESPACES = "interfaces", "network namespaces"
 _COUNTS_AGAIN = "none is needed: it counts again when it returns"
 _MISSES_NOTHING = "-i any, which also has their first packets"
+_FOLLOWED_BY_NAME = "--netns NAME of one with a name, or --netns all: these are followed"
+_FOUND_SOON = "none is needed: a name is found at once, packets of that moment may be missing"
 
 
 class Happenings:
@@ -24,6 +26,7 @@ class Happenings:
     def __init__(self) -> None:
         self.degradations: list[Degradation] = []
         self._said = 0
+        self._namespaces_gone: set[str] = set()
 
     def tell(self, changes: Changes, namespace: str | None) -> None:
         """What became of interfaces of a namespace, None for one's own."""
@@ -36,12 +39,21 @@ class Happenings:
             self._say(_INTERFACES, f"{name}{where} came, and counts since {_now()}", _MISSES_NOTHING)
 
     def tell_gone(self, name: str, *, is_followed: bool) -> None:
-        """That a namespace is no more; of one that is not followed, what has its name now does not count."""
+        """That a namespace is no more; one that is not followed may have been meant by the number of a process."""
         if is_followed:
-            self._say(_NAMESPACES, f"{name} went at {_now()}; what passed before counts", "none is needed")
+            self._namespaces_gone.add(name)
+            self._say(_NAMESPACES, f"{name} went at {_now()}; what passed before counts", _COUNTS_AGAIN)
             return
-        reason = f"{name} is gone since {_now()}: what is made anew by that name does not count"
-        self._say(_NAMESPACES, reason, "--netns all, which follows them")
+        called = f"process {name}" if name.isdigit() else name
+        reason = f"{called} is gone since {_now()}: what comes in its place does not count"
+        self._say(_NAMESPACES, reason, _FOLLOWED_BY_NAME)
+
+    def tell_come(self, name: str, *, is_there_twice: bool) -> None:
+        """That there is a namespace of that name, which is said of one that was gone, or is another's now."""
+        if is_there_twice or name in self._namespaces_gone:
+            self._namespaces_gone.discard(name)
+            reason = f"{name} was made anew, and counts again since {_now()}"
+            self._say(_NAMESPACES, reason, _FOUND_SOON)
 
     def miss(self, feature: str, reason: str, remedy: str) -> None:
         """What cannot be captured; the first of each kind, told by its remedy, only."""

@@ -4,10 +4,12 @@ The rest of the program gives its rights up, and entering a namespace needs them
 opens a packet socket there, and hands that over: to make a ring of it takes no rights. It reads no packets, and nothing
 that comes from the other side but its end, upon which it ends too.
 
-It is started as ``helper_process`` does, with the numbers of the namespaces that are known, and names of interfaces.
+It is started as ``helper_process`` does, with the numbers of the namespaces that are known, the names of those that are
+followed, and names of interfaces.
 
 A namespace gets its name by a mount, which wakes this process; one that has only processes is found at the next look.
-One that has neither name nor process any more lives on by our ring alone, so it is told as well, and let go.
+One that has neither name nor process any more lives on by our ring alone, so it is told as well, and let go. A name
+that is given anew is another namespace's.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from portcall.errors import PortcallError, UsageError
 from portcall.sources.devices.interface_watch import open_route_socket, select_interfaces
 from portcall.sources.devices.interfaces import ANY, Selection
 from portcall.system.helper_process import HelperProcess
-from portcall.system.network_namespaces import every_namespace, inside
+from portcall.system.network_namespaces import ALL, every_namespace, find_namespace, inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +66,11 @@ class News(NamedTuple):
 class NamespaceKeeper:
     """News of namespaces that none of the selections is of, with the rights that this process has now."""
 
-    def __init__(self, names: Sequence[str], known: Sequence[Selection]) -> None:
-        """``names`` are of interfaces, as the user gave them."""
+    def __init__(self, followed: Sequence[str], names: Sequence[str], known: Sequence[Selection]) -> None:
+        """``followed`` are names of namespaces, or ALL; ``names`` of interfaces, as the user gave them."""
         numbers = ",".join(str(selection.namespace.number) for selection in known)
-        self._helper = HelperProcess(__name__, numbers, *names, kind=socket.SOCK_SEQPACKET)
+        words = [numbers, str(len(followed)), *followed, *names]
+        self._helper = HelperProcess(__name__, *words, kind=socket.SOCK_SEQPACKET)
         self._link = self._helper.link
         self._link.setblocking(False)  # noqa: FBT003 - its only parameter
 
@@ -106,7 +109,8 @@ def open_sockets() -> NamespaceSockets:
 
 def main(words: list[str]) -> None:
     """Tell news until nobody listens."""
-    descriptor, numbers, *names = words
+    descriptor, numbers, count, *rest = words
+    followed, names = rest[: int(count)], rest[int(count) :]
     seen_s = {int(number): time.monotonic() for number in numbers.split(",")}
     with (
         socket.socket(fileno=int(descriptor)) as link,
@@ -116,20 +120,32 @@ def main(words: list[str]) -> None:
         poll = select.poll()
         poll.register(link, select.POLLIN)
         poll.register(mounts, select.POLLERR | select.POLLPRI)  # proc(5): when something is mounted
-        _look(link, seen_s, names)  # there may have been some since the numbers were listed
+        _look(link, seen_s, followed, names)  # there may have been some since the numbers were listed
         while link.fileno() not in dict(poll.poll(1000 * LOOK_S)):
-            _look(link, seen_s, names)
+            _look(link, seen_s, followed, names)
 
 
-def _look(link: socket.socket, seen_s: dict[int, float], names: Sequence[str]) -> None:
+def _look(link: socket.socket, seen_s: dict[int, float], followed: Sequence[str], names: Sequence[str]) -> None:
     """Tell what differs from ``seen_s``: namespaces that are told, by number, and when they were last seen."""
     now_s = time.monotonic()
-    for namespace in every_namespace():
-        if namespace.number in seen_s or _tell_new(link, namespace, names):
-            seen_s[namespace.number] = now_s
+    there = {namespace.number: namespace for namespace in every_namespace()}
+    meant = there if ALL in followed else _named(followed)
+    for number, namespace in {**there, **meant}.items():
+        if number in seen_s or (number in meant and _tell_new(link, namespace, names)):
+            seen_s[number] = now_s
     for number in [number for number, last_s in seen_s.items() if now_s - last_s > LOOK_S]:
         del seen_s[number]
         link.send(pickle.dumps((number, None)))
+
+
+def _named(names: Sequence[str]) -> dict[int, Namespace]:
+    """By number, the namespaces that have these names now."""
+    found: dict[int, Namespace] = {}
+    for name in names:
+        with contextlib.suppress(PortcallError):  # there is none now
+            namespace = find_namespace(name)
+            found[namespace.number] = namespace
+    return found
 
 
 def _tell_new(link: socket.socket, namespace: Namespace, names: Sequence[str]) -> bool:
