@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import NoReturn, TextIO
 
+    from _typeshed import SupportsWrite
+
 COMMANDS = {
     "read": "attribute the traffic of captures to apps",
     "live": "attribute traffic to processes as it passes",
@@ -104,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser_of(commands: Collection[str]) -> argparse.ArgumentParser:
     """A parser that knows all commands by name, and the options of these: each is a module to import."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="portcall",
         description="Which application do these packets belong to?",
         epilog=_EPILOG,
@@ -182,6 +184,15 @@ def _options_of(command: str) -> list[str]:
     parser = argparse.ArgumentParser()
     import_module(f"portcall.commands.{command}").add_options(parser)
     return re.findall(r"(?<![\w-])--?[a-z0-9][\w-]*", parser.format_usage())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Prints help whose examples can be typed here; as text it is the same on every machine."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        from portcall.system.remedies import examples_here
+
+        self._print_message(examples_here(self.format_help()), file or sys.stdout)
 
 
 class _Version(argparse.Action):

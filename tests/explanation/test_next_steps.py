@@ -7,12 +7,14 @@ import io
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from portcall import cli
 from portcall.explanation.next_steps import STORY_CLASSIC, STORY_STEPS, classic_commands, next_steps
 from portcall.explanation.subject import parse_subject
+from portcall.system.remedies import with_sudo
 
 SUBJECTS = [
     "443",
@@ -39,7 +41,7 @@ CLASSIC |= {step.command for step in STORY_CLASSIC}
 @pytest.mark.parametrize("step", sorted(STEPS))
 def test_every_next_step_is_a_line_that_portcall_understands(step):
     words = shlex.split(step.removeprefix("sudo "))
-    assert words[0] == "portcall"
+    assert Path(words[0]).name == "portcall"
     assert words[1] in TOOLBOX
     if words[1] not in cli.COMMANDS:
         pytest.skip(f"portcall {words[1]} is not in this version")
@@ -49,6 +51,13 @@ def test_every_next_step_is_a_line_that_portcall_understands(step):
             cli.parser_of(words[1:2]).parse_args(words[1:])
         except SystemExit:
             pytest.fail(sent.getvalue())
+
+
+@pytest.mark.parametrize("words", [words for words in SUBJECTS if parse_subject(words).address or ":" in words])
+def test_a_step_that_takes_rights_names_the_command_as_sudo_finds_it(words):
+    (live,) = [step.command for step in next_steps(parse_subject(words)) if " live " in step.command]
+
+    assert live.startswith(with_sudo("live"))
 
 
 @pytest.mark.parametrize("words", SUBJECTS)

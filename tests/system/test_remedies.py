@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shlex
 import subprocess
@@ -10,9 +11,19 @@ from pathlib import Path
 
 import pytest
 
+import portcall
+from portcall.cli import COMMANDS, main
 from portcall.sources.devices.capture_devices import capture_remedy
-from portcall.system.remedies import is_private_interpreter, more_rights, pip_install, this_command, with_sudo
+from portcall.system.remedies import (
+    examples_here,
+    is_private_interpreter,
+    more_rights,
+    pip_install,
+    this_command,
+    with_sudo,
+)
 
+SOURCE = Path(portcall.__file__).parent
 ROOT_LACKS = "something else"
 
 
@@ -47,6 +58,35 @@ def test_the_command_that_is_told_runs():
     run = subprocess.run([*shlex.split(this_command("--version"))], check=True, capture_output=True, text=True)
 
     assert run.stdout.startswith("portcall")
+
+
+@pytest.mark.usefixtures("as_user")
+def test_examples_name_the_command_as_sudo_finds_it():
+    words = shlex.split(examples_here("sudo portcall live"))
+
+    assert words[0] == "sudo"
+    assert [Path(word).is_absolute() for word in words] == [False, True, False]
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_every_command_in_a_help_that_takes_rights_can_be_typed(command, capsys):
+    with pytest.raises(SystemExit):
+        main([*filter(None, [command]), "--help"])
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if "portcall " in line and "usage" not in line]
+    assert lines
+    assert not [line for line in lines if "sudo portcall" in line]
+
+
+def test_no_command_that_takes_rights_is_written_down_but_in_the_examples_of_help():
+    written = [
+        (path.name, node.value)
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "sudo portcall" in node.value
+    ]
+
+    assert [name for name, text in written if "examples:\n" not in text and name != "remedies.py"] == []
 
 
 @pytest.mark.usefixtures("as_user")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from portcall.system.remedies import with_sudo
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,13 +46,13 @@ def next_steps(subject: Subject) -> tuple[Step, ...]:
             Step(f"portcall conns {_zoneless(subject.address)}", "who here talks with it"),
             Step(f"portcall explain {_zoneless(subject.address)} --resolve", "its name in reverse DNS"),
             Step(f"portcall explain {_zoneless(subject.address)} --geo FILE.mmdb", "its country and network"),
-            Step(f"sudo portcall live --filter 'host {_zoneless(subject.address)}'", "its packets, live"),
+            Step(with_sudo("live", "--filter", f"host {_zoneless(subject.address)}"), "its packets, live"),
         )
     if subject.kind == "conversation":
         both = " and ".join(f"port {end.port}" for end in subject.ends)
         return (
             Step(f"portcall who {subject.ends[0]}", "who is at this end"),
-            Step(f"sudo portcall live --filter '{both}'", "its packets, live"),
+            Step(with_sudo("live", "--filter", both), "its packets, live"),
         )
     if subject.ends or subject.ports:
         return _steps_of_port(subject)
@@ -67,7 +69,7 @@ def _steps_of_port(subject: Subject) -> tuple[Step, ...]:
     return (
         Step(f"portcall who {subject.ends[0] if subject.ends else f'{port}{suffix}'}", "who has it here"),
         Step(f"portcall check {_host_to_check(subject.ends)} {port}{udp}", "is it open there?"),
-        Step(f"sudo portcall live --filter 'port {port}'", "its packets, live"),
+        Step(with_sudo("live", "--filter", f"port {port}"), "its packets, live"),
     )
 
 

@@ -25,8 +25,7 @@ def pip_install(*words: str) -> str:
 
 def this_command(*words: str) -> str:
     """Portcall by its full path with these words, or without any with those that it was given."""
-    installed = Path(sys.executable).with_name("portcall")
-    begun = [str(installed)] if installed.exists() else [sys.executable, "-m", "portcall"]
+    begun = _begun()
     given = sys.argv[1:] if Path(sys.argv[0]).name in _OF_THE_COMMAND else []
     line = " ".join(map(_quoted, [*begun, *(words or given)]))
     return line if len(line) <= _MOST_BYTES else " ".join(map(_quoted, [*begun, *(words or given)[:1]]))
@@ -36,6 +35,12 @@ def with_sudo(*words: str) -> str:
     """The same with root's rights; nothing for those who have them."""
     command = this_command(*words)
     return command if is_root() else f"sudo {command}"
+
+
+def examples_here(text: str) -> str:
+    """A text whose examples say ``sudo portcall``, with that as it works here."""
+    command = " ".join(map(_quoted, _begun()))
+    return text.replace("sudo portcall", command if is_root() else f"sudo {command}")
 
 
 def more_rights(for_root: str) -> str:
@@ -68,6 +73,12 @@ def mount_control_groups() -> str:
     if place.is_dir() and (place == unified or not os.path.ismount(place)):
         return f"{sudo}mount -t cgroup2 none {place}"
     return f"{sudo}sh -c 'mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2'"
+
+
+def _begun() -> list[str]:
+    """What a command line of this very portcall begins with."""
+    installed = Path(sys.executable).with_name("portcall")
+    return [str(installed)] if installed.exists() else [sys.executable, "-m", "portcall"]
 
 
 def _quoted(word: str) -> str:
