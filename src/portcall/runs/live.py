@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 SETTLE_NS = 3_000_000_000
 """How long after a row's last packet its owner may still be found."""
 
-_MOST_RECENT = 5000
-"""Conversations of a part of the table among which those are that people see while it runs."""
-
 
 @dataclass(slots=True)
 class LiveTracker:
@@ -107,16 +104,18 @@ class LiveTracker:
         top: int | None = None,
         completed: Callable[[Columns], Columns] | None = None,
         recent_ns: int | None = None,
+        most_flows: int | None = None,
     ) -> Report:
         """Everything counted so far; the options are those of ``Attribution.report``.
 
-        By flow, ``recent_ns`` leaves out conversations whose last packet is longer ago, and of very many the smallest.
-        They count as covered, and in ``rows_left_out``.
+        By flow, ``recent_ns`` leaves out conversations whose last packet is longer ago, and ``most_flows`` the smallest
+        of a part of the table that has more. They count as covered, and in ``rows_left_out``.
         """
         attribution = Attribution(by, () if self.is_wanted else local, self.names, self._partitions.points.names)
         tallies: dict[Verdict, Tally] = {}
         duplicates: list[Duplicates] = []
         left_out = 0
+        since_ns = None if recent_ns is None else self._partitions.last_ns - recent_ns
         for table in self._tables:
             parts = list(table.parts())
             duplicates += [part.duplicates for part in parts if part.duplicates]
@@ -127,8 +126,7 @@ class LiveTracker:
             for part in parts:
                 chosen = part
                 if by == "flow":
-                    if recent_ns is not None:
-                        chosen = part.recent(self._partitions.last_ns - recent_ns, _MOST_RECENT)
+                    chosen = part.chosen(since_ns, most_flows)
                     left_out += len(part.flows) - len(chosen.flows)
                     chosen = chosen._replace(flows=with_capture_points(chosen.flows))
                 attribution.add(chosen.flows, chosen.low, chosen.high, chosen.detected)

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
 _RECENT_NS = 4_000_000_000
 """How long ago the last packet is of conversations shown while it runs: a little longer than rates look back."""
-_EVER_NS = 1 << 62
+_MOST_SEEN = 5000
+"""Conversations of a part of the table among which those are that people see while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class LiveRun:
         )
 
     def glance(self, *, keeps_silent: bool = False) -> Report:
-        """What people see while it runs: all rows, by flow only conversations of the last seconds unless asked for.
+        """What people see while it runs: all rows, but by flow only so many, of the last seconds or of all the time.
 
         Its degradations are those that came while it ran.
         """
@@ -164,7 +165,8 @@ class LiveRun:
             source=self.name,
             local=self.options.local,
             completed=self._completed,
-            recent_ns=_EVER_NS if keeps_silent else _RECENT_NS,
+            recent_ns=None if keeps_silent else _RECENT_NS,
+            most_flows=_MOST_SEEN,
         )
         return replace(report, degradations=self._news())
 

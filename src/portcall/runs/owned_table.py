@@ -64,10 +64,13 @@ class Part(NamedTuple):
         flows["local"] &= np.array([bool(a) | bool(b) << 1 for a, b in zip(low, high, strict=True)], np.uint8)
         return Part(flows, low, high, self.detected and self.detected.part(kept))
 
-    def recent(self, since_ns: int, most: int) -> Part:
-        """The rows that had packets since then, of more than ``most`` those with most bytes."""
-        kept = np.flatnonzero(self.flows["last_ns"] >= since_ns)
-        if len(kept) > most:
+    def chosen(self, since_ns: int | None, most: int | None) -> Part:
+        """The rows that had packets since then, None for ever; of more than ``most`` those with most bytes."""
+        if since_ns is None and most is None:
+            return self
+        is_recent = np.ones(len(self.flows), np.bool_) if since_ns is None else self.flows["last_ns"] >= since_ns
+        kept = np.flatnonzero(is_recent)
+        if most is not None and len(kept) > most:
             kept = np.sort(kept[np.argpartition(self.flows["bytes"][kept].sum(axis=1), -most)[-most:]])
         low, high = ([end[i] for i in kept.tolist()] for end in (self.low, self.high))
         return Part(self.flows[kept], low, high, self.detected and self.detected.part(kept.tolist()))

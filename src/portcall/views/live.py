@@ -128,16 +128,18 @@ class LiveView:
     def _table(self, report: Report, rows: Sequence[Row], console: Console) -> Group:
         from rich.console import Group
 
-        chosen = sorted(rows, key=partial(_size, report.by), reverse=True)
+        speaking = sorted(rows, key=partial(_size, report.by), reverse=True)
         if self._sort == "rate" and self._rates.are_known:
-            chosen = sorted(filter(self._rate, chosen), key=self._rate, reverse=True)
+            speaking = sorted(filter(self._rate, speaking), key=self._rate, reverse=True)
         around = _LINES_AROUND + 2 * len(report.degradations[-_MOST_NOTES:])  # a note may take two lines
-        shown = chosen[: min(self._most_rows or _MOST_ROWS, max(console.height - around, 1))]
+        shown = speaking[: min(self._most_rows or _MOST_ROWS, max(console.height - around, 1))]
         lines = fitting_table(self._columns(report.by), shown, console.width, _style) if shown else []
         texts = [f"{self._source}; Ctrl-C ends it", self._totals(report)]
-        left_out = report.rows_left_out
-        more, silent = len(chosen) - len(shown), len(rows) - len(chosen)
-        more, silent = (more + left_out, silent) if self._sort == "total" else (more, silent + left_out)
+        more, silent = len(speaking) - len(shown), len(rows) - len(speaking)
+        if self._sort == "total":
+            more += report.rows_left_out  # the smallest
+        else:
+            silent += report.rows_left_out  # by flow: of the last seconds are only those above
         return Group(
             *(_cropped(text, console.width) for text in texts),
             *([text_of(lines)] if lines else []),
