@@ -82,7 +82,7 @@ def test_exceptions_are_few_and_each_has_its_reason():
 
 
 ZEROS = {"tcpdump__bgp_vpn_rt-oobr.pcap"}
-"""Captures with zeros between their frames, which tshark takes for frames of 1970 without bytes."""
+"""Captures that end in zeros, however few, which are padding here and frames of 1970 without bytes for tshark."""
 
 
 def test_every_trusted_capture_has_the_frames_that_tshark_reads(corpus):

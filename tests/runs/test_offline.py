@@ -226,6 +226,15 @@ def turned(packet):
     return packet[:12] + packet[16:20] + packet[12:16] + packet[20:]
 
 
+@pytest.mark.parametrize(("later_s", "is_said"), [(0, False), (9 * 365 * 86_400, False), (1_700_000_000, True)])
+def test_frames_of_1970_among_later_ones_are_said(written, later_s, is_said):
+    """A clock that is set while the capture runs makes its duration decades."""
+    report = offline.read([written("clock.pcap", (5, IP4), (5 + later_s, IP4))]).report
+
+    notes = [note.reason for note in report.degradations if note.feature == "times"]
+    assert [note.split(";")[0] for note in notes] == ["frames are of 1970 to 2023"] * is_said
+
+
 def test_between_equal_ports_the_sender_of_the_earliest_capture_is_the_client(written):
     packet = ipv4(udp(source=50_000, target=50_000))
     late, early = written("late.pcap", (20, packet)), written("early.pcap", (10, turned(packet)))

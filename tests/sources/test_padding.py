@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import os
+import threading
 
 import pytest
 
-from capture_bytes import MODIFIED, enhanced, interface, pcap_header, pcap_record, section
+from capture_bytes import MODIFIED, enhanced, interface, pcap_header, pcap_record, read_frames, section
 from portcall.errors import CaptureError
+from portcall.records.packets import NO_TIME
+from portcall.runs import offline
 from portcall.sources.captures import open_capture
 
 FRAME = bytes(range(60))
@@ -87,6 +92,81 @@ def test_records_behind_whole_records_of_zeros_are_read(read, name, more):
 
     assert (contents, error) == ([FRAME] * 3, None)
     assert "has 4 160 bytes of zeros between its frames" in note
+
+
+def times_and_sizes(path):
+    return [(frame.ts_ns, frame.captured) for frame in read_frames(path)[0]]
+
+
+ZERO_RECORDS = {
+    "pcap": (PCAP, pcap_record(FRAME), 16),
+    "big pcap": (BEGINNINGS["big pcap"], pcap_record(FRAME, order=">"), 16),
+    "modified pcap": (BEGINNINGS["modified pcap"], pcap_record(FRAME, extra=bytes(range(8))), 24),
+}
+
+
+@pytest.mark.parametrize("name", ZERO_RECORDS)
+@pytest.mark.parametrize("records", [1, 2, 100])
+def test_few_records_of_zeros_between_records_are_frames_without_a_time(tmp_path, read, name, records):
+    """Less than a page; tshark and tcpdump count them as frames of 1970."""
+    beginning, more, record_bytes = ZERO_RECORDS[name]
+    content = beginning + bytes(records * record_bytes) + more
+
+    contents, notes, error = read(content)
+    (tmp_path / "timed").write_bytes(content)
+
+    assert (contents, error) == ([FRAME] * 2 + [b""] * records + [FRAME], None)
+    assert notes == [f"has {records} records of zeros that count as frames, without bytes and without a time"]
+    assert times_and_sizes(tmp_path / "timed")[2:-1] == [(NO_TIME, 0)] * records
+
+
+@pytest.mark.parametrize(("zeros", "frames"), [(4080, 255), (4096, 0), (4112, 0)])
+def test_a_page_of_zeros_between_records_is_padding(read, zeros, frames):
+    contents, _, _ = read(PCAP + bytes(zeros) + pcap_record(FRAME, seconds=0x01010101))
+
+    assert contents.count(b"") == frames
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 16, 100, 4096])
+@pytest.mark.parametrize("zeros", [16, 32, 4080, 4096, 8192])
+def test_zeros_of_a_pipe_are_what_they_are_in_a_file(tmp_path, zeros, piece_bytes):
+    """However the bytes come, also where it is not known yet what follows."""
+    content = PCAP + bytes(zeros) + pcap_record(FRAME) + bytes(zeros)
+    fifo, file = tmp_path / "fifo", tmp_path / "file"
+    os.mkfifo(fifo)
+    file.write_bytes(content)
+
+    def write():
+        with fifo.open("wb", buffering=0) as pipe:
+            for at in range(0, len(content), piece_bytes):
+                pipe.write(content[at : at + piece_bytes])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    piped = read_frames(fifo)
+    writer.join()
+
+    assert piped == read_frames(file)
+
+
+@pytest.mark.parametrize("zeros", [16, 4080, 4096])
+def test_zeros_in_a_compressed_capture_are_what_they_are_in_a_plain_one(tmp_path, zeros):
+    content = PCAP + bytes(zeros) + pcap_record(FRAME) + bytes(zeros)
+    plain, compressed = tmp_path / "plain", tmp_path / "compressed"
+    plain.write_bytes(content)
+    compressed.write_bytes(gzip.compress(content))
+
+    assert read_frames(compressed) == read_frames(plain)
+
+
+def test_the_window_of_a_capture_with_records_of_zeros_is_that_of_its_frames(tmp_path):
+    path = tmp_path / "capture"
+    path.write_bytes(PCAP + bytes(32) + pcap_record(FRAME, seconds=1_700_000_003))
+
+    report = offline.read([str(path)]).report
+
+    assert report.coverage.frames == 5
+    assert report.window_ns[1] - report.window_ns[0] == 3_000_000_000
 
 
 def test_damage_behind_zeros_is_said_with_its_place(read):

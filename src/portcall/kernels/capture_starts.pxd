@@ -1,7 +1,8 @@
-# How a capture begins, for walkers that find one where a record of another should be: bytes cannot be both.
+# How a capture begins, and what zeros are, for walkers that find either where a record should be: bytes cannot be both.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 
 cdef enum:
+    CAPTURE_START_BYTES = 16
     _DAY_SECONDS = 86400
 
 
@@ -17,12 +18,17 @@ cdef inline uint16_t short_at(const uint8_t *bytes, bint big) noexcept nogil:
     return <uint16_t>(bytes[1] << 8 | bytes[0])
 
 
-cdef inline bint are_zeros(const uint8_t *bytes, Py_ssize_t count) noexcept nogil:
+cdef inline Py_ssize_t count_zeros(const uint8_t *bytes, Py_ssize_t most) noexcept nogil:
+    """How many of bytes[:most] are zeros, up to the first that is not."""
     cdef Py_ssize_t i
-    for i in range(count):
+    for i in range(most):
         if bytes[i]:
-            return False
-    return True
+            return i
+    return most
+
+
+cdef inline bint are_zeros(const uint8_t *bytes, Py_ssize_t count) noexcept nogil:
+    return count_zeros(bytes, count) == count
 
 
 cdef inline bint begins_capture(const uint8_t *bytes) noexcept nogil:
@@ -45,3 +51,19 @@ cdef inline bint begins_capture(const uint8_t *bytes) noexcept nogil:
     zone = <int32_t>number_at(bytes + 8, big)
     return (short_at(bytes + 4, big) == 2 and short_at(bytes + 6, big) <= 4 and -_DAY_SECONDS < zone < _DAY_SECONDS
             and number_at(bytes + 12, big) == 0)
+
+
+cdef enum:
+    PAGE_BYTES = 4096
+    ZERO_RECORDS
+    ZERO_PADDING
+    ZEROS_NOT_KNOWN_YET
+
+
+cdef inline int what_zeros_are(const uint8_t *behind, Py_ssize_t count, Py_ssize_t left, bint is_end) noexcept nogil:
+    """What so many zeros are, up to a page, with behind[:left] after them."""
+    if count >= PAGE_BYTES or (left == 0 and is_end):
+        return ZERO_PADDING
+    if left < CAPTURE_START_BYTES:
+        return ZERO_RECORDS if is_end else ZEROS_NOT_KNOWN_YET
+    return ZERO_PADDING if begins_capture(behind) else ZERO_RECORDS

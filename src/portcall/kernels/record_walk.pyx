@@ -8,8 +8,11 @@ libpcap's and Wireshark's readers; pcapng by draft-ietf-opsawg-pcapng.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from portcall.kernels.capture_starts cimport are_zeros, begins_capture, number_at, short_at
-from portcall.kernels.records cimport INBOUND, NO_TIME, OUTBOUND, UNKNOWN_DIRECTION, Frame, Interface
+from portcall.kernels.capture_starts cimport (
+    PAGE_BYTES, ZERO_PADDING, ZERO_RECORDS, are_zeros, begins_capture, count_zeros, number_at, short_at, what_zeros_are
+)
+from portcall.kernels.pcapng_fields cimport direction_of, time_of
+from portcall.kernels.records cimport NO_TIME, UNKNOWN_DIRECTION, Frame, Interface
 
 MORE_BYTES = 0
 FULL = 1
@@ -25,8 +28,6 @@ cdef enum:
     _DAMAGED = 3
     _OTHER_CAPTURE = 4
     _ZEROS = 5
-OTHER_CAPTURE = 4
-ZEROS = 5
 
 cdef enum:
     MAX_FRAME_BYTES = 262144  # more than any link carries; libpcap's and Wireshark's limit too
@@ -41,7 +42,6 @@ cdef enum:
     DECRYPTION_SECRETS = 10
     SECTION_HEADER = 0x0A0D0D0A
 
-
 cdef class PcapWalk:
     """Records of a pcap file, one link type.
 
@@ -49,9 +49,13 @@ cdef class PcapWalk:
       +-------+-------+-------+-------+-------- ... ----+
       |seconds|fraction|captured| wire | frame          |   ``header_bytes`` may be larger than 16: what follows the
       +-------+-------+-------+-------+-------- ... ----+   four numbers is skipped
+
+    It stops with ZEROS at padding: zeros to the end of the file or to where another capture begins, however few, and
+    elsewhere a page of them. Fewer are records of frames without bytes, as other readers have them, and say no time.
     """
 
     cdef readonly Py_ssize_t position
+    cdef readonly Py_ssize_t records_of_zeros  # among the frames of the latest walk
     cdef readonly int stop
     cdef readonly str reason
     cdef bint big
@@ -74,9 +78,12 @@ cdef class PcapWalk:
         self.swapped_lengths = swapped_lengths
         self.reason = ""
 
-    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end):
-        """Fill ``out_frames`` from buffer[at:end]; gives how many."""
+    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end, *, bint is_end=False):
+        """Fill ``out_frames`` from buffer[at:end], behind which nothing comes if it ``is_end``; gives how many."""
         cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0], header_bytes = self.header_bytes
+        cdef Py_ssize_t written_at = 0  # padding does not begin before it
+        cdef bint says_time
+        cdef int zeros = ZERO_RECORDS
         cdef uint32_t captured, wire
         cdef const uint8_t *record
         cdef const uint8_t *bytes
@@ -87,6 +94,7 @@ cdef class PcapWalk:
         cdef int64_t fraction_ns = self.fraction_ns
         if not 0 <= at <= end <= buffer.shape[0] or header_bytes < 16:
             raise ValueError("walking wants a part of the buffer, and headers that hold four numbers")
+        self.records_of_zeros = 0
         bytes = &buffer[0] if end else NULL
         frames = &self.out_frames[0] if limit else NULL
         with nogil:
@@ -99,10 +107,19 @@ cdef class PcapWalk:
                 record = bytes + at
                 captured = number_at(record + 8, big)
                 wire = number_at(record + 12, big)
+                says_time = True
                 if wire == 0 or captured > MAX_FRAME_BYTES:
-                    stop = _OTHER_CAPTURE if begins_capture(record) else _ZEROS if are_zeros(record, header_bytes) else stop
-                    if stop != _MORE_BYTES:
+                    if begins_capture(record):
+                        stop = _OTHER_CAPTURE
                         break
+                    if are_zeros(record, header_bytes):
+                        if at >= written_at:
+                            written_at = at + count_zeros(record, min(end - at, PAGE_BYTES))
+                            zeros = what_zeros_are(bytes + written_at, written_at - at, end - written_at, is_end)
+                            if zeros != ZERO_RECORDS:
+                                break
+                        says_time = False
+                        self.records_of_zeros += 1
                 if swapped_lengths == 2 or (swapped_lengths == 1 and captured > wire):
                     captured, wire = wire, captured
                 if captured > MAX_FRAME_BYTES:
@@ -112,40 +129,21 @@ cdef class PcapWalk:
                     break
                 frame = frames + count
                 frame.ts_ns = (<int64_t>number_at(record, big) * 1000000000
-                               + <int64_t>number_at(record + 4, big) * fraction_ns)
+                               + <int64_t>number_at(record + 4, big) * fraction_ns) if says_time else NO_TIME
                 frame.offset = at + header_bytes
                 frame.captured, frame.wire, frame.interface = captured, wire, 0
                 frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
                 at += header_bytes + captured
                 count += 1
-        if stop == _ZEROS and count and self.out_frames[count - 1].wire == 0 == self.out_frames[count - 1].captured:
-            count -= 1  # its header was still being written
+        if zeros != ZERO_RECORDS and count and self.out_frames[count - 1].wire == 0 == self.out_frames[count - 1].captured:
+            count -= 1  # if these are padding, its header was still being written
+            at -= 0 if zeros == ZERO_PADDING else header_bytes
+        if zeros == ZERO_PADDING:
+            stop = _ZEROS
         self.position, self.stop = at, stop
         if stop == _DAMAGED:
             self.reason = f"a record claims {captured} captured bytes, more than any link carries"
         return count
-
-
-cdef extern from *:
-    """
-    #define PORTCALL_FARTHEST_SECOND INT64_C(9000000000)
-    """
-    const int64_t FARTHEST_SECOND "PORTCALL_FARTHEST_SECOND"  # in 2255: nearly all that 64 bits of nanoseconds can say
-
-
-cdef inline int64_t _time(const Interface *interface, uint64_t ticks) noexcept nogil:
-    cdef uint64_t seconds = ticks // interface.ticks_per_second
-    cdef uint64_t remainder = ticks % interface.ticks_per_second
-    cdef int64_t shifted
-    remainder = (remainder >> interface.remainder_shift) * interface.remainder_multiplier // interface.remainder_divisor
-    if seconds > <uint64_t>FARTHEST_SECOND:
-        return NO_TIME
-    if interface.offset_seconds > FARTHEST_SECOND or interface.offset_seconds < -FARTHEST_SECOND:
-        return NO_TIME
-    shifted = <int64_t>seconds + interface.offset_seconds
-    if shifted > FARTHEST_SECOND or shifted < -FARTHEST_SECOND:
-        return NO_TIME
-    return shifted * 1000000000 + <int64_t>remainder
 
 
 cdef class PcapngWalk:
@@ -266,7 +264,7 @@ cdef class PcapngWalk:
             if self.interfaces[0].snap_length and out_frame.captured > self.interfaces[0].snap_length:
                 out_frame.captured = self.interfaces[0].snap_length
         else:
-            out_frame.ts_ns = _time(
+            out_frame.ts_ns = time_of(
                 &self.interfaces[index], <uint64_t>number_at(block + 12, big) << 32 | number_at(block + 16, big)
             )
             out_frame.captured = number_at(block + 20, big)
@@ -278,22 +276,5 @@ cdef class PcapngWalk:
         if kind != SIMPLE_PACKET:
             header += (<Py_ssize_t>out_frame.captured + 3) & ~3
             if header < length - 4:
-                out_frame.direction = _direction(block + header, length - 4 - header, big)
+                out_frame.direction = direction_of(block + header, length - 4 - header, big)
         return NULL
-
-
-cdef inline uint8_t _direction(const uint8_t *options, Py_ssize_t size, bint big) noexcept nogil:
-    """The way that the option epb_flags (2) in options[:size] states: code:16 length:16 value, padded to 4 bytes."""
-    cdef Py_ssize_t at = 0, length
-    cdef uint16_t code
-    cdef uint32_t way
-    while at + 4 <= size:
-        code = short_at(options + at, big)
-        length = short_at(options + at + 2, big)
-        if code == 0:
-            break
-        if code == 2 and length == 4 and at + 8 <= size:
-            way = number_at(options + at + 4, big) & 3
-            return INBOUND if way == 1 else OUTBOUND if way == 2 else UNKNOWN_DIRECTION
-        at += 4 + ((length + 3) & ~3)
-    return UNKNOWN_DIRECTION

@@ -5,6 +5,7 @@ Damage ends one capture, not the run; an interrupt ends the run, not the report.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _ARE_COPIES = "frames are copies of others, as of several interfaces or a mirrored port, and count as well"
+_TEN_YEARS_NS = 3653 * 86_400 * 1_000_000_000
 _READ_LESS = "read fewer captures at a time, or choose with --filter"
 
 
@@ -97,6 +99,15 @@ def _note_of(copies: Copies) -> Degradation:
     return Degradation("copies", f"{count} {_ARE_COPIES}", "--deduplicate counts each packet once")
 
 
+def _notes_of_times(window_ns: tuple[int, int] | None) -> list[Degradation]:
+    """That so long a capture is none: frames of 1970 are of a machine whose clock was not set yet."""
+    if window_ns is None or window_ns[1] - window_ns[0] < _TEN_YEARS_NS:
+        return []
+    first, last = (time.gmtime(ns // 1_000_000_000).tm_year for ns in window_ns)
+    reason = f"frames are of {first} to {last}; if they were captured at one time, a clock was wrong or not set"
+    return [Degradation("times", reason, "editcap -A and -B keep what is after, and before, a time")]
+
+
 def read(  # noqa: PLR0913 (the options of the command, all by name)
     paths: Sequence[str],
     *,
@@ -151,5 +162,6 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     report = tracker.attribution.report(
         tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
     )
-    report = replace(report, degradations=report.degradations + tracker.shortfalls() + captures.notes)
+    notes = tracker.shortfalls() + captures.notes + _notes_of_times(report.window_ns)
+    report = replace(report, degradations=report.degradations + notes)
     return Outcome(report, captures.problems, interrupted, tracker.tracker.names)

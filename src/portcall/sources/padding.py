@@ -1,7 +1,8 @@
 """Zeros where records should be: space that was set aside and not written, as in captures that a crash has ended.
 
 Zeros could be read as frames of 1970 without bytes, but no link carries such. They are passed over in whole records, so
-that what comes behind them is found, and a note says how many there are.
+that what comes behind them is found, and a note says how many there are. Which zeros are padding, and which few are
+records, says the kernel ``record_walk``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Padding:
         self._bytes = 0
         self._at = 0
         self._ends_stream = False
+        self.records = 0
+        """Records of zeros that count as frames: too few zeros for padding."""
 
     def is_rest_of(self, window: Window) -> bool:
         """Whether all that the stream has left are zeros, more than a record begins with; then they are passed."""
@@ -51,14 +54,19 @@ class Padding:
                 break
         else:
             zeros = int(found.argmax())
+            window.want(zeros + _TELLING_BYTES)
             is_capture = window.bytes[window.start + zeros :][:4].tobytes() in self._magics
             window.start += zeros if is_capture else zeros // record_bytes * record_bytes
         self._bytes += window.position - before
 
     def notes(self) -> list[Degradation]:
         """What to say of them; nothing where there are none."""
-        if not self._bytes:
-            return []
-        count, at = (f"{number:,}".replace(",", " ") for number in (self._bytes, self._at))
-        place = "at its end, from byte" if self._ends_stream else "between its frames, the first at byte"
-        return [Degradation("padding", f"{self._path} has {count} bytes of zeros {place} {at}: no frames", _REMEDY)]
+        notes = []
+        if self._bytes:
+            count, at = (f"{number:,}".replace(",", " ") for number in (self._bytes, self._at))
+            place = "at its end, from byte" if self._ends_stream else "between its frames, the first at byte"
+            notes.append(f"{self._path} has {count} bytes of zeros {place} {at}: no frames")
+        if self.records:
+            frames = f"{self.records} records of zeros that count as frames, without bytes and without a time"
+            notes.append(f"{self._path} has {frames}")
+        return [Degradation("padding", note, _REMEDY) for note in notes]

@@ -55,9 +55,11 @@ class PcapSource:
         frames = self._frames
         walk = self._read_header(frames)
         number = 1
+        is_end = False
         while True:
-            count = walk.walk(window.bytes, window.start, window.end)
+            count = walk.walk(window.bytes, window.start, window.end, is_end=is_end)
             window.start = walk.position
+            self._padding.records += walk.records_of_zeros
             if count:
                 yield FrameBatch(frames[:count], window.bytes, number)
                 number += count
@@ -67,8 +69,10 @@ class PcapSource:
                 return
             if walk.stop == ZEROS:
                 self._padding.pass_over(window, walk.header_bytes)
-            elif walk.stop == MORE_BYTES and not window.more():
-                break
+            elif walk.stop == MORE_BYTES:
+                if is_end:
+                    break
+                is_end = not window.more()
         if window.end > window.start and not self._padding.is_rest_of(window):
             raise self._damage("the file ends inside a record")
 
