@@ -11,8 +11,10 @@ from scapy.layers.inet import TCP, UDP
 from scapy.layers.kerberos import KRB_AS_REQ, KRB_KDC_REQ_BODY, Kerberos
 
 from made_conversations import client_hello, dialogue, inspected_in
+from payload_builder import SMB_NEGOTIATE
 
 CLIENT_ID, SERVER_ID = b"client12", b"server12"
+NAMES_16 = (b"FILES".ljust(15) + b"\x20", b"DESK".ljust(15) + b"\0")
 EVERY_WAY = pytest.mark.parametrize(
     ("with_details", "batch_size"), [(False, 1), (False, 1000), (True, 1), (True, 1000)]
 )
@@ -63,6 +65,18 @@ def test_a_request_in_two_segments_says_what_it_says_in_one():
     ]
 
     assert {tuple(row["said"]) for row in parted} == {tuple(whole["said"])}
+
+
+def test_whom_a_netbios_session_calls_is_still_said_once_smb_has_begun():
+    called, calling = (
+        b" " + bytes(65 + half for byte in name for half in divmod(byte, 16)) + b"\0" for name in NAMES_16
+    )
+    request = b"\x81\0" + len(called + calling).to_bytes(2, "big") + called + calling
+
+    (row,) = inspected_in(dialogue([request, b"\x82\0\0\0", SMB_NEGOTIATE], 139), with_details=True, batch_size=1)
+
+    assert row["application_protocol"] == "smb"
+    assert row["said"] == ["called=FILES<20>", "version=2"]
 
 
 @pytest.mark.parametrize("over", [TCP, UDP])

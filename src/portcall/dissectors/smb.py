@@ -30,21 +30,27 @@ _ROLE_ENDS = 21
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:
     """The first messages of this end."""
-    del answered
     data = sent.data
     start = 0
+    details: tuple[tuple[str, str], ...] = ()
     is_session = data[:1] and _REQUEST <= data[0] <= _LAST_KIND and data[1:2] in {b"", b"\0", b"\1"}
     if is_session and ends.has_port(*PORTS):
-        called = _called(data) if data[0] == _REQUEST else None
-        start = 4 + (data[2] << 8 | data[3] if len(data) >= 4 else 0)  # noqa: PLR2004 - as drawn
+        if data[0] == _REQUEST and (called := _called(data)):
+            details = (("called", called),)
+        start = _session_end(data)
         if len(data) <= start:
-            details = (("called", called),) if called else ()
             role = Role.CLIENT if data[0] == _REQUEST else Role.SERVER
-            return Detection("netbios-ssn", role, details=details, is_final=sent.is_ended)
+            is_smb = answered.data.startswith(_MARKS, _session_end(answered.data) + 4)  # already, and here not yet
+            return Detection("smb" if is_smb else "netbios-ssn", role, details=details, is_final=sent.is_ended)
     if data.startswith(_MARKS, start + 4) and data[start] == 0:
-        return _inspect(sent, start + 4)
+        return _inspect(sent, start + 4, details)
     is_short = len(data) < start + 8 and data[start : start + 2] in {b"", b"\0", b"\0\0"}
     return WAIT if is_short and not sent.is_ended else None
+
+
+def _session_end(data: bytes) -> int:
+    """Where what begins with a message of the session goes on."""
+    return 4 + (data[2] << 8 | data[3] if len(data) >= 4 else 0)  # noqa: PLR2004 - as drawn
 
 
 def _called(data: bytes) -> str | None:
@@ -52,12 +58,12 @@ def _called(data: bytes) -> str | None:
     return netbios_name(data[5:37]) if len(data) >= _REQUEST_BYTES else None
 
 
-def _inspect(sent: Payload, start: int) -> Detection:
+def _inspect(sent: Payload, start: int, details: tuple[tuple[str, str], ...]) -> Detection:
     data = sent.data
     mark = data[start : start + 4]
     is_final = len(data) >= start + _ROLE_ENDS or sent.is_ended
     if not is_final or mark in {_SEALED, _PACKED} or len(data) < start + _ROLE_ENDS:
-        return Detection("smb", is_final=is_final)
+        return Detection("smb", details=details, is_final=is_final)
     is_reply = data[start + 9] & 0x80 if mark == _OLD else data[start + 16] & 1
-    details = (("version", "1" if mark == _OLD else "2"),)
+    details = (*details, ("version", "1" if mark == _OLD else "2"))
     return Detection("smb", Role.SERVER if is_reply else Role.CLIENT, details=details)
