@@ -135,6 +135,14 @@ def test_an_absolute_target_names_the_host_where_no_field_does():
     assert details(found) == {"proxied": "a.example:81"}
 
 
+@pytest.mark.parametrize("target", ["192.0.2.9", "[2001:db8::1]:80", "real.example"])
+def test_beside_an_absolute_target_the_host_field_counts_for_nothing(target):
+    """RFC 9112 §3.2.2; also where the target is an address, which is no name."""
+    request = f"GET http://{target}/x HTTP/1.1\r\nHost: other.example\r\n\r\n".encode()
+
+    assert names(inspect(http, request, to_server(80))) == [target]
+
+
 def test_a_websocket_is_one_once_the_server_agrees():
     asked = b"GET /chat HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
 

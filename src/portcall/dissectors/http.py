@@ -84,7 +84,7 @@ def _inspect_request(sent: Payload, answered: Payload, request: Request, ends: E
         names.insert(0, target)
         details.append(("connect", as_text(target)))
     elif request.target[0] != 0x2F and (absolute := _ABSOLUTE_TARGET.match(request.target)):  # noqa: PLR2004 - a slash
-        names.insert(0, absolute[1])
+        names = [absolute[1]]  # also where it is an address: the Host field is to be ignored
         details.append(("proxied", as_text(absolute[1])))
     if agent := fields.get(b"user-agent"):
         details.append(("user_agent", as_text(agent)))
