@@ -40,8 +40,9 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         start = _session_end(data)
         if len(data) <= start:
             role = Role.CLIENT if data[0] == _REQUEST else Role.SERVER
-            is_smb = answered.data.startswith(_MARKS, _session_end(answered.data) + 4)  # already, and here not yet
-            return Detection("smb" if is_smb else "netbios-ssn", role, details=details, is_final=sent.is_ended)
+            session = Detection("netbios-ssn", role, details=details, is_final=sent.is_ended)
+            is_answered_by_smb = answered.data.startswith(_MARKS, _session_end(answered.data) + 4)
+            return session._replace(protocol="smb") if is_answered_by_smb else session
     if data.startswith(_MARKS, start + 4) and data[start] == 0:
         return _inspect(sent, start + 4, details)
     is_short = len(data) < start + 8 and data[start : start + 2] in {b"", b"\0", b"\0\0"}
