@@ -42,7 +42,8 @@ cdef inline uint64_t _hash(const uint64_t *client, const uint64_t *server, uint6
     cdef uint64_t value = (client[0] ^ seed) * <uint64_t>0x9E3779B97F4A7C15
     value = ((value ^ (value >> 29)) + client[1]) * <uint64_t>0xBF58476D1CE4E5B9  # of splitmix64, as the next
     value = ((value ^ (value >> 32)) + server[0]) * <uint64_t>0x94D049BB133111EB
-    value = ((value ^ (value >> 29)) + server[1]) * <uint64_t>0xBF58476D1CE4E5B9
+    value = (value ^ (value >> 29)) + server[1]
+    value = (value ^ (value >> 32)) * <uint64_t>0xBF58476D1CE4E5B9  # the last bytes of an address lie in the highest bits
     return value ^ (value >> 32)
 
 
