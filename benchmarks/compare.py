@@ -9,6 +9,9 @@ own 20 MB or so). A ratio is taken within each round; medians, least and greates
 before, so that they come from the page cache. Nothing is subtracted: start-up is measured by itself, on a capture that
 is a header and nothing else. Contenders that are not installed are left out, and that is said.
 
+What is compressed is measured where it lies beside the others (gzip -k mix.pcap; zstd, lz4), against the program that
+decompresses it. There it is the time on the clock that counts, ``wall_s`` of the file: portcall uses two processors.
+
 ``limit`` is limit.c of ``--shared`` (or PORTCALL_BENCH): records, headers and a table of flows in C, and no output.
 """
 
@@ -35,6 +38,7 @@ BASE = "limit"
 WITH_NAMES = "portcall with names"
 _EMPTY_BYTES = 24  # a pcap's header
 _FEW_PACKETS = 200
+_DECOMPRESSORS = (("igzip", "gz"), ("gzip", "gz"), ("zstd", "zst"), ("lz4", "lz4"))
 _NFSTREAM = "import sys, nfstream; print(sum(1 for _ in nfstream.NFStreamer(source=sys.argv[1], n_meters=1)))"
 
 
@@ -127,11 +131,21 @@ def _contenders(options: argparse.Namespace, workshop: Path) -> list[Contender]:
             "tshark", ("tshark", "-n", "-r", "{capture}", "-q", "-z", "conv,tcp", "-z", "conv,udp"), ("mix.pcap",), 1
         ),
     ]
+    decompressors = [
+        Contender(f"{program} -dc", (program, "-dc", "{capture}"), (f"mix.pcap.{suffix}",))
+        for program, suffix in _DECOMPRESSORS
+    ]
+    compressed = {suffix: f"{program} -dc" for program, suffix in reversed(_DECOMPRESSORS) if shutil.which(program)}
     return [
         *([Contender(BASE, (limit, "{capture}"), all_kinds)] if limit else []),
         *([Contender("limit -m read", (limit, "-m", "read", "{capture}"), all_kinds)] if limit else []),
         Contender("portcall", (*read, "-o", os.devnull), (*all_kinds[:1], "mix.pcapng", *all_kinds[1:], "empty.pcap")),
         Contender(WITH_NAMES, (*named, "-o", os.devnull), ("mix.pcap",), baseline="portcall"),
+        *(one for one in decompressors if _is_installed(one)),
+        *(
+            Contender("portcall", (*read, "-o", os.devnull), (f"mix.pcap.{suffix}",), baseline=program)
+            for suffix, program in compressed.items()
+        ),
         Contender("import numpy", (*python, "import numpy"), ("few.pcap",)),
         Contender("portcall", (*read, "-o", os.devnull), ("few.pcap",), baseline="import numpy"),
         Contender("import rich.console", (*python, "import rich.console"), ("none",)),

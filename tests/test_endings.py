@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gzip
 import json
 import os
 import signal
@@ -58,9 +59,9 @@ def has_read_all(process):
 
 
 @contextlib.contextmanager
-def reading_an_endless_pipe(*words, **how):
+def reading_an_endless_pipe(*words, content=None, **how):
     with running("read", "-", *words, **how) as process:
-        process.stdin.write(CAPTURE.read_bytes())
+        process.stdin.write(content or CAPTURE.read_bytes())
         process.stdin.flush()
         wait_until(lambda: has_read_all(process))
         yield process
@@ -72,6 +73,22 @@ def frames_of(printed):
 
 def all_frames():
     return portcall.read(str(CAPTURE)).coverage.frames
+
+
+@pytest.mark.parametrize(("number", "status"), ENDINGS)
+def test_decompressing_an_endless_pipe_in_a_thread_ends_and_reports(number, status):
+    """The thread waits for the pipe, the command for the thread."""
+    capture = CAPTURE.read_bytes()
+    times = 2 * (1 << 20) // (len(capture) - 24)
+    content = gzip.compress(capture[:24] + capture[24:] * times, 1)[:-20]  # it may come to no end
+
+    with reading_an_endless_pipe("--format", "json", content=content) as process:
+        process.send_signal(number)
+        printed, said = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == status
+    assert frames_of(printed) > 0
+    assert b"interrupted: this is what was counted until then" in said
 
 
 @pytest.mark.parametrize(("number", "status"), ENDINGS)

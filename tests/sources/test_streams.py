@@ -19,6 +19,7 @@ import zstandard
 
 from capture_bytes import pcap_header, pcap_record, read_frames
 from portcall.errors import CaptureError
+from portcall.sources import read_ahead
 from portcall.sources.captures import open_capture
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
@@ -34,6 +35,13 @@ FRAMES = [NOISE.randbytes(SIZES[i % 4]) for i in range(200)]
 CONTENT = pcap_header() + b"".join(map(pcap_record, FRAMES))
 BOMB_BYTES = 16 << 20
 DAMAGED_FRAMES = 74  # that captures/CATALOGUE.toml counts in broken/damaged.pcap.gz
+
+
+@pytest.fixture(autouse=True, params=["here", "in a thread"])
+def decompressing(request, monkeypatch):
+    """What is small is decompressed where it is read, what is large in a thread: all of it must be alike."""
+    if request.param == "in a thread":
+        monkeypatch.setattr(read_ahead, "_MADE_HERE_BYTES", 0)
 
 
 @pytest.fixture

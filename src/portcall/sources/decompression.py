@@ -7,10 +7,11 @@ comes behind them may be compressed too, by the same format or another, or be a 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from portcall.sources.streams import CountedStream
 
@@ -35,17 +36,16 @@ def plain_pieces(stream: CountedStream) -> Iterator[bytes]:
     while start := stream.peek():
         decompress = next((found for magic, found in _DECOMPRESSORS.items() if start.startswith(magic)), None)
         if decompress is None:
-            yield from stream.pieces()
+            yield from map(bytes, stream.pieces())
         else:
             yield from decompress(stream)
 
 
 def _gunzip(stream: CountedStream) -> Iterator[bytes]:
-    import zlib
-
+    zlib = _zlib()
     engine = zlib.decompressobj(wbits=31)
     for piece in stream.pieces():
-        rest = piece
+        rest: bytes | memoryview = piece
         while rest:
             before = engine.copy()
             try:
@@ -60,14 +60,23 @@ def _gunzip(stream: CountedStream) -> Iterator[bytes]:
     raise DecompressionError("the file is cut short")
 
 
-def _last_bytes(engine: object, piece: bytes) -> Iterator[bytes]:
-    """What comes out before the byte that breaks it."""
-    import zlib
+def _zlib() -> ModuleType:
+    """zlib-ng, or where there is no wheel of it the standard library's zlib, whose interface it has."""
+    try:
+        from zlib_ng import zlib_ng
+    except ImportError:
+        import zlib
 
+        return zlib
+    return zlib_ng
+
+
+def _last_bytes(engine: Any, piece: bytes | memoryview) -> Iterator[bytes]:  # Any: zlib does not export its type
+    """What comes out before the byte that breaks it."""
     for byte in piece:
         try:
-            yield engine.decompress(bytes([byte]))  # type: ignore[attr-defined]  # zlib does not export its type
-        except zlib.error:
+            yield engine.decompress(bytes([byte]))
+        except _zlib().error:
             return
 
 
@@ -76,7 +85,7 @@ def _unxz(stream: CountedStream) -> Iterator[bytes]:
 
     engine = lzma.LZMADecompressor(memlimit=256 << 20)
     for piece in stream.pieces():
-        rest = piece
+        rest: bytes | memoryview = piece
         while rest or not engine.needs_input:
             try:
                 yield engine.decompress(rest, PLAIN_PIECE_BYTES)
@@ -170,7 +179,7 @@ def _unlz4(stream: CountedStream) -> Iterator[bytes]:
 
     engine = lz4.frame.LZ4FrameDecompressor()
     for piece in stream.pieces():
-        rest = piece
+        rest: bytes | memoryview = piece
         while rest or not engine.needs_input:
             try:
                 yield engine.decompress(rest, PLAIN_PIECE_BYTES)

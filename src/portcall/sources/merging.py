@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from portcall.records.packets import FrameBatch
 
 MOST_OPEN = 128
-"""Captures that are merged at once at the most, with 384 kB each."""
+"""Captures that are merged at once at the most, with 384 kB each, and up to 2 MB more for a thread."""
 _LONG_PIECE = 64  # frames, on an average: a batch of so many costs half of what it costs to count them
 _FRAMES_AT_ONCE = 4096
 

@@ -5,6 +5,9 @@ A damaged compressed stream gives every byte before the damage, and then says wh
 
 from __future__ import annotations
 
+import os
+import select
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -13,6 +16,7 @@ import numpy as np
 
 from portcall.errors import CaptureError
 from portcall.sources.decompression import PIECE_BYTES, DecompressionError, is_compressed, plain_pieces
+from portcall.sources.read_ahead import BATCH_BYTES, ReadAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +43,7 @@ class ByteStream(Protocol):
 def open_stream(path: str) -> tuple[ByteStream, Callable[[], int], int | None]:
     """The plain bytes of a file, or of standard input for ``-``; a count of bytes read so far; all bytes, if known."""
     try:
-        raw: BinaryIO = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 (CountedStream closes it)
+        raw: BinaryIO = _standard_input() if path == "-" else Path(path).open("rb", buffering=0)  # noqa: SIM115 (CountedStream closes it)
         if path != "-" and Path(path).is_dir():
             raise IsADirectoryError  # some systems open a directory
         counted = CountedStream(path, raw, is_ours=path != "-")
@@ -50,6 +54,11 @@ def open_stream(path: str) -> tuple[ByteStream, Callable[[], int], int | None]:
     if is_compressed(magic):
         return counted.decompressed(), counted.tell, size
     return counted, counted.tell, size
+
+
+def _standard_input() -> BinaryIO:
+    """Without its buffer: what lies there no poll of the descriptor tells of."""
+    return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
 
 
 def _why(error: OSError) -> str:
@@ -78,11 +87,41 @@ class CountedStream:
         self._is_ours = is_ours
         self._ahead = b""
         self._position = 0
+        self._bell: list[int] = []
 
     def close(self) -> None:
         """Close what was opened here."""
+        while self._bell:
+            os.close(self._bell.pop())
         if self._is_ours:
             self._raw.close()
+
+    def begin_aside(self) -> int | None:
+        """Get ready to be read by a thread: bytes to hand over at once, None where that is not possible.
+
+        What comes from a pipe is handed over as it comes, and waiting for it can end.
+        """
+        if self._bell:
+            return 1
+        try:
+            descriptor = self._raw.fileno()
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return BATCH_BYTES
+            poll = select.poll()
+            self._bell = list(os.pipe())
+        except (AttributeError, OSError):  # no descriptor, no poll on this system, or no descriptors left
+            return None
+        fill = self._fill
+        heard = self._bell[0]
+        poll.register(descriptor, select.POLLIN)
+        poll.register(heard, select.POLLIN)
+        self._fill = lambda buffer: 0 if heard in dict(poll.poll()) else fill(buffer)
+        return 1
+
+    def end_aside(self) -> None:
+        """Let a read that waits end now, as if nothing came any more."""
+        if self._bell:
+            os.close(self._bell.pop())
 
     def peek(self) -> bytes:
         """The next bytes, which stay: at least as many as tell a format, where there are so many."""
@@ -115,11 +154,11 @@ class CountedStream:
         self._position += count
         return count
 
-    def pieces(self) -> Iterator[bytes]:
-        """What is left, piece by piece."""
-        buffer = bytearray(PIECE_BYTES)
-        while count := self.readinto(memoryview(buffer)):
-            yield bytes(buffer[:count])
+    def pieces(self) -> Iterator[memoryview]:
+        """What is left, piece by piece, each valid until the next is asked for."""
+        buffer = memoryview(bytearray(PIECE_BYTES))
+        while count := self.readinto(buffer):
+            yield buffer[:count]
 
 
 class _Pieces:
@@ -128,7 +167,7 @@ class _Pieces:
     def __init__(self, path: str, compressed: CountedStream, position: int) -> None:
         self._path = path
         self._compressed = compressed
-        self._pieces = plain_pieces(compressed)
+        self._pieces = ReadAhead(plain_pieces(compressed), compressed)
         self._piece = memoryview(b"")
         self._position = position
 
@@ -150,6 +189,7 @@ class _Pieces:
         return count
 
     def close(self) -> None:
+        self._pieces.close()
         self._compressed.close()
 
 
