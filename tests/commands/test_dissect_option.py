@@ -42,6 +42,18 @@ def test_the_fields_of_the_chosen_flows_follow_the_table():
 
 
 @needs_tshark
+def test_the_captures_of_a_folder_are_looked_into(tmp_path):
+    shutil.copy(ROOT / "captures/dns.pcap", tmp_path / "capture")
+    (tmp_path / "notes.txt").write_text("dear diary")
+
+    told = read(str(tmp_path), "--by", "flow", "--where", "service=dns", "--top", "1", "--dissect")
+
+    assert re.search(r"^  packet \d+: eth ip", told.stdout, re.MULTILINE)
+    assert "passed over 1 other file" in " ".join(told.stdout.split() + told.stderr.split())
+    assert told.returncode == 0
+
+
+@needs_tshark
 def test_names_with_escapes_are_shown_escaped():
     told = read("broken/names-with-escapes.pcap", "--by", "flow", "--top", "3", "--dissect")
 

@@ -42,6 +42,12 @@ def test_the_story_says_in_words_what_the_row_has_in_columns(read):
     assert "protocol  tls, recognised by what was said in frame 38" in lines
 
 
+def test_a_folder_is_explained_as_its_capture_is(read, tmp_path):
+    shutil.copy(OFFICE, tmp_path)
+
+    assert read("--explain", MUSIC, capture=str(tmp_path)) == read("--explain", MUSIC)
+
+
 def test_the_order_of_the_ends_makes_no_difference(read):
     forwards, backwards = read("--explain", MUSIC), read("--explain", "198.51.100.20:443-10.20.0.10:44854/tcp")
 

@@ -35,7 +35,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = "Attribute the traffic of captures to apps. Many files are one capture, in order of time."
     parser.epilog = _EPILOG
     parser.add_argument(
-        "captures", nargs="+", metavar="CAPTURE", help="pcap or pcapng, plain or compressed; - is stdin"
+        "captures",
+        nargs="+",
+        metavar="CAPTURE",
+        help="pcap or pcapng, plain or compressed, or a folder of them; - is stdin",
     )
     add_report_options(parser, GROUPINGS)
     parser.add_argument(
@@ -63,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
     from portcall.runs import offline  # numpy and more
-    from portcall.sources.captures import expand
+    from portcall.sources.folders import NamedFiles
     from portcall.views.progress import ProgressBar
 
     with ProgressBar(sys.stderr) as progress:
@@ -87,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             present(outcome.report, format_name, options)
         if options.dissect:
-            show_dissection(outcome.report, expand(options.captures))
+            show_dissection(outcome.report, NamedFiles(options.captures).paths)
     finally:
         for problem in outcome.problems:
             say(str(problem))

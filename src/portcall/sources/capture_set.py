@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from portcall.errors import CaptureError
 from portcall.records.packets import NO_TIME
 from portcall.records.report import Degradation
-from portcall.sources.captures import expand, first_ns, open_capture
+from portcall.sources.captures import first_ns, open_capture
+from portcall.sources.folders import NamedFiles
 from portcall.sources.merging import MOST_OPEN, Merge, Waiting
 from portcall.sources.section_runs import SectionsOverlapError, SectionTimes, runs_of
 from portcall.system.scarcity import open_files_allowed
@@ -45,12 +46,14 @@ class CaptureSet:
 
         ``in_runs``: look through every file for sections that overlap, and merge them too.
         """
-        self.problems: list[CaptureError] = []
+        named = NamedFiles(patterns)
+        self.problems = named.problems
         """Captures, or ends of captures, that could not be read."""
-        self.notes: list[Degradation] = []
+        self._in_folders = len(named.problems)
+        self.notes = named.notes
         """What else is to be said of them, once they are read."""
         self._progress = progress
-        self._paths = self._each_once(expand(patterns))
+        self._paths = self._each_once(named.paths)
         self._total = None if any(map(_is_pipe, self._paths)) else sum(map(_size, self._paths))
         self._bytes_read: dict[str, int] = {}
         self._in_runs = in_runs
@@ -58,7 +61,7 @@ class CaptureSet:
     @property
     def is_unreadable(self) -> bool:
         """Whether nothing of any of them could be read."""
-        return len([problem for problem in self.problems if problem.is_whole]) == len(self._paths)
+        return len([problem for problem in self.problems[self._in_folders :] if problem.is_whole]) == len(self._paths)
 
     def batches(self) -> Iterator[FrameBatch]:
         """Their frames, batch after batch, each valid until the next is asked for.

@@ -8,12 +8,13 @@ last, where it is installed.
 from __future__ import annotations
 
 import glob
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from portcall.errors import CaptureError, UsageError
 from portcall.records.packets import NO_TIME
-from portcall.sources.consecutive import ConsecutiveCaptures
+from portcall.sources.consecutive import MAGICS, ConsecutiveCaptures
 from portcall.sources.streams import Window, open_stream
 
 if TYPE_CHECKING:
@@ -96,10 +97,26 @@ def expand(patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         # Not Path.glob: it refuses absolute patterns.
         found = sorted(glob.glob(pattern, recursive=True)) if _GLOB & set(pattern) else []  # noqa: PTH207
+        if "**" in pattern:  # it means the files in the folders that it means
+            found = [path for path in found if not Path(path).is_dir()]
         paths.extend(found or [pattern])
     if paths.count("-") > 1:
         raise UsageError("standard input ('-') can be read only once")
     return paths
+
+
+def is_capture(path: str) -> bool:
+    """Whether a file begins as pcap or pcapng, compressed or not; CaptureError where it cannot be opened."""
+    stream, _, _ = open_stream(path)
+    start = memoryview(bytearray(4))
+    filled = 0
+    with closing(stream):
+        try:
+            while filled < len(start) and (count := stream.readinto(start[filled:])):
+                filled += count
+        except CaptureError:
+            return False
+    return start.tobytes() in MAGICS
 
 
 def first_ns(path: str) -> int:

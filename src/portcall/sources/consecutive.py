@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _BEFORE_IT = "The frames before it count"
 FRAMES_PER_BATCH = 4096
 _FORMATS = (PcapSource, PcapngSource)
-_MAGICS = PcapSource.MAGICS | PcapngSource.MAGICS
+MAGICS = PcapSource.MAGICS | PcapngSource.MAGICS
 
 
 class ConsecutiveCaptures:
@@ -37,7 +37,7 @@ class ConsecutiveCaptures:
     def __init__(self, path: str, window: Window) -> None:
         self._path = path
         self._window = window
-        self._padding = Padding(path, _MAGICS)
+        self._padding = Padding(path, MAGICS)
 
     @property
     def is_known(self) -> bool:

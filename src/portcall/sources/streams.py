@@ -49,7 +49,7 @@ def open_stream(path: str) -> tuple[ByteStream, Callable[[], int], int | None]:
         counted = CountedStream(path, raw, is_ours=path != "-")
         magic = counted.peek()
     except OSError as error:
-        raise CaptureError(path, None, _why(error), _remedy(error)) from error
+        raise CaptureError(path, None, why(error), _remedy(error)) from error
     size = None if path == "-" else Path(path).stat().st_size or None
     if is_compressed(magic):
         return counted.decompressed(), counted.tell, size
@@ -61,7 +61,8 @@ def _standard_input() -> BinaryIO:
     return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """What is wrong with a file, in words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, IsADirectoryError):
@@ -73,7 +74,7 @@ def _why(error: OSError) -> str:
 
 def _remedy(error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
-        return "Name its files, e.g. with a glob: portcall read 'DIRECTORY/*.pcap'"
+        return "Name its files, or portcall read DIRECTORY"
     return ""
 
 
