@@ -129,6 +129,19 @@ def test_random_bytes_open_hardly_anything(transport, port):
     assert sum(map(len, opened)) <= 2 * MOST_OPENED[transport] * len(opened)
 
 
+@pytest.mark.parametrize("size", [8, 10, 14, 20, 26])
+def test_random_segments_that_are_short_open_hardly_anything(size):
+    random = Random(size)
+
+    opened = [
+        candidates_by_prefix(Ends(TCP, 50000, port), random.randbytes(size))
+        for port in BUSY_PORTS[TCP]
+        for _ in range(500)
+    ]
+
+    assert sum(map(len, opened)) <= MOST_OPENED[TCP] * len(opened)
+
+
 def fits(dissector, transport, data, ends, *, is_whole):
     """Whether a payload fits an opening of a dissector, by what the module states."""
     prefixes = dissector.__dict__

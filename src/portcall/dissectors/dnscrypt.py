@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
-from portcall.dissectors._prefixes import together
+from portcall.dissectors._prefixes import ZERO, together
 from portcall.records.detections import TCP, UDP, WAIT, Detection, Role
 
 if TYPE_CHECKING:
@@ -22,15 +22,16 @@ TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({443, 5443, 8443})
 PREFIXES = {
-    UDP: (together(b"q6fnvWj8", b"r6fnvWj8"), together(b"\x012\x0ddns", at=12)),
-    TCP: (together(b"q6fnvWj8", b"r6fnvWj8", at=2), together(b"\x012\x0ddns", at=14)),
+    UDP: (together(b"q6fnvWj8", b"r6fnvWj8"), {4: ZERO, 5: b"\1", **together(b"\x012\x0ddns", at=12)}),
+    TCP: (together(b"q6fnvWj8", b"r6fnvWj8", at=2), {6: ZERO, 7: b"\1", **together(b"\x012\x0ddns", at=14)}),
 }
 
 _RESOLVER_MAGIC = b"r6fnvWj8"
 _FIRST_CLIENT_MAGIC = b"q6fnvWj8"
 """What the first version of the protocol had clients say."""
 _CERTIFICATE_NAME = b"\x012\x0ddnscrypt-cert"
-_QUESTION_START = 12
+_ONE_QUESTION = b"\0\1"
+_QUESTION_COUNT_START, _QUESTION_START = 4, 12
 _HALF_NONCE_BYTES = 12
 _CLIENT_NONCE = slice(40, 52)
 _RESOLVER_NONCE = slice(8, 20)
@@ -41,7 +42,7 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     """A question for a certificate, its answer, or a sealed one of either."""
     start = 2 if ends.transport == TCP else 0
     data = sent.data[start:]
-    if data.startswith(_CERTIFICATE_NAME, _QUESTION_START):
+    if data.startswith(_ONE_QUESTION, _QUESTION_COUNT_START) and data.startswith(_CERTIFICATE_NAME, _QUESTION_START):
         return Detection(
             "dnscrypt", Role.SERVER if data[2] & 0x80 else Role.CLIENT, details=(("query", "certificate"),)
         )
@@ -52,9 +53,15 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     answer = answered.data[start:]
     if answer.startswith(_RESOLVER_MAGIC) and _is_answered_by(data, answer):
         return Detection("dnscrypt", Role.CLIENT)
-    if start and len(data) < _QUESTION_START + len(_CERTIFICATE_NAME) and not sent.is_ended:
-        return WAIT
-    return None
+    return WAIT if start and not sent.is_ended and _may_become_more(data) else None
+
+
+def _may_become_more(data: bytes) -> bool:
+    """Whether what a stream begins with may be a part of one of these."""
+    if _RESOLVER_MAGIC.startswith(data) or _FIRST_CLIENT_MAGIC.startswith(data):
+        return True
+    count = data[_QUESTION_COUNT_START:][: len(_ONE_QUESTION)]
+    return _ONE_QUESTION.startswith(count) and _CERTIFICATE_NAME.startswith(data[_QUESTION_START:])
 
 
 def _is_answered_by(query: bytes, answer: bytes) -> bool:
