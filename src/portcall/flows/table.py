@@ -60,6 +60,7 @@ class FlowTable:
     ) -> None:
         self._max_datagrams = max_datagrams
         self._flows = _reserved_rows(max_flows + MAX_BATCH)
+        self._opening = tuple(self._flows[name] for name in ("has_syn", "syn_ns", "syn_sequence"))
         self._room = 0  # rows that the slots have room for
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
         self._unmatched_fragments = np.zeros(0, FLOW)
@@ -128,6 +129,13 @@ class FlowTable:
     def rows(self) -> NDArray[np.void]:
         """The table itself, before connections that continue are joined; valid until the next update."""
         return self._flows[: len(self)]
+
+    def opening(self, row: int) -> tuple[int, int]:
+        """Which end's SYN opened a row's connection, and the sequence number behind it; -1 and 0 without one."""
+        has_syn, syn_ns, sequence = self._opening
+        if not has_syn[row]:
+            return -1, 0
+        return int(syn_ns[row, 1] < syn_ns[row, 0]), (int(sequence[row]) + 1) % (1 << 32)
 
     def chunks(self, rows: int = 1 << 16) -> Iterator[NDArray[np.void]]:
         """The same in pieces of at most ``rows``; one may be the table itself, and is valid until its next update."""

@@ -291,9 +291,7 @@ class Inspector:
     def _new_streams(self, sent: DeferredPayload) -> tuple[Reassembled, Reassembled]:
         if sent.protocol != TCP:
             return Datagrams(), Datagrams()
-        flow = self._table.rows()[sent.row]
-        originator = int(flow["syn_ns"].argmin()) if flow["has_syn"] else -1
-        beginning = (int(flow["syn_sequence"]) + 1) % (1 << 32)
+        originator, beginning = self._table.opening(sent.row)
         return Stream(beginning if originator == 0 else None), Stream(beginning if originator == 1 else None)
 
     def _forget(self, row: int) -> None:
