@@ -248,7 +248,7 @@ def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch):
     monkeypatch.setattr(inspectors, "_MOST_HELD_BYTES", 2000)
     unfinished = client_hello("www.example.com")[:300]
     packets = [packet for number in range(20) for packet in connection([unfinished], client_port=40000 + number)]
-    names, table = ServerNames(), FlowTable(inspects=True)
+    names, table = ServerNames(with_details=True), FlowTable(inspects=True)
     inspector = names.inspector_for(table)
     batch = batch_of(packets)
     decoded = Decoder().decode(batch)

@@ -23,6 +23,7 @@ from portcall.kernels.attribute import credit
 from portcall.kernels.deferral import Deferral
 from portcall.kernels.dns_answers import DnsAnswerStore
 from portcall.kernels.headers import FrameDecoder
+from portcall.kernels.held_segments import MOST_HELD_BYTES, HeldSegments
 from portcall.kernels.record_walk import PcapngWalk, PcapWalk
 from portcall.kernels.row_detections import RowDetections
 from portcall.records.flows import DATAGRAM, FLOW, FlowKind
@@ -106,6 +107,7 @@ def kernel_users():
     sums, hosts = Sums(CREDIT, CREDITS).with_room(16), Sums(HOST_CREDIT, HOST_CREDITS).with_room(16)
     crediting = partial(credit, by_host=False, both_ends=True, sums=sums, hosts=hosts)
     reading = partial(ends.read, askers=no_bytes.repeat(8), rules=_port_rules(), decides=True)
+    held = partial(HeldSegments, arena=np.zeros(10 * MOST_HELD_BYTES, np.uint8), of_row=np.zeros(8, np.uint32))
     known, networks = np.zeros(8, FLOW_ENDS), np.zeros(8, NETWORK)
     return {
         "Frame, walking": (FRAME, lambda rows: PcapWalk(rows, **pcap)),
@@ -123,6 +125,7 @@ def kernel_users():
         "Interface": (INTERFACE, lambda rows: PcapngWalk(np.zeros(1, FRAME)).describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: Deferral(rows, np.zeros(1, DEFERRED), no_bytes)),
         "Deferred": (DEFERRED, lambda rows: Deferral(np.zeros(1, HELLO), rows, no_bytes)),
+        "Deferred, holding": (DEFERRED, held),
         "Series": (SERIES, lambda rows: setattr(detections, "series", rows)),
         "CachedAnswer": (CACHED_ANSWER, lambda rows: DnsAnswerStore(rows, np.zeros(16, np.uint64), 1)),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),

@@ -1,4 +1,4 @@
-"""What the kernel hands over: hellos it parsed, payloads it defers to the dissectors, series it follows."""
+"""What the kernel hands over or keeps: hellos it parsed or holds, payloads for the dissectors, series it follows."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from portcall.kernels.held_segments import MOST_HELD_BYTES, HeldSegments
+
 if TYPE_CHECKING:
+    from portcall.flows.table import FlowTable
     from portcall.inspection.reassembly import Datagrams, Stream
 
     Reassembled = Stream | Datagrams
 
+_HELD_AT_ONCE = 1 << 14  # hellos whose next segment has not come; they take memory as they come, 35 MB at the most
 
 HELLO = np.dtype(
     [
@@ -80,6 +84,12 @@ class DeferredPayload(NamedTuple):
     is_cut: bool
     prefixes: int
     """The prefixes that it fits, a bit each; 0 where nobody looked."""
+
+
+def held_segments(table: FlowTable) -> HeldSegments:
+    """Room for first segments of hellos in the rows of a table."""
+    room = np.zeros((_HELD_AT_ONCE + 2) * MOST_HELD_BYTES, np.uint8)
+    return HeldSegments(np.zeros(_HELD_AT_ONCE, DEFERRED), room, table.column(np.dtype(np.uint32)))
 
 
 def plain_name(labels: bytes) -> str:

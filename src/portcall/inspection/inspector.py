@@ -18,7 +18,7 @@ import numpy as np
 from portcall.dissectors import dns
 from portcall.inspection.candidates import Conversation, answers, first_asked, inspects_all, recognisers, resolvers
 from portcall.inspection.detection_table import Detected, earlier_askers
-from portcall.inspection.handover import DEFERRED, HELLO, SERIES, DeferredPayload, plain_name
+from portcall.inspection.handover import DEFERRED, HELLO, SERIES, DeferredPayload, held_segments, plain_name
 from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
 from portcall.kernels.deferral import MOST_KEPT_BYTES, Deferral
@@ -94,7 +94,7 @@ class Inspector:
         self._kernel = self._new_kernel()
 
     def _new_kernel(self) -> PlainInspector:
-        kernel = PlainInspector(self._table.inspected, lookup(), self._deferral)
+        kernel = PlainInspector(self._table.inspected, lookup(), self._deferral, held_segments(self._table))
         kernel.reads_hellos = not self._with_details  # what it reads has none
         kernel.found, kernel.evidence, kernel.asked = self.found, self.evidence, self.asked
         kernel.detections, kernel.dns_detection = self._known_detections, self._detections.number(Detection("dns"))

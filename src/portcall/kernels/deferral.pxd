@@ -7,6 +7,7 @@ from portcall.kernels.records cimport TCP_SYN, Deferred, Hello, Packet, Payload
 
 cdef enum:
     _MOST_KEPT_BYTES = 32768
+    HELD_BYTES = 2048  # of one that waits elsewhere for the next, and may have to be left before it
 
 
 cdef class Deferral:
@@ -19,10 +20,10 @@ cdef class Deferral:
 
 
 cdef inline bint has_room(Deferral deferral, const PayloadBytes *sent, int hellos) noexcept nogil:
-    """Whether there is room for what becomes of a payload: so many hellos, or itself."""
+    """Whether there is room for what becomes of a payload: so many hellos, or itself and one that was held before it."""
     return (
-        deferral.hello_count + hellos <= deferral.hellos.shape[0] and deferral.payload_count < deferral.payloads.shape[0]
-        and deferral.arena_used + min(sent.size, <Py_ssize_t>_MOST_KEPT_BYTES) <= deferral.arena.shape[0]
+        deferral.hello_count + hellos <= deferral.hellos.shape[0] and deferral.payload_count + 2 <= deferral.payloads.shape[0]
+        and deferral.arena_used + min(sent.size, <Py_ssize_t>_MOST_KEPT_BYTES) + HELD_BYTES <= deferral.arena.shape[0]
     )
 
 
@@ -54,15 +55,12 @@ cdef inline void leave_hellos(
     deferral.hello_count += count
 
 
-cdef inline void leave_payload(
-    Deferral deferral, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number,
-    const uint64_t *prefixes
+cdef inline void describe(
+    Deferred *deferred, const Packet *packet, Py_ssize_t size, const Payload *payload, uint64_t number, const uint64_t *prefixes
 ) noexcept nogil:
-    """Leave a payload to the dissectors."""
-    cdef Deferred *deferred = &deferral.payloads[deferral.payload_count]
-    cdef Py_ssize_t size = min(sent.size, <Py_ssize_t>_MOST_KEPT_BYTES)
+    """All of a payload of which so many bytes are kept but where they are."""
     deferred.prefixes[0], deferred.prefixes[1] = prefixes[0], prefixes[1]
-    deferred.at, deferred.length = _copy(deferral, sent.bytes, size), <uint32_t>size
+    deferred.length = <uint32_t>size
     deferred.ts_ns, deferred.number, deferred.row = packet.ts_ns, number, payload.row
     memcpy(deferred.source, packet.source, 16)
     memcpy(deferred.target, packet.target, 16)
@@ -70,4 +68,23 @@ cdef inline void leave_payload(
     deferred.source_port, deferred.target_port = packet.source_port, packet.target_port
     deferred.side, deferred.protocol = payload.side, packet.protocol
     deferred.is_cut, deferred.is_later = <uint64_t>size < packet.payload, payload.is_later != 0
+
+
+cdef inline void leave_payload(
+    Deferral deferral, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number,
+    const uint64_t *prefixes
+) noexcept nogil:
+    """Leave a payload to the dissectors."""
+    cdef Deferred *deferred = &deferral.payloads[deferral.payload_count]
+    cdef Py_ssize_t size = min(sent.size, <Py_ssize_t>_MOST_KEPT_BYTES)
+    describe(deferred, packet, size, payload, number, prefixes)
+    deferred.at = _copy(deferral, sent.bytes, size)
+    deferral.payload_count += 1
+
+
+cdef inline void leave_held(Deferral deferral, const Deferred *held, const PayloadBytes *sent) noexcept nogil:
+    """Leave a payload that was held before."""
+    cdef Deferred *deferred = &deferral.payloads[deferral.payload_count]
+    deferred[0] = held[0]
+    deferred.at = _copy(deferral, sent.bytes, sent.size)
     deferral.payload_count += 1

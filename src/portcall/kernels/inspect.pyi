@@ -3,26 +3,27 @@ from numpy.typing import NDArray
 
 from portcall.kernels.deferral import Deferral
 from portcall.kernels.dns_answers import DnsAnswerStore
+from portcall.kernels.held_segments import HeldSegments
+from portcall.kernels.hello_detections import HelloDetections
 from portcall.kernels.interning import NameNumbers
 from portcall.kernels.prefix_tables import PrefixTables
-from portcall.kernels.row_detections import RowDetections
 
 TLS_HELLO: int
 HTTP_REQUEST: int
 DNS_ANSWER: int
 MOST_ANSWERS: int
 
-class PlainInspector(RowDetections):
-    detections: NameNumbers
+class PlainInspector(HelloDetections):
     dns_detection: int
     resolver: int
     dns_names: NameNumbers
     dns_answers: DnsAnswerStore
-    reads_hellos: bool
     def next_new_name(self) -> tuple[int, bytes] | None: ...
     def number_name(self, number: int) -> None: ...
     def next_deferred(self) -> tuple[int, int, int, int, int, int, int, int, bytes, bool, int] | None: ...
-    def __init__(self, inspected: NDArray[np.uint8], prefixes: PrefixTables, deferral: Deferral) -> None: ...
+    def __init__(
+        self, inspected: NDArray[np.uint8], prefixes: PrefixTables, deferral: Deferral, held: HeldSegments
+    ) -> None: ...
     def inspect(
         self,
         packets: NDArray[np.void],

@@ -2,7 +2,7 @@
 the commonest of what shows that one has long begun (``row_detections``).
 
 That is most of what networks carry, and far faster here than by way of the dissectors. What the capture has cut is read as
-far as it goes. Whatever is spread over packets or odd in any way is left to them, with all later packets of its flow; so
+far as it goes. Whatever is spread over more than two segments or odd in any way is left to them, with all later packets of its flow; so
 what this kernel tells is what they would tell, and a test compares both. Names that were met before are told by number at once; only new ones reach Python.
 """
 
@@ -12,19 +12,21 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.deferral cimport Deferral, has_room, leave_hellos, leave_payload, next_hellos
 from portcall.kernels.dns_answers cimport DnsAnswerStore
+from portcall.kernels.held_segments cimport HeldSegments
+from portcall.kernels.hello_detections cimport HelloDetections, begin_hello, continue_hello, tell_name
 from portcall.kernels.interning cimport NameNumbers
 from portcall.kernels.payload_bytes cimport PayloadBytes, captured_payload, is_padding
 from portcall.kernels.plain_parsers cimport DNS_ANSWER as _DNS_ANSWER
 from portcall.kernels.plain_parsers cimport HTTP_REQUEST as _HTTP_REQUEST
 from portcall.kernels.plain_parsers cimport MOST_ANSWERS as _MOST_ANSWERS
 from portcall.kernels.plain_parsers cimport TLS_HELLO as _TLS_HELLO
-from portcall.kernels.plain_parsers cimport NAMED, NOT_PLAIN, UNNAMED, parse_dns, parse_http, parse_tls
+from portcall.kernels.plain_parsers cimport NAMED, NOT_PLAIN, parse_dns, parse_http, parse_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.prefix_tables cimport PrefixTables
 from portcall.kernels.records cimport FRAGMENT_NONE, Deferred, Frame, Hello, Packet, Payload
 from portcall.kernels.row_detections cimport (
-    BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, RTP, TCP, UDP, RowDetections, adds_nothing, inspect_middle, inspect_series,
-    is_in_series, is_media, note_asker, tell,
+    BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, RTP, TCP, UDP, adds_nothing, inspect_middle, inspect_series, is_in_series, is_media,
+    note_asker, tell,
 )
 
 TLS_HELLO, HTTP_REQUEST, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_ANSWER
@@ -39,7 +41,7 @@ cdef enum:
     AHEAD = 4  # payloads whose rows are asked for
 
 
-cdef class PlainInspector(RowDetections):
+cdef class PlainInspector(HelloDetections):
     """Inspects payloads for one flow table, whose ``inspected`` it shares.
 
     What is known by number is noted by row and in ``dns_answers``. What else it meets gathers in the deferral, until its owner
@@ -47,18 +49,17 @@ cdef class PlainInspector(RowDetections):
     """
 
     cdef PrefixTables prefixes
-    cdef Deferral deferral
-    cdef public bint reads_hellos
-    cdef public NameNumbers detections  # by kind and name
     cdef public int32_t dns_detection
     cdef public uint8_t resolver  # what marks a row that is a DNS resolver's in ``inspected``
     cdef public NameNumbers dns_names  # numbers in ``dns_answers``
     cdef public DnsAnswerStore dns_answers
     cdef object dtypes  # of packets, frames and payloads, as compared
 
-    def __init__(self, uint8_t[::1] inspected, PrefixTables prefixes not None, Deferral deferral not None):
-        super().__init__(inspected)
-        self.prefixes, self.deferral, self.reads_hellos = prefixes, deferral, True
+    def __init__(
+        self, uint8_t[::1] inspected, PrefixTables prefixes not None, Deferral deferral not None, HeldSegments held not None
+    ):
+        super().__init__(inspected, deferral, held)
+        self.prefixes = prefixes
 
     def inspect(
         self, object packets, object frames, const uint8_t[::1] buffer, object payloads, uint64_t first_number
@@ -196,7 +197,10 @@ cdef class PlainInspector(RowDetections):
         if packet.protocol == TCP and not packet.tcp_flags & TCP_PSH and is_padding(sent):
             return  # some devices count it to the packet; the stream goes on as if it was not there
         prefixes[0] = prefixes[1] = 0
-        if not self.inspected[payload.row] & IS_OPEN and not payload.is_later:
+        if self.inspected[payload.row] & IS_OPEN:
+            if packet.protocol == TCP and self.held.of_row[payload.row] and continue_hello(self, packet, sent, payload, number):
+                return
+        elif not payload.is_later:
             if self.reads_hellos and self._inspect(packet, sent, payload, number):
                 return
             if not self._is_for_dissectors(packet, sent, payload, number, prefixes):
@@ -247,30 +251,21 @@ cdef class PlainInspector(RowDetections):
             return True
         if sent.bytes[0] == 0x16:
             plain = parse_tls(sent, is_cut, out)
-            if plain == UNNAMED and known and known != self.tls_detection:
+            if plain != NAMED and known and known != self.tls_detection:
                 return False
         elif not known and 0x41 <= sent.bytes[0] <= 0x5A:
             plain = parse_http(sent, is_cut, out)
+        if plain == NOT_PLAIN and not (is_cut or known):
+            return begin_hello(self, packet, sent, payload, number)
         if plain == NAMED:
             self.inspected[payload.row] |= BOTH_SIDES
             note_asker(self, payload.row, payload.side, number)
-            self._tell_name(packet, sent, payload, number)
-        elif plain == UNNAMED:
+            tell_name(self, packet, sent, payload, number)
+        elif plain != NOT_PLAIN:
             self.inspected[payload.row] |= 1 << payload.side
             note_asker(self, payload.row, payload.side, number)
             tell(self, payload.row, self.tls_detection if sent.bytes[0] == 0x16 else self.http_detection, number)
         return plain != NOT_PLAIN
-
-    cdef inline void _tell_name(
-        self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
-    ) noexcept nogil:
-        """Note the next hello's name, by number where it was met before."""
-        cdef Hello *out = next_hellos(self.deferral)
-        cdef int32_t detection = self.detections.find(out.kind, &sent.bytes[out.name_at], out.name_length)
-        if detection:
-            tell(self, payload.row, detection, number)
-        else:
-            leave_hellos(self.deferral, packet, sent, payload, number, 1)
 
     cdef inline bint _inspect_dns(
         self, const Packet *packet, const PayloadBytes *sent, bint is_cut, const Payload *payload, uint64_t number

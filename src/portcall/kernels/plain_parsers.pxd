@@ -20,7 +20,8 @@ cdef enum:
 cdef enum:  # what a payload is, by these parsers
     NOT_PLAIN = 0
     NAMED = 1
-    UNNAMED = 2  # the capture has cut it before its name
+    UNNAMED = 2  # cut before its name
+    TOLD_BY_KIND = 3  # cut so early that hardly more shows than what it is
 
 
 cdef inline bint _is_plain(const PayloadBytes *sent, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
@@ -62,12 +63,12 @@ cdef inline int parse_tls(const PayloadBytes *sent, bint is_cut, Hello *out) noe
         return NOT_PLAIN
     at += 1 + u8(sent, at)
     if is_cut and at + 2 > sent.size:
-        return UNNAMED
+        return TOLD_BY_KIND
     if at + 2 > end or u16(sent, at) < 2 or u16(sent, at) & 1:
         return NOT_PLAIN
     at += 2 + u16(sent, at)
     if is_cut and at >= sent.size:
-        return UNNAMED
+        return TOLD_BY_KIND
     if at >= end or u8(sent, at) < 1:
         return NOT_PLAIN
     at += 1 + u8(sent, at)
@@ -81,6 +82,8 @@ cdef inline int parse_tls(const PayloadBytes *sent, bint is_cut, Hello *out) noe
         extension_end = at + 4 + u16(sent, at + 2)
         if extension_end > end:
             return NOT_PLAIN
+        if is_cut and extension_end > sent.size:
+            break
         if kind == 0:
             # list length:16  type=0  name length:16  name
             if (
@@ -148,7 +151,7 @@ cdef inline int parse_http(const PayloadBytes *sent, bint is_cut, Hello *out) no
     if at < 3 or at > 10 or u8(sent, at) != 0x20 or u8(sent, at + 1) != 0x2F:
         return NOT_PLAIN
     if is_cut and _is_text(sent, at):
-        return UNNAMED if _is_known_method(sent, at) else NOT_PLAIN
+        return TOLD_BY_KIND if _is_known_method(sent, at) else NOT_PLAIN
     line_end = _line_end(sent, at)
     if line_end < at + 11 or not _is_version(sent, line_end - 9):
         return NOT_PLAIN
