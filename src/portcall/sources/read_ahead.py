@@ -1,4 +1,4 @@
-"""Pieces made in a thread beside whoever takes them: captures are decompressed while their packets are counted.
+"""Pieces made in a thread beside whoever takes them: gzipped captures are decompressed while their packets are counted.
 
 The libraries let go of Python's lock while they work, so two processors are busy. What is made ahead is bounded, errors
 come in their place behind all good pieces, and the thread ends with the pieces or with ``close``.
@@ -46,7 +46,8 @@ class ReadAside(Protocol):
 class ReadAhead:
     """An iterator over the pieces of another one, which a thread makes from some point on."""
 
-    def __init__(self, pieces: Iterator[bytes], stream: ReadAside) -> None:
+    def __init__(self, pieces: Iterator[bytes], stream: ReadAside | None) -> None:
+        """``stream`` is what they are made of, None where they are made too fast for a thread to pay."""
         self._pieces = pieces
         self._stream = stream
         self._made_bytes = 0
@@ -65,14 +66,14 @@ class ReadAhead:
 
     def close(self) -> None:
         """Nobody will take more; afterwards no thread reads the stream."""
-        if self._thread:
+        if self._thread and self._stream:
             self._stream.end_aside()
             self._thread.end()
             self._thread, self._pieces = None, iter(())
 
     def _begin(self) -> bool:
         """Whether a thread could begin."""
-        if not _free.acquire(blocking=False):
+        if not self._stream or not _free.acquire(blocking=False):
             return False
         at_once_bytes = self._stream.begin_aside()
         if at_once_bytes is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 import numpy as np
 
 from portcall.errors import CaptureError
-from portcall.sources.decompression import PIECE_BYTES, DecompressionError, is_compressed, plain_pieces
+from portcall.sources.decompression import PIECE_BYTES, DecompressionError, is_compressed, is_slow, plain_pieces
 from portcall.sources.read_ahead import BATCH_BYTES, ReadAhead
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class _Pieces:
     def __init__(self, path: str, compressed: CountedStream, position: int) -> None:
         self._path = path
         self._compressed = compressed
-        self._pieces = ReadAhead(plain_pieces(compressed), compressed)
+        self._pieces = ReadAhead(plain_pieces(compressed), compressed if is_slow(compressed.peek()) else None)
         self._piece = memoryview(b"")
         self._position = position
 
