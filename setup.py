@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -16,6 +17,17 @@ ALWAYS_INLINE = {"headers"}
 KERNELS = sorted(Path("src/portcall/kernels").glob("*.pyx"))
 
 
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": True,  # hostile bytes are met with root's rights here
+    "wraparound": False,
+    "initializedcheck": False,
+    "cdivision": True,
+    "embedsignature": True,
+    "show_performance_hints": False,
+}
+
+
 class BuildKernels(build_ext):
     """Compile on all processors at once; where there is no compiler, say in one sentence what to install."""
 
@@ -26,6 +38,7 @@ class BuildKernels(build_ext):
 
     def build_extensions(self) -> None:
         """Compile them all, or leave with that sentence."""
+        self._translate()
         try:
             super().build_extensions()
         except CompileError as error:
@@ -34,6 +47,18 @@ class BuildKernels(build_ext):
                 "install them with 'sudo apt install gcc python3-dev' (Debian) or 'xcode-select --install' (macOS)."
             )
 
+    def _translate(self) -> None:
+        """To C, which no other command needs; what CYTHON_CACHE_DIR holds from an earlier build is taken from there."""
+        translated = cythonize(
+            self.extensions,
+            nthreads=os.cpu_count() or 1,
+            include_path=["src"],
+            compiler_directives=DIRECTIVES,
+            cache=os.environ.get("CYTHON_CACHE_DIR"),
+        )
+        for extension, in_c in zip(self.extensions, translated, strict=True):
+            extension.sources = in_c.sources
+
 
 def _macros(kernel: str) -> list[tuple[str, str | None]]:
     if sys.platform == "win32" or kernel not in ALWAYS_INLINE:
@@ -41,10 +66,10 @@ def _macros(kernel: str) -> list[tuple[str, str | None]]:
     return [("CYTHON_INLINE", "inline __attribute__((always_inline))")]
 
 
-runpy.run_path("tools/layer_declarations.py")["write_tables"]()
-setup(
-    ext_modules=cythonize(
-        [
+if __name__ == "__main__":  # and not in the processes that translate, where these are spawned
+    runpy.run_path("tools/layer_declarations.py")["write_tables"]()
+    setup(
+        ext_modules=[
             Extension(
                 f"portcall.kernels.{source.stem}",
                 [str(source)],
@@ -53,16 +78,5 @@ setup(
             )
             for source in KERNELS
         ],
-        include_path=["src"],
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": True,  # hostile bytes are met with root's rights here
-            "wraparound": False,
-            "initializedcheck": False,
-            "cdivision": True,
-            "embedsignature": True,
-            "show_performance_hints": False,
-        },
-    ),
-    cmdclass={"build_ext": BuildKernels},
-)
+        cmdclass={"build_ext": BuildKernels},
+    )

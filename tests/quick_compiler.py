@@ -1,4 +1,9 @@
-"""A C compiler that does not optimise: for tests that build the kernels, which takes minutes else."""
+"""A C compiler that does not optimise, for tests that build the kernels: it takes minutes else.
+
+Nor is translated again from Cython what a build with the same CYTHON_CACHE_DIR has translated, as ``tests/run`` has.
+"""
+
+import os
 
 SCRIPT = """#!/bin/sh
 for word; do shift; [ "$word" = -O3 ] || set -- "$@" "$word"; done
@@ -11,4 +16,5 @@ def quick_compiler(folder):
     script = folder / "compiler"
     script.write_text(SCRIPT)
     script.chmod(0o755)
-    return {"CC": str(script), "LDSHARED": f"{script} -shared"}
+    kept = {name: where for name, where in os.environ.items() if name == "CYTHON_CACHE_DIR"}
+    return {"CC": str(script), "LDSHARED": f"{script} -shared", **kept}
