@@ -1,12 +1,14 @@
 """What all tests share: how they are spread over processors, which are quick, and that Ctrl-C means Ctrl-C.
 
-``pytest`` starts a worker for each processor (pytest-xdist); the tests of one file stay on one worker, in order.
+``pytest`` starts a worker for each processor (pytest-xdist); the tests of one file stay on one worker, in order. Files
+with tests that take long come first, or one worker would end with them while the others have nothing to do.
 ``pytest -n 0`` runs in one process, for a debugger.
 
 ``pytest --quick`` runs the first case of each test, and leaves out generated examples, what needs root, the corpus or
 some seconds, and modules that start programs. No list names tests, so a new one is quick from its first day.
 """
 
+import os
 import signal
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import is_hypothesis_test, settings
 from examples import examples
 
 NOT_QUICK = {"slow", "corpus", "root"}
+LONGEST_FIRST = ("corpus", "slow", "root")
 
 settings.register_profile("portcall", deadline=None, max_examples=examples(100))  # a busy neighbour is no fault of ours
 settings.load_profile("portcall")
@@ -28,6 +31,9 @@ def pytest_configure():
     # A job in the background has SIGINT ignored, and so would have the programs that tests start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Tests make tables of megabytes again and again. Mapped, as in a process that makes one, they cost what is touched;
+    # but glibc, once it has freed one, takes the next from the heap and zeroes all of it. Workers start with this.
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 17))
 
 
 @pytest.hookimpl(trylast=True)  # once every test has its markers
@@ -36,6 +42,21 @@ def pytest_collection_modifyitems(config, items):
         first_cases, others = split_off_quick(items)
         config.hook.pytest_deselected(items=others)
         items[:] = first_cases
+    items[:] = with_long_files_first(items)
+
+
+def with_long_files_first(items):
+    """The tests, those of one file together: files with a marker that says they take long before all others."""
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    return [item for file in sorted(files.values(), key=_rank) for item in file]
+
+
+def _rank(items):
+    """Of one file's tests; those that say nothing of their time are ranked by their number."""
+    markers = {marker.name for item in items for marker in item.iter_markers()}
+    return [name not in markers for name in LONGEST_FIRST], -len(items)
 
 
 def split_off_quick(items):
