@@ -25,7 +25,7 @@ kernels: ## compile the kernels in place after a change to them
 	$(PYTHON) setup.py -q build_ext --inplace
 
 golden: ## write the tables that tests compare with; read their difference before you commit
-	PORTCALL_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/test_views.py
+	PORTCALL_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/views/test_views.py
 
 docs: ## write what the pages in docs/ have from the code: columns, options, links, dissectors, figures
 	$(PYTHON) tools/document_columns.py
