@@ -1,7 +1,7 @@
 """The README and the pages of docs/, run for real: commands and programs print what is shown, and steps succeed.
 
-``PORTCALL_WRITE_GOLDEN=1 pytest tests/documents/test_readme.py`` writes the shown output anew; read the difference. The README's
-two commands are run from a clean copy.
+``PORTCALL_WRITE_GOLDEN=1 pytest tests/documents/test_readme.py`` writes the shown output anew; read the difference. The
+README's two commands are run from a clean copy.
 """
 
 import ctypes.util

@@ -1,7 +1,7 @@
 """What people see: tables at several widths against golden files, harmless text, and a patient progress bar.
 
-``PORTCALL_WRITE_GOLDEN=1 pytest tests/test_views.py`` writes the golden files anew; read their difference before you
-keep it.
+``PORTCALL_WRITE_GOLDEN=1 pytest tests/views/test_views.py`` writes the golden files anew; read their difference before
+you keep it.
 """
 
 from __future__ import annotations
