@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc says what
 CAPTURE = Path(__file__).parents[1] / "captures" / "dns.pcap"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 COMMAND = [sys.executable, "-m", "portcall"]
-DEADLINE_S = 30
+DEADLINE_S = 180
 FROM = "import os, sys; os.dup2(int(sys.argv[1]), 0); os.execv(sys.argv[2], sys.argv[2:])"
 """Becomes the command behind a descriptor, which is its stdin."""
 ENDINGS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]

@@ -23,7 +23,7 @@ from portcall.cli import main
 from portcall.owners.socket_listing import list_sockets
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(portcall.__file__).parents[1])}
-DEADLINE_S = 20
+DEADLINE_S = 180
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ pytestmark = [
 ]
 PACKAGES = Path(portcall.__file__).parents[1]
 CAPTURES = Path(__file__).parents[2] / "captures"
-DEADLINE_S = 60
+DEADLINE_S = 180
 NOBODY = "65534"
 BY_SUDO = {"SUDO_UID": NOBODY, "SUDO_GID": NOBODY, "SUDO_USER": "nobody"}
 CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb", "LANG": "C.UTF-8"}

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.slow,  # some seconds
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]
-DEADLINE_S = 20
+DEADLINE_S = 180
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
