@@ -11,9 +11,8 @@ What a command prints, a program can have: each command is a call of the same na
     who      who has a port                 → Listing      check    is that port open?     → Listing
     explain  what a port or an address is   → Explanation  doctor   what works here        → Listing
 
-Reports and listings are iterable: each row is a mapping from the columns of docs/columns.md to plain values. What was
-not to be had is in ``degradations``. Wrong arguments are a UsageError before anything is read or asked; what fails is a
-PortcallError. Importing this package imports nothing heavy; the calls do.
+Reports and listings are iterable: a row maps the columns of docs/columns.md to plain values; ``degradations`` say what
+was not to be had. Wrong arguments are a UsageError before anything is read or asked, what fails is a PortcallError.
 """
 
 from __future__ import annotations
@@ -71,6 +70,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     geo: Texts = (),
     resolve: bool = False,
     deduplicate: bool = False,
+    from_: str | None = None,
+    to: str | None = None,
 ) -> Report:
     """Attribute saved captures, one or many, as one capture in time order: the report that ``portcall read`` prints.
 
@@ -96,6 +97,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         names=given.flag("names", names),
         geo=given.texts("geo", geo),
         deduplicate=given.flag("deduplicate", deduplicate),
+        from_=given.optional_text("from_", from_),
+        to=given.optional_text("to", to),
     )
     if outcome.interrupted:
         raise KeyboardInterrupt
@@ -131,8 +134,8 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
 ) -> Report | Iterator[Report]:
     """Attribute traffic to processes as it passes, for ``duration`` seconds or until Ctrl-C: the report of that time.
 
-    With ``every``, an iterator of reports, each of everything so far, every so many seconds and one at the end. It
-    needs the rights to capture, and takes none away from the process. PortcallError, with remedies, without them.
+    ``every`` so many seconds a report of everything so far, and one at the end. PortcallError, with remedies, without
+    the rights to capture; the process keeps those that it has.
     """
     from portcall.enrichment.reverse_dns import named
     from portcall.owners import BACK_ENDS
@@ -256,10 +259,7 @@ def explain(subject: str | int, *, geo: Texts = (), resolve: bool = False) -> Ex
 
 
 def explain(subject: str | int | None = None, *, geo: Texts = (), resolve: bool = False) -> Explanation | Tutorial:
-    """Say what a port, service, address, socket, conversation or state is, and who has it on this machine now.
-
-    Without any, give the tutorial of ports on this machine's sockets.
-    """
+    """Say what a port, service, address, socket, conversation or state is, and who has it; without any, the tutorial."""
     from portcall.runs import arguments as given
     from portcall.runs import explain as explaining
 

@@ -52,6 +52,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="count each packet once: copies within 5 ms (VLAN tag, hops and link header aside) become a row",
     )
+    parser.add_argument(
+        "--from",
+        dest="from_",
+        metavar="TIME",
+        help="count frames from this time on, as 2024-05-01T12:30:05 (UTC)",
+    )
+    parser.add_argument("--to", metavar="TIME", help="count only frames before this time")
     add_dissect_option(parser)
     add_explain_option(parser)
     parser.set_defaults(run=run)
@@ -81,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
             names=options.names,
             geo=options.geo,
             deduplicate=options.deduplicate,
+            from_=options.from_,
+            to=options.to,
             progress=progress,
         )
     status = SUCCESS
@@ -94,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
     finally:
         for problem in outcome.problems:
             say(str(problem))
-    return status or _status(outcome, is_search=bool(options.filter or options.where))
+    return status or _status(outcome, is_search=bool(options.filter or options.where or options.from_ or options.to))
 
 
 def _status(outcome: Outcome, *, is_search: bool) -> int:

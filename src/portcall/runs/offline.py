@@ -13,15 +13,16 @@ from portcall.attribution.attribution import Attribution
 from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
-from portcall.errors import PortcallError
+from portcall.errors import PortcallError, UsageError
 from portcall.records.report import Degradation
 from portcall.runs.tracker import Tracker, sum_tallies
 from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
 from portcall.sources.section_runs import SectionsOverlapError
+from portcall.sources.selection import TimeWindow, selected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from portcall.decoding.decoder import Layer
     from portcall.errors import CaptureError
@@ -108,6 +109,27 @@ def _notes_of_times(window_ns: tuple[int, int] | None) -> list[Degradation]:
     return [Degradation("times", reason, "editcap -A and -B keep what is after, and before, a time")]
 
 
+def _notes_of_timeless(window: TimeWindow | None) -> list[Degradation]:
+    if not window or not window.timeless:
+        return []
+    reason = f"{window.timeless} frames have no time, so --from and --to leave them out"
+    return [Degradation("times", reason, "read them without --from and --to")]
+
+
+def _window(from_: str | None, to: str | None) -> TimeWindow | None:
+    """The time that somebody asked for; UsageError where it is none."""
+    if from_ is None and to is None:
+        return None
+    from portcall.queries.moments import moment_ns
+
+    window = TimeWindow(
+        None if from_ is None else moment_ns(from_, "--from"), None if to is None else moment_ns(to, "--to")
+    )
+    if window.from_ns is not None and window.to_ns is not None and window.from_ns >= window.to_ns:
+        raise UsageError(f"--to {to}: not after --from {from_}")
+    return window
+
+
 def read(  # noqa: PLR0913 (the options of the command, all by name)
     paths: Sequence[str],
     *,
@@ -120,11 +142,14 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     names: bool = True,
     geo: Sequence[str] = (),
     deduplicate: bool = False,
+    from_: str | None = None,
+    to: str | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
 
     ``geo`` are databases that tell countries and networks. ``deduplicate`` counts copies of frames as such.
+    ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
@@ -135,6 +160,11 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         is_shown = compile_where(where, by)
     completed = Origins(geo).completed_columns if geo else None
     frame_filter = FrameFilter(filter) if filter else None
+    window = _window(from_, to)
+
+    def counted(captures: CaptureSet) -> Iterator[FrameBatch]:
+        batches = selected(captures.batches(), window.matches) if window else captures.batches()
+        return frame_filter.matching(batches) if frame_filter else batches
 
     def tracked(captures: CaptureSet) -> tuple[CaptureTracker, bool]:
         book = None
@@ -145,7 +175,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         copies = Copies(removes=deduplicate)
         tracker = CaptureTracker(Attribution(by, local, book), Tracker(Decoder(layer), book, copies=copies))
         try:
-            for batch in frame_filter.matching(captures.batches()) if frame_filter else captures.batches():
+            for batch in counted(captures):
                 tracker.feed(batch)
         except KeyboardInterrupt:
             return tracker, True
@@ -162,6 +192,6 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     report = tracker.attribution.report(
         tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
     )
-    notes = tracker.shortfalls() + captures.notes + _notes_of_times(report.window_ns)
+    notes = tracker.shortfalls() + captures.notes + _notes_of_times(report.window_ns) + _notes_of_timeless(window)
     report = replace(report, degradations=report.degradations + notes)
     return Outcome(report, captures.problems, interrupted, tracker.tracker.names)

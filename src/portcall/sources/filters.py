@@ -14,6 +14,7 @@ import numpy as np
 
 from portcall.errors import PortcallError, UsageError
 from portcall.kernels import filtering
+from portcall.sources.selection import selected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,12 +49,7 @@ class FrameFilter:
 
     def matching(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """The same batches with the frames that match, numbered as if there were no others."""
-        number = 1
-        for batch in batches:
-            frames = batch.frames[self._matches(batch)]
-            if len(frames) or batch.host_names or batch.key_log:
-                yield batch._replace(frames=frames, first_number=number)
-            number += len(frames)
+        return selected(batches, self._matches)
 
     def instructions(self, link: int) -> bytes:
         """The program for frames of one link type as the kernel takes it, struct sock_filter[n] (linux/filter.h)."""
