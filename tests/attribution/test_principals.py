@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from portcall.attribution.principals import Principal, principal_of, told_principal
-from portcall.labels.service_keys import WITHOUT_FIRST, found_key, keys_by_port, keys_without_port
+from portcall.labels.registry import Registry
+from portcall.labels.service_keys import WITHOUT_FIRST, keys_by_port, keys_without_port
 from portcall.records.ownership import Match, MatchQuality, Owner, Program
 
 CURL = Match(Owner(41, 1_000, Program("curl")), MatchQuality.EXACT, "sock_diag")
@@ -15,7 +16,8 @@ KERNEL = Match(Owner(0, None, Program("[kernel]")), MatchQuality.WILDCARD, "sock
 ICMP = int(keys_without_port()[1])
 FRAGMENTS = int(keys_without_port()[256])
 HTTPS = int(keys_by_port()[443])
-EXAMPLE = found_key(HTTPS, "tls", "example.com", "name")
+REGISTRY = Registry()
+EXAMPLE = REGISTRY.found_key(HTTPS, "tls", "example.com", "name")
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,7 @@ EXAMPLE = found_key(HTTPS, "tls", "example.com", "name")
     ],
 )
 def test_where_nobody_asks_for_owners_the_traffic_says_what_an_end_is(key, told):
-    assert told_principal(key) == told
+    assert told_principal(REGISTRY.identity(key)) == told
 
 
 def test_an_end_belongs_to_its_program():

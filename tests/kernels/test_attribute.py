@@ -18,7 +18,7 @@ from portcall.flows.flow_ends import FLOW_ENDS, flow_ends
 from portcall.flows.local_networks import host_text, networks
 from portcall.flows.originator import clients_are_low
 from portcall.kernels.attribute import credit
-from portcall.labels.service_keys import identity
+from portcall.labels.registry import Registry
 from portcall.records.flows import FLOW, NEVER, FlowKind
 from portcall.records.packets import NO_TIME
 
@@ -28,6 +28,7 @@ PORTS = st.sampled_from([0, 22, 53, 443, 512, 1024, 5060, 8443, 32767, 32768, 33
 TIMES = st.sampled_from([NEVER, NEVER, NO_TIME, 1, 2])
 COUNTS = st.tuples(*[st.integers(0, 2**40)] * 2)
 LOCAL = st.sampled_from([(), ("10.0.0.0/8",), ("8.8.8.8/32", "2001:db8::/64"), ("::/0",), ("0.0.0.0/0", "::1/128")])
+REGISTRY = Registry()
 BY = pytest.mark.parametrize("by", ["service", "host"])
 
 
@@ -52,7 +53,9 @@ def rows(draw):
 
 
 def host_of(row):
-    return ipaddress.ip_address(host_text(*(int(row[name]) for name in ("host_kind", "high_half", "low_half"))))
+    return ipaddress.ip_address(
+        host_text(*(int(row[name]) for name in ("host_kind", "high_half", "low_half")), REGISTRY)
+    )
 
 
 @settings(max_examples=examples(50))
@@ -61,7 +64,9 @@ def test_client_service_and_local_ends_are_those_of_a_naive_reading(flows, local
     ends, inferred = flow_ends(flows, networks(local))
 
     assert ends[["client_is_low", "evidence"]].tolist() == list(map(naive_attribution.originator, flows))
-    assert [identity(key).label for key in ends["service"].tolist()] == list(map(naive_attribution.label, flows))
+    assert [REGISTRY.identity(key).label for key in ends["service"].tolist()] == list(
+        map(naive_attribution.label, flows)
+    )
     found = [{end for bit, end in ((1, "low"), (2, "high")) if bits & bit} for bits in ends["local"].tolist()]
     expected = [naive_attribution.local_ends(flow, local) for flow in flows]
     assert (found, inferred) == ([end for end, _ in expected], sum(inferred for _, inferred in expected))
@@ -101,7 +106,7 @@ def test_credits_are_those_of_a_naive_reading(by, flows, local):
     expected = naive_attribution.sums(flows, local, by)
     found = {}
     for row in attribution._sums.rows:
-        key = (identity(int(row["service"])).label, host_of(row) if by == "host" else None)
+        key = (REGISTRY.identity(int(row["service"])).label, host_of(row) if by == "host" else None)
         found[key] = {name: int(row[name]) for name in next(iter(expected.values()))}
     assert found == expected
 
@@ -122,7 +127,7 @@ def test_hosts_have_the_bytes_of_a_naive_reading(by, flows, local):
         expected[row, host] = expected.get((row, host), 0) + counted
     found = {}
     for row in attribution._hosts.rows:
-        known = identity(int(row["row"]))
+        known = REGISTRY.identity(int(row["row"]))
         name = "fragments" if known.unattributed_reason == "fragment-without-first" else known.label
         found[name, host_of(row)] = int(row["bytes"])
     assert found == expected

@@ -21,7 +21,8 @@ from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDIT
 from portcall.flows.flow_ends import flow_ends
 from portcall.flows.local_networks import networks
 from portcall.kernels.attribute import credit
-from portcall.labels.service_keys import app_keys, are_attributed, label_keys
+from portcall.labels.registry import Registry
+from portcall.labels.service_keys import are_attributed
 from portcall.records.column_values import Columns, Numbers, Words
 from portcall.records.packets import Verdict
 from portcall.records.report import Coverage, Degradation, Report
@@ -64,6 +65,7 @@ class Attribution:
         self._by = by
         self._local = networks(local)
         self._names = names
+        self._registry = names.registry if names else Registry()
         self._flows = FlowRows(names, capture_points)
         self._sums = Sums(CREDIT, CREDITS)
         self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
@@ -113,12 +115,14 @@ class Attribution:
             self._own(ends, by_port, matches)
             self._count(flows, ends, self._principal_sums, self._principal_hosts)
             return
-        row_keys = app_keys if self._by == "app" else label_keys
+        row_keys = self._registry.app_keys if self._by == "app" else self._registry.label_keys
         ends["row"] = row_keys(ends["service"])[:, None]
         self._count(flows, ends, self._sums, self._hosts)
 
     def merge(self, other: Attribution) -> None:
-        """Count in what another attribution with the same grouping and local networks has counted."""
+        """Count in what another attribution with the same grouping, local networks and names has counted."""
+        if other._names is not self._names:
+            raise ValueError("attributions that merge share their names, for their numbers are those of one registry")
         self._flows.merge(other._flows)
         self._sums.merge(other._sums)
         self._hosts.merge(other._hosts)
@@ -191,9 +195,10 @@ class Attribution:
 
     def _groups(self) -> Iterator[Columns]:
         if len(self._sums.rows):
-            yield group_rows(self._by, self._sums.rows, self._hosts)
+            yield group_rows(self._by, self._sums.rows, self._hosts, self._registry)
         if len(self._principal_sums.rows):
-            yield principal_rows(self._principals, self._principal_sums.rows, self._principal_hosts)
+            sums, hosts = self._principal_sums.rows, self._principal_hosts
+            yield principal_rows(self._principals, sums, hosts, self._registry)
 
     def _both_ways(self, part: RowPart) -> tuple[Words, NDArray[np.int64]]:
         """The texts that order rows of equal bytes, and int64[n]: the bytes."""

@@ -12,14 +12,14 @@ from portcall.flows.conn_state import STATES, conn_states
 from portcall.flows.local_networks import addresses
 from portcall.flows.originator import OriginatorEvidence
 from portcall.labels.port_services import PROTOCOL_NAMES, PortClass, port_classes
-from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched, has_ports, identity
+from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched, has_ports
 from portcall.records.column_values import Numbers, Words, of_values
 from portcall.records.detections import NameKind
 from portcall.records.flows import NEVER, FlowKind
 from portcall.records.packets import NO_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -99,14 +99,16 @@ def name_columns(labels: ServerLabels, names: ServerNames, found: Detected) -> d
     }
 
 
-def service_columns(flows: NDArray[np.void], named: NDArray[np.int64]) -> dict[str, ColumnValues]:
+def service_columns(
+    flows: NDArray[np.void], named: NDArray[np.int64], identity: Callable[[int], Identity]
+) -> dict[str, ColumnValues]:
     """What each server is, and what its flow is credited to where nobody asked for owners."""
     numbers, members = grouped({"key": named}, ("key",))
-    keys = named[members].tolist()
-    services = [_service(identity(key)) for key in keys]
+    known = list(map(identity, named[members].tolist()))
+    services = list(map(_service, known))
     return {
         "service": Words(np.where(has_ports(flows), numbers, len(services)), [*services, None]),
-        **_credit_columns(numbers, [told_principal(key) for key in keys]),
+        **_credit_columns(numbers, list(map(told_principal, known))),
     }
 
 

@@ -16,7 +16,7 @@ from portcall.attribution.flow_columns import (
 from portcall.flows.flow_ends import flow_ends
 from portcall.inspection.detection_table import Detected
 from portcall.labels.port_services import PROTOCOL_NAMES
-from portcall.labels.service_keys import are_attributed
+from portcall.labels.service_keys import are_attributed, identity_by_port
 from portcall.records.column_values import Columns, Words
 from portcall.records.flows import FLOW
 from portcall.records.report_rows import ROWS_AT_ONCE
@@ -70,7 +70,8 @@ class FlowRows:
         share = self._gathered(rows)
         flows = share.flows
         ends, labels, services = self._servers(share)
-        columns = {**counted_columns(flows, ends), **service_columns(flows, services)}
+        identity = self._names.registry.identity if self._names else identity_by_port
+        columns = {**counted_columns(flows, ends), **service_columns(flows, services, identity)}
         if labels and self._names and share.found:
             columns.update(name_columns(labels, self._names, share.found))
         if share.matches:

@@ -5,6 +5,7 @@ Everything is computed as whole columns: a scan alone makes tens of thousands of
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +14,7 @@ from portcall.attribution.flow_columns import times
 from portcall.attribution.principals import QUALITIES, told_principal
 from portcall.flows.aggregation import CREDITS, HOST, SERVICE, grouped, summed
 from portcall.flows.local_networks import host_text
-from portcall.labels.service_keys import (
-    SOURCES,
-    WITHOUT_FIRST,
-    app_keys,
-    are_unmatched,
-    identity,
-    label_keys,
-    source_ranks,
-)
+from portcall.labels.service_keys import SOURCES, WITHOUT_FIRST, are_unmatched
 from portcall.records.column_values import Columns, Numbers, Words, of_values
 
 if TYPE_CHECKING:
@@ -31,6 +24,7 @@ if TYPE_CHECKING:
 
     from portcall.attribution.principals import Principals
     from portcall.flows.aggregation import Sums
+    from portcall.labels.registry import Registry
     from portcall.records.column_values import ColumnValues
     from portcall.records.packets import Tally
 
@@ -39,25 +33,25 @@ _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "pay
 _PRINCIPAL = ("app", "app_source", "process", "unattributed_reason")
 
 
-def group_rows(by: str, sums: NDArray[np.void], hosts: Sums) -> Columns:
+def group_rows(by: str, sums: NDArray[np.void], hosts: Sums, registry: Registry) -> Columns:
     """The rows of one grouping, in no order.
 
     ``aggregation`` are CREDIT[n], one per service key, for ``host`` per service key and remote host. ``hosts`` are
     HOST_CREDIT per service key of a row and remote host, but for ``host``.
     """
-    keyed = _keyed(by, sums)
+    keyed = _keyed(by, sums, registry)
     table = summed(keyed, CREDITS)
-    columns = {**_measure_columns(table), **_identity_columns(by, table)}
+    columns = {**_measure_columns(table), **_identity_columns(by, table, registry)}
     if by == "service":
         columns["services"] = Words.each([label] if label else [] for label in columns["service"].plain())
     else:
-        columns["services"] = Words.each(_services(keyed, (*SERVICE, *HOST), sums["service"]))
+        columns["services"] = Words.each(_services(keyed, (*SERVICE, *HOST), sums["service"], registry))
     if by != "host":
-        columns["top_host"] = Words.each(map(_top_hosts(hosts).get, table["service"].tolist()))
+        columns["top_host"] = Words.each(map(_top_hosts(hosts, registry).get, table["service"].tolist()))
     return Columns(len(table), columns)
 
 
-def principal_rows(principals: Principals, sums: NDArray[np.void], hosts: Sums) -> Columns:
+def principal_rows(principals: Principals, sums: NDArray[np.void], hosts: Sums, registry: Registry) -> Columns:
     """The rows of flows whose owners were asked for, in no order, from CREDIT[n], one per service key and principal.
 
     ``hosts`` are HOST_CREDIT per principal and remote host.
@@ -76,8 +70,8 @@ def principal_rows(principals: Principals, sums: NDArray[np.void], hosts: Sums) 
             None if principals[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
             for number, quality in zip(numbers, qualities, strict=True)
         ),
-        "services": Words.each(_services(keyed, SERVICE, sums["service"])),
-        "top_host": Words.each(map(_top_hosts(hosts).get, numbers)),
+        "services": Words.each(_services(keyed, SERVICE, sums["service"], registry)),
+        "top_host": Words.each(map(_top_hosts(hosts, registry).get, numbers)),
     }
     return Columns(len(table), columns)
 
@@ -102,13 +96,13 @@ def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _keyed(by: str, sums: NDArray[np.void]) -> NDArray[np.void]:
+def _keyed(by: str, sums: NDArray[np.void], registry: Registry) -> NDArray[np.void]:
     """The same with the keys of their rows in the report: a service key, for ``host`` a host, and 0 for the other."""
     keyed = sums.copy()
     if by == "service":
-        keyed["service"] = label_keys(sums["service"])
+        keyed["service"] = registry.label_keys(sums["service"])
     elif by == "app":
-        keyed["service"], keyed["source"] = app_keys(sums["service"]), source_ranks(sums["service"])
+        keyed["service"], keyed["source"] = registry.app_keys(sums["service"]), registry.source_ranks(sums["service"])
     else:
         unmatched_fragments = are_unmatched(sums["service"])
         keyed["service"][~unmatched_fragments] = 0
@@ -117,35 +111,37 @@ def _keyed(by: str, sums: NDArray[np.void]) -> NDArray[np.void]:
     return keyed
 
 
-def _identity_columns(by: str, table: NDArray[np.void]) -> dict[str, ColumnValues]:
+def _identity_columns(by: str, table: NDArray[np.void], registry: Registry) -> dict[str, ColumnValues]:
     """What each row is called, and what its app rests on."""
     keys = table["service"].tolist()
     if by != "host":
-        principals = [told_principal(key) for key in keys]
+        principals = [told_principal(registry.identity(key)) for key in keys]
         sources = [principal.app_source for principal in principals]
         if by == "app":  # of all that it rests on the weakest
             ranks = table["source"].tolist()
             sources = [SOURCES[rank] if known.app else None for rank, known in zip(ranks, principals, strict=True)]
         return {
             "app": Words.each(principal.app for principal in principals),
-            "service": Words.each(identity(key).label for key in keys),
+            "service": Words.each(registry.identity(key).label for key in keys),
             "app_source": Words.each(sources),
             "unattributed_reason": Words.each(principal.unattributed_reason for principal in principals),
         }
-    texts = map(host_text, *(table[name].tolist() for name in HOST))
+    texts = map(host_text, *(table[name].tolist() for name in HOST), repeat(registry))
     hosts = Words.each(None if unmatched else text for unmatched, text in zip(keys, texts, strict=True))
-    reasons = Words.each(identity(unmatched).unattributed_reason if unmatched else None for unmatched in keys)
+    reasons = Words.each(registry.identity(unmatched).unattributed_reason if unmatched else None for unmatched in keys)
     return {"host": hosts, "top_host": hosts, "unattributed_reason": reasons}
 
 
-def _services(keyed: NDArray[np.void], keys: Sequence[str], services: NDArray[np.int64]) -> list[list[str]]:
+def _services(
+    keyed: NDArray[np.void], keys: Sequence[str], services: NDArray[np.int64], registry: Registry
+) -> list[list[str]]:
     """The services with most bytes among all that has the same keys, greatest first, equal ones by name."""
     of_row, _ = grouped(keyed, keys)
-    parts, members = grouped({"row": of_row, "service": label_keys(services)}, ("row", "service"))
+    parts, members = grouped({"row": of_row, "service": registry.label_keys(services)}, ("row", "service"))
     rows, counted = of_row[members], np.zeros(len(members), np.uint64)
     np.add.at(counted, parts, keyed["bytes_out"] + keyed["bytes_in"])
-    known, which = np.unique(label_keys(services[members]), return_inverse=True)
-    labels = [identity(key).label or "" for key in known.tolist()]
+    known, which = np.unique(registry.label_keys(services[members]), return_inverse=True)
+    labels = [registry.identity(key).label or "" for key in known.tolist()]
     by_name = np.argsort(np.argsort(labels))
     order = np.lexsort((by_name[which], ~counted, rows))
     starts = np.flatnonzero(np.diff(rows[order], prepend=-1)).tolist()
@@ -156,7 +152,7 @@ def _services(keyed: NDArray[np.void], keys: Sequence[str], services: NDArray[np
     ]
 
 
-def _top_hosts(found: Sums) -> dict[int, str]:
+def _top_hosts(found: Sums, registry: Registry) -> dict[int, str]:
     """The remote address with most bytes per service key, where what is missing could not make another one greater."""
     hosts = found.rows
     services, members = grouped(hosts, ("row",))
@@ -172,4 +168,4 @@ def _top_hosts(found: Sums) -> dict[int, str]:
     certain = leaders[(most >= second + np.uint64(found.missing_bytes))[services[leaders]]]
     keys = hosts["row"][certain].tolist()
     addresses = zip(*(hosts[name][certain].tolist() for name in HOST), strict=True)
-    return {key: host_text(*address) for key, address in zip(keys, addresses, strict=True)}
+    return {key: host_text(*address, registry) for key, address in zip(keys, addresses, strict=True)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.labels.service_keys import NO_OWNER, WITHOUT_FIRST, identity
+from portcall.labels.service_keys import NO_OWNER, WITHOUT_FIRST, identity_by_port
 from portcall.records.ownership import MatchQuality
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.labels.service_keys import Identity
     from portcall.records.ownership import Match, Owner
 
     Matches = Sequence[Match | None]
@@ -43,9 +44,8 @@ class Principal(NamedTuple):
     unattributed_reason: str | None
 
 
-def told_principal(service: int) -> Principal:
-    """Whom both ends of a conversation with this service key are credited to where nobody asked for owners."""
-    known = identity(service)
+def told_principal(known: Identity) -> Principal:
+    """Whom both ends of a conversation with such a service are credited to where nobody asked for owners."""
     return Principal(known.app, known.app_source, None, known.unattributed_reason)
 
 
@@ -56,9 +56,9 @@ def principal_of(match: Match | None, by_port: int) -> Principal:
     only what has no sockets, such as an echo request that nobody owns, is its protocol. ``match`` is None for an end
     that is not this machine's, ``by_port`` the service key before payloads were inspected.
     """
-    known = identity(by_port)
+    known = identity_by_port(by_port)
     if known.unattributed_reason == WITHOUT_FIRST:  # without ports nobody can say whose it is
-        return told_principal(by_port)
+        return told_principal(known)
     owner = owner_of(match)
     if owner:
         return Principal(owner.program.name, "process", owner.program.name, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from portcall.records.column_values import Addresses, address_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from portcall.labels.registry import Registry
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Booleans = NDArray[np.bool_]
@@ -44,17 +45,13 @@ _PRIVATE_NETWORKS = (
     "fc00::/7",  # unique local, RFC 4193
 )
 
-_MOST_HOST_NAMES = 1 << 20
-_HOST_NAMES = [""]
-_NUMBER_OF_HOST: dict[str, int] = {}
-
 
 class HostKind(enum.IntEnum):
     """What tells a host from others."""
 
     IPV4 = 0
     IPV6 = 1
-    NAMED = 2  # the number of its name stands in place of the address
+    NAMED = 2  # the number of its name in the run's Registry stands in place of the address
 
 
 def addresses(flows: NDArray[np.void], end: str) -> Addresses:
@@ -68,21 +65,11 @@ def networks(texts: Iterable[Any]) -> NDArray[np.void]:
     return _as_rows([_network(str(text)) for text in texts])
 
 
-def host_name_number(name: str) -> int:
-    """A number for the name of a host, from 1 on, within this process; 0 once there are too many."""
-    number = _NUMBER_OF_HOST.get(name)
-    if number is None:
-        if len(_HOST_NAMES) > _MOST_HOST_NAMES:
-            return 0
-        number = _NUMBER_OF_HOST[name] = len(_HOST_NAMES)
-        _HOST_NAMES.append(name)
-    return number
-
-
-@lru_cache(maxsize=1 << 16)
-def host_text(host_kind: int, high_half: int, low_half: int) -> str:
+def host_text(host_kind: int, high_half: int, low_half: int, registry: Registry) -> str:
     """The name with this number (in ``low_half``), or the address as people write it."""
-    return _HOST_NAMES[low_half] if host_kind == HostKind.NAMED else address_text(bool(host_kind), high_half, low_half)
+    if host_kind == HostKind.NAMED:
+        return registry.host_name(low_half)
+    return address_text(bool(host_kind), high_half, low_half)
 
 
 def _network(text: str) -> Network:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.flows.aggregation import grouped
-from portcall.flows.local_networks import host_name_number
 from portcall.flows.originator import Asker
 from portcall.inspection.detection_table import Detected, DetectionTable
 from portcall.inspection.dns_cache import DnsCache
@@ -22,7 +21,8 @@ from portcall.inspection.expected_flows import ExpectedFlows
 from portcall.inspection.inspector import Inspector
 from portcall.labels.hostnames import app_of_hostname
 from portcall.labels.port_services import Rank, ranks
-from portcall.labels.service_keys import found_key, has_ports, identity, server_ports
+from portcall.labels.registry import Registry
+from portcall.labels.service_keys import has_ports, identity_by_port, server_ports
 from portcall.records.packets import NO_TIME
 from portcall.records.tls_secrets import read_key_log
 
@@ -98,7 +98,7 @@ class ServerLabel(NamedTuple):
     hostname: str | None
     hostname_source: str | None
     host: int
-    """``locality.host_name_number`` of the hostname, 0 for none."""
+    """``Registry.host_number`` of the hostname, 0 for none."""
 
 
 _NOTHING = ServerLabel(0, None, None, None, 0)
@@ -131,6 +131,8 @@ class ServerNames:
     """All that was detected in one capture. ``with_details``: what flow rows show besides protocol and name."""
 
     def __init__(self, *, with_details: bool = False) -> None:
+        self.registry = Registry()
+        """What the numbers in labels mean."""
         self._with_details = with_details
         self._detections = DetectionTable()
         self._dns_cache = DnsCache()
@@ -211,32 +213,35 @@ class ServerNames:
             if len(self._told) >= _MOST_TOLD:
                 self._told.clear()
             fact = _Facts(*known)
-            told = self._told[known] = _tell(fact, self._detections[fact.found], self._dns_cache[fact.inferred])
+            inferred = self._dns_cache[fact.inferred]
+            told = self._told[known] = _tell(fact, self._detections[fact.found], inferred, self.registry)
         return told
 
 
-def _tell(fact: _Facts, detection: Detection | None, inferred: tuple[tuple[str, ...], NameKind]) -> ServerLabel:
+def _tell(
+    fact: _Facts, detection: Detection | None, inferred: tuple[tuple[str, ...], NameKind], registry: Registry
+) -> ServerLabel:
     names, source = _names(None if fact.are_clients else detection, inferred)
     hostname = names[0] if len(names) == 1 else None
-    host = host_name_number(hostname) if hostname else 0
+    host = registry.host_number(hostname) if hostname else 0
     protocol = detection.protocol if detection else None
-    key = _key(fact, protocol, names)
+    key = _key(fact, protocol, names, registry)
     return ServerLabel(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
 
 
-def _key(fact: _Facts, protocol: str | None, names: tuple[str, ...]) -> int:
+def _key(fact: _Facts, protocol: str | None, names: tuple[str, ...], registry: Registry) -> int:
     """The service key for what the port says, the protocol, and the names, if need be several."""
-    service, by_port = fact.service, identity(fact.service)
+    service, by_port = fact.service, identity_by_port(fact.service)
     protocol = None if protocol in _ENVELOPES else protocol
     foreign = protocol is not None and not _agrees(protocol, by_port, is_curated=fact.is_curated)
     apps = {label.app if label else None for label in map(app_of_hostname, names)}
     app = apps.pop() if len(apps) == 1 else None
     if app:
-        return found_key(service, protocol if foreign else None, app, "name")
+        return registry.found_key(service, protocol if foreign else None, app, "name")
     if protocol is None:
         return service
     app = _PART_OF.get(protocol) or (not foreign and by_port.app) or protocol
-    return found_key(service, protocol if foreign else None, app, "protocol")
+    return registry.found_key(service, protocol if foreign else None, app, "protocol")
 
 
 def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:

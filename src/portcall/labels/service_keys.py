@@ -7,9 +7,9 @@
                                      PROTOCOL    protocol << 16             a protocol without ports
                                      UNMATCHED      0                          later fragments: the ports are unknown
                                      NO_OWNER    0                          PORT and TEMPORARY in one, for --by app
-                                     FOUND       index in a list            what the traffic itself told
+                                     FOUND       index in a Registry        what the traffic itself told
 
-Keys of merged attributions mean the same within one process, as the service ids do.
+FOUND keys belong to the ``registry`` of a run; all others mean the same wherever this build runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from portcall.labels.port_services import (
     is_temporary,
     port_table,
     protocol_name,
-    service_id_of,
     service_name,
 )
 from portcall.records.flows import FlowKind
@@ -39,10 +38,9 @@ SOURCES = ("process", "name", "protocol", "port")
 NO_OWNER = "no-owner"
 WITHOUT_FIRST = "fragment-without-first"
 
-_KIND_SHIFT, _PROTOCOL_SHIFT = 24, 16
+KIND_SHIFT, _PROTOCOL_SHIFT = 24, 16
 _HAS_PORTS = np.zeros(256, np.bool_)
 _HAS_PORTS[list(PORTED)] = True
-_MOST_FOUND = 1 << 20
 
 
 class ServiceKind(enum.IntEnum):
@@ -82,7 +80,7 @@ def keys_by_port() -> NDArray[np.int32]:
     """By labels' BEGINNINGS: the service key of a server at each port. 1.5 MiB."""
     ports = np.arange(1 << 16, dtype=np.int32)
     unnamed = np.where(
-        is_temporary(ports), np.int32(_first(ServiceKind.TEMPORARY)), np.int32(_first(ServiceKind.PORT)) | ports
+        is_temporary(ports), np.int32(first_key(ServiceKind.TEMPORARY)), np.int32(first_key(ServiceKind.PORT)) | ports
     )
     keys = unnamed | np.array(PROTOCOLS_BY_PORT, np.int32)[:, None] << _PROTOCOL_SHIFT
     ids = np.stack([port_table(protocol).ids for protocol in PROTOCOLS_BY_PORT])
@@ -93,65 +91,26 @@ def keys_by_port() -> NDArray[np.int32]:
 @cache
 def keys_without_port() -> NDArray[np.int32]:
     """int32[257]: the key of each protocol that has no ports, -1 for the others; then that of orphans."""
-    keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(_first(ServiceKind.PROTOCOL))
-    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(_first(ServiceKind.UNMATCHED)))
-
-
-def found_key(service: int, protocol: str | None, app: str, app_source: str) -> int:
-    """The key for what the traffic told of a server: its app, and its protocol where that is not the one of its port.
-
-    ``service`` is the key by port. It is what remains when so much was told that no number is left.
-    """
-    if protocol is None:
-        return _FOUND.key(Identity(identity(service).label, app, app_source, None), service) or service
-    named = service_id_of(protocol)
-    pure = (
-        _FOUND.key(Identity(protocol, protocol, "protocol", None))
-        if named is None
-        else _first(ServiceKind.NAMED) | named
-    )
-    return _FOUND.key(Identity(protocol, app, app_source, None), pure) or service
-
-
-def app_keys(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64[n]: equal for service keys of one app, and NO_OWNER for all that have none."""
-    unnamed = (keys >= _first(ServiceKind.PORT)) & (keys < _first(ServiceKind.PROTOCOL))
-    return _FOUND.replaced(np.where(unnamed, _first(ServiceKind.NO_OWNER), keys), "app")
-
-
-def label_keys(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64[n]: equal for keys of one service, whatever app was found behind it."""
-    return _FOUND.replaced(keys, "label")
-
-
-def source_ranks(keys: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """uint8[n]: what a key's app rests on, as an index in SOURCES."""
-    ranks = np.full(len(keys), SOURCES.index("port"), np.uint8)
-    ranks[(keys >> _KIND_SHIFT) == ServiceKind.PROTOCOL] = SOURCES.index("protocol")
-    found = np.flatnonzero((keys >> _KIND_SHIFT) == ServiceKind.FOUND)
-    sources = [SOURCES.index(identity(key).app_source or "port") for key in keys[found].tolist()]
-    ranks[found] = np.array(sources, np.uint8)
-    return ranks
+    keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(first_key(ServiceKind.PROTOCOL))
+    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(first_key(ServiceKind.UNMATCHED)))
 
 
 def are_attributed(keys: NDArray[Any]) -> NDArray[np.bool_]:
     """bool[n]: whether a service key has an app."""
-    return np.isin(
-        _FOUND.replaced(keys, "app") >> _KIND_SHIFT, (ServiceKind.NAMED, ServiceKind.PROTOCOL, ServiceKind.FOUND)
-    )
+    return np.isin(keys >> KIND_SHIFT, (ServiceKind.NAMED, ServiceKind.PROTOCOL, ServiceKind.FOUND))
 
 
 def are_unmatched(keys: NDArray[Any]) -> NDArray[np.bool_]:
     """bool[n]: whether a service key stands for fragments without their first."""
-    return np.asarray((keys >> _KIND_SHIFT) == ServiceKind.UNMATCHED)
+    return np.asarray((keys >> KIND_SHIFT) == ServiceKind.UNMATCHED)
 
 
 @lru_cache(maxsize=1 << 16)
-def identity(key: int) -> Identity:
-    """What output rows say of a service key."""
-    kind, number = key >> _KIND_SHIFT, key & ((1 << _KIND_SHIFT) - 1)
+def identity_by_port(key: int) -> Identity:
+    """What output rows say of a service key of any kind but FOUND."""
+    kind, number = key >> KIND_SHIFT, key & ((1 << KIND_SHIFT) - 1)
     if kind == ServiceKind.FOUND:
-        return _FOUND.identities[number]
+        raise ValueError("only its registry knows a key of kind FOUND")
     protocol = protocol_name(number >> _PROTOCOL_SHIFT)
     if kind == ServiceKind.PORT:
         return Identity(f"{protocol}/{number & 0xFFFF}", None, None, NO_OWNER)
@@ -165,49 +124,6 @@ def identity(key: int) -> Identity:
     return Identity(f"{protocol}/ephemeral" if kind == ServiceKind.TEMPORARY else None, None, None, NO_OWNER)
 
 
-def _first(kind: ServiceKind) -> int:
-    return int(kind) << _KIND_SHIFT
-
-
-class _Found:
-    """What was found in the traffic of this process, numbered; and for each number the keys of its app and service."""
-
-    def __init__(self) -> None:
-        self.identities: list[Identity] = []
-        self._keys: dict[tuple[Identity, int | None], int] = {}
-        self._replacements: dict[str, list[int]] = {"app": [], "label": []}
-
-    def key(self, known: Identity, label_key: int | None = None) -> int | None:
-        """The key for this identity, whose service has ``label_key`` (None: its own); None when there are too many."""
-        entry = known, label_key
-        key = self._keys.get(entry)
-        if key is None and len(self.identities) < _MOST_FOUND:
-            key = self._keys[entry] = _first(ServiceKind.FOUND) | len(self.identities)
-            self.identities.append(known)
-            for replacements in self._replacements.values():
-                replacements.append(key)
-            at = len(self.identities) - 1
-            self._replacements["label"][at] = key if label_key is None else label_key
-            self._replacements["app"][at] = self._app_key(known.app) or key
-        return key
-
-    def replaced(self, keys: NDArray[Any], what: str) -> NDArray[np.int64]:
-        """int64[n]: the same keys, but for FOUND ones that of their ``app`` or ``label``."""
-        found = np.flatnonzero((keys >> _KIND_SHIFT) == ServiceKind.FOUND)
-        if not len(found):
-            return keys
-        replaced = keys.copy()
-        table = np.array(self._replacements[what], np.int64)
-        replaced[found] = table[keys[found] & ((1 << _KIND_SHIFT) - 1)]
-        return replaced
-
-    def _app_key(self, app: str | None) -> int | None:
-        """One key for all that belongs to an app, the service's where that has the same name."""
-        named = service_id_of(app) if app else None
-        if named is not None:
-            return _first(ServiceKind.NAMED) | named
-        alone = Identity(app, app, None, None)
-        return self._keys.get((alone, None)) or self.key(alone)
-
-
-_FOUND = _Found()
+def first_key(kind: ServiceKind) -> int:
+    """The least key of a kind."""
+    return int(kind) << KIND_SHIFT
