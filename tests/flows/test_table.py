@@ -472,3 +472,47 @@ def test_a_table_grows_through_many_flows():
 
     assert len(rows) == 100_000
     assert (rows["packets"] == (2, 0)).all()
+
+
+@LAW
+@given(packets=batches(), cut=st.integers(0, 41))
+def test_shards_that_number_their_frames_from_one_merge_all_the_same(packets, cut):
+    cut = min(cut, len(packets))
+    table = table_of(packets[:cut])
+
+    table.merge(table_of(packets[cut:]), frames_before=cut)
+
+    assert_rows(table_rows(table), oracle.flow_rows(packets))
+
+
+@LAW
+@given(packets=batches(), cut=st.integers(0, 41))
+def test_a_table_made_of_the_arrays_of_another_goes_on_like_that(packets, cut):
+    cut = min(cut, len(packets))
+    table = FlowTable.of_arrays(table_of(packets[:cut]).arrays(), seed=99)
+
+    if cut < len(packets):
+        table.update(packets[cut:], cut + 1)
+
+    assert_rows(table_rows(table), oracle.flow_rows(packets))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("flows", "earlier", 1),
+        ("flows", "first_sender", 2),
+        ("flows", "has_syn", 7),
+        ("flows", "kind", 3),
+        ("datagrams", "first_flow", 9),
+        ("datagrams", "latest_flow", 0),
+        ("datagrams", "latest_side", 2),
+    ],
+)
+def test_arrays_that_no_table_has_are_refused(name, column, value):
+    arrays = table_of(packet_rows([packet(), first_fragment(7)])).arrays()
+    arrays = {name: rows.copy() for name, rows in arrays.items()}
+    arrays[name][column][0] = value
+
+    with pytest.raises(ValueError, match=r"out of its bounds|on no flow"):
+        FlowTable.of_arrays(arrays)

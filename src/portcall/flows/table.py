@@ -15,8 +15,9 @@ import numpy as np
 
 from portcall.flows.fragments import credit, gathered, unmatched
 from portcall.kernels.flow_update import FlowStore
-from portcall.records.flows import DATAGRAM, FLOW, NEVER
+from portcall.records.flows import DATAGRAM, FLOW, NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Tally, Verdict
+from portcall.records.plain_data import below, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,8 @@ PAYLOAD = np.dtype(
     ]
 )
 """A payload that is wanted."""
-_VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
+VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
+"""Frames of one verdict."""
 
 
 class FlowTable:
@@ -64,7 +66,7 @@ class FlowTable:
         self._room = 0  # rows that the slots have room for
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
         self._unmatched_fragments = np.zeros(0, FLOW)
-        self._tallies = np.zeros(len(Verdict), _VERDICT_TALLY)
+        self._tallies = np.zeros(len(Verdict), VERDICT_TALLY)
         self._tallies["first_ns"] = NEVER
         self._tallies["last_ns"] = NO_TIME
         self._store = FlowStore(seed & 0xFFFFFFFFFFFFFFFF)
@@ -101,13 +103,55 @@ class FlowTable:
             self._reserve(count, count)
         return self._payloads[: store.fold(packets, first_number)]
 
-    def merge(self, later: FlowTable) -> NDArray[np.int64]:
-        """Join the table of the shard that follows this one; gives the index here of each of its ``rows()``."""
+    def merge(self, later: FlowTable, frames_before: int = 0) -> NDArray[np.int64]:
+        """Join the table of the shard that follows this one; gives the index here of each of its ``rows()``.
+
+        ``frames_before`` goes before what the later one calls frame 1.
+        """
         self._reserve(len(later), later._store.datagram_count)
         rows = np.zeros(max(len(later), 1), np.uint32)
-        self._store.absorb(later._store, rows)
-        self._unmatched_fragments = gathered(np.concatenate([self._unmatched_fragments, later._unmatched_fragments]))
+        self._store.absorb(later._store, rows, frames_before)
+        fragments = later._unmatched_fragments.copy()
+        fragments["first_frame"] += np.uint64(frames_before)
+        self._unmatched_fragments = gathered(np.concatenate([self._unmatched_fragments, fragments]))
         return rows[: len(later)].astype(np.int64) - 1
+
+    def has_room_for(self, later: FlowTable) -> bool:
+        """Whether the other's rows are within the bound of this one."""
+        return len(self) + len(later) <= len(self._flows)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that the table is, but for its seed; views, valid until the next update."""
+        return {
+            "flows": self.rows(),
+            "datagrams": self._datagrams[: self._store.datagram_count],
+            "unmatched_fragments": self._unmatched_fragments,
+            "tallies": self._tallies,
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, NDArray[Any]], *, seed: int = 0, inspects: bool = False) -> FlowTable:
+        """The table that had these arrays. ValueError where no table can have them."""
+        flows, datagrams, tallies = (arrays[name] for name in ("flows", "datagrams", "tallies"))
+        rows_of(tallies, len(Verdict))
+        table = cls(seed=seed, inspects=inspects)
+        below(np.array([len(flows)]), len(table._flows))
+        below(flows["earlier"], np.arange(len(flows)) + 1)  # rows before it, so that chains end
+        for rows in (flows, arrays["unmatched_fragments"]):
+            for column, most in (("first_sender", 2), ("has_syn", 2), ("kind", 1 + max(FlowKind))):
+                below(rows[column], most)
+        for column in ("first", "latest"):
+            below(datagrams[f"{column}_flow"], len(flows) + 1)
+            below(datagrams[f"{column}_side"], 2)
+        if ((datagrams["first_flow"] == 0) != (datagrams["latest_flow"] == 0)).any():
+            raise ValueError("a datagram's first fragment is on no flow")
+        table._reserve(len(flows), len(datagrams))
+        table._flows[: len(flows)], table._datagrams[: len(datagrams)] = flows, datagrams
+        table._tallies[:], table._unmatched_fragments = tallies, arrays["unmatched_fragments"]
+        table._store.flow_count, table._store.datagram_count = len(flows), len(datagrams)
+        table._store.link_flows()
+        table._store.rehash_datagrams()
+        return table
 
     def tallies(self) -> dict[Verdict, Tally]:
         """Frames and bytes of every verdict that occurred."""

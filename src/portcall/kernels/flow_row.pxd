@@ -6,6 +6,7 @@ from libc.string cimport memcmp, memcpy, memset
 from portcall.kernels.hashing cimport same_address, word
 from portcall.kernels.records cimport (
     INBOUND, INTERNAL, NEVER, NO_TIME, OUTBOUND, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, UNKNOWN_DIRECTION, Datagram, Flow, Packet,
+    VerdictTally,
 )
 
 
@@ -149,3 +150,10 @@ cdef inline void settle(Flow *flow, const Datagram *pending, int side) noexcept 
         flow.first_ns = pending.first_ns
     if pending.last_ns > flow.last_ns:
         flow.last_ns = pending.last_ns
+
+
+cdef inline void join_tally(VerdictTally *tally, const VerdictTally *later) noexcept nogil:
+    tally.frames += later.frames
+    tally.bytes += later.bytes
+    tally.first_ns = min(tally.first_ns, later.first_ns)
+    tally.last_ns = max(tally.last_ns, later.last_ns)

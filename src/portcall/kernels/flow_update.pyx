@@ -15,7 +15,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.datagrams cimport datagram_of, join_waiting, note_first, note_waiting, place_datagram
-from portcall.kernels.flow_row cimport begin, count_packet, join, local_ends, note_tcp, opens, same_key, settle, side_of, span
+from portcall.kernels.flow_row cimport begin, count_packet, join, join_tally, local_ends, note_tcp, opens, same_key, settle, side_of, span
 from portcall.kernels.flow_slots cimport STAGES, STRIDE, Stage, Table, find_stride, hash_row, hash_stride
 from portcall.kernels.hashing cimport Keys, keys_of
 from portcall.kernels.records cimport (
@@ -239,18 +239,25 @@ cdef class FlowStore:
         self.flow_slots[slot] = <uint64_t>hash << 32 | <uint64_t>(row + 1)
         return before
 
-    def absorb(self, FlowStore later, uint32_t[::1] out_rows):
-        """Join the consecutive later shard. ``out_rows[i]`` becomes 1 + the row here of its row i."""
+    def link_flows(self):
+        """Fill ``flow_slots``, given empty, from rows that were written by others: each key's slot points to its last row."""
+        cdef Py_ssize_t row
+        with nogil:
+            for row in range(self.flow_count):
+                self._link(row)
+
+    def absorb(self, FlowStore later, uint32_t[::1] out_rows, uint64_t frames_before):
+        """Join the later shard, whose frame 1 comes after ``frames_before``. ``out_rows[i]`` becomes 1 + the row here of its row i."""
         cdef Py_ssize_t i
         with nogil:
             for i in range(later.flow_count):
-                out_rows[i] = self._absorb_flow(&later.flows[i], out_rows)
+                out_rows[i] = self._absorb_flow(&later.flows[i], frames_before)
             for i in range(later.datagram_count):
-                self._absorb_datagram(&later.datagrams[i], out_rows)
+                self._absorb_datagram(&later.datagrams[i], out_rows, frames_before)
             for i in range(later.tallies.shape[0]):
-                self._absorb_tally(&self.tallies[i], &later.tallies[i])
+                join_tally(&self.tallies[i], &later.tallies[i])
 
-    cdef uint32_t _absorb_flow(self, const Flow *later, uint32_t[::1] out_rows) noexcept nogil:
+    cdef uint32_t _absorb_flow(self, const Flow *later, uint64_t frames_before) noexcept nogil:
         cdef Py_ssize_t row = self.flow_count
         cdef uint32_t before
         cdef Flow *flow
@@ -267,13 +274,15 @@ cdef class FlowStore:
                 self._link(before - 1)
                 return before
         self.flows[row].earlier = before
+        self.flows[row].first_frame += frames_before
         self.flow_count = row + 1
         return row + 1
 
-    cdef void _absorb_datagram(self, const Datagram *later, uint32_t[::1] out_rows) noexcept nogil:
+    cdef void _absorb_datagram(self, const Datagram *later, uint32_t[::1] out_rows, uint64_t frames_before) noexcept nogil:
         cdef Datagram moved = later[0]
         cdef Datagram *datagram
         cdef Py_ssize_t row, before = self.datagram_count
+        moved.first_frame += frames_before
         if later.first_flow:
             moved.first_flow = out_rows[later.first_flow - 1]
             moved.latest_flow = out_rows[later.latest_flow - 1]
@@ -287,9 +296,3 @@ cdef class FlowStore:
             join_waiting(datagram, &moved)
         if moved.latest_flow:
             datagram.latest_flow, datagram.latest_side = moved.latest_flow, moved.latest_side
-
-    cdef void _absorb_tally(self, VerdictTally *tally, const VerdictTally *later) noexcept nogil:
-        tally.frames += later.frames
-        tally.bytes += later.bytes
-        tally.first_ns = min(tally.first_ns, later.first_ns)
-        tally.last_ns = max(tally.last_ns, later.last_ns)
