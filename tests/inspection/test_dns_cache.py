@@ -221,3 +221,50 @@ def test_no_name_is_looked_for_where_none_is_wanted():
     found = timeline.find(rows, clients_are_low(rows)[0], np.zeros(2, np.bool_))
 
     assert not found.any()
+
+
+@settings(deadline=None)
+@given(st.lists(TOLD, max_size=7), st.integers(0, 7), st.integers(0, 1500))
+def test_two_timelines_of_which_one_follows_the_other_are_one(dns_answers, cut, second):
+    dns_answers = sorted(dns_answers, key=lambda one: one.time_ns)
+    whole, first, later = DnsCache(), DnsCache(), DnsCache()
+    for number, one in enumerate(dns_answers):
+        for timeline in (whole, first if number < cut else later):
+            told(timeline, one.name, client=one.client, server=one.server, time_ns=one.time_ns, seconds=one.seconds)
+
+    first.merge(DnsCache.of_plain(later.plain(), later.answers()))
+
+    for client in (CLIENT, OTHER):
+        for server in (SERVER, "198.51.100.7"):
+            ends = {"client": client, "server": server, "first_ns": START_NS + second * SECOND_NS}
+            assert names(first, **ends) == names(whole, **ends)
+
+
+def test_names_of_the_capture_merge_too():
+    timeline, later = DnsCache(), DnsCache()
+    later.note_capture("from-the-file.example.com", packed(SERVER))
+
+    timeline.merge(later)
+
+    assert names(timeline) == (("from-the-file.example.com",), NameKind.CAPTURE)
+
+
+def test_timelines_that_have_too_many_names_together_begin_anew_with_the_later_ones(monkeypatch):
+    monkeypatch.setattr(timelines, "_MOST_NAMES", 10)
+    one, later = DnsCache(), DnsCache()
+    for number in range(7):
+        told(one, f"{number}.example.com", server=f"192.0.2.{number}")
+        told(later, f"{number}.example.org", server=f"198.51.100.{number}")
+
+    one.merge(later)
+
+    assert names(one, server="198.51.100.6")[0] == ("6.example.org",)
+    assert names(one, server="192.0.2.6")[0] == ()
+
+
+def test_an_answer_with_a_name_that_has_no_number_is_refused():
+    timeline = DnsCache()
+    told(timeline, "www.example.com")
+
+    with pytest.raises(ValueError, match="no number"):
+        DnsCache.of_plain({"names": [], "of_capture": []}, timeline.answers())

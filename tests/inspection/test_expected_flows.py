@@ -82,3 +82,26 @@ def test_what_was_announced_longest_ago_goes_first(monkeypatch):
     ]
 
     assert known == [False, True, True]
+
+
+@pytest.mark.parametrize("cut", range(4))
+@pytest.mark.parametrize("seconds", [(1, 2, 3), (1, 1000, 1100), (1, 200, 3000)])
+def test_what_shards_were_told_is_what_the_whole_was_told(seconds, cut):
+    times_ns = [second * SECOND_NS for second in seconds]
+    whole, first, later = noted(*times_ns), noted(*times_ns[:cut]), ExpectedFlows()
+    for number, time_ns in enumerate(times_ns[cut:], 1):
+        later.note((SERVER, CLIENT), time_ns, number, (TRANSFER,))
+
+    first.merge(ExpectedFlows.of_plain(later.plain()), frames_before=6 + cut)
+
+    for second in (2, 150, 1001, 3100):
+        assert first.find(flow(ts_ns=second * SECOND_NS)) == whole.find(flow(ts_ns=second * SECOND_NS))
+
+
+def test_what_is_told_once_more_changes_nothing():
+    expectations = noted(SECOND_NS, 1000 * SECOND_NS)
+    before = expectations.plain()
+
+    expectations.merge(noted(SECOND_NS))
+
+    assert expectations.plain() == before

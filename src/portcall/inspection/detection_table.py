@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.records.detections import Detection
+from portcall.records.detections import Detection, Name, NameKind
+from portcall.records.plain_data import items, text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,3 +84,35 @@ class DetectionTable:
         self._detections.append(detection)
         self._have_names.append(bool(detection.names))
         return len(self._detections) - 1
+
+    def merge(self, later: DetectionTable) -> NDArray[np.int32]:
+        """Take in what another table has; gives the number here of each of its numbers."""
+        numbers = [0 if detection is None else self.number(detection) for detection in later._detections]
+        self.left_out += later.left_out
+        return np.array(numbers, np.int32)
+
+    def plain(self) -> list[Any]:
+        """All that was found, in the order of its numbers, as lists and texts."""
+        return [
+            [found.protocol, [[name.kind.value, name.text] for name in found.names], list(map(list, found.details))]
+            for found in self._detections
+            if found
+        ]
+
+    @classmethod
+    def of_plain(cls, plain: object, left_out: int) -> DetectionTable:
+        """The table that gave these. ValueError for what none can give."""
+        table = cls()
+        for entry in items(plain):
+            protocol, names, details = items(entry, 3)
+            detection = Detection(
+                text(protocol),
+                names=tuple(
+                    Name(NameKind(text(kind)), text(name)) for kind, name in (items(one, 2) for one in items(names))
+                ),
+                details=tuple((text(key), text(value)) for key, value in (items(one, 2) for one in items(details))),
+            )
+            if table.number(detection) != len(table._detections) - 1:
+                raise ValueError("a detection is there twice")
+        table.left_out = left_out
+        return table

@@ -8,7 +8,7 @@ Bounded: what was told longest ago goes first. The work is in ``kernels.dns_answ
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from portcall.kernels.dns_answers import SEVERAL, DnsAnswerStore
 from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NameKind
 from portcall.records.packets import NO_TIME
+from portcall.records.plain_data import below, items, octets, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,6 +106,39 @@ class DnsCache:
         known = self._of_capture.get(address, ())
         if name not in known and len(known) < _MOST_OF_ADDRESS and len(self._of_capture) < _MOST_OF_CAPTURE:
             self._of_capture[address] = (*known, name)
+
+    def merge(self, later: DnsCache) -> None:
+        """Take in what another one was told after this one."""
+        if len(self._names) + len(later._names) > _MOST_NAMES:
+            self._begin()
+        names = np.array([0, *map(self.number_of, later._names[1:])], np.uint32)
+        self.store.absorb(later.answers(), names)
+        for address, of_address in later._of_capture.items():
+            for name in of_address:
+                self.note_capture(name, address)
+
+    def answers(self) -> NDArray[np.void]:
+        """CACHED_ANSWER[n], from the oldest to the newest, a copy."""
+        answers = np.zeros(len(self.store), CACHED_ANSWER)
+        self.store.answers(answers)
+        return answers
+
+    def plain(self) -> dict[str, Any]:
+        """What belongs to ``answers``, as lists and texts: the names by number, and those of the capture by address."""
+        of_capture = [[address.hex(), list(names)] for address, names in self._of_capture.items()]
+        return {"names": self._names[1:], "of_capture": of_capture}
+
+    @classmethod
+    def of_plain(cls, plain: dict[str, Any], answers: NDArray[np.void]) -> DnsCache:
+        """The cache that gave these. ValueError for what none can give."""
+        cache = cls()
+        names = texts(plain["names"])
+        below(np.array([len(names), len(answers)]), np.array([_MOST_NAMES + 1, _MOST_ANSWERS + 1]))
+        cache.store.absorb(answers, np.array([0, *map(cache.number_of, names)], np.uint32))
+        for address, of_address in (items(one, 2) for one in items(plain["of_capture"])):
+            for name in texts(of_address):
+                cache.note_capture(name, octets(address, 16))
+        return cache
 
     def answered_before(self, client: bytes, server: bytes, time_ns: int) -> list[CachedAnswer]:
         """What this client, and then what everybody, was told of a server before it spoke; addresses of 16 bytes."""

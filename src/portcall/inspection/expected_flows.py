@@ -7,11 +7,12 @@ was announced longest ago goes first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from portcall.records.packets import NO_TIME
+from portcall.records.plain_data import below, items, octets, text, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +53,43 @@ class ExpectedFlows:
             self._announced[key] = times
             if len(self._announced) > _MOST_ENDS:
                 del self._announced[next(iter(self._announced))]
+
+    def merge(self, later: ExpectedFlows, frames_before: int = 0) -> None:
+        """Take in what another one was told, whose frame 1 comes after ``frames_before``."""
+        for key, others in later._announced.items():
+            moved = [one._replace(packet=one.packet + frames_before) for one in others]
+            known = sorted([*self._announced.pop(key, []), *moved], key=lambda one: one.packet)
+            times = known[:1]
+            for one in known[1:]:
+                last = times[-1]
+                if last.protocol == one.protocol and one.first_ns - last.last_ns <= _LONGEST_WAIT_NS:
+                    times[-1] = last._replace(last_ns=max(one.last_ns, last.last_ns))
+                else:
+                    times.append(one)
+            self._announced[key] = times[-_MOST_TIMES:]
+            if len(self._announced) > _MOST_ENDS:
+                del self._announced[next(iter(self._announced))]
+
+    def plain(self) -> list[Any]:
+        """All that was announced, as lists, texts and numbers, what was announced longest ago first."""
+        return [
+            [transport, address.hex(), port, listener.hex(), list(map(list, times))]
+            for (transport, address, port, listener), times in self._announced.items()
+        ]
+
+    @classmethod
+    def of_plain(cls, plain: object) -> ExpectedFlows:
+        """What gave these. ValueError for what nothing can give."""
+        expected = cls()
+        for entry in items(plain):
+            transport, address, port, listener, times = items(entry, 5)
+            key = whole(transport, most=255), octets(address, 16), whole(port, most=65535), octets(listener, 16)
+            expected._announced[key] = [
+                _Announced(text(protocol), whole(packet), whole(first_ns, NO_TIME), whole(last_ns, NO_TIME))
+                for protocol, packet, first_ns, last_ns in (items(one, 4) for one in items(times))
+            ][-_MOST_TIMES:]
+        below(np.array([len(expected._announced)]), _MOST_ENDS + 1)
+        return expected
 
     def find(self, flows: NDArray[np.void]) -> list[tuple[int, int, str, int]]:
         """Those of FLOW[n] that were announced.

@@ -18,6 +18,7 @@ cdef class DnsAnswerStore:
     cdef void note_bytes(
         self, const uint8_t *client, const uint8_t *server, int64_t time_ns, uint32_t seconds, uint32_t name
     ) noexcept nogil
+    cdef void _note(self, CachedAnswer *told) noexcept nogil
     cdef void _note_server(self, const uint64_t *server) noexcept nogil
     cdef bint _may_know(self, const uint64_t *server) noexcept nogil
     cdef bint _is_held(self, uint64_t reference) noexcept nogil

@@ -136,12 +136,32 @@ cdef class DnsAnswerStore:
             reference = cached_answer.earlier
         return found[::-1]
 
+    def answers(self, CachedAnswer[::1] out_answers):
+        """Fill ``out_answers``, which has room for all that are held, from the oldest to the newest."""
+        cdef uint64_t size = self.ring.shape[0], held = min(self.count, size), i
+        if <uint64_t>out_answers.shape[0] < held:
+            raise ValueError("there is no room for the answers")
+        for i in range(held):
+            out_answers[i] = self.ring[(self.count - held + i) & (size - 1)]
+
+    def absorb(self, const CachedAnswer[::1] answers, const uint32_t[::1] names):
+        """Note what others were told later, from the oldest to the newest; ``names`` are the numbers here of their names."""
+        cdef Py_ssize_t i
+        cdef CachedAnswer told
+        for i in range(answers.shape[0]):
+            if answers[i].name >= <uint32_t>min(names.shape[0], <Py_ssize_t>_SEVERAL):
+                raise ValueError("an answer's name has no number")
+        with nogil:
+            for i in range(answers.shape[0]):
+                told = answers[i]
+                told.name, told.earlier, told.reserved = names[answers[i].name], 0, 0
+                self._note(&told)
+
     cdef void note_bytes(
         self, const uint8_t *client, const uint8_t *server, int64_t time_ns, uint32_t seconds, uint32_t name
     ) noexcept nogil:
         cdef CachedAnswer told
         cdef int64_t lasts_ns = (<int64_t>seconds + _GRACE_S) * NANOSECONDS
-        cdef uint64_t slot
         memcpy(told.client, client, 16)
         memcpy(told.server, server, 16)
         if _is_multicast(client):
@@ -149,15 +169,20 @@ cdef class DnsAnswerStore:
         told.first_ns = told.last_ns = time_ns
         told.until_ns = time_ns + lasts_ns if time_ns < NEVER - lasts_ns else NEVER
         told.name, told.reserved, told.earlier = name, 0, 0
+        self._note(&told)
+
+    cdef void _note(self, CachedAnswer *told) noexcept nogil:
+        """Lengthen the answer of its pair that says the same, or keep it as the newest."""
+        cdef uint64_t slot
         self._note_server(told.server)
         slot = self._find(told.client, told.server)
         if self._is_held(self.slots[slot]):
             told.earlier = self.slots[slot]
-            if self._extend(told.earlier, &told):
+            if self._extend(told.earlier, told):
                 return
         elif not self.slots[slot]:
             self.used_slots += 1
-        self.ring[self.count & <uint64_t>(self.ring.shape[0] - 1)] = told
+        self.ring[self.count & <uint64_t>(self.ring.shape[0] - 1)] = told[0]
         self.count += 1
         self.slots[slot] = self.count
         if self.used_slots > <uint64_t>self.slots.shape[0] // 4 * 3:
