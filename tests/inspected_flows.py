@@ -56,7 +56,7 @@ def _sent(detection):
 
 def _told(names, client, server):
     """Each name with when it was told first and until when it held, whoever told it first."""
-    return sorted(names._dns_cache.answered_before(client.tobytes(), server.tobytes(), NO_TIME))
+    return sorted(names.dns_cache.answered_before(client.tobytes(), server.tobytes(), NO_TIME))
 
 
 def assert_same(path, snap_bytes=None):

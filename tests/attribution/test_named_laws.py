@@ -1,4 +1,4 @@
-"""Laws that hold whatever the traffic says: every byte is credited, and shards merge into the rows of one run."""
+"""Laws that hold whatever the traffic says: every byte is credited."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ CAPTURES = Path(__file__).parents[2] / "captures"
 READABLE = sorted([*CAPTURES.glob("*.pcap*"), *CAPTURES.glob("broken/*.pcap*")])
 READABLE = [path for path in READABLE if path.name not in ("empty.pcap", "damaged.pcap.gz")]
 OFFICE = CAPTURES / "office.pcapng"
-BETWEEN_CUTS = 3  # packets; every place takes three times as long, and showed no more
 
 
 @pytest.mark.parametrize("names", [True, False])
@@ -76,19 +75,8 @@ def batches():
     return [batch._replace(frames=batch.frames.copy(), buffer=batch.buffer.copy()) for batch in read]
 
 
-def cut(batches, place):
-    """The batches before and from a place on."""
-    parts, at = ([], []), 0
-    for batch in batches:
-        inside = max(0, min(len(batch.frames), place - at))
-        parts[0].append(batch._replace(frames=batch.frames[:inside]))
-        parts[1].append(batch._replace(frames=batch.frames[inside:]))
-        at += len(batch.frames)
-    return [[part for part in side if len(part.frames)] for side in parts]
-
-
 def inspected(batches, names, first_number=1):
-    """A shard's flow table, and what was heard in it."""
+    """A flow table, and what was heard in it."""
     table, decoder = FlowTable(seed=1, max_flows=4096, inspects=True), Decoder("outer")
     inspector = names.inspector_for(table)
     for batch in batches:
@@ -97,48 +85,6 @@ def inspected(batches, names, first_number=1):
         first_number += len(batch.frames)
     inspector.finish()
     return table, inspector
-
-
-def rows_of(table, inspector, names, by):
-    attribution = Attribution(by, (), names)
-    for rows, chunk in table.indexed_chunks():
-        attribution.add(chunk.copy(), found=inspector.of(rows))
-    return attribution.rows(table.tallies())
-
-
-def rows_of_shards(batches, place, by):
-    names = ServerNames(with_details=by == "flow")
-    before, after = cut(batches, place)
-    (table, inspector), (later_table, later_inspector) = inspected(before, names), inspected(after, names, place + 1)
-    inspector.merge(later_inspector, table.merge(later_table))
-    inspector.finish()
-    return rows_of(table, inspector, names, by)
-
-
-@pytest.mark.parametrize("by", GROUPINGS)
-def test_two_shards_that_merge_have_the_rows_of_one_run(batches, by):
-    names = ServerNames(with_details=by == "flow")
-    whole = rows_of(*inspected(batches, names), names, by)
-
-    different = [
-        place
-        for place in range(1, sum(len(batch.frames) for batch in batches), BETWEEN_CUTS)
-        if without_details(rows_of_shards(batches, place, by)) != without_details(whole)
-    ]
-
-    assert different == []
-
-
-def without_details(rows):
-    """What came after a name may be missing: of a conversation that is cut between its hellos the first one counts."""
-    return [{name: value for name, value in row.items() if name != "said"} for row in rows]
-
-
-def test_shards_that_merge_have_names(batches):
-    """What is compared above has names, and is not the equality of none."""
-    rows = rows_of_shards(batches, 100, "flow")
-
-    assert {row["hostname_source"] for row in rows} >= {"tls-sni", "http-host"}
 
 
 def flood(first, count, sent):

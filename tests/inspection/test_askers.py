@@ -9,10 +9,7 @@ from test_late_evidence import first_datagram
 
 from made_conversations import CLIENT, GET, SERVER, batch_of, client_hello, dialogue, inspected_in
 from payload_builder import DNS_OF_ODD_KINDS, SAMPLES, remote_call
-from portcall.attribution.attribution import Attribution
-from portcall.decoding.decoder import Decoder
-from portcall.flows.table import FlowTable
-from portcall.inspection.server_names import ServerNames
+from shard_runs import merged, partial_of, rows_of
 
 CLIENT_PORT, SERVER_PORT = 40000, 51000
 """By the ports alone the client would be the server: 40000 is registered, and the lower number."""
@@ -175,24 +172,5 @@ def test_shards_tell_what_the_whole_tells(turns):
     whole = [opener(row) for row in inspected_in(packets)]
 
     for cut in range(1, len(packets)):
-        assert [opener(row) for row in merged(packets[:cut], packets[cut:])] == whole
-
-
-def merged(*shards):
-    """The rows of consecutive shards, each with a table of its own."""
-    names, first_number, tables = ServerNames(), 1, []
-    for packets in shards:
-        table = FlowTable(inspects=True)
-        inspector = names.inspector_for(table)
-        batch, decoded = batch_of(packets), Decoder().decode(batch_of(packets))
-        inspector.inspect(batch, decoded, table.update(decoded, first_number), first_number)
-        inspector.finish()
-        tables.append((table, inspector))
-        first_number += len(packets)
-    (table, inspector), *later = tables
-    for other, heard in later:
-        inspector.merge(heard, table.merge(other))
-    attribution = Attribution("flow", names=names)
-    for rows, chunk in table.indexed_chunks():
-        attribution.add(chunk, found=inspector.of(rows))
-    return attribution.rows(table.tallies())
+        shards = [partial_of([batch_of(packets)], *ends) for ends in ((0, cut), (cut, len(packets)))]
+        assert [opener(row) for row in rows_of(merged(shards).tracker(), "flow")] == whole

@@ -62,12 +62,12 @@ def told(data, *, with_details):
     dns_answers = {
         (address, *one)
         for address in addresses
-        for one in names._dns_cache.answered_before(CLIENT_BYTES, address, NO_TIME)
+        for one in names.dns_cache.answered_before(CLIENT_BYTES, address, NO_TIME)
     }
     numbers = inspector.of(np.arange(len(table))).numbers
     return (
         dns_answers,
-        len(names._dns_cache.store),
+        len(names.dns_cache.store),
         [names.detection(number).protocol if number else None for number in numbers],
     )
 

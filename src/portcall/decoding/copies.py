@@ -46,19 +46,30 @@ class Copies:
 
         self._frames = self._looked_at = 0
         self._all = self._found_in_all = 0
+        self._found_by_others, self._others_are_exact = 0, True
 
     @property
     def found(self) -> int:
         """Frames that are copies of others, so far; where not all were looked at, an estimate."""
-        if self.is_exact:
-            return self._table.found
+        if self._are_all_looked_at:
+            return self._found_by_others + self._table.found
         looked_at, frames = self._looked_at - self._all, self._frames - self._all
-        return self._found_in_all + round((self._table.found - self._found_in_all) * frames / max(looked_at, 1))
+        found_in_all = self._found_by_others + self._found_in_all
+        return found_in_all + round((self._table.found - self._found_in_all) * frames / max(looked_at, 1))
 
     @property
     def is_exact(self) -> bool:
         """Whether all frames were looked at."""
+        return self._are_all_looked_at and self._others_are_exact
+
+    @property
+    def _are_all_looked_at(self) -> bool:
         return self._frames == self._looked_at
+
+    def add(self, found: int, *, is_exact: bool) -> None:
+        """Count what others found, in other frames."""
+        self._found_by_others += found
+        self._others_are_exact &= is_exact
 
     def find(self, batch: FrameBatch, packets: NDArray[np.void]) -> None:
         """Look for copies among PACKET[n] of a batch, which come in order of time."""
@@ -72,7 +83,7 @@ class Copies:
         """How many of the next frames are looked at: all of the first, then short runs, for copies are neighbours."""
         if self._frames < _ALL_UP_TO:
             return count
-        if self.is_exact:
+        if self._are_all_looked_at:
             self._all, self._found_in_all = self._frames, self._table.found
         is_due = (self._looked_at - self._all) * _ONE_OF <= self._frames - self._all
         return min(count, _RUN) if is_due else 0

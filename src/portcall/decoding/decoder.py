@@ -25,6 +25,7 @@ class Decoder:
     """Decodes batch after batch into one array, which the next batch overwrites."""
 
     def __init__(self, layer: Layer = "outer") -> None:
+        self.layer = layer
         self._kernel = FrameDecoder(inner=layer == "inner")
         self._grow(0)
 

@@ -109,7 +109,8 @@ class DnsCache:
 
     def merge(self, later: DnsCache) -> None:
         """Take in what another one was told after this one."""
-        if len(self._names) + len(later._names) > _MOST_NAMES:
+        new = sum(name not in self._number_of_name for name in later._names[1:])
+        if len(self._names) + new > _MOST_NAMES + 1:
             self._begin()
         names = np.array([0, *map(self.number_of, later._names[1:])], np.uint32)
         self.store.absorb(later.answers(), names)

@@ -17,7 +17,7 @@ import numpy as np
 
 from portcall.dissectors import dns
 from portcall.inspection.candidates import Conversation, answers, first_asked, inspects_all, recognisers, resolvers
-from portcall.inspection.detection_table import Detected, earlier_askers
+from portcall.inspection.detection_table import Detected
 from portcall.inspection.handover import DEFERRED, HELLO, SERIES, DeferredPayload, held_segments, plain_name
 from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from portcall.inspection.detection_table import DetectionTable
     from portcall.inspection.dns_cache import DnsCache
     from portcall.inspection.expected_flows import ExpectedFlows
+    from portcall.inspection.held_payloads import PayloadHolder
     from portcall.records.packets import FrameBatch
     from portcall.records.tls_secrets import KeyLog
 
@@ -47,7 +48,7 @@ _CONVERSATION_BYTES = 1500  # that one takes before a payload came: its streams 
 # more is gathered of conversations that it gives up then.
 _HELLOS_AT_ONCE, _DEFERRED_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
 _BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
-_RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that inspects all of a row
+RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that inspects all of a row
 _HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
@@ -62,7 +63,7 @@ class Inspector:
     TLS sessions, which may yet become more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the last three by name)
         self,
         table: FlowTable,
         detections: DetectionTable,
@@ -71,9 +72,13 @@ class Inspector:
         *,
         key_log: KeyLog | None = None,
         with_details: bool = False,
+        holder: PayloadHolder | None = None,
     ) -> None:
-        self._table = table
-        self._inspected = table.inspected.data  # a view: single items cost a third of an array's
+        self._table, self._holder = table, holder
+        # What is held is wanted longer than what is inspected, so then the table's marks are the holder's.
+        self.marks = table.column(np.dtype(np.uint8)) if holder else table.inspected
+        """uint8[rows or more]: bit 0 where the low end was inspected enough, bit 1 the high end, and who hears all."""
+        self._inspected = self.marks.data  # a view: single items cost a third of an array's
         self._detections = detections
         self._dns_cache = dns_cache
         self._expected_flows = expected_flows
@@ -94,7 +99,7 @@ class Inspector:
         self._kernel = self._new_kernel()
 
     def _new_kernel(self) -> PlainInspector:
-        kernel = PlainInspector(self._table.inspected, lookup(), self._deferral, held_segments(self._table))
+        kernel = PlainInspector(self.marks, lookup(), self._deferral, held_segments(self._table))
         kernel.reads_hellos = not self._with_details  # what it reads has none
         kernel.found, kernel.evidence, kernel.asked = self.found, self.evidence, self.asked
         kernel.detections, kernel.dns_detection = self._known_detections, self._detections.number(Detection("dns"))
@@ -118,20 +123,23 @@ class Inspector:
         kernel = self._kernel
         if self._key_log:
             kernel.reads_hellos = False  # it opens nothing
-        done = kernel.inspect(packets, batch.frames, batch.buffer, payloads, first_number)
-        while done < len(payloads):  # there is no more room
-            self._take()
-            payloads = payloads[done:]
-            done = kernel.inspect(packets, batch.frames, batch.buffer, payloads, first_number)
+        left, done = payloads, kernel.inspect(packets, batch.frames, batch.buffer, payloads, first_number)
+        while done < len(left):  # there is no more room
+            self.take()
+            left = left[done:]
+            done = kernel.inspect(packets, batch.frames, batch.buffer, left, first_number)
+        if self._holder:
+            self._holder.take(batch, packets, payloads, first_number)
+            self._holder.release(payloads, self.marks)
 
     def of(self, rows: NDArray[np.int64]) -> Detected:
         """What was found about some rows of the table; nothing about -1, an orphan."""
-        self._take()
+        self.take()
         return Detected.of_rows(rows, self.found, self.evidence, self.asked)
 
     def finish(self) -> None:
         """Ask about what still waits, as nothing more will come; a row that goes on in another shares what is found."""
-        self._take()
+        self.take()
         for row, conversation in self._conversations.items():
             for side in (0, 1):
                 if len(conversation.streams[side]):
@@ -147,19 +155,11 @@ class Inspector:
             if not self.found[beginning]:
                 self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
 
-    def merge(self, later: Inspector, rows: NDArray[np.int64]) -> None:
-        """Take over what the inspector of the following shard detected; ``rows`` are its rows in this one's table.
+    def announces_to(self, expected_flows: ExpectedFlows) -> None:
+        """Keep what is announced from now on there."""
+        self._expected_flows = expected_flows
 
-        Both share their detections. The earlier detection of a conversation stays.
-        """
-        self._take()
-        later._take()
-        known = np.flatnonzero(later.found[: len(rows)])
-        known = known[self.found[rows[known]] == 0]
-        self.found[rows[known]], self.evidence[rows[known]] = later.found[known], later.evidence[known]
-        self.asked[rows] = earlier_askers(self.asked[rows], later.asked[: len(rows)])
-
-    def _take(self) -> None:
+    def take(self) -> None:
         """Take what the kernel has gathered."""
         kernel = self._kernel
         for kind, name in iter(kernel.next_new_name, None):
@@ -175,7 +175,7 @@ class Inspector:
 
     def _inspect_payload(self, sent: DeferredPayload) -> None:
         row, side, inspected = sent.row, sent.side, self._inspected
-        resolver = inspected[row] >> _RESOLVER_SHIFT
+        resolver = inspected[row] >> RESOLVER_SHIFT
         if resolver:
             self._inspect_resolver(resolvers()[resolver - 1], sent)
             return
@@ -239,7 +239,7 @@ class Inspector:
             self.evidence[row] = conversation.streams[side].number
         self._note_role(row, side, detection, conversation.streams[side].number)
         if inspects_all(dissector, conversation.ends[side], detection):
-            self._inspected[row] = (1 + resolvers().index(dissector)) << _RESOLVER_SHIFT
+            self._inspected[row] = (1 + resolvers().index(dissector)) << RESOLVER_SHIFT
         elif detection.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in detection.names):
             self._inspected[row] = _BOTH
         else:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from portcall.flows.table import FlowTable
     from portcall.inspection.dns_cache import CachedAnswer
+    from portcall.inspection.held_payloads import PayloadHolder
     from portcall.labels.service_keys import Identity
     from portcall.records.detections import Detection, NameKind
     from portcall.records.packets import FrameBatch
@@ -70,7 +71,7 @@ _PART_OF = {"ftp-data": "ftp"}
 """Protocol → the app that it is a part of."""
 _IPV4_NUMBERS = 4
 _MOST_TOLD = 1 << 18  # remembered
-_MOST_SECRETS = 1 << 17
+MOST_SECRETS = 1 << 17
 
 
 class _Facts(NamedTuple):
@@ -133,31 +134,32 @@ class ServerNames:
     def __init__(self, *, with_details: bool = False) -> None:
         self.registry = Registry()
         """What the numbers in labels mean."""
-        self._with_details = with_details
-        self._detections = DetectionTable()
-        self._dns_cache = DnsCache()
-        self._expected_flows = ExpectedFlows()
-        self._key_log: dict[tuple[str, bytes], bytes] = {}
+        self.with_details = with_details
+        self.detections = DetectionTable()
+        self.dns_cache = DnsCache()
+        self.expected_flows = ExpectedFlows()
+        self.key_log: dict[tuple[str, bytes], bytes] = {}
         self._told: dict[tuple[int, bool, int, int, bool], ServerLabel] = {}
 
-    def inspector_for(self, table: FlowTable) -> Inspector:
-        """An inspector for one flow table."""
+    def inspector_for(self, table: FlowTable, holder: PayloadHolder | None = None) -> Inspector:
+        """An inspector for one flow table; ``holder`` keeps payloads for those who merge it."""
         return Inspector(
             table,
-            self._detections,
-            self._dns_cache,
-            self._expected_flows,
-            key_log=self._key_log,
-            with_details=self._with_details,
+            self.detections,
+            self.dns_cache,
+            self.expected_flows,
+            key_log=self.key_log,
+            with_details=self.with_details,
+            holder=holder,
         )
 
     def note_capture(self, batch: FrameBatch) -> None:
         """Keep what the capture itself says beside its frames: what hosts are called, and secrets of TLS sessions."""
         for name, address in batch.host_names:
-            self._dns_cache.note_capture(name, address)
+            self.dns_cache.note_capture(name, address)
         for session, secret in read_key_log(batch.key_log) if batch.key_log else ():
-            if len(self._key_log) < _MOST_SECRETS:
-                self._key_log[session] = secret
+            if len(self.key_log) < MOST_SECRETS:
+                self.key_log[session] = secret
 
     def label(
         self,
@@ -168,7 +170,7 @@ class ServerNames:
     ) -> ServerLabels:
         """What is told of FLOW[n], whose service keys by port are given."""
         are_clients = (found.askers > 0) & ((found.askers == Asker.LOW) != client_is_low)
-        nameless = (~self._detections.have_names()[found.numbers] | are_clients) & has_ports(flows)
+        nameless = (~self.detections.have_names()[found.numbers] | are_clients) & has_ports(flows)
         inferred = self._inferred(flows, client_is_low, nameless)
         rows = np.flatnonzero(found.numbers | inferred)
         server_port = server_ports(flows, client_is_low)[rows]
@@ -187,25 +189,25 @@ class ServerNames:
 
     def detection(self, number: int) -> Detection | None:
         """What has this number in Found; None for 0."""
-        return self._detections[number]
+        return self.detections[number]
 
     def answered_before(self, client: str, server: str, time_ns: int | None) -> list[CachedAnswer]:
         """What resolvers told an address (as text) of another one before a time; of a capture without times, all."""
         asker, asked = (ipaddress.ip_address(end).packed.rjust(16, b"\0") for end in (client, server))
-        return self._dns_cache.answered_before(asker, asked, NO_TIME if time_ns is None else time_ns)
+        return self.dns_cache.answered_before(asker, asked, NO_TIME if time_ns is None else time_ns)
 
     @property
     def left_out(self) -> int:
         """Conversations whose names found no room."""
-        return self._detections.left_out
+        return self.detections.left_out
 
     def _inferred(
         self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], nameless: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
         """int64[n]: number of the names that resolvers gave for the server, where a row mentions none of it."""
-        if not self._dns_cache:
+        if not self.dns_cache:
             return np.zeros(len(flows), np.int64)
-        return self._dns_cache.find(flows, client_is_low, nameless)
+        return self.dns_cache.find(flows, client_is_low, nameless)
 
     def _tell(self, known: tuple[int, bool, int, int, bool]) -> ServerLabel:
         told = self._told.get(known)
@@ -213,8 +215,8 @@ class ServerNames:
             if len(self._told) >= _MOST_TOLD:
                 self._told.clear()
             fact = _Facts(*known)
-            inferred = self._dns_cache[fact.inferred]
-            told = self._told[known] = _tell(fact, self._detections[fact.found], inferred, self.registry)
+            inferred = self.dns_cache[fact.inferred]
+            told = self._told[known] = _tell(fact, self.detections[fact.found], inferred, self.registry)
         return told
 
 

@@ -6,6 +6,7 @@ of them: captures attribute a full table and let it go, live traffic keeps it an
 
 from __future__ import annotations
 
+import enum
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,17 +23,60 @@ if TYPE_CHECKING:
 
     from portcall.decoding.copies import Copies
     from portcall.inspection.detection_table import Detected
+    from portcall.inspection.held_payloads import PayloadHolder
+    from portcall.inspection.inspection_state import InspectionState
+    from portcall.inspection.inspector import Inspector
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch
+
+
+def new_seed() -> int:
+    """A seed that those who send packets cannot know."""
+    return int.from_bytes(os.urandom(8), "big")
+
+
+class Shard(enum.Enum):
+    """Which part of a capture a run is fed, where its table is to be merged with others."""
+
+    FIRST = "first"
+    LATER = "later"
+    """Others go before it, so what it meets may have begun there."""
 
 
 class InspectedTable:
     """A flow table, and what is detected in the payloads of its flows."""
 
-    def __init__(self, names: ServerNames | None, seed: int, max_flows: int = MAX_FLOWS) -> None:
-        """``names`` collects what the traffic says of servers; None: payloads are not inspected."""
-        self.flows = FlowTable(seed=seed, max_flows=max_flows, inspects=names is not None)
-        self._inspector = names.inspector_for(self.flows) if names else None
+    def __init__(
+        self, flows: FlowTable, inspector: Inspector | None = None, holder: PayloadHolder | None = None
+    ) -> None:
+        """Without an inspector payloads are not inspected; ``holder`` is what it lets hold payloads, if anything."""
+        self.flows, self._inspector, self._holder = flows, inspector, holder
+
+    @classmethod
+    def new(
+        cls, names: ServerNames | None, seed: int, max_flows: int = MAX_FLOWS, shard: Shard | None = None
+    ) -> InspectedTable:
+        """An empty one. ``names`` collects what the traffic says of servers; None: payloads are not inspected.
+
+        ``shard``: which part of a capture it is, so that what others need of it is held; None: it is all.
+        """
+        flows = FlowTable(seed=seed, max_flows=max_flows, inspects=names is not None)
+        if not names:
+            return cls(flows)
+        holder = None
+        if shard:
+            from portcall.inspection.held_payloads import PayloadHolder
+
+            holder = PayloadHolder(flows, follows=shard is Shard.LATER)
+        return cls(flows, names.inspector_for(flows, holder), holder)
+
+    def state(self, names: ServerNames | None) -> InspectionState | None:
+        """What is known of the flows of a shard, with the names that it collected; None without inspection."""
+        if not (names and self._inspector and self._holder):
+            return None
+        from portcall.inspection.inspection_state import InspectionState
+
+        return InspectionState.of(self._inspector, self._holder, names, self.flows)
 
     def feed(self, batch: FrameBatch, packets: NDArray[np.void], first_number: int) -> None:
         """Count PACKET[n] of a batch, and inspect their payloads."""
@@ -63,9 +107,11 @@ class Tracker:
     """Looks for frames that are copies of others; None: nobody does."""
     partition: Callable[[FrameBatch, NDArray[np.void]], None] | None = None
     """Writes into the ``namespace`` of PACKET[n] what keeps flows apart besides their ends; None: nothing does."""
+    shard: Shard | None = None
+    """Which part of a capture it is fed, where its table is to be merged with those of others; None: all."""
     frames: int = 0
     tables: list[InspectedTable] = field(default_factory=list)
-    _seed: int = field(default_factory=lambda: int.from_bytes(os.urandom(8), "big"))
+    _seed: int = field(default_factory=new_seed)
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch. It may fill the last table, which is then ``is_full``."""
@@ -79,9 +125,13 @@ class Tracker:
         if self.partition:
             self.partition(batch, packets)
         if not self.tables or self.tables[-1].flows.is_full:
-            self.tables.append(InspectedTable(self.names, self._seed, self.max_flows))
+            self.tables.append(self.new_table())
         self.tables[-1].feed(batch, packets, self.frames + 1)
         self.frames += len(packets)
+
+    def new_table(self) -> InspectedTable:
+        """An empty table like those that are fed."""
+        return InspectedTable.new(self.names, self._seed, self.max_flows, self.shard)
 
 
 def sum_tallies(tally: Tally | None, later: Tally) -> Tally:

@@ -1,0 +1,211 @@
+"""Payloads that a shard of a capture holds for the run that joins it to others.
+
+What a conversation is follows from its first payloads, in order. So a shard keeps those of conversations that it does
+not know at its end, and of those that may have begun before it: then whoever has both shards inspects them as one. Of
+each end no more is held than inspection asks for, and of all together no more than ``_MOST_BYTES``: the conversations
+that began first go first, and are counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from portcall.flows.table import PAYLOAD
+from portcall.inspection.inspector import RESOLVER_SHIFT
+from portcall.kernels.gathering import gather
+from portcall.records.packets import FRAME, PACKET, FrameBatch
+from portcall.records.plain_data import below, joined, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from portcall.flows.table import FlowTable
+
+HELD = np.dtype(
+    [
+        ("packet", PACKET),
+        ("number", "u8"),  # of its frame
+        ("row", "u4"),
+        ("length", "u4"),  # of what was captured of it
+        ("side", "u1"),  # which end sent it, 0 low, 1 high
+        ("reserved", "u1", (7,)),
+    ]
+)
+"""One payload, whose bytes follow those of the one before it. 104 bytes."""
+
+_MOST_PACKETS = 24  # of one end, as the inspector listens to
+_MOST_END_BYTES = 32768  # of one end; a stream holds as much
+_MOST_BYTES = 64 << 20
+_FEW_BYTES = 4 << 20  # before it is worth looking for what may go
+_COUNTED = np.dtype([("packets", "u4", (2,)), ("bytes", "u4", (2,))])
+_TCP, _SYN = 6, 2
+
+
+class Payloads(NamedTuple):
+    """HELD[n] in the order of their frames, and their bytes."""
+
+    held: NDArray[np.void]
+    content: NDArray[np.uint8]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """int64[n]: where the bytes of each begin."""
+        return np.asarray(np.cumsum(self.held["length"], dtype=np.int64) - self.held["length"])
+
+    def kept(self, are_kept: NDArray[np.bool_]) -> Payloads:
+        """Some of them."""
+        if are_kept.all():
+            return self
+        return Payloads(self.held[are_kept], self.content[np.repeat(are_kept, self.held["length"])])
+
+    def followed(self, later: Payloads) -> Payloads:
+        """These, and then others."""
+        return Payloads(np.concatenate([self.held, later.held]), np.concatenate([self.content, later.content]))
+
+    def within_an_end(self) -> NDArray[np.bool_]:
+        """bool[n]: whether each is among the first of its end that are ever asked for."""
+        ends = self.held["row"].astype(np.int64) << 1 | self.held["side"]
+        order = np.argsort(ends, kind="stable")
+        lengths = self.held["length"][order].astype(np.int64)
+        begins = np.flatnonzero(np.diff(ends[order], prepend=-1))
+        sizes = np.diff(begins, append=len(order))
+        before = np.cumsum(lengths) - lengths
+        of_end = np.arange(len(order)) - np.repeat(begins, sizes)
+        are_within = np.zeros(len(order), np.bool_)
+        are_within[order] = (of_end < _MOST_PACKETS) | (before - np.repeat(before[begins], sizes) < _MOST_END_BYTES)
+        return are_within
+
+    def too_many(self) -> NDArray[np.int64]:
+        """The rows whose payloads must go, so that the others are within the bound: those that began first."""
+        if self.held.nbytes + self.content.nbytes <= _MOST_BYTES:
+            return np.zeros(0, np.int64)
+        rows, first, which = np.unique(self.held["row"], return_index=True, return_inverse=True)
+        sizes = np.bincount(which, self.held["length"] + HELD.itemsize).astype(np.int64)
+        order = np.argsort(first, kind="stable")
+        over = np.cumsum(sizes[order][::-1])[::-1] > _MOST_BYTES // 2
+        return rows[order[over]].astype(np.int64)
+
+    def batches(self, table: FlowTable) -> Iterator[tuple[FrameBatch, NDArray[np.void], NDArray[np.void], int]]:
+        """What an inspector takes: frames, packets, payloads, and the number of the first packet."""
+        held = self.held
+        frames, packets = np.zeros(len(held), FRAME), held["packet"].copy()
+        frames["offset"], frames["captured"], frames["ts_ns"] = self.starts, held["length"], packets["ts_ns"]
+        packets["payload_offset"] = 0
+        payloads = np.zeros(len(held), PAYLOAD)
+        payloads["packet"], payloads["row"], payloads["side"] = np.arange(len(held)), held["row"], held["side"]
+        payloads["is_later"] = _are_later(table.rows()[held["row"]], packets, held["side"])
+        batch = FrameBatch(frames, self.content, 1)
+        numbers = held["number"].astype(np.int64) - np.arange(len(held))
+        begins = np.flatnonzero(np.diff(numbers, prepend=0)).tolist()  # none is 0, for frames are numbered from 1 on
+        for start, stop in zip(begins, [*begins[1:], len(held)], strict=False):
+            yield batch, packets, payloads[start:stop], int(numbers[start])
+
+    @staticmethod
+    def of(arrays: dict[str, NDArray[Any]], rows: int, frames: int) -> Payloads:
+        """From what was written. ValueError where they do not fit a table with so many rows."""
+        held, content = arrays["held"], arrays["content"]
+        rows_of(content, int(held["length"].sum(dtype=np.uint64)))
+        below(held["row"], rows)
+        below(held["side"], 2)
+        below(held["number"], frames + 1)
+        below(np.diff(held["number"].astype(np.int64), prepend=0) - 1, 1 << 62)
+        return Payloads(held, content)
+
+
+NO_PAYLOADS = Payloads(np.zeros(0, HELD), np.zeros(0, np.uint8))
+
+
+class PayloadHolder:
+    """Holds payloads of the conversations of one flow table, while it is fed.
+
+    ``follows``: another shard goes before this one, so what has no SYN here may have begun there.
+    """
+
+    def __init__(self, table: FlowTable, *, follows: bool) -> None:
+        self._table, self._follows = table, follows
+        self._counted = table.column(_COUNTED)
+        self._pieces: list[Payloads] = []
+        self._bytes, self._bytes_last_time = 0, 0
+        self.lost = table.column(np.dtype(np.uint8))
+        """uint8[rows]: 1 where there was no room for what a conversation said."""
+
+    def take(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
+        """Hold those of PAYLOAD[n] that are among the first of their ends."""
+        counted = self._counted[payloads["row"]]
+        at = np.arange(len(payloads)), payloads["side"]
+        are_first = (counted["packets"][at] < _MOST_PACKETS) | (counted["bytes"][at] < _MOST_END_BYTES)
+        payloads = payloads[are_first & (self.lost[payloads["row"]] == 0)]
+        if not len(payloads):
+            return
+        held = np.zeros(len(payloads), HELD)
+        held["packet"] = packets[payloads["packet"]]
+        held["number"] = payloads["packet"].astype(np.uint64) + np.uint64(first_number)
+        held["row"], held["side"] = payloads["row"], payloads["side"]
+        frames = _payload_frames(batch, held["packet"], payloads["packet"])
+        held["length"] = frames["captured"]
+        content = np.zeros(int(frames["captured"].sum()), np.uint8)
+        piece = Payloads(held, content)
+        gather(
+            frames, batch.buffer, np.arange(len(held)), piece.starts.astype(np.uint64), np.zeros_like(frames), content
+        )
+        np.add.at(self._counted["packets"], (held["row"], held["side"]), 1)
+        np.add.at(self._counted["bytes"], (held["row"], held["side"]), held["length"])
+        self._pieces.append(piece)
+        self._bytes += held.nbytes + len(content)
+
+    def release(self, payloads: NDArray[np.void], marks: NDArray[np.uint8]) -> None:
+        """Tell the table which ends it need not give any more: inspected enough, by ``marks``, and held enough."""
+        rows = payloads["row"]
+        done = marks[rows] & 3
+        if self._follows:
+            counted = self._counted[rows]
+            are_full = (counted["packets"] >= _MOST_PACKETS) & (counted["bytes"] >= _MOST_END_BYTES)
+            are_held = are_full[:, 0] | are_full[:, 1].astype(np.uint8) << 1
+            is_held = self._may_have_begun_before(rows) & (self.lost[rows] == 0)
+            done &= np.where(is_held, are_held, 3).astype(np.uint8)
+        self._table.inspected[rows] = done
+        if self._bytes > max(2 * self._bytes_last_time, _FEW_BYTES):
+            self.payloads(marks)
+
+    def payloads(self, marks: NDArray[np.uint8]) -> Payloads:
+        """Those held of conversations that somebody may yet ask for, by what was inspected of their rows."""
+        whole = Payloads(
+            joined([piece.held for piece in self._pieces], HELD),
+            joined([piece.content for piece in self._pieces], np.dtype(np.uint8)),
+        )
+        rows = whole.held["row"]
+        are_asked_for = (marks[rows] & 3 != 3) & (marks[rows] < 1 << RESOLVER_SHIFT)  # noqa: PLR2004 - both ends
+        kept = whole.kept(are_asked_for | (self._may_have_begun_before(rows) & self._follows))
+        gone = kept.too_many()
+        if len(gone):
+            self.lost[gone] = 1
+            kept = kept.kept(self.lost[kept.held["row"]] == 0)
+        self._pieces, self._bytes = [kept], kept.held.nbytes + kept.content.nbytes
+        self._bytes_last_time = self._bytes
+        return kept
+
+    def _may_have_begun_before(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        return np.asarray(self._table.rows()["has_syn"][rows] == 0)
+
+
+def _payload_frames(batch: FrameBatch, packets: NDArray[np.void], which: NDArray[np.uint32]) -> NDArray[np.void]:
+    """FRAME[n] of the payloads alone, as far as they were captured and lie in the buffer."""
+    of_packets = batch.frames[which]
+    offset = packets["payload_offset"].astype(np.int64)
+    held = np.minimum(packets["payload"].astype(np.int64), of_packets["captured"].astype(np.int64) - offset)
+    starts = of_packets["offset"].astype(np.int64) + offset
+    are_held = (held > 0) & (starts < len(batch.buffer)) & (held <= len(batch.buffer) - starts)
+    frames = np.zeros(len(packets), FRAME)
+    frames["offset"], frames["captured"] = np.where(are_held, starts, 0), np.where(are_held, held, 0)
+    return frames
+
+
+def _are_later(flows: NDArray[np.void], packets: NDArray[np.void], sides: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """bool[n]: whether the row began with a SYN of this side, and this is not what follows it."""
+    sequences = packets["tcp_sequence"] + ((packets["tcp_flags"] & _SYN) != 0).astype(np.uint32)
+    is_of_opener = (packets["protocol"] == _TCP) & (flows["has_syn"] != 0) & (flows["first_sender"] == sides)
+    return np.asarray(is_of_opener & (sequences != flows["syn_sequence"] + np.uint32(1)))

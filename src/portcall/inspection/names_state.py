@@ -1,0 +1,53 @@
+"""What a shard's traffic said of servers, in a form that merges and that can leave the process (``server_names``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from portcall.inspection.detection_table import DetectionTable
+from portcall.inspection.dns_cache import DnsCache
+from portcall.inspection.expected_flows import ExpectedFlows
+from portcall.inspection.server_names import MOST_SECRETS, ServerNames
+from portcall.records.plain_data import items, octets, text, whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def merge_names(names: ServerNames, later: ServerNames, frames_before: int) -> NDArray[np.int32]:
+    """Take in what the shard that follows heard; gives the number here of each of its detections."""
+    names.dns_cache.merge(later.dns_cache)
+    names.expected_flows.merge(later.expected_flows, frames_before)
+    for session, secret in later.key_log.items():
+        if len(names.key_log) < MOST_SECRETS:
+            names.key_log[session] = secret
+    return names.detections.merge(later.detections)
+
+
+def arrays_of_names(names: ServerNames) -> dict[str, NDArray[Any]]:
+    """The columns of what was heard."""
+    return {"answers": names.dns_cache.answers()}
+
+
+def plain_names(names: ServerNames) -> dict[str, Any]:
+    """What belongs to the columns, as lists, texts and numbers."""
+    return {
+        "with_details": names.with_details,
+        "detections": names.detections.plain(),
+        "left_out": names.left_out,
+        "dns": names.dns_cache.plain(),
+        "expected": names.expected_flows.plain(),
+        "secrets": [[label, who.hex(), secret.hex()] for (label, who), secret in names.key_log.items()],
+    }
+
+
+def names_of_plain(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> ServerNames:
+    """What gave these. ValueError for what nothing can give."""
+    names = ServerNames(with_details=bool(plain["with_details"]))
+    names.detections = DetectionTable.of_plain(plain["detections"], whole(plain["left_out"]))
+    names.dns_cache = DnsCache.of_plain(plain["dns"], arrays["answers"])
+    names.expected_flows = ExpectedFlows.of_plain(plain["expected"])
+    for label, who, secret in (items(one, 3) for one in items(plain["secrets"])[:MOST_SECRETS]):
+        names.key_log[text(label), octets(who)] = octets(secret)
+    return names

@@ -1,0 +1,114 @@
+"""Partial: what a run knows after some frames of a capture, as one value that merges, and that can leave the process.
+
+Cut a capture into consecutive shards, read each wherever you like, and merge their partials in any grouping: the rows
+are those of the whole. A shard is fed the blocks that stand before it in its capture (host names, secrets) as well, as
+without them its frames mean less. What does not travel is what a shard forgot within its bounds, which is counted, and
+copies of frames that lie on both sides of a cut, which are not found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from portcall.decoding.copies import Copies
+from portcall.errors import PortcallError
+from portcall.flows.table import FlowTable
+from portcall.inspection.inspection_state import InspectionState
+from portcall.records.plain_data import whole
+from portcall.runs.partial_bytes import packed, unpacked
+from portcall.runs.tracker import InspectedTable, Shard, Tracker, new_seed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SMALLER = "Cut the capture into smaller shards, or merge fewer of them"
+
+
+@dataclass(slots=True)
+class Partial:
+    """What is known after one shard, or after several that follow each other."""
+
+    shard: Shard
+    """Where the first of its frames is."""
+    frames: int
+    layer: str
+    """Which headers its flows are taken from."""
+    flows: FlowTable
+    state: InspectionState | None
+    """What is known of payloads; None where they are not inspected."""
+    copies: int = 0
+    """Frames that are copies of others."""
+    copies_are_exact: bool = True
+
+    @classmethod
+    def of(cls, tracker: Tracker) -> Partial:
+        """What a tracker knows that was fed one shard, and is fed no more."""
+        if tracker.shard is None:
+            raise ValueError("a tracker that is not told which shard it is fed holds nothing for others")
+        if len(tracker.tables) > 1:
+            raise PortcallError(f"a shard has more than {tracker.max_flows} conversations. {_SMALLER}")
+        table = tracker.tables[0] if tracker.tables else tracker.new_table()
+        partial = cls(tracker.shard, tracker.frames, tracker.decoder.layer, table.flows, table.state(tracker.names))
+        if tracker.copies and not tracker.copies.removes:  # what was removed is counted by its verdict
+            partial.copies, partial.copies_are_exact = tracker.copies.found, tracker.copies.is_exact
+        return partial
+
+    def merge(self, later: Partial) -> None:
+        """Take in the shard that follows, which is left as it is."""
+        if later.shard is Shard.FIRST:
+            raise PortcallError("a shard that begins a capture follows no other one")
+        if self._kind() != later._kind():
+            raise PortcallError("these partial results were read with different options, so they do not merge")
+        if not self.flows.has_room_for(later.flows):
+            raise PortcallError(f"the shards together have more conversations than one table holds. {_SMALLER}")
+        places = self.flows.merge(later.flows, self.frames)
+        if self.state and later.state:
+            self.state.merge(later.state, places, self.flows, self.frames)
+        self.frames += later.frames
+        self.copies += later.copies
+        self.copies_are_exact &= later.copies_are_exact
+
+    def tracker(self) -> Tracker:
+        """The tracker of a run that was fed all of it: it has the table to attribute. Afterwards merge no more."""
+        copies = Copies(removes=False)
+        copies.add(self.copies, is_exact=self.copies_are_exact)
+        names = self.state.names if self.state else None
+        tracker = Tracker(names=names, copies=copies, frames=self.frames)
+        tracker.tables.append(InspectedTable(self.flows, self.state.resumed(self.flows) if self.state else None))
+        return tracker
+
+    def to_bytes(self) -> bytes:
+        """All of it, for ``from_bytes`` of the same build. It has what payloads said, and secrets of the capture."""
+        plain = {
+            "shard": self.shard.value,
+            "frames": self.frames,
+            "layer": self.layer,
+            "copies": self.copies,
+            "copies_are_exact": self.copies_are_exact,
+            "names": self.state and self.state.plain(),
+        }
+        return packed(plain, {**self.flows.arrays(), **(self.state.arrays() if self.state else {})})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Partial:
+        """The partial that these bytes are. PortcallError where they are of another build, or of none."""
+        try:
+            return cls._of(*unpacked(data))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise PortcallError(f"these bytes are no partial result: {error}") from error
+
+    @classmethod
+    def _of(cls, plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Partial:
+        names, frames = plain["names"], whole(plain["frames"], most=1 << 48)
+        flows = FlowTable.of_arrays(arrays, seed=new_seed(), inspects=names is not None)
+        state = None
+        if names is not None:
+            state = InspectionState.of_plain(names, arrays, len(flows), frames)
+        if plain["layer"] not in ("outer", "inner"):
+            raise ValueError("its layer is none")
+        copies, are_exact = whole(plain["copies"], most=1 << 48), bool(plain["copies_are_exact"])
+        return cls(Shard(plain["shard"]), frames, plain["layer"], flows, state, copies, are_exact)
+
+    def _kind(self) -> tuple[str, bool | None]:
+        return self.layer, self.state.names.with_details if self.state else None

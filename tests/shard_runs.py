@@ -1,0 +1,87 @@
+"""Reading a part of a capture, and merging parts, by functions that another process can be asked to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portcall.attribution.attribution import Attribution
+from portcall.decoding.copies import Copies
+from portcall.decoding.decoder import Decoder
+from portcall.inspection.server_names import ServerNames
+from portcall.runs.offline import CaptureTracker
+from portcall.runs.partial import Partial
+from portcall.runs.tracker import Shard, Tracker
+from portcall.sources.captures import open_capture
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a shard is read."""
+
+    layer: str = "outer"
+    with_details: bool = True
+    names: bool = True
+
+
+AS_USUAL = Options()
+
+
+def batches_of(path):
+    """The batches of a capture, each with a buffer of its own."""
+    return [
+        batch._replace(frames=batch.frames.copy(), buffer=batch.buffer.copy())
+        for batch in open_capture(str(path)).source.batches()
+    ]
+
+
+def shard_of(batches, start, stop):
+    """Frames start … stop - 1 of some batches; with what the capture says beside its frames before them."""
+    at, frames = 0, sum(len(batch.frames) for batch in batches)
+    for batch in batches:
+        first, last = (min(max(place - at, 0), len(batch.frames)) for place in (start, stop))
+        if at < stop or at == frames:
+            yield batch._replace(frames=batch.frames[first:last])
+        at += len(batch.frames)
+
+
+def tracked(batches, options=AS_USUAL, shard=None):
+    """A tracker that was fed these."""
+    names = ServerNames(with_details=options.with_details) if options.names else None
+    tracker = Tracker(Decoder(options.layer), names, copies=Copies(removes=False), shard=shard)
+    for batch in batches:
+        tracker.feed(batch)
+    return tracker
+
+
+def read_shard(path, start, stop, options=AS_USUAL):
+    """The bytes of the partial of these frames of a capture."""
+    return partial_of(batches_of(path), start, stop, options).to_bytes()
+
+
+def partial_of(batches, start, stop, options=AS_USUAL):
+    """The partial of these frames of some batches, by way of its bytes."""
+    tracker = tracked(shard_of(batches, start, stop), options, Shard.LATER if start else Shard.FIRST)
+    return Partial.from_bytes(Partial.of(tracker).to_bytes())
+
+
+def merged(partials):
+    """All in one, the last two first."""
+    *others, partial = partials
+    for earlier in reversed(others):
+        earlier.merge(partial)
+        partial = Partial.from_bytes(earlier.to_bytes())
+    return partial
+
+
+def merge_bytes(one, later):
+    """The bytes of two partials in one."""
+    partial = Partial.from_bytes(one)
+    partial.merge(Partial.from_bytes(later))
+    return partial.to_bytes()
+
+
+def rows_of(tracker, by):
+    """The rows of a tracker that is fed no more."""
+    attribution = Attribution(by, (), tracker.names)
+    run = CaptureTracker(attribution, tracker)
+    return attribution.rows(run.finish())
