@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from portcall.attribution.attribution import Attribution
 from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
+from portcall.errors import CaptureError
 from portcall.inspection.server_names import ServerNames
 from portcall.runs.offline import CaptureTracker
 from portcall.runs.partial import Partial
@@ -27,11 +29,14 @@ AS_USUAL = Options()
 
 
 def batches_of(path):
-    """The batches of a capture, each with a buffer of its own."""
-    return [
-        batch._replace(frames=batch.frames.copy(), buffer=batch.buffer.copy())
-        for batch in open_capture(str(path)).source.batches()
-    ]
+    """The batches of a capture, as far as it can be read, each with a buffer of its own."""
+    batches = []
+    with suppress(CaptureError):
+        batches.extend(
+            batch._replace(frames=batch.frames.copy(), buffer=batch.buffer.copy())
+            for batch in open_capture(str(path)).source.batches()
+        )
+    return batches
 
 
 def shard_of(batches, start, stop):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 
 import numpy as np
@@ -16,9 +17,11 @@ from portcall.flows.table import FlowTable
 from portcall.records.packets import PACKET
 from portcall.records.schema import GROUPINGS, directions
 from portcall.sources.captures import open_capture
+from shard_runs import batches_of, merged, partial_of, rows_of, tracked
 
 LAYERS = ("outer", "inner")
 AGREEMENT_WITH_ZEEK = 0.95
+SHARDS = (1, 2, 3)
 BATCHES = (1, 7, 1000, 1 << 16)
 """Packets in a batch: one by one, off every boundary, and all at once."""
 
@@ -129,6 +132,21 @@ def test_the_engine_has_the_rows_of_the_naive_oracle_in_any_batch_size(corpus, l
 
     assert not differing
     assert unmatched_fragments > 0
+
+
+def test_a_capture_in_three_shards_has_the_rows_of_the_whole(corpus):
+    differing = []
+
+    for entry in corpus.entries:
+        batches = batches_of(entry.path)
+        frames = sum(len(batch.frames) for batch in batches)
+        if frames >= len(SHARDS):
+            edges = [frames * part // len(SHARDS) for part in (0, *SHARDS)]
+            shards = [partial_of(batches, *ends) for ends in itertools.pairwise(edges)]
+            if rows_of(merged(shards).tracker(), "flow") != rows_of(tracked(batches), "flow"):
+                differing.append(entry.name)
+
+    assert not differing
 
 
 def test_the_engine_tallies_verdicts_as_the_naive_oracle_does(corpus):

@@ -98,6 +98,16 @@ def test_what_shards_were_told_is_what_the_whole_was_told(seconds, cut):
         assert first.find(flow(ts_ns=second * SECOND_NS)) == whole.find(flow(ts_ns=second * SECOND_NS))
 
 
+def test_what_a_conversation_announced_that_is_something_else_is_forgotten():
+    expectations = ExpectedFlows()
+    for row, target in enumerate((CLIENT, SERVER)):
+        expectations.note((SERVER, target), SECOND_NS, 7, (TRANSFER,), (row, "ftp"))
+
+    expectations.forget(lambda row, teller: (row, teller) == (1, "ftp"))
+
+    assert [entry[3] for entry in expectations.plain()] == [CLIENT.hex()]
+
+
 def test_what_is_told_once_more_changes_nothing():
     expectations = noted(SECOND_NS, 1000 * SECOND_NS)
     before = expectations.plain()

@@ -15,6 +15,8 @@ from portcall.records.packets import NO_TIME
 from portcall.records.plain_data import below, items, octets, text, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
     from portcall.records.detections import ExpectedFlow
@@ -32,6 +34,10 @@ class _Announced(NamedTuple):
     """Number of the first packet that says so."""
     first_ns: int
     last_ns: int
+    row: int
+    """Of the conversation that says so …"""
+    teller: str
+    """… and the protocol that it was taken for."""
 
 
 class ExpectedFlows:
@@ -40,8 +46,18 @@ class ExpectedFlows:
     def __init__(self) -> None:
         self._announced: dict[tuple[int, bytes, int, bytes], list[_Announced]] = {}
 
-    def note(self, ends: tuple[bytes, bytes], time_ns: int, packet: int, expected: tuple[ExpectedFlow, ...]) -> None:
-        """A packet said so; ``ends`` are its source and target (16 bytes, IPv4 in the last four)."""
+    def note(
+        self,
+        ends: tuple[bytes, bytes],
+        time_ns: int,
+        packet: int,
+        expected: tuple[ExpectedFlow, ...],
+        teller: tuple[int, str] = (0, ""),
+    ) -> None:
+        """A packet said so; ``ends`` are its source and target (16 bytes, IPv4 in the last four).
+
+        ``teller``: row of its conversation, and what that was taken for.
+        """
         sender, listener = ends
         for one in expected:
             key = one.transport, one.address.rjust(16, b"\0") if one.address else sender, one.port, listener
@@ -49,15 +65,21 @@ class ExpectedFlows:
             if times and times[-1].protocol == one.protocol and time_ns - times[-1].last_ns <= _LONGEST_WAIT_NS:
                 times[-1] = times[-1]._replace(last_ns=max(time_ns, times[-1].last_ns))
             else:
-                times = [*times[1 - _MOST_TIMES :], _Announced(one.protocol, packet, time_ns, time_ns)]
+                times = [*times[1 - _MOST_TIMES :], _Announced(one.protocol, packet, time_ns, time_ns, *teller)]
             self._announced[key] = times
             if len(self._announced) > _MOST_ENDS:
                 del self._announced[next(iter(self._announced))]
 
-    def merge(self, later: ExpectedFlows, frames_before: int = 0) -> None:
-        """Take in what another one was told, whose frame 1 comes after ``frames_before``."""
+    def merge(self, later: ExpectedFlows, frames_before: int = 0, places: Sequence[int] | None = None) -> None:
+        """Take in what another one was told, whose frame 1 comes after ``frames_before``.
+
+        ``places`` are the rows here of its rows; None: the same.
+        """
         for key, others in later._announced.items():
-            moved = [one._replace(packet=one.packet + frames_before) for one in others]
+            rows = [one.row if places is None else places[one.row] for one in others]
+            moved = [
+                one._replace(packet=one.packet + frames_before, row=row) for one, row in zip(others, rows, strict=True)
+            ]
             known = sorted([*self._announced.pop(key, []), *moved], key=lambda one: one.packet)
             times = known[:1]
             for one in known[1:]:
@@ -70,6 +92,15 @@ class ExpectedFlows:
             if len(self._announced) > _MOST_ENDS:
                 del self._announced[next(iter(self._announced))]
 
+    def forget(self, is_wrong: Callable[[int, str], bool]) -> None:
+        """Forget what was announced in rows that turned out to be something else than their teller was taken for."""
+        for key, times in list(self._announced.items()):
+            kept = [one for one in times if not is_wrong(one.row, one.teller)]
+            if kept:
+                self._announced[key] = kept
+            else:
+                del self._announced[key]
+
     def plain(self) -> list[Any]:
         """All that was announced, as lists, texts and numbers, what was announced longest ago first."""
         return [
@@ -78,15 +109,18 @@ class ExpectedFlows:
         ]
 
     @classmethod
-    def of_plain(cls, plain: object) -> ExpectedFlows:
-        """What gave these. ValueError for what nothing can give."""
+    def of_plain(cls, plain: object, rows: int = 1) -> ExpectedFlows:
+        """What gave these, of a table with so many rows. ValueError for what nothing can give."""
         expected = cls()
         for entry in items(plain):
             transport, address, port, listener, times = items(entry, 5)
             key = whole(transport, most=255), octets(address, 16), whole(port, most=65535), octets(listener, 16)
             expected._announced[key] = [
-                _Announced(text(protocol), whole(packet), whole(first_ns, NO_TIME), whole(last_ns, NO_TIME))
-                for protocol, packet, first_ns, last_ns in (items(one, 4) for one in items(times))
+                _Announced(
+                    *(text(protocol), whole(packet), whole(first_ns, NO_TIME), whole(last_ns, NO_TIME)),
+                    *(whole(row, most=rows - 1), text(teller)),
+                )
+                for protocol, packet, first_ns, last_ns, row, teller in (items(one, 6) for one in items(times))
             ][-_MOST_TIMES:]
         below(np.array([len(expected._announced)]), _MOST_ENDS + 1)
         return expected

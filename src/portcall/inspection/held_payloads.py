@@ -116,9 +116,6 @@ class Payloads(NamedTuple):
         return Payloads(held, content)
 
 
-NO_PAYLOADS = Payloads(np.zeros(0, HELD), np.zeros(0, np.uint8))
-
-
 class PayloadHolder:
     """Holds payloads of the conversations of one flow table, while it is fed.
 

@@ -71,7 +71,7 @@ class InspectionState:
 
         ``frames_before`` goes before what the later one calls frame 1.
         """
-        numbers = merge_names(self.names, later.names, frames_before)
+        numbers = merge_names(self.names, later.names, frames_before, places)
         rows, later_said = later.rows.copy(), _have(later.said, len(later.rows))
         rows["found"] = numbers[rows["found"]]
         rows["evidence"] += np.where(rows["evidence"] > 0, np.uint64(frames_before), np.uint64(0))
@@ -119,9 +119,20 @@ class InspectionState:
         for batch, packets, payloads, first_number in self.said.kept(again[row_of]).batches(table):
             inspector.inspect(batch, packets, payloads, first_number)
         inspector.take()
+        self._forget_mistaken(inspector)
         self.names.expected_flows.merge(announced)
         inspector.announces_to(self.names.expected_flows)
         return inspector
+
+    def _forget_mistaken(self, inspector: Inspector) -> None:
+        """Forget what was announced in rows that a shard took for something which the whole does not."""
+        detections = self.names.detections
+
+        def is_wrong(row: int, teller: str) -> bool:
+            known = detections[int(inspector.found[row])]
+            return not known or known.protocol != teller
+
+        self.names.expected_flows.forget(is_wrong)
 
     @property
     def lost(self) -> int:
@@ -142,7 +153,7 @@ class InspectionState:
         cls, plain: dict[str, Any], arrays: dict[str, NDArray[Any]], flows: int, frames: int
     ) -> InspectionState:
         """The state that gave these, of a table with so many rows. ValueError for what none can give."""
-        names = names_of_plain(plain, arrays)
+        names = names_of_plain(plain, arrays, flows)
         rows = rows_of(arrays["inspected"], flows)
         below(rows["found"], len(names.detections.have_names()))
         below(rows["marks"] >> RESOLVER_SHIFT, len(resolvers()) + 1)

@@ -268,9 +268,9 @@ class Inspector:
         """Tell what concerns other conversations."""
         if detection and (detection.answers or detection.expected):
             deferred = self._deferred[sent.at]
-            ts_ns, sender, kernel = int(deferred["ts_ns"]), deferred["source"].tobytes(), deferred["target"].tobytes()
-            self._dns_cache.note(kernel, ts_ns, detection.answers)
-            self._expected_flows.note((sender, kernel), ts_ns, sent.number, detection.expected)
+            ts_ns, ends = int(deferred["ts_ns"]), (deferred["source"].tobytes(), deferred["target"].tobytes())
+            self._dns_cache.note(ends[1], ts_ns, detection.answers)
+            self._expected_flows.note(ends, ts_ns, sent.number, detection.expected, (sent.row, detection.protocol))
 
     def _number_of(self, kind: int, name: bytes) -> int:
         """The number of a name that the kernel has met for the first time."""

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def merge_names(names: ServerNames, later: ServerNames, frames_before: int) -> NDArray[np.int32]:
-    """Take in what the shard that follows heard; gives the number here of each of its detections."""
+def merge_names(
+    names: ServerNames, later: ServerNames, frames_before: int, places: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Take in what the shard that follows heard, whose rows have these places here.
+
+    Gives the number here of each of its detections.
+    """
     names.dns_cache.merge(later.dns_cache)
-    names.expected_flows.merge(later.expected_flows, frames_before)
+    names.expected_flows.merge(later.expected_flows, frames_before, places.tolist())
     for session, secret in later.key_log.items():
         if len(names.key_log) < MOST_SECRETS:
             names.key_log[session] = secret
@@ -42,12 +47,12 @@ def plain_names(names: ServerNames) -> dict[str, Any]:
     }
 
 
-def names_of_plain(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> ServerNames:
-    """What gave these. ValueError for what nothing can give."""
+def names_of_plain(plain: dict[str, Any], arrays: dict[str, NDArray[Any]], rows: int) -> ServerNames:
+    """What gave these, of a table with so many rows. ValueError for what nothing can give."""
     names = ServerNames(with_details=bool(plain["with_details"]))
     names.detections = DetectionTable.of_plain(plain["detections"], whole(plain["left_out"]))
     names.dns_cache = DnsCache.of_plain(plain["dns"], arrays["answers"])
-    names.expected_flows = ExpectedFlows.of_plain(plain["expected"])
+    names.expected_flows = ExpectedFlows.of_plain(plain["expected"], rows)
     for label, who, secret in (items(one, 3) for one in items(plain["secrets"])[:MOST_SECRETS]):
         names.key_log[text(label), octets(who)] = octets(secret)
     return names
