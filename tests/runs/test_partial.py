@@ -92,6 +92,12 @@ def said_again():
     return [opened, opened, *others]
 
 
+def twice():
+    """All of a connection once more, as where a capture was joined to itself."""
+    answer = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + bytes(range(32)) + b"\x00\xc0\x2f\x00"
+    return connection([client_hello("twice.example.com")], answers=[answer]) * 2
+
+
 def in_fragments():
     sent = IP(src=CLIENT, dst=SERVER, id=77) / UDP(sport=40000, dport=4000) / bytes(2000)
     first, *others = fragment(sent, 600)
@@ -124,6 +130,7 @@ SEAMS = {
     ),
     "a connection that began before": (of_old(), "application_protocol", "tls"),
     "a SYN that is sent again": (said_again(), "hostname", "again.example.com"),
+    "a connection that is there twice": (twice(), "hostname", "twice.example.com"),
     "fragments before their first": (in_fragments(), "protocol", "udp"),
     "a banner and its answer": (
         dialogue([b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"SSH-2.0-PuTTY\r\n"], 2222),

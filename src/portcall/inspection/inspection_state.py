@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from portcall.dissectors import dns
 from portcall.inspection.candidates import resolvers
 from portcall.inspection.detection_table import earlier_askers
 from portcall.inspection.expected_flows import ExpectedFlows
@@ -182,11 +183,13 @@ def _joined(
     are_silent = (rows["found"] == 0) & (rows["marks"] == 0) & (rows["is_lost"] == 0) & ~have_said
     later_is_silent = (later["found"] == 0) & (later["marks"] == 0) & (later["is_lost"] == 0) & ~later_have_said
     # Its SYN was sent again, and what followed was enough: it is not held.
-    is_told_later = ~_are_known(rows) & _are_known(later) & (later["found"] > 0) & ~later_have_said
+    is_told_later = ~_are_known(rows) & (rows["found"] == 0)
+    is_told_later &= _are_known(later) & (later["found"] > 0) & ~later_have_said
     are_open = ~(are_silent | is_told_later | _are_known(rows) | later_is_silent)
     joined = np.where(are_silent | is_told_later, later, rows)
-    hear_all = rows["marks"] >= _RESOLVERS
-    joined["is_halved"][are_open & ~(hear_all & (later["marks"] == rows["marks"]))] = 1
+    # A message of DNS means the same whatever came before it, so the later shard heard all; FTP begins with a greeting.
+    hear_alike = (rows["marks"] >> RESOLVER_SHIFT == 1 + resolvers().index(dns)) & (later["marks"] == rows["marks"])
+    joined["is_halved"][are_open & ~hear_alike] = 1
     joined["is_lost"][are_open] |= later["is_lost"][are_open]
     is_first_told = are_open & (rows["found"] == 0)  # what remains where what was said is lost
     for column in ("found", "evidence"):
