@@ -259,7 +259,7 @@ def explain(subject: str | int, *, geo: Texts = (), resolve: bool = False) -> Ex
 
 
 def explain(subject: str | int | None = None, *, geo: Texts = (), resolve: bool = False) -> Explanation | Tutorial:
-    """Say what a port, service, address, socket, conversation or state is, and who has it; without any, the tutorial."""
+    """Say what a port, service, address, socket, conversation or state is, and who has it; of none, the tutorial."""
     from portcall.runs import arguments as given
     from portcall.runs import explain as explaining
 

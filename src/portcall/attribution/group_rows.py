@@ -168,4 +168,4 @@ def _top_hosts(found: Sums, registry: Registry) -> dict[int, str]:
     certain = leaders[(most >= second + np.uint64(found.missing_bytes))[services[leaders]]]
     keys = hosts["row"][certain].tolist()
     addresses = zip(*(hosts[name][certain].tolist() for name in HOST), strict=True)
-    return {key: host_text(*address, registry) for key, address in zip(keys, addresses, strict=True)}
+    return {key: host_text(kind, high, low, registry) for key, (kind, high, low) in zip(keys, addresses, strict=True)}
