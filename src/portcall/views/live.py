@@ -100,8 +100,9 @@ class LiveView:
 
     def show(self, report: Report, now_s: float) -> None:
         """Show the totals so far, and the rates until now."""
-        self._update(report, now_s)
-        rows = [row for row in report.rows if self._is_shown is None or self._is_shown(row)]
+        every = list(report.rows)
+        self._update(report, every, now_s)
+        rows = [row for row in every if self._is_shown is None or self._is_shown(row)]
         if self._live:
             self._live.update(self._table(report, rows, self._live.console), refresh=True)
         else:
@@ -111,12 +112,12 @@ class LiveView:
                 self._stream.write(line + "\n")
             self._stream.flush()
 
-    def _update(self, report: Report, now_s: float) -> None:
+    def _update(self, report: Report, rows: Sequence[Row], now_s: float) -> None:
         both_ways = [f"bytes_{direction}" for direction in directions(report.by)]
-        counts = {_key(row): (row[both_ways[0]], row[both_ways[1]]) for row in report.rows}
+        counts = {_key(row): (row[both_ways[0]], row[both_ways[1]]) for row in rows}
         # Flows that are silent make no row: one that is new here and began long ago did not send all of it just now.
         is_flow = report.by == "flow"
-        older = {_key(row) for row in report.rows if is_flow and (row["first_ns"] or 0) <= self._seen_ns}
+        older = {_key(row) for row in rows if is_flow and (row["first_ns"] or 0) <= self._seen_ns}
         self._seen_ns = report.window_ns[1] if report.window_ns else -1
         out, in_ = (sum(ways) for ways in zip(*counts.values(), (0, 0), strict=True))
         counts[_TOTAL] = (report.coverage.bytes, 0) if is_flow else (out, in_)
