@@ -140,7 +140,7 @@ def test_the_chunks_that_rows_come_in_change_nothing(flows, chunk):
 
     whole.add(flows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portcall.attribution.attribution._ROWS_AT_ONCE", chunk)
+        patch.setattr("portcall.attribution.attribution.ROWS_AT_ONCE", chunk)
         parts.add(flows)
 
     assert (

@@ -15,7 +15,7 @@ from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDIT
 from portcall.flows.flow_ends import FLOW_ENDS, _port_rules
 from portcall.flows.local_networks import NETWORK, HostKind
 from portcall.flows.originator import OriginatorEvidence
-from portcall.flows.table import _VERDICT_TALLY, PAYLOAD, FlowTable
+from portcall.flows.table import PAYLOAD, VERDICT_TALLY, FlowTable
 from portcall.inspection.dns_cache import CACHED_ANSWER
 from portcall.inspection.inspector import DEFERRED, HELLO, SERIES
 from portcall.kernels import ends
@@ -36,7 +36,7 @@ TWINS = {
     "Packet": PACKET,
     "Flow": FLOW,
     "Datagram": DATAGRAM,
-    "VerdictTally": _VERDICT_TALLY,
+    "VerdictTally": VERDICT_TALLY,
     "Interface": INTERFACE,
     "Payload": PAYLOAD,
     "Hello": HELLO,
@@ -129,7 +129,7 @@ def kernel_users():
         "Series": (SERIES, lambda rows: setattr(detections, "series", rows)),
         "CachedAnswer": (CACHED_ANSWER, lambda rows: DnsAnswerStore(rows, np.zeros(16, np.uint64), 1)),
         "Payload": (PAYLOAD, lambda rows: setattr(store, "out_payloads", rows)),
-        "VerdictTally": (_VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
+        "VerdictTally": (VERDICT_TALLY, lambda rows: setattr(store, "tallies", rows)),
     }
 
 

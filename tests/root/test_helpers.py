@@ -28,7 +28,9 @@ SINCE = re.compile(r"since \d\d:\d\d:\d\d: the process that .* has ended")
 
 
 def helper_of(pid):
-    (helper,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """Its child; those of multiprocessing belong to other tests in the same process."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (helper,) = [child for child in children if b"multiprocessing" not in Path(f"/proc/{child}/cmdline").read_bytes()]
     return int(helper)
 
 

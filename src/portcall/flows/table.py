@@ -9,6 +9,8 @@ knows no clock, file, name or owner.
 from __future__ import annotations
 
 import mmap
+import platform
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,11 +34,11 @@ MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
 
 _FIN_OR_RST = 0x05
-_PRIVATE = (
-    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)}
-    if hasattr(mmap, "MAP_PRIVATE")
-    else {}
-)
+_GENERIC = frozenset({"x86_64", "i686", "aarch64", "armv7l", "riscv64"})
+# Python has the name since 3.13; the number is that of asm-generic/mman.h, as most processors have it. Without it room
+# that nobody uses counts as promised, and a process with many tables may not fork.
+_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" and platform.machine() in _GENERIC else 0)
+_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE} if hasattr(mmap, "MAP_PRIVATE") else {}
 PAYLOAD = np.dtype(
     [
         ("packet", "u4"),  # index in the batch

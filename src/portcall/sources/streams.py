@@ -42,13 +42,17 @@ class ByteStream(Protocol):
 
 def open_stream(path: str) -> tuple[ByteStream, Callable[[], int], int | None]:
     """The plain bytes of a file, or of standard input for ``-``; a count of bytes read so far; all bytes, if known."""
+    is_ours = path != "-"
+    raw: BinaryIO | None = None
     try:
-        raw: BinaryIO = _standard_input() if path == "-" else Path(path).open("rb", buffering=0)  # noqa: SIM115 (CountedStream closes it)
-        if path != "-" and Path(path).is_dir():
+        raw = Path(path).open("rb", buffering=0) if is_ours else _standard_input()  # noqa: SIM115 (CountedStream closes it)
+        if is_ours and Path(path).is_dir():
             raise IsADirectoryError  # some systems open a directory
-        counted = CountedStream(path, raw, is_ours=path != "-")
+        counted = CountedStream(path, raw, is_ours=is_ours)
         magic = counted.peek()
     except OSError as error:
+        if raw and is_ours:
+            raw.close()
         raise CaptureError(path, None, why(error), _remedy(error)) from error
     size = None if path == "-" else Path(path).stat().st_size or None
     if is_compressed(magic):
