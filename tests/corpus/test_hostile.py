@@ -81,8 +81,8 @@ def test_no_run_prints_control_characters(runs):
 
     for run in runs:
         for stream in (run.stdout, run.stderr):
-            text = stream.decode("utf-8").replace("\n", "")
-            controls = {character for character in text if unicodedata.category(character) in CONTROLS}
+            characters = set(stream.decode("utf-8")) - {"\n"}
+            controls = {character for character in characters if unicodedata.category(character) in CONTROLS}
             if controls:
                 odd[run.arguments] = controls
 
