@@ -169,6 +169,7 @@ def test_only_the_latest_packets_are_remembered():
     assert table.found == 1
 
 
+@pytest.mark.slow
 def test_a_long_capture_is_looked_at_in_part_and_says_about_how_many():
     contents = [
         frame(IP(id=1 + i % 65000, **V4) / UDP(sport=40000, dport=9) / struct.pack(">I", i)) for i in range(3000)

@@ -64,6 +64,7 @@ def test_a_merge_gives_what_the_naive_one_gives(seed):
     assert merged(captures, size=chance.choice([1, 3, 16]))[0] == naively_merged(captures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [20_000])
 def test_long_pieces_and_short_ones_are_merged_alike(frames):
     """Hundreds of frames of one, then of the other; then turn by turn."""
