@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from portcall.queries.row_tests import RowTest
     from portcall.records.ownership import Match
     from portcall.records.packets import CapturePoint, Tally
-    from portcall.records.report_rows import RowPart
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
@@ -134,7 +133,11 @@ class Attribution:
 
     def rows(self, tallies: Mapping[Verdict, Tally]) -> Rows:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
-        parts: list[RowPart] = [self._flows, *self._groups(), Columns.of_rows(list(self._rows_on_no_flow(tallies)))]
+        parts: list[FlowRows | Columns] = [
+            self._flows,
+            *self._groups(),
+            Columns.of_rows(list(self._rows_on_no_flow(tallies))),
+        ]
         counted = [self._both_ways(part) for part in parts]
         order = in_order([texts for texts, _ in counted], np.concatenate([both_ways for _, both_ways in counted]))
         return Rows(self._columns, parts, order)
@@ -154,7 +157,7 @@ class Attribution:
         """
         everything = self.rows(tallies)
         rows = everything.completed(completed) if completed else everything
-        rows = (rows.where(where) if where else rows)[:top]
+        rows = (rows.where(where.among) if where else rows)[:top]
         times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
         coverage = Coverage(
             frames=sum(tally.frames for tally in tallies.values()),
@@ -200,15 +203,14 @@ class Attribution:
             sums, hosts = self._principal_sums.rows, self._principal_hosts
             yield principal_rows(self._principals, sums, hosts, self._registry)
 
-    def _both_ways(self, part: RowPart) -> tuple[Words, NDArray[np.int64]]:
+    def _both_ways(self, part: FlowRows | Columns) -> tuple[Words, NDArray[np.int64]]:
         """The texts that order rows of equal bytes, and int64[n]: the bytes."""
         if isinstance(part, FlowRows):
             return part.protocols(), part.bytes_both_ways()
-        columns = part.take(np.arange(len(part)))
-        out, back = (columns.by_name.get(f"bytes_{direction}") for direction in directions(self._by))
+        out, back = (part.by_name.get(f"bytes_{direction}") for direction in directions(self._by))
         if not isinstance(out, Numbers) or not isinstance(back, Numbers):  # no row
             return Words.each(()), np.zeros(0, np.int64)
-        first = columns.by_name.get(self._columns[0])
+        first = part.by_name.get(self._columns[0])
         return first if isinstance(first, Words) else Words.each([None] * len(part)), out.values + back.values
 
     def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:

@@ -10,8 +10,6 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from portcall.exports._row_writer import RowWriter
-from portcall.records.report_rows import Rows
 from portcall.records.schema import column_names
 
 if TYPE_CHECKING:
@@ -30,11 +28,13 @@ def write(report: Report | Listing, stream: TextIO) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     names = column_names(report.by)
     writer.writerow(names)
-    if isinstance(report.rows, Rows):
-        before = ["", *("," for _ in names[1:])]
-        stream.writelines(RowWriter(names, before, "\n", _encoded).texts(report.rows))
-    else:
+    if isinstance(report.rows, list):
         writer.writerows([_cell(row[name]) for name in names] for row in report.rows)
+        return
+    from portcall.exports._row_writer import RowWriter  # NumPy, which listings do without
+
+    before = ["", *("," for _ in names[1:])]
+    stream.writelines(RowWriter(names, before, "\n", _encoded).texts(report.rows))
 
 
 def _encoded(value: Any) -> str:  # Any: as below

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from portcall.exports._row_writer import RowWriter
-from portcall.records.report_rows import Rows
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
     from portcall.records.report import Report
+    from portcall.records.report_rows import Rows
     from portcall.records.schema import Listing
 
 
@@ -34,10 +32,12 @@ def _in_ascii() -> Callable[[Any], str]:
     return JSONEncoder(separators=(",", ":")).encode
 
 
-def row_texts(rows: Sequence[dict[str, Any]], begin: str, end: str) -> Iterator[str]:
+def row_texts(rows: Rows | list[dict[str, Any]], begin: str, end: str) -> Iterator[str]:
     """Every row as one JSON object, with what stands before and behind each."""
-    if not isinstance(rows, Rows):
+    if isinstance(rows, list):
         return (f"{begin}{row_text(row)}{end}" for row in rows)
+    from portcall.exports._row_writer import RowWriter  # NumPy, which listings do without
+
     before = [f"{row_text(name)}:" for name in rows.names]
     between = [f"{begin}{{{before[0]}", *(f",{name}" for name in before[1:])]
     return RowWriter(rows.names, between, f"}}{end}", row_text, '"').texts(rows)

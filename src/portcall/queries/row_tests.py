@@ -209,5 +209,15 @@ def number_test(sign: str, number: int | Fraction) -> NumberTest:
     rounded = math.ceil(number) if sign in _ROUNDED_UP else math.floor(number)
     of_null = sign == "!="
     if rounded != number and sign in ("=", "!="):
-        return NumberTest(lambda value, _: (value == value) == of_null, rounded, of_null)  # noqa: PLR0124 - of arrays too
+        return NumberTest(_of_every_number if of_null else _of_no_number, rounded, of_null)
     return NumberTest(SIGNS[sign], rounded, of_null)
+
+
+def _of_every_number(value: Any, _number: int) -> Any:  # Any: int, or an array of them
+    """What no whole number equals, every one differs from."""
+    return value == value  # noqa: PLR0124 - an array of as many
+
+
+def _of_no_number(value: Any, _number: int) -> Any:  # Any: as above
+    """And none equals."""
+    return value != value  # noqa: PLR0124 - as above

@@ -38,7 +38,7 @@ def require_arrow() -> None:
     try:
         import pyarrow as pa  # noqa: F401 - whether it can be
     except ModuleNotFoundError as error:
-        raise ArrowMissingError("this needs the package pyarrow") from error
+        raise ArrowMissingError("this needs the package pyarrow, which portcall[arrow] brings") from error
 
 
 def arrow_schema(report: Report | Listing) -> pa.Schema:
@@ -53,7 +53,7 @@ def arrow_schema(report: Report | Listing) -> pa.Schema:
 
 
 def record_batches(report: Report | Listing) -> pa.RecordBatchReader:
-    """All rows as a stream of record batches, made as they are read. ArrowMissingError without pa."""
+    """All rows as a stream of record batches, made as they are read. ArrowMissingError without pyarrow."""
     require_arrow()
     import pyarrow as pa
 

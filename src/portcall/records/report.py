@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from portcall.records.report_rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Report:
     source: str
     window_ns: tuple[int, int] | None
     coverage: Coverage
-    rows: Sequence[dict[str, Any]]
+    rows: Rows | list[dict[str, Any]]
     degradations: list[Degradation] = field(default_factory=list)
     rows_left_out: int = 0
     """Rows that ``top`` or ``where`` left out; they still count in ``coverage``."""

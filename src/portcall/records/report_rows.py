@@ -6,6 +6,7 @@ columns, which exports write and filters read; a row by itself becomes a diction
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.records.column_values import Columns, Row, Words
-
-    class RowTest(Protocol):
-        """Whether rows are wanted."""
-
-        def among(self, columns: Columns) -> NDArray[np.bool_]:
-            """bool[n]: whether each of them is."""
 
 
 ROWS_AT_ONCE = 1 << 14
@@ -77,7 +72,7 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
 
     def __eq__(self, other: object) -> bool:
         """Whether the other are the same rows in the same order."""
-        return isinstance(other, Sequence) and len(self) == len(other) and all(map(_equal, self, other))
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
 
     __hash__ = None  # type: ignore[assignment]  # as of a list
 
@@ -88,14 +83,13 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
             order = self._order[start : start + rows]
             of_part = np.searchsorted(starts, order, "right") - 1
             changes = np.flatnonzero(np.diff(of_part)) + 1
-            for some in np.split(order, changes):
-                part = int(np.searchsorted(starts, some[0], "right")) - 1
+            for part, some in zip(of_part[[0, *changes]].tolist(), np.split(order, changes), strict=True):
                 columns = self._parts[part].take(some - starts[part])
                 yield self._complete(columns) if self._complete else columns
 
-    def where(self, test: RowTest) -> Rows:
-        """Those for which a test holds."""
-        holds = np.concatenate([*map(test.among, self.blocks()), np.zeros(0, np.bool_)])
+    def where(self, are_wanted: Callable[[Columns], NDArray[np.bool_]]) -> Rows:
+        """Those that are wanted: bool[n] of n rows."""
+        holds = np.concatenate([*map(are_wanted, self.blocks()), np.zeros(0, np.bool_)])
         return Rows(self.names, self._parts, self._order[holds], self._complete)
 
     def completed(self, complete: Callable[[Columns], Columns]) -> Rows:
@@ -114,7 +108,3 @@ def in_order(texts: Sequence[Words], measure: NDArray[np.int64]) -> NDArray[np.i
     of_words = [np.array([ranks[str(word)] for word in some.words], np.int64) for some in texts]
     of_rows = [rank[some.codes] for rank, some in zip(of_words, texts, strict=True)]
     return np.lexsort((np.concatenate([*of_rows, np.zeros(0, np.int64)]), -measure))
-
-
-def _equal(one: object, other: object) -> bool:
-    return one == other
