@@ -55,7 +55,7 @@ def test_every_source_of_an_app_is_explained(source):
 @pytest.mark.parametrize(
     "words",
     [
-        f"the first {inspector._MOST_PACKETS} packets",
+        f"the first {inspector.MOST_PACKETS} packets",
         f"{MOST_STREAM_BYTES >> 10} KiB of a TCP stream or {_MOST_DATAGRAMS} datagrams",
         f"at most {inspector._MOST_HELD_BYTES >> 20} MiB",
         f"at most {detections._MOST_CHARACTERS >> 20} million characters",

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from portcall.flows.table import PAYLOAD
-from portcall.inspection.inspector import RESOLVER_SHIFT
+from portcall.inspection.inspector import MOST_PACKETS, RESOLVER_SHIFT
 from portcall.kernels.gathering import gather
+from portcall.records.detections import MOST_STREAM_BYTES
 from portcall.records.packets import FRAME, PACKET, FrameBatch
 from portcall.records.plain_data import below, joined, rows_of
 
@@ -37,8 +38,6 @@ HELD = np.dtype(
 )
 """One payload, whose bytes follow those of the one before it. 104 bytes."""
 
-_MOST_PACKETS = 24  # of one end, as the inspector listens to
-_MOST_END_BYTES = 32768  # of one end; a stream holds as much
 _MOST_BYTES = 64 << 20
 _FEW_BYTES = 4 << 20  # before it is worth looking for what may go
 _COUNTED = np.dtype([("packets", "u4", (2,)), ("bytes", "u4", (2,))])
@@ -76,7 +75,7 @@ class Payloads(NamedTuple):
         before = np.cumsum(lengths) - lengths
         of_end = np.arange(len(order)) - np.repeat(begins, sizes)
         are_within = np.zeros(len(order), np.bool_)
-        are_within[order] = (of_end < _MOST_PACKETS) | (before - np.repeat(before[begins], sizes) < _MOST_END_BYTES)
+        are_within[order] = (of_end < MOST_PACKETS) | (before - np.repeat(before[begins], sizes) < MOST_STREAM_BYTES)
         return are_within
 
     def too_many(self) -> NDArray[np.int64]:
@@ -134,7 +133,7 @@ class PayloadHolder:
         """Hold those of PAYLOAD[n] that are among the first of their ends."""
         counted = self._counted[payloads["row"]]
         at = np.arange(len(payloads)), payloads["side"]
-        are_first = (counted["packets"][at] < _MOST_PACKETS) | (counted["bytes"][at] < _MOST_END_BYTES)
+        are_first = (counted["packets"][at] < MOST_PACKETS) | (counted["bytes"][at] < MOST_STREAM_BYTES)
         payloads = payloads[are_first & (self.lost[payloads["row"]] == 0)]
         if not len(payloads):
             return
@@ -160,7 +159,7 @@ class PayloadHolder:
         done = marks[rows] & 3
         if self._follows:
             counted = self._counted[rows]
-            are_full = (counted["packets"] >= _MOST_PACKETS) & (counted["bytes"] >= _MOST_END_BYTES)
+            are_full = (counted["packets"] >= MOST_PACKETS) & (counted["bytes"] >= MOST_STREAM_BYTES)
             are_held = are_full[:, 0] | are_full[:, 1].astype(np.uint8) << 1
             is_held = self._may_have_begun_before(rows) & (self.lost[rows] == 0)
             done &= np.where(is_held, are_held, 3).astype(np.uint8)

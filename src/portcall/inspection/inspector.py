@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     Reassembled = Stream | Datagrams
 
 
-_MOST_PACKETS = 24  # of one end, before it is given up
+MOST_PACKETS = 24
+"""Of one end, before it is given up."""
 _MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before a payload came: its streams and its candidates
 # The more at once, the seldomer Python finds its own memory out of the processor's caches when it is its turn; but the
@@ -187,7 +188,7 @@ class Inspector:
             held = len(stream)
             is_new = stream.add(sent.sequence, sent.payload, sent.number, is_cut=sent.is_cut)
             conversation.packets[side] += 1
-            is_last = conversation.packets[side] >= _MOST_PACKETS
+            is_last = conversation.packets[side] >= MOST_PACKETS
             if is_new:
                 payload = stream.payload(is_ended=is_last)
                 self._pass_on(sent, self._learn(row, side, conversation.ask(side, payload), is_ended=payload.is_ended))
