@@ -158,6 +158,17 @@ def test_damage_is_found_when_it_is_read_and_is_one_sentence(tmp_path, systems):
         Origins([str(path)]).look_up("203.0.113.9")
 
 
+def test_an_ip_version_that_is_no_number_is_damage(tmp_path, systems):
+    path = tmp_path / "damaged.mmdb"
+    content = bytearray(Path(systems).read_bytes())
+    at = content.index(b"ip_version") + len(b"ip_version")
+    content[at] = 4 << 5 | content[at] & 0x1F  # of the type bytes, as long as the number was
+    path.write_bytes(content)
+
+    with pytest.raises(PortcallError, match=f"--geo {path}: damaged"):
+        Origins([str(path)]).look_up("203.0.113.9")
+
+
 @pytest.mark.filterwarnings("ignore")
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])

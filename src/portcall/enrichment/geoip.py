@@ -106,9 +106,9 @@ def _record(
 ) -> dict[str, Any] | None:  # Any: whatever the database holds
     import maxminddb
 
-    if address.version > reader.metadata().ip_version:
-        return None  # a database of IPv4 alone
     try:
+        if address.version > reader.metadata().ip_version:
+            return None  # a database of IPv4 alone
         record = reader.get(address)
     except (maxminddb.InvalidDatabaseError, *_OF_DAMAGE) as error:
         raise PortcallError(f"--geo {path}: damaged: {error}. Download it again") from error
