@@ -8,7 +8,7 @@ help: ## show the targets
 check: ## all that CI runs: style, types, import directions, every test
 	sh tests/run
 
-quick: ## the first case of each test that starts no program: half a minute
+quick: ## the first case of each test that starts no program: under a minute
 	$(PYTHON) -m pytest -q --quick
 
 test: ## all tests but the slow ones and the corpus: some minutes
