@@ -133,11 +133,8 @@ class Attribution:
 
     def rows(self, tallies: Mapping[Verdict, Tally]) -> Rows:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
-        parts: list[FlowRows | Columns] = [
-            self._flows,
-            *self._groups(),
-            Columns.of_rows(list(self._rows_on_no_flow(tallies))),
-        ]
+        groups = [self._flows] if self._by == "flow" else list(self._groups())  # or they kept all that was inspected
+        parts: list[FlowRows | Columns] = [*groups, Columns.of_rows(list(self._rows_on_no_flow(tallies)))]
         counted = [self._both_ways(part) for part in parts]
         order = in_order([texts for texts, _ in counted], np.concatenate([both_ways for _, both_ways in counted]))
         return Rows(self._columns, parts, order)

@@ -8,9 +8,6 @@ knows no clock, file, name or owner.
 
 from __future__ import annotations
 
-import mmap
-import platform
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +17,7 @@ from portcall.kernels.flow_update import FlowStore
 from portcall.records.flows import DATAGRAM, FLOW, NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Tally, Verdict
 from portcall.records.plain_data import below, rows_of
+from portcall.records.reserved_memory import reserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +32,6 @@ MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
 
 _FIN_OR_RST = 0x05
-_GENERIC = frozenset({"x86_64", "i686", "aarch64", "armv7l", "riscv64"})
-# Python has the name since 3.13; the number is that of asm-generic/mman.h, as most processors have it. Without it room
-# that nobody uses counts as promised, and a process with many tables may not fork.
-_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" and platform.machine() in _GENERIC else 0)
-_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE} if hasattr(mmap, "MAP_PRIVATE") else {}
 PAYLOAD = np.dtype(
     [
         ("packet", "u4"),  # index in the batch
@@ -74,7 +67,7 @@ class FlowTable:
         self._store = FlowStore(seed & 0xFFFFFFFFFFFFFFFF)
         self._store.tallies = self._tallies
         self._store.flows = self._flows
-        self._store.flow_slots = _reserved(1 << 13, np.dtype(np.uint64))
+        self._store.flow_slots = reserved(1 << 13, np.dtype(np.uint64))
         self._store.datagrams = self._datagrams
         self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
         self.inspected = self.column(np.dtype(np.uint8)) if inspects else np.zeros(0, np.uint8)
@@ -88,7 +81,7 @@ class FlowTable:
 
     def column(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Zeros for all rows that the table may ever have, which take memory only as they are used."""
-        return _reserved(len(self._flows), dtype)
+        return reserved(len(self._flows), dtype)
 
     @property
     def is_full(self) -> bool:
@@ -236,7 +229,7 @@ class FlowTable:
             raise MemoryError(f"a flow table of {len(self._flows)} rows is asked for {wanted}")
         if 2 * wanted > len(store.flow_slots):
             former = store.flow_slots
-            store.flow_slots = _reserved(1 << (2 * wanted - 1).bit_length(), np.dtype(np.uint64))
+            store.flow_slots = reserved(1 << (2 * wanted - 1).bit_length(), np.dtype(np.uint64))
             store.rehash_flows(former)
         self._room = min(len(self._flows), len(store.flow_slots) // 2)
         wanted = store.datagram_count + datagrams
@@ -266,19 +259,11 @@ def _reserved_rows(rows: int) -> NDArray[np.void]:
     """Room for that many rows, or half of it where the system refuses, and so on: the table then is full sooner."""
     while True:
         try:
-            return _reserved(rows, FLOW)
+            return reserved(rows, FLOW)
         except OSError:
             if rows <= 2 * MAX_BATCH:
                 raise
             rows //= 2
-
-
-def _reserved(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeros that take memory only where they are used, in large pages, which save large tables a third of the time."""
-    mapping = mmap.mmap(-1, count * dtype.itemsize, **_PRIVATE)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        mapping.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(mapping, dtype)
 
 
 def _grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.kernels.held_segments import MOST_HELD_BYTES, HeldSegments
+from portcall.records.reserved_memory import reserved
 
 if TYPE_CHECKING:
     from portcall.flows.table import FlowTable
@@ -88,8 +89,8 @@ class DeferredPayload(NamedTuple):
 
 def held_segments(table: FlowTable) -> HeldSegments:
     """Room for first segments of hellos in the rows of a table."""
-    room = np.zeros((_HELD_AT_ONCE + 2) * MOST_HELD_BYTES, np.uint8)
-    return HeldSegments(np.zeros(_HELD_AT_ONCE, DEFERRED), room, table.column(np.dtype(np.uint32)))
+    room = reserved((_HELD_AT_ONCE + 2) * MOST_HELD_BYTES, np.dtype(np.uint8))
+    return HeldSegments(reserved(_HELD_AT_ONCE, DEFERRED), room, table.column(np.dtype(np.uint32)))
 
 
 def plain_name(labels: bytes) -> str:
