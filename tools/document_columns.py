@@ -31,7 +31,7 @@ def page() -> str:
             "## Grouped rows: " + ", ".join(f"`--by {grouping}`" for grouping in grouped),
             "",
             f"The first column is {names}; the others are the same.",
-            "`--by process` is for live traffic, and has `pid` second.",
+            "`--by process` and `--by user` are for live traffic; by process `pid` is second.",
             "",
             *_table([grouping for grouping, _ in firsts]),
             "",

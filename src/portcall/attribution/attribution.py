@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
+_OF_OWNERS = ("process", "user")
+"""Groupings that only owners can tell."""
 _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
 
 
@@ -85,7 +87,7 @@ class Attribution:
 
         ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
         machine's. Then local are, unless the user named networks, just the ends that the rows' bits call so.
-        UsageError by process without them.
+        UsageError by process or user without them.
         ``found`` is what each row's own traffic told.
         """
         matches = None
@@ -95,8 +97,8 @@ class Attribution:
         if self._by == "flow":
             self._flows.add(flows, matches, found)
             return
-        if self._by == "process" and not matches:
-            raise UsageError("--by process: a capture does not say which process sent a packet. Use --by app")
+        if self._by in _OF_OWNERS and not matches:
+            raise UsageError(f"--by {self._by}: a capture does not say which {self._by} sent a packet. Use --by app")
         for start in range(0, len(flows), ROWS_AT_ONCE):
             chunk = slice(start, start + ROWS_AT_ONCE)
             of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None
@@ -110,7 +112,7 @@ class Attribution:
         if self._names and found:
             label = self._names.label(flows, ends["client_is_low"].copy(), by_port, found)
             ends["service"], ends["server_name"] = label.services, label.hosts
-        if matches and self._by in ("app", "process"):
+        if matches and self._by in ("app", *_OF_OWNERS):
             self._own(ends, by_port, matches)
             self._count(flows, ends, self._principal_sums, self._principal_hosts)
             return

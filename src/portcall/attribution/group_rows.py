@@ -66,6 +66,7 @@ def principal_rows(principals: Principals, sums: NDArray[np.void], hosts: Sums, 
         **{name: Words.each(getattr(principals[number], name) for number in numbers) for name in _PRINCIPAL},
         "pid": of_values([principals.pid(number) for number in numbers]),
         "script": Words.each(principals.script(number) for number in numbers),
+        "user": Words.each(principals.user(number) for number in numbers),
         "owner_quality": Words.each(
             None if principals[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
             for number, quality in zip(numbers, qualities, strict=True)

@@ -42,7 +42,7 @@ __all__ = [
 
 GROUPINGS = ("app", "service", "host", "flow")
 """What ``--by`` accepts; the first is the default."""
-LIVE_GROUPINGS = ("app", "process", "service", "host", "flow")
+LIVE_GROUPINGS = ("app", "process", "user", "service", "host", "flow")
 """What it accepts where the owners of the flows are known."""
 LISTS = {
     "ports": "socket that listens",

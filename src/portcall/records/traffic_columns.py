@@ -73,6 +73,7 @@ _REASON = Column("unattributed_reason", "text", "", f"why there is no app: {', '
 
 FIRST = {
     "app": _APP,
+    "user": Column("user", "text", "", "user of the local process; null where nobody could say, or the system speaks"),
     "service": Column("service", "text", "", "service at the server's port, else protocol/port or protocol/ephemeral"),
     "host": Column("host", "address", "", "name of the remote host, else its address"),
 }

@@ -51,6 +51,7 @@ _WINDOW_S = 3.0
 _TOTAL: Key = ("total",)
 _FLOW_KEY = ("protocol", "client_ip", "client_port", "server_ip", "server_port", "namespace", "first_ns")
 _GROUP_KEY = ("app", "process", "pid", "service", "host", "unattributed_reason")
+_USER_KEY = ("user", "app_source", "unattributed_reason")
 
 
 class LiveView:
@@ -192,7 +193,7 @@ class LiveView:
 def _key(row: Row) -> Key:
     """What tells a row from the others of its report, whoever is found to own it."""
     if "client_ip" not in row:
-        return tuple(row.get(name) for name in _GROUP_KEY)
+        return tuple(row.get(name) for name in (_USER_KEY if "user" in row else _GROUP_KEY))
     reason = None if row["protocol"] else row["unattributed_reason"]  # of what is on no flow
     return (*(row[name] for name in _FLOW_KEY), reason)
 

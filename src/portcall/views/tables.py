@@ -135,6 +135,8 @@ def name_or_reason(by: str, row: Row) -> str:
     """What a group is called, with what its process runs; in brackets why it has no name."""
     if row[by] and by in ("app", "process"):
         return program_text(row[by], row["script"])
+    if by == "user" and row["unattributed_reason"] is None:
+        return row["user"] or row["process"] or "(unknown user)"
     return row[by] or _reason(row)
 
 
