@@ -412,6 +412,17 @@ def test_help_imports_nothing_heavy():
     assert not modules & {"numpy", "rich", "pyparsing", "scapy", "pyshark", "psutil", "json", "csv"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere psutil lists sockets")
+@pytest.mark.parametrize("command", ["ports", "who 1", "conns", "check 127.0.0.1:1"])
+def test_commands_about_sockets_import_neither_numpy_nor_psutil_and_rich_only_for_tables(command):
+    program = "import sys; from portcall.cli import main; main(sys.argv[1:]); print('imported', *sys.modules)"
+
+    modules = set(shell("-c", program, *command.split(), "--format", "jsonl").stdout.split("imported ")[-1].split())
+
+    assert "portcall.queries.row_choice" in modules
+    assert not modules & {"numpy", "rich", "psutil", "fractions", "concurrent.futures.thread"}
+
+
 def test_a_command_imports_no_other():
     program = "import sys; from portcall.cli import parser_of; parser_of(['read']); print(*sys.modules)"
 

@@ -1,7 +1,7 @@
 """Runs of the real command: how each ended, what it said, how long it took and how much memory.
 
-Each has a process of its own, forked from a small one that has imported the command already: hundreds of runs would else
-be hundreds of times the same imports. A child's peak memory counts from the moment it is forked, and pytest is larger
+Each has a process of its own, forked from a small one that has imported the command already: hundreds of runs would be
+hundreds of times the same imports. A child's peak memory counts from the moment it is forked, and pytest is larger
 than the command may become, so the small process is spawned.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from portcall.labels.curated_services import read_names, shipped_text
 
@@ -19,16 +19,10 @@ TRANSPORTS = ("tcp", "udp", "sctp", "dccp")
 PORTS = 1 << 16
 """Entries of a row."""
 
+Entry = tuple[int, str, str]
+"""A port, its transports joined by ``/``, and the name that it has there."""
+
 _IANA = Path(__file__).parents[1].joinpath("data", "iana-services.csv")
-
-
-class Entry(NamedTuple):
-    """A name of one port."""
-
-    port: int
-    transports: str
-    """Joined by ``/``."""
-    name: str
 
 
 @cache
@@ -36,7 +30,7 @@ def iana_entries() -> list[Entry]:
     """IANA's list."""
     text = _IANA.read_text(encoding="utf-8")
     cells = text.partition("port,transports,name\n")[2].replace("\n", ",").split(",")[:-1]
-    return list(map(Entry, map(int, cells[0::3]), cells[1::3], cells[2::3]))
+    return list(zip(map(int, cells[0::3]), cells[1::3], cells[2::3], strict=True))
 
 
 @cache
@@ -58,7 +52,7 @@ def placed(listed: Sequence[Entry]) -> Iterator[tuple[int, str]]:
 
 def _each_port(entries: NamedPorts) -> list[Entry]:
     return [
-        Entry(port, joined, name)
+        (port, joined, name)
         for first, last, joined, name in zip(*entries, strict=True)
         for port in range(first, last + 1)
     ]

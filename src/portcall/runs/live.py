@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.attribution.attribution import Attribution
-from portcall.records.ownership import FLOW_END
 from portcall.records.packets import CapturePoint
 from portcall.records.report import Degradation
+from portcall.records.sightings import FLOW_END
 from portcall.runs.owned_table import OwnedTable, counted, with_capture_points
 from portcall.runs.partitions import Partitions
 from portcall.runs.tracker import Tracker, sum_tallies

@@ -10,7 +10,6 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from portcall.flows.originator import OriginatorEvidence, client_by_port
 from portcall.labels.addresses import is_same_address
 from portcall.labels.port_services import class_of, service_name_of
 from portcall.records.schema import asked_names
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
 IN, OUT = "in", "out"
 
 _NUMBERS = {"tcp": 6, "udp": 17, "udplite": 136}
-_RULES: dict[OriginatorEvidence, str] = {
-    evidence: evidence.name.lower().replace("_", "-")
-    for evidence in OriginatorEvidence
-    if evidence is not OriginatorEvidence.FIRST_SENDER  # equal ports, and nobody saw the first packet
-}
 _OPENED_BY_STATE = {"SYN-SENT": OUT, "SYN-RECV": IN}
 _IPV6 = 6
 
@@ -236,9 +230,12 @@ def _directions(
 
 @lru_cache(maxsize=1 << 16)
 def _direction_by_port(protocol: int, local_port: int, remote_port: int) -> tuple[str | None, str | None]:
+    from portcall.flows.originator import OriginatorEvidence, client_by_port  # a kernel, which listeners do not need
+
     is_client, evidence = client_by_port(protocol, local_port, remote_port)
-    word = _RULES.get(evidence)
-    return (OUT if is_client else IN, word) if word else (None, None)
+    if evidence is OriginatorEvidence.FIRST_SENDER:  # equal ports, and nobody saw the first packet
+        return None, None
+    return OUT if is_client else IN, evidence.name.lower().replace("_", "-")
 
 
 def _known_direction(socket: SystemSocket, listeners: Listeners, own: set[str]) -> tuple[str, str] | None:

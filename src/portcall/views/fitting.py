@@ -6,15 +6,13 @@ Cells are made harmless by ``visible`` and measured once; a table is written int
 from __future__ import annotations
 
 import io
-import shutil
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
-from portcall.views.text import columns, visible
+from portcall.views.text import columns, terminal_columns, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +90,7 @@ def write_fitting(stream: TextIO, draw: Callable[[Console, bool], None], width: 
 
 def terminal_width(console: Console) -> int:
     """How wide a terminal is, by COLUMNS if that is set; rich takes every dumb one for 80 columns."""
-    return shutil.get_terminal_size().columns if console.is_dumb_terminal else console.width
+    return terminal_columns() if console.is_dumb_terminal else console.width
 
 
 def fitting_table(choice: Sequence[TableColumn], rows: Sequence[Row], width: int, style: Callable[[Row], str]) -> Lines:
@@ -141,6 +139,8 @@ def _harmless(texts: list[str], most: int | None) -> list[str]:
 
 def _wrapped(cells: Cells, width: int, styles: list[str]) -> tuple[Cells, list[str]]:
     """The cells where the last column goes on in lines below, empty elsewhere, in pieces of that width; and styles."""
+    import textwrap
+
     *others, last = cells
     wrapped: Cells = {column: [] for column in cells}
     more_styles = styles[:1]  # of the header
