@@ -16,6 +16,7 @@ import numpy as np
 from portcall.attribution.flow_rows import FlowRows, flow_row_on_no_flow
 from portcall.attribution.group_rows import group_row_on_no_flow, group_rows, principal_rows
 from portcall.attribution.principals import Principals, quality_of
+from portcall.attribution.query_rows import QueryRows, rest_columns
 from portcall.errors import UsageError
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 from portcall.flows.flow_ends import flow_ends
@@ -70,6 +71,7 @@ class Attribution:
         self._flows = FlowRows(names, capture_points)
         self._sums = Sums(CREDIT, CREDITS)
         self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
+        self._queries = QueryRows()
         self._principals = Principals(by)
         self._principal_sums = Sums(CREDIT, CREDITS)
         self._principal_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
@@ -112,6 +114,10 @@ class Attribution:
         if self._names and found:
             label = self._names.label(flows, ends["client_is_low"].copy(), by_port, found)
             ends["service"], ends["server_name"] = label.services, label.hosts
+        if self._by == "query":
+            self._queries.bytes_attributed += int(flows["bytes"][are_attributed(ends["service"])].sum())
+            self._count_rest(self._queries.add(flows, found and found.asked))
+            return
         if matches and self._by in ("app", *_OF_OWNERS):
             self._own(ends, by_port, matches)
             self._count(flows, ends, self._principal_sums, self._principal_hosts)
@@ -127,6 +133,7 @@ class Attribution:
         self._flows.merge(other._flows)
         self._sums.merge(other._sums)
         self._hosts.merge(other._hosts)
+        self._queries.merge(other._queries)
         numbers = self._principals.merge(other._principals)
         self._principal_sums.merge(other._principal_sums, "principal", numbers)
         self._principal_hosts.merge(other._principal_hosts, "row", numbers)
@@ -171,6 +178,8 @@ class Attribution:
 
     def degradations(self) -> list[Degradation]:
         """What the rows could not be sure of."""
+        if self._by == "query":
+            return self._notes_of_questions()
         if not self._inferred_flows or self._by == "service":
             return []
         reason = (
@@ -189,13 +198,30 @@ class Attribution:
         ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
 
     def _count(self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums) -> None:
-        by_host, both_ends = self._by == "host", self._by != "service"
+        by_host, both_ends = self._by == "host", self._by not in ("service", "query")
         most = 2 * len(flows)
         self.bytes_credited_twice += credit(
             flows, ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most)
         )
 
+    def _count_rest(self, flows: NDArray[np.void]) -> None:
+        """Count FLOW[n], or what is left of them, seen from their clients, whatever is local."""
+        ends = flow_ends(flows).rows
+        ends["local"] = 0
+        self._count(flows, ends, self._sums, self._hosts)
+
+    def _notes_of_questions(self) -> list[Degradation]:
+        left_out = self._names.questions.left_out if self._names and self._names.questions else 0
+        reason = f"there was no room for {left_out} messages of DNS, which count as asking nothing"
+        return [Degradation("questions", reason, "choose with --filter")] if left_out else []
+
     def _groups(self) -> Iterator[Columns]:
+        if self._by == "query":
+            if self._names and self._names.questions:
+                yield self._queries.columns(self._names.questions.__getitem__)
+            if len(self._sums.rows):
+                yield rest_columns(self._sums.rows)
+            return
         if len(self._sums.rows):
             yield group_rows(self._by, self._sums.rows, self._hosts, self._registry)
         if len(self._principal_sums.rows):
@@ -213,7 +239,7 @@ class Attribution:
         return first if isinstance(first, Words) else Words.each([None] * len(part)), out.values + back.values
 
     def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
-        row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
+        row_on_no_flow = flow_row_on_no_flow if self._by in ("flow", "query") else group_row_on_no_flow
         for verdict, tally in tallies.items():
             # Later fragments are on flows: that of their first, or an orphan's.
             if verdict.reason and verdict is not Verdict.LATER_FRAGMENT and tally.frames:
@@ -222,6 +248,8 @@ class Attribution:
     def _bytes_attributed(self) -> int:
         if self._by == "flow":
             return self._flows.bytes_attributed()
+        if self._by == "query":
+            return self._queries.bytes_attributed
         # Not from the rows: a host's row may mix what has an app with what has none.
         sums, owned = self._sums.rows, self._principal_sums.rows
         attributed = _bytes(sums[are_attributed(sums["service"])])

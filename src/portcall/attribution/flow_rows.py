@@ -158,7 +158,7 @@ class _Share(NamedTuple):
                 for place, row in zip(places.tolist(), rows.tolist(), strict=True):
                     ours[place] = theirs[row]
         if self.found and share.found:
-            for name in Detected._fields:
+            for name in ("numbers", "evidence", "askers"):
                 getattr(self.found, name)[places] = getattr(share.found, name)[rows]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from portcall.flows.aggregation import grouped
 from portcall.flows.originator import Asker
+from portcall.inspection.asked_questions import QuestionNumbers
 from portcall.inspection.detection_table import Detected, DetectionTable
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
@@ -129,12 +130,16 @@ class ServerLabels(NamedTuple):
 
 
 class ServerNames:
-    """All that was detected in one capture. ``with_details``: what flow rows show besides protocol and name."""
+    """All that was detected in one capture. ``with_details``: what flow rows show besides protocol and name.
 
-    def __init__(self, *, with_details: bool = False) -> None:
+    ``with_questions``: which packets carry which DNS question.
+    """
+
+    def __init__(self, *, with_details: bool = False, with_questions: bool = False) -> None:
         self.registry = Registry()
         """What the numbers in labels mean."""
         self.with_details = with_details
+        self.questions = QuestionNumbers() if with_questions else None
         self.detections = DetectionTable()
         self.dns_cache = DnsCache()
         self.expected_flows = ExpectedFlows()

@@ -107,6 +107,12 @@ def optional_seconds(name: str, given: float | None) -> float | None:
     return None if given is None else seconds(name, given)
 
 
+def check_grouping(by: str, *, names: bool) -> None:
+    """UsageError where rows by ``by`` are wanted of a run that does not inspect payloads, and they need that."""
+    if by == "query" and not names:
+        raise UsageError("--by query needs what --no-names skips: the questions stand in payloads")
+
+
 def states(name: str, given: str | Iterable[str]) -> list[str]:
     """States of conversations, as ss writes them; in any case, with - or _, and long words too."""
     return [state(word) for word in texts(name, given)]

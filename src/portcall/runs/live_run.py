@@ -19,6 +19,7 @@ from portcall.owners.processes import user_name
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.row_filter import compile_where
 from portcall.records.report import Degradation
+from portcall.runs.arguments import check_grouping
 from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
 from portcall.sources.devices.capture_devices import LiveSpec, best_source
@@ -76,6 +77,7 @@ class LiveOptions:
 
 def check_options(options: LiveOptions) -> None:
     """UsageError for an expression, a grouping or a network that is none, before anything is captured."""
+    check_grouping(options.by, names=options.names)
     if options.where:
         compile_where(options.where, options.by)
     networks(options.local)
@@ -89,7 +91,9 @@ class LiveRun:
         self._where = compile_where(options.where, options.by) if options.where else None
         self._completed = Origins(options.geo).completed_columns if options.geo else None
         check_options(options)
-        names = ServerNames(with_details=options.by == "flow") if options.names else None
+        names = None
+        if options.names:
+            names = ServerNames(with_details=options.by == "flow", with_questions=options.by == "query")
         spec = LiveSpec(options.interface, options.netns, options.filter, options.source)
         self.source, self._missing = best_source(spec)
         try:

@@ -15,6 +15,7 @@ from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
 from portcall.errors import PortcallError, UsageError
 from portcall.records.report import Degradation
+from portcall.runs.arguments import check_grouping
 from portcall.runs.tracker import Tracker, sum_tallies
 from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
@@ -153,6 +154,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
+    check_grouping(by, names=names)
     is_shown = None
     if where:
         from portcall.queries.row_filter import compile_where
@@ -171,7 +173,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         if names:
             from portcall.inspection.server_names import ServerNames  # and all dissectors
 
-            book = ServerNames(with_details=by == "flow")
+            book = ServerNames(with_details=by == "flow", with_questions=by == "query")
         copies = Copies(removes=deduplicate)
         tracker = CaptureTracker(Attribution(by, local, book), Tracker(Decoder(layer), book, copies=copies))
         try:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.decoding.copies import Copies
+    from portcall.inspection.asked_questions import AskedMessages
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.held_payloads import PayloadHolder
     from portcall.inspection.inspection_state import InspectionState
@@ -47,10 +48,17 @@ class InspectedTable:
     """A flow table, and what is detected in the payloads of its flows."""
 
     def __init__(
-        self, flows: FlowTable, inspector: Inspector | None = None, holder: PayloadHolder | None = None
+        self,
+        flows: FlowTable,
+        inspector: Inspector | None = None,
+        holder: PayloadHolder | None = None,
+        questions: AskedMessages | None = None,
     ) -> None:
-        """Without an inspector payloads are not inspected; ``holder`` is what it lets hold payloads, if anything."""
-        self.flows, self._inspector, self._holder = flows, inspector, holder
+        """Without an inspector payloads are not inspected; ``holder`` is what it lets hold payloads, if anything.
+
+        ``questions`` take what is asked of resolvers, where somebody wants to know.
+        """
+        self.flows, self._inspector, self._holder, self._questions = flows, inspector, holder, questions
 
     @classmethod
     def new(
@@ -68,7 +76,12 @@ class InspectedTable:
             from portcall.inspection.held_payloads import PayloadHolder
 
             holder = PayloadHolder(flows, follows=shard is Shard.LATER)
-        return cls(flows, names.inspector_for(flows, holder), holder)
+        inspector, questions = names.inspector_for(flows, holder), None
+        if names.questions:
+            from portcall.inspection.asked_questions import AskedMessages
+
+            questions = AskedMessages(names.questions, names.detections, inspector)
+        return cls(flows, inspector, holder, questions)
 
     def state(self, names: ServerNames | None) -> InspectionState | None:
         """What is known of the flows of a shard, with the names that it collected; None without inspection."""
@@ -83,6 +96,8 @@ class InspectedTable:
         payloads = self.flows.update(packets, first_number)
         if self._inspector:
             self._inspector.inspect(batch, packets, payloads, first_number)
+        if self._questions:
+            self._questions.take(batch, packets, payloads)
 
     def finish(self) -> None:
         """Inspect what still waits for more; nothing is fed afterwards."""
@@ -91,7 +106,8 @@ class InspectedTable:
 
     def detected(self, rows: NDArray[np.int64]) -> Detected | None:
         """What was detected in these rows; None where payloads are not inspected."""
-        return self._inspector.of(rows) if self._inspector else None
+        found = self._inspector.of(rows) if self._inspector else None
+        return found._replace(asked=self._questions.of(rows)) if found and self._questions else found
 
 
 @dataclass(slots=True)
