@@ -161,6 +161,44 @@ def prefixes_of(module: str, transport: int, *, on_ports_only: bool = False) -> 
     return np.array(_halves(own), np.uint64)
 
 
+def homes_of(module: str) -> NDArray[np.uint8]:
+    """uint8[65536]: whose each port is: 0 nobody's, 1 that dissector's, 2 only others'."""
+    homes = np.zeros(1 << 16, np.uint8)
+    homes[list(hinted_ports())] = 2
+    homes[list(_called(module).PORTS)] = 1
+    return homes
+
+
+def asked_after(module: str, transport: int) -> NDArray[np.uint64]:
+    """uint64[3, 2]: the bits of those who are asked after that dissector, by the greater one of both ports' homes.
+
+    Who goes by magic bytes is asked first; but whose port it is before that, and who knows only his ports at last.
+    """
+    dissector = _called(module)
+
+    def is_after(other: Dissector) -> tuple[bool, bool, bool]:
+        is_last, is_later = other.CERTAINTY == Certainty.PORT, other.CERTAINTY > dissector.CERTAINTY
+        return is_later, is_later or not other.PORTS & dissector.PORTS, is_last
+
+    return np.array(
+        [
+            _halves(_bits(transport, lambda prefix, home=home: is_after(prefix.dissector)[home]))  # type: ignore[misc]
+            for home in range(3)
+        ],
+        np.uint64,
+    )
+
+
+def _called(module: str) -> Dissector:
+    return next(one for one in find_dissectors() if one.__name__.endswith(f".{module}"))
+
+
+@cache
+def hinted_ports() -> frozenset[int]:
+    """The ports that some dissector calls its own."""
+    return frozenset().union(*(dissector.PORTS for dissector in find_dissectors()))
+
+
 @lru_cache(maxsize=1 << 14)
 def dissectors_of(transport: int, bits: int) -> frozenset[Dissector]:
     """Whose prefixes these are, a bit each."""
