@@ -292,6 +292,6 @@ def _host(text: str) -> str | None:
         return None
     host = host.rstrip(".")
     if not host[-1:].isdigit():  # no address ends so, and most names do
-        return host or None
+        return text if host == text else host or None  # the same text takes its memory once
     labels = host.split(".")
     return None if len(labels) == _IPV4_NUMBERS and all(map(str.isdecimal, labels)) else host
