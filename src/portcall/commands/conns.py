@@ -16,7 +16,7 @@ from portcall.commands.output import (
 )
 from portcall.errors import UsageError
 from portcall.records.schema import COUNTS
-from portcall.runs.arguments import state
+from portcall.sockets.state_words import state_of
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -81,6 +81,6 @@ def run(options: argparse.Namespace) -> int:
 def _state(word: str) -> str:
     """The state that a word means, for argparse."""
     try:
-        return state(word)
+        return state_of(word)
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
