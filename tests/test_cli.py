@@ -87,8 +87,14 @@ def test_options_reach_the_library_under_their_own_names(offline):
     assert offline.asked == {
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
         "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"], "deduplicate": True,
-        "from_": "2024-05-01", "to": "2024-05-02",
+        "from_": "2024-05-01", "to": "2024-05-02", "logs": False,
     }  # fmt: skip
+
+
+def test_logs_are_of_conversations_and_want_what_was_said(offline):
+    main(["read", "a.pcap", "--format", "zeek"])
+
+    assert (offline.asked["by"], offline.asked["logs"]) == ("flow", True)
 
 
 def test_defaults_are_those_of_the_interface(offline):
@@ -98,6 +104,7 @@ def test_defaults_are_those_of_the_interface(offline):
     assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
         "names": True, "geo": [], "deduplicate": False, "from_": None, "to": None,
+        "logs": False,
     }  # fmt: skip
 
 
@@ -394,7 +401,6 @@ def test_help_has_a_worked_example(arguments):
         "--jobs",
         "--engine",
         "process",
-        "zeek",
         "html",
     ],
 )

@@ -19,6 +19,7 @@ from portcall.labels.port_services import PROTOCOL_NAMES
 from portcall.labels.service_keys import are_attributed, identity_by_port
 from portcall.records.column_values import Columns, Words
 from portcall.records.flows import FLOW
+from portcall.records.log_entries import LOG_ENTRIES
 from portcall.records.report_rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class FlowRows:
         columns = {**counted_columns(flows, ends), **service_columns(flows, services, identity)}
         if labels and self._names and share.found:
             columns.update(name_columns(labels, self._names, share.found))
+            if share.found.entries is not None:
+                columns[LOG_ENTRIES] = Words.each(share.found.entries)
         if share.matches:
             columns.update(owner_columns(ends, *share.matches))
         if self._capture_points:
@@ -121,6 +124,7 @@ class FlowRows:
         bounds = np.searchsorted(of_share[by_share], np.arange(len(self._shares) + 1))
         gathered = _Share.empty(
             len(rows),
+            has_entries=any(share.found and share.found.entries is not None for share in self._shares),
             has_matches=any(share.matches for share in self._shares),
             has_found=any(share.found for share in self._shares),
         )
@@ -143,12 +147,13 @@ class _Share(NamedTuple):
         return _Share(self.flows[rows], matches, self.found and self.found.part(rows))
 
     @staticmethod
-    def empty(count: int, *, has_matches: bool, has_found: bool) -> _Share:
+    def empty(count: int, *, has_matches: bool, has_found: bool, has_entries: bool) -> _Share:
         """Room for so many."""
         matches: tuple[list[Match | None], list[Match | None]] = [None] * count, [None] * count
-        return _Share(
-            np.empty(count, FLOW), matches if has_matches else None, Detected.nothing(count) if has_found else None
-        )
+        found = Detected.nothing(count) if has_found else None
+        if found and has_entries:
+            found = found._replace(entries=np.empty(count, object))
+        return _Share(np.empty(count, FLOW), matches if has_matches else None, found)
 
     def put(self, places: NDArray[np.int64], share: _Share, rows: NDArray[np.int64]) -> None:
         """Put rows of another share at these places."""
@@ -160,6 +165,8 @@ class _Share(NamedTuple):
         if self.found and share.found:
             for name in ("numbers", "evidence", "askers"):
                 getattr(self.found, name)[places] = getattr(share.found, name)[rows]
+            if self.found.entries is not None and share.found.entries is not None:
+                self.found.entries[places] = share.found.entries[rows]
 
 
 def flow_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Detected(NamedTuple):
     """Which end asked: ``originator.Asker``."""
     asked: NDArray[np.void] | None = None
     """ASKED[m], the DNS questions in these flows, by their place; None where nobody wants to know."""
+    entries: NDArray[np.object_] | None = None
+    """object[n], what logs say of each, as lists of LogEntry; None where nobody wants to know."""
 
     @staticmethod
     def of_rows(
@@ -47,7 +49,8 @@ class Detected(NamedTuple):
     def part(self, rows: slice | list[int] | NDArray[np.int64]) -> Detected:
         """Of some rows."""
         asked = None if self.asked is None else placed(self.asked, np.arange(len(self.numbers))[rows])
-        return Detected(self.numbers[rows], self.evidence[rows], self.askers[rows], asked)
+        entries = None if self.entries is None else self.entries[rows]
+        return Detected(self.numbers[rows], self.evidence[rows], self.askers[rows], asked, entries)
 
 
 def earlier_askers(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:

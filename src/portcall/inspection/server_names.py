@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from portcall.flows.table import FlowTable
     from portcall.inspection.dns_cache import CachedAnswer
-    from portcall.inspection.held_payloads import PayloadHolder
+    from portcall.inspection.handover import PayloadKeeper
     from portcall.labels.service_keys import Identity
     from portcall.records.detections import Detection, NameKind
     from portcall.records.packets import FrameBatch
@@ -132,13 +132,14 @@ class ServerLabels(NamedTuple):
 class ServerNames:
     """All that was detected in one capture. ``with_details``: what flow rows show besides protocol and name.
 
-    ``with_questions``: which packets carry which DNS question.
+    ``with_questions``: which packets carry which DNS question. ``with_logs``: what logs say of conversations.
     """
 
-    def __init__(self, *, with_details: bool = False, with_questions: bool = False) -> None:
+    def __init__(self, *, with_details: bool = False, with_questions: bool = False, with_logs: bool = False) -> None:
         self.registry = Registry()
         """What the numbers in labels mean."""
         self.with_details = with_details
+        self.with_logs = with_logs
         self.questions = QuestionNumbers() if with_questions else None
         self.detections = DetectionTable()
         self.dns_cache = DnsCache()
@@ -146,8 +147,8 @@ class ServerNames:
         self.key_log: dict[tuple[str, bytes], bytes] = {}
         self._told: dict[tuple[int, bool, int, int, bool], ServerLabel] = {}
 
-    def inspector_for(self, table: FlowTable, holder: PayloadHolder | None = None) -> Inspector:
-        """An inspector for one flow table; ``holder`` keeps payloads for those who merge it."""
+    def inspector_for(self, table: FlowTable, holder: PayloadKeeper | None = None) -> Inspector:
+        """An inspector for one flow table; ``holder`` keeps payloads for those who merge it, or log them."""
         return Inspector(
             table,
             self.detections,

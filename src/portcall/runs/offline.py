@@ -55,6 +55,7 @@ class CaptureTracker:
     attribution: Attribution
     tracker: Tracker
     tables_filled: int = 0
+    entries_left_out: int = 0
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
     def feed(self, batch: FrameBatch) -> None:
@@ -81,6 +82,9 @@ class CaptureTracker:
         if self.tracker.names and self.tracker.names.left_out:
             reason = f"there was no room for what {self.tracker.names.left_out} conversations called their servers"
             shortfalls.append(Degradation("names", reason, _READ_LESS))
+        if self.entries_left_out:
+            reason = f"there was no room for {self.entries_left_out} lines of logs"
+            shortfalls.append(Degradation("logs", reason, _READ_LESS))
         copies = self.tracker.copies
         if copies and copies.found and not copies.removes:
             shortfalls.append(_note_of(copies))
@@ -91,6 +95,7 @@ class CaptureTracker:
             table.finish()
             for rows, chunk in table.flows.indexed_chunks():
                 self.attribution.add(chunk, found=table.detected(rows))
+            self.entries_left_out += table.logs.left_out if table.logs else 0
             for verdict, tally in table.flows.tallies().items():
                 self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self.tracker.tables.clear()
@@ -145,11 +150,13 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     deduplicate: bool = False,
     from_: str | None = None,
     to: str | None = None,
+    logs: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
 
-    ``geo`` are databases that tell countries and networks. ``deduplicate`` counts copies of frames as such.
+    ``geo`` are databases that tell countries and networks. ``logs``: rows by flow have what logs say of them.
+    ``deduplicate`` counts copies of frames as such.
     ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
@@ -173,7 +180,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         if names:
             from portcall.inspection.server_names import ServerNames  # and all dissectors
 
-            book = ServerNames(with_details=by == "flow", with_questions=by == "query")
+            book = ServerNames(with_details=by == "flow" and not logs, with_questions=by == "query", with_logs=logs)
         copies = Copies(removes=deduplicate)
         tracker = CaptureTracker(Attribution(by, local, book), Tracker(Decoder(layer), book, copies=copies))
         try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from portcall.inspection.held_payloads import PayloadHolder
     from portcall.inspection.inspection_state import InspectionState
     from portcall.inspection.inspector import Inspector
+    from portcall.inspection.logs.conversation_logs import ConversationLogs
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch
 
@@ -53,12 +54,14 @@ class InspectedTable:
         inspector: Inspector | None = None,
         holder: PayloadHolder | None = None,
         questions: AskedMessages | None = None,
+        logs: ConversationLogs | None = None,
     ) -> None:
         """Without an inspector payloads are not inspected; ``holder`` is what it lets hold payloads, if anything.
 
-        ``questions`` take what is asked of resolvers, where somebody wants to know.
+        ``questions`` take what is asked of resolvers, ``logs`` what is said, where somebody wants to know.
         """
-        self.flows, self._inspector, self._holder, self._questions = flows, inspector, holder, questions
+        self.flows, self._inspector, self._holder = flows, inspector, holder
+        self._questions, self.logs = questions, logs
 
     @classmethod
     def new(
@@ -76,12 +79,19 @@ class InspectedTable:
             from portcall.inspection.held_payloads import PayloadHolder
 
             holder = PayloadHolder(flows, follows=shard is Shard.LATER)
-        inspector, questions = names.inspector_for(flows, holder), None
+        questions = logs = None
+        if names.with_logs:
+            from portcall.inspection.logs.conversation_logs import ConversationLogs
+
+            logs = ConversationLogs(flows, names.detections)
+        inspector = names.inspector_for(flows, holder or logs)
+        if logs:
+            logs.inspector = inspector
         if names.questions:
             from portcall.inspection.asked_questions import AskedMessages
 
             questions = AskedMessages(names.questions, names.detections, inspector)
-        return cls(flows, inspector, holder, questions)
+        return cls(flows, inspector, holder, questions, logs)
 
     def state(self, names: ServerNames | None) -> InspectionState | None:
         """What is known of the flows of a shard, with the names that it collected; None without inspection."""
@@ -103,11 +113,15 @@ class InspectedTable:
         """Inspect what still waits for more; nothing is fed afterwards."""
         if self._inspector:
             self._inspector.finish()
+        if self.logs:
+            self.logs.finish()
 
     def detected(self, rows: NDArray[np.int64]) -> Detected | None:
         """What was detected in these rows; None where payloads are not inspected."""
         found = self._inspector.of(rows) if self._inspector else None
-        return found._replace(asked=self._questions.of(rows)) if found and self._questions else found
+        if found and self._questions:
+            found = found._replace(asked=self._questions.of(rows))
+        return found._replace(entries=self.logs.of(rows)) if found and self.logs else found
 
 
 @dataclass(slots=True)
