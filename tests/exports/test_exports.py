@@ -112,6 +112,7 @@ def test_every_module_of_the_folder_is_a_format():
     assert {name for name in found if not name.startswith("_")} == {
         *exports.MODULES.values(),
         *exports.LOGS.values(),
+        *exports.TRAFFIC_ONLY.values(),
     }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.commands.output_file import opened_in, try_folder, try_output, write_out
 from portcall.errors import UsageError
-from portcall.exports import BINARY, CARRIES_DEGRADATIONS, LOGS, MODULES, require, write, write_logs
+from portcall.exports import BINARY, CARRIES_DEGRADATIONS, LOGS, MODULES, TRAFFIC_ONLY, require, write, write_logs
 from portcall.records.schema import GROUPINGS, did_you_mean
 from portcall.views.text import note_text, visible
 
@@ -35,10 +35,11 @@ SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
 _LONGEST_S = 2_000_000  # poll(2) counts milliseconds in 32 bits
 FORMATS = ("table", *MODULES)
-READ_FORMATS = (*FORMATS, *LOGS)
+LIVE_FORMATS = (*FORMATS, *TRAFFIC_ONLY)
+READ_FORMATS = (*FORMATS, *LOGS, *TRAFFIC_ONLY)
 _CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".ntar"})
 _HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
-_FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
+_FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}, ".prom": "prometheus"}
 
 
 def describe(parser: argparse.ArgumentParser, description: str, examples: str) -> None:
@@ -149,6 +150,10 @@ def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS,
 
 def grouping_for(options: argparse.Namespace, format_name: str) -> str:
     """The grouping asked for, or the only one that the format has; UsageError where they contradict each other."""
+    if format_name in TRAFFIC_ONLY:
+        from portcall.exports.prometheus import require_grouping
+
+        require_grouping(options.by)
     if format_name not in LOGS:
         return str(options.by)
     if options.by not in (GROUPINGS[0], "flow"):

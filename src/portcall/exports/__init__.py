@@ -26,6 +26,9 @@ MODULES = {"json": "json_envelope", "jsonl": "json_lines", "csv": "comma_separat
 LOGS = {"zeek": "zeek", "zeek-json": "zeek_json"}
 """The same of formats that are several files in a folder, of conversations only; on stdout there is one of them."""
 
+TRAFFIC_ONLY = {"prometheus": "prometheus"}
+"""The same of formats for reports of traffic alone."""
+
 CARRIES_DEGRADATIONS = frozenset({"json"})
 """Formats that say themselves what was degraded; with others, somebody has to tell people."""
 
@@ -52,5 +55,5 @@ def write_logs(report: Report, format_name: str, opened: Callable[[str], Abstrac
 
 
 def _module(format_name: str) -> ModuleType:
-    name = MODULES.get(format_name) or LOGS[format_name]
+    name = {**MODULES, **LOGS, **TRAFFIC_ONLY}[format_name]
     return import_module(f"portcall.exports.{name}")

@@ -174,6 +174,11 @@ class LiveRun:
         )
         return replace(report, degradations=self._news())
 
+    def report_by_app(self) -> Report:
+        """Everything counted so far by app, whatever else was asked for; with what the kernel dropped."""
+        report = self.tracker.report(by="app", source=self.name, local=self.options.local)
+        return replace(report, coverage=replace(report.coverage, dropped_by_kernel=self.source.dropped_by_kernel()))
+
     def _news(self) -> list[Degradation]:
         now = [*self.source.degradations, *self.owners.degradations]
         return [note for note in now if note not in self._known_before]
