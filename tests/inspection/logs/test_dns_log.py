@@ -1,5 +1,7 @@
 """Questions and the answers to them."""
 
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +95,14 @@ def test_a_refusal_without_records_is_rejected():
     assert logged((TELLS, refused))[0][1]["rejected"] is True
 
 
+def test_a_message_that_asks_nothing_waits_for_nothing():
+    nothing = DNS(id=7, qd=[])
+
+    lines = logged((ASKS, nothing), (TELLS, told(rcode=3)), (ASKS, nothing))
+
+    assert [line["rcode_name"] for _, line in lines] == ["NXDOMAIN"]
+
+
 def test_more_questions_than_anybody_waits_for_are_lines_at_once():
     log = DnsLog("udp", (40000, 53))
 
@@ -100,6 +110,25 @@ def test_more_questions_than_anybody_waits_for_are_lines_at_once():
 
     assert len(entries) + len(log.finish()) == 1000
     assert len(entries) >= 700
+
+
+headers = st.tuples(st.integers(0, 1), st.sampled_from([0, 0x8000, 0x8180]), st.integers(0, 2), st.integers(0, 2))
+
+
+@settings(max_examples=examples(200))
+@given(st.lists(st.tuples(headers, st.sampled_from([b"", b"\1a\0\0\1\0\1", b"\xc0\x0c"])), max_size=12))
+def test_no_order_of_messages_makes_it_raise_or_lose_a_question(messages):
+    log, entries, asked = DnsLog("udp", (40000, 53)), [], 0
+
+    for (number, flags, questions, answers), body in messages:
+        data = struct.pack(">6H", number, flags, questions, answers, 0, 0) + body * 2
+        entries += log.feed(0, data, 0)
+        asked += questions if not flags & 0x8000 and len(body) * 2 >= questions * 7 and body[:1] == b"\1" else 0
+    entries += log.finish()
+
+    assert not log._waiting
+    assert log._count == 0
+    assert len([entry for entry in entries if "query" in entry.fields]) >= asked
 
 
 @settings(max_examples=examples(200))

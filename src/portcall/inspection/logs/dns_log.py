@@ -71,8 +71,9 @@ class DnsLog:
         asked = [self._fields(message, number, question) for question in message.questions]
         if self._is_mdns:  # whose answers go to everybody, and belong to no question
             return [LogEntry("dns", ts_ns, fields) for fields in asked]
-        self._waiting.setdefault(number, []).extend((ts_ns, fields) for fields in asked)
-        self._count += len(asked)
+        if asked:
+            self._waiting.setdefault(number, []).extend((ts_ns, fields) for fields in asked)
+            self._count += len(asked)
         left_waiting = []
         while self._count > _MOST_WAITING:
             left_waiting.append(LogEntry("dns", *self._taken(next(iter(self._waiting)), None)))
