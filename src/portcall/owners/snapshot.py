@@ -21,7 +21,7 @@ from portcall.owners.sock_diag import SocketList
 from portcall.records.ownership import Evidence, OwnerEvents
 from portcall.records.report import Degradation
 from portcall.records.sightings import SIGHTING
-from portcall.system.network_namespaces import Namespace, every_namespace, inside_each, namespace_cookie
+from portcall.system.network_namespaces import Namespace, every_namespace, inside_each, namespace_cookie, why_of
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 _Lists = dict[int, np.ndarray[tuple[int], np.dtype[np.void]]]
@@ -65,7 +65,7 @@ def take_snapshot() -> Snapshot:
     events = OwnerEvents(np.concatenate(parts), list(all_processes()), time.time_ns())
     degradations = []
     if refused:
-        reason = f"{len(refused)} of {len(namespaces)} network namespaces cannot be entered: {refused[0]}"
+        reason = f"{len(refused)} of {len(namespaces)} network namespaces cannot be entered: {why_of(refused[0])}"
         degradations.append(Degradation("sockets older than portcall", reason, more_rights(ROOT_OF_THE_HOST)))
     return Snapshot(events, cookies, degradations)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from portcall.errors import PortcallError
 from portcall.records.report import Degradation
 from portcall.records.sockets import HIDDEN_PROCESSES, SocketListing
-from portcall.system.network_namespaces import choose_namespaces, inside_each
+from portcall.system.network_namespaces import choose_namespaces, inside_each, why_of
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 if TYPE_CHECKING:
@@ -100,5 +100,5 @@ def _degradations(listing: SocketListing, refused: list[Exception], asked: int) 
         reason = f"{hidden} of {len(listing.sockets)} sockets belong to processes that this user may not look at"
         yield Degradation(HIDDEN_PROCESSES, reason, more_rights(_AMONG_ALL_PROCESSES))
     if refused:
-        reason = f"{len(refused)} of {asked} network namespaces cannot be looked into: {refused[0]}"
+        reason = f"{len(refused)} of {asked} network namespaces cannot be looked into: {why_of(refused[0])}"
         yield Degradation("network namespaces", reason, more_rights(ROOT_OF_THE_HOST))

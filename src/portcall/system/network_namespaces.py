@@ -37,6 +37,14 @@ _SO_NETNS_COOKIE = 71  # asm-generic/socket.h, Linux 5.14
 Result = TypeVar("Result")
 
 
+class ForbiddenNamespaceError(PortcallError):
+    """One that this user may not enter, or look for."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """A network namespace that existed when it was looked for."""
@@ -66,8 +74,8 @@ def find_namespace(name: str) -> Namespace:
     try:
         status = path.stat()
     except PermissionError as error:
-        remedy = more_rights(ROOT_OF_THE_HOST)
-        raise PortcallError(f"the network namespace {name!r} is not open to this user; {remedy}") from error
+        reason = f"the network namespace {name!r} is not open to this user"
+        raise ForbiddenNamespaceError(reason, more_rights(ROOT_OF_THE_HOST)) from error
     except OSError as error:  # there is none, or cannot be one of that name
         raise UsageError(f"no network namespace {name!r}; 'ip netns' lists those with a name") from error
     if status.st_dev != _OWN.stat().st_dev:  # a plain file: what is left of a name
@@ -127,6 +135,11 @@ def inside(namespace: Namespace, action: Callable[[], Result]) -> Result:
     return acted.result()
 
 
+def why_of(error: Exception) -> str:
+    """Why a namespace could not be looked into, where the remedy is told beside."""
+    return error.reason if isinstance(error, ForbiddenNamespaceError) else str(error)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt(Generic[Result]):
     """What came of an action in one namespace."""
@@ -178,8 +191,10 @@ def _enter_and_act(namespace: Namespace, action: Callable[[Namespace], Result]) 
         raise
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        remedy = f"; {more_rights(ROOT_OF_THE_HOST)}" if error.errno in (errno.EPERM, errno.EACCES) else ""
-        raise PortcallError(f"cannot enter the network namespace {namespace.name!r}: {why}{remedy}") from error
+        remedy = more_rights(ROOT_OF_THE_HOST) if error.errno in (errno.EPERM, errno.EACCES) else ""
+        raise ForbiddenNamespaceError(
+            f"cannot enter the network namespace {namespace.name!r}: {why}", remedy
+        ) from error
     return action(namespace)
 
 
