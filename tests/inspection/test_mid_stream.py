@@ -11,9 +11,6 @@ from scapy.layers.inet import IP, TCP, UDP
 
 from examples import examples
 from made_conversations import CLIENT, GET, SERVER, client_hello, inspected_in
-from portcall.inspection.candidates import _hints, _ordered
-from portcall.inspection.prefilter import asked_after, dissectors_of, hinted_ports, homes_of
-from portcall.records.detections import Ends
 
 EITHER_WAY = pytest.mark.parametrize("with_details", [False, True], ids=["kernel", "dissectors"])
 
@@ -63,24 +60,6 @@ def protocols(packets, **how):
     return [
         (row["application_protocol"], row["hostname"], row["evidence_frame"]) for row in inspected_in(packets, **how)
     ]
-
-
-@pytest.mark.parametrize("port", [443, 5432, 3306, 53, 20000, 25565, 40000])
-def test_short_records_that_others_may_know_too_are_what_whoever_is_asked_first_says(port):
-    for size in range(1, 32):
-        packets = [IP(src=SERVER, dst=CLIENT) / TCP(sport=port, dport=40001, flags="PA", seq=1) / record(size)]
-
-        assert protocols(packets, with_details=False) == protocols(packets, with_details=True), size
-
-
-@given(st.lists(st.sampled_from(sorted(hinted_ports())) | st.integers(0, 65535), min_size=2, max_size=2))
-@settings(max_examples=examples(200))
-def test_whoever_is_passed_over_for_records_is_asked_after_tls(ports):
-    order = [one.__name__.rpartition(".")[2] for one in _ordered(6, _hints(Ends(6, *ports)))]
-    after = asked_after("tls", 6)[max(homes_of("tls")[port] for port in ports)]
-    passed_over = {one.__name__.rpartition(".")[2] for one in dissectors_of(6, int(after[0]) | int(after[1]) << 64)}
-
-    assert not passed_over & set(order[: order.index("tls") + 1])
 
 
 @EITHER_WAY

@@ -19,7 +19,7 @@ from portcall.dissectors import dns
 from portcall.inspection.candidates import Conversation, answers, first_asked, inspects_all, recognisers, resolvers
 from portcall.inspection.detection_table import Detected
 from portcall.inspection.handover import DEFERRED, HELLO, SERIES, DeferredPayload, held_segments, plain_name
-from portcall.inspection.prefilter import asked_after, homes_of, lookup, prefixes_of
+from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
 from portcall.kernels.deferral import MOST_KEPT_BYTES, Deferral
 from portcall.kernels.inspect import DNS_ANSWER, HTTP_REQUEST, TLS_HELLO, PlainInspector
@@ -103,15 +103,17 @@ class Inspector:
         kernel = PlainInspector(self.marks, lookup(), self._deferral, held_segments(self._table))
         kernel.reads_hellos = not self._with_details  # what it reads has none
         kernel.found, kernel.evidence, kernel.asked = self.found, self.evidence, self.asked
-        kernel.detections, number_of = self._known_detections, self._detections.number
-        kernel.dns_detection, kernel.quic_detection = number_of(Detection("dns")), number_of(Detection("quic"))
-        kernel.tls_detection, kernel.http_detection = number_of(Detection("tls")), number_of(Detection("http"))
-        kernel.rtp_detection, kernel.rtcp_detection = number_of(Detection("rtp")), number_of(Detection("rtcp"))
+        kernel.detections, kernel.dns_detection = self._known_detections, self._detections.number(Detection("dns"))
         kernel.resolver = 1 + resolvers().index(dns)
         kernel.dns_names, kernel.dns_answers = self._dns_cache.numbers, self._dns_cache.store
+        kernel.quic_detection, kernel.tls_detection, kernel.http_detection = map(
+            self._detections.number, (Detection("quic"), Detection("tls"), Detection("http"))
+        )
+        kernel.rtp_detection, kernel.rtcp_detection = map(
+            self._detections.number, (Detection("rtp"), Detection("rtcp"))
+        )
         kernel.short_header_prefixes = prefixes_of("quic", UDP, on_ports_only=True)
         kernel.rtp_prefixes, kernel.tls_prefixes = prefixes_of("rtp", UDP), prefixes_of("tls", TCP)
-        kernel.asked_after_tls, kernel.homes = asked_after("tls", TCP), homes_of("tls")
         kernel.series = self._table.column(SERIES)
         return kernel
 

@@ -57,6 +57,10 @@ class Tables(NamedTuple):
     """uint8[k, 16]: words with zeros behind them …"""
     of_words: NDArray[np.uint64]
     """uint64[2, k, 2]: … and the prefixes that want them somewhere."""
+    homes: NDArray[np.uint8]
+    """uint8[65536]: whose each port is: 0 nobody's, 1 of TLS, 2 only of others."""
+    asked_after_tls: NDArray[np.uint64]
+    """uint64[3, 2]: the prefixes of those who are, by the greater one of both ports' homes."""
 
 
 class _Prefix(NamedTuple):
@@ -110,6 +114,8 @@ def _tables() -> Tables:
             [[_halves(_of_words(transport).get(word, 0)) for word in wanted] for transport in _TRANSPORTS],
             np.uint64,
         ).reshape(len(_TRANSPORTS), -1, 2),
+        homes=_homes_of("tls"),
+        asked_after_tls=_asked_after("tls", TCP),
     )
 
 
@@ -161,15 +167,14 @@ def prefixes_of(module: str, transport: int, *, on_ports_only: bool = False) -> 
     return np.array(_halves(own), np.uint64)
 
 
-def homes_of(module: str) -> NDArray[np.uint8]:
-    """uint8[65536]: whose each port is: 0 nobody's, 1 that dissector's, 2 only others'."""
+def _homes_of(module: str) -> NDArray[np.uint8]:
     homes = np.zeros(1 << 16, np.uint8)
     homes[list(hinted_ports())] = 2
     homes[list(_called(module).PORTS)] = 1
     return homes
 
 
-def asked_after(module: str, transport: int) -> NDArray[np.uint64]:
+def _asked_after(module: str, transport: int) -> NDArray[np.uint64]:
     """uint64[3, 2]: the bits of those who are asked after that dissector, by the greater one of both ports' homes.
 
     Who goes by magic bytes is asked first; but whose port it is before that, and who knows only his ports at last.

@@ -28,8 +28,8 @@ cdef class RowDetections:
     cdef public Series[::1] series
     cdef public int32_t quic_detection, tls_detection, http_detection, rtp_detection, rtcp_detection
     cdef public uint64_t[::1] short_header_prefixes, rtp_prefixes, tls_prefixes
-    cdef public uint8_t[::1] homes  # of each port: 0 nobody's, 1 TLS's, 2 somebody else's, who is asked first there
-    cdef public uint64_t[:, ::1] asked_after_tls  # the prefixes of those who are, by the greater one of both ports' homes
+    cdef const uint8_t[::1] homes  # of each port: 0 nobody's, 1 TLS's, 2 somebody else's, who is asked first there
+    cdef const uint64_t[:, ::1] asked_after_tls  # the prefixes of those who are, by the greater one of both ports' homes
 
 
 cdef inline void tell(RowDetections rows, uint32_t row, int32_t detection, uint64_t number) noexcept nogil:

@@ -14,6 +14,4 @@ class RowDetections:
     short_header_prefixes: NDArray[np.uint64]
     rtp_prefixes: NDArray[np.uint64]
     tls_prefixes: NDArray[np.uint64]
-    asked_after_tls: NDArray[np.uint64]
-    homes: NDArray[np.uint8]
     def __init__(self, inspected: NDArray[np.uint8]) -> None: ...
