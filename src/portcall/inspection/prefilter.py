@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TRANSPORTS = (TCP, UDP)
 _WORD_BITS = 64
 _MOST_PREFIXES = 2 * _WORD_BITS
+_EVERY_BIT = (1 << _MOST_PREFIXES) - 1
 _ANYTHING: tuple[Prefix, ...] = ({},)
 
 
@@ -76,17 +77,12 @@ class _Prefix(NamedTuple):
 def _tables() -> Tables:
     """Of all dissectors."""
     offsets = sorted({at for transport in _TRANSPORTS for prefix in _of(transport) for at in prefix.allowed})
-    allowed = np.ones((len(_TRANSPORTS), len(offsets), 256, _MOST_PREFIXES), np.bool_)
     ends = np.full((len(_TRANSPORTS), _MOST_PREFIXES), -1)  # the last offset that each looks at
     port_numbers = np.zeros((len(_TRANSPORTS), 1 << 16), np.uint16)
     of_ports: list[list[list[int]]] = []
     for i, transport in enumerate(_TRANSPORTS):
         for bit, prefix in enumerate(_of(transport)):
             ends[i, bit] = max(prefix.allowed, default=-1)
-            for at, bytes_there in prefix.allowed.items():
-                column = allowed[i, offsets.index(at), :, bit]
-                column[:] = False
-                column[list(bytes_there)] = True
         distinct = dict.fromkeys([_anywhere(transport), *_of_ports(transport).values()])
         numbers = {bits: number for number, bits in enumerate(distinct)}
         for port, bits in _of_ports(transport).items():
@@ -94,14 +90,13 @@ def _tables() -> Tables:
         of_ports.append([_halves(bits) for bits in distinct])
     most = max(map(len, of_ports))
     padded = np.array([masks + [[0, 0]] * (most - len(masks)) for masks in of_ports], np.uint64)
-    of_bytes = _packed(allowed)
-    classes, distinct_bytes = _classes(of_bytes)
+    looking, classes, allowed = _at_offsets(offsets)
     wanted = sorted({word for transport in _TRANSPORTS for word in _of_words(transport)})
     return Tables(
         np.array(offsets, np.int64),
-        ~np.bitwise_and.reduce(of_bytes, axis=2),
+        looking,
         classes,
-        distinct_bytes,
+        allowed,
         _packed(port_numbers != 0),
         port_numbers,
         padded,
@@ -141,12 +136,36 @@ def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return np.packbits(bits, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
 
 
-def _classes(words: NDArray[np.uint64]) -> tuple[NDArray[np.uint16], NDArray[np.uint64]]:
-    """Rows of uint64[…, 2] by an index in those that differ: a twelfth of the memory, so it stays in the caches."""
-    rows = words.reshape(-1, 2)
-    low, high = (np.unique(column, return_inverse=True)[1] for column in rows.T)
-    _, firsts, which = np.unique(low * len(rows) + high, return_index=True, return_inverse=True)
-    return which.reshape(words.shape[:-1]).astype(np.uint16), rows[firsts]
+def _at_offsets(offsets: list[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint16], NDArray[np.uint64]]:
+    """Who looks at each offset, and whom each byte there allows: an index in those that differ, of which there are few.
+
+    Bits are numbers of any length here, as there are many offsets and bytes, and few that anybody looks at.
+    """
+    numbers: dict[int, int] = {}
+    looking, classes = [], []
+    for transport in _TRANSPORTS:
+        looks = dict.fromkeys(offsets, 0)
+        allowed: dict[int, dict[int, int]] = {at: {} for at in offsets}
+        for bit, prefix in enumerate(_of(transport)):
+            for at, bytes_there in prefix.allowed.items():
+                if len(bytes_there) == 256:  # noqa: PLR2004 - any byte
+                    continue
+                looks[at] |= 1 << bit
+                for byte in bytes_there:
+                    allowed[at][byte] = allowed[at].get(byte, 0) | 1 << bit
+        looking.append([_halves(looks[at]) for at in offsets])
+        for at in offsets:
+            others = _EVERY_BIT & ~looks[at]
+            row = [numbers.setdefault(others, len(numbers))] * 256
+            for byte, bits in allowed[at].items():
+                row[byte] = numbers.setdefault(others | bits, len(numbers))
+            classes.append(row)
+    shape = len(_TRANSPORTS), len(offsets), 256
+    return (
+        np.array(looking, np.uint64),
+        np.array(classes, np.uint16).reshape(shape),
+        np.array(list(map(_halves, numbers)), np.uint64),
+    )
 
 
 def _of_words(transport: int) -> dict[bytes, int]:
