@@ -9,11 +9,12 @@ folder first and looks there afterwards.
 import importlib.util
 import json
 import os
-import tarfile
 from pathlib import Path
 
 import pytest
 from corpus_reports import Corpus
+
+from archives import unpack
 
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
 SCORE = f"corpus/scores/{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
@@ -56,8 +57,7 @@ def corpus_folder(tmp_path_factory):
         absent = f"the capture corpus is not here: {archive} (name its folder in PORTCALL_CORPUS)"
         (pytest.fail if named or BESIDE.exists() else pytest.skip)(absent)
     folder = tmp_path_factory.mktemp("corpus")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(archive, folder)
     return folder / "public"
 
 

@@ -64,6 +64,10 @@ def environment(tmp_path_factory):
     }
 
 
+NOTE_OF_RIGHTS = re.compile(r"^portcall: note: processes of others: .*\n", re.MULTILINE)
+"""What only a user without rights is told, as soon as anybody else has a socket."""
+
+
 def output(command, environment, **options):
     run = subprocess.run(
         command,
@@ -76,7 +80,7 @@ def output(command, environment, **options):
         **options,
     )
     assert run.returncode == 0, run.stdout
-    return run.stdout
+    return NOTE_OF_RIGHTS.sub("", run.stdout)
 
 
 def compared(pattern, page, command, printed):

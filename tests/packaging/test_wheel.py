@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
+from archives import unpack
 from quick_compiler import quick_compiler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,8 +47,7 @@ def wheel(tmp_path_factory):
             (source / name).write_bytes((ROOT / name).read_bytes())
     run("setup.py", "-q", "sdist", "--dist-dir", folder, cwd=source)
     (archive,) = folder.glob("portcall-*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder / "unpacked", filter="data")
+    unpack(archive, folder / "unpacked")
     (unpacked,) = (folder / "unpacked").iterdir()
     arguments = ("--no-deps", "--no-build-isolation", "--wheel-dir", folder, ".")
     run("-m", "pip", "wheel", "-q", *arguments, cwd=unpacked, **quick_compiler(folder))

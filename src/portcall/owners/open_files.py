@@ -60,11 +60,17 @@ def _file_tables(pid: int) -> list[str]:
     if os.stat(f"{PROC}/{pid}/task").st_nlink <= _LINKS_OF_ONE:  # noqa: PTH116 - a Path costs more, for each process
         return [f"{PROC}/{pid}/fd"]
     threads = thread_ids(pid)
+    if not _may_be_read(pid, threads[0]):  # a first thread that ended is root's, whoever has the others
+        threads = [thread for thread in threads if _may_be_read(pid, thread)] or threads[:1]
     tables = threads[:1]
     for thread in threads[1:]:
         if not any(_share_files(pid, thread, known) for known in tables):
             tables.append(thread)
     return [_place(pid, thread) for thread in tables]
+
+
+def _may_be_read(pid: int, thread: int) -> bool:
+    return os.access(_place(pid, thread), os.R_OK, effective_ids=True)
 
 
 def _share_files(pid: int, thread: int, other: int) -> bool:
