@@ -10,6 +10,9 @@ import pytest
 import zeek_reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
 
 from examples import examples
 from portcall import exports
@@ -131,7 +134,7 @@ def lines_of(log):
     return st.fixed_dictionaries({name: of_kind(kind) for name, kind in FIELDS[log].items()})
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(st.data())
 @pytest.mark.parametrize("log", FIELDS)
 def test_whatever_was_sent_another_reader_gets_it_back_from_printable_text(log, data):
@@ -155,7 +158,7 @@ def told(value, kind):
     return value.encode() if isinstance(value, str) else value
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(st.data())
 @pytest.mark.parametrize("log", FIELDS)
 def test_in_json_it_is_ascii_and_what_is_unset_is_left_out(log, data):
@@ -221,3 +224,32 @@ def test_where_chooses_lines_of_all_logs(tmp_path):
 
     services = {path.name: len(zeek_reader.read(path.read_text()).lines) for path in tmp_path.iterdir()}
     assert set(services) == {"conn.log", "dns.log"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "seconds"), [("S SA A FA FA A", 4.0), ("S SA A FA A A", 5.0), ("S SA R FA FA A", 5.0)]
+)
+def test_a_connection_ends_when_both_ends_have_said_so_as_in_zeek(tmp_path, flags, seconds):
+    frames = []
+    for at, flag in enumerate(flags.split()):
+        is_answer = at in (1, 4)
+        ends = {"src": "10.0.0.2", "dst": "10.0.0.1"} if is_answer else {"src": "10.0.0.1", "dst": "10.0.0.2"}
+        ports = {"sport": 80, "dport": 4000} if is_answer else {"sport": 4000, "dport": 80}
+        frames.append(Ether() / IP(**ends) / TCP(**ports, flags=flag, seq=5 if is_answer else 1))
+        frames[-1].time = 1_700_000_000 + at
+    wrpcap(str(tmp_path / "made.pcap"), frames)
+
+    logs = logs_of(offline.read([str(tmp_path / "made.pcap")], by="flow", logs=True).report, "zeek")
+
+    (line,) = zeek_reader.read(logs["conn"]).lines
+    assert (line["ts"], line["duration"]) == (1_700_000_000, seconds)
+
+
+def test_networks_that_are_not_routed_are_local(logs):
+    lines = logs["conn"].lines
+
+    local = {line["id.orig_h"]: line["local_orig"] for line in lines} | {
+        line["id.resp_h"]: line["local_resp"] for line in lines
+    }
+    assert local[b"10.20.0.10"]
+    assert local[b"224.0.0.251"]

@@ -17,6 +17,7 @@ from examples import examples
 from made_conversations import CLIENT, GET, SERVER, answered, batch_of, client_hello, connection, dialogue
 from portcall.errors import PortcallError
 from portcall.inspection import held_payloads
+from portcall.inspection.server_names import ServerNames
 from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, Tracker
 from shard_runs import Options, batches_of, merge_bytes, merged, partial_of, read_shard, rows_of, tracked
@@ -245,3 +246,9 @@ def at_once(packets):
     frames = batch_of(packets).frames.copy()
     frames["ts_ns"] = 10**18
     return frames
+
+
+@pytest.mark.parametrize("wanted", ["with_questions", "with_logs"])
+def test_what_needs_the_whole_capture_is_refused_in_shards(wanted):
+    with pytest.raises(PortcallError, match="the whole capture in one run"):
+        Tracker(names=ServerNames(**{wanted: True}), shard=Shard.FIRST).new_table()

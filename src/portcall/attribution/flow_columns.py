@@ -16,6 +16,7 @@ from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched, has_ports
 from portcall.records.column_values import Numbers, Words, of_values
 from portcall.records.detections import NameKind
 from portcall.records.flows import NEVER, FlowKind
+from portcall.records.log_entries import CLOSED_NS
 from portcall.records.packets import NO_TIME
 
 if TYPE_CHECKING:
@@ -63,7 +64,14 @@ def counted_columns(flows: NDArray[np.void], ends: NDArray[np.void]) -> dict[str
         "last_ns": times(flows["last_ns"]),
         "state": _words(STATES, conn_states(flows, client_is_low), is_whole),
         "opener_evidence": _words(_EVIDENCE, ends["evidence"], is_whole),
+        CLOSED_NS: _closed(flows),
     }
+
+
+def _closed(flows: NDArray[np.void]) -> Numbers:
+    """When both ends of each had sent their FIN, where that was before any RST."""
+    closed_ns = flows["fin_ns"].max(axis=1)
+    return Numbers(closed_ns, (closed_ns != NEVER) & (closed_ns <= flows["rst_ns"].min(axis=1)))
 
 
 def _end_columns(

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from portcall.records.log_entries import LogValue
 
 _UNSET, _EMPTY = "-", "(empty)"
-_PLAIN = {byte: chr(byte) for byte in range(0x20, 0x7F)} | {ord("\\"): "\\\\"}
-_BYTES = [_PLAIN.get(byte, f"\\x{byte:02x}") for byte in range(256)]
+_ESCAPES = {byte: f"\\x{byte:02x}" for byte in (*range(0x20), *range(0x7F, 0x100))} | {ord("\\"): "\\\\"}
 
 
 def header(log: str, opened: str) -> str:
@@ -70,15 +69,12 @@ def _item(value: bytes | float, kind: str) -> str:
 def _text(value: bytes | str | float, kind: str) -> str:
     if isinstance(value, bool):
         return "T" if value else "F"
-    if isinstance(value, int) and kind == "time":
-        return _seconds(value)
+    if isinstance(value, int):
+        return _seconds(value) if kind == "time" else str(value)
     if isinstance(value, float):
         return f"{value:.6f}"
-    return "".join(_BYTES[byte] for byte in _octets(value))
-
-
-def _octets(value: bytes | str | float) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    octets = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+    return octets.decode("latin-1").translate(_ESCAPES)
 
 
 def _seconds(ts_ns: int) -> str:

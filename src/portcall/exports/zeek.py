@@ -11,13 +11,13 @@ import hashlib
 import time
 from contextlib import ExitStack
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError
 from portcall.exports._zeek_fields import FIELDS
 from portcall.exports._zeek_lines import header, json_line, tab_separated
-from portcall.records.log_entries import LOG_ENTRIES
+from portcall.records.log_entries import CLOSED_NS, LOG_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,11 +46,18 @@ _OF_TRANSPORT = {
     ("kerberos", "udp"): "krb",
 }
 """Protocol → Zeek's name for its analyzer, where that is another one."""
+_NOT_ROUTABLE = """
+0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.168.0.0/16
+198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/24 239.0.0.0/8 240.0.0.0/4
+::/128 ::1/128 64:ff9b:1::/48 100::/64 2001::/23 2001:db8::/32 fc00::/7 fe80::/10 fec0::/10
+"""
+_LOCAL = tuple(map(ip_network, _NOT_ROUTABLE.split()))
+"""``Site::private_address_space`` of Zeek 7, without the same as 6to4."""
 _PROTOCOLS = ("tcp", "udp", "icmp")
 _NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "dccp": 33, "icmp6": 58, "sctp": 132, "udplite": 136}
 _NAMES = ("protocol", "client_ip", "client_port", "server_ip", "server_port", "first_ns", "last_ns")
 _COUNTS = ("packets_to_server", "packets_to_client", "payload_to_server", "payload_to_client")
-_COLUMNS = (*_NAMES, *_COUNTS, "state", "application_protocol", LOG_ENTRIES)
+_COLUMNS = (*_NAMES, *_COUNTS, "state", "application_protocol", CLOSED_NS, LOG_ENTRIES)
 
 
 def write(report: Report | Listing, stream: TextIO) -> None:
@@ -116,7 +123,7 @@ def _connection(row: Row) -> dict[str, LogValue]:
     number = int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=13).digest(), "big")
     digits = []
     for _ in range(_UID_DIGITS):
-        number, digit = divmod(number, len(_DIGITS))
+        number, digit = divmod(number, 62)
         digits.append(_DIGITS[digit])
     return {
         "ts": row["first_ns"],
@@ -142,9 +149,10 @@ def _summary(row: Row) -> dict[str, LogValue]:
         "resp_pkts": row["packets_to_client"],
         "ip_proto": _NUMBERS.get(protocol) or int(protocol.rpartition("-")[2]),
     }
-    if row["first_ns"] is not None and row["last_ns"] > row["first_ns"]:  # as Zeek, which knows no sizes of one packet
+    ended_ns = row["last_ns"] if row[CLOSED_NS] is None else row[CLOSED_NS]  # the last acknowledgement does not count
+    if row["first_ns"] is not None and ended_ns > row["first_ns"]:  # as Zeek, which knows no sizes of one packet
         values |= {
-            "duration": (row["last_ns"] - row["first_ns"]) / 1e9,
+            "duration": (ended_ns - row["first_ns"]) / 1e9,
             "orig_bytes": row["payload_to_server"],
             "resp_bytes": row["payload_to_client"],
         }
@@ -161,8 +169,9 @@ def _service(transport: str, protocol: str | None, logs: set[str]) -> str | None
 
 @lru_cache(maxsize=1 << 16)
 def _is_private(address: str) -> bool:
-    """Whether Zeek takes an address for local where nobody says which are: private and link-local ones."""
-    return ip_address(address).is_private
+    """Whether Zeek takes an address for local where nobody says which are."""
+    known = ip_address(address)
+    return any(known.version == network.version and known in network for network in _LOCAL)
 
 
 def _moment(report: Report | Listing, end: int) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 LOG_ENTRIES = "log_entries"
 """Column of flow rows that only logs read: the list of LogEntry of each."""
 
+CLOSED_NS = "closed_ns"
+"""The same: when both ends of a TCP connection had said that they are done; null where one did not, or had reset it."""
+
 
 class LogEntry(NamedTuple):
     """One line of a log, but for the connection that it belongs to."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from portcall.decoding.decoder import Decoder
+from portcall.errors import PortcallError
 from portcall.flows.table import MAX_FLOWS, FlowTable
 from portcall.records.packets import Tally
 
@@ -79,6 +80,8 @@ class InspectedTable:
             from portcall.inspection.held_payloads import PayloadHolder
 
             holder = PayloadHolder(flows, follows=shard is Shard.LATER)
+        if shard and (names.questions or names.with_logs):
+            raise PortcallError("--by query, and logs of what was said, need the whole capture in one run")
         questions = logs = None
         if names.with_logs:
             from portcall.inspection.logs.conversation_logs import ConversationLogs

@@ -5,7 +5,7 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scapy.layers.dns import DNS, DNSQR, DNSRR, DNSRRMX, DNSRRSOA, DNSRRSRV
+from scapy.layers.dns import DNS, DNSQR, DNSRR, DNSRRDNSKEY, DNSRRDS, DNSRRMX, DNSRRNSEC, DNSRRRSIG, DNSRRSOA, DNSRRSRV
 
 from examples import examples
 from portcall.inspection.logs.dns_log import DnsLog
@@ -64,6 +64,13 @@ def test_questions_on_one_connection_are_told_apart_by_number_and_name():
         (DNSRRSOA(rrname="a", mname="ns.example", rname="who.example"), b"ns.example"),
         (DNSRR(rrname="a", type="TXT", rdata=[b"one", b"tw\xff"]), b"TXT 3 one TXT 3 tw\xff"),
         (DNSRR(rrname="a", type=65300, rdata=b"x"), b"<unknown type=65300>"),
+        (DNSRRRSIG(rrname="a", typecovered=28, signersname="Example"), b"RRSIG 28 example"),
+        (DNSRRDNSKEY(rrname="a", algorithm=8, publickey=b"k"), b"DNSKEY 8"),
+        (DNSRRDS(rrname="a", algorithm=8, digesttype=2, digest=b"d"), b"DS 8 2"),
+        (DNSRRNSEC(rrname="a", nextname="b.example"), b"NSEC a b.example"),
+        (DNSRR(rrname="a", type=44, rdata=b"\1\2\xab\xcd"), b"SSHFP: abcd"),
+        (DNSRR(rrname="a", type=46, rdata=b""), b"RRSIG 0 <Root>"),
+        (DNSRR(rrname="a", type=29, rdata=b"\0\x12\x15\x13" + bytes(12)), b"LOC:  18 21 19"),
     ],
 )
 def test_records_are_written_as_zeek_writes_them(record, text):

@@ -94,7 +94,7 @@ class ConversationLogs:
         """Listen to PAYLOAD[n]; the inspector has had them."""
         del first_number
         self.inspector.take()  # so that protocols are known that are
-        payloads = payloads[self._done[payloads["row"]] == 0]
+        payloads = payloads[self._done[payloads["row"]] >> payloads["side"] & 1 == 0]
         of_packets = packets[payloads["packet"]]
         names = ("ts_ns", "payload", "protocol", "tcp_sequence", "tcp_flags", "source_port", "target_port")
         facts = zip(*(of_packets[name].tolist() for name in names), strict=True)
@@ -103,7 +103,7 @@ class ConversationLogs:
         for (row, side), (ts_ns, size, protocol, sequence, flags, *ports), content in zip(
             at, facts, contents, strict=True
         ):
-            if self._done[row] or not content:
+            if self._done[row] >> side & 1 or not content:
                 continue
             conversation = self._open.get(row)
             if conversation is None:
@@ -116,6 +116,8 @@ class ConversationLogs:
                 told = content
             if told:
                 self._hear(row, conversation, side, told, ts_ns)
+            if conversation.streams and conversation.streams[side].is_broken and row in self._open:
+                self._leave(row, side)
 
     def release(self, payloads: NDArray[np.void], marks: NDArray[np.uint8]) -> None:
         """Tell the table which ends it need not give any more: inspected enough, by ``marks``, and logged."""
@@ -176,6 +178,12 @@ class ConversationLogs:
         elif conversation.streams and _begins_tls(content):
             conversation.log = TlsLog()
         conversation.early, conversation.early_bytes = [], 0
+
+    def _leave(self, row: int, side: int) -> None:
+        """Nothing more is to be learnt of one side."""
+        self._done[row] |= 1 << side
+        if self._done[row] == _BOTH:
+            self._end(row)
 
     def _note(self, row: int, entries: list[LogEntry]) -> None:
         room = _MOST_ENTRIES - self._count

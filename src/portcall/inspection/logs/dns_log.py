@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 _IS_RESPONSE = 0x8000
 _MOST_WAITING = 256  # questions of one conversation
 _NETBIOS, _MDNS = 137, 5353
-_A, _AAAA, _TXT, _MX, _SRV, _ANY = 1, 28, 16, 15, 33, 255
-_NAMES = frozenset({2, 5, 6, 12, 39})
-"""Types of records whose data begin with a name: NS, CNAME, SOA, PTR, DNAME."""
+_A, _AAAA, _TXT, _ANY = 1, 28, 16, 255
+_LOC, _DS, _SSHFP, _RRSIG, _NSEC, _DNSKEY = 29, 43, 44, 46, 47, 48
+_IN_BRIEF = frozenset({_LOC, _DS, _SSHFP, _RRSIG, _NSEC, _DNSKEY})
+_SIGNER_AT = 18  # RFC 4034 §3.1: behind type, algorithm, labels, three times and the key's tag
+_NAME_AT = {2: 0, 5: 0, 6: 0, 12: 0, 39: 0, 15: 2, 33: 6}
+"""Type of record → where in its data a name begins: NS, CNAME, SOA, PTR, DNAME, MX, SRV."""
 _ADDRESSES = {_A: (4, IPv4Address), _AAAA: (16, IPv6Address)}
 _CLASSES = {1: "C_INTERNET", 2: "C_CSNET", 3: "C_CHAOS", 4: "C_HESOD", 254: "C_NONE", 255: "C_ANY"}
 _OPCODES = ("query", "iquery", "server-status", "", "notify", "dynamic-update", "dso")
@@ -151,15 +154,31 @@ def _data_text(data: bytes, record: Record) -> bytes:
     size, as_address = _ADDRESSES.get(kind, (0, None))
     if as_address and end - start == size:
         return str(as_address(data[start:end])).encode()
-    if kind in _NAMES:
-        return _name_at(data, start)
-    if kind == _MX:
-        return _name_at(data, start + 2)
-    if kind == _SRV:
-        return _name_at(data, start + 6)
+    if kind in _NAME_AT:
+        return _name_at(data, start + _NAME_AT[kind])
+    if kind in _IN_BRIEF:
+        return _in_brief(data, record)
     if kind == _TXT:
         return b" ".join(b"TXT %d %s" % (len(text), text) for text in _strings(data[start:end]))
     return f"<unknown type={kind}>".encode()
+
+
+def _in_brief(data: bytes, record: Record) -> bytes:
+    """What Zeek's scripts say of records of DNSSEC (RFC 4034), SSHFP (RFC 4255) and LOC (RFC 1876)."""
+    name, kind, _, _, start, end = record
+    content = data[start:end]
+    if kind == _RRSIG:
+        signer = _name_at(data, start + _SIGNER_AT) if len(content) > _SIGNER_AT else b""
+        return b"RRSIG %d %s" % (int.from_bytes(content[:2], "big"), signer or b"<Root>")
+    if kind == _NSEC:
+        return b"NSEC %s %s" % (name.lower(), _name_at(data, start))
+    if kind == _SSHFP:
+        return b"SSHFP: " + content[2:].hex().encode()
+    if kind == _LOC:  # size and precisions
+        return b" ".join([b"LOC: ", *(b"%d" % number for number in content[1:4])])
+    if kind == _DNSKEY:
+        return b"DNSKEY %d" % int.from_bytes(content[3:4], "big")
+    return b"DS %d %d" % (int.from_bytes(content[2:3], "big"), int.from_bytes(content[3:4], "big"))
 
 
 def _name_at(data: bytes, start: int) -> bytes:
