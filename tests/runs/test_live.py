@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from examples import examples
 from frame_bytes import udp
+from portcall.inspection.server_names import ServerNames
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.row_filter import compile_where
 from portcall.records.column_values import Columns, Words
+from portcall.records.log_entries import LOG_ENTRIES
 from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch, Verdict
 from portcall.records.schema import LIVE_GROUPINGS, directions
 from portcall.runs.live import SETTLE_NS, LiveTracker
@@ -466,3 +468,18 @@ def test_a_conversation_goes_on_over_an_interface_that_was_made_anew():
     (row,) = tracker.report(by="flow", source="test")
 
     assert (row["packets_to_server"], row["interface"]) == (2, "vpn0")
+
+
+def test_logs_of_what_passed_are_there_when_nothing_more_comes():
+    tracker = LiveTracker(SocketTimeline("made"), names=ServerNames(with_logs=True))
+    question = b"\0\7\1\0\0\1\0\0\0\0\0\0\4live\7example\0\0\1\0\1"
+    ends = struct.pack(">BBHHHBBH", 0x45, 0, 28 + len(question), 7, 0, 64, 17, 0) + bytes([10, 0, 0, 1, 10, 0, 0, 53])
+    content = ends + struct.pack(">4H", 40000, 53, 8 + len(question), 0) + question
+
+    tracker.feed(batch((at(1), content, Direction.OUTBOUND)))
+    tracker.finish_logs()
+
+    (columns,) = tracker.report(by="flow", source="test").rows.blocks()
+    (row,) = columns.rows([LOG_ENTRIES])
+    assert [(entry.log, entry.fields["query"]) for entry in row[LOG_ENTRIES]] == [("dns", b"live.example")]
+    assert tracker.entries_left_out == 0

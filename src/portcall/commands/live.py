@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from portcall.commands.metrics_option import Metrics, add_metrics_option, metrics_address
 from portcall.commands.output import (
     INTERRUPTED,
-    LIVE_FORMATS,
     NOTHING_FOUND,
     SUCCESS,
+    TRAFFIC_FORMATS,
     add_report_options,
     did_you_mean_command,
     grouping_for,
@@ -25,11 +25,11 @@ from portcall.commands.output import (
     output_format,
     positive_seconds,
     present,
+    try_place,
 )
-from portcall.commands.output_file import try_output
 from portcall.endings import Stop
 from portcall.errors import PortcallError, UsageError
-from portcall.exports import MODULES, TRAFFIC_ONLY
+from portcall.exports import LOGS, MODULES, TRAFFIC_ONLY
 from portcall.isolation import original_environment
 from portcall.records.schema import LIVE_GROUPINGS
 
@@ -72,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--owners", choices=("ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"),
         help="what tells whose sockets are (default: the best there is)",
     )  # fmt: skip
-    add_report_options(parser, LIVE_GROUPINGS, LIVE_FORMATS)
+    add_report_options(parser, LIVE_GROUPINGS)
     add_metrics_option(parser)
     parser.add_argument(
         "--sort", choices=("rate", "total"), default="rate",
@@ -95,8 +95,8 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.words:
         raise UsageError(_stray(options.words))
-    format_name = output_format(options, LIVE_FORMATS, tries_output=False)
-    grouping_for(options, format_name)
+    format_name = output_format(options, TRAFFIC_FORMATS, tries_output=False)
+    options.by, options.logs = grouping_for(options, format_name), format_name in LOGS
     if options.metrics is not None:
         metrics_address(options.metrics)
     from portcall.runs.live_run import LiveOptions, LiveRun
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
         _load_what_comes_later()
         priority = raise_priority()
         become_invoking_user(os.environ)
-        try_output(options.output)
+        try_place(options.output, format_name)
         view = _view(capture, options)
         with Stop() as stop:
             status = _watch(capture, view, stop, options, priority, metrics)
@@ -190,9 +190,10 @@ def _load_what_comes_later() -> None:
     for name in (
         "runs.live_loop",
         "enrichment.reverse_dns",
+        "inspection.logs.conversation_logs",
         "views.live",
         "views.tables",
-        *(f"exports.{module}" for module in (*MODULES.values(), *TRAFFIC_ONLY.values())),
+        *(f"exports.{module}" for module in (*MODULES.values(), *LOGS.values(), *TRAFFIC_ONLY.values())),
     ):
         import_module(f"portcall.{name}")
     import_module("rich.live")

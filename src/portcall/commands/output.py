@@ -35,8 +35,7 @@ SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
 _LONGEST_S = 2_000_000  # poll(2) counts milliseconds in 32 bits
 FORMATS = ("table", *MODULES)
-LIVE_FORMATS = (*FORMATS, *TRAFFIC_ONLY)
-READ_FORMATS = (*FORMATS, *LOGS, *TRAFFIC_ONLY)
+TRAFFIC_FORMATS = (*FORMATS, *LOGS, *TRAFFIC_ONLY)
 _CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".ntar"})
 _HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
 _FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}, ".prom": "prometheus"}
@@ -50,12 +49,10 @@ def describe(parser: argparse.ArgumentParser, description: str, examples: str) -
     parser.epilog = examples
 
 
-def add_report_options(
-    parser: argparse.ArgumentParser, groupings: Sequence[str], formats: Sequence[str] = FORMATS
-) -> None:
+def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]) -> None:
     """Declare how traffic is chosen, grouped and shown."""
     parser.add_argument("--by", choices=groupings, default=groupings[0], help="one row per … (default: %(default)s)")
-    add_output_options(parser, formats)
+    add_output_options(parser, TRAFFIC_FORMATS)
     parser.add_argument("--filter", metavar="EXPR", help="count only packets that match, in tcpdump's syntax")
     parser.add_argument(
         "--where", metavar="EXPR", help="show only rows that match, such as 'service=dns and bytes>1MB'"
@@ -105,6 +102,8 @@ def present(report: Report, format_name: str, options: argparse.Namespace, said:
         say_degradations(report, said)
         return
     deliver(report, format_name, options.output, draw, said)
+    if format_name in LOGS:
+        say("this is conn.log alone: -o FOLDER writes the others beside it")
 
 
 def deliver(
@@ -144,8 +143,13 @@ def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS,
     if format_name in BINARY and not options.output and sys.stdout.isatty():
         raise UsageError(f"--format {format_name} is no text for a terminal. Write it to a file: -o FILE.{format_name}")
     if tries_output:
-        (try_folder if format_name in LOGS else try_output)(options.output)
+        try_place(options.output, format_name)
     return format_name
+
+
+def try_place(output: str | None, format_name: str) -> None:
+    """PortcallError where what is to be written could not be written there now."""
+    (try_folder if format_name in LOGS else try_output)(output)
 
 
 def grouping_for(options: argparse.Namespace, format_name: str) -> str:

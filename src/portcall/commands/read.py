@@ -10,8 +10,8 @@ from portcall.commands.explain_option import add_explain_option, flow_choice, sh
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,
-    READ_FORMATS,
     SUCCESS,
+    TRAFFIC_FORMATS,
     add_report_options,
     grouping_for,
     output_format,
@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CAPTURE",
         help="pcap or pcapng, plain or compressed, or a folder of them; - is stdin",
     )
-    add_report_options(parser, GROUPINGS, READ_FORMATS)
+    add_report_options(parser, GROUPINGS)
     parser.add_argument(
         "--layer",
         choices=("outer", "inner"),
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
     Another signal that ended it is 128 and its number.
     """
-    format_name = output_format(options, READ_FORMATS)
+    format_name = output_format(options, TRAFFIC_FORMATS)
     by = grouping_for(options, format_name)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
@@ -103,8 +103,6 @@ def run(options: argparse.Namespace) -> int:
             status = show_explanations(outcome, choice, format_name, options.output)
         else:
             present(outcome.report, format_name, options)
-            if format_name in LOGS and not options.output:
-                say("this is conn.log alone: -o FOLDER writes the others beside it")
         if options.dissect:
             show_dissection(outcome.report, NamedFiles(options.captures).paths)
     finally:

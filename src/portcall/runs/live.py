@@ -63,6 +63,17 @@ class LiveTracker:
         """How many were counted."""
         return self._tracker.frames
 
+    @property
+    def entries_left_out(self) -> int:
+        """Lines of logs for which there was no room."""
+        return sum(table.logs.left_out for table in self._tracker.tables if table.logs)
+
+    def finish_logs(self) -> None:
+        """Nothing more will be fed: log what waits for more."""
+        for table in self._tracker.tables:
+            if table.logs:
+                table.logs.finish()
+
     def note(self, events: OwnerEvents) -> None:
         """Take in what the owners reported; before the packets that were caught meanwhile."""
         if len(events.sightings) or events.processes:

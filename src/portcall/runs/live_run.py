@@ -73,6 +73,8 @@ class LiveOptions:
     top: int | None = None
     names: bool = True
     geo: Sequence[str] = ()
+    logs: bool = False
+    """Whether rows by flow have what logs say of them."""
 
 
 def check_options(options: LiveOptions) -> None:
@@ -93,7 +95,11 @@ class LiveRun:
         check_options(options)
         names = None
         if options.names:
-            names = ServerNames(with_details=options.by == "flow", with_questions=options.by == "query")
+            names = ServerNames(
+                with_details=options.by == "flow" and not options.logs,
+                with_questions=options.by == "query",
+                with_logs=options.logs,
+            )
         spec = LiveSpec(options.interface, options.netns, options.filter, options.source)
         self.source, self._missing = best_source(spec)
         try:
@@ -139,6 +145,7 @@ class LiveRun:
     def settle(self) -> None:
         """Take no more in, and count what is still on its way."""
         settle(self.source, self.owners, self.tracker)
+        self.tracker.finish_logs()
 
     def report(self) -> Report:
         """Everything counted so far, with what only the back ends know."""
@@ -156,7 +163,7 @@ class LiveRun:
         return replace(
             report,
             coverage=replace(report.coverage, dropped_by_kernel=dropped),
-            degradations=[*notes, *_losses(dropped, self.owners.lost)],
+            degradations=[*notes, *_losses(dropped, self.owners.lost, self.tracker.entries_left_out)],
         )
 
     def glance(self, *, keeps_silent: bool = False) -> Report:
@@ -215,7 +222,7 @@ def _watch_until(run: LiveRun, end: float, interval_s: float) -> None:
     run.watch(lambda: time.monotonic() >= end, interval_s=min(interval_s, left_s))
 
 
-def _losses(dropped: int | None, lost: int) -> list[Degradation]:
+def _losses(dropped: int | None, lost: int, left_out: int) -> list[Degradation]:
     losses = []
     if dropped:
         remedy = "choose with --filter, or listen on fewer interfaces"
@@ -223,4 +230,6 @@ def _losses(dropped: int | None, lost: int) -> list[Degradation]:
     if lost:
         reason = f"{lost} reports were lost: some ends have no owner"
         losses.append(Degradation("owners", reason, "run it with less load"))
+    if left_out:
+        losses.append(Degradation("logs", f"there was no room for {left_out} lines of logs", "choose with --filter"))
     return losses
