@@ -23,6 +23,7 @@ class Options:
     layer: str = "outer"
     with_details: bool = True
     names: bool = True
+    with_questions: bool = False
 
 
 AS_USUAL = Options()
@@ -51,7 +52,9 @@ def shard_of(batches, start, stop):
 
 def tracked(batches, options=AS_USUAL, shard=None):
     """A tracker that was fed these."""
-    names = ServerNames(with_details=options.with_details) if options.names else None
+    names = None
+    if options.names:
+        names = ServerNames(with_details=options.with_details, with_questions=options.with_questions)
     tracker = Tracker(Decoder(options.layer), names, copies=Copies(removes=False), shard=shard)
     for batch in batches:
         tracker.feed(batch)

@@ -178,7 +178,7 @@ def test_coverage_is_that_of_any_other_grouping():
 
 
 def test_messages_beyond_the_bound_ask_nothing_and_are_counted(rows_of, monkeypatch):
-    monkeypatch.setattr(asked_questions, "_MOST_MESSAGES", 2)
+    monkeypatch.setattr(asked_questions, "MOST_MESSAGES", 2)
 
     report = rows_of([asks(f"{letter}.example", port=40000 + at) for at, letter in enumerate("abcde")])
 

@@ -16,7 +16,7 @@ from scapy.layers.inet import IP, TCP, UDP, fragment
 from examples import examples
 from made_conversations import CLIENT, GET, SERVER, answered, batch_of, client_hello, connection, dialogue
 from portcall.errors import PortcallError
-from portcall.inspection import held_payloads
+from portcall.inspection import held_payloads, inspection_state
 from portcall.inspection.server_names import ServerNames
 from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, Tracker
@@ -248,7 +248,52 @@ def at_once(packets):
     return frames
 
 
-@pytest.mark.parametrize("wanted", ["with_questions", "with_logs"])
-def test_what_needs_the_whole_capture_is_refused_in_shards(wanted):
+def test_logs_need_the_whole_capture_and_are_refused_in_shards():
     with pytest.raises(PortcallError, match="the whole capture in one run"):
-        Tracker(names=ServerNames(**{wanted: True}), shard=Shard.FIRST).new_table()
+        Tracker(names=ServerNames(with_logs=True), shard=Shard.FIRST).new_table()
+
+
+ASKING = Options(with_details=False, with_questions=True)
+
+
+@pytest.mark.parametrize("name", ["dns.pcap", "office.pcapng", "tunnels.pcap", "fragments.pcap"])
+def test_questions_of_shards_are_those_of_the_whole_wherever_it_is_cut(name):
+    batches, frames = batches_of(CAPTURES / name), frames_of(name)
+    expected = whole(name, "query", ASKING)
+
+    for cut in range(1, frames, max(frames // 12, 1)):
+        ends = ((0, cut // 2), (cut // 2, cut), (cut, frames)) if cut > 1 else ((0, cut), (cut, frames))
+        assert rows_of(merged([partial_of(batches, *end, ASKING) for end in ends]).tracker(), "query") == expected
+
+
+def test_questions_of_all_shards_together_are_bounded_and_counted(monkeypatch):
+    batches, frames = batches_of(CAPTURES / "dns.pcap"), frames_of("dns.pcap")
+    partials = [partial_of(batches, *ends, ASKING) for ends in ((0, frames // 2), (frames // 2, frames))]
+    asked = sum(len(partial.state.asked) for partial in partials)
+    monkeypatch.setattr(inspection_state, "MOST_MESSAGES", 5)
+
+    partials[0].merge(partials[1])
+
+    assert len(partials[0].state.asked) + partials[0].state.names.questions.left_out == asked
+    assert partials[0].state.names.questions.left_out > 0
+
+
+def over_dns_on_an_odd_port():
+    question = b"\0\7\1\0\0\1\0\0\0\0\0\0\3odd\7example\0\0\1\0\1"
+    return dialogue([question, b"\0\7\x81\x80" + question[4:]] * 3, 5300, over=UDP)
+
+
+def over_dns_in_a_stream():
+    question = b"\0\7\1\0\0\1\0\0\0\0\0\0\3tcp\7example\0\0\1\0\1"
+    return dialogue([bytes([0, len(one)]) + one for one in (question, b"\0\7\x81\x80" + question[4:])] * 2, 53)
+
+
+@pytest.mark.parametrize("packets", [over_dns_on_an_odd_port, over_dns_in_a_stream])
+def test_so_are_questions_where_only_some_shards_know_that_it_is_dns(packets):
+    batches = [batch_of(packets())]
+    frames = len(batches[0].frames)
+    expected = rows_of(tracked(batches, ASKING), "query")
+
+    for cut in range(1, frames):
+        ends = ((0, cut), (cut, frames))
+        assert rows_of(merged([partial_of(batches, *end, ASKING) for end in ends]).tracker(), "query") == expected

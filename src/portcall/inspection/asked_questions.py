@@ -7,7 +7,7 @@ of a message) counts for none. Bounded: messages and names beyond the bounds cou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from portcall.inspection.inspector import RESOLVER_SHIFT
 from portcall.inspection.payload_frames import captured_payloads
 from portcall.records.detections import TCP
 from portcall.records.dns_questions import ASKED, NO_CODE, Question, placed
-from portcall.records.plain_data import joined
+from portcall.records.plain_data import items, joined, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from portcall.inspection.inspector import Inspector
     from portcall.records.packets import FrameBatch
 
-_MOST_MESSAGES = 1 << 22  # 128 MB
+MOST_MESSAGES = 1 << 22  # 160 MB
 _MOST_CHARACTERS = 32 << 20
 _CHARACTERS_OF_A_QUESTION = 150  # about what one takes besides its name
 _IS_RESPONSE = 0x8000
@@ -51,6 +51,14 @@ class QuestionNumbers:
         """The question with this number."""
         return self._questions[number]
 
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._questions)
+
+    def __bool__(self) -> bool:
+        """Always, also as long as there are none."""
+        return True
+
     def number(self, question: Question) -> int | None:
         """The number of a question; None where there is no room for it."""
         known = self._numbers.get(question)
@@ -63,6 +71,27 @@ class QuestionNumbers:
         self._questions.append(question)
         return len(self._questions) - 1
 
+    def merge(self, later: QuestionNumbers) -> NDArray[np.int64]:
+        """Take in what another one has; gives the number here of each of its numbers, -1 where there is no room."""
+        self.left_out += later.left_out
+        numbers = [self.number(question) for question in later._questions]
+        return np.array([-1 if number is None else number for number in numbers], np.int64)
+
+    def plain(self) -> list[Any]:
+        """All questions in the order of their numbers, as lists and texts."""
+        return [self.left_out, [list(question) for question in self._questions]]
+
+    @classmethod
+    def of_plain(cls, plain: object) -> QuestionNumbers:
+        """The numbers that gave these. ValueError for what none can give."""
+        numbers = cls()
+        left_out, questions = items(plain, 2)
+        for number, (name, kind) in enumerate(items(one, 2) for one in items(questions)):
+            if numbers.number(Question(text(name), whole(kind, most=0xFFFF))) != number:
+                raise ValueError("a question is there twice, or there are too many")
+        numbers.left_out = whole(left_out)
+        return numbers
+
 
 class AskedMessages:
     """The questions in the payloads of one flow table, whose inspector knows what is DNS."""
@@ -72,7 +101,7 @@ class AskedMessages:
         self._pieces: list[NDArray[np.void]] = []
         self._count = 0
 
-    def take(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void]) -> None:
+    def take(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
         """Read those of PAYLOAD[n] that are DNS; the inspector has had them."""
         self._inspector.take()  # so that all is known to be DNS that is
         wanted = payloads[self._are_dns(packets, payloads)]
@@ -84,18 +113,19 @@ class AskedMessages:
         facts = zip(*(of_packets[name].tolist() for name in ("ts_ns", "wire", "payload", "protocol")), strict=True)
         ports = zip(of_packets["source_port"].tolist(), of_packets["target_port"].tolist(), strict=True)
         contents = captured_payloads(batch, of_packets, wanted["packet"])
-        for row, side, (ts_ns, wire, payload, protocol), ends, content in zip(
-            rows, sides, facts, ports, contents, strict=True
+        numbers = (wanted["packet"].astype(np.int64) + first_number).tolist()
+        for frame, row, side, (ts_ns, wire, payload, protocol), ends, content in zip(
+            numbers, rows, sides, facts, ports, contents, strict=True
         ):
             if _NETBIOS in ends:
                 continue
             counts = 1
             for question, code, answers in _questions(content, is_stream=protocol == TCP):
                 number = self._numbers.number(question)
-                if number is None or self._count + len(found) >= _MOST_MESSAGES:
+                if number is None or self._count + len(found) >= MOST_MESSAGES:
                     self._numbers.left_out += 1
                     break
-                found.append((ts_ns, row, number, wire * counts, payload * counts, answers, code, side, counts))
+                found.append((ts_ns, frame, row, number, wire * counts, payload * counts, answers, code, side, counts))
                 counts = 0
         if found:
             asked = np.zeros(len(found), ASKED)
@@ -115,10 +145,20 @@ class AskedMessages:
             are_dns[at] |= detection is not None and detection.protocol == "dns"
         return np.asarray(are_dns)
 
+    def all(self) -> NDArray[np.void]:
+        """ASKED[n] of all rows of the table."""
+        self._pieces = [joined(self._pieces, ASKED)]
+        return self._pieces[0]
+
+    def absorb(self, asked: NDArray[np.void]) -> None:
+        """Take in what shards have read of these packets, beside what was read of others."""
+        read_again = self.all()
+        self._pieces = [asked, read_again[~np.isin(read_again["number"], asked["number"])]]
+        self._count = sum(map(len, self._pieces))
+
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
         """ASKED[m] of these rows, their ``row`` the place among them."""
-        self._pieces = [joined(self._pieces, ASKED)]
-        return placed(self._pieces[0], rows)
+        return placed(self.all(), rows)
 
 
 def _questions(content: bytes, *, is_stream: bool) -> Iterator[tuple[Question, int, int]]:

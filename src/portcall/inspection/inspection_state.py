@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.dissectors import dns
+from portcall.inspection.asked_questions import MOST_MESSAGES, AskedMessages
 from portcall.inspection.candidates import resolvers
 from portcall.inspection.detection_table import earlier_askers
 from portcall.inspection.expected_flows import ExpectedFlows
 from portcall.inspection.held_payloads import Payloads
 from portcall.inspection.inspector import RESOLVER_SHIFT
-from portcall.inspection.names_state import arrays_of_names, merge_names, names_of_plain, plain_names
+from portcall.inspection.names_state import arrays_of_names, merge_names, merge_questions, names_of_plain, plain_names
+from portcall.records.dns_questions import ASKED
 from portcall.records.plain_data import below, rows_of
 
 if TYPE_CHECKING:
@@ -54,9 +56,18 @@ class InspectionState:
     """INSPECTED[n]."""
     said: Payloads
     names: ServerNames
+    asked: NDArray[np.void]
+    """ASKED[m]: the DNS questions in its packets, where somebody wants to know."""
 
     @classmethod
-    def of(cls, inspector: Inspector, holder: PayloadHolder, names: ServerNames, table: FlowTable) -> InspectionState:
+    def of(
+        cls,
+        inspector: Inspector,
+        holder: PayloadHolder,
+        names: ServerNames,
+        table: FlowTable,
+        questions: AskedMessages | None = None,
+    ) -> InspectionState:
         """What an inspector knows of its table, and what was held meanwhile."""
         inspector.take()
         rows = np.zeros(len(table), INSPECTED)
@@ -65,7 +76,7 @@ class InspectionState:
         rows["marks"] &= _MARKS
         said = holder.payloads(rows["marks"])
         rows["is_lost"] = holder.lost[: len(table)]
-        return cls(rows, said, names)
+        return cls(rows, said, names, questions.all() if questions else np.zeros(0, ASKED))
 
     def merge(self, later: InspectionState, places: NDArray[np.int64], table: FlowTable, frames_before: int) -> None:
         """Take in the state of the shard that follows, whose rows went to these places of the table that both have now.
@@ -89,6 +100,11 @@ class InspectionState:
         held = later.said.held.copy()
         held["row"], held["number"] = places[held["row"]], held["number"] + np.uint64(frames_before)
         self.said = self.said.followed(Payloads(held, later.said.content))
+        moved = merge_questions(self.names, later.names, later.asked, frames_before, places)
+        room = max(MOST_MESSAGES - len(self.asked), 0)
+        self.asked = np.concatenate([self.asked, moved[:room]])
+        if self.names.questions:
+            self.names.questions.left_out += len(moved[room:])
         self._let_go(table)
 
     def _let_go(self, table: FlowTable) -> None:
@@ -103,8 +119,8 @@ class InspectionState:
             rows["is_lost"][gone] = 1
             self.said = self.said.kept(rows["is_lost"][self.said.held["row"]] == 0)
 
-    def resumed(self, table: FlowTable) -> Inspector:
-        """An inspector of the table that knows what one would that had inspected all shards as one."""
+    def resumed(self, table: FlowTable) -> tuple[Inspector, AskedMessages | None]:
+        """An inspector of the table, and the questions in it, that know what those of all shards as one would."""
         known, row_of = self.rows.copy(), self.said.held["row"]
         hear_all = known["marks"] >= _RESOLVERS
         again = _have(self.said, len(known)) & ~_are_known(known) & (known["is_lost"] == 0)
@@ -115,15 +131,22 @@ class InspectionState:
         inspector = self.names.inspector_for(table)
         for name in ("found", "evidence", "asked", "marks"):
             getattr(inspector, name)[: len(known)] = known[name]
+        questions = None
+        if self.names.questions:
+            questions = AskedMessages(self.names.questions, self.names.detections, inspector)
         announced = ExpectedFlows()  # what is announced once more comes before what followed
         inspector.announces_to(announced)
         for batch, packets, payloads, first_number in self.said.kept(again[row_of]).batches(table):
             inspector.inspect(batch, packets, payloads, first_number)
+            if questions:
+                questions.take(batch, packets, payloads, first_number)
         inspector.take()
         self._forget_mistaken(inspector)
         self.names.expected_flows.merge(announced)
         inspector.announces_to(self.names.expected_flows)
-        return inspector
+        if questions:
+            questions.absorb(self.asked)
+        return inspector, questions
 
     def _forget_mistaken(self, inspector: Inspector) -> None:
         """Forget what was announced in rows that a shard took for something which the whole does not."""
@@ -143,7 +166,7 @@ class InspectionState:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Its columns."""
         said, names = self.said, arrays_of_names(self.names)
-        return {"inspected": self.rows, "held": said.held, "content": said.content, **names}
+        return {"inspected": self.rows, "held": said.held, "content": said.content, "asked": self.asked, **names}
 
     def plain(self) -> dict[str, Any]:
         """What belongs to its columns, as lists, texts and numbers."""
@@ -161,7 +184,18 @@ class InspectionState:
         rows["marks"] &= _MARKS
         for column in ("is_halved", "is_lost"):
             below(rows[column], 2)
-        return cls(rows, Payloads.of(arrays, flows, frames), names)
+        return cls(rows, Payloads.of(arrays, flows, frames), names, _asked_of(arrays["asked"], names, flows, frames))
+
+
+def _asked_of(asked: NDArray[np.void], names: ServerNames, flows: int, frames: int) -> NDArray[np.void]:
+    """ASKED[m] of a table with so many rows. ValueError for what no shard has."""
+    below(asked["row"], flows)
+    below(asked["side"], 2)
+    below(asked["counts"], 2)
+    below(asked["number"], frames + 1)
+    below(asked["code"].astype(np.int64) + 1, 17)
+    below(asked["question"], len(names.questions) if names.questions else 0)
+    return asked
 
 
 def _have(said: Payloads, rows: int) -> NDArray[np.bool_]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from portcall.inspection.asked_questions import QuestionNumbers
 from portcall.inspection.detection_table import DetectionTable
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
@@ -11,7 +14,6 @@ from portcall.inspection.server_names import MOST_SECRETS, ServerNames
 from portcall.records.plain_data import items, octets, text, whole
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -30,6 +32,20 @@ def merge_names(
     return names.detections.merge(later.detections)
 
 
+def merge_questions(
+    names: ServerNames, later: ServerNames, asked: NDArray[np.void], frames_before: int, places: NDArray[np.int64]
+) -> NDArray[np.void]:
+    """ASKED[m] of the shard that follows, as it is in the table that both have, whose rows have these places."""
+    if not (names.questions and later.questions):
+        return asked
+    numbers = names.questions.merge(later.questions)[asked["question"]]
+    moved: NDArray[np.void] = asked[numbers >= 0].copy()
+    names.questions.left_out += len(asked) - len(moved)
+    moved["question"], moved["row"] = numbers[numbers >= 0], places[moved["row"]]
+    moved["number"] += np.uint64(frames_before)
+    return moved
+
+
 def arrays_of_names(names: ServerNames) -> dict[str, NDArray[Any]]:
     """The columns of what was heard."""
     return {"answers": names.dns_cache.answers()}
@@ -39,6 +55,7 @@ def plain_names(names: ServerNames) -> dict[str, Any]:
     """What belongs to the columns, as lists, texts and numbers."""
     return {
         "with_details": names.with_details,
+        "questions": names.questions and names.questions.plain(),
         "detections": names.detections.plain(),
         "left_out": names.left_out,
         "dns": names.dns_cache.plain(),
@@ -49,7 +66,9 @@ def plain_names(names: ServerNames) -> dict[str, Any]:
 
 def names_of_plain(plain: dict[str, Any], arrays: dict[str, NDArray[Any]], rows: int) -> ServerNames:
     """What gave these, of a table with so many rows. ValueError for what nothing can give."""
+    questions = plain["questions"]
     names = ServerNames(with_details=bool(plain["with_details"]))
+    names.questions = None if questions is None else QuestionNumbers.of_plain(questions)
     names.detections = DetectionTable.of_plain(plain["detections"], whole(plain["left_out"]))
     names.dns_cache = DnsCache.of_plain(plain["dns"], arrays["answers"])
     names.expected_flows = ExpectedFlows.of_plain(plain["expected"], rows)

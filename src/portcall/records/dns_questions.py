@@ -25,6 +25,7 @@ NO_CODE = -1
 ASKED = np.dtype(
     [
         ("ts_ns", "i8"),
+        ("number", "u8"),  # of the packet
         ("row", "u4"),  # of the flow table; of a part of it, the place among its rows
         ("question", "u4"),  # its number
         ("wire", "u4"),  # bytes of the frame; 0 where it counts for another question
@@ -36,7 +37,7 @@ ASKED = np.dtype(
         ("reserved", "u1", (2,)),
     ]
 )
-"""One question in one packet, asked or answered. 32 bytes."""
+"""One question in one packet, asked or answered. 40 bytes."""
 
 
 def placed(asked: NDArray[np.void], rows: NDArray[np.int64]) -> NDArray[np.void]:

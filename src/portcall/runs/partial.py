@@ -75,7 +75,8 @@ class Partial:
         copies.add(self.copies, is_exact=self.copies_are_exact)
         names = self.state.names if self.state else None
         tracker = Tracker(names=names, copies=copies, frames=self.frames)
-        tracker.tables.append(InspectedTable(self.flows, self.state.resumed(self.flows) if self.state else None))
+        inspector, questions = self.state.resumed(self.flows) if self.state else (None, None)
+        tracker.tables.append(InspectedTable(self.flows, inspector, questions=questions))
         return tracker
 
     def to_bytes(self) -> bytes:
@@ -110,5 +111,6 @@ class Partial:
         copies, are_exact = whole(plain["copies"], most=1 << 48), bool(plain["copies_are_exact"])
         return cls(Shard(plain["shard"]), frames, plain["layer"], flows, state, copies, are_exact)
 
-    def _kind(self) -> tuple[str, bool | None]:
-        return self.layer, self.state.names.with_details if self.state else None
+    def _kind(self) -> tuple[object, ...]:
+        names = self.state and self.state.names
+        return self.layer, names and (names.with_details, names.questions is not None)

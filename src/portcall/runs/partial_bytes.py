@@ -24,6 +24,7 @@ from portcall.flows.table import VERDICT_TALLY
 from portcall.inspection.dns_cache import CACHED_ANSWER
 from portcall.inspection.held_payloads import HELD
 from portcall.inspection.inspection_state import INSPECTED
+from portcall.records.dns_questions import ASKED
 from portcall.records.flows import DATAGRAM, FLOW
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _ARRAYS = {
     "held": HELD,
     "content": np.dtype(np.uint8),
     "answers": CACHED_ANSWER,
+    "asked": ASKED,
 }
 
 

@@ -80,8 +80,8 @@ class InspectedTable:
             from portcall.inspection.held_payloads import PayloadHolder
 
             holder = PayloadHolder(flows, follows=shard is Shard.LATER)
-        if shard and (names.questions or names.with_logs):
-            raise PortcallError("--by query, and logs of what was said, need the whole capture in one run")
+        if shard and names.with_logs:
+            raise PortcallError("logs of what was said need the whole capture in one run")
         questions = logs = None
         if names.with_logs:
             from portcall.inspection.logs.conversation_logs import ConversationLogs
@@ -102,7 +102,7 @@ class InspectedTable:
             return None
         from portcall.inspection.inspection_state import InspectionState
 
-        return InspectionState.of(self._inspector, self._holder, names, self.flows)
+        return InspectionState.of(self._inspector, self._holder, names, self.flows, self._questions)
 
     def feed(self, batch: FrameBatch, packets: NDArray[np.void], first_number: int) -> None:
         """Count PACKET[n] of a batch, and inspect their payloads."""
@@ -110,7 +110,7 @@ class InspectedTable:
         if self._inspector:
             self._inspector.inspect(batch, packets, payloads, first_number)
         if self._questions:
-            self._questions.take(batch, packets, payloads)
+            self._questions.take(batch, packets, payloads, first_number)
 
     def finish(self) -> None:
         """Inspect what still waits for more; nothing is fed afterwards."""
