@@ -92,12 +92,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _write(said: Explanation | Tutorial, stream: TextIO, format_name: str) -> None:
     from portcall.explanation.facts import Explanation
-    from portcall.views.explain import write_explanation, write_tutorial_text
 
     is_of_subject = isinstance(said, Explanation)
     if format_name == "json":
         _write_json(({} if is_of_subject else {"kind": "story"}) | asdict(said), stream)
-    elif isinstance(said, Explanation):
+        return
+    from portcall.views.explain import write_explanation, write_tutorial_text  # rich
+
+    if isinstance(said, Explanation):
         write_explanation(said, stream)
     else:
         write_tutorial_text(said, stream)

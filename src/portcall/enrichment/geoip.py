@@ -20,7 +20,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError
-from portcall.records.column_values import Columns, Words
 from portcall.records.report import Origin
 from portcall.records.schema import ADDRESS_ENDS
 from portcall.system.remedies import pip_install
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from maxminddb.reader import Reader
 
-    from portcall.records.column_values import ColumnValues
+    from portcall.records.column_values import Columns, ColumnValues
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
@@ -59,6 +58,8 @@ class Origins:
 
     def completed_columns(self, columns: Columns) -> Columns:
         """The same with columns for what ``completed`` adds to a row."""
+        from portcall.records.column_values import Columns, Words  # NumPy, which rows and single addresses do not need
+
         found: dict[str, ColumnValues] = {}
         for name, end in ADDRESS_ENDS.items():
             if name in columns.by_name:

@@ -15,13 +15,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from portcall.records.column_values import Columns, Words
-from portcall.records.report_rows import Rows
 from portcall.records.schema import ADDRESS_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from portcall.records.column_values import Columns
     from portcall.records.report import Report
 
 MOST_ADDRESSES = 1000
@@ -63,6 +62,9 @@ def _distinct(addresses: Iterable[str], most: int) -> list[str]:
 
 def named(report: Report) -> Report:
     """The report with what reverse DNS calls its addresses."""
+    from portcall.records.column_values import Columns, Words  # NumPy, as in ``geoip``
+    from portcall.records.report_rows import Rows
+
     rows = report.rows
     if not isinstance(rows, Rows):
         return replace(report, rows=with_reverse_names(rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from portcall.enrichment.geoip import Origins
 from portcall.owners.socket_listing import list_sockets
 from portcall.queries.row_choice import chooser
 from portcall.records.schema import COUNTS, Listing
@@ -12,7 +13,7 @@ from portcall.records.sockets import SocketCoverage
 from portcall.sockets.rows import conversation_rows, count_rows, held_rows, port_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from portcall.records.sockets import SocketListing, SystemSocket
     from portcall.sockets.query import SocketQuery
@@ -57,11 +58,11 @@ def conversations(
     reverse DNS for the addresses that are left.
     """
     choose = chooser(choice.where, "conns", None if by else choice.top)
-    complete = _origins(geo) if geo else None
+    origins = Origins(geo) if geo else None
     listing = list_sockets(choice.namespaces)
     every = conversation_rows(listing, query.means if query else None)
-    if complete:
-        every = list(map(complete, every))
+    if origins:
+        every = list(map(origins.completed, every))
     chosen = choose([row for row in every if not states or row["state"] in states])
     of = len(every)
     if by is not None:
@@ -92,13 +93,6 @@ def who(query: SocketQuery, choice: Choice) -> Listing:
     rows = held_rows(listing, relations, meanings)
     about = listing if query.process else listing.about(relations)  # any hidden process may have that name
     return _report("who", about, choose(rows), len(rows))
-
-
-def _origins(databases: Sequence[str]) -> Callable[[Row], Row]:
-    """What adds to a row what databases tell of its addresses."""
-    from portcall.enrichment.geoip import Origins
-
-    return Origins(databases).completed
 
 
 def _report(by: str, listing: SocketListing, rows: list[Row], of: int) -> Listing:
