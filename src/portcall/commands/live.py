@@ -185,10 +185,20 @@ def _watch(
         return status if status >= 0 else _KILLED - status
 
 
+_LATER = (
+    *("rich.live", "numpy.ma", "hashlib", "hmac", "uuid", "hpack"),
+    *("cryptography.x509.oid", "cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead"),
+    *("cryptography.hazmat.primitives.ciphers.algorithms", "cryptography.hazmat.primitives.ciphers.modes"),
+)
+"""Packages that are imported where they are used, which is then."""
+
+
 def _load_what_comes_later() -> None:
     """Import what is needed then: the invoking user may not be allowed to read where it is installed."""
     for name in (
         "runs.live_loop",
+        "inspection.server_names",
+        "exports._row_writer",
         "enrichment.reverse_dns",
         "inspection.logs.conversation_logs",
         "views.live",
@@ -196,8 +206,14 @@ def _load_what_comes_later() -> None:
         *(f"exports.{module}" for module in (*MODULES.values(), *LOGS.values(), *TRAFFIC_ONLY.values())),
     ):
         import_module(f"portcall.{name}")
-    import_module("rich.live")
+    for name in _LATER:
+        import_module(name)
+    import_module("portcall.views.live").rehearse()
     import_module("portcall.dissectors").find_dissectors()
+    import_module("portcall.labels.port_services").service_id_of("dns")  # the lists, which are read at a first question
+    import_module("portcall.labels.port_services").ranks_of(6)
+    for name in ("www.example.com", "www.example.xn--p1ai"):
+        import_module("portcall.labels.hostnames").app_of_hostname(name)
 
 
 def _start(command: list[str], priority: int | None) -> subprocess.Popen[bytes] | None:

@@ -26,6 +26,9 @@ def require() -> None:
         require_arrow()
     except ArrowMissingError as error:
         raise PortcallError(f"parquet: {error}. Install it: {pip_install('portcall[arrow]')}") from error
+    # While they may be read: ``live`` gives its rights up before it writes.
+    import pyarrow.compute
+    import pyarrow.parquet  # noqa: F401 - and what is above
 
 
 def write(report: Report | Listing, stream: TextIO) -> None:

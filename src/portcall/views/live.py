@@ -8,6 +8,7 @@ Everything that is named passes ``visible``.
 
 from __future__ import annotations
 
+import io
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -233,3 +234,13 @@ def _style(row: Row) -> str:
 
 def _cropped(text: str, width: int) -> Text:
     return Text(visible(text, width))
+
+
+def rehearse() -> None:
+    """Draw something into memory: rich loads some of itself, as widths of letters, only when it draws."""
+    from rich.console import Console, Group
+    from rich.live import Live
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=20)
+    with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        live.update(Group(Text("→ … ▏ é 漢", "dim"), Text("wrapped where it is too long")), refresh=True)

@@ -1,0 +1,83 @@
+"""What ``live`` loads while it may: afterwards it is the user who called sudo, who may not read where portcall lies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import portcall
+
+CAPTURES = Path(__file__).parents[2] / "captures"
+LARGEST_BYTES = 200_000
+PROGRAM = """
+import io, os, sys, sysconfig
+sys.path.insert(0, sys.argv[1])
+from portcall.cli import main
+from portcall.commands.live import _load_what_comes_later
+
+captures = sys.argv[2:]
+for format_name in ("table", "json", "csv"):
+    main(["read", captures[0], "--no-names", "--by", "flow", "--format", format_name])  # what only ``read`` needs
+_load_what_comes_later()
+from rich.console import Console
+from rich.text import Text
+ours = (sys.argv[1], *map(os.path.realpath, set(sysconfig.get_paths().values())))
+
+def refuse(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and os.path.realpath(arguments[0]).startswith(ours):
+        print("opened", arguments[0], file=sys.stderr)
+
+sys.addaudithook(refuse)
+Console(file=io.StringIO(), force_terminal=True).print(Text("▏→ … 漢"))
+for by in ("app", "flow", "host"):
+    main(["read", *captures, "--by", by])
+main(["read", *captures, "--by", "flow", "--format", "json"])
+"""
+
+
+IMPORTS = """
+import ast, sys
+from portcall.commands.live import _load_what_comes_later
+
+_load_what_comes_later()
+ROOMS = "dissectors inspection labels attribution flows ownership exports views records enrichment runs owners sources"
+ROOMS = tuple(f"portcall.{room}." for room in ROOMS.split())
+modules = [one for name, one in sys.modules.items() if name.startswith(ROOMS) and one.__file__.endswith(".py")]
+for module in modules:
+    for function in ast.walk(ast.parse(open(module.__file__, encoding="utf-8").read())):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in ast.walk(function):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                if name not in sys.modules:
+                    print(module.__name__, name)
+"""
+ON_OTHER_OCCASIONS = {"tomllib", "tomli", "difflib", "portcall.views.pages", "pyarrow"}
+"""What only explanations, refusals and lists import, or is imported as soon as its format is asked for."""
+
+
+def test_what_the_parsing_part_imports_where_it_is_used_is_loaded_before():
+    ran = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
+
+    imported = {line.split()[1].removesuffix(".parquet").removesuffix(".compute") for line in ran.stdout.splitlines()}
+    assert imported - ON_OTHER_OCCASIONS == set()
+
+
+def test_nothing_of_portcall_is_opened_once_rights_are_given_up():
+    small = [path for path in CAPTURES.iterdir() if ".pcap" in path.name and path.stat().st_size < LARGEST_BYTES]
+    captures = sorted(map(str, small))
+
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(Path(portcall.__file__).parents[1]), *captures],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    opened = [line for line in ran.stderr.splitlines() if line.startswith("opened")]
+    assert opened == []
+    assert "example" in ran.stdout
+    assert ran.returncode == 0, ran.stderr
