@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from made_conversations import names_by_dissectors
 from portcall.decoding.decoder import Decoder
 from portcall.errors import CaptureError
 from portcall.flows.table import FlowTable
@@ -12,12 +13,12 @@ from portcall.records.packets import NO_TIME
 from portcall.sources.captures import open_capture
 
 
-def inspected(path, *, with_details, snap_bytes=None):
-    """(ends, end that asked, protocol, first name, names that resolvers gave either end for the other) of each flow.
+def inspected(path, names, snap_bytes=None):
+    """What is said of each flow: first what is, whatever is asked for, then details.
 
-    ``snap_bytes``: as if the capture had kept no more of each frame.
+    (ends, end that asked, protocol, first name, names that resolvers gave either end for the other), (details, number
+    of the frame that told it). ``snap_bytes``: as if the capture had kept no more of each frame.
     """
-    names = ServerNames(with_details=with_details)
     table = FlowTable(seed=1, inspects=True)
     inspector = names.inspector_for(table)
     decoder, first_number = Decoder("inner"), 1
@@ -33,12 +34,15 @@ def inspected(path, *, with_details, snap_bytes=None):
     found = inspector.of(np.arange(len(table)))
     return [
         (
-            tuple(row[end].tobytes() for end in ("low", "high", "low_port", "high_port")),
-            asker,
-            *_sent(names.detection(number)),
-            *(_told(names, row[client], row[server]) for client, server in (("low", "high"), ("high", "low"))),
+            (
+                tuple(row[end].tobytes() for end in ("low", "high", "low_port", "high_port")),
+                asker,
+                *_sent(names.detection(number)),
+                *(_told(names, row[client], row[server]) for client, server in (("low", "high"), ("high", "low"))),
+            ),
+            (number and names.detection(number).details, evidence),
         )
-        for row, number, asker in zip(table.rows(), found.numbers.tolist(), found.askers.tolist(), strict=True)
+        for row, number, evidence, asker in zip(table.rows(), *map(np.ndarray.tolist, found), strict=True)
     ]
 
 
@@ -60,6 +64,9 @@ def _told(names, client, server):
 
 
 def assert_same(path, snap_bytes=None):
-    plain, detailed = (inspected(path, with_details=wanted, snap_bytes=snap_bytes) for wanted in (False, True))
+    plain = inspected(path, ServerNames(), snap_bytes)
+    detailed = inspected(path, ServerNames(with_details=True), snap_bytes)
+    by_dissectors = inspected(path, names_by_dissectors(), snap_bytes)
 
-    assert [pair for pair in zip(plain, detailed, strict=True) if pair[0] != pair[1]] == []
+    assert [pair for pair in zip(detailed, by_dissectors, strict=True) if pair[0] != pair[1]] == []
+    assert [pair for pair in zip(plain, by_dissectors, strict=True) if pair[0][0] != pair[1][0]] == []

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples import examples
-from made_conversations import batch_of, client_hello, connection, dialogue, inspected_in
+from made_conversations import answered, batch_of, client_hello, connection, dialogue, inspected_in
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
 from portcall.inspection import handover
@@ -19,18 +19,28 @@ UPGRADE = GET.replace(b"Accept: */*", b"Upgrade: websocket\r\nConnection: Upgrad
 WITHOUT_HOST = b"GET / HTTP/1.0\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n"
 HELLO = client_hello("www.example.com")
 OPENINGS = [HELLO, GET, UPGRADE, WITHOUT_HOST, b"GET / HTTP/1.1\r\nX: \x7f\r\nHost: www.example.com\r\n\r\n"]
+SERVER_HELLO = b"\x16\x03\x03\0\x2c\x02\0\0\x28\x03\x03" + bytes(32) + b"\0\xc0\x2f\0\0\0"
 STATUS, RECORD = b"HTTP/1.1 200 OK\r\nX: y\r", b"\x17\3\3\0\x20" + bytes(32)
 TOLD = ("application_protocol", "hostname", "hostname_source", "app", "client", "evidence_frame")
 
 
-def told(packets, **options):
-    return [[row[name] for name in TOLD if name in row] for row in inspected_in(packets, **options)]
+def told(rows):
+    return [[row[name] for name in TOLD if name in row] for row in rows]
 
 
-def left_to_dissectors(packets):
+def assert_same(packets, batch_size, snap=None):
+    """The kernel tells what the dissectors tell, with details and without."""
+    how = {"batch_size": batch_size, "snap": snap}
+    by_dissectors = inspected_in(packets, by_dissectors=True, **how)
+
+    assert told(inspected_in(packets, **how)) == told(by_dissectors)
+    assert list(inspected_in(packets, with_details=True, **how)) == list(by_dissectors)
+
+
+def left_to_dissectors(packets, *, with_details=False):
     """How many payloads of some packets the kernel leaves to the dissectors."""
     table = FlowTable(inspects=True)
-    inspector = ServerNames().inspector_for(table)
+    inspector = ServerNames(with_details=with_details).inspector_for(table)
     batch = batch_of(packets)
     decoded = Decoder().decode(batch)
     inspector.inspect(batch, decoded, table.update(decoded), 1)
@@ -43,7 +53,7 @@ def test_wherever_a_hello_is_cut_in_two_the_kernel_tells_what_the_dissectors_tel
     for at in range(1, len(opening), 1 if opening is not HELLO else 7):
         packets = connection([opening[:at], opening[at:]], 8080)
 
-        assert told(packets, batch_size=batch_size) == told(packets, with_details=True), at
+        assert_same(packets, batch_size)
 
 
 def test_a_hello_in_two_segments_is_left_to_nobody():
@@ -53,6 +63,23 @@ def test_a_hello_in_two_segments_is_left_to_nobody():
     assert left_to_dissectors(connection([HELLO[: name_at + 30], HELLO[name_at + 30 :]])) == 0
     assert left_to_dissectors(connection([GET[:40], GET[40:]])) == 0
     assert left_to_dissectors(connection([GET[:40]], answers=[STATUS])) == 0
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        connection([HELLO[:300], HELLO[300:]]),
+        connection([HELLO], answers=[SERVER_HELLO]),
+        connection([GET], 80, answers=[b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"]),
+        answered("www.example.com")[:1],
+    ],
+    ids=["hello in two", "tls", "http", "dns"],
+)
+def test_details_of_the_commonest_are_left_to_nobody(packets):
+    (*_, row) = inspected_in(packets, with_details=True)
+
+    assert left_to_dissectors(packets, with_details=True) == 0
+    assert row["said"]
 
 
 def test_what_is_held_is_left_with_what_does_not_complete_it():
@@ -79,7 +106,7 @@ def dialogues(draw):
 @settings(max_examples=examples(100))
 @given(dialogues(), st.sampled_from([1, 2, 1000]), st.sampled_from([None, None, 96]))
 def test_in_whatever_order_its_segments_come_kernel_and_dissectors_tell_the_same(packets, batch_size, snap):
-    assert told(packets, batch_size=batch_size, snap=snap) == told(packets, with_details=True, snap=snap)
+    assert_same(packets, batch_size, snap)
 
 
 def test_what_is_held_is_bounded_and_the_oldest_goes_first(monkeypatch):

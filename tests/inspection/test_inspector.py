@@ -9,7 +9,18 @@ from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 
-from made_conversations import CLIENT, GET, RESOLVER, SERVER, answered, batch_of, client_hello, connection, inspected_in
+from made_conversations import (
+    CLIENT,
+    GET,
+    RESOLVER,
+    SERVER,
+    answered,
+    batch_of,
+    client_hello,
+    connection,
+    inspected_in,
+    names_by_dissectors,
+)
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
 from portcall.inspection import detection_table as detections
@@ -248,7 +259,7 @@ def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch):
     monkeypatch.setattr(inspectors, "_MOST_HELD_BYTES", 2000)
     unfinished = client_hello("www.example.com")[:300]
     packets = [packet for number in range(20) for packet in connection([unfinished], client_port=40000 + number)]
-    names, table = ServerNames(with_details=True), FlowTable(inspects=True)
+    names, table = names_by_dissectors(), FlowTable(inspects=True)
     inspector = names.inspector_for(table)
     batch = batch_of(packets)
     decoded = Decoder().decode(batch)

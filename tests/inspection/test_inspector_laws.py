@@ -1,4 +1,4 @@
-"""Whether details are wanted or not, the same is heard: by the kernel and its openings, or by the dissectors."""
+"""Whether details are wanted or not, kernel and dissectors tell the same; and the kernel tells the same details."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from scapy.layers.dns import DNS
 from scapy.layers.inet import IP, TCP, UDP
 
 from inspected_flows import assert_same, inspected
-from made_conversations import CLIENT, RESOLVER, SERVER, answered, client_hello, inspected_in
+from made_conversations import CLIENT, RESOLVER, SERVER, answered, client_hello, inspected_in, names_by_dissectors
+from portcall.inspection.server_names import ServerNames
 
-TOLD = ("application_protocol", "tls_server_name", "http_host", "hostname")
+TOLD = ("server_port", "application_protocol", "tls_server_name", "http_host", "hostname")
 CAPTURES = sorted((Path(__file__).parents[2] / "captures").glob("*.pcap*"))
 
 
@@ -30,10 +31,11 @@ def test_the_kernel_tells_of_cut_frames_what_the_dissectors_tell(snap_bytes):
 def test_both_hear_something():
     office = next(path for path in CAPTURES if path.name == "office.pcapng")
 
-    for with_details in (False, True):
-        rows = inspected(office, with_details=with_details)
-        assert any(name for _, _, _, name, *_ in rows)
-        assert any(told for *_, told, _ in rows) or any(told for *_, told in rows)
+    for names in (ServerNames(), ServerNames(with_details=True), names_by_dissectors()):
+        rows = inspected(office, names)
+        assert any(name for (_, _, _, name, *_), _ in rows)
+        assert any(told for (*_, told, _), _ in rows) or any(told for (*_, told), _ in rows)
+        assert any(details for _, (details, _) in rows) == names.with_details
 
 
 HELLOS = {
@@ -60,6 +62,28 @@ def changed(random, sent):
     return bytes(sent)
 
 
+ANSWERS = {
+    "tls": (HELLOS["tls"], b"\x16\x03\x03\0\x41\x02\0\0\x3d\x03\x03" + bytes(32) + b"\0\xc0\x2f\0\0\x15"
+    b"\0\x10\0\x05\0\x03\x02h2\0\x2b\0\x02\x03\x04\0\x17\0\0"),
+    "http": (HELLOS["http"], b"HTTP/1.1 200 OK\r\nDate: today\r\nServer: nginx\r\nX: y\r\n\r\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_the_kernel_tells_of_a_damaged_answer_what_the_dissectors_tell(kind):
+    random, (hello, answer) = Random(12), ANSWERS[kind]
+    packets = []
+    for port in range(20000, 21000):
+        asks, answers = {"sport": port, "dport": 443, "seq": 1}, {"sport": 443, "dport": port, "seq": 7}
+        packets.append(bytes(IP(src=CLIENT, dst=SERVER) / TCP(**asks) / hello))
+        packets.append(bytes(IP(src=SERVER, dst=CLIENT) / TCP(**answers) / changed(random, answer)))
+
+    detailed = inspected_in(packets, with_details=True)
+
+    assert list(detailed) == list(inspected_in(packets, by_dissectors=True))
+    assert len({str(row["said"]) for row in detailed}) > 10
+
+
 @pytest.mark.parametrize("kind", HELLOS)
 def test_the_kernel_tells_of_a_damaged_hello_what_the_dissectors_tell(kind):
     random, sent = Random(11), HELLOS[kind]
@@ -71,7 +95,9 @@ def test_the_kernel_tells_of_a_damaged_hello_what_the_dissectors_tell(kind):
         packets.append(bytes(hello / changed(random, sent)))
 
     plain, detailed = (inspected_in(packets, with_details=with_details) for with_details in (False, True))
+    by_dissectors = inspected_in(packets, by_dissectors=True)
 
-    told = [[(row["server_port"], *(row[column] for column in TOLD)) for row in rows] for rows in (plain, detailed)]
+    told = [[[row[column] for column in TOLD] for row in rows] for rows in (plain, by_dissectors)]
     assert told[0] == told[1]
+    assert list(detailed) == list(by_dissectors)
     assert len({row["hostname"] for row in plain}) > 10 or is_dns

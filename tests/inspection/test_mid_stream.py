@@ -12,7 +12,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from examples import examples
 from made_conversations import CLIENT, GET, SERVER, client_hello, inspected_in
 
-EITHER_WAY = pytest.mark.parametrize("with_details", [False, True], ids=["kernel", "dissectors"])
+EITHER_WAY = pytest.mark.parametrize("by_dissectors", [False, True], ids=["kernel", "dissectors"])
 
 
 def record(size, kind=23):
@@ -62,6 +62,14 @@ def protocols(packets, **how):
     ]
 
 
+def assert_same(packets, batch_size):
+    """The kernel tells what the dissectors tell, with details and without."""
+    detailed = inspected_in(packets, with_details=True, batch_size=batch_size)
+
+    assert list(detailed) == list(inspected_in(packets, by_dissectors=True, batch_size=batch_size))
+    assert protocols(packets, batch_size=batch_size) == protocols(packets, by_dissectors=True, batch_size=batch_size)
+
+
 @EITHER_WAY
 @pytest.mark.parametrize(
     "payloads",
@@ -74,29 +82,29 @@ def protocols(packets, **how):
     ],
     ids=["one record", "two", "both sides", "and nothing known", "an alert"],
 )
-def test_records_are_tls(with_details, payloads):
-    assert protocols(segments(payloads), with_details=with_details) == [("tls", None, 1)]
+def test_records_are_tls(by_dissectors, payloads):
+    assert protocols(segments(payloads), by_dissectors=by_dissectors) == [("tls", None, 1)]
 
 
 @EITHER_WAY
 @pytest.mark.parametrize("batch_size", [1, 1000])
-def test_a_hello_after_the_other_side_s_records_still_names_the_server(with_details, batch_size):
+def test_a_hello_after_the_other_side_s_records_still_names_the_server(by_dissectors, batch_size):
     packets = segments([(1, record(40)), (0, client_hello("www.example.com"))])
 
-    assert protocols(packets, with_details=with_details, batch_size=batch_size) == [("tls", "www.example.com", 2)]
+    assert protocols(packets, by_dissectors=by_dissectors, batch_size=batch_size) == [("tls", "www.example.com", 2)]
 
 
 @EITHER_WAY
-def test_a_hello_in_pieces_after_the_other_side_s_records_still_names_the_server(with_details):
+def test_a_hello_in_pieces_after_the_other_side_s_records_still_names_the_server(by_dissectors):
     hello = client_hello("www.example.com")
     packets = segments([(1, record(40)), (0, hello[:100]), (0, hello[100:])])
 
-    assert protocols(packets, with_details=with_details) == [("tls", "www.example.com", 3)]
+    assert protocols(packets, by_dissectors=by_dissectors) == [("tls", "www.example.com", 3)]
 
 
 @EITHER_WAY
-def test_who_speaks_tls_is_not_asked_for_http(with_details):
-    assert protocols(segments([(1, record(40)), (0, GET)]), with_details=with_details) == [("tls", None, 1)]
+def test_who_speaks_tls_is_not_asked_for_http(by_dissectors):
+    assert protocols(segments([(1, record(40)), (0, GET)]), by_dissectors=by_dissectors) == [("tls", None, 1)]
 
 
 @EITHER_WAY
@@ -109,8 +117,8 @@ def test_who_speaks_tls_is_not_asked_for_http(with_details):
     ],
     ids=["something behind it", "too long", "another version"],
 )
-def test_what_is_no_series_of_records_is_not_tls(with_details, payloads):
-    assert protocols(segments(payloads), with_details=with_details) == [(None, None, None)]
+def test_what_is_no_series_of_records_is_not_tls(by_dissectors, payloads):
+    assert protocols(segments(payloads), by_dissectors=by_dissectors) == [(None, None, None)]
 
 
 SHORT_HEADERS = [bytes([first]) + b"8 bytes." + bytes(20) for first in (0x40, 0x55, 0x7F)]
@@ -123,8 +131,8 @@ def datagrams(payloads, *, is_answer=False):
 
 @EITHER_WAY
 @pytest.mark.parametrize("batch_size", [1, 2, 1000])
-def test_a_quic_conversation_that_began_before_the_capture_is_known(with_details, batch_size):
-    (row,) = inspected_in(datagrams(SHORT_HEADERS), with_details=with_details, batch_size=batch_size)
+def test_a_quic_conversation_that_began_before_the_capture_is_known(by_dissectors, batch_size):
+    (row,) = inspected_in(datagrams(SHORT_HEADERS), by_dissectors=by_dissectors, batch_size=batch_size)
 
     assert (row["application_protocol"], row["evidence_frame"]) == ("quic", 3)
 
@@ -141,19 +149,19 @@ def test_a_quic_conversation_that_began_before_the_capture_is_known(with_details
     ],
     ids=["two", "one first byte", "another connection", "too short", "no short header"],
 )
-def test_what_is_no_series_of_short_headers_is_not_quic(with_details, payloads):
-    (row,) = inspected_in(datagrams(payloads), with_details=with_details)
+def test_what_is_no_series_of_short_headers_is_not_quic(by_dissectors, payloads):
+    (row,) = inspected_in(datagrams(payloads), by_dissectors=by_dissectors)
 
     assert row["application_protocol"] is None
 
 
 @EITHER_WAY
 @pytest.mark.parametrize("batch_size", [1, 1000])
-def test_an_end_that_nobody_knows_does_not_silence_the_other_one(with_details, batch_size):
+def test_an_end_that_nobody_knows_does_not_silence_the_other_one(by_dissectors, batch_size):
     strange = [b"\x4d" + bytes([number]) * 40 for number in range(3)]
     packets = [*datagrams(strange, is_answer=True), *datagrams(SHORT_HEADERS)]
 
-    (row,) = inspected_in(packets, with_details=with_details, batch_size=batch_size)
+    (row,) = inspected_in(packets, by_dissectors=by_dissectors, batch_size=batch_size)
 
     assert row["application_protocol"] == "quic"
 
@@ -172,10 +180,10 @@ def test_an_end_that_nobody_knows_does_not_silence_the_other_one(with_details, b
     ],
     ids=["three", "with a gap", "of the second source", "two each way", "a report between", "and something else"],
 )
-def test_packets_in_order_are_rtp(with_details, batch_size, payloads, frame):
+def test_packets_in_order_are_rtp(by_dissectors, batch_size, payloads, frame):
     packets = exchanged(payloads, port=40000)
 
-    assert protocols(packets, with_details=with_details, batch_size=batch_size) == [("rtp", None, frame)]
+    assert protocols(packets, by_dissectors=by_dissectors, batch_size=batch_size) == [("rtp", None, frame)]
 
 
 @EITHER_WAY
@@ -189,8 +197,8 @@ def test_packets_in_order_are_rtp(with_details, batch_size, payloads, frame):
     ],
     ids=["one report", "a packet before", "two ciphered ones", "as the answer to a stream"],
 )
-def test_reports_are_rtcp(with_details, payloads, frame):
-    assert protocols(exchanged(payloads, port=40000), with_details=with_details) == [("rtcp", None, frame)]
+def test_reports_are_rtcp(by_dissectors, payloads, frame):
+    assert protocols(exchanged(payloads, port=40000), by_dissectors=by_dissectors) == [("rtcp", None, frame)]
 
 
 @EITHER_WAY
@@ -206,8 +214,8 @@ def test_reports_are_rtcp(with_details, payloads, frame):
     ],
     ids=["two", "a leap", "three sources", "something between", "too late", "reports of two sources"],
 )
-def test_what_is_no_series_of_packets_is_not_rtp(with_details, payloads):
-    assert protocols(exchanged(payloads, port=40000), with_details=with_details) == [(None, None, None)]
+def test_what_is_no_series_of_packets_is_not_rtp(by_dissectors, payloads):
+    assert protocols(exchanged(payloads, port=40000), by_dissectors=by_dissectors) == [(None, None, None)]
 
 
 PIECES = [
@@ -226,11 +234,7 @@ PIECES = [
     st.sampled_from([1, 2, 1000]),
 )
 def test_kernel_and_dissectors_hear_the_same_in_any_exchange(payloads, port, batch_size):
-    packets = exchanged(payloads, port)
-
-    inspected = protocols(packets, batch_size=batch_size)
-
-    assert inspected == protocols(packets, with_details=True, batch_size=batch_size)
+    assert_same(exchanged(payloads, port), batch_size)
 
 
 @settings(max_examples=examples(200))
@@ -256,8 +260,4 @@ def test_kernel_and_dissectors_hear_the_same_in_any_exchange(payloads, port, bat
     st.sampled_from([1, 2, 1000]),
 )
 def test_kernel_and_dissectors_hear_the_same_in_any_stream(payloads, batch_size):
-    packets = segments(payloads)
-
-    inspected = protocols(packets, batch_size=batch_size)
-
-    assert inspected == protocols(packets, with_details=True, batch_size=batch_size)
+    assert_same(segments(payloads), batch_size)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
 from examples import examples
-from made_conversations import CLIENT, RESOLVER, batch_of
+from made_conversations import CLIENT, RESOLVER, batch_of, names_by_dissectors
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
 from portcall.inspection.server_names import ServerNames
@@ -47,9 +47,9 @@ def messages(draw):
     return bytes(data)
 
 
-def told(data, *, with_details):
+def told(data, names):
     """What the timeline knows, and what the conversation is, when a message comes twice."""
-    names, table, decoder = ServerNames(with_details=with_details), FlowTable(seed=1, inspects=True), Decoder()
+    table, decoder = FlowTable(seed=1, inspects=True), Decoder()
     inspector = names.inspector_for(table)
     for number in (1, 2):
         batch = batch_of([IP(src=RESOLVER, dst=CLIENT) / UDP(sport=53, dport=5000) / data])
@@ -68,14 +68,18 @@ def told(data, *, with_details):
     return (
         dns_answers,
         len(names.dns_cache.store),
-        [names.detection(number).protocol if number else None for number in numbers],
+        [names.detection(number) for number in numbers],
     )
 
 
 @settings(max_examples=examples(100))
 @given(messages())
 def test_the_kernel_tells_the_timeline_what_the_dissector_tells_it(data):
-    assert told(data, with_details=False) == told(data, with_details=True)
+    *answers, (known,) = told(data, ServerNames())
+    *answers_with_details, detailed = told(data, ServerNames(with_details=True))
+
+    assert [*answers_with_details, detailed] == list(told(data, names_by_dissectors()))
+    assert (answers, known and known.protocol) == (answers_with_details, detailed[0] and detailed[0].protocol)
 
 
 def test_an_answer_by_way_of_aliases_is_of_the_name_that_was_asked_for():
@@ -83,8 +87,8 @@ def test_an_answer_by_way_of_aliases_is_of_the_name_that_was_asked_for():
     data += struct.pack(">HHHIH", 0xC00C, ALIAS, 1, 20, 6) + b"\3cdn\xc0\x10"
     data += struct.pack(">HHHIH", 0xC000 | len(data) - 6, 1, 1, 300, 4) + b"\xc0\0\2\x50"
 
-    (cached_answer,), count, protocols = told(data, with_details=False)
+    (cached_answer,), count, (detection,) = told(data, ServerNames())
 
     address, time_ns, until_ns, name = cached_answer
     assert (address[-4:], name, until_ns - time_ns) == (b"\xc0\0\2\x50", "www.example.com", 80 * 10**9 + 1)
-    assert (count, protocols) == (1, ["dns"])
+    assert (count, detection.protocol) == (1, "dns")

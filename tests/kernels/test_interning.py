@@ -44,6 +44,15 @@ def test_so_many_names_that_they_find_no_room_are_forgotten(name_of):
     assert all(numbers.number(1, name_of(number)) == number for number in known)
 
 
+def test_a_name_about_one_number_is_another_than_the_same_about_the_next():
+    numbers = NameNumbers(1)
+
+    numbers.learn(1, b"www.example.com", 7, about=3)
+    numbers.learn(1, b"www.example.com", 8, about=4)
+
+    assert [numbers.number(1, b"www.example.com", about) for about in (3, 4, 5)] == [7, 8, 0]
+
+
 def test_a_name_that_is_too_long_is_not_learnt():
     numbers = NameNumbers(1)
 

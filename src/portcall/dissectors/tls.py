@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._certificate import names_of
-from portcall.dissectors._hello import CLIENT_HELLO, SERVER_HELLO, TLS_1_3, ClientHello, version_text
+from portcall.dissectors._hello import (
+    CLIENT_HELLO,
+    SERVER_HELLO,
+    TLS_1_3,
+    ClientHello,
+    client_hello_of,
+    server_hello_of,
+    version_text,
+)
 from portcall.dissectors._inside import with_inside
 from portcall.dissectors._records import (
     HANDSHAKE,
@@ -42,6 +50,8 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
 }
 
 _INSIDE = frozenset({"http", "http2"})
+_NO_RANDOM, _NO_CIPHER = bytes(33), bytes(3)
+"""In the place of what the kernel leaves out: random and session id, cipher suite and compression."""
 _OLD_CLIENT_HELLO = Struct(">HBHHHH")
 _OLD_SERVER_HELLO = Struct(">HBBBHHHH")
 _OLD_SERVER_KIND = 4
@@ -67,6 +77,21 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
             return server_detection("tls", handshake.messages(), is_over=sent.is_ended or handshake.is_over)
         return _from_the_middle(sent, ends)
     return _from_old_hello(data, is_ended=sent.is_ended) if data and data[0] & 0x80 else None
+
+
+def offered(hello: bytes) -> Detection:
+    """What a ClientHello offers of which the kernel ``plain_details`` has kept what means something.
+
+    ``is whole 1 | version 2 | cipher suites 2+n | compressions 1+n | extensions 2+n``
+    """
+    read = client_hello_of(hello[1:3] + _NO_RANDOM + hello[3:], is_whole=bool(hello[0]))
+    return Detection("tls", details=read.details("t") if read else ())
+
+
+def chosen(hello: bytes) -> Detection:
+    """What a ServerHello chose, likewise: ``version 2 | extensions 2+n``."""
+    read = server_hello_of(hello[:2] + _NO_RANDOM + _NO_CIPHER + hello[2:])
+    return Detection("tls", details=read.details() if read else ())
 
 
 def _from_cut_hello(data: bytes) -> Detection | None:

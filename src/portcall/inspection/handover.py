@@ -28,13 +28,16 @@ HELLO = np.dtype(
         ("address", "u1", (16,)),  # of an answer, IPv4 in the last four bytes
         ("name_at", "u4"),  # in the arena
         ("name_length", "u4"),
+        ("said_at", "u4"),  # what else is worth keeping, in the arena
+        ("said_length", "u4"),
         ("seconds", "u4"),  # time to live
         ("row", "u4"),
         ("kind", "u1"),
-        ("reserved", "u1", (7,)),
+        ("is_part", "u1"),  # 1 where the rest of it is awaited
+        ("reserved", "u1", (6,)),
     ]
 )
-"""A name that is new to the kernel, and what it was told for. 72 bytes."""
+"""A hello of which something is new to the kernel, or an address of a name that is. 80 bytes."""
 
 
 DEFERRED = np.dtype(
@@ -97,10 +100,10 @@ def held_segments(table: FlowTable) -> HeldSegments:
 
 
 def plain_name(labels: bytes) -> str:
-    """The name in a DNS question without its last byte, the root: each label's length before it (RFC 1035 §3.1)."""
+    """The name in a DNS question but for its last byte, the root: each label's length before it (RFC 1035 §3.1)."""
     names, at = [], 0
     while at < len(labels):
-        names.append(labels[at + 1 : at + 1 + labels[at]].decode("ascii").lower())
+        names.append(labels[at + 1 : at + 1 + labels[at]].decode("ascii"))
         at += 1 + labels[at]
     return ".".join(names)
 

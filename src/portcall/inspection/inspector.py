@@ -19,12 +19,13 @@ from portcall.dissectors import dns
 from portcall.inspection.candidates import Conversation, answers, first_asked, inspects_all, recognisers, resolvers
 from portcall.inspection.detection_table import Detected
 from portcall.inspection.handover import DEFERRED, HELLO, SERIES, DeferredPayload, held_segments, plain_name
+from portcall.inspection.plain_detections import plain_detection
 from portcall.inspection.prefilter import lookup, prefixes_of
 from portcall.inspection.reassembly import Datagrams, Stream
-from portcall.kernels.deferral import MOST_KEPT_BYTES, Deferral
-from portcall.kernels.inspect import DNS_ANSWER, HTTP_REQUEST, TLS_HELLO, PlainInspector
+from portcall.kernels.deferral import DNS_ANSWER, MOST_KEPT_BYTES, Deferral
+from portcall.kernels.inspect import PlainInspector
 from portcall.kernels.interning import NameNumbers
-from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, Name, NameKind, Payload, Role
+from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, NameKind, Payload, Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,6 @@ _CONVERSATION_BYTES = 1500  # that one takes before a payload came: its streams 
 _HELLOS_AT_ONCE, _DEFERRED_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
 _BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
 RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that inspects all of a row
-_HELLOS = {TLS_HELLO: ("tls", NameKind.TLS_SNI), HTTP_REQUEST: ("http", NameKind.HTTP_HOST)}
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 _SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
@@ -101,19 +101,18 @@ class Inspector:
 
     def _new_kernel(self) -> PlainInspector:
         kernel = PlainInspector(self.marks, lookup(), self._deferral, held_segments(self._table))
-        kernel.reads_hellos = not self._with_details  # what it reads has none
+        kernel.reads_details = self._with_details
+        kernel.awaited = self._table.column(np.dtype(np.uint8))
         kernel.found, kernel.evidence, kernel.asked = self.found, self.evidence, self.asked
-        kernel.detections, kernel.dns_detection = self._known_detections, self._detections.number(Detection("dns"))
+        kernel.detections = self._known_detections
         kernel.resolver = 1 + resolvers().index(dns)
         kernel.dns_names, kernel.dns_answers = self._dns_cache.numbers, self._dns_cache.store
-        kernel.quic_detection, kernel.tls_detection, kernel.http_detection = map(
-            self._detections.number, (Detection("quic"), Detection("tls"), Detection("http"))
-        )
-        kernel.rtp_detection, kernel.rtcp_detection = map(
-            self._detections.number, (Detection("rtp"), Detection("rtcp"))
-        )
+        media = () if self._with_details else ("rtp", "rtcp")  # the dissector says what it carries
+        for protocol in ("dns", "quic", "tls", "http", *media):
+            setattr(kernel, f"{protocol}_detection", self._detections.number(Detection(protocol)))
+        kernel.rtp_prefixes = prefixes_of("rtp", UDP) * np.uint64(bool(media))
         kernel.short_header_prefixes = prefixes_of("quic", UDP, on_ports_only=True)
-        kernel.rtp_prefixes, kernel.tls_prefixes = prefixes_of("rtp", UDP), prefixes_of("tls", TCP)
+        kernel.tls_prefixes = prefixes_of("tls", TCP)
         kernel.series = self._table.column(SERIES)
         return kernel
 
@@ -163,8 +162,8 @@ class Inspector:
     def take(self) -> None:
         """Take what the kernel has gathered."""
         kernel = self._kernel
-        for kind, name in iter(kernel.next_new_name, None):
-            kernel.number_name(self._number_of(kind, name))
+        for asked_for in iter(kernel.next_unnumbered, None):
+            kernel.learn(self._number_of(*asked_for))
         for deferred in iter(kernel.next_deferred, None):
             self._inspect_payload(DeferredPayload(*deferred))
         self._deferral.clear()
@@ -273,14 +272,13 @@ class Inspector:
             self._dns_cache.note(ends[1], ts_ns, detection.answers)
             self._expected_flows.note(ends, ts_ns, sent.number, detection.expected, (sent.row, detection.protocol))
 
-    def _number_of(self, kind: int, name: bytes) -> int:
-        """The number of a name that the kernel has met for the first time."""
+    def _number_of(self, kind: int, about: int, content: bytes) -> int:
+        """The number of what the kernel has met for the first time."""
         if kind == DNS_ANSWER:
-            number = self._dns_cache.number_of(plain_name(name))
+            number = self._dns_cache.number_of(plain_name(content).lower())
             self._share_dns_cache()
             return number
-        protocol, name_kind = _HELLOS[kind]
-        return self._detections.number(Detection(protocol, names=(Name(name_kind, name.decode("ascii")),)))
+        return self._detections.number(plain_detection(self._detections, kind, about, content))
 
     def _share_dns_cache(self) -> None:
         """Let the kernel know where it tells the timeline, which may have begun anew."""

@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from portcall.kernels.payload_bytes cimport PayloadBytes
+from portcall.kernels.plain_details cimport Said
 from portcall.kernels.records cimport TCP_SYN, Deferred, Hello, Packet, Payload
 
 cdef enum:
@@ -42,14 +43,18 @@ cdef inline Hello *next_hellos(Deferral deferral) noexcept nogil:
 
 
 cdef inline void leave_hellos(
-    Deferral deferral, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number, int count
+    Deferral deferral, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number, int count,
+    const Said *said
 ) noexcept nogil:
-    """Leave the next ones, which are about one name that is new."""
+    """Leave the next ones, which are about one name; what one says besides is in ``said``, NULL for nothing."""
     cdef Hello *out = next_hellos(deferral)
-    cdef uint32_t name_at = _copy(deferral, &sent.bytes[out.name_at], out.name_length)
+    cdef uint32_t name_at = _copy(deferral, sent.bytes + out.name_at, out.name_length)
+    cdef uint32_t said_length = <uint32_t>said.size if said != NULL else 0
+    cdef uint32_t said_at = _copy(deferral, said.bytes, said.size) if said_length else 0
     cdef int i
     for i in range(count):
         out[i].name_at, out[i].row = name_at, payload.row
+        out[i].said_at, out[i].said_length = said_at, said_length
         out[i].ts_ns, out[i].number = packet.ts_ns, number
         memcpy(out[i].target, packet.target, 16)
     deferral.hello_count += count

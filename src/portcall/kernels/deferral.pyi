@@ -1,6 +1,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+TLS_HELLO: int
+HTTP_REQUEST: int
+DNS_ANSWER: int
+DNS_QUESTION: int
+TLS_ANSWER: int
+HTTP_ANSWER: int
+BOTH: int
+SAID: int
 MOST_KEPT_BYTES: int
 
 class Deferral:

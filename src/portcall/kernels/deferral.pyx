@@ -5,7 +5,16 @@ It gathers in arrays that are made once, until its owner takes it and calls ``cl
 
 from libc.stdint cimport uint8_t
 
+from portcall.kernels cimport hello_numbers, plain_parsers
 from portcall.kernels.records cimport Deferred, Hello
+
+TLS_HELLO, HTTP_REQUEST = plain_parsers.TLS_HELLO, plain_parsers.HTTP_REQUEST
+DNS_ANSWER, DNS_QUESTION = plain_parsers.DNS_ANSWER, plain_parsers.DNS_QUESTION
+TLS_ANSWER, HTTP_ANSWER = plain_parsers.TLS_ANSWER, plain_parsers.HTTP_ANSWER
+"""Kinds of Hello, and of names that are numbered …"""
+
+BOTH, SAID = hello_numbers.BOTH, hello_numbers.SAID
+"""… and of what else is: what both sides of a row say; and, with a kind added, what one of that says besides its name."""
 
 MOST_KEPT_BYTES = _MOST_KEPT_BYTES
 """Of one payload."""

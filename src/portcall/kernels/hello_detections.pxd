@@ -1,33 +1,93 @@
-# What a plain hello makes of its row, in one segment or in two: its name, by number where that was met before.
+# What a plain hello makes of its row, in one segment or in two, and what its answer adds: by number where that was met before.
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
 from portcall.kernels.deferral cimport HELD_BYTES, Deferral, leave_held, leave_hellos, next_hellos
-from portcall.kernels.held_segments cimport NOBODY, HeldSegments, held_bytes, held_segment, hold, join, let_go
-from portcall.kernels.interning cimport NameNumbers
+from portcall.kernels.held_segments cimport NOBODY, held_bytes, held_segment, hold, join, let_go
+from portcall.kernels.hello_numbers cimport Numbering, is_answer, number_of, tell_number
+from portcall.kernels.mid_stream cimport are_records
 from portcall.kernels.payload_bytes cimport PayloadBytes
-from portcall.kernels.plain_parsers cimport NAMED, NOT_PLAIN, UNNAMED, parse_http, parse_tls
+from portcall.kernels.plain_details cimport Said, parse_server_hello, parse_status, put_client_hello, put_field
+from portcall.kernels.plain_parsers cimport (
+    HTTP_ANSWER, HTTP_REQUEST, NAMED, NOT_PLAIN, TLS_ANSWER, TLS_HELLO, TOLD_BY_KIND, UNNAMED, is_cut_server_hello, is_host,
+    parse_http, parse_tls, record_bytes,
+)
 from portcall.kernels.records cimport FRAGMENT_NONE, Hello, Packet, Payload
 from portcall.kernels.row_detections cimport BOTH_SIDES, IS_OPEN, RowDetections, adds_nothing, note_asker, tell
 
 
 cdef class HelloDetections(RowDetections):
     cdef Deferral deferral
-    cdef HeldSegments held
     cdef public bint reads_hellos
-    cdef public NameNumbers detections  # by kind and name
+    cdef public uint8_t[::1] awaited  # by row: the kind of what is to answer a hello, 0 for none
 
 
-cdef inline void tell_name(
-    HelloDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
+cdef inline void tell_hello(
+    HelloDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number,
+    const Said *said, bint is_part
 ) noexcept nogil:
-    """Note the next hello's name, by number where it was met before."""
+    """Note the next hello, by number where all of it was met before."""
     cdef Hello *out = next_hellos(rows.deferral)
-    cdef int32_t detection = rows.detections.find(out.kind, &sent.bytes[out.name_at], out.name_length)
-    if detection:
-        tell(rows, payload.row, detection, number)
+    cdef Numbering known
+    out.row, out.number, out.said_length, out.is_part = payload.row, number, <uint32_t>said.size, is_part
+    number_of(rows, out, sent.bytes + out.name_at, said.bytes, &known)
+    if known.number and (rows.found[out.row] or not is_answer(out)):
+        tell_number(rows, out, known.number)
     else:
-        leave_hellos(rows.deferral, packet, sent, payload, number, 1)
+        leave_hellos(rows.deferral, packet, sent, payload, number, 1, said)
+
+
+cdef inline bint put_said(
+    HelloDetections rows, const PayloadBytes *sent, int plain, const Hello *hello, Said *said
+) noexcept nogil:
+    """Put what a plain hello says besides its name, if that is wanted; False where it is too much, or odd."""
+    cdef bint is_whole = False
+    said.size = 0
+    if not rows.reads_details or plain == TOLD_BY_KIND:
+        return True
+    if hello.kind == TLS_HELLO:
+        return put_client_hello(sent, record_bytes(sent, 0) <= sent.size, said)
+    return put_field(sent, b"user-agent", 10, &is_whole, said)
+
+
+cdef inline void note_client(
+    HelloDetections rows, const PayloadBytes *sent, const Payload *payload, const Hello *hello
+) noexcept nogil:
+    """Note that nothing more is wanted of a client; nor of the server, but where details are: then what it answers is awaited,
+    unless its certificate may be the only one to give a name.
+    """
+    cdef uint8_t *inspected = &rows.inspected[payload.row]
+    if not rows.reads_details:
+        inspected[0] = BOTH_SIDES
+        return
+    inspected[0] = inspected[0] & ~IS_OPEN | 1 << payload.side
+    if hello.kind == HTTP_REQUEST:
+        rows.awaited[payload.row] = HTTP_ANSWER
+    elif is_host(sent, hello.name_at, hello.name_length):
+        rows.awaited[payload.row] = TLS_ANSWER
+
+
+cdef inline bint inspect_answer(
+    HelloDetections rows, const Packet *packet, const PayloadBytes *sent, bint is_cut, const Payload *payload, uint64_t number
+) noexcept nogil:
+    """Whether what is awaited is plain, so that it is told what it adds, if anything."""
+    cdef Hello *out = next_hellos(rows.deferral)
+    cdef int plain = UNNAMED
+    cdef Said said
+    said.size = 0
+    out.kind, out.name_at, out.name_length = rows.awaited[payload.row], 0, 0
+    if out.kind == HTTP_ANSWER:
+        plain = parse_status(sent, is_cut, &said)
+    elif sent.bytes[0] != 0x16:
+        plain = UNNAMED if are_records(sent) else NOT_PLAIN
+    elif not is_cut or not is_cut_server_hello(sent):
+        plain = parse_server_hello(sent, &said)
+    if plain == NOT_PLAIN:
+        return False
+    rows.inspected[payload.row] |= 1 << payload.side
+    if said.size:
+        tell_hello(rows, packet, sent, payload, number, &said, False)
+    return True
 
 
 cdef inline int _parse_beginning(const PayloadBytes *sent, Hello *out) noexcept nogil:
@@ -46,52 +106,68 @@ cdef inline int _parse_beginning(const PayloadBytes *sent, Hello *out) noexcept 
 cdef inline bint begin_hello(
     HelloDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
 ) noexcept nogil:
-    """Whether a first segment begins a plain hello: it is told as far as it goes, and held until the next if its name is to come."""
-    cdef int plain = _parse_beginning(sent, next_hellos(rows.deferral))
+    """Whether a first segment begins a plain hello: it is told as far as it goes, and held until the next if more is to come that
+    is wanted.
+    """
+    cdef Hello *out = next_hellos(rows.deferral)
+    cdef int plain = _parse_beginning(sent, out)
+    cdef bint is_enough = plain == NAMED and not rows.reads_details
     cdef uint32_t former
-    if plain == NOT_PLAIN or (plain == UNNAMED and sent.size > HELD_BYTES):
+    cdef Said said
+    if plain == NOT_PLAIN or (sent.size > HELD_BYTES and not is_enough) or not put_said(rows, sent, plain, out, &said):
         return False
     note_asker(rows, payload.row, payload.side, number)
-    if plain == NAMED:
-        rows.inspected[payload.row] |= BOTH_SIDES
-        tell_name(rows, packet, sent, payload, number)
+    if is_enough:
+        note_client(rows, sent, payload, out)
+        tell_hello(rows, packet, sent, payload, number, &said, False)
         return True
-    tell(rows, payload.row, rows.tls_detection if sent.bytes[0] == 0x16 else rows.http_detection, number)
+    tell(rows, payload.row, rows.tls_detection if out.kind == TLS_HELLO else rows.http_detection, number)
     rows.inspected[payload.row] |= IS_OPEN
     former = hold(rows.held, packet, sent, payload, number)
     if former != NOBODY:
-        rows.inspected[former] = BOTH_SIDES  # what it is stays told, and its name has not come for long
+        rows.inspected[former] = BOTH_SIDES  # what it is stays told, and the rest has not come for long
+    if said.size or plain == NAMED:
+        tell_hello(rows, packet, sent, payload, number, &said, True)
     return True
 
 
-cdef inline int _parse_joined(const PayloadBytes *sent, Hello *out) noexcept nogil:
+cdef inline int _parse_joined(HelloDetections rows, const PayloadBytes *sent, Hello *out) noexcept nogil:
     """The same of two segments as one; NAMED, or it is for the dissectors."""
+    cdef int plain
     if sent.bytes[0] != 0x16:
         return parse_http(sent, False, out)
-    return NAMED if parse_tls(sent, False, out) == NAMED else parse_tls(sent, True, out)
+    plain = parse_tls(sent, False, out)
+    return plain if plain == NAMED or rows.reads_details else parse_tls(sent, True, out)
 
 
 cdef inline bint continue_hello(
     HelloDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
 ) noexcept nogil:
-    """Whether a payload brings the name of the hello that is held, or adds nothing; else both are for the dissectors, and the
+    """Whether a payload brings the rest of the hello that is held, or adds nothing; else both are for the dissectors, and the
     row is as if nothing had been told.
     """
     cdef uint32_t row = payload.row
     cdef PayloadBytes first = held_bytes(rows.held, row), joined
+    cdef Hello *out = next_hellos(rows.deferral)
     cdef bint is_cut = sent.size < <Py_ssize_t>packet.payload
     cdef int plain = NOT_PLAIN
+    cdef uint64_t named_by = number
+    cdef Said said
     if not rows.reads_hellos:
         pass
     elif held_segment(rows.held, row).side != payload.side:
         if not payload.is_later and adds_nothing(rows, sent, is_cut, payload, number):
             return True
     elif not is_cut and packet.fragmentation == FRAGMENT_NONE and join(rows.held, packet, sent, row, &joined):
-        plain = _parse_joined(&joined, next_hellos(rows.deferral))
+        if _parse_beginning(&first, out) == NAMED:
+            named_by = held_segment(rows.held, row).number
+        plain = _parse_joined(rows, &joined, out)
+        if plain == NAMED and not put_said(rows, &joined, plain, out, &said):
+            plain = NOT_PLAIN
     rows.found[row] = 0
     if plain == NAMED:
-        rows.inspected[row] = BOTH_SIDES
-        tell_name(rows, packet, &joined, payload, number)
+        note_client(rows, &joined, payload, out)
+        tell_hello(rows, packet, &joined, payload, named_by, &said, False)
     else:
         rows.evidence[row] = rows.asked[row] = 0
         leave_held(rows.deferral, held_segment(rows.held, row), &first)

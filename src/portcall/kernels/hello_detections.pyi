@@ -3,10 +3,9 @@ from numpy.typing import NDArray
 
 from portcall.kernels.deferral import Deferral
 from portcall.kernels.held_segments import HeldSegments
-from portcall.kernels.interning import NameNumbers
 from portcall.kernels.row_detections import RowDetections
 
 class HelloDetections(RowDetections):
-    detections: NameNumbers
     reads_hellos: bool
+    awaited: NDArray[np.uint8]
     def __init__(self, inspected: NDArray[np.uint8], deferral: Deferral, held: HeldSegments) -> None: ...

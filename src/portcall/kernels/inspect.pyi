@@ -8,18 +8,14 @@ from portcall.kernels.hello_detections import HelloDetections
 from portcall.kernels.interning import NameNumbers
 from portcall.kernels.prefix_tables import PrefixTables
 
-TLS_HELLO: int
-HTTP_REQUEST: int
-DNS_ANSWER: int
 MOST_ANSWERS: int
 
 class PlainInspector(HelloDetections):
-    dns_detection: int
     resolver: int
     dns_names: NameNumbers
     dns_answers: DnsAnswerStore
-    def next_new_name(self) -> tuple[int, bytes] | None: ...
-    def number_name(self, number: int) -> None: ...
+    def next_unnumbered(self) -> tuple[int, int, bytes] | None: ...
+    def learn(self, number: int) -> None: ...
     def next_deferred(self) -> tuple[int, int, int, int, int, int, int, int, bytes, bool, int] | None: ...
     def __init__(
         self, inspected: NDArray[np.uint8], prefixes: PrefixTables, deferral: Deferral, held: HeldSegments

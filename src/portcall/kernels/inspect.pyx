@@ -1,9 +1,9 @@
 """Payloads → what is plain in them: the commonest beginnings of flows, read where they lie (``plain_parsers``), and
 the commonest of what shows that one has long begun (``row_detections``).
 
-That is most of what networks carry, and far faster here than by way of the dissectors. What the capture has cut is read as
-far as it goes. Whatever is spread over more than two segments or odd in any way is left to them, with all later packets of its flow; so
-what this kernel tells is what they would tell, and a test compares both. Names that were met before are told by number at once; only new ones reach Python.
+That is most of what networks carry, and far faster here than by way of the dissectors. What the capture has cut is read as far as
+it goes. Whatever is spread over more than two segments or odd in any way is left to them, with all later packets of its flow; so
+what this kernel tells is what they would tell, and tests compare both. Python is asked only about what was not met before.
 """
 
 from cpython.buffer cimport PyBuffer_Release
@@ -13,14 +13,15 @@ from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.deferral cimport Deferral, has_room, leave_hellos, leave_payload, next_hellos
 from portcall.kernels.dns_answers cimport DnsAnswerStore
 from portcall.kernels.held_segments cimport HeldSegments
-from portcall.kernels.hello_detections cimport HelloDetections, begin_hello, continue_hello, tell_name
+from portcall.kernels.hello_detections cimport (
+    HelloDetections, begin_hello, continue_hello, inspect_answer, note_client, put_said, tell_hello,
+)
+from portcall.kernels.hello_numbers cimport Numbering, number_of, tell_number
 from portcall.kernels.interning cimport NameNumbers
 from portcall.kernels.payload_bytes cimport PayloadBytes, captured_payload, is_padding
-from portcall.kernels.plain_parsers cimport DNS_ANSWER as _DNS_ANSWER
-from portcall.kernels.plain_parsers cimport HTTP_REQUEST as _HTTP_REQUEST
+from portcall.kernels.plain_details cimport Said
 from portcall.kernels.plain_parsers cimport MOST_ANSWERS as _MOST_ANSWERS
-from portcall.kernels.plain_parsers cimport TLS_HELLO as _TLS_HELLO
-from portcall.kernels.plain_parsers cimport NAMED, NOT_PLAIN, parse_dns, parse_http, parse_tls
+from portcall.kernels.plain_parsers cimport DNS_ANSWER, HTTP_REQUEST, NAMED, NOT_PLAIN, TLS_HELLO, parse_dns, parse_http, parse_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.prefix_tables cimport PrefixTables
 from portcall.kernels.records cimport FRAGMENT_NONE, Deferred, Frame, Hello, Packet, Payload
@@ -28,9 +29,6 @@ from portcall.kernels.row_detections cimport (
     BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, RTP, TCP, UDP, adds_nothing, inspect_middle, inspect_series, is_in_series, is_media,
     note_asker, tell,
 )
-
-TLS_HELLO, HTTP_REQUEST, DNS_ANSWER = _TLS_HELLO, _HTTP_REQUEST, _DNS_ANSWER
-"""Kinds of Hello."""
 
 MOST_ANSWERS = _MOST_ANSWERS
 """Of one DNS message; one with more is left to the dissector."""
@@ -49,11 +47,11 @@ cdef class PlainInspector(HelloDetections):
     """
 
     cdef PrefixTables prefixes
-    cdef public int32_t dns_detection
     cdef public uint8_t resolver  # what marks a row that is a DNS resolver's in ``inspected``
     cdef public NameNumbers dns_names  # numbers in ``dns_answers``
     cdef public DnsAnswerStore dns_answers
     cdef object dtypes  # of packets, frames and payloads, as compared
+    cdef tuple asked_for  # what ``next_unnumbered`` gave
 
     def __init__(
         self, uint8_t[::1] inspected, PrefixTables prefixes not None, Deferral deferral not None, HeldSegments held not None
@@ -117,28 +115,29 @@ cdef class PlainInspector(HelloDetections):
             self._inspect_payload(&packets[packet], &sent, &payloads[i], first_number + packet)
         return payload_count
 
-    def next_new_name(self):
-        """(kind, name) of the next hello whose name has no number yet, None after the last; those that have are told.
-
-        Its owner answers with ``number_name``.
+    def next_unnumbered(self):
+        """(kind, number that they belong to, bytes) of what has no number yet in the next hello, None after the last; of those that
+        have all theirs it is told what they are. Its owner answers with ``learn``.
         """
         cdef Hello *hello
-        cdef int32_t number
+        cdef Numbering known
         while self.deferral.hello_next < self.deferral.hello_count:
             hello = &self.deferral.hellos[self.deferral.hello_next]
-            number = self._numbers(hello).find(hello.kind, &self.deferral.arena[hello.name_at], hello.name_length)
-            if not number:
-                return hello.kind, self.deferral.bytes_at(hello.name_at, hello.name_length)
-            self._tell_hello(hello, number)
+            self._number(hello, &known)
+            if not known.number:
+                self.asked_for = known.kind, known.about, (<const char *>known.bytes)[:known.size]
+                return self.asked_for
+            if hello.kind == DNS_ANSWER:
+                self.dns_answers.note_bytes(hello.target, hello.address, hello.ts_ns, hello.seconds, <uint32_t>known.number)
+            else:
+                tell_number(self, hello, known.number)
             self.deferral.hello_next += 1
         return None
 
-    def number_name(self, int32_t number):
-        """The name that ``next_new_name`` gave has this number: of a finding, or in ``dns_answers`` if it is one of DNS."""
-        cdef Hello *hello = &self.deferral.hellos[self.deferral.hello_next]
-        self._numbers(hello).learn(hello.kind, self.deferral.bytes_at(hello.name_at, hello.name_length), number)
-        self._tell_hello(hello, number)
-        self.deferral.hello_next += 1
+    def learn(self, int32_t number):
+        """What ``next_unnumbered`` gave has this number: of a detection, or in ``dns_answers`` if it is a name that has addresses."""
+        kind, about, text = self.asked_for
+        (self.dns_names if kind == DNS_ANSWER else self.detections).learn(kind, text, number, about)
 
     def next_deferred(self):
         """The next one of a side that is still listened to, None after the last: index, row, side, number of its packet,
@@ -158,14 +157,13 @@ cdef class PlainInspector(HelloDetections):
             )
         return None
 
-    cdef NameNumbers _numbers(self, const Hello *hello):
-        return self.dns_names if hello.kind == _DNS_ANSWER else self.detections
-
-    cdef void _tell_hello(self, const Hello *hello, int32_t number) noexcept nogil:
-        if hello.kind == _DNS_ANSWER:
-            self.dns_answers.note_bytes(hello.target, hello.address, hello.ts_ns, hello.seconds, <uint32_t>number)
+    cdef void _number(self, const Hello *hello, Numbering *out):
+        cdef const uint8_t *name = &self.deferral.arena[hello.name_at]
+        if hello.kind == DNS_ANSWER:
+            out.kind, out.about, out.bytes, out.size = DNS_ANSWER, 0, name, hello.name_length
+            out.number = self.dns_names.find(DNS_ANSWER, 0, name, hello.name_length)
         else:
-            tell(self, hello.row, number, hello.number)
+            number_of(self, hello, name, &self.deferral.arena[hello.said_at], out)
 
     cdef bint _is_still_for_dissectors(self, Deferred *deferred) noexcept nogil:
         """Whether a payload is one for the dissectors. One that gathered while another of its row was asked about may not be,
@@ -240,6 +238,7 @@ cdef class PlainInspector(HelloDetections):
         cdef bint is_cut = sent.size < <Py_ssize_t>packet.payload
         cdef int plain = NOT_PLAIN
         cdef int32_t known = self.found[payload.row]  # from the other side
+        cdef Said said
         if packet.fragmentation != FRAGMENT_NONE or sent.size == 0:
             return False
         if packet.protocol == UDP:
@@ -248,6 +247,8 @@ cdef class PlainInspector(HelloDetections):
             )
         if packet.protocol != TCP:
             return False
+        if self.awaited[payload.row]:
+            return inspect_answer(self, packet, sent, is_cut, payload, number)
         if adds_nothing(self, sent, is_cut, payload, number):
             return True
         if sent.bytes[0] == 0x16:
@@ -258,32 +259,43 @@ cdef class PlainInspector(HelloDetections):
             plain = parse_http(sent, is_cut, out)
         if plain == NOT_PLAIN and not (is_cut or known):
             return begin_hello(self, packet, sent, payload, number)
-        if plain == NAMED:
-            self.inspected[payload.row] |= BOTH_SIDES
-            note_asker(self, payload.row, payload.side, number)
-            tell_name(self, packet, sent, payload, number)
-        elif plain != NOT_PLAIN:
+        if plain == NOT_PLAIN:
+            return False
+        out.kind = TLS_HELLO if sent.bytes[0] == 0x16 else HTTP_REQUEST
+        if not put_said(self, sent, plain, out, &said):
+            return False
+        note_asker(self, payload.row, payload.side, number)
+        if plain == NAMED or (self.reads_details and out.kind == HTTP_REQUEST):
+            note_client(self, sent, payload, out)
+        else:
             self.inspected[payload.row] |= 1 << payload.side
-            note_asker(self, payload.row, payload.side, number)
-            tell(self, payload.row, self.tls_detection if sent.bytes[0] == 0x16 else self.http_detection, number)
-        return plain != NOT_PLAIN
+        tell_hello(self, packet, sent, payload, number, &said, False)
+        return True
 
     cdef inline bint _inspect_dns(
         self, const Packet *packet, const PayloadBytes *sent, bint is_cut, const Payload *payload, uint64_t number
     ) noexcept nogil:
         cdef Hello *out = next_hellos(self.deferral)
         cdef int i, answers = parse_dns(sent, is_cut, out)
+        cdef bint is_first = not self.inspected[payload.row] >> RESOLVER_SHIFT
         cdef uint32_t name
+        cdef Hello question
+        cdef Said said
         if answers < 0:
             return False
+        question = out[answers]
         self.inspected[payload.row] = self.resolver << RESOLVER_SHIFT
-        tell(self, payload.row, self.dns_detection, number)
+        if not self.reads_details:
+            tell(self, payload.row, self.dns_detection, number)
         note_asker(self, payload.row, payload.side ^ (sent.bytes[2] >> 7), number)  # of a response, the other end
         if answers:
-            name = <uint32_t>self.dns_names.find(_DNS_ANSWER, &sent.bytes[out.name_at], out.name_length)
+            name = <uint32_t>self.dns_names.find(DNS_ANSWER, 0, &sent.bytes[out.name_at], out.name_length)
             if name:
                 for i in range(answers):
                     self.dns_answers.note_bytes(packet.target, out[i].address, packet.ts_ns, out[i].seconds, name)
             else:
-                leave_hellos(self.deferral, packet, sent, payload, number, answers)
+                leave_hellos(self.deferral, packet, sent, payload, number, answers, NULL)
+        if is_first and self.reads_details:
+            next_hellos(self.deferral)[0], said.size = question, 0
+            tell_hello(self, packet, sent, payload, number, &said, False)
         return True

@@ -8,5 +8,5 @@ cdef class NameNumbers:
     cdef uint64_t seed
     cdef Py_ssize_t count, text_used
 
-    cdef int32_t find(self, uint16_t kind, const uint8_t *name, Py_ssize_t size) noexcept nogil
-    cdef Py_ssize_t _entry(self, uint64_t hash, uint16_t kind, const uint8_t *name, Py_ssize_t size) noexcept nogil
+    cdef int32_t find(self, uint16_t kind, int32_t about, const uint8_t *name, Py_ssize_t size) noexcept nogil
+    cdef Py_ssize_t _entry(self, uint64_t hash, uint16_t kind, int32_t about, const uint8_t *name, Py_ssize_t size) noexcept nogil

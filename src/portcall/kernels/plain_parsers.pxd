@@ -1,6 +1,6 @@
 # The commonest beginnings of flows in their plainest form: a TLS ClientHello, an HTTP request with its Host field, a DNS
-# message, each in one payload. Where the capture has cut that payload (``is_cut``), they are read as far as they go, and may
-# have no name. Whatever is spread over payloads or odd in any way is not plain, and left to the dissectors.
+# message, each in one payload. Where the capture has cut it (``is_cut``), they are read as far as they go, and may have no name.
+# Whatever is spread over payloads or odd in any way is not plain, and left to the dissectors.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -11,6 +11,9 @@ cdef enum:
     TLS_HELLO = 1
     HTTP_REQUEST = 2
     DNS_ANSWER = 3
+    DNS_QUESTION = 4
+    TLS_ANSWER = 5
+    HTTP_ANSWER = 6
     MOST_ANSWERS = 16
     MOST_HEAD_BYTES = 8192
     MOST_RECORD_BYTES = 16384 + 2048
@@ -33,6 +36,17 @@ cdef inline bint _is_plain(const PayloadBytes *sent, Py_ssize_t at, Py_ssize_t e
         if sent.bytes[i] <= 0x20 or sent.bytes[i] >= 0x7F or sent.bytes[i] == 0x5C:
             return False
     return True
+
+
+cdef inline bint is_host(const PayloadBytes *sent, Py_ssize_t at, Py_ssize_t length) noexcept nogil:
+    """Whether a plain name is that of a host without doubt: letters, digits, dots, hyphens, underscores, a letter at its end."""
+    cdef Py_ssize_t i
+    cdef uint8_t byte = 0
+    for i in range(at, min(at + length, sent.size)):
+        byte = sent.bytes[i]
+        if not (0x61 <= byte | 0x20 <= 0x7A or 0x30 <= byte <= 0x39 or byte == 0x2E or byte == 0x2D or byte == 0x5F):
+            return False
+    return 0x61 <= byte | 0x20 <= 0x7A
 
 
 cdef inline Py_ssize_t record_bytes(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
@@ -111,7 +125,7 @@ cdef inline bint is_cut_server_hello(const PayloadBytes *sent) noexcept nogil:
     )
 
 
-cdef inline Py_ssize_t _line_end(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
+cdef inline Py_ssize_t line_end_of(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
     """Where the line's carriage return is, of CR LF; -1 where there is none or another control character before it."""
     while at + 1 < sent.size:
         if sent.bytes[at] < 0x20 and sent.bytes[at] != 0x09:
@@ -120,7 +134,7 @@ cdef inline Py_ssize_t _line_end(const PayloadBytes *sent, Py_ssize_t at) noexce
     return -1
 
 
-cdef inline bint _is_field(const PayloadBytes *sent, Py_ssize_t at, const char *name, Py_ssize_t length) noexcept nogil:
+cdef inline bint is_field(const PayloadBytes *sent, Py_ssize_t at, const char *name, Py_ssize_t length) noexcept nogil:
     """Whether a line begins with this field name, given in lower case with its colon."""
     cdef Py_ssize_t i
     if at + length > sent.size:
@@ -131,7 +145,7 @@ cdef inline bint _is_field(const PayloadBytes *sent, Py_ssize_t at, const char *
     return True
 
 
-cdef inline bint _is_text(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
+cdef inline bint is_text_from(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
     """Whether there is no control character but tabs from there on."""
     while at < sent.size:
         if sent.bytes[at] < 0x20 and sent.bytes[at] != 0x09:
@@ -150,9 +164,9 @@ cdef inline int parse_http(const PayloadBytes *sent, bint is_cut, Hello *out) no
         at += 1
     if at < 3 or at > 10 or u8(sent, at) != 0x20 or u8(sent, at + 1) != 0x2F:
         return NOT_PLAIN
-    if is_cut and _is_text(sent, at):
+    if is_cut and is_text_from(sent, at):
         return TOLD_BY_KIND if _is_known_method(sent, at) else NOT_PLAIN
-    line_end = _line_end(sent, at)
+    line_end = line_end_of(sent, at)
     if line_end < at + 11 or not _is_version(sent, line_end - 9):
         return NOT_PLAIN
     if not _is_plain(sent, at + 1, line_end - 9):
@@ -160,18 +174,18 @@ cdef inline int parse_http(const PayloadBytes *sent, bint is_cut, Hello *out) no
     at = line_end + 2
     out.kind = HTTP_REQUEST
     while True:
-        line_end = _line_end(sent, at)
+        line_end = line_end_of(sent, at)
         if u8(sent, at) == 0x20 or u8(sent, at) == 0x09:
             return NOT_PLAIN
         if line_end < 0:
-            if not is_cut or not _is_text(sent, at):
+            if not is_cut or not is_text_from(sent, at):
                 return NOT_PLAIN
             return NAMED if out.name_length else UNNAMED
         if line_end == at:
             break
-        if _is_field(sent, at, b"upgrade", 7) and u8(sent, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
+        if is_field(sent, at, b"upgrade", 7) and u8(sent, at + 7) != 0x2D:  # Upgrade-Insecure-Requests is none
             return NOT_PLAIN
-        if _is_field(sent, at, b"host", 4):
+        if is_field(sent, at, b"host", 4):
             if out.name_length or u8(sent, at + 4) != 0x3A:
                 return NOT_PLAIN
             at, end = at + 5, line_end
@@ -186,22 +200,22 @@ cdef inline int parse_http(const PayloadBytes *sent, bint is_cut, Hello *out) no
     return NAMED if out.name_length else NOT_PLAIN
 
 
-cdef inline bint _begins(const PayloadBytes *sent, const char *words, Py_ssize_t length) noexcept nogil:
+cdef inline bint begins(const PayloadBytes *sent, const char *words, Py_ssize_t length) noexcept nogil:
     return sent.size >= length and memcmp(sent.bytes, words, length) == 0
 
 
 cdef inline bint _is_known_method(const PayloadBytes *sent, Py_ssize_t length) noexcept nogil:
     """Whether a request without the end of its line can be no other protocol's: the methods that ``dissectors.http`` knows."""
     if length == 3:
-        return _begins(sent, b"GET", 3) or _begins(sent, b"PUT", 3)
+        return begins(sent, b"GET", 3) or begins(sent, b"PUT", 3)
     if length == 4:
-        return _begins(sent, b"POST", 4) or _begins(sent, b"HEAD", 4)
-    return length == 6 and _begins(sent, b"DELETE", 6)
+        return begins(sent, b"POST", 4) or begins(sent, b"HEAD", 4)
+    return length == 6 and begins(sent, b"DELETE", 6)
 
 
 cdef inline bint is_plain_status(const PayloadBytes *sent, bint is_cut) noexcept nogil:
     """Whether it begins a response of HTTP/1 that leaves the protocol as it is: any but 101 (RFC 9110 §15.2.2)."""
-    if not _begins(sent, b"HTTP/1.", 7):
+    if not begins(sent, b"HTTP/1.", 7):
         return False
     return is_cut if sent.size < 12 else sent.bytes[8] == 0x20 and memcmp(sent.bytes + 9, b"101", 3) != 0
 
@@ -254,8 +268,8 @@ cdef inline bint _is_name(const PayloadBytes *sent, Py_ssize_t at) noexcept nogi
 
 
 cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noexcept nogil:
-    """A query, or a response whose answers are of the very name or a chain of its aliases; gives how many addresses they
-    have, -1 for not plain. Of one that is cut, those that are there. What follows the answers is not looked at: it was not asked for.
+    """A query, or a response whose answers are of the very name or a chain of its aliases; gives how many addresses they have,
+    -1 for not plain. Of one that is cut, those that are there. ``out`` is these, and then the question. No more is looked at.
 
     0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
     answer: pointer=0xc000 + offset  type:16 (1 A, 5 CNAME, 28 AAAA)  class:16  time to live:32  length:16  data
@@ -293,4 +307,5 @@ cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noe
             memcpy(&out[count].address[16 - size], &sent.bytes[data], size)  # it is within the payload: checked above
             count += 1
         at = data + size
+    out[count].kind, out[count].name_at, out[count].name_length = DNS_QUESTION, 12, <uint32_t>(question_end - 5 - 12)
     return <int>count

@@ -97,10 +97,13 @@ cdef struct Hello:
     uint8_t address[16]
     uint32_t name_at
     uint32_t name_length
+    uint32_t said_at
+    uint32_t said_length
     uint32_t seconds
     uint32_t row
     uint8_t kind
-    uint8_t reserved[7]
+    uint8_t is_part
+    uint8_t reserved[6]
 
 
 cdef struct Deferred:

@@ -2,6 +2,8 @@
 # conversation says that began before (``mid_stream``).
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from portcall.kernels.held_segments cimport HeldSegments
+from portcall.kernels.interning cimport NameNumbers
 from portcall.kernels.mid_stream cimport GIVEN_UP, KNOWN, WAITING, are_records, parse_rtp, parse_short_header
 from portcall.kernels.payload_bytes cimport PayloadBytes
 from portcall.kernels.plain_parsers cimport is_cut_server_hello, is_plain_status, record_bytes
@@ -26,7 +28,10 @@ cdef class RowDetections:
     cdef public int32_t[::1] found
     cdef public uint64_t[::1] evidence, asked
     cdef public Series[::1] series
-    cdef public int32_t quic_detection, tls_detection, http_detection, rtp_detection, rtcp_detection
+    cdef public int32_t dns_detection, quic_detection, tls_detection, http_detection, rtp_detection, rtcp_detection
+    cdef public NameNumbers detections  # by kind, number that they belong to, and bytes
+    cdef HeldSegments held
+    cdef public bint reads_details  # besides names
     cdef public uint64_t[::1] short_header_prefixes, rtp_prefixes, tls_prefixes
     cdef const uint8_t[::1] homes  # of each port: 0 nobody's, 1 TLS's, 2 somebody else's, who is asked first there
     cdef const uint64_t[:, ::1] asked_after_tls  # the prefixes of those who are, by the greater one of both ports' homes
@@ -59,7 +64,7 @@ cdef inline bint adds_nothing(
             return False
         else:
             note_asker(rows, payload.row, payload.side ^ 1, number)
-    elif known == rows.http_detection and is_plain_status(sent, is_cut):
+    elif known == rows.http_detection and not rows.reads_details and is_plain_status(sent, is_cut):
         note_asker(rows, payload.row, payload.side ^ 1, number)
     else:
         return False
