@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import IPv6
 
+from made_conversations import GET, answered, connection, inspected_in
 from portcall.errors import UsageError
 from portcall.explanation.flow_selector import chosen, conversation_text, nearest, parse_choice
 
@@ -15,6 +18,8 @@ def row(client, server, protocol="tcp", port_class="registered"):
     return columns
 
 
+MAPPED = [IPv6(src="::ffff:10.0.0.1", dst="2001:db8::5") / UDP(sport=5, dport=6)]
+"""An IPv4 address as IPv6 maps it."""
 ROWS = [
     row(("10.0.0.5", 54823), ("192.0.2.1", 443)),
     row(("10.0.0.5", 54823), ("192.0.2.1", 443), "udp"),
@@ -77,6 +82,26 @@ def test_other_words_are_a_usage_error_that_shows_the_right_form(text):
 )
 def test_rows_are_chosen_by_their_ends_or_their_number(text, meant):
     assert chosen(ROWS, parse_choice(text)) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.1",
+        "192.0.2.80:443",
+        "192.0.2.80-10.0.0.1:40000",
+        ":53/udp",
+        "2001:db8::5",
+        "https",
+        "192.0.2.0-10.0.0.1",
+    ],
+)
+def test_rows_of_a_report_are_chosen_as_their_dictionaries_are(text):
+    rows = inspected_in([*connection([GET]), *answered("www.example.com"), *MAPPED])
+
+    assert chosen(rows, parse_choice(text)) == chosen(list(rows), parse_choice(text))
+    assert nearest(rows, parse_choice(text)) == nearest(list(rows), parse_choice(text))
+    assert chosen(rows, parse_choice("10.0.0.1")) == [0, 1, 2]
 
 
 def test_the_nearest_rows_have_most_in_common():

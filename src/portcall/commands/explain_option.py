@@ -53,7 +53,7 @@ def show_explanations(outcome: Outcome, choice: FlowChoice, format_name: str, ou
     rows = outcome.report.rows
     indexes = chosen(rows, choice)
     if not indexes:
-        near = [conversation_text(rows[index]) for index in nearest(list(rows), choice)]
+        near = [conversation_text(rows[index]) for index in nearest(rows, choice)]
         there = f"Nearest: {', '.join(near)}" if near else "There are no conversations"
         say(f"--explain {choice.text}: no such conversation among {len(rows)} rows. {there}")
         return NOTHING_FOUND

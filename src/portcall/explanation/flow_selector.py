@@ -16,18 +16,25 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from portcall.errors import UsageError
 from portcall.queries.endpoints import parse_endpoints
+from portcall.records.column_values import Addresses, Columns, Numbers, Words
+from portcall.records.report_rows import Rows
 from portcall.records.sockets import end_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from portcall.queries.endpoints import Endpoint
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
 _MOST_NEAR = 3
+_ZERO = np.zeros(1)
 _ROW_NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 
 
@@ -62,13 +69,14 @@ def chosen(rows: Sequence[Row], choice: FlowChoice) -> list[int]:
     if choice.row_number is not None and choice.row_number <= len(rows):
         return [choice.row_number - 1]
     whole = (len(choice.ends) or 1) + (choice.protocol is not None)
-    return [index for index, row in enumerate(rows) if _likeness(row, choice) >= whole]
+    return list(map(int, np.flatnonzero(_likenesses(rows, choice) >= whole)))
 
 
 def nearest(rows: Sequence[Row], choice: FlowChoice) -> list[int]:
     """Indexes of the rows that have most in common with what is meant, at most three; the first rows in a tie."""
-    whole = [index for index, row in enumerate(rows) if row["protocol"] is not None]
-    return sorted(whole, key=lambda index: -_likeness(rows[index], choice))[:_MOST_NEAR]
+    likenesses = _likenesses(rows, choice)
+    order = np.argsort(-likenesses, kind="stable")
+    return list(map(int, order[likenesses[order] >= 0][:_MOST_NEAR]))
 
 
 def conversation_text(row: Row) -> str:
@@ -77,23 +85,50 @@ def conversation_text(row: Row) -> str:
     return f"{'-'.join(ends)}/{row['protocol']}"
 
 
-def _likeness(row: Row, choice: FlowChoice) -> float:
-    """How many of the things that are said of it a row has: an end counts one, half of it a half."""
-    if row["protocol"] is None:
-        return 0.0
-    ends = [(row[f"{end}_ip"], row[f"{end}_port"]) for end in ("client", "server")]
-    alike = max(
-        sum(_end_likeness(*end, wanted, row["protocol"]) for end, wanted in zip(way, choice.ends, strict=False))
-        for way in (ends, ends[::-1])
-    )
-    return alike + (choice.protocol is not None and row["protocol"] == choice.protocol)
+def _likenesses(rows: Sequence[Row], choice: FlowChoice) -> NDArray[np.float64]:
+    """float64[n]: how many of the things that are said of it each row has: an end counts one, half of it a half.
+
+    -1 for frames that are on no conversation.
+    """
+    blocks = rows.blocks() if isinstance(rows, Rows) else [Columns.of_rows(rows)]
+    return np.concatenate([*(_likeness(columns, choice) for columns in blocks), np.zeros(0)])
 
 
-def _end_likeness(address: str, port: int, wanted: Endpoint, protocol: str) -> float:
-    sent = [wanted.is_at(address)] if wanted.addresses else []
-    if wanted.ports:
-        sent.append(wanted.has_port(port, protocol))
-    return sum(sent) / len(sent) if sent else 1.0
+def _likeness(columns: Columns, choice: FlowChoice) -> NDArray[np.float64]:
+    """The same of some rows."""
+    protocols = columns.by_name.get("protocol")
+    if not isinstance(protocols, Words):
+        return np.full(len(columns), -1.0)
+    ways = (("client", "server"), ("server", "client"))
+    alike = [
+        sum((_end_likeness(columns, end, one) for end, one in zip(way, choice.ends, strict=False)), _ZERO)
+        for way in ways
+    ]
+    likeness = np.maximum(*alike) + (_are(protocols, choice.protocol) if choice.protocol else 0)
+    return np.where(_are(protocols, None), -1.0, likeness)
+
+
+def _end_likeness(columns: Columns, end: str, wanted: Endpoint) -> NDArray[np.float64]:
+    addresses, ports, protocols = (columns.by_name[name] for name in (f"{end}_ip", f"{end}_port", "protocol"))
+    sent: list[NDArray[np.bool_]] = []
+    if wanted.addresses and isinstance(addresses, Addresses):
+        sent.append(np.logical_or.reduce([addresses.are(one.partition("%")[0]) for one in wanted.addresses]))
+    elif wanted.addresses and isinstance(addresses, Words):
+        sent.append(np.array(list(map(wanted.is_at, addresses.words)), np.bool_)[addresses.codes])
+    if wanted.ports and isinstance(ports, Numbers) and isinstance(protocols, Words):
+        sent.append(_have_port(ports.values, protocols, wanted))
+    return np.asarray(np.mean(sent, axis=0)) if sent else np.ones(len(columns))
+
+
+def _have_port(ports: NDArray[np.int64], protocols: Words, wanted: Endpoint) -> NDArray[np.bool_]:
+    """bool[n]: whether each is the end's; each port is asked about once with each protocol."""
+    pairs, which = np.unique(ports * len(protocols.words) + protocols.codes, return_inverse=True)
+    known = [(port, protocols.words[code]) for port, code in zip(*divmod(pairs, len(protocols.words)), strict=True)]
+    return np.array([wanted.has_port(port, protocol) for port, protocol in known], np.bool_)[which]
+
+
+def _are(words: Words, wanted: str | None) -> NDArray[np.bool_]:
+    return np.array([word == wanted for word in words.words], np.bool_)[words.codes]
 
 
 def _end_text(address: str, port: int, port_class: str | None) -> str:

@@ -102,7 +102,8 @@ class Inspector:
     def _new_kernel(self) -> PlainInspector:
         kernel = PlainInspector(self.marks, lookup(), self._deferral, held_segments(self._table))
         kernel.reads_details = self._with_details
-        kernel.awaited = self._table.column(np.dtype(np.uint8))
+        if self._with_details:
+            kernel.awaited = self._table.column(np.dtype(np.uint8))
         kernel.found, kernel.evidence, kernel.asked = self.found, self.evidence, self.asked
         kernel.detections = self._known_detections
         kernel.resolver = 1 + resolvers().index(dns)

@@ -19,7 +19,7 @@ from portcall.kernels.row_detections cimport BOTH_SIDES, IS_OPEN, RowDetections,
 cdef class HelloDetections(RowDetections):
     cdef Deferral deferral
     cdef public bint reads_hellos
-    cdef public uint8_t[::1] awaited  # by row: the kind of what is to answer a hello, 0 for none
+    cdef public uint8_t[::1] awaited  # by row: the kind of what is to answer a hello, 0 for none; where details are wanted
 
 
 cdef inline void tell_hello(

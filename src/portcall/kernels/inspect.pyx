@@ -247,7 +247,7 @@ cdef class PlainInspector(HelloDetections):
             )
         if packet.protocol != TCP:
             return False
-        if self.awaited[payload.row]:
+        if self.reads_details and self.awaited[payload.row]:
             return inspect_answer(self, packet, sent, is_cut, payload, number)
         if adds_nothing(self, sent, is_cut, payload, number):
             return True

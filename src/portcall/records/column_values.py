@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
 
+_MAPPED = 0xFFFF
+"""Stands before an IPv4 address in the low half of the IPv6 address that maps it (RFC 4291 §2.5.5.2)."""
+
+
 class Numbers(NamedTuple):
     """Whole numbers, each of which may be null."""
 
@@ -78,6 +82,16 @@ class Addresses(NamedTuple):
             np.where(condition, self.low_half, other.low_half),
             np.where(condition, self.is_ipv6, other.is_ipv6),
         )
+
+    def are(self, address: str) -> NDArray[np.bool_]:
+        """bool[n]: whether each is this one, without a zone; an IPv4 address is also the IPv6 address that maps it."""
+        is_ipv6 = ":" in address
+        number = int.from_bytes(socket.inet_pton(socket.AF_INET6 if is_ipv6 else socket.AF_INET, address), "big")
+        low = self.low_half == np.uint64(number & (1 << 64) - 1)
+        if is_ipv6:
+            return np.asarray(low & self.is_ipv6 & (self.high_half == np.uint64(number >> 64)))
+        is_mapped = (self.low_half == np.uint64(_MAPPED << 32 | number)) & (self.high_half == 0) & self.is_ipv6
+        return np.asarray((low & ~self.is_ipv6) | is_mapped)
 
     def take(self, rows: NDArray[np.int64]) -> Addresses:
         """Those of some rows."""
