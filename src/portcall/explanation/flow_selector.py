@@ -121,10 +121,13 @@ def _end_likeness(columns: Columns, end: str, wanted: Endpoint) -> NDArray[np.fl
 
 
 def _have_port(ports: NDArray[np.int64], protocols: Words, wanted: Endpoint) -> NDArray[np.bool_]:
-    """bool[n]: whether each is the end's; each port is asked about once with each protocol."""
-    pairs, which = np.unique(ports * len(protocols.words) + protocols.codes, return_inverse=True)
-    known = [(port, protocols.words[code]) for port, code in zip(*divmod(pairs, len(protocols.words)), strict=True)]
-    return np.array([wanted.has_port(port, protocol) for port, protocol in known], np.bool_)[which]
+    """bool[n]: whether each is the end's."""
+    holds = np.isin(ports, np.asarray(wanted.ports))
+    if wanted.service:
+        at = np.flatnonzero(holds)
+        pairs = zip(ports[at].tolist(), protocols.take(at).plain(), strict=True)
+        holds[at] = [wanted.has_port(port, protocol) for port, protocol in pairs]
+    return holds
 
 
 def _are(words: Words, wanted: str | None) -> NDArray[np.bool_]:
