@@ -20,7 +20,8 @@ WITHOUT_HOST = b"GET / HTTP/1.0\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n"
 HELLO = client_hello("www.example.com")
 OPENINGS = [HELLO, GET, UPGRADE, WITHOUT_HOST, b"GET / HTTP/1.1\r\nX: \x7f\r\nHost: www.example.com\r\n\r\n"]
 SERVER_HELLO = b"\x16\x03\x03\0\x2c\x02\0\0\x28\x03\x03" + bytes(32) + b"\0\xc0\x2f\0\0\0"
-STATUS, RECORD = b"HTTP/1.1 200 OK\r\nX: y\r", b"\x17\3\3\0\x20" + bytes(32)
+STATUS, FIELDS = b"HTTP/1.1 200 OK\r\nX: y\r", b"\nServer: nginx\r\n\r\n"
+RECORD = b"\x17\3\3\0\x20" + bytes(32)
 TOLD = ("application_protocol", "hostname", "hostname_source", "app", "client", "evidence_frame")
 
 
@@ -70,10 +71,12 @@ def test_a_hello_in_two_segments_is_left_to_nobody():
     [
         connection([HELLO[:300], HELLO[300:]]),
         connection([HELLO], answers=[SERVER_HELLO]),
-        connection([GET], 80, answers=[b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"]),
+        connection([GET], 80, answers=[STATUS + FIELDS]),
+        connection([GET], 80, answers=[STATUS[:20], STATUS[20:], FIELDS]),
+        dialogue([GET[:40], STATUS, GET[40:], FIELDS], 80),
         answered("www.example.com")[:1],
     ],
-    ids=["hello in two", "tls", "http", "dns"],
+    ids=["hello in two", "tls", "http", "answer in three", "both in two", "dns"],
 )
 def test_details_of_the_commonest_are_left_to_nobody(packets):
     (*_, row) = inspected_in(packets, with_details=True)
@@ -94,7 +97,9 @@ def dialogues(draw):
     opening = draw(st.sampled_from([one for one in OPENINGS if one is not UPGRADE]))  # what it becomes is a detail
     cuts = sorted(draw(st.lists(st.integers(1, len(opening) - 1), min_size=1, max_size=2, unique=True)))
     pieces = [opening[start:end] for start, end in zip([0, *cuts], [*cuts, len(opening)], strict=True)]
-    answers = [draw(st.sampled_from([b"", b"", STATUS, RECORD, b"\xf1" * 20])) for _ in pieces]
+    answers = [
+        draw(st.sampled_from([b"", b"", STATUS, STATUS, FIELDS, SERVER_HELLO, RECORD, b"\xf1" * 20])) for _ in pieces
+    ]
     port = draw(st.sampled_from([80, 443, 40001]))
     packets = dialogue([turn for pair in zip(pieces, answers, strict=True) for turn in pair], port)
     handshake, sent = packets[:3], packets[3:]

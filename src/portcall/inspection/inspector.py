@@ -103,7 +103,7 @@ class Inspector:
         kernel = PlainInspector(self.marks, lookup(), self._deferral, held_segments(self._table))
         kernel.reads_details = self._with_details
         if self._with_details:
-            kernel.awaited = self._table.column(np.dtype(np.uint8))
+            kernel.awaited, kernel.held_answers = self._table.column(np.dtype(np.uint8)), held_segments(self._table)
         kernel.found, kernel.evidence, kernel.asked = self.found, self.evidence, self.asked
         kernel.detections = self._known_detections
         kernel.resolver = 1 + resolvers().index(dns)

@@ -21,10 +21,10 @@ cdef class Deferral:
 
 
 cdef inline bint has_room(Deferral deferral, const PayloadBytes *sent, int hellos) noexcept nogil:
-    """Whether there is room for what becomes of a payload: so many hellos, or itself and one that was held before it."""
+    """Whether there is room for what becomes of a payload: so many hellos, or itself and two that were held before it."""
     return (
-        deferral.hello_count + hellos <= deferral.hellos.shape[0] and deferral.payload_count + 2 <= deferral.payloads.shape[0]
-        and deferral.arena_used + min(sent.size, <Py_ssize_t>_MOST_KEPT_BYTES) + HELD_BYTES <= deferral.arena.shape[0]
+        deferral.hello_count + hellos <= deferral.hellos.shape[0] and deferral.payload_count + 3 <= deferral.payloads.shape[0]
+        and deferral.arena_used + min(sent.size, <Py_ssize_t>_MOST_KEPT_BYTES) + 2 * HELD_BYTES <= deferral.arena.shape[0]
     )
 
 

@@ -45,6 +45,12 @@ cdef inline uint32_t hold(
     return former
 
 
+cdef inline void hold_joined(HeldSegments held, uint32_t row, const PayloadBytes *joined) noexcept nogil:
+    """Keep two segments that were joined, of HELD_BYTES at the most, in the place of the first."""
+    memcpy(&held.arena[<Py_ssize_t>(held.of_row[row] - 1) * HELD_BYTES], joined.bytes, min(joined.size, <Py_ssize_t>HELD_BYTES))
+    held_segment(held, row).length = <uint32_t>min(joined.size, <Py_ssize_t>HELD_BYTES)
+
+
 cdef inline void let_go(HeldSegments held, uint32_t row) noexcept nogil:
     """Keep the segment of a row that has one no longer."""
     held_segment(held, row).row = NOBODY

@@ -3,11 +3,13 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
 from portcall.kernels.deferral cimport HELD_BYTES, Deferral, leave_held, leave_hellos, next_hellos
-from portcall.kernels.held_segments cimport NOBODY, held_bytes, held_segment, hold, join, let_go
+from portcall.kernels.held_segments cimport NOBODY, HeldSegments, held_bytes, held_segment, hold, hold_joined, join, let_go
 from portcall.kernels.hello_numbers cimport Numbering, is_answer, number_of, tell_number
 from portcall.kernels.mid_stream cimport are_records
 from portcall.kernels.payload_bytes cimport PayloadBytes
-from portcall.kernels.plain_details cimport Said, parse_server_hello, parse_status, put_client_hello, put_field
+from portcall.kernels.plain_details cimport (
+    OVER, UNFINISHED, Said, parse_server_hello, parse_status, put_client_hello, put_field,
+)
 from portcall.kernels.plain_parsers cimport (
     HTTP_ANSWER, HTTP_REQUEST, NAMED, NOT_PLAIN, TLS_ANSWER, TLS_HELLO, TOLD_BY_KIND, UNNAMED, is_cut_server_hello, is_host,
     parse_http, parse_tls, record_bytes,
@@ -20,6 +22,7 @@ cdef class HelloDetections(RowDetections):
     cdef Deferral deferral
     cdef public bint reads_hellos
     cdef public uint8_t[::1] awaited  # by row: the kind of what is to answer a hello, 0 for none; where details are wanted
+    cdef public HeldSegments held_answers  # likewise
 
 
 cdef inline void tell_hello(
@@ -41,13 +44,12 @@ cdef inline bint put_said(
     HelloDetections rows, const PayloadBytes *sent, int plain, const Hello *hello, Said *said
 ) noexcept nogil:
     """Put what a plain hello says besides its name, if that is wanted; False where it is too much, or odd."""
-    cdef bint is_whole = False
     said.size = 0
     if not rows.reads_details or plain == TOLD_BY_KIND:
         return True
     if hello.kind == TLS_HELLO:
         return put_client_hello(sent, record_bytes(sent, 0) <= sent.size, said)
-    return put_field(sent, b"user-agent", 10, &is_whole, said)
+    return put_field(sent, b"user-agent", 10, said) != NOT_PLAIN
 
 
 cdef inline void note_client(
@@ -60,7 +62,9 @@ cdef inline void note_client(
     if not rows.reads_details:
         inspected[0] = BOTH_SIDES
         return
-    inspected[0] = inspected[0] & ~IS_OPEN | 1 << payload.side
+    inspected[0] |= 1 << payload.side
+    if not rows.held_answers.of_row[payload.row]:
+        inspected[0] &= ~IS_OPEN
     if hello.kind == HTTP_REQUEST:
         rows.awaited[payload.row] = HTTP_ANSWER
     elif is_host(sent, hello.name_at, hello.name_length):
@@ -71,23 +75,96 @@ cdef inline bint inspect_answer(
     HelloDetections rows, const Packet *packet, const PayloadBytes *sent, bint is_cut, const Payload *payload, uint64_t number
 ) noexcept nogil:
     """Whether what is awaited is plain, so that it is told what it adds, if anything."""
-    cdef Hello *out = next_hellos(rows.deferral)
     cdef int plain = UNNAMED
     cdef Said said
     said.size = 0
-    out.kind, out.name_at, out.name_length = rows.awaited[payload.row], 0, 0
-    if out.kind == HTTP_ANSWER:
-        plain = parse_status(sent, is_cut, &said)
-    elif sent.bytes[0] != 0x16:
+    if rows.awaited[payload.row] == HTTP_ANSWER:
+        return _inspect_status(rows, packet, sent, is_cut, payload, number)
+    if sent.bytes[0] != 0x16:
         plain = UNNAMED if are_records(sent) else NOT_PLAIN
     elif not is_cut or not is_cut_server_hello(sent):
         plain = parse_server_hello(sent, &said)
-    if plain == NOT_PLAIN:
-        return False
+    if plain != NOT_PLAIN:
+        _tell_answer(rows, packet, sent, payload, number, TLS_ANSWER, &said)
+    return plain != NOT_PLAIN
+
+
+cdef inline void _tell_answer(
+    HelloDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number, int kind,
+    const Said *said
+) noexcept nogil:
+    cdef Hello *out = next_hellos(rows.deferral)
     rows.inspected[payload.row] |= 1 << payload.side
+    out.kind, out.name_at, out.name_length = kind, 0, 0
     if said.size:
-        tell_hello(rows, packet, sent, payload, number, &said, False)
+        tell_hello(rows, packet, sent, payload, number, said, False)
+
+
+cdef inline bint _inspect_status(
+    HelloDetections rows, const Packet *packet, const PayloadBytes *sent, bint is_cut, const Payload *payload, uint64_t number
+) noexcept nogil:
+    """Whether the first segment of a response is plain, so that it is told what it adds, or held until its header is over. As long
+    as the request is held too, only what adds nothing is plain: what that adds stands first.
+    """
+    cdef Said said
+    cdef int header = parse_status(sent, is_cut, &said)
+    cdef bint is_first = rows.held.of_row[payload.row] != 0
+    if header == NOT_PLAIN or (said.size and is_first) or (header == UNFINISHED and sent.size > HELD_BYTES):
+        return False
+    if header == OVER:
+        _tell_answer(rows, packet, sent, payload, number, HTTP_ANSWER, &said)
+        return True
+    rows.inspected[payload.row] |= IS_OPEN
+    give_up(rows, hold(rows.held_answers, packet, sent, payload, number))
     return True
+
+
+cdef inline void give_up(HelloDetections rows, uint32_t row) noexcept nogil:
+    """Inspect no more of the row that made room for another one, if any: what it is stays told, and the rest has not come for long."""
+    if row != NOBODY:
+        rows.inspected[row] = BOTH_SIDES
+
+
+cdef inline bint continue_answer(
+    HelloDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
+) noexcept nogil:
+    """Whether a payload brings more of the response that is held; else all that is held is for the dissectors."""
+    cdef PayloadBytes joined
+    cdef Said said
+    cdef uint32_t row = payload.row
+    cdef bint is_cut = sent.size < <Py_ssize_t>packet.payload, is_first = rows.held.of_row[row] != 0
+    cdef int header = NOT_PLAIN
+    if (
+        rows.reads_hellos and not is_cut and packet.fragmentation == FRAGMENT_NONE
+        and held_segment(rows.held_answers, row).side == payload.side and join(rows.held_answers, packet, sent, row, &joined)
+    ):
+        header = parse_status(&joined, False, &said)
+    if header == UNFINISHED and joined.size <= HELD_BYTES:
+        hold_joined(rows.held_answers, row, &joined)  # no number of its frames matters: the request told what it is
+        return True
+    if header == OVER and not (said.size and is_first):
+        let_go(rows.held_answers, row)
+        if not is_first:
+            rows.inspected[row] &= ~IS_OPEN
+        _tell_answer(rows, packet, &joined, payload, number, HTTP_ANSWER, &said)
+        return True
+    _leave_all(rows, row)
+    return False
+
+
+cdef inline void _leave_all(HelloDetections rows, uint32_t row) noexcept nogil:
+    """Leave what is held of a row to the dissectors; then it is as if nothing of that had been told."""
+    cdef PayloadBytes held
+    if rows.held.of_row[row]:
+        rows.found[row] = 0
+        rows.evidence[row] = rows.asked[row] = 0
+        held = held_bytes(rows.held, row)
+        leave_held(rows.deferral, held_segment(rows.held, row), &held)
+        let_go(rows.held, row)
+    if rows.reads_details and rows.held_answers.of_row[row]:
+        held = held_bytes(rows.held_answers, row)
+        leave_held(rows.deferral, held_segment(rows.held_answers, row), &held)
+        let_go(rows.held_answers, row)
 
 
 cdef inline int _parse_beginning(const PayloadBytes *sent, Hello *out) noexcept nogil:
@@ -112,7 +189,6 @@ cdef inline bint begin_hello(
     cdef Hello *out = next_hellos(rows.deferral)
     cdef int plain = _parse_beginning(sent, out)
     cdef bint is_enough = plain == NAMED and not rows.reads_details
-    cdef uint32_t former
     cdef Said said
     if plain == NOT_PLAIN or (sent.size > HELD_BYTES and not is_enough) or not put_said(rows, sent, plain, out, &said):
         return False
@@ -123,9 +199,7 @@ cdef inline bint begin_hello(
         return True
     tell(rows, payload.row, rows.tls_detection if out.kind == TLS_HELLO else rows.http_detection, number)
     rows.inspected[payload.row] |= IS_OPEN
-    former = hold(rows.held, packet, sent, payload, number)
-    if former != NOBODY:
-        rows.inspected[former] = BOTH_SIDES  # what it is stays told, and the rest has not come for long
+    give_up(rows, hold(rows.held, packet, sent, payload, number))
     if said.size or plain == NAMED:
         tell_hello(rows, packet, sent, payload, number, &said, True)
     return True
@@ -156,7 +230,12 @@ cdef inline bint continue_hello(
     if not rows.reads_hellos:
         pass
     elif held_segment(rows.held, row).side != payload.side:
-        if not payload.is_later and adds_nothing(rows, sent, is_cut, payload, number):
+        if rows.reads_details and first.bytes[0] != 0x16:
+            if rows.held_answers.of_row[row]:
+                return continue_answer(rows, packet, sent, payload, number)
+            if packet.fragmentation == FRAGMENT_NONE and _inspect_status(rows, packet, sent, is_cut, payload, number):
+                return True
+        elif not payload.is_later and adds_nothing(rows, sent, is_cut, payload, number):
             return True
     elif not is_cut and packet.fragmentation == FRAGMENT_NONE and join(rows.held, packet, sent, row, &joined):
         if _parse_beginning(&first, out) == NAMED:
@@ -164,12 +243,23 @@ cdef inline bint continue_hello(
         plain = _parse_joined(rows, &joined, out)
         if plain == NAMED and not put_said(rows, &joined, plain, out, &said):
             plain = NOT_PLAIN
+    if plain != NAMED:
+        _leave_all(rows, row)
+        return False
     rows.found[row] = 0
-    if plain == NAMED:
-        note_client(rows, &joined, payload, out)
-        tell_hello(rows, packet, &joined, payload, named_by, &said, False)
-    else:
-        rows.evidence[row] = rows.asked[row] = 0
-        leave_held(rows.deferral, held_segment(rows.held, row), &first)
     let_go(rows.held, row)
-    return plain == NAMED
+    note_client(rows, &joined, payload, out)
+    tell_hello(rows, packet, &joined, payload, named_by, &said, False)
+    return True
+
+
+cdef inline bint continue_held(
+    HelloDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number
+) noexcept nogil:
+    """Whether a payload goes on with something that is held, and is plain with it."""
+    if rows.held.of_row[payload.row]:
+        return continue_hello(rows, packet, sent, payload, number)
+    return (
+        rows.reads_details and rows.held_answers.of_row[payload.row]
+        and continue_answer(rows, packet, sent, payload, number)
+    )

@@ -8,4 +8,5 @@ from portcall.kernels.row_detections import RowDetections
 class HelloDetections(RowDetections):
     reads_hellos: bool
     awaited: NDArray[np.uint8]
+    held_answers: HeldSegments
     def __init__(self, inspected: NDArray[np.uint8], deferral: Deferral, held: HeldSegments) -> None: ...

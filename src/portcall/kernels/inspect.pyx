@@ -14,7 +14,7 @@ from portcall.kernels.deferral cimport Deferral, has_room, leave_hellos, leave_p
 from portcall.kernels.dns_answers cimport DnsAnswerStore
 from portcall.kernels.held_segments cimport HeldSegments
 from portcall.kernels.hello_detections cimport (
-    HelloDetections, begin_hello, continue_hello, inspect_answer, note_client, put_said, tell_hello,
+    HelloDetections, begin_hello, continue_held, inspect_answer, note_client, put_said, tell_hello,
 )
 from portcall.kernels.hello_numbers cimport Numbering, number_of, tell_number
 from portcall.kernels.interning cimport NameNumbers
@@ -197,7 +197,7 @@ cdef class PlainInspector(HelloDetections):
             return  # some devices count it to the packet; the stream goes on as if it was not there
         prefixes[0] = prefixes[1] = 0
         if self.inspected[payload.row] & IS_OPEN:
-            if packet.protocol == TCP and self.held.of_row[payload.row] and continue_hello(self, packet, sent, payload, number):
+            if packet.protocol == TCP and continue_held(self, packet, sent, payload, number):
                 return
         elif not payload.is_later:
             if self.reads_hellos and self._inspect(packet, sent, payload, number):

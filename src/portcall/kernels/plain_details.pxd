@@ -15,6 +15,11 @@ cdef enum:
     MOST_REASON_BYTES = 1024
 
 
+cdef enum:  # how much of a header is there, besides NOT_PLAIN
+    OVER = 4
+    UNFINISHED = 5
+
+
 cdef struct Said:  # what a hello says besides its name; empty where it says nothing
     Py_ssize_t size
     uint8_t bytes[MOST_SAID_BYTES]
@@ -161,54 +166,65 @@ cdef inline int parse_server_hello(const PayloadBytes *sent, Said *said) noexcep
     return UNNAMED
 
 
-cdef inline bint put_field(const PayloadBytes *sent, const char *name, Py_ssize_t length, bint *is_whole, Said *said) noexcept nogil:
-    """Put the value of the first field of this name in a header of HTTP/1, if there is one; False where a line is folded, or the
-    field is odd. ``is_whole`` is whether the header's end was met.
+cdef inline int _end_of_header(const PayloadBytes *sent, Py_ssize_t start, Py_ssize_t at) noexcept nogil:
+    """Whether a header without an end is OVER: something stands in it that no field holds (RFC 9110 §5.5). ``at`` is where the first
+    line is that is not whole; behind it no other one may begin.
     """
-    cdef Py_ssize_t at = 0, end = line_end_of(sent, 0), value_end
-    cdef bint is_found = False
-    said.size, is_whole[0] = 0, False
+    cdef Py_ssize_t i
+    cdef bint is_over = False
+    for i in range(start, sent.size):
+        if sent.bytes[i] == 0x0A and i >= at:
+            return NOT_PLAIN
+        is_over |= sent.bytes[i] == 0x7F or (sent.bytes[i] < 0x20 and not (sent.bytes[i] == 0x09 or sent.bytes[i] == 0x0A or sent.bytes[i] == 0x0D))
+    return OVER if is_over else UNFINISHED
+
+
+cdef inline int put_field(const PayloadBytes *sent, const char *name, Py_ssize_t length, Said *said) noexcept nogil:
+    """Put the value of the first field of this name in a header of HTTP/1, if there is one. OVER where nothing that follows can
+    change it, UNFINISHED; or NOT_PLAIN, where a line is folded, or the field is odd.
+    """
+    cdef Py_ssize_t start = line_end_of(sent, 0) + 2, at = start, end = start - 2, value_end
+    said.size = 0
     while end >= 0:
         at = end + 2
         end = line_end_of(sent, at)
         if end == at:
-            is_whole[0] = True
-            return True
+            return OVER
         if u8(sent, at) == 0x20 or u8(sent, at) == 0x09:
-            return False
-        if end < 0 or is_found or not is_field(sent, at, name, length):
+            return NOT_PLAIN
+        if said.size and at < sent.size:
+            return OVER
+        if end < 0 or said.size or not is_field(sent, at, name, length) or u8(sent, at + length) == 0x2D:
             continue
-        at += length
-        if u8(sent, at) == 0x20 or u8(sent, at) == 0x09:
-            return False
-        if u8(sent, at) != 0x3A:
-            continue
-        at, value_end, is_found = at + 1, end, True
+        if u8(sent, at + length) != 0x3A:
+            return NOT_PLAIN
+        at, value_end = at + length + 1, end
         while at < value_end and (u8(sent, at) == 0x20 or u8(sent, at) == 0x09):
             at += 1
         while value_end > at and (u8(sent, value_end - 1) == 0x20 or u8(sent, value_end - 1) == 0x09):
             value_end -= 1
-        if not _put(said, sent, at, value_end - at):
-            return False
-    return is_text_from(sent, at)
+        if at == value_end or not _put(said, sent, at, value_end - at):
+            return NOT_PLAIN
+    return _end_of_header(sent, start, at)
 
 
 cdef inline int parse_status(const PayloadBytes *sent, bint is_cut, Said *said) noexcept nogil:
-    """A response of HTTP/1 that leaves the protocol as it is (RFC 9110 §15.2.2): by which program. Its header has to be whole, as
-    far as the capture goes.
+    """A response of HTTP/1 that leaves the protocol as it is (RFC 9110 §15.2.2): by which program. OVER where all is known of it, as
+    far as the capture goes; UNFINISHED or NOT_PLAIN.
     """
     cdef Py_ssize_t i, end = line_end_of(sent, 0)
-    cdef bint is_whole = False
+    cdef int header
     said.size = 0
     if not begins(sent, b"HTTP/1.", 7):
         return NOT_PLAIN
     if end < 0:
-        return UNNAMED if is_cut and is_text_from(sent, 0) else NOT_PLAIN
+        return OVER if is_cut and is_text_from(sent, 0) else NOT_PLAIN
     if not 12 <= end <= 13 + MOST_REASON_BYTES or sent.bytes[8] != 0x20 or (end > 12 and sent.bytes[12] != 0x20):
         return NOT_PLAIN
     for i in range(7, 12):
         if i != 8 and not 0x30 <= sent.bytes[i] <= 0x39:
             return NOT_PLAIN
-    if memcmp(sent.bytes + 9, b"101", 3) == 0 or not put_field(sent, b"server", 6, &is_whole, said) or not (is_whole or is_cut):
+    if memcmp(sent.bytes + 9, b"101", 3) == 0:
         return NOT_PLAIN
-    return UNNAMED
+    header = put_field(sent, b"server", 6, said)
+    return OVER if is_cut and header == UNFINISHED else header
