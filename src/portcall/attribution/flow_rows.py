@@ -66,13 +66,16 @@ class FlowRows:
         """How many conversations."""
         return sum(len(share.flows) for share in self._shares)
 
-    def take(self, rows: NDArray[np.int64]) -> Columns:
-        """The columns of some conversations, in that order."""
+    def take(self, rows: NDArray[np.int64], names: frozenset[str] | None = None) -> Columns:
+        """The columns of some conversations, in that order; where ``names`` are all counted, only what is."""
         share = self._gathered(rows)
-        flows = share.flows
-        ends, labels, services = self._servers(share)
+        flows, ends = share.flows, self._ends(share)
+        columns = counted_columns(flows, ends)
+        if names is not None and names <= columns.keys():
+            return Columns(len(flows), columns)
+        labels, services = self._servers(share, ends)
         identity = self._names.registry.identity if self._names else identity_by_port
-        columns = {**counted_columns(flows, ends), **service_columns(flows, services, identity)}
+        columns.update(service_columns(flows, services, identity))
         if labels and self._names and share.found:
             columns.update(name_columns(labels, self._names, share.found))
             if share.found.entries is not None:
@@ -101,20 +104,23 @@ class FlowRows:
         for share in self._shares:
             for start in range(0, len(share.flows), ROWS_AT_ONCE):
                 part = share.part(slice(start, start + ROWS_AT_ONCE))
-                ends, _, services = self._servers(part)
+                ends = self._ends(part)
+                _, services = self._servers(part, ends)
                 has_app = have_owners_app(ends, *part.matches) if part.matches else are_attributed(services)
                 attributed += int(part.flows["bytes"][has_app].sum())
         return attributed
 
-    def _servers(self, share: _Share) -> tuple[NDArray[np.void], ServerLabels | None, NDArray[np.int64]]:
-        """FLOW_ENDS[n] by port, what is told of the servers, and their service keys by that."""
-        found = share.found if self._names else None
-        ends = flow_ends(share.flows, askers=found and found.askers).rows
+    def _ends(self, share: _Share) -> NDArray[np.void]:
+        """FLOW_ENDS[n], whose services are those by port."""
+        return flow_ends(share.flows, askers=share.found.askers if self._names and share.found else None).rows
+
+    def _servers(self, share: _Share, ends: NDArray[np.void]) -> tuple[ServerLabels | None, NDArray[np.int64]]:
+        """What is told of the servers, and their service keys by that."""
         by_port = ends["service"].copy()
-        if not self._names or not found:
-            return ends, None, by_port
-        labels = self._names.label(share.flows, ends["client_is_low"].copy(), by_port, found)
-        return ends, labels, labels.services
+        if not self._names or not share.found:
+            return None, by_port
+        labels = self._names.label(share.flows, ends["client_is_low"].copy(), by_port, share.found)
+        return labels, labels.services
 
     def _gathered(self, rows: NDArray[np.int64]) -> _Share:
         """Some conversations in one."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _MOST_NEAR = 3
 _ZERO = np.zeros(1)
+_COMPARED = frozenset({"protocol", "client_ip", "client_port", "server_ip", "server_port"})
 _ROW_NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 
 
@@ -90,7 +91,7 @@ def _likenesses(rows: Sequence[Row], choice: FlowChoice) -> NDArray[np.float64]:
 
     -1 for frames that are on no conversation.
     """
-    blocks = rows.blocks() if isinstance(rows, Rows) else [Columns.of_rows(rows)]
+    blocks = rows.blocks(names=_COMPARED) if isinstance(rows, Rows) else [Columns.of_rows(rows)]
     return np.concatenate([*(_likeness(columns, choice) for columns in blocks), np.zeros(0)])
 
 

@@ -124,9 +124,10 @@ class Columns:
         """How many rows."""
         return self.count
 
-    def take(self, rows: NDArray[np.int64]) -> Columns:
-        """Some rows."""
-        return Columns(len(rows), {name: values.take(rows) for name, values in self.by_name.items()})
+    def take(self, rows: NDArray[np.int64], names: frozenset[str] | None = None) -> Columns:
+        """Some rows; of all columns unless ``names`` are given."""
+        wanted = self.by_name if names is None else names & self.by_name.keys()
+        return Columns(len(rows), {name: self.by_name[name].take(rows) for name in wanted})
 
     def rows(self, names: Sequence[str]) -> Iterator[Row]:
         """Every row as a dictionary of these names."""

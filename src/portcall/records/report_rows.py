@@ -32,8 +32,8 @@ class RowPart(Protocol):
     def __len__(self) -> int:
         """How many rows."""
 
-    def take(self, rows: NDArray[np.int64]) -> Columns:
-        """The columns of some of them."""
+    def take(self, rows: NDArray[np.int64], names: frozenset[str] | None = None) -> Columns:
+        """The columns of some of them; if ``names`` are given, these at least, where there are such."""
 
 
 class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
@@ -78,15 +78,15 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
 
     __hash__ = None  # type: ignore[assignment]  # as of a list
 
-    def blocks(self, rows: int = ROWS_AT_ONCE) -> Iterator[Columns]:
-        """Their columns, at most so many rows at once."""
+    def blocks(self, rows: int = ROWS_AT_ONCE, names: frozenset[str] | None = None) -> Iterator[Columns]:
+        """Their columns, at most so many rows at once; if ``names`` are given, no others need be there."""
         starts = np.cumsum([0, *map(len, self._parts)])
         for start in range(0, len(self), rows):
             order = self._order[start : start + rows]
             of_part = np.searchsorted(starts, order, "right") - 1
             changes = np.flatnonzero(np.diff(of_part)) + 1
             for part, some in zip(of_part[[0, *changes]].tolist(), np.split(order, changes), strict=True):
-                columns = self._parts[part].take(some - starts[part])
+                columns = self._parts[part].take(some - starts[part], names)
                 yield self._complete(columns) if self._complete else columns
 
     def where(self, are_wanted: Callable[[Columns], NDArray[np.bool_]]) -> Rows:
