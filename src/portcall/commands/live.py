@@ -100,12 +100,13 @@ def run(options: argparse.Namespace) -> int:
     if options.metrics is not None:
         metrics_address(options.metrics)
     from portcall.runs.live_run import LiveOptions, LiveRun
-    from portcall.system.privileges import become_invoking_user, raise_priority
+    from portcall.system.privileges import become_invoking_user, has_invoking_user, raise_priority
 
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
     with LiveRun(wanted) as capture, ExitStack() as stack:
         metrics = None if options.metrics is None else stack.enter_context(Metrics(options.metrics))
-        _load_what_comes_later()
+        if has_invoking_user(os.environ):
+            _load_what_comes_later()
         priority = raise_priority()
         become_invoking_user(os.environ)
         try_place(options.output, format_name)

@@ -26,11 +26,17 @@ def raise_priority() -> int | None:
     return before
 
 
+def has_invoking_user(environment: Mapping[str, str]) -> bool:
+    """Whether this is root, for a user who called sudo."""
+    user, group = environment.get("SUDO_UID", ""), environment.get("SUDO_GID", "")
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and user.isdigit() and group.isdigit() and user != "0"
+
+
 def become_invoking_user(environment: Mapping[str, str]) -> str | None:
     """Give up root for the user who called sudo; gives that user's number, None where there was nobody to become."""
-    user, group = environment.get("SUDO_UID", ""), environment.get("SUDO_GID", "")
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not user.isdigit() or not group.isdigit() or user == "0":
+    if not has_invoking_user(environment):
         return None
+    user, group = environment["SUDO_UID"], environment["SUDO_GID"]
     os.initgroups(environment.get("SUDO_USER", "nobody"), int(group))
     os.setresgid(int(group), int(group), int(group))
     os.setresuid(int(user), int(user), int(user))
