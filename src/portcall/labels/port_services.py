@@ -26,12 +26,9 @@ from portcall.labels.curated_services import curated_names, range_of
 from portcall.labels.port_lists import PORTS, TRANSPORTS, iana_entries, our_entries, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from portcall.labels.port_lists import Entry
 
 PORTED = frozenset({6, 17, 132, 33, 136})
 """IANA protocol numbers that carry ports: TCP, UDP, SCTP, DCCP, UDP-Lite."""
@@ -152,7 +149,7 @@ def port_table(protocol: int) -> PortTable:
     import numpy as np
 
     first = _row(protocol) * PORTS
-    ids = np.frombuffer(_ours().ids, np.int16)[first : first + PORTS]
+    ids = np.frombuffer(_ids(), np.int16)[first : first + PORTS]
     return PortTable(ids, np.frombuffer(ranks_of(protocol), np.uint8))
 
 
@@ -164,7 +161,7 @@ def ranks_of(protocol: int) -> bytes:
 
 def service_id_of(name: str) -> int | None:
     """The number of a service's name, as in a ``PortTable``, or None where no port has it."""
-    return _iana().id_of.get(name)
+    return _ids_by_name().get(name)
 
 
 def service_name(service_id: int) -> str:
@@ -172,16 +169,14 @@ def service_name(service_id: int) -> str:
     if service_id < 0:
         message = f"no service has the number {service_id}"
         raise IndexError(message)
-    names = _ours().names
-    return names[service_id] if service_id < len(names) else _iana().names[service_id]
+    return _our_names()[service_id] if service_id < len(_our_names()) else _names()[service_id]
 
 
 def iana_name_of(protocol: int, port: int) -> str | None:
     """What IANA lists for a port that our list does not have: a hint for people, and no name of a service."""
     if _ranks()[_place(protocol, port)] == Rank.CURATED:
         return None
-    service_id = _iana().ids[_place(protocol, port)]
-    return None if service_id < 0 else service_name(service_id)
+    return _hints().get(_place(protocol, port))
 
 
 def known_name_of(protocol: int, port: int) -> str | None:
@@ -191,7 +186,7 @@ def known_name_of(protocol: int, port: int) -> str | None:
 
 def service_name_of(protocol: int, port: int) -> str | None:
     """The service that usually lives on a port (0 to 65535) of a protocol number, by our list, or None."""
-    service_id = _ours().ids[_place(protocol, port)]
+    service_id = _ids()[_place(protocol, port)]
     return None if service_id < 0 else service_name(service_id)
 
 
@@ -199,7 +194,7 @@ def service_evidence(protocol: int, port: int) -> str | None:
     """Where the name comes from: ``curated 443/tcp``, ``curated 60000-61000/udp``, or of a hint ``IANA 4444/tcp``."""
     row, place = _row(protocol), _place(protocol, port)
     rank = _ranks()[place]
-    if rank == Rank.CURATED or (rank == Rank.IANA and _ours().ids[place] < 0):
+    if rank == Rank.CURATED or (rank == Rank.IANA and _ids()[place] < 0):
         return f"{'curated' if rank == Rank.CURATED else 'IANA'} {port}/{TRANSPORTS[row]}"
     found = range_of(port, TRANSPORTS[row]) if row != _NO_ROW else None
     return found and f"curated {found.port}-{found.last_port}/{found.transport}"
@@ -210,13 +205,13 @@ def ports_of(name: str) -> list[tuple[int, str]]:
 
     Those of a range only where no port by itself has the name: ``vnc`` is 5900, ``mosh`` all from 60000 to 61000.
     """
-    wanted, ours = name.lower(), _ours()
+    wanted, names = name.lower(), _our_names()
     ranges, single = our_entries()
     of_range, of_iana, of_ours = (
         {place for place, known in placed(listed) if known.lower() == wanted}
         for listed in (ranges, iana_entries(), single)
     )
-    by_place = {place: Rank.NONE for place in of_range if ours.names[ours.ids[place]].lower() == wanted}
+    by_place = {place: Rank.NONE for place in of_range if names[_ids()[place]].lower() == wanted}
     by_place |= {place: Rank.IANA for place in of_iana if _ranks()[place] != Rank.CURATED}
     by_place |= dict.fromkeys(of_ours, Rank.CURATED)
     ranked = sorted((-rank, place % PORTS, place // PORTS) for place, rank in by_place.items())
@@ -228,38 +223,43 @@ def nearest_name(name: str) -> str | None:
     """The service name that somebody may have meant, from our list before IANA's; None where none is near."""
     import difflib
 
-    for names in (curated_names(), _iana().names):
+    for names in (curated_names(), _names()):
         if near := difflib.get_close_matches(name.lower(), names, n=1, cutoff=_NEAR):
             return near[0]
     return None
 
 
-class _Table(NamedTuple):
-    ids: array[int]  # [transport or _NO_ROW, port] → index into names, or -1. 640 KiB
-    names: list[str]
-    id_of: dict[str, int]
+@cache
+def _our_names() -> list[str]:
+    return list(dict.fromkeys(name for entries in our_entries() for _, _, name in entries))
 
 
 @cache
-def _ours() -> _Table:
-    """Ranges and our own names, the latter written over the former."""
+def _names() -> list[str]:
+    """All names by number: ours, then those that only IANA has, which label nothing."""
+    return list(dict.fromkeys([*_our_names(), *(name for _, _, name in iana_entries())]))
+
+
+@cache
+def _ids_by_name() -> dict[str, int]:
+    return {name: service_id for service_id, name in enumerate(_names())}
+
+
+@cache
+def _ids() -> array[int]:
+    """[transport or _NO_ROW, port] → number of our name, or -1: ranges, and our ports' own names over them. 640 KiB."""
     ranges, single = our_entries()
-    return _table([*ranges, *single], [])
+    id_of = {name: service_id for service_id, name in enumerate(_our_names())}
+    ids = array("h", [-1]) * ((_NO_ROW + 1) * PORTS)
+    for place, name in placed([*ranges, *single]):
+        ids[place] = id_of[name]
+    return ids
 
 
 @cache
-def _iana() -> _Table:
-    """IANA's names, which label nothing; their numbers follow those of ours, and equal names have equal numbers."""
-    return _table(iana_entries(), _ours().names)
-
-
-def _table(listed: Sequence[Entry], names: list[str]) -> _Table:
-    names = list(dict.fromkeys([*names, *(name for _, _, name in listed)]))
-    id_of = {name: index for index, name in enumerate(names)}
-    ids = array("h", [-1]) * ((_NO_ROW + 1) * PORTS)
-    for place, name in placed(listed):
-        ids[place] = id_of[name]
-    return _Table(ids, names, id_of)
+def _hints() -> dict[int, str]:
+    """(row << 16 | port) → IANA's name, where it has one."""
+    return dict(placed(iana_entries()))
 
 
 @cache
