@@ -85,8 +85,10 @@ class Addresses(NamedTuple):
 
     def are(self, address: str) -> NDArray[np.bool_]:
         """bool[n]: whether each is this one, without a zone; an IPv4 address is also the IPv6 address that maps it."""
+        from socket import AF_INET, AF_INET6, inet_pton
+
         is_ipv6 = ":" in address
-        number = int.from_bytes(socket.inet_pton(socket.AF_INET6 if is_ipv6 else socket.AF_INET, address), "big")
+        number = int.from_bytes(inet_pton(AF_INET6 if is_ipv6 else AF_INET, address), "big")
         low = self.low_half == np.uint64(number & (1 << 64) - 1)
         if is_ipv6:
             return np.asarray(low & self.is_ipv6 & (self.high_half == np.uint64(number >> 64)))
