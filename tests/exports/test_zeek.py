@@ -253,3 +253,13 @@ def test_networks_that_are_not_routed_are_local(logs):
     }
     assert local[b"10.20.0.10"]
     assert local[b"224.0.0.251"]
+
+
+def test_a_folder_that_does_not_take_a_log_is_said_and_conn_log_is_printed(tmp_path, capsys):
+    (tmp_path / "conn.log").mkdir()
+
+    assert main(["read", OFFICE, "--format", "zeek", "-o", str(tmp_path)]) == 1
+
+    shown = capsys.readouterr()
+    assert "is a directory; so conn.log is on stdout instead" in shown.err
+    assert zeek_reader.read(shown.out).path == "conn"

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from portcall.commands.output_file import opened_in, try_folder, try_output, write_out
-from portcall.errors import UsageError
+from portcall.commands.output_file import UnwritableOutputError, opened_in, try_folder, try_output, write_out
+from portcall.errors import PortcallError, UsageError
 from portcall.exports import BINARY, CARRIES_DEGRADATIONS, LOGS, MODULES, TRAFFIC_ONLY, require, write, write_logs
 from portcall.records.schema import GROUPINGS, did_you_mean
 from portcall.views.text import note_text, visible
@@ -98,12 +98,22 @@ def present(report: Report, format_name: str, options: argparse.Namespace, said:
         write_table(report, stream, most_rows=options.top or MOST_ROWS)
 
     if format_name in LOGS and options.output:
-        write_logs(report, format_name, partial(opened_in, options.output))
+        _deliver_logs(report, format_name, options.output)
         say_degradations(report, said)
         return
     deliver(report, format_name, options.output, draw, said)
     if format_name in LOGS:
         say("this is conn.log alone: -o FOLDER writes the others beside it")
+
+
+def _deliver_logs(report: Report, format_name: str, output: str) -> None:
+    """Write all logs; where the folder does not take them, the first is printed before that is said."""
+    try:
+        write_logs(report, format_name, partial(opened_in, output))
+    except UnwritableOutputError as error:
+        write(report, format_name, sys.stdout)
+        sys.stdout.flush()
+        raise PortcallError(f"{error}; so conn.log is on stdout instead") from error
 
 
 def deliver(

@@ -15,7 +15,6 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError
-from portcall.exports._zeek_fields import FIELDS
 from portcall.exports._zeek_lines import header, json_line, tab_separated
 from portcall.records.log_entries import CLOSED_NS, LOG_ENTRIES
 
@@ -178,7 +177,3 @@ def _moment(report: Report | Listing, end: int) -> str:
     """When the traffic began or ended, as the first and last line have it."""
     seconds = report.window_ns[end] // 10**9 if report.window_ns else 0
     return time.strftime("%Y-%m-%d-%H-%M-%S", time.gmtime(seconds))
-
-
-LOGS = tuple(f"{log}.log" for log in FIELDS)
-"""The files that there may be."""

@@ -86,6 +86,16 @@ def test_behind_connect_nothing_is_http():
     assert log.feed(CLIENT, b"GET / HTTP/1.1\r\n\r\n", 3) == log.finish() == []
 
 
+def test_a_response_that_does_not_wait_for_the_body_of_its_request_is_one_line():
+    (line,) = logged(
+        (CLIENT, b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc"),
+        (SERVER, b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n"),
+        (CLIENT, b"defg"),
+    )
+
+    assert (line["status_code"], line["request_body_len"]) == (413, 3)
+
+
 def test_a_response_without_a_request_is_a_line_too():
     (line,) = logged((SERVER, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
 

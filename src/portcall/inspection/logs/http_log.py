@@ -39,7 +39,7 @@ _WORDS = {b"host": "host", b"referer": "referrer", b"user-agent": "user_agent", 
 _WITHOUT_BODY = frozenset({b"204", b"304"})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Transaction:
     """A request and what answers it."""
 
@@ -95,12 +95,11 @@ class HttpLog:
 
     def finish(self) -> list[LogEntry]:
         """What is not complete, as far as it came."""
-        for transaction in dict.fromkeys(id(one) for one in (*self._waiting, *self._current) if one):
-            self._log(next(one for one in (*self._waiting, *self._current) if one and id(one) == transaction))
+        for transaction in self._waiting:
+            self._log(transaction)
         self._waiting.clear()
-        self._current = [None, None]
         found, self._found = self._found, []
-        return sorted(found, key=lambda entry: int(entry.fields["trans_depth"] or 0))  # type: ignore[arg-type]  # is a count
+        return found
 
     def _step(self, side: int, state: _Side, ts_ns: int) -> bool:
         """Read on in one side's buffer; whether there may be more to read."""
