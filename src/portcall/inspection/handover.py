@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Reassembled = Stream | Datagrams
 
-_HELD_AT_ONCE = 1 << 14  # hellos whose next segment has not come; they take memory as they come, 35 MB at the most
+_HELD_AT_ONCE = 1 << 14  # hellos, or answers, whose next segment has not come: 35 MB at the most, as they come
 
 HELLO = np.dtype(
     [

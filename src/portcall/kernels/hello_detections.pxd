@@ -103,13 +103,14 @@ cdef inline void _tell_answer(
 cdef inline bint _inspect_status(
     HelloDetections rows, const Packet *packet, const PayloadBytes *sent, bint is_cut, const Payload *payload, uint64_t number
 ) noexcept nogil:
-    """Whether the first segment of a response is plain, so that it is told what it adds, or held until its header is over. As long
-    as the request is held too, only what adds nothing is plain: what that adds stands first.
+    """Whether the first segment of a response is plain, so that it is told what it adds, or held until its header is over; unless
+    that may change what it says already. As long as the request is held too, only what adds nothing is plain: what that adds
+    stands first.
     """
     cdef Said said
     cdef int header = parse_status(sent, is_cut, &said)
     cdef bint is_first = rows.held.of_row[payload.row] != 0
-    if header == NOT_PLAIN or (said.size and is_first) or (header == UNFINISHED and sent.size > HELD_BYTES):
+    if header == NOT_PLAIN or (said.size and (is_first or header == UNFINISHED)) or (header == UNFINISHED and sent.size > HELD_BYTES):
         return False
     if header == OVER:
         _tell_answer(rows, packet, sent, payload, number, HTTP_ANSWER, &said)
@@ -139,7 +140,7 @@ cdef inline bint continue_answer(
         and held_segment(rows.held_answers, row).side == payload.side and join(rows.held_answers, packet, sent, row, &joined)
     ):
         header = parse_status(&joined, False, &said)
-    if header == UNFINISHED and joined.size <= HELD_BYTES:
+    if header == UNFINISHED and not said.size and joined.size <= HELD_BYTES:
         hold_joined(rows.held_answers, row, &joined)  # no number of its frames matters: the request told what it is
         return True
     if header == OVER and not (said.size and is_first):
