@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from portcall.attribution.attribution import Attribution
 from portcall.decoding.copies import Copies
@@ -15,6 +16,9 @@ from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, Tracker
 from portcall.sources.captures import open_capture
 
+if TYPE_CHECKING:
+    from portcall.records.bucketing import Bucketing
+
 
 @dataclass(frozen=True)
 class Options:
@@ -23,6 +27,7 @@ class Options:
     layer: str = "outer"
     with_details: bool = True
     names: bool = True
+    bucketing: Bucketing | None = None
 
 
 AS_USUAL = Options()
@@ -52,7 +57,9 @@ def shard_of(batches, start, stop):
 def tracked(batches, options=AS_USUAL, shard=None):
     """A tracker that was fed these."""
     names = ServerNames(with_details=options.with_details) if options.names else None
-    tracker = Tracker(Decoder(options.layer), names, copies=Copies(removes=False), shard=shard)
+    tracker = Tracker(
+        Decoder(options.layer), names, copies=Copies(removes=False), shard=shard, bucketing=options.bucketing
+    )
     for batch in batches:
         tracker.feed(batch)
     return tracker

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.attribution.flow_rows import FlowRows, flow_row_on_no_flow
+from portcall.attribution.bucket_rows import by_bucket, columns_on_no_flow, sums_on_no_flow
+from portcall.attribution.flow_rows import FlowRows, flow_row_on_no_flow, starts_of_buckets
 from portcall.attribution.group_rows import group_row_on_no_flow, group_rows, principal_rows
 from portcall.attribution.principals import Principals, quality_of
 from portcall.errors import UsageError
@@ -23,6 +24,7 @@ from portcall.flows.local_networks import networks
 from portcall.kernels.attribute import credit
 from portcall.labels.registry import Registry
 from portcall.labels.service_keys import are_attributed
+from portcall.records.bucketing import bucket_numbers
 from portcall.records.column_values import Columns, Numbers, Words
 from portcall.records.packets import Verdict
 from portcall.records.report import Coverage, Degradation, Report
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches
+    from portcall.flows.time_buckets import Cells, TimeBuckets
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.queries.row_tests import RowTest
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
+_SEEN_FROM_THE_CLIENT = ("service", "time")
+"""Groupings that credit every flow once."""
 _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
 
 
@@ -72,6 +77,8 @@ class Attribution:
         self._principal_sums = Sums(CREDIT, CREDITS)
         self._principal_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._inferred_flows = 0
+        self._width_ns = 0
+        self._cells_on_no_flow: dict[Verdict, list[Cells]] = {}
         self.bytes_credited_twice = 0
 
     def add(
@@ -80,29 +87,58 @@ class Attribution:
         low: Matches | None = None,
         high: Matches | None = None,
         found: Detected | None = None,
+        cells: Cells | None = None,
     ) -> None:
         """Count FLOW[n]. By flow they are kept, and must not change afterwards.
 
         ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
         machine's. Then local are, unless the user named networks, just the ends that the rows' bits call so.
         UsageError by process without them.
-        ``found`` is what each row's own traffic told.
+        ``found`` is what each row's own traffic told; ``cells`` what came of each by time, where somebody asked.
         """
+        if cells:
+            self._widen(cells.width_ns)
         matches = None
         if low is not None or high is not None:
             nobody: list[Match | None] = [None] * len(flows)
             matches = (nobody if low is None else low, nobody if high is None else high)
         if self._by == "flow":
-            self._flows.add(flows, matches, found)
+            self._flows.add(flows, matches, found, cells)
             return
         if self._by == "process" and not matches:
             raise UsageError("--by process: a capture does not say which process sent a packet. Use --by app")
         for start in range(0, len(flows), ROWS_AT_ONCE):
             chunk = slice(start, start + ROWS_AT_ONCE)
             of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None
-            self._add(flows[chunk], of_chunk, found and found.part(chunk))
+            self._add(flows[chunk], of_chunk, found and found.part(chunk), cells and cells.part(chunk))
 
-    def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Detected | None) -> None:
+    def add_on_no_flow(self, buckets: TimeBuckets) -> None:
+        """Count what came, by time, of frames that are on no flow; ``rows`` then does without their tallies."""
+        self._widen(buckets.width_ns)
+        for verdict in Verdict:
+            cells = buckets.of_verdict(verdict)
+            if not verdict.is_on_no_flow or not len(cells.rows):
+                continue
+            if self._by == "time":
+                self._sums.add(sums_on_no_flow(cells))
+            else:
+                self._cells_on_no_flow.setdefault(verdict, []).append(cells)
+
+    def _widen(self, width_ns: int) -> None:
+        """Count in buckets that are so wide at least."""
+        if 0 < self._width_ns < width_ns:
+            times = width_ns // self._width_ns
+            for sums in (self._sums, self._hosts, self._principal_sums, self._principal_hosts):
+                sums.renumber("bucket", lambda numbers: bucket_numbers(numbers, times))
+        self._width_ns = max(self._width_ns, width_ns)
+
+    def _add(
+        self,
+        flows: NDArray[np.void],
+        matches: tuple[Matches, Matches] | None,
+        found: Detected | None,
+        cells: Cells | None,
+    ) -> None:
         # Where owners are known, so is what is ours.
         ends, inferred = flow_ends(flows, self._local, infers=not matches, askers=found and found.askers)
         self._inferred_flows += inferred
@@ -112,16 +148,21 @@ class Attribution:
             ends["service"], ends["server_name"] = label.services, label.hosts
         if matches and self._by in ("app", "process"):
             self._own(ends, by_port, matches)
-            self._count(flows, ends, self._principal_sums, self._principal_hosts)
+            self._count(flows, ends, self._principal_sums, self._principal_hosts, cells)
             return
         row_keys = self._registry.app_keys if self._by == "app" else self._registry.label_keys
-        ends["row"] = row_keys(ends["service"])[:, None]
-        self._count(flows, ends, self._sums, self._hosts)
+        ends["row"] = 0 if self._by == "time" else row_keys(ends["service"])[:, None]
+        self._count(flows, ends, self._sums, self._hosts, cells)
 
     def merge(self, other: Attribution) -> None:
         """Count in what another attribution with the same grouping, local networks and names has counted."""
         if other._names is not self._names:
             raise ValueError("attributions that merge share their names, for their numbers are those of one registry")
+        width_ns = max(self._width_ns, other._width_ns)
+        self._widen(width_ns)
+        other._widen(width_ns)
+        for verdict, cells in other._cells_on_no_flow.items():
+            self._cells_on_no_flow.setdefault(verdict, []).extend(cells)
         self._flows.merge(other._flows)
         self._sums.merge(other._sums)
         self._hosts.merge(other._hosts)
@@ -133,11 +174,12 @@ class Attribution:
 
     def rows(self, tallies: Mapping[Verdict, Tally]) -> Rows:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
-        parts: list[FlowRows | Columns] = [
-            self._flows,
-            *self._groups(),
-            Columns.of_rows(list(self._rows_on_no_flow(tallies))),
-        ]
+        parts: list[FlowRows | Columns] = [self._flows, *self._groups()]
+        if self._width_ns:
+            on_no_flow = self._cells_on_no_flow.items()
+            parts += [columns_on_no_flow(self._by, verdict, cells, self._width_ns) for verdict, cells in on_no_flow]
+        else:
+            parts.append(Columns.of_rows(list(self._rows_on_no_flow(tallies))))
         counted = [self._both_ways(part) for part in parts]
         order = in_order([texts for texts, _ in counted], np.concatenate([both_ways for _, both_ways in counted]))
         return Rows(self._columns, parts, order)
@@ -153,11 +195,14 @@ class Attribution:
     ) -> Report:
         """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered.
 
-        ``completed`` adds what others know of addresses, before ``where`` looks at it.
+        ``completed`` adds what others know of addresses, before ``where`` looks at it. By time the rows are in order of
+        their buckets, and ``top`` still leaves those of most bytes.
         """
         everything = self.rows(tallies)
         rows = everything.completed(completed) if completed else everything
         rows = (rows.where(where.among) if where else rows)[:top]
+        if self._width_ns:
+            rows = rows.sorted_by(starts_of_buckets)
         times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
         coverage = Coverage(
             frames=sum(tally.frames for tally in tallies.values()),
@@ -168,7 +213,10 @@ class Attribution:
             bytes_attributed=self._bytes_attributed(),
         )
         window_ns = (min(times), max(times)) if times else None
-        return Report(self._by, source, window_ns, coverage, rows, self.degradations(), len(everything) - len(rows))
+        left_out = len(everything) - len(rows)
+        return Report(
+            self._by, source, window_ns, coverage, rows, self.degradations(), left_out, self._width_ns or None
+        )
 
     def degradations(self) -> list[Degradation]:
         """What the rows could not be sure of."""
@@ -189,19 +237,22 @@ class Attribution:
         ends["principal"] = ends["row"] = self._principals.numbers(low, high, by_port).T
         ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
 
-    def _count(self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums) -> None:
-        by_host, both_ends = self._by == "host", self._by != "service"
-        most = 2 * len(flows)
-        self.bytes_credited_twice += credit(
-            flows, ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most)
-        )
+    def _count(
+        self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums, cells: Cells | None
+    ) -> None:
+        by_host, both_ends = self._by == "host", self._by not in _SEEN_FROM_THE_CLIENT
+        for some, their_ends, buckets in by_bucket(flows, ends, cells, self._width_ns):
+            most = 2 * len(some)
+            self.bytes_credited_twice += credit(
+                some, their_ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most), buckets
+            )
 
     def _groups(self) -> Iterator[Columns]:
         if len(self._sums.rows):
-            yield group_rows(self._by, self._sums.rows, self._hosts, self._registry)
+            yield group_rows(self._by, self._sums.rows, self._hosts, self._registry, self._width_ns)
         if len(self._principal_sums.rows):
             sums, hosts = self._principal_sums.rows, self._principal_hosts
-            yield principal_rows(self._principals, sums, hosts, self._registry)
+            yield principal_rows(self._principals, sums, hosts, self._registry, self._width_ns)
 
     def _both_ways(self, part: FlowRows | Columns) -> tuple[Words, NDArray[np.int64]]:
         """The texts that order rows of equal bytes, and int64[n]: the bytes."""
@@ -217,7 +268,7 @@ class Attribution:
         row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
         for verdict, tally in tallies.items():
             # Later fragments are on flows: that of their first, or an orphan's.
-            if verdict.reason and verdict is not Verdict.LATER_FRAGMENT and tally.frames:
+            if verdict.reason and verdict.is_on_no_flow and tally.frames:
                 yield row_on_no_flow(verdict.reason, tally)
 
     def _bytes_attributed(self) -> int:

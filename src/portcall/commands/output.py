@@ -59,6 +59,9 @@ def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]
         "--local", metavar="CIDR", action="append", default=[], help="network whose addresses are local"
     )
     parser.add_argument("--no-names", dest="names", action="store_false", help="skip payload inspection (faster)")
+    parser.add_argument(
+        "--bucket", metavar="WIDTH", help="split rows by time: 500ms, 1s, 5min, 1h, 1d; auto: some hundred buckets"
+    )
     parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
     add_address_options(parser)
 

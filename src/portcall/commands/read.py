@@ -90,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
             deduplicate=options.deduplicate,
             from_=options.from_,
             to=options.to,
+            bucket=options.bucket,
             progress=progress,
         )
     status = SUCCESS

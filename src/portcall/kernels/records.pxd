@@ -83,6 +83,16 @@ cdef struct Datagram:
     int64_t last_ns
 
 
+cdef struct TimeCell:
+    uint32_t owner
+    uint32_t reserved
+    uint32_t packets[2]
+    uint64_t bytes[2]
+    uint64_t payload[2]
+    int64_t first_ns
+    int64_t last_ns
+
+
 cdef struct Payload:
     uint32_t packet
     uint32_t row
@@ -183,6 +193,7 @@ cdef struct Credit:
     uint64_t host_kind
     uint64_t high_half
     uint64_t low_half
+    int64_t bucket
     int64_t flows
     uint64_t packets_out
     uint64_t packets_in
@@ -193,7 +204,6 @@ cdef struct Credit:
     int64_t first_ns
     int64_t last_ns
     int64_t quality
-    int64_t source
 
 
 cdef struct HostCredit:
@@ -201,6 +211,7 @@ cdef struct HostCredit:
     uint64_t host_kind
     uint64_t high_half
     uint64_t low_half
+    int64_t bucket
     uint64_t bytes
 
 
@@ -218,6 +229,11 @@ cdef enum:
     FRAGMENT_NONE = 0
     FRAGMENT_FIRST = 1
     FRAGMENT_LATER = 2
+
+cdef enum:
+    FIRST_DATAGRAM = 0x8
+    FIRST_FLOW = 0x100000
+    FIRST_UNMATCHED = 0x80000000
 
 cdef enum:
     UNKNOWN_DIRECTION = 0
