@@ -115,10 +115,7 @@ class Attribution:
     def add_on_no_flow(self, buckets: TimeBuckets) -> None:
         """Count what came, by time, of frames that are on no flow; ``rows`` then does without their tallies."""
         self._widen(buckets.width_ns)
-        for verdict in Verdict:
-            cells = buckets.of_verdict(verdict)
-            if not verdict.is_on_no_flow or not len(cells.rows):
-                continue
+        for verdict, cells in buckets.on_no_flow().items():
             if self._by == "time":
                 self._sums.add(sums_on_no_flow(cells))
             else:

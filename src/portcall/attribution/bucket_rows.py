@@ -12,11 +12,11 @@ import numpy as np
 
 from portcall.attribution.flow_columns import sent_by, times
 from portcall.flows.aggregation import CREDIT
-from portcall.flows.time_buckets import Cells, added
+from portcall.flows.time_buckets import Cells, added, picked
 from portcall.labels.service_keys import ServiceKind, first_key
 from portcall.records.bucketing import bucket_numbers, bucket_starts
 from portcall.records.column_values import Columns, Numbers, Words
-from portcall.records.flows import FLOW
+from portcall.records.flows import TIME_SUM
 from portcall.records.report_rows import ROWS_AT_ONCE
 from portcall.records.schema import directions
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from portcall.records.packets import Verdict
 
 _COUNTS = ("packets", "bytes", "payload")
-_BYTES = np.dtype((np.void, FLOW.itemsize))
 
 
 def by_bucket(
@@ -42,12 +41,13 @@ def by_bucket(
     if cells is None:
         yield flows, ends, None
         return
+    flows = np.ascontiguousarray(flows)
     for start in range(0, len(cells.rows), ROWS_AT_ONCE):
-        rows, counts = cells.rows[start : start + ROWS_AT_ONCE], cells.counts[start : start + ROWS_AT_ONCE]
-        parts = np.ascontiguousarray(flows).view(_BYTES)[rows].view(FLOW)
+        some = cells.some(slice(start, start + ROWS_AT_ONCE))
+        parts, counts = picked(flows, some.rows), some.counts
         for name in (*_COUNTS, "first_ns", "last_ns"):
             parts[name] = counts[name]
-        yield parts, ends[rows], bucket_numbers(counts["first_ns"], width_ns)
+        yield parts, picked(ends, some.rows), bucket_numbers(counts["first_ns"], width_ns)
 
 
 def bucket_column(numbers: NDArray[np.int64], width_ns: int) -> Numbers:
@@ -87,15 +87,16 @@ def columns_on_no_flow(by: str, verdict: Verdict, cells: Sequence[Cells], width_
 
 def sums_on_no_flow(cells: Cells) -> NDArray[np.void]:
     """CREDIT[m] of frames that are on no flow, for rows that tell no service apart."""
-    credits_ = np.zeros(len(cells.counts), CREDIT)
-    credits_["service"], credits_["bucket"] = first_key(ServiceKind.UNMATCHED), cells.numbers
-    credits_["packets_in"], credits_["bytes_in"] = (cells.counts[name][:, 0] for name in ("packets", "bytes"))
-    credits_["first_ns"], credits_["last_ns"] = cells.counts["first_ns"], cells.counts["last_ns"]
-    return credits_
+    counts = cells.counts
+    sums = np.zeros(len(counts), CREDIT)
+    sums["service"], sums["bucket"] = first_key(ServiceKind.UNMATCHED), cells.numbers
+    sums["packets_in"], sums["bytes_in"] = counts["packets"][:, 0], counts["bytes"][:, 0]
+    sums["first_ns"], sums["last_ns"] = counts["first_ns"], counts["last_ns"]
+    return sums
 
 
 def _gathered(cells: Sequence[Cells], width_ns: int) -> NDArray[np.void]:
-    """TIME_CELL, one a bucket so wide."""
-    counts = np.concatenate([some.counts for some in cells])
+    """TIME_SUM, one a bucket so wide."""
+    counts = np.concatenate([some.counts.astype(TIME_SUM) for some in cells])
     counts = counts[np.argsort(counts["first_ns"], kind="stable")]
-    return added(Cells(np.zeros(len(counts), np.int64), counts, width_ns)).counts
+    return added(Cells.of_all(np.zeros(len(counts), np.int64), counts, width_ns)).counts

@@ -19,9 +19,9 @@ from portcall.flows.time_buckets import Cells
 from portcall.inspection.detection_table import Detected
 from portcall.labels.port_services import PROTOCOL_NAMES
 from portcall.labels.service_keys import are_attributed, identity_by_port
-from portcall.records.bucketing import bucket_numbers, bucket_starts
+from portcall.records.bucketing import bucket_starts
 from portcall.records.column_values import Columns, Numbers, Words
-from portcall.records.flows import FLOW, TIME_CELL
+from portcall.records.flows import FLOW, TIME_SUM
 from portcall.records.report_rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -103,14 +103,13 @@ class FlowRows:
 
     def bytes_both_ways(self) -> NDArray[np.int64]:
         """int64[n]: the bytes of each."""
-        counts = [(share.cells.counts if share.cells else share.flows)["bytes"].sum(axis=1) for share in self._shares]
+        counts = [share.bytes_both_ways() for share in self._shares]
         return np.concatenate([*counts, np.zeros(0, np.uint64)]).astype(np.int64)
 
     def bucket_starts(self) -> NDArray[np.int64]:
         """int64[n]: when the bucket of each begins, NO_TIME for none."""
-        times_ns = [share.cells.counts["first_ns"] for share in self._shares if share.cells]
-        numbers = bucket_numbers(np.concatenate([*times_ns, np.zeros(0, np.int64)]), self._width_ns)
-        return bucket_starts(numbers, self._width_ns)
+        numbers = [share.cells._replace(width_ns=self._width_ns).numbers for share in self._shares if share.cells]
+        return bucket_starts(np.concatenate([*numbers, np.zeros(0, np.int64)]), self._width_ns)
 
     def bytes_attributed(self) -> int:
         """Bytes of those that have an app."""
@@ -164,6 +163,11 @@ class _Share(NamedTuple):
         """Of rows."""
         return len(self.cells.rows if self.cells else self.flows)
 
+    def bytes_both_ways(self) -> NDArray[np.uint64]:
+        """uint64[n]: the bytes of each row."""
+        counts = self.cells.table["bytes"][self.cells.places] if self.cells else self.flows["bytes"]
+        return np.asarray(counts.sum(axis=1, dtype=np.uint64))
+
     def of_rows(self, column: NDArray[Any]) -> NDArray[Any]:
         """What a column of the conversations is in each row."""
         return column[self.cells.rows] if self.cells else column
@@ -181,13 +185,13 @@ class _Share(NamedTuple):
             np.empty(count, FLOW),
             matches if has_matches else None,
             Detected.nothing(count) if has_found else None,
-            Cells(np.arange(count), np.empty(count, TIME_CELL), width_ns) if width_ns else None,
+            Cells.of_all(np.arange(count), np.empty(count, TIME_SUM), width_ns) if width_ns else None,
         )
 
     def put(self, places: NDArray[np.int64], share: _Share, rows: NDArray[np.int64]) -> None:
         """Put rows of another share at these places."""
         if self.cells and share.cells:
-            self.cells.counts[places] = share.cells.counts[rows]
+            self.cells.table[places] = share.cells.some(rows).counts
             rows = share.cells.rows[rows]
         self.flows.view(_BYTES)[places] = share.flows.view(_BYTES)[rows]
         if self.matches and share.matches:

@@ -38,6 +38,16 @@ def reserved_rows(rows: int, dtype: np.dtype[Any], least: int) -> NDArray[Any]:
             rows //= 2
 
 
+def release(rows: NDArray[Any], start: int) -> None:
+    """Give back the memory of what was reserved from the row ``start`` on; what was there is lost."""
+    base: Any = rows.base  # Any: NumPy says that it is an array
+    mapping = base.obj if isinstance(base, memoryview) else base
+    if hasattr(mmap, "MADV_DONTNEED") and isinstance(mapping, mmap.mmap):
+        first = -(-start * rows.itemsize // mmap.PAGESIZE) * mmap.PAGESIZE
+        if first < len(mapping):
+            mapping.madvise(mmap.MADV_DONTNEED, first)
+
+
 def grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:
     """A copy with room for so many, and twice as many as there were at least."""
     return np.concatenate([rows, np.zeros(max(wanted - len(rows), len(rows)), rows.dtype)])

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.flows.reserved_memory import reserved, reserved_rows
+from portcall.flows.reserved_memory import release, reserved, reserved_rows
 from portcall.kernels.time_cells import CellStore
 from portcall.records.bucketing import Bucketing, bucket_numbers, next_width
-from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, TIME_CELL
+from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, TIME_CELL, TIME_SUM
 from portcall.records.packets import Verdict
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from portcall.flows.fragments import SettledFragments
 
 MAX_CELLS = 1 << 23
-"""Of a table, 512 MB; before there are more, buckets become wider."""
+"""Of a table, 336 MB; before there are more, buckets become wider."""
 _ROOM = 1 << 16  # for the cells of one batch
 _ERAS = 1 << 11  # as the kernel has them
 _COUNTED = ("packets", "bytes", "payload")
@@ -34,25 +34,45 @@ class Cells(NamedTuple):
 
     rows: NDArray[np.int64]
     """int64[m]: which of the flows each is of."""
-    counts: NDArray[np.void]
-    """TIME_CELL[m], one for each flow and bucket."""
+    table: NDArray[np.void]
+    """TIME_CELL[n] or TIME_SUM[n], with these cells among others."""
+    places: NDArray[np.int64]
+    """int64[m]: where in the table each is, one for each flow and bucket."""
     width_ns: int
     """Of a bucket."""
+
+    @staticmethod
+    def of_all(rows: NDArray[np.int64], table: NDArray[np.void], width_ns: int) -> Cells:
+        """All cells of a table."""
+        return Cells(rows, table, np.arange(len(table)), width_ns)
+
+    @property
+    def counts(self) -> NDArray[np.void]:
+        """A copy of each."""
+        return picked(self.table, self.places)
 
     @property
     def numbers(self) -> NDArray[np.int64]:
         """int64[m]: the numbers of their buckets."""
-        return bucket_numbers(self.counts["first_ns"], self.width_ns)
+        return bucket_numbers(self.table["first_ns"][self.places], self.width_ns)
+
+    def some(self, cells: slice | NDArray[np.int64]) -> Cells:
+        """Some of the cells, of the same flows."""
+        return Cells(self.rows[cells], self.table, self.places[cells], self.width_ns)
 
     def part(self, rows: slice) -> Cells:
         """Those of flows that follow one another."""
-        first, last = np.searchsorted(self.rows, [rows.start, rows.stop])
-        return Cells(self.rows[first:last] - rows.start, self.counts[first:last], self.width_ns)
+        some = self.some(slice(*np.searchsorted(self.rows, [rows.start, rows.stop])))
+        return some._replace(rows=some.rows - rows.start)
 
     def at(self, rows: NDArray[np.int64]) -> Cells:
         """Those of some flows, in that order."""
-        of_row, places = _spread(*(np.searchsorted(self.rows, rows, side) for side in ("left", "right")))
-        return Cells(of_row, self.counts[places], self.width_ns)
+        of_row, which = _spread(*(np.searchsorted(self.rows, rows, side) for side in ("left", "right")))
+        return Cells(of_row, self.table, self.places[which], self.width_ns)
+
+    def copied(self) -> Cells:
+        """The same, whatever becomes of the table."""
+        return Cells.of_all(self.rows, self.counts, self.width_ns)
 
 
 class TimeBuckets:
@@ -100,6 +120,7 @@ class TimeBuckets:
         """Go on with buckets of that width, a multiple of theirs."""
         if width_ns != self.width_ns:
             self.store.widen(width_ns)
+            release(self._cells, self.count)
 
     def add(self, cells: NDArray[np.void], width_ns: int) -> None:
         """Take in cells of others, whose owners are known here, and whose buckets were so wide."""
@@ -147,9 +168,10 @@ class TimeBuckets:
         if fragments.sides.any():
             cells = cells.copy()
         self._settle(cells, owners, fragments)
-        kept = np.arange(FIRST_FLOW, FIRST_FLOW + flows, dtype=np.uint32)
-        kept[continuations] = beginnings + FIRST_FLOW
-        moved(owners, FIRST_FLOW, kept)
+        if len(continuations):
+            kept = np.arange(FIRST_FLOW, FIRST_FLOW + flows, dtype=np.uint32)
+            kept[continuations] = beginnings + FIRST_FLOW
+            moved(owners, FIRST_FLOW, kept)
         return CellsByRow(cells, owners, flows, self.width_ns)
 
     @staticmethod
@@ -165,10 +187,15 @@ class TimeBuckets:
         cells["owner"] = owners
         self.add(cells, later.width_ns)
 
-    def of_verdict(self, verdict: Verdict) -> Cells:
-        """What came of frames of one verdict, as of one flow."""
-        cells = self.cells[self.cells["owner"] == verdict]
-        return added(Cells(np.zeros(len(cells), np.int64), cells, self.width_ns))
+    def on_no_flow(self) -> dict[Verdict, Cells]:
+        """What came of frames that are on no flow, by their verdict, as of one flow each."""
+        places = np.flatnonzero(self.cells["owner"] < FIRST_DATAGRAM)
+        cells = picked(self.cells, places)
+        parts = {verdict: cells[cells["owner"] == verdict] for verdict in np.unique(cells["owner"]).tolist()}
+        return {
+            Verdict(verdict): added(Cells.of_all(np.zeros(len(part), np.int64), part, self.width_ns))
+            for verdict, part in parts.items()
+        }
 
     def _spanned(self) -> int:
         """The same as the store says, where one that two eras share counts once."""
@@ -182,11 +209,15 @@ class CellsByRow:
     def __init__(self, cells: NDArray[np.void], owners: NDArray[np.uint32], flows: int, width_ns: int) -> None:
         """TIME_CELL[n] and whose each is: rows of a table with so many flows, unmatched fragments, and others."""
         self._cells, self._width_ns, self._flows = cells, width_ns, flows
-        places = np.flatnonzero(owners >= FIRST_FLOW)
-        rows = owners[places].astype(np.int64)
-        rows += np.where(rows >= FIRST_UNMATCHED, flows - FIRST_UNMATCHED, -FIRST_FLOW)
-        self._keys = (rows << 32) | places
-        self._keys.sort()
+        keys = owners.astype(np.int64)
+        keys -= FIRST_FLOW
+        keys[owners >= FIRST_UNMATCHED] += flows + FIRST_FLOW - FIRST_UNMATCHED
+        keys <<= 32
+        for start in range(0, len(keys), _ROOM):  # all at once would take as much memory again
+            some = keys[start : start + _ROOM]
+            some |= np.arange(start, start + len(some))
+        keys.sort()
+        self._keys = keys[np.searchsorted(keys, 0) :]  # without those of datagrams and verdicts
 
     def of(self, rows: NDArray[np.int64]) -> Cells:
         """The cells of some rows; -1 are the unmatched fragments, one after the other."""
@@ -195,7 +226,7 @@ class CellsByRow:
         wanted[is_fragment] = self._flows + np.arange(np.count_nonzero(is_fragment))
         starts, ends = (np.searchsorted(self._keys, (wanted + more) << 32) for more in (0, 1))
         of_row, places = _spread(starts, ends)
-        return added(Cells(of_row, self._cells[self._keys[places] & 0xFFFFFFFF], self._width_ns))
+        return added(Cells(of_row, self._cells, self._keys[places] & 0xFFFFFFFF, self._width_ns))
 
 
 def _spread(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -207,47 +238,54 @@ def _spread(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray
 
 def added(cells: Cells) -> Cells:
     """One cell for each flow and bucket, in order of both, of cells in order of flows."""
-    rows, counts, width_ns = cells
-    numbers = cells.numbers
+    rows, numbers = cells.rows, cells.numbers
     if not ((np.diff(rows) == 0) & (np.diff(numbers) <= 0)).any():
         return cells
     order = np.lexsort((numbers, rows))
-    rows, numbers, counts = rows[order], numbers[order], counts[order]
+    rows, numbers, counts = rows[order], numbers[order], cells.some(order).counts
     starts = np.flatnonzero(np.r_[True, (np.diff(rows) != 0) | (np.diff(numbers) != 0)])
-    sums = counts[starts]
+    sums = counts[starts].astype(TIME_SUM)
     for column in _COUNTED:
-        sums[column] = np.add.reduceat(counts[column], starts)
+        sums[column] = np.add.reduceat(counts[column], starts, dtype=np.uint64)
     sums["first_ns"] = np.minimum.reduceat(counts["first_ns"], starts)
     sums["last_ns"] = np.maximum.reduceat(counts["last_ns"], starts)
-    return Cells(rows[starts], sums, width_ns)
+    return Cells.of_all(rows[starts], sums, cells.width_ns)
+
+
+def picked(rows: NDArray[np.void], places: NDArray[np.int64]) -> NDArray[np.void]:
+    """Some records as they are, each copied at once and not field by field."""
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))[places].view(rows.dtype)
 
 
 def with_sides(cells: Cells, sides: NDArray[np.int64]) -> Cells:
     """Cells of flows of which ``sides[n]`` says from which of the flows each end's count is."""
-    ends = [cells.at(sides[:, side]) for side in (0, 1)]
     is_whole = sides[:, 0] == sides[:, 1]
-    for end, other in zip(ends, (1, 0), strict=True):
+    low, high = (cells.at(sides[:, side]) for side in (0, 1))
+    high = high.some(np.flatnonzero(~is_whole[high.rows]))
+    parts = [low.counts, high.counts]
+    for part, rows, other in ((parts[0], low.rows, 1), (parts[1], high.rows, 0)):
         for column in _COUNTED:
-            end.counts[column][~is_whole[end.rows], other] = 0
-    rows = np.concatenate([ends[0].rows, ends[1].rows])
-    counts = np.concatenate([ends[0].counts, ends[1].counts])
-    is_kept: NDArray[np.bool_] = np.asarray((counts["packets"] > 0).any(axis=1))
-    is_kept[len(ends[0].rows) :] &= ~is_whole[ends[1].rows]
-    order = np.flatnonzero(is_kept)[np.argsort(rows[is_kept], kind="stable")]
-    return added(Cells(rows[order], counts[order], cells.width_ns))
+            part[column][~is_whole[rows], other] = 0
+    rows, counts = np.concatenate([low.rows, high.rows]), np.concatenate(parts)
+    order = np.argsort(rows, kind="stable")
+    order = order[(counts["packets"][order] > 0).any(axis=1)]
+    return added(Cells.of_all(rows[order], counts[order], cells.width_ns))
 
 
 def moved(owners: NDArray[np.uint32], first: int, new: NDArray[np.uint32]) -> None:
     """Put the new ones in place of the owners from ``first`` on."""
-    places = owners.astype(np.int64) - first
-    here = np.flatnonzero((places >= 0) & (places < len(new)))
-    owners[here] = new[places[here]]
+    here = _within(owners, first, len(new))
+    owners[here] = new[owners[here] - np.uint32(first)]
 
 
 def turned(cells: NDArray[np.void], sides: NDArray[np.uint8]) -> None:
     """Let what came of each datagram be of the side that sent it, before the datagrams' cells are moved."""
-    places = cells["owner"].astype(np.int64) - FIRST_DATAGRAM
-    here = np.flatnonzero((places >= 0) & (places < len(sides)))
-    here = here[sides[places[here]] == 1]
+    here = _within(cells["owner"], FIRST_DATAGRAM, len(sides))
+    here = here[sides[cells["owner"][here] - np.uint32(FIRST_DATAGRAM)] == 1]
     for column in _COUNTED:
         cells[column][here] = cells[column][here][:, ::-1]
+
+
+def _within(owners: NDArray[np.uint32], first: int, count: int) -> NDArray[np.int64]:
+    """Indexes of so many owners from that one on."""
+    return np.flatnonzero((owners >= first) & (owners < first + count))

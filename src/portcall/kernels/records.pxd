@@ -85,10 +85,9 @@ cdef struct Datagram:
 
 cdef struct TimeCell:
     uint32_t owner
-    uint32_t reserved
-    uint32_t packets[2]
-    uint64_t bytes[2]
-    uint64_t payload[2]
+    uint16_t packets[2]
+    uint32_t bytes[2]
+    uint32_t payload[2]
     int64_t first_ns
     int64_t last_ns
 

@@ -1,6 +1,6 @@
 # What came of each flow in each bucket of time: cells in the order in which they were begun. A packet is counted in the latest
-# cell of its flow where that is of its bucket, else it begins one; so a flow may have several of one bucket where packets are
-# not in order of time, and whoever reads cells adds them up. No table of buckets is needed: a cell's times say which it is of.
+# cell of its flow where that is of its bucket and has room, else it begins one; so a flow may have several of one bucket, mostly
+# where packets are not in order of time, and whoever reads cells adds them up. No table of buckets is needed: a cell's times say which it is of.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -9,6 +9,10 @@ from portcall.kernels.records cimport NO_TIME, Packet, TimeCell
 cdef enum:
     ERA_BITS = 53  # 104 days in nanoseconds: clocks that were not set yet are in another one
     ERAS = 2048  # in all time that numbers can say
+
+cdef extern from "stdint.h" nogil:
+    const uint64_t MOST_PACKETS "UINT16_MAX"
+    const uint64_t MOST_BYTES "UINT32_MAX"
 
 cdef struct Cells:
     # The arrays of a CellStore, which has checked them: there is room for a cell a packet, and for each owner.
@@ -29,6 +33,14 @@ cdef inline int64_t bucket_number(int64_t ts_ns, int64_t width_ns) noexcept nogi
     return ts_ns // width_ns - (ts_ns % width_ns < 0)
 
 
+cdef inline bint has_room(const TimeCell *cell, int side, uint64_t packets, uint64_t wire, uint64_t payload) noexcept nogil:
+    """Whether so much more can be counted in a cell."""
+    return (
+        cell.packets[side] + packets <= MOST_PACKETS and cell.bytes[side] + wire <= MOST_BYTES
+        and cell.payload[side] + payload <= MOST_BYTES
+    )
+
+
 cdef void enter_bucket(Cells *store, int64_t ts_ns) noexcept nogil
 
 
@@ -40,7 +52,10 @@ cdef inline void note_cell(Cells *store, uint32_t owner, const Packet *packet, i
     if not store.first_ns <= ts_ns <= store.last_ns:
         enter_bucket(store, ts_ns)
     cell = &store.cells[latest - 1] if latest else NULL
-    if cell == NULL or not store.first_ns <= cell.first_ns <= store.last_ns:
+    if (
+        cell == NULL or not store.first_ns <= cell.first_ns <= store.last_ns
+        or not has_room(cell, side, 1, packet.wire, packet.payload)
+    ):
         cell = &store.cells[store.count]
         memset(cell, 0, sizeof(TimeCell))
         store.count += 1

@@ -38,6 +38,13 @@ cdef inline void _extend(Cells *store, int64_t *era, int64_t number) noexcept no
         era[1] = number
 
 
+cdef inline bint _fits(const TimeCell *cell, const TimeCell *other) noexcept nogil:
+    return (
+        has_room(cell, 0, other.packets[0], other.bytes[0], other.payload[0])
+        and has_room(cell, 1, other.packets[1], other.bytes[1], other.payload[1])
+    )
+
+
 cdef inline void _join(TimeCell *cell, const TimeCell *other) noexcept nogil:
     cdef int side
     for side in range(2):
@@ -124,7 +131,10 @@ cdef class CellStore:
         cdef Cells *state = &self.state
         cdef uint32_t latest = self.latest[cell.owner] if cell.owner < FIRST_UNMATCHED else 0
         cdef int64_t number = bucket_number(cell.first_ns, state.width_ns)
-        if latest and bucket_number(self.cells[latest - 1].first_ns, state.width_ns) == number:
+        if (
+            latest and bucket_number(self.cells[latest - 1].first_ns, state.width_ns) == number
+            and _fits(&self.cells[latest - 1], cell)
+        ):
             _join(&self.cells[latest - 1], cell)
             return
         self.cells[state.count] = cell[0]

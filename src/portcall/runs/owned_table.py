@@ -124,9 +124,8 @@ class OwnedTable:
         if not self._points.has_several:
             for indexes, flows in pieces:
                 low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
-                yield Part(
-                    flows, low, high, self._table.detected(indexes), cells=by_row.of(indexes) if by_row else None
-                )
+                cells = by_row.of(indexes).copied() if by_row else None
+                yield Part(flows, low, high, self._table.detected(indexes), cells=cells)
             return
         indexes, flows = _joined(pieces)
         low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
