@@ -65,13 +65,14 @@ def _counted(packets, first_number):
 
 def verdict_tallies(packets):
     """(frames, bytes, first_ns, last_ns) for each verdict that occurs; times are None where no such frame has one."""
+    seen = {}
+    for packet in packets:
+        seen.setdefault(int(packet["verdict"]), []).append((int(packet["wire"]), int(packet["ts_ns"])))
     tallies = {}
-    for verdict in Verdict:
-        chosen = [packet for packet in packets if packet["verdict"] == verdict]
-        times_ns = [int(packet["ts_ns"]) for packet in chosen if packet["ts_ns"] != NO_TIME]
-        if chosen:
-            wire = sum(int(packet["wire"]) for packet in chosen)
-            tallies[verdict] = (len(chosen), wire, min(times_ns, default=None), max(times_ns, default=None))
+    for verdict, chosen in seen.items():
+        times_ns = [time_ns for _, time_ns in chosen if time_ns != NO_TIME]
+        wire = sum(wire for wire, _ in chosen)
+        tallies[Verdict(verdict)] = (len(chosen), wire, min(times_ns, default=None), max(times_ns, default=None))
     return tallies
 
 

@@ -17,7 +17,7 @@ from portcall.runs.tracker import Shard, Tracker
 from portcall.sources.captures import open_capture
 
 if TYPE_CHECKING:
-    from portcall.records.bucketing import Bucketing
+    from portcall.labels.bucketing import Bucketing
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.records.ownership import FLOW_END, SIGHTING, Evidence, OwnerEvents, ProcessChange, ProcessEvent, Program
+from portcall.records.ownership import Evidence, OwnerEvents, ProcessChange, ProcessEvent, Program
+from portcall.records.sightings import FLOW_END, SIGHTING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -87,8 +87,14 @@ def test_options_reach_the_library_under_their_own_names(offline):
     assert offline.asked == {
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
         "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"], "deduplicate": True,
-        "from_": "2024-05-01", "to": "2024-05-02", "bucket": "1s",
+        "from_": "2024-05-01", "to": "2024-05-02", "bucket": "1s", "logs": False,
     }  # fmt: skip
+
+
+def test_logs_are_of_conversations_and_want_what_was_said(offline):
+    main(["read", "a.pcap", "--format", "zeek"])
+
+    assert (offline.asked["by"], offline.asked["logs"]) == ("flow", True)
 
 
 def test_defaults_are_those_of_the_interface(offline):
@@ -98,6 +104,7 @@ def test_defaults_are_those_of_the_interface(offline):
     assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
         "names": True, "geo": [], "deduplicate": False, "from_": None, "to": None, "bucket": None,
+        "logs": False,
     }  # fmt: skip
 
 
@@ -394,7 +401,6 @@ def test_help_has_a_worked_example(arguments):
         "--jobs",
         "--engine",
         "process",
-        "zeek",
         "html",
     ],
 )
@@ -410,6 +416,17 @@ def test_help_imports_nothing_heavy():
     modules = set(shell("-c", program).stdout.split())
 
     assert not modules & {"numpy", "rich", "pyparsing", "scapy", "pyshark", "psutil", "json", "csv"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere psutil lists sockets")
+@pytest.mark.parametrize("command", ["ports", "who 1", "conns", "check 127.0.0.1:1", "ports --format json"])
+def test_commands_about_sockets_import_neither_numpy_nor_psutil_and_rich_only_for_terminals(command):
+    program = "import sys; from portcall.cli import main; main(sys.argv[1:]); print('imported', *sys.modules)"
+
+    modules = set(shell("-c", program, *command.split()).stdout.split("imported ")[-1].split())
+
+    assert "portcall.queries.row_choice" in modules
+    assert not modules & {"numpy", "rich", "psutil", "fractions", "concurrent.futures.thread"}
 
 
 def test_a_command_imports_no_other():

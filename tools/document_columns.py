@@ -22,7 +22,7 @@ an apostrophe before it. Adding a column is free; renaming or dropping one takes
 
 def page() -> str:
     """The whole page: one table for each kind of row, and the closed list of reasons."""
-    grouped = [grouping for grouping in LIVE_GROUPINGS if grouping != "flow"]
+    grouped = [grouping for grouping in LIVE_GROUPINGS if grouping not in ("flow", "query")]
     firsts = [(grouping, columns(grouping)[0].name) for grouping in grouped]
     names = ", ".join(f"`{first}` for `--by {grouping}`" for grouping, first in firsts)
     return "\n".join(
@@ -31,9 +31,16 @@ def page() -> str:
             "## Grouped rows: " + ", ".join(f"`--by {grouping}`" for grouping in grouped),
             "",
             f"The first column is {names}; the others are the same.",
-            "`--by process` is for live traffic, and has `pid` second.",
+            "`--by process` and `--by user` are for live traffic; by process `pid` is second.",
             "",
             *_table([grouping for grouping, _ in firsts]),
+            "",
+            "## Question rows: `--by query`, one row per DNS question and client",
+            "",
+            "Questions of DNS, mDNS and LLMNR. A frame counts for the first question in it; frames without one, as",
+            "those of a TCP handshake, are in the row `no-question` with all other traffic; so rows add up.",
+            "",
+            *_table(["query"]),
             "",
             "## Flow rows: `--by flow`, one row per conversation",
             "",

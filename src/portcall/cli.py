@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import gc
 import os
@@ -16,7 +15,7 @@ from portcall.endings import PatientStream, ending_status, inspect_endings
 from portcall.errors import PortcallError
 from portcall.isolation import ensure
 from portcall.system.scarcity import what_is_scarce
-from portcall.views.text import visible
+from portcall.views.text import terminal_columns, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -40,6 +39,7 @@ CLOSED_PIPE = 141  # 128 + SIGPIPE
 _FOLLOWS_COMMANDS = ("live",)
 """Those that run what stands behind ``--``."""
 _NEAR = 0.7
+_MARGIN = 2  # that argparse leaves
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
@@ -110,7 +110,7 @@ def parser_of(commands: Collection[str]) -> argparse.ArgumentParser:
         prog="portcall",
         description="Which application do these packets belong to?",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=parser.prog)
@@ -118,7 +118,7 @@ def parser_of(commands: Collection[str]) -> argparse.ArgumentParser:
         command = subparsers.add_parser(
             name,
             help=line,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,  # or every new option could break somebody's script
         )
         if name in commands:
@@ -157,6 +157,8 @@ def _cut(words: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
 
 
 def _no_command(command: str, words: Sequence[str]) -> str:
+    import difflib
+
     from portcall.commands.output import did_you_mean_command, looks_like_capture
 
     rest = words[list(words).index(command) + 1 :]
@@ -174,6 +176,8 @@ def _refuse(parser: argparse.ArgumentParser, command: str, word: str) -> NoRetur
     help_says = f"'portcall {command} --help' says what it takes"
     if not word.startswith("-"):
         parser.error(f"{command} takes no {visible(word)!r}: {help_says}")
+    import difflib
+
     given = word.partition("=")[0]
     near = difflib.get_close_matches(given, _options_of(command), n=1)
     hint = f"Did you mean '{near[0]}'?" if near else help_says
@@ -193,6 +197,13 @@ class _Parser(argparse.ArgumentParser):
         from portcall.system.remedies import examples_here
 
         self._print_message(examples_here(self.format_help()), file or sys.stdout)
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as argparse has it; one is made for every option, and argparse would ask ``shutil`` each time."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=terminal_columns() - _MARGIN)
 
 
 class _Version(argparse.Action):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +15,7 @@ from examples import examples
 from flow_builder import ICMP, START_NS, TCP, UDP, flow, tallies_of
 from portcall.attribution.attribution import Attribution
 from portcall.errors import UsageError
+from portcall.inspection.server_names import ServerNames
 from portcall.queries.row_filter import compile_where
 from portcall.records.flows import NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Verdict
@@ -87,7 +90,7 @@ def test_inference_is_said_with_its_remedy_except_where_it_changes_little():
     told = {by: [d.remedy for d in report(by, one).degradations] for by in GROUPINGS}
 
     said = ["--local CIDR"]
-    assert told == {"app": said, "host": said, "time": said, "service": [], "flow": []}
+    assert told == {"app": said, "host": said, "time": said, "service": [], "query": [], "flow": []}
 
 
 def test_direction_bits_of_the_capture_are_believed_before_addresses():
@@ -327,3 +330,19 @@ def test_an_empty_capture_has_no_rows():
 
     assert (result.rows, result.coverage.frames, result.coverage.verdicts["ok"]) == ([], 0, 0)
     assert set(result.coverage.verdicts) == {verdict.name.lower().replace("_", "-") for verdict in Verdict}
+
+
+@pytest.mark.parametrize("by", ["app", "service", "host"])
+def test_a_grouped_report_lets_go_of_what_made_it(by):
+    """Or a thousand of them kept as many tables of names."""
+    names = ServerNames()
+    watched = weakref.ref(names)
+    attribution = Attribution(by, (), names)
+    attribution.add(flow(f"{PC} 40000", f"{WEB} 443"))
+
+    kept = attribution.report({}, "made up")
+    del names, attribution
+
+    gc.collect()
+    assert watched() is None
+    assert len(kept) == 1

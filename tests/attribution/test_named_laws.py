@@ -31,9 +31,10 @@ READABLE = [path for path in READABLE if path.name not in ("empty.pcap", "damage
 OFFICE = CAPTURES / "office.pcapng"
 
 
-@pytest.mark.parametrize("names", [True, False])
 @pytest.mark.parametrize("local", [(), ("0.0.0.0/0", "::/0")], ids=["inferred", "all local"])
-@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize(
+    ("by", "names"), [(by, names) for by in GROUPINGS for names in (True, False) if names or by != "query"]
+)
 @pytest.mark.parametrize("path", READABLE, ids=lambda path: path.name)
 def test_every_byte_is_credited_and_every_frame_has_a_verdict(path, by, local, names):
     report = offline.read([str(path)], by=by, local=local, names=names).report

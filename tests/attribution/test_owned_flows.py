@@ -99,6 +99,45 @@ def test_by_process_each_process_is_a_row():
     assert tuple(result.rows[0])[:3] == ("process", "pid", "app_source")
 
 
+def test_by_user_all_that_one_users_processes_exchange_is_a_row():
+    wget = Owner(43, 9, Program("wget"), "anna")
+
+    result = report("user", call(owned(CURL), None), call(owned(wget), None), call(owned(OTHER_CURL), None))
+
+    assert values(result, "user", "process", "pid", "flows") == {("anna", None, None, 2), ("bert", "curl", 42, 1)}
+    assert tuple(result.rows[0])[:2] == ("user", "app_source")
+    assert result.coverage.bytes_attributed == result.coverage.bytes
+
+
+def test_by_user_traffic_between_two_users_counts_at_both():
+    result = report("user", loop(owned(CURL), owned(NGINX), sizes=(10, 7)))
+
+    assert values(result, "user", "bytes_out", "bytes_in") == {("anna", 10, 7), ("www-data", 7, 10)}
+    assert result.coverage.bytes_credited_twice == 17
+
+
+def test_by_user_what_is_nobodys_says_why():
+    unknown = Owner(7, 1, Program("odd"), None)
+
+    result = report("user", *(call(match, None) for match in (NO_OWNER, AMBIGUOUS, THE_KERNELS, owned(unknown))))
+
+    assert values(result, "user", "process", "unattributed_reason") == {
+        (None, None, "no-owner"),
+        (None, None, "ambiguous"),
+        (None, "[kernel]", "kernel"),
+        (None, "odd", None),
+    }
+
+
+def test_a_table_by_user_names_users_and_escapes_them():
+    stream = io.StringIO()
+    hostile = Owner(7, 1, Program("odd"), "\x1b[2Jmallory")
+
+    write_table(report("user", call(owned(CURL), None), call(owned(hostile), None), call(THE_KERNELS, None)), stream)
+
+    assert {"anna", "(the", "\\x1b[2Jmallory"} <= set(stream.getvalue().split())
+
+
 def test_a_process_that_becomes_another_program_is_one_row_with_its_latest_name():
     became = Owner(CURL.pid, CURL.start_ns, Program("wget"))
 
@@ -236,13 +275,14 @@ def test_a_flow_without_owner_says_why(client, server, told):
     assert values(result, "app", "unattributed_reason", "owner_quality", "client_process") == {told}
 
 
-def test_by_process_without_owners_is_refused_with_what_to_do():
-    with pytest.raises(UsageError, match="Use --by app"):
-        Attribution("process").add(flow(f"{PC} 40000", f"{WEB} 443"))
+@pytest.mark.parametrize("by", ["process", "user"])
+def test_what_only_owners_tell_is_refused_without_them_with_what_to_do(by):
+    with pytest.raises(UsageError, match=f"which {by} sent a packet. Use --by app"):
+        Attribution(by).add(flow(f"{PC} 40000", f"{WEB} 443"))
 
 
 def test_captures_are_not_offered_a_grouping_that_needs_owners():
-    assert set(LIVE_GROUPINGS) - set(GROUPINGS) == {"process"}
+    assert set(LIVE_GROUPINGS) - set(GROUPINGS) == {"process", "user"}
 
 
 def running(script, pid=7):
@@ -266,7 +306,7 @@ def test_a_row_of_different_scripts_names_none(scripts):
     assert [(row["app"], row["script"]) for row in report("app", *calls)] == [("python3", None)]
 
 
-@pytest.mark.parametrize("by", ["app", "process"])
+@pytest.mark.parametrize("by", ["app", "process", "user"])
 def test_scripts_are_the_same_however_the_capture_was_cut(by):
     calls = [call(running("a.py"), None), call(running("b.py", pid=8), None), call(running("a.py", pid=9), None)]
     parts = []

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -91,8 +92,8 @@ def test_what_only_live_needs_does_not_fail_the_status(tmp_path):
 def test_it_runs_without_the_packages_whose_absence_it_is_there_to_tell():
     run = doctor("kernels", "terminal", command=without("numpy", "rich"))
 
-    assert "kernels  missing" in run.stdout
-    assert "terminal  missing" in run.stdout
+    assert re.search("kernels +missing", run.stdout)
+    assert re.search("terminal +missing", run.stdout)
     assert "Traceback" not in run.stderr
 
 

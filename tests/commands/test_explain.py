@@ -293,6 +293,18 @@ def test_a_key_that_is_no_choice_may_be_tried_again(capsys, monkeypatch):
     assert "\x1b" not in shown
 
 
+def test_where_a_terminal_ends_its_input_the_verdict_begins_on_a_line_of_its_own(capsys, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal("a\n"))  # Enter has been echoed; then Ctrl-D, which prints nothing
+    main(["explain", "--quiz", "--seed", "4"])
+
+    first, second = re.findall(r"your answer \(a, b, c, d\): (\n?) *\S", capsys.readouterr().out)[:2]
+    assert (first, second) == ("", "\n")
+
+
 def test_keys_that_are_no_choices_without_end_are_no_answer(capsys, monkeypatch):
     assert quiz(capsys, monkeypatch, "x\n" * 1000).endswith("0 of 5 right\n")
 

@@ -62,6 +62,13 @@ def corpus_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def zeek_logs():
+    """Capture → log → what Zeek's own tests expect there."""
+    beside = Path(os.environ.get("PORTCALL_CORPUS") or BESIDE)
+    return json.loads((beside / "zeek_logs.json").read_text())
+
+
+@pytest.fixture(scope="session")
 def corpus(corpus_folder):
     """Its captures with their oracles, and what we read of them, read once."""
     index = json.loads((corpus_folder / "index.json").read_text())

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import unicodedata
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from measured_run import run_portcall
+from measured_run import run_all
 
-import portcall
-
-SOURCE_FOLDER = Path(portcall.__file__).parents[1]
+SHIPPED = Path(__file__).resolve().parents[2] / "captures" / "office.pcapng"
 FORMATS = ("table", "jsonl")
 MAX_SECONDS = 10
 MAX_BYTES = 300 << 20
@@ -39,14 +34,8 @@ JUDGED = {
 def runs(corpus_folder):
     """A run of every hostile file in every format."""
     files = sorted(path for path in (corpus_folder / "hostile").iterdir() if path.name != "index.json")
-    # Spawned, not forked: each run's memory is counted from that of its parent.
-    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), multiprocessing.get_context("spawn")) as pool:
-        started = [
-            pool.submit(run_portcall, SOURCE_FOLDER, "read", str(path), "--by", "flow", "--format", form)
-            for path in files
-            for form in FORMATS
-        ]
-        return [run.result() for run in started]
+    words = [("read", str(path), "--by", "flow", "--format", form) for path in files for form in FORMATS]
+    return run_all(words, ("read", str(SHIPPED), "--by", "flow"))
 
 
 def told(runs):

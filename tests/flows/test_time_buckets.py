@@ -14,7 +14,7 @@ from drawn_packets import batches, random_batch
 from examples import examples
 from packet_rows import CLIENT, SERVER, first_fragment, later_fragment, packet, packet_rows, reply
 from portcall.flows.table import FlowTable
-from portcall.records.bucketing import AUTO, Bucketing, next_width
+from portcall.labels.bucketing import AUTO, Bucketing, next_width
 from portcall.records.packets import NO_TIME, Verdict
 
 LAW = settings(max_examples=examples(40))

@@ -137,6 +137,37 @@ def test_who_opened_and_was_then_asked_has_no_host_name():
     assert row["application_protocol"] == "tls"
 
 
+RFB, SPICE, AMQP = b"RFB 003.008\n", b"REDQ\x02\0\0\0" + bytes(16), b"AMQP\0\1\0\0"
+MYSQL = b"\x4a\0\0\0\x0a8.0.36\0" + bytes(66)
+CLIENT_SPEAKS = {"SPICE": [SPICE, SPICE], "AMQP": [AMQP, AMQP], "FIX": [b"8=FIX.4.4\0019=5\1", b"8=FIX.4.4\0019=5\1"]}
+SERVER_GREETS = {
+    "VNC": [b"", RFB, RFB, b"\1\2"],
+    "VNC with VeNCrypt": [b"", RFB, RFB, b"\1\x13", b"\x13"],
+    "ICA": [b"", b"\x7f\x7fICA\0", b"\x7f\x7fICA\0"],
+    "ZeroC Ice": [b"", b"IceP\1\0\1\0\3\0\x0e\0\0\0", b"IceP\1\0\1\0\0\0\x0e\0\0\0"],
+    "SMTP": [b"", b"220 mx.example.com ESMTP Postfix\r\n", b"EHLO a.example\r\n"],
+    "FTP": [b"", b"220 (vsFTPd 3.0.5)\r\n", b"USER ada\r\n"],
+    "POP3": [b"", b"+OK POP3 ready\r\n", b"CAPA\r\n"],
+    "IMAP": [b"", b"* OK IMAP4rev1 ready\r\n", b"a1 CAPABILITY\r\n"],
+    "MySQL": [b"", MYSQL],
+    "MPD": [b"", b"OK MPD 0.23.5\n", b"status\n"],
+    "telnet": [b"", b"\xff\xfd\x18\xff\xfd\x20", b"\xff\xfb\x18\xff\xfc\x20"],
+}
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("turns", (SERVER_GREETS | CLIENT_SPEAKS).values(), ids=SERVER_GREETS | CLIENT_SPEAKS)
+@pytest.mark.parametrize("ports", [(SERVER_PORT, CLIENT_PORT), (CLIENT_PORT, SERVER_PORT)])
+def test_a_greeting_is_the_servers_and_who_is_answered_in_kind_has_begun(turns, ports, with_details, batch_size):
+    port, client_port = ports
+
+    (row,) = inspected_in(
+        in_the_middle(turns, TCP, port=port, client_port=client_port), with_details=with_details, batch_size=batch_size
+    )
+
+    assert opener(row) == (CLIENT, client_port, "asked")
+
+
 def test_a_handshake_tells_better_than_who_asks():
     packets = dialogue([b"", GET], SERVER_PORT, client_port=CLIENT_PORT)
 

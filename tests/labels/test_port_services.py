@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from portcall.labels import curated_services
+from portcall.labels import curated_services, port_lists
 from portcall.labels import port_services as labels
 from portcall.labels.port_services import PortClass, Rank
 
@@ -279,7 +279,7 @@ def test_the_fast_reading_of_the_curated_list_equals_the_full_one():
 )
 def test_each_curated_entry_is_complete(service):
     assert 0 <= service.port <= service.last_port <= 65535
-    assert service.transport in labels.TRANSPORTS
+    assert service.transport in port_lists.TRANSPORTS
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", service.name)
     assert service.title.strip()
     assert re.fullmatch(r"[A-Z0-9][^\n]{10,118}\.", service.description)

@@ -16,6 +16,7 @@ from portcall.errors import UsageError
 from portcall.owners import psutil_listing
 from portcall.owners.socket_listing import list_sockets
 from portcall.records.sockets import STATES, Holding
+from portcall.system.network_namespaces import Namespace
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
 needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
@@ -221,6 +222,24 @@ def test_without_the_kernels_list_psutil_lists_and_a_note_says_what_is_missing(m
 
     assert listener.getsockname()[1] in {one.local_port for one in told.sockets}
     assert "Protocol not supported" in told.degradations[-1].reason
+
+
+@linux_only
+def test_a_namespace_that_may_not_be_entered_is_said_with_one_remedy(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    other = Namespace(1, "blue", "/run/netns/blue")
+    monkeypatch.setattr("portcall.system.network_namespaces._enter", refuse)
+    monkeypatch.setattr("portcall.owners.socket_listing.choose_namespaces", lambda _: [other])
+
+    note = list_sockets(["all"]).degradations[-1]
+
+    assert note.reason == (
+        "1 of 1 network namespaces cannot be looked into: "
+        "cannot enter the network namespace 'blue': operation not permitted"
+    )
+    assert note.remedy
 
 
 @linux_only

@@ -9,7 +9,8 @@ import pytest
 
 from portcall.ownership import socket_timeline as ownership
 from portcall.ownership.socket_timeline import KERNEL, SocketTimeline
-from portcall.records.ownership import FLOW_END, SIGHTING, MatchQuality, OwnerEvents
+from portcall.records.ownership import MatchQuality, OwnerEvents
+from portcall.records.sightings import FLOW_END, SIGHTING
 from sightings import at, end, executed, exited, sighting, started, told
 
 CLIENT, SERVER = "127.0.0.1:40000", "127.0.0.1:80"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from portcall.errors import UsageError
+from portcall.labels.bucketing import AUTO, Bucketing
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
-from portcall.records.bucketing import AUTO, Bucketing
 
 
 @pytest.mark.parametrize(

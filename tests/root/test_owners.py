@@ -21,7 +21,8 @@ from portcall.owners.ebpf.assembler import R0, R1, Assembler
 from portcall.owners.ebpf.syscalls import AttachPoint, BpfError, ProgramKind
 from portcall.owners.processes import user_name
 from portcall.ownership.socket_timeline import SocketTimeline
-from portcall.records.ownership import ECHO_ASKED, FLOW_END
+from portcall.records.ownership import ECHO_ASKED
+from portcall.records.sightings import FLOW_END
 
 pytestmark = [
     pytest.mark.root,

@@ -17,7 +17,7 @@ from examples import examples
 from made_conversations import CLIENT, GET, SERVER, answered, batch_of, client_hello, connection, dialogue
 from portcall.errors import PortcallError
 from portcall.inspection import held_payloads
-from portcall.records.bucketing import AUTO, Bucketing
+from portcall.labels.bucketing import AUTO, Bucketing
 from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, Tracker
 from shard_runs import Options, batches_of, merge_bytes, merged, partial_of, read_shard, rows_of, tracked

@@ -19,7 +19,7 @@ from frame_bytes import ethernet, ipv4, udp
 from portcall.attribution.attribution import Attribution
 from portcall.cli import main
 from portcall.errors import UsageError
-from portcall.records.bucketing import AUTO, Bucketing
+from portcall.labels.bucketing import AUTO, Bucketing
 from portcall.records.schema import GROUPINGS, directions
 from portcall.runs import offline
 from portcall.runs.tracker import Tracker
@@ -28,7 +28,7 @@ from shard_runs import batches_of
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 WITH_FRAMES = [name for name, entry in capture_catalogue.read(CAPTURES).items() if entry["frames"]]
-SPLIT = [by for by in GROUPINGS if by != "time"]
+SPLIT = [by for by in GROUPINGS if by not in ("time", "query")]  # questions are not counted by time
 MS = 10**6
 SUMMED = ("packets", "bytes", "payload")
 
@@ -186,7 +186,7 @@ def test_frames_without_a_time_are_a_row_without_a_bucket(tmp_path):
 
 
 @pytest.mark.parametrize("bucketing", [Bucketing(10**9), AUTO], ids=["1s", "auto"])
-@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize("by", [*SPLIT, "time"])
 def test_more_conversations_than_fit_have_buckets_as_wide_as_the_last(tmp_path, by, bucketing):
     """The bound leaves room for one batch: with 1 row, a table is full as soon as it has two."""
     path = tmp_path / "many.pcap"
@@ -212,7 +212,7 @@ def test_what_is_no_width_is_refused_before_anything_is_read(bucket):
         offline.read(["/nonexistent"], bucket=bucket)
 
 
-@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize("by", [*SPLIT, "time"])
 def test_every_text_format_has_the_rows_as_the_report_has_them(capsys, by):
     report = read("tunnels.pcap", by=by, bucket="100ms")
     words = ["read", str(CAPTURES / "tunnels.pcap"), "--by", by, "--bucket", "100ms", "--format"]
@@ -236,6 +236,19 @@ def test_a_table_says_when_and_how_wide(capsys):
     totals, _, _, *rows = capsys.readouterr().out.splitlines()
     assert "in buckets of 1 s" in totals
     assert [row.split()[:2] for row in rows[:2]] == [["2026-11-22", "17:24:00"]] * 2
+
+
+def test_questions_are_not_counted_by_time():
+    with pytest.raises(UsageError, match="not counted by time"):
+        offline.read(["/nonexistent"], by="query", bucket="1s")
+
+
+@pytest.mark.parametrize("name", ["zeek", "prometheus"])
+def test_formats_without_room_for_buckets_refuse_them(tmp_path, capsys, name):
+    words = ["read", str(CAPTURES / "office.pcapng"), "--bucket", "1s", "--format", name, "-o", str(tmp_path / "out")]
+
+    assert main(words) == 2
+    assert "no room for buckets" in capsys.readouterr().err
 
 
 def test_conversations_are_explained_as_wholes():

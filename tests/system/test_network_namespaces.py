@@ -53,7 +53,7 @@ def test_a_namespace_that_is_gone_fails_alone(three):
 
     acted = dict(inside_each([three[0], gone, three[1]], where_it_runs))
 
-    assert isinstance(acted[gone].exception(), FileNotFoundError)
+    assert isinstance(acted[gone].error, FileNotFoundError)
     assert acted[three[1]].result()[0] == three[1].number
 
 
@@ -66,7 +66,7 @@ def test_what_fails_in_a_namespace_fails_there_alone(three):
 
     acted = dict(inside_each(three, raise_in_the_second))
 
-    assert str(acted[three[1]].exception()) == "only here"
+    assert str(acted[three[1]].error) == "only here"
     assert [acted[place].result() for place in (three[0], three[2])] == [three[0].number, three[2].number]
 
 
@@ -82,7 +82,7 @@ def test_ones_own_namespace_takes_no_rights_though_others_may_not_be_entered():
 
     acted = dict(inside_each([other, own_namespace()], where_it_runs))
 
-    assert isinstance(acted[other].exception(), PortcallError)
+    assert isinstance(acted[other].error, PortcallError)
     assert acted[own_namespace()].result()[0] == OWN.stat().st_ino
 
 

@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.attribution.bucket_rows import by_bucket, columns_on_no_flow, sums_on_no_flow
-from portcall.attribution.flow_rows import FlowRows, flow_row_on_no_flow, starts_of_buckets
-from portcall.attribution.group_rows import group_row_on_no_flow, group_rows, principal_rows
+from portcall.attribution.flow_rows import FlowRows, starts_of_buckets
+from portcall.attribution.group_rows import group_rows, principal_rows
+from portcall.attribution.no_flow_rows import covered, rows_on_no_flow
 from portcall.attribution.principals import Principals, quality_of
+from portcall.attribution.query_rows import QueryRows, rest_columns
 from portcall.errors import UsageError
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 from portcall.flows.flow_ends import flow_ends
 from portcall.flows.local_networks import networks
 from portcall.kernels.attribute import credit
+from portcall.labels.bucketing import bucket_numbers
 from portcall.labels.registry import Registry
 from portcall.labels.service_keys import are_attributed
-from portcall.records.bucketing import bucket_numbers
 from portcall.records.column_values import Columns, Numbers, Words
-from portcall.records.packets import Verdict
-from portcall.records.report import Coverage, Degradation, Report
+from portcall.records.report import Degradation, Report
 from portcall.records.report_rows import ROWS_AT_ONCE, Rows, in_order
 from portcall.records.schema import column_names, directions
 
@@ -42,12 +43,14 @@ if TYPE_CHECKING:
     from portcall.inspection.server_names import ServerNames
     from portcall.queries.row_tests import RowTest
     from portcall.records.ownership import Match
-    from portcall.records.packets import CapturePoint, Tally
+    from portcall.records.packets import CapturePoint, Tally, Verdict
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-_SEEN_FROM_THE_CLIENT = ("service", "time")
+_SEEN_FROM_THE_CLIENT = ("service", "query", "time")
 """Groupings that credit every flow once."""
+_OF_OWNERS = ("process", "user")
+"""Groupings that only owners can tell."""
 _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
 
 
@@ -73,6 +76,7 @@ class Attribution:
         self._flows = FlowRows(names, capture_points)
         self._sums = Sums(CREDIT, CREDITS)
         self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
+        self._queries = QueryRows()
         self._principals = Principals(by)
         self._principal_sums = Sums(CREDIT, CREDITS)
         self._principal_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
@@ -93,7 +97,7 @@ class Attribution:
 
         ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
         machine's. Then local are, unless the user named networks, just the ends that the rows' bits call so.
-        UsageError by process without them.
+        UsageError by process or user without them.
         ``found`` is what each row's own traffic told; ``cells`` what came of each by time, where somebody asked.
         """
         if cells:
@@ -105,8 +109,8 @@ class Attribution:
         if self._by == "flow":
             self._flows.add(flows, matches, found, cells)
             return
-        if self._by == "process" and not matches:
-            raise UsageError("--by process: a capture does not say which process sent a packet. Use --by app")
+        if self._by in _OF_OWNERS and not matches:
+            raise UsageError(f"--by {self._by}: a capture does not say which {self._by} sent a packet. Use --by app")
         for start in range(0, len(flows), ROWS_AT_ONCE):
             chunk = slice(start, start + ROWS_AT_ONCE)
             of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None
@@ -143,7 +147,11 @@ class Attribution:
         if self._names and found:
             label = self._names.label(flows, ends["client_is_low"].copy(), by_port, found)
             ends["service"], ends["server_name"] = label.services, label.hosts
-        if matches and self._by in ("app", "process"):
+        if self._by == "query":
+            self._queries.bytes_attributed += int(flows["bytes"][are_attributed(ends["service"])].sum())
+            self._count_rest(self._queries.add(flows, found and found.asked))
+            return
+        if matches and self._by in ("app", *_OF_OWNERS):
             self._own(ends, by_port, matches)
             self._count(flows, ends, self._principal_sums, self._principal_hosts, cells)
             return
@@ -163,6 +171,7 @@ class Attribution:
         self._flows.merge(other._flows)
         self._sums.merge(other._sums)
         self._hosts.merge(other._hosts)
+        self._queries.merge(other._queries)
         numbers = self._principals.merge(other._principals)
         self._principal_sums.merge(other._principal_sums, "principal", numbers)
         self._principal_hosts.merge(other._principal_hosts, "row", numbers)
@@ -171,12 +180,13 @@ class Attribution:
 
     def rows(self, tallies: Mapping[Verdict, Tally]) -> Rows:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
-        parts: list[FlowRows | Columns] = [self._flows, *self._groups()]
+        groups = [self._flows] if self._by == "flow" else list(self._groups())  # or they kept all that was inspected
+        parts: list[FlowRows | Columns] = [*groups]
         if self._width_ns:
             on_no_flow = self._cells_on_no_flow.items()
             parts += [columns_on_no_flow(self._by, verdict, cells, self._width_ns) for verdict, cells in on_no_flow]
         else:
-            parts.append(Columns.of_rows(list(self._rows_on_no_flow(tallies))))
+            parts.append(Columns.of_rows(list(rows_on_no_flow(self._by, tallies))))
         counted = [self._both_ways(part) for part in parts]
         order = in_order([texts for texts, _ in counted], np.concatenate([both_ways for _, both_ways in counted]))
         return Rows(self._columns, parts, order)
@@ -201,14 +211,7 @@ class Attribution:
         if self._width_ns:
             rows = rows.sorted_by(starts_of_buckets)
         times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
-        coverage = Coverage(
-            frames=sum(tally.frames for tally in tallies.values()),
-            bytes=sum(tally.bytes for tally in tallies.values()),
-            verdicts={_word(verdict): tallies[verdict].frames if verdict in tallies else 0 for verdict in Verdict},
-            bytes_credited_twice=self.bytes_credited_twice,
-            dropped_by_kernel=None,
-            bytes_attributed=self._bytes_attributed(),
-        )
+        coverage = covered(tallies, self.bytes_credited_twice, self._bytes_attributed())
         window_ns = (min(times), max(times)) if times else None
         left_out = len(everything) - len(rows)
         return Report(
@@ -217,6 +220,8 @@ class Attribution:
 
     def degradations(self) -> list[Degradation]:
         """What the rows could not be sure of."""
+        if self._by == "query":
+            return self._notes_of_questions()
         if not self._inferred_flows or self._by == "service":
             return []
         reason = (
@@ -244,7 +249,24 @@ class Attribution:
                 some, their_ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most), buckets
             )
 
+    def _count_rest(self, flows: NDArray[np.void]) -> None:
+        """Count FLOW[n], or what is left of them, seen from their clients, whatever is local."""
+        ends = flow_ends(flows).rows
+        ends["local"] = 0
+        self._count(flows, ends, self._sums, self._hosts, None)
+
+    def _notes_of_questions(self) -> list[Degradation]:
+        left_out = self._names.questions.left_out if self._names and self._names.questions else 0
+        reason = f"there was no room for {left_out} messages of DNS, which count as asking nothing"
+        return [Degradation("questions", reason, "choose with --filter")] if left_out else []
+
     def _groups(self) -> Iterator[Columns]:
+        if self._by == "query":
+            if self._names and self._names.questions:
+                yield self._queries.columns(self._names.questions.__getitem__)
+            if len(self._sums.rows):
+                yield rest_columns(self._sums.rows)
+            return
         if len(self._sums.rows):
             yield group_rows(self._by, self._sums.rows, self._hosts, self._registry, self._width_ns)
         if len(self._principal_sums.rows):
@@ -261,16 +283,11 @@ class Attribution:
         first = part.by_name.get(self._columns[0])
         return first if isinstance(first, Words) else Words.each([None] * len(part)), out.values + back.values
 
-    def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
-        row_on_no_flow = flow_row_on_no_flow if self._by == "flow" else group_row_on_no_flow
-        for verdict, tally in tallies.items():
-            # Later fragments are on flows: that of their first, or an orphan's.
-            if verdict.reason and verdict.is_on_no_flow and tally.frames:
-                yield row_on_no_flow(verdict.reason, tally)
-
     def _bytes_attributed(self) -> int:
         if self._by == "flow":
             return self._flows.bytes_attributed()
+        if self._by == "query":
+            return self._queries.bytes_attributed
         # Not from the rows: a host's row may mix what has an app with what has none.
         sums, owned = self._sums.rows, self._principal_sums.rows
         attributed = _bytes(sums[are_attributed(sums["service"])])
@@ -279,7 +296,3 @@ class Attribution:
 
 def _bytes(sums: NDArray[np.void]) -> int:
     return int(sums["bytes_out"].sum()) + int(sums["bytes_in"].sum())
-
-
-def _word(verdict: Verdict) -> str:
-    return verdict.name.lower().replace("_", "-")

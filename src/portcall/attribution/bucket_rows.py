@@ -13,8 +13,8 @@ import numpy as np
 from portcall.attribution.flow_columns import sent_by, times
 from portcall.flows.aggregation import CREDIT
 from portcall.flows.time_buckets import Cells, added, picked
+from portcall.labels.bucketing import bucket_numbers, bucket_starts
 from portcall.labels.service_keys import ServiceKind, first_key
-from portcall.records.bucketing import bucket_numbers, bucket_starts
 from portcall.records.column_values import Columns, Numbers, Words
 from portcall.records.flows import TIME_SUM
 from portcall.records.report_rows import ROWS_AT_ONCE

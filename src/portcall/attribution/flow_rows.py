@@ -17,11 +17,12 @@ from portcall.attribution.flow_columns import (
 from portcall.flows.flow_ends import flow_ends
 from portcall.flows.time_buckets import Cells
 from portcall.inspection.detection_table import Detected
+from portcall.labels.bucketing import bucket_starts
 from portcall.labels.port_services import PROTOCOL_NAMES
 from portcall.labels.service_keys import are_attributed, identity_by_port
-from portcall.records.bucketing import bucket_starts
 from portcall.records.column_values import Columns, Numbers, Words
 from portcall.records.flows import FLOW, TIME_SUM
+from portcall.records.log_entries import LOG_ENTRIES
 from portcall.records.report_rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from portcall.attribution.principals import Matches
     from portcall.inspection.server_names import ServerLabels, ServerNames
     from portcall.records.ownership import Match
-    from portcall.records.packets import CapturePoint, Tally
+    from portcall.records.packets import CapturePoint
     from portcall.records.report_rows import RowPart
 
 
@@ -86,6 +87,8 @@ class FlowRows:
         columns = {**counted_columns(flows, ends), **service_columns(flows, services, identity)}
         if labels and self._names and share.found:
             columns.update(name_columns(labels, self._names, share.found))
+            if share.found.entries is not None:
+                columns[LOG_ENTRIES] = Words.each(share.found.entries)
         if share.matches:
             columns.update(owner_columns(ends, *share.matches))
         if self._capture_points:
@@ -140,6 +143,7 @@ class FlowRows:
         bounds = np.searchsorted(of_share[by_share], np.arange(len(self._shares) + 1))
         gathered = _Share.empty(
             len(rows),
+            has_entries=any(share.found and share.found.entries is not None for share in self._shares),
             has_matches=any(share.matches for share in self._shares),
             has_found=any(share.found for share in self._shares),
             width_ns=self._width_ns,
@@ -178,13 +182,16 @@ class _Share(NamedTuple):
         return _Share(self.flows[rows], matches, self.found and self.found.part(rows))
 
     @staticmethod
-    def empty(count: int, *, has_matches: bool, has_found: bool, width_ns: int) -> _Share:
+    def empty(count: int, *, has_matches: bool, has_found: bool, has_entries: bool, width_ns: int) -> _Share:
         """Room for so many."""
         matches: tuple[list[Match | None], list[Match | None]] = [None] * count, [None] * count
+        found = Detected.nothing(count) if has_found else None
+        if found and has_entries:
+            found = found._replace(entries=np.empty(count, object))
         return _Share(
             np.empty(count, FLOW),
             matches if has_matches else None,
-            Detected.nothing(count) if has_found else None,
+            found,
             Cells.of_all(np.arange(count), np.empty(count, TIME_SUM), width_ns) if width_ns else None,
         )
 
@@ -199,8 +206,10 @@ class _Share(NamedTuple):
                 for place, row in zip(places.tolist(), rows.tolist(), strict=True):
                     ours[place] = theirs[row]
         if self.found and share.found:
-            for name in Detected._fields:
+            for name in ("numbers", "evidence", "askers"):
                 getattr(self.found, name)[places] = getattr(share.found, name)[rows]
+            if self.found.entries is not None and share.found.entries is not None:
+                self.found.entries[places] = share.found.entries[rows]
 
 
 def starts_of_buckets(part: RowPart) -> NDArray[np.int64]:
@@ -209,18 +218,3 @@ def starts_of_buckets(part: RowPart) -> NDArray[np.int64]:
         return part.bucket_starts() if len(part) else np.zeros(0, np.int64)
     starts = part.by_name.get("bucket_ns") if isinstance(part, Columns) else None
     return starts.values if isinstance(starts, Numbers) else np.zeros(len(part), np.int64)
-
-
-def flow_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
-    """The row of frames that are on no flow, which count towards the client; the columns it leaves out are null."""
-    return {
-        "packets_to_server": 0,
-        "bytes_to_server": 0,
-        "payload_to_server": 0,
-        "packets_to_client": tally.frames,
-        "bytes_to_client": tally.bytes,
-        "payload_to_client": 0,
-        "first_ns": tally.first_ns,
-        "last_ns": tally.last_ns,
-        "unattributed_reason": reason,
-    }

@@ -6,7 +6,7 @@ Everything is computed as whole columns: a scan alone makes tens of thousands of
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from portcall.flows.aggregation import Sums
     from portcall.labels.registry import Registry
     from portcall.records.column_values import ColumnValues
-    from portcall.records.packets import Tally
 
 _MOST_SERVICES = 10
 _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "payload_out", "payload_in")
@@ -70,6 +69,7 @@ def principal_rows(
         **{name: Words.each(getattr(principals[number], name) for number in numbers) for name in _PRINCIPAL},
         "pid": of_values([principals.pid(number) for number in numbers]),
         "script": Words.each(principals.script(number) for number in numbers),
+        "user": Words.each(principals.user(number) for number in numbers),
         "owner_quality": Words.each(
             None if principals[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
             for number, quality in zip(numbers, qualities, strict=True)
@@ -87,19 +87,6 @@ def _measure_columns(table: NDArray[np.void], width_ns: int) -> dict[str, Column
         **({"bucket_ns": bucket_column(table["bucket"], width_ns)} if width_ns else {}),
         **{name: Numbers(table[name].astype(np.int64)) for name in _MEASURES},
         **{name: times(table[name]) for name in ("first_ns", "last_ns")},
-    }
-
-
-def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
-    """The row of frames that are on no flow, which count as in; the columns it leaves out are null."""
-    return {
-        **dict.fromkeys(_MEASURES, 0),
-        "packets_in": tally.frames,
-        "bytes_in": tally.bytes,
-        "first_ns": tally.first_ns,
-        "last_ns": tally.last_ns,
-        "services": [],
-        "unattributed_reason": reason,
     }
 
 

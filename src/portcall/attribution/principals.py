@@ -1,7 +1,7 @@
 """Principals: whom the local ends of flows are credited to, as small numbers, so that flows are summed by number.
 
-A principal is an app (``--by app``), a process (``--by process``), or the reason for none. Numbers belong to one
-Principals; ``merge`` tells what another one's numbers are here.
+A principal is an app, a process or a user, as ``--by`` says, or the reason for none. Numbers belong to one Principals;
+``merge`` tells what another one's numbers are here.
 """
 
 from __future__ import annotations
@@ -44,6 +44,23 @@ class Principal(NamedTuple):
     unattributed_reason: str | None
 
 
+class _User(NamedTuple):
+    """A user as the key of a principal; None where nobody could say who."""
+
+    name: str | None
+
+
+class _Holder(NamedTuple):
+    """The process behind a principal, what it runs if that is an interpreter, and whose it is."""
+
+    process: Process | None = None
+    script: str | None = None
+    user: str | None = None
+
+
+_NOBODY = _Holder()
+
+
 def told_principal(known: Identity) -> Principal:
     """Whom both ends of a conversation with such a service are credited to where nobody asked for owners."""
     return Principal(known.app, known.app_source, None, known.unattributed_reason)
@@ -79,14 +96,15 @@ def quality_of(match: Match | None) -> int:
 
 
 class Principals:
-    """Numbers for the principals of one grouping, ``app`` or ``process``."""
+    """Numbers for the principals of one grouping: ``app``, ``process`` or ``user``."""
 
     def __init__(self, by: str) -> None:
-        self._by_process = by == "process"
-        self._numbers: dict[Principal | Process, int] = {}
+        self._by = by
+        self._numbers: dict[Principal | Process | _User, int] = {}
         self._principals: list[Principal] = []
         self._processes: list[Process | None] = []
         self._scripts: list[str | None] = []
+        self._users: list[str | None] = []
 
     def __getitem__(self, number: int) -> Principal:
         """The principal with this number."""
@@ -101,6 +119,10 @@ class Principals:
         """What a principal runs that is an interpreter; None where several run different ones."""
         return self._scripts[number] or None
 
+    def user(self, number: int) -> str | None:
+        """The user of a principal that is one, or whose processes are of one only."""
+        return self._users[number] or None
+
     def are_attributed(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool[n]: whether each of the principals has an app."""
         return np.array([principal.unattributed_reason is None for principal in self._principals], np.bool_)[numbers]
@@ -111,8 +133,8 @@ class Principals:
         principal = principal_of(match, by_port)
         is_process = owner and principal.app_source == "process"
         if not owner or not is_process:
-            return self._number(principal, None, None)
-        return self._number(principal, (owner.pid, owner.start_ns), owner.program.script)
+            return self._number(principal, _NOBODY)
+        return self._number(principal, _Holder((owner.pid, owner.start_ns), owner.program.script, owner.user))
 
     def numbers(self, low: Matches, high: Matches, by_port: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[2, n]: the numbers of both ends' principals."""
@@ -124,19 +146,31 @@ class Principals:
 
     def merge(self, other: Principals) -> NDArray[np.int64]:
         """int64[n]: the numbers that the principals of another one have from now on in this one."""
-        principals = zip(other._principals, other._processes, other._scripts, strict=True)
-        return np.array([self._number(*principal) for principal in principals], np.int64)
+        holders = map(_Holder, other._processes, other._scripts, other._users)
+        return np.array([self._number(*one) for one in zip(other._principals, holders, strict=True)], np.int64)
 
-    def _number(self, principal: Principal, process: Process | None, script: str | None) -> int:
-        key = process if self._by_process and process else principal
+    def _number(self, principal: Principal, holder: _Holder) -> int:
+        key = self._key(principal, holder)
         number = self._numbers.setdefault(key, len(self._principals))
         if number == len(self._principals):
             self._principals.append(principal)
-            self._processes.append(process)
-            self._scripts.append(script)
-        self._principals[number] = principal  # a process may have become another program
-        if self._scripts[number] != script:
-            self._scripts[number] = script if key == process else _SEVERAL
-        if self._processes[number] != process:
+            self._processes.append(holder.process)
+            self._scripts.append(holder.script)
+            self._users.append(holder.user)
+        if self._by == "user" and self._principals[number].process != principal.process:
+            self._principals[number] = principal._replace(app=None, process=None)  # several
+        else:
+            self._principals[number] = principal  # a process may have become another program
+        if self._scripts[number] != holder.script:
+            self._scripts[number] = holder.script if key == holder.process else _SEVERAL
+        if self._processes[number] != holder.process:
             self._processes[number] = None  # several
+        if self._users[number] != holder.user:
+            self._users[number] = holder.user if key == holder.process else _SEVERAL
         return number
+
+    def _key(self, principal: Principal, holder: _Holder) -> Principal | Process | _User:
+        """What tells a principal of this grouping from all others."""
+        if self._by == "user" and principal.app_source == "process":
+            return _User(holder.user)
+        return holder.process if self._by == "process" and holder.process else principal

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 from portcall.commands.listing import add_list_options, say_classic
@@ -24,6 +23,7 @@ from portcall.endings import ending_status
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from typing import TextIO
 
     from portcall.runs.check import HostPort
 
@@ -79,7 +79,6 @@ def run(options: argparse.Namespace) -> int:
     format_name = output_format(options)
     from portcall.probes.scanner import Manner
     from portcall.runs.check import CheckOptions, check, ports_asked
-    from portcall.views.checks import write_checks
     from portcall.views.progress import ProgressBar
 
     asked = ports_asked([options.host, *options.ports], udp=options.udp, yes=options.yes)
@@ -88,7 +87,13 @@ def run(options: argparse.Namespace) -> int:
     with ProgressBar(sys.stderr, doing="asking", counted="things") as progress:
         outcome = check(asked, CheckOptions(options.ip_version, manner, options.where, options.top), progress)
     listing = outcome.listing
-    deliver(listing, format_name, options.output, partial(write_checks, listing, most_rows=options.top))
+
+    def draw(stream: TextIO) -> None:
+        from portcall.views.checks import write_checks  # rich
+
+        write_checks(listing, stream, most_rows=options.top)
+
+    deliver(listing, format_name, options.output, draw)
     if outcome.is_interrupted:
         say("interrupted: this is what was learnt until then")
         return ending_status()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from typing import TYPE_CHECKING
 
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
 from portcall.commands.output import (
@@ -16,7 +16,10 @@ from portcall.commands.output import (
 )
 from portcall.errors import UsageError
 from portcall.records.schema import COUNTS
-from portcall.runs.arguments import state
+from portcall.sockets.state_words import state_of
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _EPILOG = """\
 examples:
@@ -56,7 +59,6 @@ def run(options: argparse.Namespace) -> int:
     format_name = output_format(options)
     from portcall.runs.toolbox import Choice, conversations
     from portcall.sockets.query import parse_query
-    from portcall.views.socket_tables import write_sockets
 
     shown = [one.lower().replace("estab", "established") for one in options.state] or ["connected"]
     say_classic(f"ss -tunp {' '.join(f'state {one}' for one in shown)}", options)
@@ -65,7 +67,12 @@ def run(options: argparse.Namespace) -> int:
     report = conversations(
         choice, query=query, states=options.state, by=options.by, geo=options.geo, resolve=options.resolve
     )
-    draw = partial(write_sockets, report, most_rows=options.top, explain_states=options.explain_states)
+
+    def draw(stream: TextIO) -> None:
+        from portcall.views.socket_tables import write_sockets  # rich
+
+        write_sockets(report, stream, most_rows=options.top, explain_states=options.explain_states)
+
     deliver(report, format_name, options.output, draw)
     is_search = options.where or options.state or query
     return SUCCESS if report.rows or not is_search else NOTHING_FOUND
@@ -74,6 +81,6 @@ def run(options: argparse.Namespace) -> int:
 def _state(word: str) -> str:
     """The state that a word means, for argparse."""
     try:
-        return state(word)
+        return state_of(word)
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

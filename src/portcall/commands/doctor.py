@@ -54,19 +54,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write_table(listing: Listing, stream: TextIO) -> None:
+    from portcall.views.fitting import TableColumn
+    from portcall.views.lists import Sheet, write_list
+
     rows = listing.rows
     remedies = [f"to mend {row['subject']}: {row['remedy']}" for row in rows if row["remedy"]]
-    try:
-        from portcall.views.fitting import TableColumn
-        from portcall.views.lists import Sheet, write_list
-    except ImportError:  # no rich: that is what the table says, so it is not needed for it
-        texts = [*("  ".join((row["subject"], row["state"], row["detail"])) for row in rows), *remedies]
-        stream.writelines(f"{visible(text)}\n" for text in texts)
-        return
     columns = (
         TableColumn("subject", 0, lambda row: row["subject"], 20),
         TableColumn("state", 1, lambda row: row["state"], 20),
         TableColumn("detail", 2, lambda row: row["detail"], 1000, wraps=True),
     )
     sheet = Sheet(columns, rows, style=lambda row: _STYLES[row["state"]], footnotes=["", *remedies] if remedies else [])
-    write_list(listing, stream, lambda _: sheet)
+    try:
+        write_list(listing, stream, lambda _: sheet)
+    except ImportError:  # no rich for a terminal: that is what the table says, so it is not needed for it
+        texts = [*("  ".join((row["subject"], row["state"], row["detail"])) for row in rows), *remedies]
+        stream.writelines(f"{visible(text)}\n" for text in texts)

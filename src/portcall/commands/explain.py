@@ -124,8 +124,9 @@ def _answer(question: QuizQuestion, stream: TextIO) -> str | None:
     letters = ", ".join(letter for letter, _ in question.lettered)
     for _ in range(_TRIES):
         print(f"   your answer ({letters}): ", end="", file=stream, flush=True)
-        answer = sys.stdin.readline().strip()
-        if not sys.stdin.isatty():
+        typed = sys.stdin.readline()
+        answer = typed.strip()
+        if not (sys.stdin.isatty() and typed.endswith("\n")):
             print(file=stream)  # nobody's Enter has ended the line
         if not answer or question.is_choice(answer):
             return answer or None

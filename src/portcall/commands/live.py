@@ -7,16 +7,20 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import fields
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from portcall.commands.metrics_option import Metrics, add_metrics_option, metrics_address
 from portcall.commands.output import (
     INTERRUPTED,
+    LIVE_FORMATS,
     NOTHING_FOUND,
     SUCCESS,
     add_report_options,
     did_you_mean_command,
+    grouping_for,
     looks_like_capture,
     output_format,
     positive_seconds,
@@ -25,7 +29,7 @@ from portcall.commands.output import (
 from portcall.commands.output_file import try_output
 from portcall.endings import Stop
 from portcall.errors import PortcallError, UsageError
-from portcall.exports import MODULES
+from portcall.exports import MODULES, TRAFFIC_ONLY
 from portcall.isolation import original_environment
 from portcall.records.schema import LIVE_GROUPINGS
 
@@ -68,7 +72,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--owners", choices=("ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"),
         help="what tells whose sockets are (default: the best there is)",
     )  # fmt: skip
-    add_report_options(parser, LIVE_GROUPINGS)
+    add_report_options(parser, LIVE_GROUPINGS, LIVE_FORMATS)
+    add_metrics_option(parser)
     parser.add_argument(
         "--sort", choices=("rate", "total"), default="rate",
         help="what rows are sorted by while it runs: bytes a second now, without silent rows, or bytes so far, "
@@ -90,19 +95,23 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.words:
         raise UsageError(_stray(options.words))
-    format_name = output_format(options, tries_output=False)
+    format_name = output_format(options, LIVE_FORMATS, tries_output=False)
+    grouping_for(options, format_name)
+    if options.metrics is not None:
+        metrics_address(options.metrics)
     from portcall.runs.live_run import LiveOptions, LiveRun
     from portcall.system.privileges import become_invoking_user, raise_priority
 
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
-    with LiveRun(wanted) as capture:
+    with LiveRun(wanted) as capture, ExitStack() as stack:
+        metrics = None if options.metrics is None else stack.enter_context(Metrics(options.metrics))
         _load_what_comes_later()
         priority = raise_priority()
         become_invoking_user(os.environ)
         try_output(options.output)
         view = _view(capture, options)
         with Stop() as stop:
-            status = _watch(capture, view, stop, options, priority)
+            status = _watch(capture, view, stop, options, priority, metrics)
         report = capture.report()
         present(report, format_name, options, view.said)
     if stop.is_asked:
@@ -135,7 +144,12 @@ def _view(capture: LiveRun, options: argparse.Namespace) -> LiveView:
 
 
 def _watch(
-    capture: LiveRun, view: LiveView, stop: Stop, options: argparse.Namespace, priority: int | None
+    capture: LiveRun,
+    view: LiveView,
+    stop: Stop,
+    options: argparse.Namespace,
+    priority: int | None,
+    metrics: Metrics | None,
 ) -> int | None:
     """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
     began = time.monotonic()
@@ -145,14 +159,21 @@ def _watch(
             capture.tracker.is_wanted = _is_of(process.pid)
 
         def is_over() -> bool:
+            if metrics:
+                metrics.turn(time.monotonic())
             timed_out = options.duration is not None and time.monotonic() - began >= options.duration
             return stop.is_asked or timed_out or (process is not None and process.poll() is not None)
 
         def on_interval() -> None:
             view.show(capture.glance(keeps_silent=options.sort == "total"), time.monotonic())
+            if metrics:
+                metrics.tell(capture.report_by_app())
 
+        if metrics:
+            metrics.tell(capture.report_by_app())
         interval_s = min(1.0, options.duration or 1.0)
-        capture.watch(is_over, on_interval, wakes=[stop.descriptor], interval_s=interval_s)
+        wakes = [stop.descriptor, *([metrics.fileno()] if metrics else [])]
+        capture.watch(is_over, on_interval, wakes=wakes, interval_s=interval_s)
         capture.settle()
         if process is None:
             return None
@@ -171,7 +192,7 @@ def _load_what_comes_later() -> None:
         "enrichment.reverse_dns",
         "views.live",
         "views.tables",
-        *(f"exports.{module}" for module in MODULES.values()),
+        *(f"exports.{module}" for module in (*MODULES.values(), *TRAFFIC_ONLY.values())),
     ):
         import_module(f"portcall.{name}")
     import_module("rich.live")

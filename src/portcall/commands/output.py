@@ -6,13 +6,14 @@ import argparse
 import os
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from portcall.commands.output_file import try_output, write_out
+from portcall.commands.output_file import opened_in, try_folder, try_output, write_out
 from portcall.errors import UsageError
-from portcall.exports import BINARY, CARRIES_DEGRADATIONS, MODULES, require, write
-from portcall.records.schema import did_you_mean
+from portcall.exports import BINARY, CARRIES_DEGRADATIONS, LOGS, MODULES, TRAFFIC_ONLY, require, write, write_logs
+from portcall.records.schema import GROUPINGS, did_you_mean
 from portcall.views.text import note_text, visible
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
 _LONGEST_S = 2_000_000  # poll(2) counts milliseconds in 32 bits
 FORMATS = ("table", *MODULES)
+LIVE_FORMATS = (*FORMATS, *TRAFFIC_ONLY)
+READ_FORMATS = (*FORMATS, *LOGS, *TRAFFIC_ONLY)
 _CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".ntar"})
 _HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
-_FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}}
+_FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}, ".prom": "prometheus"}
 
 
 def describe(parser: argparse.ArgumentParser, description: str, examples: str) -> None:
@@ -47,10 +50,12 @@ def describe(parser: argparse.ArgumentParser, description: str, examples: str) -
     parser.epilog = examples
 
 
-def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]) -> None:
+def add_report_options(
+    parser: argparse.ArgumentParser, groupings: Sequence[str], formats: Sequence[str] = FORMATS
+) -> None:
     """Declare how traffic is chosen, grouped and shown."""
     parser.add_argument("--by", choices=groupings, default=groupings[0], help="one row per … (default: %(default)s)")
-    add_output_options(parser)
+    add_output_options(parser, formats)
     parser.add_argument("--filter", metavar="EXPR", help="count only packets that match, in tcpdump's syntax")
     parser.add_argument(
         "--where", metavar="EXPR", help="show only rows that match, such as 'service=dns and bytes>1MB'"
@@ -79,7 +84,8 @@ def add_output_options(parser: argparse.ArgumentParser, formats: Sequence[str] =
     """Declare the format, and where it goes."""
     suffixes = [suffix for suffix, name in _FORMAT_OF_SUFFIX.items() if name in formats]
     parser.add_argument("--format", choices=formats, help="how to print (default: table, or by the suffix of -o)")
-    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(suffixes)})")
+    folders = "; with zeek a folder" if set(LOGS) & set(formats) else ""
+    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(suffixes)}{folders})")
 
 
 def present(report: Report, format_name: str, options: argparse.Namespace, said: Sequence[Degradation] = ()) -> None:
@@ -97,6 +103,10 @@ def present(report: Report, format_name: str, options: argparse.Namespace, said:
 
         write_table(report, stream, most_rows=options.top or MOST_ROWS)
 
+    if format_name in LOGS and options.output:
+        write_logs(report, format_name, partial(opened_in, options.output))
+        say_degradations(report, said)
+        return
     deliver(report, format_name, options.output, draw, said)
 
 
@@ -137,8 +147,25 @@ def output_format(options: argparse.Namespace, formats: Sequence[str] = FORMATS,
     if format_name in BINARY and not options.output and sys.stdout.isatty():
         raise UsageError(f"--format {format_name} is no text for a terminal. Write it to a file: -o FILE.{format_name}")
     if tries_output:
-        try_output(options.output)
+        (try_folder if format_name in LOGS else try_output)(options.output)
     return format_name
+
+
+def grouping_for(options: argparse.Namespace, format_name: str) -> str:
+    """The grouping asked for, or the only one that the format has; UsageError where they contradict each other."""
+    if format_name in TRAFFIC_ONLY:
+        from portcall.exports.prometheus import require_grouping
+
+        require_grouping(options.by)
+    if options.bucket and format_name in (*LOGS, *TRAFFIC_ONLY):
+        raise UsageError(f"--format {format_name} has no room for buckets of time: leave out --bucket")
+    if format_name not in LOGS:
+        return str(options.by)
+    if options.by not in (GROUPINGS[0], "flow"):
+        raise UsageError(f"--format {format_name} has logs of conversations, not of --by {options.by}. Leave that out")
+    if options.resolve or options.geo:
+        raise UsageError(f"--format {format_name} has no room for --resolve and --geo. Use --by flow --format jsonl")
+    return "flow"
 
 
 def _format_asked_for(options: argparse.Namespace, formats: Sequence[str]) -> str:

@@ -40,6 +40,29 @@ def try_output(output: str | None) -> None:
             raise PermissionError(0, "permission denied")
 
 
+def try_folder(output: str | None) -> None:
+    """PortcallError where no files could be written into that folder, which need not be there."""
+    if output is None:
+        return
+    with _refusals_sent(output):
+        path = Path(os.path.realpath(output))
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(0, "this is a file, and several are to be written")
+        if not path.is_dir() and not path.parent.is_dir():
+            raise PortcallError(f"-o {output}: there is no directory {path.parent}")
+        if not os.access(path if path.is_dir() else path.parent, os.W_OK):
+            raise PermissionError(0, "permission denied")
+
+
+@contextmanager
+def opened_in(output: str, name: str) -> Iterator[TextIO]:
+    """A file in a folder, which is made if need be."""
+    with _refusals_sent(output):
+        Path(output).mkdir(exist_ok=True)
+    with opened(str(Path(output) / name)) as stream:
+        yield stream
+
+
 def write_out(
     output: str | None, write: Callable[[TextIO], None], write_for_people: Callable[[TextIO], None] | None = None
 ) -> None:

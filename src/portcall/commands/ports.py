@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
@@ -21,6 +20,7 @@ from portcall.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from typing import TextIO
 
     from portcall.runs.toolbox import Choice
 
@@ -59,10 +59,14 @@ def run(options: argparse.Namespace) -> int:
         if format_name not in ("table", "jsonl") or options.output:
             raise UsageError("--watch goes on for ever: it prints a table or jsonl, and not into a file")
         _watch(choice, options.interval, is_json=format_name == "jsonl")
-    from portcall.views.socket_tables import write_sockets
-
     report = ports(choice)
-    deliver(report, format_name, options.output, partial(write_sockets, report, most_rows=options.top))
+
+    def draw(stream: TextIO) -> None:
+        from portcall.views.socket_tables import write_sockets  # rich
+
+        write_sockets(report, stream, most_rows=options.top)
+
+    deliver(report, format_name, options.output, draw)
     return SUCCESS if report.rows or not options.where else NOTHING_FOUND
 
 

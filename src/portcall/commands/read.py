@@ -10,13 +10,16 @@ from portcall.commands.explain_option import add_explain_option, flow_choice, sh
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,
+    READ_FORMATS,
     SUCCESS,
     add_report_options,
+    grouping_for,
     output_format,
     present,
     say,
 )
 from portcall.endings import ending_status
+from portcall.exports import LOGS
 from portcall.records.schema import GROUPINGS
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CAPTURE",
         help="pcap or pcapng, plain or compressed, or a folder of them; - is stdin",
     )
-    add_report_options(parser, GROUPINGS)
+    add_report_options(parser, GROUPINGS, READ_FORMATS)
     parser.add_argument(
         "--layer",
         choices=("outer", "inner"),
@@ -69,7 +72,8 @@ def run(options: argparse.Namespace) -> int:
 
     Another signal that ended it is 128 and its number.
     """
-    format_name = output_format(options)
+    format_name = output_format(options, READ_FORMATS)
+    by = grouping_for(options, format_name)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
     from portcall.runs import offline  # numpy and more
@@ -79,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     with ProgressBar(sys.stderr) as progress:
         outcome = offline.read(
             options.captures,
-            by="flow" if choice else options.by,
+            by="flow" if choice else by,
             layer=options.layer,
             filter=options.filter,
             local=options.local,
@@ -91,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
             from_=options.from_,
             to=options.to,
             bucket=options.bucket,
+            logs=format_name in LOGS,
             progress=progress,
         )
     status = SUCCESS
@@ -99,6 +104,8 @@ def run(options: argparse.Namespace) -> int:
             status = show_explanations(outcome, choice, format_name, options.output)
         else:
             present(outcome.report, format_name, options)
+            if format_name in LOGS and not options.output:
+                say("this is conn.log alone: -o FOLDER writes the others beside it")
         if options.dissect:
             show_dissection(outcome.report, NamedFiles(options.captures).paths)
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from functools import partial
 from typing import TYPE_CHECKING
 
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
@@ -20,6 +19,7 @@ from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights, with_sudo
 
 if TYPE_CHECKING:
     import argparse
+    from typing import TextIO
 
     from portcall.records.schema import Listing
     from portcall.sockets.query import SocketQuery
@@ -57,13 +57,18 @@ def run(options: argparse.Namespace) -> int:
     format_name = output_format(options)
     from portcall.runs.toolbox import LOCAL, Choice, who
     from portcall.sockets.query import parse_query
-    from portcall.views.who import write_held
 
     query = parse_query(" ".join(options.query))
     say_classic(_classic(query), options)
     report = who(query, Choice(options.netns, options.where, options.top))
     now_ns = report.window_ns[1] if report.window_ns else 0
-    deliver(report, format_name, options.output, partial(write_held, report, now_ns=now_ns))
+
+    def draw(stream: TextIO) -> None:
+        from portcall.views.who import write_held
+
+        write_held(report, stream, now_ns=now_ns)
+
+    deliver(report, format_name, options.output, draw)
     if format_name == "table":
         say_degradations(report)
         if query.is_service and query.process:

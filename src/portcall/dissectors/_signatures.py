@@ -19,6 +19,8 @@ class Signature(NamedTuple):
     magic: bytes
     role: Role | None = None
     """Whose words they are, where only one end says them."""
+    begins: Role | None = None
+    """Where both ends say them: which end does first, and the other one in answer."""
     may_upgrade: bool = False
     """Whether TLS may follow in the same stream."""
 
@@ -37,13 +39,13 @@ SIGNATURES = (
     Signature("ceph", TCP, b"ceph v"),
     # Desks: RFC 6143 §7.1.1, the Citrix ICA and NoMachine greetings as Wireshark and nDPI have them, SPICE protocol
     # §2.2, MPD protocol, Canon's printers (BJNP).
-    Signature("vnc", TCP, b"RFB 003.", may_upgrade=True),  # VeNCrypt
-    Signature("vnc", TCP, b"RFB 004."),
-    Signature("vnc", TCP, b"RFB 005."),
-    Signature("ica", TCP, b"\x7f\x7fICA\0"),
+    Signature("vnc", TCP, b"RFB 003.", begins=_SERVER, may_upgrade=True),  # VeNCrypt
+    Signature("vnc", TCP, b"RFB 004.", begins=_SERVER),
+    Signature("vnc", TCP, b"RFB 005.", begins=_SERVER),
+    Signature("ica", TCP, b"\x7f\x7fICA\0", begins=_SERVER),
     Signature("nomachine", TCP, b"NXSH-", role=_CLIENT),
     Signature("nomachine", TCP, b"NXD-", role=_SERVER),
-    Signature("spice", TCP, b"REDQ\x02\0\0\0"),
+    Signature("spice", TCP, b"REDQ\x02\0\0\0", begins=_CLIENT),
     Signature("vmware", TCP, b"220 VMware Authentication Daemon", role=_SERVER, may_upgrade=True),
     Signature("bjnp", UDP, b"BJNP"),
     Signature("bjnp", UDP, b"BJNB"),
@@ -52,9 +54,9 @@ SIGNATURES = (
     # Messages and queues: AMQP 0-9-1 §4.2.2 and 1.0 §2.2, §5.2.1 (TLS), STOMP 1.2, NATS client protocol, ZMTP 3 §4,
     # Gearman's PROTOCOL, MLLP of HL7 v2, FIX session layer (with FIXT and FAST's compressed kin).
     Signature("amqp", TCP, b"AMQP\0\0\x09\x01", role=_CLIENT),
-    Signature("amqp", TCP, b"AMQP\0\1\0\0"),
-    Signature("amqp", TCP, b"AMQP\2\1\0\0", may_upgrade=True),
-    Signature("amqp", TCP, b"AMQP\3\1\0\0"),
+    Signature("amqp", TCP, b"AMQP\0\1\0\0", begins=_CLIENT),
+    Signature("amqp", TCP, b"AMQP\2\1\0\0", begins=_CLIENT, may_upgrade=True),
+    Signature("amqp", TCP, b"AMQP\3\1\0\0", begins=_CLIENT),
     Signature("amqp", TCP, b"AMQP\1\1\0"),
     Signature("stomp", TCP, b"STOMP\n", role=_CLIENT),
     Signature("stomp", TCP, b"STOMP\r\n", role=_CLIENT),
@@ -65,19 +67,23 @@ SIGNATURES = (
     Signature("nats", TCP, b'CONNECT {"', role=_CLIENT),
     Signature("gearman", TCP, b"\0REQ\0\0\0", role=_CLIENT),
     Signature("gearman", TCP, b"\0RES\0\0\0", role=_SERVER),
-    Signature("hl7", TCP, b"\x0bMSH|^~\\&"),
-    Signature("fix", TCP, b"8=FIX"),
-    Signature("fix", TCP, b"8=O\0019=0"),
+    Signature("hl7", TCP, b"\x0bMSH|^~\\&", begins=_CLIENT),
+    Signature("fix", TCP, b"8=FIX", begins=_CLIENT),
+    Signature("fix", TCP, b"8=O\0019=0", begins=_CLIENT),
     # Calls to objects: CORBA 3.3 §9.4.1, UMIOP 1.0, the Java RMI wire protocol, ZeroC Ice protocol, Hadoop IPC.
     Signature("giop", TCP, b"GIOP\1"),
     Signature("giop", UDP, b"MIOP\x10"),
     Signature("java-rmi", TCP, b"JRMI\0\2", role=_CLIENT),
-    Signature("ice", TCP, b"IceP\1\0\1\0"),
+    Signature("ice", TCP, b"IceP\1\0\1\0\0", role=_CLIENT),
+    Signature("ice", TCP, b"IceP\1\0\1\0\1", role=_CLIENT),
+    Signature("ice", TCP, b"IceP\1\0\1\0\2", role=_SERVER),
+    Signature("ice", TCP, b"IceP\1\0\1\0\3", role=_SERVER),  # it greets
+    Signature("ice", TCP, b"IceP\1\0\1\0\4"),
     Signature("ice", UDP, b"IceP\1\0\1\0"),
     Signature("hadoop-rpc", TCP, b"hrpc\x09", role=_CLIENT),
     # Monitoring and logs: Zabbix's header, munin's and check_mk's and kismet's greetings, RIPE Atlas' probes,
     # Ookla's, Elasticsearch's transport, Bolt's handshake.
-    Signature("zabbix", TCP, b"ZBXD"),
+    Signature("zabbix", TCP, b"ZBXD", begins=_CLIENT),
     Signature("munin", TCP, b"# munin node at ", role=_SERVER),
     Signature("checkmk", TCP, b"<<<check_mk>>>", role=_SERVER),
     Signature("kismet", TCP, b"*KISMET: ", role=_SERVER),
@@ -89,11 +95,11 @@ SIGNATURES = (
     Signature("tailscale", UDP, b"TS\xf0\x9f\x92\xac"),
     Signature("zug", UDP, b"\0zUG\x10"),
     # Coins: levin of Monero (contrib/epee), bitcoin's four networks, whose first message is "version".
-    Signature("monero", TCP, b"\x01\x21\x01\x01\x01\x01\x01\x01"),
-    Signature("bitcoin", TCP, b"\xf9\xbe\xb4\xd9version\0"),
-    Signature("bitcoin", TCP, b"\x0b\x11\x09\x07version\0"),
-    Signature("bitcoin", TCP, b"\xfa\xbf\xb5\xdaversion\0"),
-    Signature("bitcoin", TCP, b"\x0a\x03\xcf\x40version\0"),
+    Signature("monero", TCP, b"\x01\x21\x01\x01\x01\x01\x01\x01", begins=_CLIENT),
+    Signature("bitcoin", TCP, b"\xf9\xbe\xb4\xd9version\0", begins=_CLIENT),
+    Signature("bitcoin", TCP, b"\x0b\x11\x09\x07version\0", begins=_CLIENT),
+    Signature("bitcoin", TCP, b"\xfa\xbf\xb5\xdaversion\0", begins=_CLIENT),
+    Signature("bitcoin", TCP, b"\x0a\x03\xcf\x40version\0", begins=_CLIENT),
     # Players and games: Spotify Connect, Valve's queries and Steam's remote play and relay pings, WoW, netcode.io,
     # Quake III's getinfo family, TeamSpeak 3's init, Nintendo Pia's magic,
     # NetEase's as nDPI has it.
@@ -101,7 +107,7 @@ SIGNATURES = (
     Signature("source-engine", UDP, b"\xff\xff\xff\xffTSource Engine Query", role=_CLIENT),
     Signature("steam-remote-play", UDP, b"\xff\xff\xff\xff\x21\x4c\x5f\xa0"),
     Signature("steam", UDP, b"VS01"),
-    Signature("world-of-warcraft", TCP, b"\x30\0WORLD OF WARCRAFT CONNECTION"),
+    Signature("world-of-warcraft", TCP, b"\x30\0WORLD OF WARCRAFT CONNECTION", begins=_SERVER),
     Signature("netcode", UDP, b"\0NETCODE 1.0", role=_CLIENT),
     Signature("quake", UDP, b"\xff\xff\xff\xffgetinfo", role=_CLIENT),
     Signature("quake", UDP, b"\xff\xff\xff\xffgetstatus", role=_CLIENT),

@@ -32,7 +32,8 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     is_short = False
     for signature in _BY_FIRST_BYTE[ends.transport].get(data[:1], ()):
         if data.startswith(signature.magic):
-            detection = _DETECTIONS[signature]
+            is_answer = bool(answered.data)  # nor is it known, once asked again, who spoke first
+            detection = (_LATER if is_answer else _FIRST)[signature]
             return with_upgrade(detection, sent, answered, ends) if signature.may_upgrade else detection
         is_short = is_short or signature.magic.startswith(data)
     if data[:1] == _TLS_BEGINS and (greeted := _upgradable(answered.data)):
@@ -55,4 +56,6 @@ def _by_first_byte(transport: int) -> dict[bytes, list[Signature]]:
 
 
 _BY_FIRST_BYTE = {transport: _by_first_byte(transport) for transport in TRANSPORTS}
-_DETECTIONS = {signature: Detection(signature.protocol, signature.role) for signature in SIGNATURES}
+_LATER = {signature: Detection(signature.protocol, signature.role) for signature in SIGNATURES}
+_FIRST = {signature: Detection(signature.protocol, signature.role or signature.begins) for signature in SIGNATURES}
+"""Of what is said before the other end has said anything."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from portcall.explanation.flow_selector import conversation_text
 from portcall.labels.curated_services import curated, range_of
 from portcall.labels.hostnames import app_of_hostname
+from portcall.labels.port_lists import TRANSPORTS
 from portcall.labels.port_services import (
     EPHEMERAL_BY_SYSTEM,
-    TRANSPORTS,
     protocol_number,
     service_evidence,
     service_name_of,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from portcall.explanation import receivers as delivery
-from portcall.flows.originator import OriginatorEvidence, clients_by_port
+from portcall.flows.originator import OriginatorEvidence, client_by_port
 from portcall.labels.port_services import PROTOCOL_NUMBERS, class_of, known_name_of
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def find_roles(ends: tuple[End, End], transport: str | None, sockets: Sequence[S
             holder = waiting[0].holders[0].program.name if waiting[0].holders else "a program"
             return Roles(client, server, f"{holder} listens there, at port {server.port} of this machine")
     protocol = PROTOCOL_NUMBERS[transport or "tcp"]
-    near_is_client, evidence = _by_ports(protocol, near.port, far.port)
+    near_is_client, evidence = client_by_port(protocol, near.port, far.port)
     if evidence is OriginatorEvidence.FIRST_SENDER:
         return None
     client, server = (near, far) if near_is_client else (far, near)
@@ -58,10 +56,3 @@ def find_roles(ends: tuple[End, End], transport: str | None, sockets: Sequence[S
         service=known_name_of(protocol, server.port),
     )
     return Roles(client, server, words)
-
-
-def _by_ports(protocol: int, near_port: int, far_port: int) -> tuple[bool, OriginatorEvidence]:
-    """Whether the near end is the client, as far as ports tell."""
-    near, far = (np.array([port], np.uint16) for port in (near_port, far_port))
-    is_client, evidence = clients_by_port(np.array([protocol], np.uint8), near, far, np.ones(1, np.bool_))
-    return bool(is_client[0]), OriginatorEvidence(evidence[0])

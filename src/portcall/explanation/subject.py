@@ -18,7 +18,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from portcall.labels.port_services import TRANSPORTS, PortClass
+from portcall.labels.port_lists import TRANSPORTS
+from portcall.labels.port_services import PortClass
 from portcall.queries.endpoints import LAST_PORT, parse_endpoints, refused
 from portcall.records.sockets import STATES, end_text
 

@@ -12,6 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import ModuleType
     from typing import TextIO
 
     from portcall.records.report import Report
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
 
 MODULES = {"json": "json_envelope", "jsonl": "json_lines", "csv": "comma_separated", "parquet": "parquet"}
 """Format → module of this package. A file's suffix is the format's name."""
+
+LOGS = {"zeek": "zeek", "zeek-json": "zeek_json"}
+"""The same of formats that are several files in a folder, of conversations only; on stdout there is one of them."""
+
+TRAFFIC_ONLY = {"prometheus": "prometheus"}
+"""The same of formats for reports of traffic alone."""
 
 CARRIES_DEGRADATIONS = frozenset({"json"})
 """Formats that say themselves what was degraded; with others, somebody has to tell people."""
@@ -30,11 +39,21 @@ BINARY = frozenset({"parquet"})
 
 def require(format_name: str) -> None:
     """PortcallError with what to install, where a format needs what is not there; before hours of reading."""
-    check = getattr(import_module(f"portcall.exports.{MODULES[format_name]}"), "require", None)
+    check = getattr(_module(format_name), "require", None)
     if check:
         check()
 
 
 def write(report: Report | Listing, format_name: str, stream: TextIO) -> None:
-    """Write the report in one of the formats of MODULES; those of BINARY go to the stream's ``buffer``."""
-    import_module(f"portcall.exports.{MODULES[format_name]}").write(report, stream)
+    """Write the report in one of the formats; those of BINARY go to the stream's ``buffer``, of LOGS only conn.log."""
+    _module(format_name).write(report, stream)
+
+
+def write_logs(report: Report, format_name: str, opened: Callable[[str], AbstractContextManager[TextIO]]) -> None:
+    """Write all files of one of the formats of LOGS; ``opened`` opens the one with a name."""
+    _module("zeek").write_logs(report, opened, as_json=format_name == "zeek-json")
+
+
+def _module(format_name: str) -> ModuleType:
+    name = {**MODULES, **LOGS, **TRAFFIC_ONLY}[format_name]
+    return import_module(f"portcall.exports.{name}")

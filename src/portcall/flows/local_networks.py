@@ -11,7 +11,6 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from portcall.errors import UsageError
 from portcall.records.column_values import Addresses, address_text
@@ -19,10 +18,13 @@ from portcall.records.column_values import Addresses, address_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from portcall.labels.registry import Registry
 
+    Booleans = NDArray[np.bool_]
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Booleans = NDArray[np.bool_]
 
 NETWORK = np.dtype(
     [

@@ -20,15 +20,14 @@ from __future__ import annotations
 
 import enum
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from portcall.kernels import ends
 from portcall.labels import port_services as labels
-from portcall.records.flows import FLOW, NEVER
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -60,35 +59,39 @@ def clients_are_low(
 
     ``askers``: Asker of each row, where anybody listened.
     """
+    import numpy as np
+
     client_is_low, evidence = np.empty((2, len(flows)), np.uint8)
     heard = np.zeros(len(flows), np.uint8) if askers is None else askers
     ends.clients(flows, heard, labels.BEGINNINGS, grades(), client_is_low, evidence)
     return client_is_low.view(np.bool_), evidence
 
 
-def clients_by_port(
-    protocols: NDArray[np.uint8],
-    low_ports: NDArray[np.uint16],
-    high_ports: NDArray[np.uint16],
-    low_sent_first: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-    """The same where only protocols, the ports of both ends and perhaps the first sender are known, all [n]."""
-    flows = np.zeros(len(protocols), FLOW)
-    flows["protocol"], flows["low_port"], flows["high_port"] = protocols, low_ports, high_ports
-    flows["first_sender"] = ~low_sent_first
-    flows["syn_ns"] = flows["syn_ack_ns"] = NEVER
-    return clients_are_low(flows)
+def client_by_port(protocol: int, near_port: int, far_port: int) -> tuple[bool, OriginatorEvidence]:
+    """Whether the near end is the client, as far as the ports tell; else it is as if that end had sent first."""
+    beginning = labels.BEGINNINGS[protocol]
+    near_grade, far_grade = (grades()[beginning + port] for port in (near_port, far_port))
+    near_is_client, evidence = ends.client_by_port(near_port, far_port, near_grade, far_grade)
+    return near_is_client, OriginatorEvidence(evidence)
 
 
 @cache
-def grades() -> NDArray[np.uint8]:
+def grades() -> bytes:
     """By labels' BEGINNINGS: the lower, the likelier a port is a server's, by class, then by what is known. 384 KiB."""
-    return np.concatenate([_grades(labels.port_table(protocol).ranks) for protocol in labels.PROTOCOLS_BY_PORT])
+    return b"".join(_grades(labels.ranks_of(protocol)) for protocol in labels.PROTOCOLS_BY_PORT)
 
 
-def _grades(ranks: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _grades(ranks: bytes) -> bytes:
     """Of one protocol's ports: whether systems give it to clients << 4 | class << 2 | how little is known."""
-    ports = np.arange(1 << 16, dtype=np.uint16)
-    are_lent = labels.is_temporary(ports)
-    unknown = np.where(are_lent & (ranks == labels.Rank.IANA), labels.Rank.CURATED, labels.Rank.CURATED - ranks)
-    return (are_lent << 4 | labels.port_classes(ports) << 2 | unknown).astype(np.uint8)
+    borders = {*labels.FIRST_PORTS, *(first for first, _ in labels.LENT), *(last + 1 for _, last in labels.LENT)}
+    return b"".join(ranks[first:end].translate(_grade_of_rank(first)) for first, end in pairwise(sorted(borders)))
+
+
+def _grade_of_rank(port: int) -> bytes:
+    """Rank → grade, as it is from this port up to the next border of a range."""
+    is_lent = any(first <= port <= last for first, last in labels.LENT)
+    unknown = {rank: labels.Rank.CURATED - rank for rank in labels.Rank}
+    if is_lent:
+        unknown[labels.Rank.IANA] = unknown[labels.Rank.NONE]
+    grades_of_ranks = (is_lent << 4 | labels.class_of(port) << 2 | unknown[rank] for rank in labels.Rank)
+    return bytes(grades_of_ranks).ljust(256, b"\0")

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, find_dissectors
-from portcall.inspection.prefilter import candidates_by_prefix, dissectors_of
+from portcall.inspection.prefilter import candidates_by_prefix, dissectors_of, hinted_ports
 from portcall.inspection.reassembly import Datagrams
 from portcall.records.detections import NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, NameKind, Payload
 
@@ -185,7 +185,7 @@ def _is_whole(sent: Payload) -> bool:
 
 def _hints(ends: Ends) -> frozenset[int]:
     """Those of the ports that some dissector calls its own."""
-    return frozenset((ends.source_port, ends.target_port)) & _hinted_ports()
+    return frozenset((ends.source_port, ends.target_port)) & hinted_ports()
 
 
 @lru_cache(maxsize=1 << 12)
@@ -208,8 +208,3 @@ def _ordered(transport: int, ports: frozenset[int]) -> tuple[Dissector, ...]:
             ),
         )
     )
-
-
-@lru_cache(maxsize=1)
-def _hinted_ports() -> frozenset[int]:
-    return frozenset().union(*(dissector.PORTS for dissector in find_dissectors()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from portcall.records.detections import Detection, Name, NameKind
+from portcall.records.dns_questions import placed
 from portcall.records.plain_data import items, text
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ class Detected(NamedTuple):
     """Number of the packet that told it, 0 for none."""
     askers: NDArray[np.uint8]
     """Which end asked: ``originator.Asker``."""
+    asked: NDArray[np.void] | None = None
+    """ASKED[m], the DNS questions in these flows, by their place; None where nobody wants to know."""
+    entries: NDArray[np.object_] | None = None
+    """object[n], what logs say of each, as lists of LogEntry; None where nobody wants to know."""
 
     @staticmethod
     def of_rows(
@@ -43,7 +48,9 @@ class Detected(NamedTuple):
 
     def part(self, rows: slice | list[int] | NDArray[np.int64]) -> Detected:
         """Of some rows."""
-        return Detected(self.numbers[rows], self.evidence[rows], self.askers[rows])
+        asked = None if self.asked is None else placed(self.asked, np.arange(len(self.numbers))[rows])
+        entries = None if self.entries is None else self.entries[rows]
+        return Detected(self.numbers[rows], self.evidence[rows], self.askers[rows], asked, entries)
 
 
 def earlier_askers(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -17,6 +17,7 @@ from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NameKind
 from portcall.records.packets import NO_TIME
 from portcall.records.plain_data import below, items, octets, texts
+from portcall.records.reserved_memory import reserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,8 +70,8 @@ class DnsCache:
         self._begin()
 
     def _begin(self) -> None:
-        slots = np.zeros(2 * _MOST_ANSWERS, np.uint64)
-        self.store = DnsAnswerStore(np.zeros(_MOST_ANSWERS, CACHED_ANSWER), slots, _SEED)
+        slots = reserved(2 * _MOST_ANSWERS, np.dtype(np.uint64))
+        self.store = DnsAnswerStore(reserved(_MOST_ANSWERS, CACHED_ANSWER), slots, _SEED)
         """What was told, by number of the name."""
         self.numbers = NameNumbers(_SEED)
         """Numbers of names for who tells the store by itself; they hold as long as this object does."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from portcall.kernels.held_segments import MOST_HELD_BYTES, HeldSegments
+from portcall.records.reserved_memory import reserved
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from portcall.flows.table import FlowTable
     from portcall.inspection.reassembly import Datagrams, Stream
+    from portcall.records.packets import FrameBatch
 
     Reassembled = Stream | Datagrams
 
@@ -88,8 +92,8 @@ class DeferredPayload(NamedTuple):
 
 def held_segments(table: FlowTable) -> HeldSegments:
     """Room for first segments of hellos in the rows of a table."""
-    room = np.zeros((_HELD_AT_ONCE + 2) * MOST_HELD_BYTES, np.uint8)
-    return HeldSegments(np.zeros(_HELD_AT_ONCE, DEFERRED), room, table.column(np.dtype(np.uint32)))
+    room = reserved((_HELD_AT_ONCE + 2) * MOST_HELD_BYTES, np.dtype(np.uint8))
+    return HeldSegments(reserved(_HELD_AT_ONCE, DEFERRED), room, table.column(np.dtype(np.uint32)))
 
 
 def plain_name(labels: bytes) -> str:
@@ -99,3 +103,13 @@ def plain_name(labels: bytes) -> str:
         names.append(labels[at + 1 : at + 1 + labels[at]].decode("ascii").lower())
         at += 1 + labels[at]
     return ".".join(names)
+
+
+class PayloadKeeper(Protocol):
+    """What wants payloads besides the inspector, perhaps longer than that does."""
+
+    def take(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
+        """Take PAYLOAD[n], which the inspector has had."""
+
+    def release(self, payloads: NDArray[np.void], marks: NDArray[np.uint8]) -> None:
+        """Tell the table which ends it need not give any more, by what was inspected."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from portcall.flows.table import PAYLOAD
 from portcall.inspection.inspector import MOST_PACKETS, RESOLVER_SHIFT
+from portcall.inspection.payload_frames import payload_frames
 from portcall.kernels.gathering import gather
 from portcall.records.detections import MOST_STREAM_BYTES
 from portcall.records.packets import FRAME, PACKET, FrameBatch
@@ -141,7 +142,7 @@ class PayloadHolder:
         held["packet"] = packets[payloads["packet"]]
         held["number"] = payloads["packet"].astype(np.uint64) + np.uint64(first_number)
         held["row"], held["side"] = payloads["row"], payloads["side"]
-        frames = _payload_frames(batch, held["packet"], payloads["packet"])
+        frames = payload_frames(batch, held["packet"], payloads["packet"])
         held["length"] = frames["captured"]
         content = np.zeros(int(frames["captured"].sum()), np.uint8)
         piece = Payloads(held, content)
@@ -186,18 +187,6 @@ class PayloadHolder:
 
     def _may_have_begun_before(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         return np.asarray(self._table.rows()["has_syn"][rows] == 0)
-
-
-def _payload_frames(batch: FrameBatch, packets: NDArray[np.void], which: NDArray[np.uint32]) -> NDArray[np.void]:
-    """FRAME[n] of the payloads alone, as far as they were captured and lie in the buffer."""
-    of_packets = batch.frames[which]
-    offset = packets["payload_offset"].astype(np.int64)
-    held = np.minimum(packets["payload"].astype(np.int64), of_packets["captured"].astype(np.int64) - offset)
-    starts = of_packets["offset"].astype(np.int64) + offset
-    are_held = (held > 0) & (starts < len(batch.buffer)) & (held <= len(batch.buffer) - starts)
-    frames = np.zeros(len(packets), FRAME)
-    frames["offset"], frames["captured"] = np.where(are_held, starts, 0), np.where(are_held, held, 0)
-    return frames
 
 
 def _are_later(flows: NDArray[np.void], packets: NDArray[np.void], sides: NDArray[np.uint8]) -> NDArray[np.bool_]:

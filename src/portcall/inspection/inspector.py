@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from portcall.inspection.detection_table import DetectionTable
     from portcall.inspection.dns_cache import DnsCache
     from portcall.inspection.expected_flows import ExpectedFlows
-    from portcall.inspection.held_payloads import PayloadHolder
+    from portcall.inspection.handover import PayloadKeeper
     from portcall.records.packets import FrameBatch
     from portcall.records.tls_secrets import KeyLog
 
@@ -73,7 +73,7 @@ class Inspector:
         *,
         key_log: KeyLog | None = None,
         with_details: bool = False,
-        holder: PayloadHolder | None = None,
+        holder: PayloadKeeper | None = None,
     ) -> None:
         self._table, self._holder = table, holder
         # What is held is wanted longer than what is inspected, so then the table's marks are the holder's.

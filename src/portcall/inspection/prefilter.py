@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TRANSPORTS = (TCP, UDP)
 _WORD_BITS = 64
 _MOST_PREFIXES = 2 * _WORD_BITS
+_EVERY_BIT = (1 << _MOST_PREFIXES) - 1
 _ANYTHING: tuple[Prefix, ...] = ({},)
 
 
@@ -57,6 +58,10 @@ class Tables(NamedTuple):
     """uint8[k, 16]: words with zeros behind them …"""
     of_words: NDArray[np.uint64]
     """uint64[2, k, 2]: … and the prefixes that want them somewhere."""
+    homes: NDArray[np.uint8]
+    """uint8[65536]: whose each port is: 0 nobody's, 1 of TLS, 2 only of others."""
+    asked_after_tls: NDArray[np.uint64]
+    """uint64[3, 2]: the prefixes of those who are, by the greater one of both ports' homes."""
 
 
 class _Prefix(NamedTuple):
@@ -72,17 +77,12 @@ class _Prefix(NamedTuple):
 def _tables() -> Tables:
     """Of all dissectors."""
     offsets = sorted({at for transport in _TRANSPORTS for prefix in _of(transport) for at in prefix.allowed})
-    allowed = np.ones((len(_TRANSPORTS), len(offsets), 256, _MOST_PREFIXES), np.bool_)
     ends = np.full((len(_TRANSPORTS), _MOST_PREFIXES), -1)  # the last offset that each looks at
     port_numbers = np.zeros((len(_TRANSPORTS), 1 << 16), np.uint16)
     of_ports: list[list[list[int]]] = []
     for i, transport in enumerate(_TRANSPORTS):
         for bit, prefix in enumerate(_of(transport)):
             ends[i, bit] = max(prefix.allowed, default=-1)
-            for at, bytes_there in prefix.allowed.items():
-                column = allowed[i, offsets.index(at), :, bit]
-                column[:] = False
-                column[list(bytes_there)] = True
         distinct = dict.fromkeys([_anywhere(transport), *_of_ports(transport).values()])
         numbers = {bits: number for number, bits in enumerate(distinct)}
         for port, bits in _of_ports(transport).items():
@@ -90,14 +90,13 @@ def _tables() -> Tables:
         of_ports.append([_halves(bits) for bits in distinct])
     most = max(map(len, of_ports))
     padded = np.array([masks + [[0, 0]] * (most - len(masks)) for masks in of_ports], np.uint64)
-    of_bytes = _packed(allowed)
-    classes, distinct_bytes = _classes(of_bytes)
+    looking, classes, allowed = _at_offsets(offsets)
     wanted = sorted({word for transport in _TRANSPORTS for word in _of_words(transport)})
     return Tables(
         np.array(offsets, np.int64),
-        ~np.bitwise_and.reduce(of_bytes, axis=2),
+        looking,
         classes,
-        distinct_bytes,
+        allowed,
         _packed(port_numbers != 0),
         port_numbers,
         padded,
@@ -110,6 +109,8 @@ def _tables() -> Tables:
             [[_halves(_of_words(transport).get(word, 0)) for word in wanted] for transport in _TRANSPORTS],
             np.uint64,
         ).reshape(len(_TRANSPORTS), -1, 2),
+        homes=_homes_of("tls"),
+        asked_after_tls=_asked_after("tls", TCP),
     )
 
 
@@ -135,12 +136,36 @@ def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return np.packbits(bits, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
 
 
-def _classes(words: NDArray[np.uint64]) -> tuple[NDArray[np.uint16], NDArray[np.uint64]]:
-    """Rows of uint64[…, 2] by an index in those that differ: a twelfth of the memory, so it stays in the caches."""
-    rows = words.reshape(-1, 2)
-    low, high = (np.unique(column, return_inverse=True)[1] for column in rows.T)
-    _, firsts, which = np.unique(low * len(rows) + high, return_index=True, return_inverse=True)
-    return which.reshape(words.shape[:-1]).astype(np.uint16), rows[firsts]
+def _at_offsets(offsets: list[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint16], NDArray[np.uint64]]:
+    """Who looks at each offset, and whom each byte there allows: an index in those that differ, of which there are few.
+
+    Bits are numbers of any length here, as there are many offsets and bytes, and few that anybody looks at.
+    """
+    numbers: dict[int, int] = {}
+    looking, classes = [], []
+    for transport in _TRANSPORTS:
+        looks = dict.fromkeys(offsets, 0)
+        allowed: dict[int, dict[int, int]] = {at: {} for at in offsets}
+        for bit, prefix in enumerate(_of(transport)):
+            for at, bytes_there in prefix.allowed.items():
+                if len(bytes_there) == 256:  # noqa: PLR2004 - any byte
+                    continue
+                looks[at] |= 1 << bit
+                for byte in bytes_there:
+                    allowed[at][byte] = allowed[at].get(byte, 0) | 1 << bit
+        looking.append([_halves(looks[at]) for at in offsets])
+        for at in offsets:
+            others = _EVERY_BIT & ~looks[at]
+            row = [numbers.setdefault(others, len(numbers))] * 256
+            for byte, bits in allowed[at].items():
+                row[byte] = numbers.setdefault(others | bits, len(numbers))
+            classes.append(row)
+    shape = len(_TRANSPORTS), len(offsets), 256
+    return (
+        np.array(looking, np.uint64),
+        np.array(classes, np.uint16).reshape(shape),
+        np.array(list(map(_halves, numbers)), np.uint64),
+    )
 
 
 def _of_words(transport: int) -> dict[bytes, int]:
@@ -159,6 +184,43 @@ def prefixes_of(module: str, transport: int, *, on_ports_only: bool = False) -> 
         lambda prefix: prefix.dissector.__name__.endswith(f".{module}") and (prefix.ports or not on_ports_only),
     )
     return np.array(_halves(own), np.uint64)
+
+
+def _homes_of(module: str) -> NDArray[np.uint8]:
+    homes = np.zeros(1 << 16, np.uint8)
+    homes[list(hinted_ports())] = 2
+    homes[list(_called(module).PORTS)] = 1
+    return homes
+
+
+def _asked_after(module: str, transport: int) -> NDArray[np.uint64]:
+    """uint64[3, 2]: the bits of those who are asked after that dissector, by the greater one of both ports' homes.
+
+    Who goes by magic bytes is asked first; but whose port it is before that, and who knows only his ports at last.
+    """
+    dissector = _called(module)
+
+    def is_after(other: Dissector) -> tuple[bool, bool, bool]:
+        is_last, is_later = other.CERTAINTY == Certainty.PORT, other.CERTAINTY > dissector.CERTAINTY
+        return is_later, is_later or not other.PORTS & dissector.PORTS, is_last
+
+    return np.array(
+        [
+            _halves(_bits(transport, lambda prefix, home=home: is_after(prefix.dissector)[home]))  # type: ignore[misc]
+            for home in range(3)
+        ],
+        np.uint64,
+    )
+
+
+def _called(module: str) -> Dissector:
+    return next(one for one in find_dissectors() if one.__name__.endswith(f".{module}"))
+
+
+@cache
+def hinted_ports() -> frozenset[int]:
+    """The ports that some dissector calls its own."""
+    return frozenset().union(*(dissector.PORTS for dissector in find_dissectors()))
 
 
 @lru_cache(maxsize=1 << 14)

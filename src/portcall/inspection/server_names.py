@@ -15,6 +15,7 @@ import numpy as np
 
 from portcall.flows.aggregation import grouped
 from portcall.flows.originator import Asker
+from portcall.inspection.asked_questions import QuestionNumbers
 from portcall.inspection.detection_table import Detected, DetectionTable
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from portcall.flows.table import FlowTable
     from portcall.inspection.dns_cache import CachedAnswer
-    from portcall.inspection.held_payloads import PayloadHolder
+    from portcall.inspection.handover import PayloadKeeper
     from portcall.labels.service_keys import Identity
     from portcall.records.detections import Detection, NameKind
     from portcall.records.packets import FrameBatch
@@ -129,20 +130,25 @@ class ServerLabels(NamedTuple):
 
 
 class ServerNames:
-    """All that was detected in one capture. ``with_details``: what flow rows show besides protocol and name."""
+    """All that was detected in one capture. ``with_details``: what flow rows show besides protocol and name.
 
-    def __init__(self, *, with_details: bool = False) -> None:
+    ``with_questions``: which packets carry which DNS question. ``with_logs``: what logs say of conversations.
+    """
+
+    def __init__(self, *, with_details: bool = False, with_questions: bool = False, with_logs: bool = False) -> None:
         self.registry = Registry()
         """What the numbers in labels mean."""
         self.with_details = with_details
+        self.with_logs = with_logs
+        self.questions = QuestionNumbers() if with_questions else None
         self.detections = DetectionTable()
         self.dns_cache = DnsCache()
         self.expected_flows = ExpectedFlows()
         self.key_log: dict[tuple[str, bytes], bytes] = {}
         self._told: dict[tuple[int, bool, int, int, bool], ServerLabel] = {}
 
-    def inspector_for(self, table: FlowTable, holder: PayloadHolder | None = None) -> Inspector:
-        """An inspector for one flow table; ``holder`` keeps payloads for those who merge it."""
+    def inspector_for(self, table: FlowTable, holder: PayloadKeeper | None = None) -> Inspector:
+        """An inspector for one flow table; ``holder`` keeps payloads for those who merge it, or log them."""
         return Inspector(
             table,
             self.detections,
@@ -287,6 +293,6 @@ def _host(text: str) -> str | None:
         return None
     host = host.rstrip(".")
     if not host[-1:].isdigit():  # no address ends so, and most names do
-        return host or None
+        return text if host == text else host or None  # the same text takes its memory once
     labels = host.split(".")
     return None if len(labels) == _IPV4_NUMBERS and all(map(str.isdecimal, labels)) else host

@@ -1,11 +1,12 @@
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 class PortRules:
     def __init__(
         self,
-        beginnings: NDArray[np.intp],
-        grades: NDArray[np.uint8],
+        beginnings: Buffer,
+        grades: Buffer,
         keys: NDArray[np.int32],
         keys_without_port: NDArray[np.int32],
     ) -> None: ...
@@ -13,11 +14,12 @@ class PortRules:
 def clients(
     flows: NDArray[np.void],
     askers: NDArray[np.uint8],
-    beginnings: NDArray[np.intp],
-    grades: NDArray[np.uint8],
+    beginnings: Buffer,
+    grades: Buffer,
     out_low: NDArray[np.uint8],
     out_evidence: NDArray[np.uint8],
 ) -> None: ...
+def client_by_port(near_port: int, far_port: int, near_grade: int, far_grade: int) -> tuple[bool, int]: ...
 def read(
     flows: NDArray[np.void],
     askers: NDArray[np.uint8],

@@ -4,7 +4,7 @@ A row's answer depends on nothing but the row, on who asked in it, and on tables
 What the answers mean, and where the tables come from, say ``portcall.flows.originator``, ``service_keys`` and ``local_networks``.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from portcall.kernels.flow_row cimport goes_both_ways
@@ -143,6 +143,15 @@ def clients(
         for row in range(flows.shape[0]):
             originator = _originator(&flows[row], askers[row], beginnings, grades)
             out_low[row], out_evidence[row] = originator.client_is_low, originator.evidence
+
+
+def client_by_port(uint16_t near_port, uint16_t far_port, uint8_t near_grade, uint8_t far_grade):
+    """Whether the near end of a conversation of which only the ports are known is the client, and why: OriginatorEvidence.
+
+    Where the ports do not tell, it is as if the near end had sent first.
+    """
+    cdef Originator originator = _by_port(near_port, far_port, near_grade, far_grade, True)
+    return bool(originator.client_is_low), int(originator.evidence)
 
 
 def read(

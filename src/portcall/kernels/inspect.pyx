@@ -60,6 +60,7 @@ cdef class PlainInspector(HelloDetections):
     ):
         super().__init__(inspected, deferral, held)
         self.prefixes = prefixes
+        self.homes, self.asked_after_tls = prefixes.homes, prefixes.asked_after_tls
 
     def inspect(
         self, object packets, object frames, const uint8_t[::1] buffer, object payloads, uint64_t first_number

@@ -16,6 +16,8 @@ cdef class PrefixTables:
     cdef const uint64_t[:, ::1] text
     cdef const uint8_t[:, ::1] words
     cdef const uint64_t[:, :, ::1] of_words
+    cdef const uint8_t[::1] homes
+    cdef const uint64_t[:, ::1] asked_after_tls
     cdef Py_ssize_t far  # number of offsets before FAR_BYTES
 
     cdef void _on_port(self, Py_ssize_t transport, uint16_t port, uint64_t *out_prefixes) noexcept nogil

@@ -18,6 +18,8 @@ class PrefixTables:
         text: NDArray[np.uint64],
         words: NDArray[np.uint8],
         of_words: NDArray[np.uint64],
+        homes: NDArray[np.uint8],
+        asked_after_tls: NDArray[np.uint64],
     ) -> None: ...
     def candidates_by_prefix(
         self, protocol: int, source_port: int, target_port: int, sent: bytes, is_whole: bool

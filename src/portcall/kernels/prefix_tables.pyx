@@ -24,13 +24,15 @@ cdef class PrefixTables:
         self, const int64_t[::1] offsets, const uint64_t[:, :, ::1] looking, const uint16_t[:, :, ::1] classes,
         const uint64_t[:, ::1] allowed, const uint64_t[:, ::1] known_ports, const uint16_t[:, ::1] port_numbers,
         const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short, const uint64_t[:, ::1] text,
-        const uint8_t[:, ::1] words, const uint64_t[:, :, ::1] of_words,
+        const uint8_t[:, ::1] words, const uint64_t[:, :, ::1] of_words, const uint8_t[::1] homes,
+        const uint64_t[:, ::1] asked_after_tls,
     ):
         if words.shape[1] != _WORD_BYTES:
             raise ValueError(f"words are padded to {_WORD_BYTES} bytes")
         self.offsets, self.looking, self.classes, self.allowed = offsets, looking, classes, allowed
         self.known_ports, self.port_numbers, self.of_ports = known_ports, port_numbers, of_ports
         self.short, self.text, self.words, self.of_words = short, text, words, of_words
+        self.homes, self.asked_after_tls = homes, asked_after_tls
         self.far = sum([at < _FAR_BYTES for at in offsets])
 
     def candidates_by_prefix(self, uint8_t protocol, uint16_t source_port, uint16_t target_port, const uint8_t[::1] sent, bint is_whole):

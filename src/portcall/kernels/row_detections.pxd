@@ -28,6 +28,8 @@ cdef class RowDetections:
     cdef public Series[::1] series
     cdef public int32_t quic_detection, tls_detection, http_detection, rtp_detection, rtcp_detection
     cdef public uint64_t[::1] short_header_prefixes, rtp_prefixes, tls_prefixes
+    cdef const uint8_t[::1] homes  # of each port: 0 nobody's, 1 TLS's, 2 somebody else's, who is asked first there
+    cdef const uint64_t[:, ::1] asked_after_tls  # the prefixes of those who are, by the greater one of both ports' homes
 
 
 cdef inline void tell(RowDetections rows, uint32_t row, int32_t detection, uint64_t number) noexcept nogil:
@@ -105,9 +107,9 @@ cdef inline bint inspect_middle(
     RowDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number,
     const uint64_t *prefixes
 ) noexcept nogil:
-    """Whether it is something of a conversation that began before, and can be nothing else."""
+    """Whether it is something of a conversation that began before, and nobody who is asked earlier may know it."""
     if packet.protocol == TCP:
-        if not _is_within(prefixes, rows.tls_prefixes) or not are_records(sent):
+        if not _is_tls_asked_first(rows, packet, prefixes) or not are_records(sent):
             return False
         rows.inspected[payload.row] |= 1 << payload.side
         tell(rows, payload.row, rows.tls_detection, number)
@@ -120,6 +122,18 @@ cdef inline bint inspect_middle(
         return False
     inspect_series(rows, packet, sent, payload, number)
     return True
+
+
+cdef inline bint _is_tls_asked_first(RowDetections rows, const Packet *packet, const uint64_t *prefixes) noexcept nogil:
+    """Whether TLS is possible, and whoever else may know it is asked after."""
+    cdef uint8_t home = max(rows.homes[packet.source_port], rows.homes[packet.target_port])
+    cdef bint is_possible = False
+    cdef int half
+    for half in range(2):
+        if prefixes[half] & ~(rows.tls_prefixes[half] | rows.asked_after_tls[home, half]):
+            return False
+        is_possible |= prefixes[half] & rows.tls_prefixes[half] != 0
+    return is_possible
 
 
 cdef inline bint _is_within(const uint64_t *prefixes, const uint64_t[::1] others) noexcept nogil:

@@ -31,7 +31,7 @@ _PRIVATE = AddressKind(
 _CARRIER = AddressKind("carrier-grade NAT", "shared by customers of a provider, and translated before the internet")
 _MULTICAST = AddressKind("multicast", "no machine but a group; all who joined it get a copy")
 _BROADCAST = AddressKind("broadcast", "everybody on this network")
-_DOCUMENTATION = AddressKind("documentation", "reserved for examples in books; no machine has it")
+_DOCUMENTATION = AddressKind("documentation", "reserved for examples in books; no machine should have it")
 _RESERVED = AddressKind("reserved", "set aside, and not in ordinary use")
 _PUBLIC = AddressKind("public", "reachable from the whole internet, as far as firewalls let packets through")
 

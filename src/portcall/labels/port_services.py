@@ -4,8 +4,8 @@ Rules are data: ``curated_services`` is our short list of what people really fin
 ``data/iana-services.csv`` is a generated snapshot of IANA's registry: a name there makes a port more likely the serving
 one, and is a hint for people, since nobody knows most of them.
 A service belongs to a port *of one transport*: TCP/514 is a
-remote shell, UDP/514 is syslog. Both lists become tables indexed by [transport, port] at the first question, so a
-million flows are labelled by indexing.
+remote shell, UDP/514 is syslog. Each list becomes a table indexed by [transport, port] at the first question about it,
+so a million flows are labelled by indexing; a question about one port needs no NumPy.
 
     port   0 ─────────── 1023 │ 1024 ────────────────────── 49151 │ 49152 ─────── 65535     RFC 6335 §6
            well-known         │ registered                        │ ephemeral
@@ -18,21 +18,20 @@ milliseconds, since every ``portcall read`` waits for it.
 from __future__ import annotations
 
 import enum
+from array import array
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from portcall.labels.curated_services import curated_names, range_of, read_names, shipped_text
+from portcall.labels.curated_services import curated_names, range_of
+from portcall.labels.port_lists import PORTS, TRANSPORTS, iana_entries, our_entries, placed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     from numpy.typing import NDArray
 
-    from portcall.labels.curated_services import NamedPorts
-
-TRANSPORTS = ("tcp", "udp", "sctp", "dccp")
-"""Transports that have service names of their own, in the order of the tables' rows."""
+    from portcall.labels.port_lists import Entry
 
 PORTED = frozenset({6, 17, 132, 33, 136})
 """IANA protocol numbers that carry ports: TCP, UDP, SCTP, DCCP, UDP-Lite."""
@@ -46,6 +45,9 @@ EPHEMERAL_BY_SYSTEM = {
 }
 """First and last port that a system hands out by itself to outgoing connections, where nobody changed its settings."""
 
+LENT = EPHEMERAL_BY_SYSTEM["IANA"], EPHEMERAL_BY_SYSTEM["Linux"]
+"""Of these, the ranges whose ports a system probably picked itself. FreeBSD's begins where many services live."""
+
 PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "dccp": 33}
 """IANA protocol numbers of TRANSPORTS."""
 
@@ -55,15 +57,10 @@ _ROW_OF_PROTOCOL = {6: 0, 17: 1, 136: 1, 132: 2, 33: 3}
 _NO_ROW = len(TRANSPORTS)
 """The last row of the tables, where no port has a service: for all other protocols."""
 
-_BEGINNINGS = np.array([_ROW_OF_PROTOCOL.get(number, _NO_ROW) << 16 for number in range(256)], np.intp)
-"""Protocol number → where its row begins in a flat table."""
-
 PROTOCOLS_BY_PORT = (*sorted(PORTED), 0)
 """Protocols whose 65536 entries follow one another in tables by port; the last one stands for all without ports."""
 
-BEGINNINGS = np.array(
-    [PROTOCOLS_BY_PORT.index(number if number in PORTED else 0) << 16 for number in range(256)], np.intp
-)
+BEGINNINGS = array("q", [PROTOCOLS_BY_PORT.index(number if number in PORTED else 0) << 16 for number in range(256)])
 """Protocol number → where its entries begin in such a table."""
 
 _PROTOCOL_NAMES = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite", 1: "icmp", 58: "icmp6"}
@@ -71,7 +68,8 @@ _PROTOCOL_NAMES = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite",
 _NEAR = 0.75
 """How alike a name must be to be meant: of the thousands that IANA lists, some are a little like anything."""
 
-_DATA = Path(__file__).parents[1].joinpath("data")
+FIRST_PORTS = (0, 1024, 49152)
+"""The first port of each PortClass."""
 
 
 class PortClass(enum.IntEnum):
@@ -89,7 +87,7 @@ class PortClass(enum.IntEnum):
 
 def class_of(port: int) -> PortClass:
     """The class of one port."""
-    return PortClass(port_classes(np.array([port], np.uint16))[0])
+    return PortClass((port >= FIRST_PORTS[1]) + (port >= FIRST_PORTS[2]))
 
 
 class Rank(enum.IntEnum):
@@ -103,16 +101,13 @@ class Rank(enum.IntEnum):
 
 def port_classes(ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """PortClass of each port, ``uint8[n]``."""
-    return (ports >= 1024).astype(np.uint8) + (ports >= 49152)  # noqa: PLR2004 - see above
+    return (ports >= FIRST_PORTS[1]).astype("u1") + (ports >= FIRST_PORTS[2])
 
 
 def is_temporary(ports: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Whether a system probably picked the port itself, ``bool[n]``: in IANA's ephemeral range or in Linux's.
-
-    FreeBSD's range is left out: it begins at 10000, where many services live.
-    """
-    temporary = np.zeros(len(ports), np.bool_)
-    for first, last in (EPHEMERAL_BY_SYSTEM["IANA"], EPHEMERAL_BY_SYSTEM["Linux"]):
+    """Whether a system probably picked the port itself, ``bool[n]``: whether LENT has it."""
+    temporary = ports < 0
+    for first, last in LENT:
         temporary |= (ports >= first) & (ports <= last)
     return temporary
 
@@ -134,7 +129,10 @@ def protocol_number(name: str) -> int:
 
 def ranks(protocols: NDArray[np.uint8], ports: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Rank of each port's service, ``uint8[n]``."""
-    return np.asarray(_tables().ranks.ravel()[_BEGINNINGS[protocols] + ports])
+    import numpy as np
+
+    rows = np.array([_row(number) for number in range(256)], np.intp)
+    return np.asarray(np.frombuffer(_ranks(), np.uint8)[rows[protocols] * PORTS + ports])
 
 
 class PortTable(NamedTuple):
@@ -151,18 +149,22 @@ class PortTable(NamedTuple):
 
 def port_table(protocol: int) -> PortTable:
     """What is known of every port of a protocol number."""
-    row = _ROW_OF_PROTOCOL.get(protocol, _NO_ROW)
-    return PortTable(_tables().ids[row], _tables().ranks[row])
+    import numpy as np
+
+    first = _row(protocol) * PORTS
+    ids = np.frombuffer(_ours().ids, np.int16)[first : first + PORTS]
+    return PortTable(ids, np.frombuffer(ranks_of(protocol), np.uint8))
+
+
+def ranks_of(protocol: int) -> bytes:
+    """Rank of every port of a protocol number, a byte each."""
+    first = _row(protocol) * PORTS
+    return bytes(_ranks()[first : first + PORTS])
 
 
 def service_id_of(name: str) -> int | None:
     """The number of a service's name, as in a ``PortTable``, or None where no port has it."""
-    return _ids_by_name().get(name)
-
-
-@cache
-def _ids_by_name() -> dict[str, int]:
-    return {name: service_id for service_id, name in enumerate(_tables().names)}
+    return _iana().id_of.get(name)
 
 
 def service_name(service_id: int) -> str:
@@ -170,13 +172,16 @@ def service_name(service_id: int) -> str:
     if service_id < 0:
         message = f"no service has the number {service_id}"
         raise IndexError(message)
-    return _tables().names[service_id]
+    names = _ours().names
+    return names[service_id] if service_id < len(names) else _iana().names[service_id]
 
 
 def iana_name_of(protocol: int, port: int) -> str | None:
     """What IANA lists for a port that our list does not have: a hint for people, and no name of a service."""
-    service_id = _tables().hints[_ROW_OF_PROTOCOL.get(protocol, _NO_ROW), np.uint16(port)]
-    return None if service_id < 0 else service_name(int(service_id))
+    if _ranks()[_place(protocol, port)] == Rank.CURATED:
+        return None
+    service_id = _iana().ids[_place(protocol, port)]
+    return None if service_id < 0 else service_name(service_id)
 
 
 def known_name_of(protocol: int, port: int) -> str | None:
@@ -186,16 +191,16 @@ def known_name_of(protocol: int, port: int) -> str | None:
 
 def service_name_of(protocol: int, port: int) -> str | None:
     """The service that usually lives on a port (0 to 65535) of a protocol number, by our list, or None."""
-    service_id = _tables().ids[_ROW_OF_PROTOCOL.get(protocol, _NO_ROW), np.uint16(port)]
-    return None if service_id < 0 else service_name(int(service_id))
+    service_id = _ours().ids[_place(protocol, port)]
+    return None if service_id < 0 else service_name(service_id)
 
 
 def service_evidence(protocol: int, port: int) -> str | None:
     """Where the name comes from: ``curated 443/tcp``, ``curated 60000-61000/udp``, or of a hint ``IANA 4444/tcp``."""
-    row = _ROW_OF_PROTOCOL.get(protocol, _NO_ROW)
-    rank = Rank(_tables().ranks[row, np.uint16(port)])
-    if rank is Rank.CURATED or (rank is Rank.IANA and _tables().ids[row, np.uint16(port)] < 0):
-        return f"{'curated' if rank is Rank.CURATED else 'IANA'} {port}/{TRANSPORTS[row]}"
+    row, place = _row(protocol), _place(protocol, port)
+    rank = _ranks()[place]
+    if rank == Rank.CURATED or (rank == Rank.IANA and _ours().ids[place] < 0):
+        return f"{'curated' if rank == Rank.CURATED else 'IANA'} {port}/{TRANSPORTS[row]}"
     found = range_of(port, TRANSPORTS[row]) if row != _NO_ROW else None
     return found and f"curated {found.port}-{found.last_port}/{found.transport}"
 
@@ -205,15 +210,16 @@ def ports_of(name: str) -> list[tuple[int, str]]:
 
     Those of a range only where no port by itself has the name: ``vnc`` is 5900, ``mosh`` all from 60000 to 61000.
     """
-    wanted = name.lower()
-    numbers = [number for number, known in enumerate(_tables().names) if known.lower() == wanted]
-    tables = _tables()
-    is_label, is_hint = np.isin(tables.ids, numbers), np.isin(tables.hints, numbers)
-    rows, ports = np.nonzero(is_label | is_hint)
-    ranks_found = np.where(is_label & (tables.ranks != Rank.CURATED), is_hint * int(Rank.IANA), tables.ranks)[
-        rows, ports
-    ]
-    ranked = sorted(zip((-ranks_found.astype(int)).tolist(), ports.tolist(), rows.tolist(), strict=True))
+    wanted, ours = name.lower(), _ours()
+    ranges, single = our_entries()
+    of_range, of_iana, of_ours = (
+        {place for place, known in placed(listed) if known.lower() == wanted}
+        for listed in (ranges, iana_entries(), single)
+    )
+    by_place = {place: Rank.NONE for place in of_range if ours.names[ours.ids[place]].lower() == wanted}
+    by_place |= {place: Rank.IANA for place in of_iana if _ranks()[place] != Rank.CURATED}
+    by_place |= dict.fromkeys(of_ours, Rank.CURATED)
+    ranked = sorted((-rank, place % PORTS, place // PORTS) for place, rank in by_place.items())
     by_themselves = [found for found in ranked if found[0] != -Rank.NONE]
     return [(port, TRANSPORTS[row]) for _, port, row in by_themselves or ranked]
 
@@ -222,63 +228,57 @@ def nearest_name(name: str) -> str | None:
     """The service name that somebody may have meant, from our list before IANA's; None where none is near."""
     import difflib
 
-    for names in (curated_names(), _tables().names):
+    for names in (curated_names(), _iana().names):
         if near := difflib.get_close_matches(name.lower(), names, n=1, cutoff=_NEAR):
             return near[0]
     return None
 
 
-class _Tables(NamedTuple):
-    ids: NDArray[np.int16]  # [transport or _NO_ROW, port] → index into names of our list, or -1. 640 KiB
-    hints: NDArray[np.int16]  # the same of IANA's list, where ours has no name for that very port
-    ranks: NDArray[np.uint8]  # [transport or _NO_ROW, port] → Rank. 320 KiB
+class _Table(NamedTuple):
+    ids: array[int]  # [transport or _NO_ROW, port] → index into names, or -1. 640 KiB
     names: list[str]
+    id_of: dict[str, int]
 
 
 @cache
-def _tables() -> _Tables:
-    """Ranges and our own names, the latter written over the former; IANA's names label nothing, and are kept apart."""
-    iana = _read_iana((_DATA / "iana-services.csv").read_text(encoding="utf-8"))
-    single, ranges = read_names(shipped_text())
-    ours = single.first, single.transports, single.names
-    names = list(dict.fromkeys(iana[2] + single.names + ranges.names))
+def _ours() -> _Table:
+    """Ranges and our own names, the latter written over the former."""
+    ranges, single = our_entries()
+    return _table([*ranges, *single], [])
+
+
+@cache
+def _iana() -> _Table:
+    """IANA's names, which label nothing; their numbers follow those of ours, and equal names have equal numbers."""
+    return _table(iana_entries(), _ours().names)
+
+
+def _table(listed: Sequence[Entry], names: list[str]) -> _Table:
+    names = list(dict.fromkeys([*names, *(name for _, _, name in listed)]))
     id_of = {name: index for index, name in enumerate(names)}
-
-    ids = np.full((_NO_ROW + 1, 65536), -1, np.int16)
-    hints = ids.copy()
-    ranks_by_port = np.zeros((_NO_ROW + 1, 65536), np.uint8)
-    for rank, (ports, transports, services) in (
-        (Rank.NONE, _each_port(ranges)),
-        (Rank.IANA, iana),
-        (Rank.CURATED, ours),
-    ):
-        port_array = np.array(ports, np.uint16)
-        id_array = np.array([id_of[name] for name in services], np.int16)
-        target = hints if rank is Rank.IANA else ids
-        for row, listed in enumerate(_listed(transports)):
-            target[row, port_array[listed]] = id_array[listed]
-            ranks_by_port[row, port_array[listed]] = rank
-    hints[ranks_by_port == Rank.CURATED] = -1
-    return _Tables(ids, hints, ranks_by_port, names)
+    ids = array("h", [-1]) * ((_NO_ROW + 1) * PORTS)
+    for place, name in placed(listed):
+        ids[place] = id_of[name]
+    return _Table(ids, names, id_of)
 
 
-def _read_iana(text: str) -> tuple[list[int], list[str], list[str]]:
-    cells = text.partition("port,transports,name\n")[2].replace("\n", ",").split(",")[:-1]
-    return list(map(int, cells[0::3])), cells[1::3], cells[2::3]
+@cache
+def _ranks() -> bytearray:
+    """[transport or _NO_ROW, port] → Rank. 320 KiB."""
+    found = bytearray((_NO_ROW + 1) * PORTS)
+    for rank, listed in ((Rank.IANA, iana_entries()), (Rank.CURATED, our_entries()[1])):
+        for place, _ in placed(listed):
+            found[place] = rank
+    return found
 
 
-def _each_port(ranges: NamedPorts) -> tuple[list[int], list[str], list[str]]:
-    """The same as lists of single ports."""
-    counts = [last + 1 - first for first, last in zip(ranges.first, ranges.last, strict=True)]
-    return (
-        [first + offset for first, count in zip(ranges.first, counts, strict=True) for offset in range(count)],
-        [joined for joined, count in zip(ranges.transports, counts, strict=True) for _ in range(count)],
-        [name for name, count in zip(ranges.names, counts, strict=True) for _ in range(count)],
-    )
+def _row(protocol: int) -> int:
+    return _ROW_OF_PROTOCOL.get(protocol, _NO_ROW)
 
 
-def _listed(transports: list[str]) -> NDArray[np.bool_]:
-    """``bool[4, n]``: whether entry n lists each of TRANSPORTS; ValueError where it lists another."""
-    bits_of = {joined: sum(1 << TRANSPORTS.index(one) for one in joined.split("/")) for joined in set(transports)}
-    bits = np.array([bits_of[joined] for joined in transports])
-    return (bits >> np.arange(len(TRANSPORTS))[:, None] & 1).astype(bool)
+def _place(protocol: int, port: int) -> int:
+    """Where a port stands in a table; OverflowError where it is none."""
+    if not 0 <= port < PORTS:
+        message = f"no port has the number {port}"
+        raise OverflowError(message)
+    return _row(protocol) * PORTS + port

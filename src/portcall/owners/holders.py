@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from portcall.owners.open_files import look_for_holders
 from portcall.owners.processes import find_process, sees_every_process, user_name
-from portcall.owners.snapshot import look_for_holders
 from portcall.records.ownership import ACTIVATORS, Owner, Program
 from portcall.records.sockets import Holding
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import socket
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from portcall.owners.processes import user_name
 from portcall.owners.sock_diag import (
+    DIAG_BYTES,
     FAMILIES,
     INFO,
     TCP,
-    TCP_INFO,
     UDP,
     UDP_LITE,
     V6_ONLY,
@@ -25,8 +24,6 @@ from portcall.records.sockets import BOUND, Holding, SystemSocket, TcpFigures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
 
     from portcall.records.ownership import Owner
     from portcall.system.network_namespaces import Namespace
@@ -49,9 +46,11 @@ EVERY = WAITING | sum(1 << number for number in STATE_WORDS)
 _CLOSE = 7
 _SYNCHRONISED = frozenset({"ESTAB", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "LAST-ACK", "CLOSING"})
 _MAPPED = b"\0" * 10 + b"\xff\xff"  # IPv4 in IPv6, RFC 4291 §2.5.5.2
-_COLUMNS = (
-    "state", "source_port", "target_port", "interface", "cookie", "receive_queue", "send_queue", "user", "inode"
-)  # fmt: skip
+_MESSAGE = struct.Struct("=xBxx2s2s16s16sIQ4xIIII")
+"""What is used of inet_diag_msg: state, ports, addresses, interface, cookie, queues, user, inode; see ``sock_diag``."""
+_COOKIE = 6
+_TCP_INFO = struct.Struct("=44xI4xI12xII44xQQ16xII40xQQ")
+"""What is used of struct tcp_info, which has grown with the kernels: an older one's ends earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +59,8 @@ class DumpReply:
 
     family: int
     protocol: int
-    rows: NDArray[np.void]
-    """DIAG[n]."""
-    attributes: list[bytes]
-    """Of each row."""
+    messages: list[bytes]
+    """An inet_diag_msg with its attributes for each socket."""
     namespace: Namespace
     interfaces: dict[int, str]
     """Names by number."""
@@ -78,7 +75,7 @@ def ask(namespace: Namespace, states: int) -> list[DumpReply]:
             DumpReply(
                 family,
                 protocol,
-                *asked.detailed(family, protocol, states=states, attribute=INFO if protocol == TCP else None),
+                asked.detailed(family, protocol, states=states, attribute=INFO if protocol == TCP else None),
                 namespace,
                 interfaces,
             )
@@ -92,16 +89,14 @@ def ask(namespace: Namespace, states: int) -> list[DumpReply]:
 
 def sockets_of(answer: DumpReply, holders_of: HoldersOf, time_ns: int) -> Iterator[SystemSocket]:
     """The sockets of an answer that came at that time; ``holders_of`` is asked by inode."""
-    rows = answer.rows
-    columns = zip(*(rows[name].tolist() for name in _COLUMNS), strict=True)
-    ends = zip(_addresses(answer, "source"), _addresses(answer, "target"), strict=True)
-    figures = _figures(answer, time_ns)
     protocol, version = _NAMES[answer.protocol], 4 if answer.family == socket.AF_INET else 6
-    for row, (local, remote), attributes, (counted, since_ns) in zip(
-        columns, ends, answer.attributes, figures, strict=True
-    ):
-        number, local_port, remote_port, interface, cookie, received, sent, user, inode = row
+    for message in answer.messages:
+        number, near_port, far_port, near, far, interface, cookie, received, sent, user, inode = _MESSAGE.unpack_from(
+            message
+        )
         has_peer = not 1 << number & WAITING
+        local, attributes = _address(near, answer.family), message[DIAG_BYTES:]
+        counted, since_ns = _figures(attributes, number, time_ns) if answer.protocol == TCP else (None, None)
         holding, holders = holders_of(inode)
         if holding is Holding.UNFOUND and answer.protocol != TCP:
             holding = Holding.KERNEL
@@ -109,9 +104,9 @@ def sockets_of(answer: DumpReply, holders_of: HoldersOf, time_ns: int) -> Iterat
             protocol=protocol,
             ip_version=version,
             local_ip=local,
-            local_port=local_port,
-            remote_ip=remote if has_peer else None,
-            remote_port=remote_port if has_peer else None,
+            local_port=int.from_bytes(near_port, "big"),
+            remote_ip=_address(far, answer.family) if has_peer else None,
+            remote_port=int.from_bytes(far_port, "big") if has_peer else None,
             state=BOUND if number == _CLOSE and answer.protocol == TCP else STATE_WORDS[number],
             holding=holding,
             holders=holders,
@@ -129,44 +124,34 @@ def sockets_of(answer: DumpReply, holders_of: HoldersOf, time_ns: int) -> Iterat
         )
 
 
-def _addresses(answer: DumpReply, end: str) -> Iterator[str]:
-    packed = answer.rows[end].tobytes()
-    for start in range(0, len(packed), 16):
-        if answer.family == socket.AF_INET:
-            yield socket.inet_ntop(socket.AF_INET, packed[start : start + 4])
-        elif packed.startswith(_MAPPED, start):
-            yield socket.inet_ntop(socket.AF_INET, packed[start + 12 : start + 16])
-        else:
-            yield socket.inet_ntop(socket.AF_INET6, packed[start : start + 16])
+def cookies_of(answer: DumpReply) -> Iterator[int]:
+    """What tells each socket of an answer from every other one since boot."""
+    return (_MESSAGE.unpack_from(message)[_COOKIE] for message in answer.messages)
 
 
-def _figures(answer: DumpReply, time_ns: int) -> list[Figures]:
-    """What the kernel counts for each socket, and since when it is connected."""
-    if answer.protocol != TCP:
-        return [(None, None)] * len(answer.rows)
-    contents = [attribute_of(attributes, INFO) or b"" for attributes in answer.attributes]
-    padded = b"".join(content[: TCP_INFO.itemsize].ljust(TCP_INFO.itemsize, b"\0") for content in contents)
-    columns = (np.frombuffer(padded, TCP_INFO)[name].tolist() for name in TCP_INFO.names or ())
-    return [
-        _figures_of(info, len(content), time_ns if STATE_WORDS[state] in _SYNCHRONISED else None)
-        for info, content, state in zip(
-            zip(*columns, strict=True), contents, answer.rows["state"].tolist(), strict=True
-        )
-    ]
+def _address(packed: bytes, family: int) -> str:
+    if family == socket.AF_INET:
+        return socket.inet_ntop(socket.AF_INET, packed[:4])
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, packed[12:])
+    return socket.inet_ntop(socket.AF_INET6, packed)
 
 
-def _figures_of(info: tuple[int, ...], length: int, time_ns: int | None) -> Figures:
-    """``time_ns`` only of those that have been established.
+def _figures(attributes: bytes, state: int, time_ns: int) -> Figures:
+    """What the kernel counts for a TCP socket, and since when it is connected, if it has been.
 
     The kernel keeps no time of birth. But it counts from there how long ago data were last sent and received, so while
     one of the ends has sent nothing yet, it is known.
     """
-    if not length:
+    info = attribute_of(attributes, INFO)
+    if not info:
         return None, None
-    last_sent_ms, last_received_ms, round_trip_us, variation_us, acked, received, came, went, sent, repeated = info
-    if length < TCP_INFO.itemsize:  # before Linux 4.19
+    last_sent_ms, last_received_ms, round_trip_us, variation_us, acked, received, came, went, sent, repeated = (
+        _TCP_INFO.unpack_from(info.ljust(_TCP_INFO.size, b"\0"))
+    )
+    if len(info) < _TCP_INFO.size:  # before Linux 4.19
         sent, repeated = acked, 0
     counted = TcpFigures(sent - repeated, received, round_trip_us * 1000, variation_us * 1000, repeated)
-    if time_ns is None or (came and went):
+    if STATE_WORDS[state] not in _SYNCHRONISED or (came and went):
         return counted, None
     return counted, time_ns - 1_000_000 * (last_received_ms if went else last_sent_ms)

@@ -15,21 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import PortcallError
+from portcall.owners.diag_rows import rows_of, sightings_of
+from portcall.owners.open_files import holders_of_sockets
 from portcall.owners.process_connector import ProcessConnector
 from portcall.owners.processes import find_process, sees_every_process
 from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
-from portcall.owners.snapshot import holders_of_sockets, take_snapshot
-from portcall.owners.sock_diag import DATAGRAMS, UDP, SocketList, sightings_of
-from portcall.records.ownership import (
-    FLOW_END,
-    ICMP_PROTOCOLS,
-    PROTOCOLS_WITH_PORTS,
-    SIGHTING,
-    Evidence,
-    OwnerEvents,
-    ProcessChange,
-)
+from portcall.owners.snapshot import take_snapshot
+from portcall.owners.sock_diag import DATAGRAMS, UDP, SocketList
+from portcall.records.ownership import ICMP_PROTOCOLS, PROTOCOLS_WITH_PORTS, Evidence, OwnerEvents, ProcessChange
 from portcall.records.report import Degradation
+from portcall.records.sightings import FLOW_END, SIGHTING
 from portcall.system.network_namespaces import every_namespace, inside, own_namespace
 
 if TYPE_CHECKING:
@@ -132,7 +127,7 @@ class NetlinkOwners:
         start = 12 if is_ipv4 else 0
         local, remote = ((end[side].tobytes()[start:], int(end[f"{side}_port"])) for side in ("local", "remote"))
         family = socket.AF_INET if is_ipv4 else socket.AF_INET6
-        found = sockets.one(int(end["protocol"]), family, local, remote)
+        found = rows_of(sockets.one(int(end["protocol"]), family, local, remote))
         inodes = [inode for inode in found["inode"].tolist() if inode != _NOT_ACCEPTED]
         holders = {inode: self._holders_of(inode) for inode in inodes}
         namespace = int(end["namespace"]) or own_namespace().number
@@ -140,7 +135,9 @@ class NetlinkOwners:
         protocol, now_ns = int(end["protocol"]), time.time_ns()
         sightings = sightings_of(found, protocol, namespace, holders, now_ns, unheld=unheld)
         if not len(found) and unheld is Evidence.KERNEL and protocol == UDP:
-            return self._tunnel(sockets.one(protocol, family, (local[0], remote[1]), remote), namespace, now_ns)
+            return self._tunnel(
+                rows_of(sockets.one(protocol, family, (local[0], remote[1]), remote)), namespace, now_ns
+            )
         if len(found) and (int(end["protocol"]) in DATAGRAMS or int(found["target_port"][0])):
             # An open UDP socket has no addresses of its own: the packet has them.
             for name in ("local", "remote", "local_port", "remote_port", "ip_version"):

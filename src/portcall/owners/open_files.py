@@ -7,14 +7,16 @@ threads share is asked of kcmp(2), which costs less than reading a table again.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from portcall.owners.processes import PROC, thread_ids
+from portcall.owners.processes import PROC, process_ids, thread_ids
+
+if TYPE_CHECKING:
+    import ctypes
 
 _LINK = "socket:["
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "s390x": 343, "ppc64le": 354}
@@ -33,6 +35,26 @@ def open_sockets(pid: int) -> dict[int, str]:
     return found
 
 
+def holders_of_sockets(pids: list[int] | None = None) -> dict[int, list[int]]:
+    """Inode → pids of the processes that hold that socket, of all that may be looked at, or of those given."""
+    return look_for_holders(pids)[0]
+
+
+def look_for_holders(pids: list[int] | None = None) -> tuple[dict[int, list[int]], int]:
+    """The same, and how many of those processes may not be looked at."""
+    holders: dict[int, list[int]] = {}
+    forbidden = 0
+    for pid in process_ids() if pids is None else pids:
+        try:
+            inodes = open_sockets(pid)
+        except OSError as error:  # else it ended
+            forbidden += isinstance(error, PermissionError)
+            continue
+        for inode in inodes:
+            holders.setdefault(inode, []).append(pid)
+    return holders, forbidden
+
+
 def _file_tables(pid: int) -> list[str]:
     """Folders that together show every open file of the process."""
     if os.stat(f"{PROC}/{pid}/task").st_nlink <= _LINKS_OF_ONE:  # noqa: PTH116 - a Path costs more, for each process
@@ -47,7 +69,9 @@ def _file_tables(pid: int) -> list[str]:
 
 def _share_files(pid: int, thread: int, other: int) -> bool:
     """Whether two threads have one table; where the kernel may not be asked, what is empty is not it."""
-    number = _KCMP.get(platform.machine())
+    import ctypes  # few processes need it
+
+    number = _KCMP.get(os.uname().machine)
     answer = int(_libc().syscall(ctypes.c_long(number), thread, other, _KCMP_FILES, 0, 0)) if number else -1
     return answer == _SAME or (answer < 0 and any(Path(_place(pid, other)).iterdir()))
 
@@ -58,6 +82,8 @@ def _place(pid: int, thread: int) -> str:
 
 @cache
 def _libc() -> ctypes.CDLL:
+    import ctypes
+
     return ctypes.CDLL(None, use_errno=True)
 
 

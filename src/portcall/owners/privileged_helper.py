@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.records.ownership import FLOW_END, SIGHTING, OwnerEvents
+from portcall.records.ownership import OwnerEvents
 from portcall.records.report import Degradation
+from portcall.records.sightings import FLOW_END, SIGHTING
 from portcall.system.helper_process import HelperProcess, since_now
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from portcall.owners.psutil_polling import process_event
-from portcall.records.ownership import Owner
+from portcall.records.ownership import Owner, ProcessChange, ProcessEvent, Program
 from portcall.records.report import Degradation
 from portcall.records.sockets import Holding, InterfaceNetwork, SocketListing, SystemSocket
+from portcall.system.interpreters import script_of
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def list_portably(*, only_listening: bool = False) -> SocketListing:
 
 
 def interface_networks() -> tuple[InterfaceNetwork, ...]:
-    """The addresses of all interfaces with their networks; on Linux those of this thread's network namespace."""
+    """The addresses of all interfaces with their networks."""
     import psutil
 
     return tuple(
@@ -121,4 +122,39 @@ def _user_of(pid: int) -> str | None:
     try:
         return psutil.Process(pid).username()
     except psutil.Error:
+        return None
+
+
+def process_event(pid: int) -> ProcessEvent | None:
+    """The process as it is now, FOUND; None where there is none, or where it may not be looked at."""
+    return _described_by_linux(pid) if sys.platform == "linux" else _described_by_psutil(pid)
+
+
+def _described_by_linux(pid: int) -> ProcessEvent | None:
+    from portcall.owners.processes import find_process
+
+    return find_process(pid)
+
+
+def _described_by_psutil(pid: int) -> ProcessEvent | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            exe, arguments = _or_none(process.exe), tuple(_or_none(process.cmdline) or ())
+            program = Program(process.name(), exe, arguments, script=script_of(arguments, exe))
+            start_ns, parent = int(process.create_time() * 1e9), process.ppid() or 0
+            user = process.uids().effective if hasattr(process, "uids") else None
+    except psutil.Error:
+        return None
+    return ProcessEvent(ProcessChange.FOUND, start_ns, pid, parent, user, program)
+
+
+def _or_none(ask: Any) -> Any:  # Any: psutil's methods, each with its own result
+    import psutil
+
+    try:
+        return ask() or None
+    except psutil.AccessDenied:
         return None

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.records.ownership import SIGHTING, Evidence, OwnerEvents, ProcessChange, ProcessEvent, Program
+from portcall.owners.psutil_listing import process_event
+from portcall.records.ownership import Evidence, OwnerEvents, ProcessChange, ProcessEvent
 from portcall.records.report import Degradation
-from portcall.system.interpreters import script_of
+from portcall.records.sightings import SIGHTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,8 +103,8 @@ def _sockets() -> dict[_Key, frozenset[int]]:
 
 def _listed_by_linux() -> dict[_Key, frozenset[int]]:
     """From /proc itself: psutil leaves out raw and ping sockets, and those of threads that share no files."""
+    from portcall.owners.open_files import holders_of_sockets
     from portcall.owners.raw_sockets import list_raw_sockets, read_list
-    from portcall.owners.snapshot import holders_of_sockets
 
     found: dict[_Key, set[int]] = {}
     holders = holders_of_sockets()
@@ -137,41 +138,6 @@ def _listed_by_psutil() -> dict[_Key, frozenset[int]]:
             key = protocol, version, tuple(row.laddr) or _NO_END, tuple(row.raddr) or _NO_END
             found.setdefault(key, set()).add(pid)
     return {key: frozenset(pids) for key, pids in found.items()}
-
-
-def process_event(pid: int) -> ProcessEvent | None:
-    """The process as it is now, FOUND; None where there is none, or where it may not be looked at."""
-    return _described_by_linux(pid) if sys.platform == "linux" else _described_by_psutil(pid)
-
-
-def _described_by_linux(pid: int) -> ProcessEvent | None:
-    from portcall.owners.processes import find_process
-
-    return find_process(pid)
-
-
-def _described_by_psutil(pid: int) -> ProcessEvent | None:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            exe, arguments = _or_none(process.exe), tuple(_or_none(process.cmdline) or ())
-            program = Program(process.name(), exe, arguments, script=script_of(arguments, exe))
-            start_ns, parent = int(process.create_time() * 1e9), process.ppid() or 0
-            user = process.uids().effective if hasattr(process, "uids") else None
-    except psutil.Error:
-        return None
-    return ProcessEvent(ProcessChange.FOUND, start_ns, pid, parent, user, program)
-
-
-def _or_none(ask: Any) -> Any:  # Any: psutil's methods, each with its own result
-    import psutil
-
-    try:
-        return ask() or None
-    except psutil.AccessDenied:
-        return None
 
 
 def _sighting(key: _Key, number: int, pid: int, evidence: Evidence, time_ns: int) -> NDArray[np.void]:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portcall.owners.diag_rows import DIAG
 from portcall.owners.open_files import open_sockets
-from portcall.owners.sock_diag import DIAG
 from portcall.records.ownership import ECHO_ASKED
 
 if TYPE_CHECKING:

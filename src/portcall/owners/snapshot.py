@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from portcall.errors import PortcallError
-from portcall.owners.open_files import open_sockets
-from portcall.owners.processes import all_processes, process_ids, sees_every_process
+from portcall.owners.diag_rows import rows_of, sightings_of
+from portcall.owners.open_files import holders_of_sockets, look_for_holders
+from portcall.owners.processes import all_processes, sees_every_process
 from portcall.owners.raw_sockets import list_raw_sockets, write_cookies
-from portcall.owners.sock_diag import SocketList, sightings_of
-from portcall.records.ownership import SIGHTING, Evidence, OwnerEvents
+from portcall.owners.sock_diag import SocketList
+from portcall.records.ownership import Evidence, OwnerEvents
 from portcall.records.report import Degradation
-from portcall.system.network_namespaces import Namespace, every_namespace, inside_each, namespace_cookie
+from portcall.records.sightings import SIGHTING
+from portcall.system.network_namespaces import Namespace, every_namespace, inside_each, namespace_cookie, why_of
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 _Lists = dict[int, np.ndarray[tuple[int], np.dtype[np.void]]]
@@ -63,35 +65,16 @@ def take_snapshot() -> Snapshot:
     events = OwnerEvents(np.concatenate(parts), list(all_processes()), time.time_ns())
     degradations = []
     if refused:
-        reason = f"{len(refused)} of {len(namespaces)} network namespaces cannot be entered: {refused[0]}"
+        reason = f"{len(refused)} of {len(namespaces)} network namespaces cannot be entered: {why_of(refused[0])}"
         degradations.append(Degradation("sockets older than portcall", reason, more_rights(ROOT_OF_THE_HOST)))
     return Snapshot(events, cookies, degradations)
-
-
-def holders_of_sockets(pids: list[int] | None = None) -> dict[int, list[int]]:
-    """Inode → pids of the processes that hold that socket, of all that may be looked at, or of those given."""
-    return look_for_holders(pids)[0]
-
-
-def look_for_holders(pids: list[int] | None = None) -> tuple[dict[int, list[int]], int]:
-    """The same, and how many of those processes may not be looked at."""
-    holders: dict[int, list[int]] = {}
-    forbidden = 0
-    for pid in process_ids() if pids is None else pids:
-        try:
-            inodes = open_sockets(pid)
-        except OSError as error:  # else it ended
-            forbidden += isinstance(error, PermissionError)
-            continue
-        for inode in inodes:
-            holders.setdefault(inode, []).append(pid)
-    return holders, forbidden
 
 
 def _look(_: Namespace) -> tuple[int | None, _Lists, _Lists]:
     """The namespace's cookie, what sock_diag lists, and what it does not."""
     sockets = SocketList()
     try:
-        return namespace_cookie(), sockets.all(), list_raw_sockets()
+        listed = {protocol: rows_of(messages) for protocol, messages in sockets.all().items()}
+        return namespace_cookie(), listed, list_raw_sockets()
     finally:
         sockets.close()

@@ -17,46 +17,11 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from portcall.records.ownership import SIGHTING, Evidence
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
-DIAG = np.dtype(
-    [
-        ("family", "u1"),
-        ("state", "u1"),
-        ("timer", "u1"),
-        ("retransmits", "u1"),
-        ("source_port", ">u2"),
-        ("target_port", ">u2"),
-        ("source", "u1", (16,)),
-        ("target", "u1", (16,)),
-        ("interface", "u4"),
-        ("cookie", "u8"),
-        ("expires", "u4"),
-        ("receive_queue", "u4"),
-        ("send_queue", "u4"),
-        ("user", "u4"),
-        ("inode", "u4"),
-    ]
-)
-"""inet_diag_msg, 72 bytes."""
-
-TCP_INFO = np.dtype(
-    {
-        "names": ["last_sent_ms", "last_received_ms", "round_trip_us", "round_trip_variation_us", "bytes_acked",
-                  "bytes_received", "data_segments_in", "data_segments_out", "bytes_sent", "bytes_repeated"],
-        "formats": ["u4", "u4", "u4", "u4", "u8", "u8", "u4", "u4", "u8", "u8"],
-        "offsets": [44, 52, 68, 72, 120, 128, 152, 156, 200, 208],
-        "itemsize": 216,
-    }
-)  # fmt: skip
-"""What is used of struct tcp_info, which has grown with the kernels: an older one's ends earlier."""
+DIAG_BYTES = 72
+"""Of an inet_diag_msg."""
 
 INFO, V6_ONLY = 2, 11
 """Attributes: tcp_info, which must be asked for; and a byte, which listening IPv6 sockets have."""
@@ -66,7 +31,6 @@ DATAGRAMS = (UDP, UDP_LITE)
 
 _OPTIONAL = {UDP_LITE: "udplite", SCTP: "sctp"}
 _SOCK_DIAG = 4
-_LISTEN = 10
 _BY_FAMILY, _ERROR, _DONE = 20, 2, 3
 _REQUEST, _DUMP = 0x1, 0x300
 _ALL_STATES = 0xFFFFFFFF
@@ -91,26 +55,24 @@ class SocketList:
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)
         self._netlink.settimeout(timeout_s)
 
-    def all(self) -> dict[int, NDArray[np.void]]:
-        """DIAG[n] of every socket, by protocol."""
+    def all(self) -> dict[int, bytes]:
+        """The inet_diag_msg of every socket, one after the other, by protocol."""
         found: dict[int, list[bytes]] = {protocol: [] for protocol in protocols()}
         for family, protocol in [(family, protocol) for protocol in found for family in FAMILIES]:
             self._ask(family, protocol, _REQUEST | _DUMP, bytes(40) + bytes(8))
-            found[protocol] += (body[: DIAG.itemsize] for body in self._answers())
-        return {protocol: np.frombuffer(b"".join(rows), DIAG) for protocol, rows in found.items()}
+            found[protocol] += (body[:DIAG_BYTES] for body in self._answers())
+        return {protocol: b"".join(messages) for protocol, messages in found.items()}
 
     def detailed(
         self, family: int, protocol: int, *, states: int = _ALL_STATES, attribute: int | None = None
-    ) -> tuple[NDArray[np.void], list[bytes]]:
-        """DIAG[n] of the sockets whose state's bit is set, and the attributes of each, one of them asked for."""
+    ) -> list[bytes]:
+        """The inet_diag_msg of each socket whose state's bit is set, with its attributes, one of them asked for."""
         extensions = 0 if attribute is None else 1 << (attribute - 1)
         self._ask(family, protocol, _REQUEST | _DUMP, bytes(40) + bytes(8), (extensions, states))
-        bodies = list(self._answers())
-        rows = np.frombuffer(b"".join(body[: DIAG.itemsize] for body in bodies), DIAG)
-        return rows, [body[DIAG.itemsize :] for body in bodies]
+        return list(self._answers())
 
-    def one(self, protocol: int, family: int, local: tuple[bytes, int], remote: tuple[bytes, int]) -> NDArray[np.void]:
-        """DIAG[1] of the socket that would get a packet from remote to local, DIAG[0] where there is none.
+    def one(self, protocol: int, family: int, local: tuple[bytes, int], remote: tuple[bytes, int]) -> bytes:
+        """The inet_diag_msg of the socket that would get a packet from remote to local, empty where there is none.
 
         Addresses are of 4 or 16 bytes by family.
         """
@@ -122,9 +84,10 @@ class SocketList:
         try:
             answer = self._netlink.recv(_RECEIVE_BYTES)
         except TimeoutError:
-            return np.zeros(0, DIAG)
-        bodies = (body[: DIAG.itemsize] for kind, body in _messages(answer) if kind == _BY_FAMILY)
-        return np.frombuffer(b"".join(bodies), DIAG)
+            return b""
+        return b"".join(
+            body[:DIAG_BYTES] for kind, body in messages_of(answer) if kind == _BY_FAMILY and len(body) >= DIAG_BYTES
+        )
 
     def close(self) -> None:
         """Close the netlink socket."""
@@ -139,52 +102,11 @@ class SocketList:
 
     def _answers(self) -> Iterator[bytes]:
         while True:
-            for kind, body in _messages(self._netlink.recv(_RECEIVE_BYTES)):
+            for kind, body in messages_of(self._netlink.recv(_RECEIVE_BYTES)):
                 if kind in (_DONE, _ERROR):
                     return
-                yield body
-
-
-def sightings_of(
-    rows: NDArray[np.void],
-    protocol: int,
-    namespace: int,
-    holders: dict[int, list[int]],
-    time_ns: int,
-    *,
-    unheld: Evidence = Evidence.PACKET,
-) -> NDArray[np.void]:
-    """SIGHTING[m]: one per socket and process that holds it.
-
-    Without any it is PACKET, to know the socket nevertheless; or ``unheld``, where it has an inode and does not listen.
-    """
-    repeated = [(i, pid) for i, inode in enumerate(rows["inode"].tolist()) for pid in holders.get(inode) or (0,)]
-    rows = rows[[i for i, _ in repeated]]
-    sightings = np.zeros(len(rows), SIGHTING)
-    sightings["time_ns"] = time_ns
-    sightings["socket"] = rows["cookie"]
-    sightings["process"] = [pid for _, pid in repeated]
-    sightings["user"] = rows["user"]
-    sightings["namespace"] = namespace
-    is_whole = (rows["inode"] > 0) & (rows["state"] != _LISTEN)
-    without = np.where(is_whole, unheld, Evidence.PACKET)
-    sightings["evidence"] = np.where(sightings["process"] > 0, Evidence.HELD, without)
-    sightings["protocol"] = protocol
-    sightings["ip_version"] = np.where(rows["family"] == socket.AF_INET, 4, 6)
-    sightings["local"], sightings["remote"] = (
-        plain_addresses(rows[end], rows["family"]) for end in ("source", "target")
-    )
-    sightings["local_port"], sightings["remote_port"] = rows["source_port"], rows["target_port"]
-    return sightings
-
-
-def plain_addresses(addresses: NDArray[np.uint8], families: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """u8[n, 16] with IPv4 in the first four bytes → in the last four, the others zero, as in PACKET."""
-    plain = addresses.copy()
-    is_ipv4 = families == socket.AF_INET
-    plain[is_ipv4, :12] = 0
-    plain[is_ipv4, 12:] = addresses[is_ipv4, :4]
-    return plain
+                if len(body) >= DIAG_BYTES:
+                    yield body
 
 
 def attribute_of(attributes: bytes, wanted: int) -> bytes | None:
@@ -200,14 +122,12 @@ def attribute_of(attributes: bytes, wanted: int) -> bytes | None:
     return None
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, body) of every netlink message; those that are too short for a DIAG are left out."""
+def messages_of(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, body) of every netlink message."""
     at = 0
     while at + _HEADER.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, at)
         if length < _HEADER.size:
             return
-        body = data[at + _HEADER.size : at + length]
-        if kind != _BY_FAMILY or len(body) >= DIAG.itemsize:
-            yield kind, body
+        yield kind, data[at + _HEADER.size : at + length]
         at += (length + 3) & ~3

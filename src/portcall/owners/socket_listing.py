@@ -12,10 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
-from portcall.owners.psutil_listing import interface_networks, list_portably
 from portcall.records.report import Degradation
 from portcall.records.sockets import HIDDEN_PROCESSES, SocketListing
-from portcall.system.network_namespaces import choose_namespaces, inside_each
+from portcall.system.network_namespaces import choose_namespaces, inside_each, why_of
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 if TYPE_CHECKING:
@@ -37,8 +36,9 @@ def list_sockets(namespaces: Sequence[str] = (), *, only_listening: bool = False
     """
     chosen = choose_namespaces(namespaces)
     if sys.platform != "linux":
-        return list_portably(only_listening=only_listening)
+        return _list_portably(only_listening=only_listening)
     from portcall.owners.holders import SocketHolders
+    from portcall.owners.interface_addresses import interface_networks
     from portcall.owners.kernel_sockets import EVERY, WAITING, ask, sockets_of
 
     answers: list[DumpReply] = []
@@ -72,17 +72,23 @@ def listening_cookies(namespaces: Sequence[str] = ()) -> frozenset[int] | None:
     """The identities of all listening sockets, to see cheaply whether one came or went; None where there are none."""
     if sys.platform != "linux":
         return None
-    from portcall.owners.kernel_sockets import WAITING, ask
+    from portcall.owners.kernel_sockets import WAITING, ask, cookies_of
 
     cookies: set[int] = set()
     for _, asked in inside_each(choose_namespaces(namespaces), lambda namespace: ask(namespace, WAITING)):
         with suppress(PortcallError, OSError):  # the listing says it
-            cookies.update(cookie for answer in asked.result() for cookie in answer.rows["cookie"].tolist())
+            cookies.update(cookie for answer in asked.result() for cookie in cookies_of(answer))
     return frozenset(cookies)
 
 
+def _list_portably(*, only_listening: bool) -> SocketListing:
+    from portcall.owners.psutil_listing import list_portably  # psutil, which Linux does not need
+
+    return list_portably(only_listening=only_listening)
+
+
 def _without_kernel(error: OSError, *, only_listening: bool) -> SocketListing:
-    listing = list_portably(only_listening=only_listening)
+    listing = _list_portably(only_listening=only_listening)
     reason = f"the kernel does not list sockets ({error.strerror or error}): psutil does, without bytes and times"
     note = Degradation("socket list", reason, "outside of this sandbox, or a kernel with INET_DIAG")
     return SocketListing(listing.sockets, listing.time_ns, listing.networks, (*listing.degradations, note))
@@ -94,5 +100,5 @@ def _degradations(listing: SocketListing, refused: list[Exception], asked: int) 
         reason = f"{hidden} of {len(listing.sockets)} sockets belong to processes that this user may not look at"
         yield Degradation(HIDDEN_PROCESSES, reason, more_rights(_AMONG_ALL_PROCESSES))
     if refused:
-        reason = f"{len(refused)} of {asked} network namespaces cannot be looked into: {refused[0]}"
+        reason = f"{len(refused)} of {asked} network namespaces cannot be looked into: {why_of(refused[0])}"
         yield Degradation("network namespaces", reason, more_rights(ROOT_OF_THE_HOST))

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.ownership.observed_socket import unconnected
-from portcall.records.ownership import FLOW_END, ICMP_PROTOCOLS, PROTOCOLS_WITH_PORTS, MatchQuality
+from portcall.records.ownership import ICMP_PROTOCOLS, PROTOCOLS_WITH_PORTS, MatchQuality
+from portcall.records.sightings import FLOW_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -35,15 +35,8 @@ from portcall.ownership.observed_socket import (
     without_activators,
 )
 from portcall.ownership.process_table import ProcessTable
-from portcall.records.ownership import (
-    OWNER_CHANGE,
-    Evidence,
-    Match,
-    MatchQuality,
-    Owner,
-    ProcessChange,
-    Program,
-)
+from portcall.records.ownership import Evidence, Match, MatchQuality, Owner, ProcessChange, Program
+from portcall.records.sightings import OWNER_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from portcall.errors import UsageError
-from portcall.records.bucketing import AUTO, WIDEST_NS, Bucketing
+from portcall.labels.bucketing import AUTO, WIDEST_NS, Bucketing
 from portcall.records.report import Degradation
 
 _UNITS_NS = {"us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
@@ -19,6 +19,8 @@ _WIDTH = re.compile(rf"(\d{{1,19}})({'|'.join(_UNITS_NS)})", re.ASCII)
 
 def bucketing_of(bucket: str | None, by: str) -> Bucketing | None:
     """What ``--bucket`` asks for; None for no buckets, by time for ``auto``. UsageError for what is no width."""
+    if by == "query" and bucket is not None:
+        raise UsageError("--by query: questions are not counted by time. Leave out --bucket, or use --by host")
     if bucket is None:
         return AUTO if by == "time" else None
     if bucket == "auto":

@@ -17,7 +17,6 @@ from __future__ import annotations
 import ipaddress
 import operator
 import re
-from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +37,10 @@ from portcall.records.schema import LISTS, Column, columns, did_you_mean, direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from fractions import Fraction
 
     from portcall.queries.row_tests import RowTest
 
-    Rows = list[dict[str, Any]]  # Any: plain values of several types, see schema
 
 _UNITS: dict[str, tuple[str, int]] = {
     "B": ("bytes", 1),
@@ -75,15 +74,6 @@ def compile_where(text: str, by: str) -> RowTest:
     if len(text) > _MAX_LENGTH:
         raise UsageError(f"--where: longer than {_MAX_LENGTH} characters. {_EXAMPLE}")
     return _parsed(text, comparison)
-
-
-def chooser(where: str | None, by: str, top: int | None = None) -> Callable[[Rows], Rows]:
-    """What picks of rows grouped ``by`` those for which ``where`` holds, and of them the first ``top``.
-
-    UsageError as of compile_where; what is None picks all.
-    """
-    keep = compile_where(where, by) if where else None
-    return lambda rows: [row for row in rows if keep is None or keep(row)][:top]
 
 
 def _parsed(text: str, comparison: Callable[[Any], RowTest]) -> RowTest:
@@ -155,7 +145,9 @@ def _number(column: Column, text: str) -> int | Fraction:
     kind, factor = _UNITS.get(match[2], ("", 0)) if match and match[2] else ("", _DEFAULT_FACTOR.get(column.unit, 1))
     if not match or not factor or (kind and kind != _MEASURED_IN.get(column.unit, column.unit)):
         raise UsageError(f"--where: {column.name} is a number{_units_for(column)}, which '{text}' is not")
-    return Fraction(match[1]) * factor
+    import fractions
+
+    return fractions.Fraction(match[1]) * factor
 
 
 def _units_for(column: Column) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
+from portcall.records.column_values import Numbers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -107,6 +109,16 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
             if rows is None
             else Rows(self.names, self._parts, self._order[np.isin(self._order, self._former[:rows])], self._complete)
         )
+
+    def ordered_by(self, name: str) -> Rows:
+        """The same rows, the least number in this column first; those without one come before all others."""
+        values = [
+            np.where(True if of.is_known is None else of.is_known, of.values, np.iinfo(np.int64).min)
+            for of in (columns.by_name[name] for columns in self.blocks())
+            if isinstance(of, Numbers)
+        ]
+        order = np.argsort(np.concatenate([*values, np.zeros(0, np.int64)]), kind="stable")
+        return Rows(self.names, self._parts, self._order[order], self._complete)
 
     def completed(self, complete: Callable[[Columns], Columns]) -> Rows:
         """The same rows with more columns: ``complete`` gets what there is, and gives that and its own."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from portcall.errors import UsageError
 from portcall.records.columns import Column, address_columns
 from portcall.records.socket_columns import CONVERSATIONS, COUNTED_BY, COUNTED_CONVERSATIONS, COUNTS, HELD, PORTS
-from portcall.records.traffic_columns import FIRST, FLOW, GROUPED, PROCESS_AND_PID, REASONS
+from portcall.records.traffic_columns import FIRST, FLOW, GROUPED, PROCESS_AND_PID, QUERY, REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +40,9 @@ __all__ = [
     "directions",
 ]
 
-GROUPINGS = ("app", "service", "host", "flow", "time")
+GROUPINGS = ("app", "service", "host", "query", "flow", "time")
 """What ``--by`` accepts; the first is the default."""
-LIVE_GROUPINGS = ("app", "process", "service", "host", "flow", "time")
+LIVE_GROUPINGS = ("app", "process", "user", "service", "host", "query", "flow", "time")
 """What it accepts where the owners of the flows are known."""
 LISTS = {
     "ports": "socket that listens",
@@ -98,7 +98,9 @@ def columns(by: str) -> tuple[Column, ...]:
         raise UsageError(f"--by {by}: no such grouping{did_you_mean(by, LIVE_GROUPINGS)}")
     if by == "process":
         return (*PROCESS_AND_PID, *(column for column in GROUPED if column not in PROCESS_AND_PID))
-    return FLOW if by == "flow" else (FIRST[by], *(column for column in GROUPED if column != FIRST[by]))
+    if by in _OF_CLIENTS:
+        return _OF_CLIENTS[by]
+    return (FIRST[by], *(column for column in GROUPED if column != FIRST[by]))
 
 
 @lru_cache
@@ -109,7 +111,7 @@ def column_names(by: str) -> tuple[str, ...]:
 
 def directions(by: str) -> tuple[str, str]:
     """The suffixes of a grouping's two counted directions, what leaves the client or local end first."""
-    return ("to_server", "to_client") if by == "flow" else ("out", "in")
+    return ("to_server", "to_client") if by in _OF_CLIENTS else ("out", "in")
 
 
 @lru_cache
@@ -126,6 +128,8 @@ def did_you_mean(word: str, words: tuple[str, ...]) -> str:
     return f". Did you mean '{near[0]}'?" if near else f". Choose from: {', '.join(words)}"
 
 
+_OF_CLIENTS = {"flow": FLOW, "query": QUERY}
+"""Groupings whose rows are of clients and servers, whichever of them is local."""
 _OF_LIST = {
     "ports": PORTS,
     "conns": CONVERSATIONS,

@@ -16,11 +16,12 @@ REASONS = {
     "unsupported-link": "link type not supported",
     "fragment-without-first": "fragments without their first",
     "duplicate": "copies of frames that count",
+    "no-question": "asks nothing of DNS",
     "no-owner": "no owner known",
     "ambiguous": "several possible owners",
     "kernel": "the kernel itself",
 }
-"""Why traffic has no app: the closed list → plain words."""
+"""Why traffic has no app, or by query no question: the closed list → plain words."""
 
 
 def is_unknown_service(row: Mapping[str, Any]) -> bool:
@@ -80,6 +81,7 @@ _REASON = Column("unattributed_reason", "text", "", f"why there is no app: {', '
 
 FIRST = {
     "app": _APP,
+    "user": Column("user", "text", "", "user of the local process; null where nobody could say, or the system speaks"),
     "service": Column("service", "text", "", "service at the server's port, else protocol/port or protocol/ephemeral"),
     "host": Column("host", "address", "", "name of the remote host, else its address"),
     "time": BUCKET,
@@ -114,6 +116,22 @@ GROUPED = (
     BUCKET,
 )
 """What follows the first column of a group."""
+QUERY = (
+    Column("query", "text", "", "name that was asked for, in lower case, without the last dot; null in the remainder"),
+    Column("query_type", "text", "", "type of record that was asked for: A, AAAA, PTR …; TYPE65300 without a name"),
+    Column("client_ip", "address", "", "who asked"),
+    Column("questions", "integer", "", "messages that ask it, repeated ones too"),
+    Column("responses", "integer", "", "messages that answer it"),
+    Column("answers", "integer", "", "records in the answers of all these"),
+    Column("response_codes", "texts", "", "what responses said: NOERROR, NXDOMAIN …, at most ten, the commonest first"),
+    Column("resolvers", "texts", "", "whom the client asked, at most ten, the most asked first"),
+    *_counted("to_server", "from client to server"),
+    *_counted("to_client", "from server to client"),
+    *_TIMES,
+    _REASON,
+    *address_columns("client", "the client"),
+)
+"""What ``--by query`` says of one question of one client. A frame counts for the first question in it."""
 FLOW = (
     Column("protocol", "text", "", "transport: tcp, udp, sctp, dccp, udplite, icmp, icmp6 or ip-N; null on no flow"),
     Column("client_ip", "address", "", "address of the end that opened"),

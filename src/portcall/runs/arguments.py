@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from portcall.errors import UsageError
 from portcall.records.schema import did_you_mean
-from portcall.records.sockets import STATES, WITHOUT_PEER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 60
 _LONGEST_WORD = 20
-_STATE_OF_WORD = {
-    "established": "ESTAB",
-    "syn-received": "SYN-RECV",
-    **{state.lower(): state for state in STATES if state not in WITHOUT_PEER},
-}
 
 
 def texts(name: str, given: Text | Iterable[Text]) -> list[str]:
@@ -107,17 +101,17 @@ def optional_seconds(name: str, given: float | None) -> float | None:
     return None if given is None else seconds(name, given)
 
 
+def check_grouping(by: str, *, names: bool) -> None:
+    """UsageError where rows by ``by`` are wanted of a run that does not inspect payloads, and they need that."""
+    if by == "query" and not names:
+        raise UsageError("--by query needs what --no-names skips: the questions stand in payloads")
+
+
 def states(name: str, given: str | Iterable[str]) -> list[str]:
     """States of conversations, as ss writes them; in any case, with - or _, and long words too."""
-    return [state(word) for word in texts(name, given)]
+    from portcall.sockets.state_words import state_of
 
-
-def state(word: str) -> str:
-    """The state that one word means."""
-    known = word.lower().replace("_", "-")
-    if known not in _STATE_OF_WORD:
-        raise UsageError(f"no state '{word}'{did_you_mean(known, tuple(_STATE_OF_WORD))}")
-    return _STATE_OF_WORD[known]
+    return [state_of(word) for word in texts(name, given)]
 
 
 def refused(name: str, given: object, right: str) -> UsageError:

@@ -15,7 +15,7 @@ from portcall.probes import Target
 from portcall.probes.host_addresses import addresses_of
 from portcall.probes.scanner import Manner, ask_all
 from portcall.queries.endpoints import parse_endpoints, refused
-from portcall.queries.row_filter import chooser
+from portcall.queries.row_choice import chooser
 from portcall.records.schema import Listing, column_names
 
 if TYPE_CHECKING:

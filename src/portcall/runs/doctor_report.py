@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from portcall.errors import UsageError
-from portcall.queries.row_filter import chooser
+from portcall.queries.row_choice import chooser
 from portcall.records.schema import Listing, did_you_mean
 from portcall.runs.doctor import EXAMINATIONS, examine
 

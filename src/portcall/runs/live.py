@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.attribution.attribution import Attribution
-from portcall.records.ownership import FLOW_END
 from portcall.records.packets import CapturePoint
 from portcall.records.report import Degradation
+from portcall.records.sightings import FLOW_END
 from portcall.runs.owned_table import OwnedTable, counted, with_capture_points
 from portcall.runs.partitions import Partitions
 from portcall.runs.tracker import Tracker, sum_tallies
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from portcall.flows.time_buckets import TimeBuckets
     from portcall.inspection.server_names import ServerNames
+    from portcall.labels.bucketing import Bucketing
     from portcall.ownership.socket_timeline import SocketTimeline
     from portcall.queries.row_tests import RowTest
-    from portcall.records.bucketing import Bucketing
     from portcall.records.column_values import Columns
     from portcall.records.ownership import Match, OwnerEvents
     from portcall.records.packets import FrameBatch, Tally, Verdict

@@ -20,6 +20,7 @@ from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.queries.row_filter import compile_where
 from portcall.records.report import Degradation
+from portcall.runs.arguments import check_grouping
 from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
 from portcall.sources.devices.capture_devices import LiveSpec, best_source
@@ -79,6 +80,7 @@ class LiveOptions:
 
 def check_options(options: LiveOptions) -> None:
     """UsageError for an expression, a grouping or a network that is none, before anything is captured."""
+    check_grouping(options.by, names=options.names)
     if options.where:
         compile_where(options.where, options.by)
     networks(options.local)
@@ -93,7 +95,9 @@ class LiveRun:
         self._where = compile_where(options.where, options.by) if options.where else None
         self._completed = Origins(options.geo).completed_columns if options.geo else None
         check_options(options)
-        names = ServerNames(with_details=options.by == "flow") if options.names else None
+        names = None
+        if options.names:
+            names = ServerNames(with_details=options.by == "flow", with_questions=options.by == "query")
         spec = LiveSpec(options.interface, options.netns, options.filter, options.source)
         self.source, self._missing = best_source(spec)
         try:
@@ -183,6 +187,11 @@ class LiveRun:
             by_time=self.options.by == "time",
         )
         return replace(report, degradations=self._news())
+
+    def report_by_app(self) -> Report:
+        """Everything counted so far by app, whatever else was asked for; with what the kernel dropped."""
+        report = self.tracker.report(by="app", source=self.name, local=self.options.local, by_time=False)
+        return replace(report, coverage=replace(report.coverage, dropped_by_kernel=self.source.dropped_by_kernel()))
 
     def _news(self) -> list[Degradation]:
         now = [*self.source.degradations, *self.owners.degradations]

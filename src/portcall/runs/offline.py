@@ -16,6 +16,7 @@ from portcall.enrichment.geoip import Origins
 from portcall.errors import PortcallError, UsageError
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.records.report import Degradation
+from portcall.runs.arguments import check_grouping
 from portcall.runs.tracker import Tracker, sum_tallies
 from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
@@ -55,6 +56,7 @@ class CaptureTracker:
     attribution: Attribution
     tracker: Tracker
     tables_filled: int = 0
+    entries_left_out: int = 0
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
     def feed(self, batch: FrameBatch) -> None:
@@ -81,6 +83,9 @@ class CaptureTracker:
         if self.tracker.names and self.tracker.names.left_out:
             reason = f"there was no room for what {self.tracker.names.left_out} conversations called their servers"
             shortfalls.append(Degradation("names", reason, _READ_LESS))
+        if self.entries_left_out:
+            reason = f"there was no room for {self.entries_left_out} lines of logs"
+            shortfalls.append(Degradation("logs", reason, _READ_LESS))
         copies = self.tracker.copies
         if copies and copies.found and not copies.removes:
             shortfalls.append(_note_of(copies))
@@ -94,6 +99,7 @@ class CaptureTracker:
                 self.attribution.add(chunk, found=table.detected(rows), cells=cells.of(rows) if cells else None)
             if buckets:
                 self.attribution.add_on_no_flow(buckets)
+            self.entries_left_out += table.logs.left_out if table.logs else 0
             for verdict, tally in table.flows.tallies().items():
                 self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self.tracker.tables.clear()
@@ -149,16 +155,19 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     from_: str | None = None,
     to: str | None = None,
     bucket: str | None = None,
+    logs: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
 
-    ``geo`` are databases that tell countries and networks. ``deduplicate`` counts copies of frames as such.
+    ``geo`` are databases that tell countries and networks. ``logs``: rows by flow have what logs say of them.
+    ``deduplicate`` counts copies of frames as such.
     ``bucket`` is how wide the buckets of time are that rows are of besides, see ``queries.bucket_widths``.
     ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
+    check_grouping(by, names=names)
     is_shown = None
     if where:
         from portcall.queries.row_filter import compile_where
@@ -178,7 +187,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         if names:
             from portcall.inspection.server_names import ServerNames  # and all dissectors
 
-            book = ServerNames(with_details=by == "flow")
+            book = ServerNames(with_details=by == "flow" and not logs, with_questions=by == "query", with_logs=logs)
         copies = Copies(removes=deduplicate)
         counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing)
         tracker = CaptureTracker(Attribution(by, local, book), counter)

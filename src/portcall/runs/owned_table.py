@@ -13,8 +13,8 @@ import numpy as np
 from portcall.flows.deduplication import deduplicate
 from portcall.flows.time_buckets import with_sides
 from portcall.records.flows import FLOW, FlowKind
-from portcall.records.ownership import FLOW_END
 from portcall.records.packets import Tally, Verdict
+from portcall.records.sightings import FLOW_END
 from portcall.runs.echoes import write_echo_ports
 from portcall.runs.partitions import TURN_BITS
 from portcall.runs.tracker import sum_tallies

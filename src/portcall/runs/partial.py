@@ -15,7 +15,7 @@ from portcall.decoding.copies import Copies
 from portcall.errors import PortcallError
 from portcall.flows.table import FlowTable
 from portcall.inspection.inspection_state import InspectionState
-from portcall.records.bucketing import MOST_AUTO_BUCKETS, WIDEST_NS, Bucketing
+from portcall.labels.bucketing import MOST_AUTO_BUCKETS, WIDEST_NS, Bucketing
 from portcall.records.plain_data import items, whole
 from portcall.runs.partial_bytes import packed, unpacked
 from portcall.runs.tracker import InspectedTable, Shard, Tracker, new_seed

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.records.ownership import ICMP_PROTOCOLS, OWNER_CHANGE
+from portcall.records.ownership import ICMP_PROTOCOLS
 from portcall.records.packets import Fragmentation, Verdict
+from portcall.records.sightings import OWNER_CHANGE
 from portcall.runs.echoes import IS_ECHO, echoes_of
 
 if TYPE_CHECKING:

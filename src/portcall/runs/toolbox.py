@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from portcall.enrichment.geoip import Origins
-from portcall.enrichment.reverse_dns import with_reverse_names
 from portcall.owners.socket_listing import list_sockets
-from portcall.queries.row_filter import chooser
+from portcall.queries.row_choice import chooser
 from portcall.records.schema import COUNTS, Listing
 from portcall.records.sockets import SocketCoverage
 from portcall.runs import arguments as given
-from portcall.sockets.query import PROCESS, first_called
 from portcall.sockets.rows import conversation_rows, count_rows, held_rows, port_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from portcall.records.sockets import SocketListing, SystemSocket
     from portcall.sockets.query import SocketQuery
@@ -66,23 +63,27 @@ def conversations(
     reverse DNS for the addresses that are left.
     """
     choose = chooser(choice.where, "conns", None if by else choice.top)
-    origins = Origins(geo) if geo else None
+    complete = _origins(geo) if geo else None
     listing = list_sockets(choice.namespaces)
     every = conversation_rows(listing, query.means if query else None)
-    if origins:
-        every = list(map(origins.completed, every))
+    if complete:
+        every = list(map(complete, every))
     chosen = choose([row for row in every if not states or row["state"] in states])
     of = len(every)
     if by is not None:
         counted = count_rows(chosen, by)
         chosen, of = counted[: choice.top], len(counted)
     if resolve:
+        from portcall.enrichment.reverse_dns import with_reverse_names
+
         chosen = with_reverse_names(chosen)
     return _report(COUNTS[by] if by else "conns", listing, chosen, of)
 
 
 def who(query: SocketQuery, choice: Choice) -> Listing:
     """The sockets that the query means, and the conversations with such a port elsewhere."""
+    from portcall.sockets.query import PROCESS, first_called
+
     choose = chooser(choice.where, "who", choice.top)
     listing = list_sockets(choice.namespaces)
     relations: dict[SystemSocket, str] = {}
@@ -97,6 +98,13 @@ def who(query: SocketQuery, choice: Choice) -> Listing:
     rows = held_rows(listing, relations, meanings)
     about = listing if query.process else listing.about(relations)  # any hidden process may have that name
     return _report("who", about, choose(rows), len(rows))
+
+
+def _origins(databases: Sequence[str]) -> Callable[[Row], Row]:
+    """What adds to a row what databases tell of its addresses."""
+    from portcall.enrichment.geoip import Origins
+
+    return Origins(databases).completed
 
 
 def _report(by: str, listing: SocketListing, rows: list[Row], of: int) -> Listing:

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.decoding.copies import Copies
+    from portcall.inspection.asked_questions import AskedMessages
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.held_payloads import PayloadHolder
     from portcall.inspection.inspection_state import InspectionState
     from portcall.inspection.inspector import Inspector
+    from portcall.inspection.logs.conversation_logs import ConversationLogs
     from portcall.inspection.server_names import ServerNames
-    from portcall.records.bucketing import Bucketing
+    from portcall.labels.bucketing import Bucketing
     from portcall.records.packets import FrameBatch
 
 
@@ -48,10 +50,19 @@ class InspectedTable:
     """A flow table, and what is detected in the payloads of its flows."""
 
     def __init__(
-        self, flows: FlowTable, inspector: Inspector | None = None, holder: PayloadHolder | None = None
+        self,
+        flows: FlowTable,
+        inspector: Inspector | None = None,
+        holder: PayloadHolder | None = None,
+        questions: AskedMessages | None = None,
+        logs: ConversationLogs | None = None,
     ) -> None:
-        """Without an inspector payloads are not inspected; ``holder`` is what it lets hold payloads, if anything."""
+        """Without an inspector payloads are not inspected; ``holder`` is what it lets hold payloads, if anything.
+
+        ``questions`` take what is asked of resolvers, ``logs`` what is said, where somebody wants to know.
+        """
         self.flows, self._inspector, self._holder = flows, inspector, holder
+        self._questions, self.logs = questions, logs
 
     @classmethod
     def new(
@@ -75,7 +86,19 @@ class InspectedTable:
             from portcall.inspection.held_payloads import PayloadHolder
 
             holder = PayloadHolder(flows, follows=shard is Shard.LATER)
-        return cls(flows, names.inspector_for(flows, holder), holder)
+        questions = logs = None
+        if names.with_logs:
+            from portcall.inspection.logs.conversation_logs import ConversationLogs
+
+            logs = ConversationLogs(flows, names.detections)
+        inspector = names.inspector_for(flows, holder or logs)
+        if logs:
+            logs.inspector = inspector
+        if names.questions:
+            from portcall.inspection.asked_questions import AskedMessages
+
+            questions = AskedMessages(names.questions, names.detections, inspector)
+        return cls(flows, inspector, holder, questions, logs)
 
     def state(self, names: ServerNames | None) -> InspectionState | None:
         """What is known of the flows of a shard, with the names that it collected; None without inspection."""
@@ -90,15 +113,22 @@ class InspectedTable:
         payloads = self.flows.update(packets, first_number)
         if self._inspector:
             self._inspector.inspect(batch, packets, payloads, first_number)
+        if self._questions:
+            self._questions.take(batch, packets, payloads)
 
     def finish(self) -> None:
         """Inspect what still waits for more; nothing is fed afterwards."""
         if self._inspector:
             self._inspector.finish()
+        if self.logs:
+            self.logs.finish()
 
     def detected(self, rows: NDArray[np.int64]) -> Detected | None:
         """What was detected in these rows; None where payloads are not inspected."""
-        return self._inspector.of(rows) if self._inspector else None
+        found = self._inspector.of(rows) if self._inspector else None
+        if found and self._questions:
+            found = found._replace(asked=self._questions.of(rows))
+        return found._replace(entries=self.logs.of(rows)) if found and self.logs else found
 
 
 @dataclass(slots=True)

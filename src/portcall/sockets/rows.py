@@ -10,11 +10,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from portcall.flows.originator import OriginatorEvidence, clients_by_port
 from portcall.labels.addresses import is_same_address
-from portcall.labels.port_services import PortClass, port_classes, service_name_of
+from portcall.labels.port_services import class_of, service_name_of
 from portcall.records.schema import asked_names
 from portcall.records.sockets import STATES, SocketListing, SystemSocket
 from portcall.sockets.exposure import exposure_of, is_any
@@ -29,11 +26,6 @@ if TYPE_CHECKING:
 IN, OUT = "in", "out"
 
 _NUMBERS = {"tcp": 6, "udp": 17, "udplite": 136}
-_RULES = {
-    int(evidence): evidence.name.lower().replace("_", "-")
-    for evidence in OriginatorEvidence
-    if evidence is not OriginatorEvidence.FIRST_SENDER  # equal ports, and nobody saw the first packet
-}
 _OPENED_BY_STATE = {"SYN-SENT": OUT, "SYN-RECV": IN}
 _IPV6 = 6
 
@@ -214,8 +206,7 @@ def _holder(socket: SystemSocket) -> Row:
 
 @lru_cache(maxsize=1 << 16)
 def _port_class(port: int) -> str:
-    (number,) = port_classes(np.array([port], np.uint16))
-    return PortClass(number).label
+    return class_of(port).label
 
 
 def _directions_in(listing: SocketListing, sockets: list[SystemSocket]) -> list[tuple[str | None, str | None]]:
@@ -227,20 +218,24 @@ def _directions(
     sockets: list[SystemSocket], listeners: Listeners, own: Mapping[int, set[str]]
 ) -> list[tuple[str | None, str | None]]:
     """in, out or None, and the evidence for it, of each socket; ``own`` are a namespace's addresses."""
-    local_ports = np.array([socket.local_port for socket in sockets], np.uint16)
-    remote_ports = np.array([socket.remote_port or 0 for socket in sockets], np.uint16)
-    numbers = np.array([_NUMBERS[socket.protocol] for socket in sockets], np.uint8)
-    nobody_first = np.zeros(len(sockets), np.bool_)
-    local_is_client, by_port = clients_by_port(numbers, local_ports, remote_ports, nobody_first)
     found: list[tuple[str | None, str | None]] = []
-    for socket, is_client, evidence in zip(sockets, local_is_client.tolist(), by_port.tolist(), strict=True):
+    for socket in sockets:
         if socket.is_without_peer:
             found.append((None, None))
             continue
         known = _known_direction(socket, listeners, own.get(socket.namespace, set()))
-        word = _RULES.get(evidence)
-        found.append(known or ((OUT if is_client else IN, word) if word else (None, None)))
+        found.append(known or _direction_by_port(_NUMBERS[socket.protocol], socket.local_port, socket.remote_port or 0))
     return found
+
+
+@lru_cache(maxsize=1 << 16)
+def _direction_by_port(protocol: int, local_port: int, remote_port: int) -> tuple[str | None, str | None]:
+    from portcall.flows.originator import OriginatorEvidence, client_by_port  # a kernel, which listeners do not need
+
+    is_client, evidence = client_by_port(protocol, local_port, remote_port)
+    if evidence is OriginatorEvidence.FIRST_SENDER:  # equal ports, and nobody saw the first packet
+        return None, None
+    return OUT if is_client else IN, evidence.name.lower().replace("_", "-")
 
 
 def _known_direction(socket: SystemSocket, listeners: Listeners, own: set[str]) -> tuple[str, str] | None:

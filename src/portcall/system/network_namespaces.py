@@ -7,24 +7,22 @@ is found by a name (of ``ip netns``), by a process in it, or by a path; and it l
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import platform
 import shlex
 import socket
-from concurrent.futures import ThreadPoolExecutor
+import sys
+import threading
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from portcall.errors import PortcallError, UsageError
 from portcall.system.remedies import ROOT_OF_THE_HOST, is_root, more_rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from concurrent.futures import Future
 
 ALL = "all"
 """Stands for every namespace where one is named."""
@@ -37,6 +35,14 @@ _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h, Linux 5.14
 
 Result = TypeVar("Result")
+
+
+class ForbiddenNamespaceError(PortcallError):
+    """One that this user may not enter, or look for."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}; {remedy}" if remedy else reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,8 @@ def find_namespace(name: str) -> Namespace:
     try:
         status = path.stat()
     except PermissionError as error:
-        remedy = more_rights(ROOT_OF_THE_HOST)
-        raise PortcallError(f"the network namespace {name!r} is not open to this user; {remedy}") from error
+        reason = f"the network namespace {name!r} is not open to this user"
+        raise ForbiddenNamespaceError(reason, more_rights(ROOT_OF_THE_HOST)) from error
     except OSError as error:  # there is none, or cannot be one of that name
         raise UsageError(f"no network namespace {name!r}; 'ip netns' lists those with a name") from error
     if status.st_dev != _OWN.stat().st_dev:  # a plain file: what is left of a name
@@ -81,7 +87,7 @@ def find_namespace(name: str) -> Namespace:
 
 def choose_namespaces(names: Sequence[str]) -> list[Namespace]:
     """Those that are meant, each once: by name, ``all``, or without any name one's own. UsageError for one unknown."""
-    if platform.system() != "Linux":
+    if sys.platform != "linux":
         if names:
             raise UsageError("--netns needs Linux")
         return [Namespace(0, "", "")]
@@ -129,17 +135,53 @@ def inside(namespace: Namespace, action: Callable[[], Result]) -> Result:
     return acted.result()
 
 
+def why_of(error: Exception) -> str:
+    """Why a namespace could not be looked into, where the remedy is told beside."""
+    return error.reason if isinstance(error, ForbiddenNamespaceError) else str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Generic[Result]):
+    """What came of an action in one namespace."""
+
+    value: Result | None = None
+    error: Exception | None = None
+
+    def result(self) -> Result:
+        """What it gave; its error is raised."""
+        if self.error:
+            raise self.error
+        return self.value  # type: ignore[return-value] # it gave it
+
+
 def inside_each(
     namespaces: Iterable[Namespace], action: Callable[[Namespace], Result]
-) -> list[tuple[Namespace, Future[Result]]]:
+) -> list[tuple[Namespace, Attempt[Result]]]:
     """The same in one namespace after the other: each with what has come of it, or with its error.
 
     One thread does it all, one's own namespace first, so that many cost one thread and no waiting for each.
     """
     own = _OWN.stat().st_ino
     in_turn = sorted(namespaces, key=lambda namespace: namespace.number != own)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return [(namespace, pool.submit(_enter_and_act, namespace, action)) for namespace in in_turn]
+    outcomes: list[tuple[Namespace, Attempt[Result]]] = []
+
+    def act() -> None:
+        outcomes.extend((namespace, _outcome(namespace, action)) for namespace in in_turn)
+
+    if all(namespace.number == own for namespace in in_turn):
+        act()
+    else:
+        thread = threading.Thread(target=act)
+        thread.start()
+        thread.join()
+    return outcomes
+
+
+def _outcome(namespace: Namespace, action: Callable[[Namespace], Result]) -> Attempt[Result]:
+    try:
+        return Attempt(_enter_and_act(namespace, action))
+    except Exception as error:  # noqa: BLE001 - whatever it is, whoever asks for the result gets it
+        return Attempt(error=error)
 
 
 def _enter_and_act(namespace: Namespace, action: Callable[[Namespace], Result]) -> Result:
@@ -149,8 +191,10 @@ def _enter_and_act(namespace: Namespace, action: Callable[[Namespace], Result]) 
         raise
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        remedy = f"; {more_rights(ROOT_OF_THE_HOST)}" if error.errno in (errno.EPERM, errno.EACCES) else ""
-        raise PortcallError(f"cannot enter the network namespace {namespace.name!r}: {why}{remedy}") from error
+        remedy = more_rights(ROOT_OF_THE_HOST) if error.errno in (errno.EPERM, errno.EACCES) else ""
+        raise ForbiddenNamespaceError(
+            f"cannot enter the network namespace {namespace.name!r}: {why}", remedy
+        ) from error
     return action(namespace)
 
 
@@ -167,6 +211,8 @@ def _enter(namespace: Namespace) -> None:
 
 def _set_namespace(descriptor: int) -> None:
     """setns(2); Python has it since 3.12."""
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(descriptor, _CLONE_NEWNET):
         code = ctypes.get_errno()

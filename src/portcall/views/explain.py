@@ -5,7 +5,6 @@ Everything passes ``visible`` here: names of processes, of reverse DNS and of da
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from portcall.views.fitting import write_fitting
-from portcall.views.text import visible
+from portcall.views.text import terminal_columns, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -71,7 +70,7 @@ def verdict_text(question: QuizQuestion, answer: str | None) -> str:
 
 def _lines(text: str, indent: int) -> str:
     """The text in lines of whole words, as wide as the terminal, those after the first indented."""
-    width = max(min(shutil.get_terminal_size((_WIDTH, 1)).columns, _WIDTH), _LEAST_WIDTH)
+    width = max(min(terminal_columns(_WIDTH), _WIDTH), _LEAST_WIDTH)
     return textwrap.fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 

@@ -7,11 +7,10 @@ Everything passes ``visible`` here, since names are as somebody sent them; what 
 from __future__ import annotations
 
 import re
-import shutil
 import textwrap
 from typing import TYPE_CHECKING
 
-from portcall.views.text import visible
+from portcall.views.text import terminal_columns, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +37,7 @@ def write_explained_flows(explanations: Iterable[FlowExplanation], stream: TextI
 def _width(stream: TextIO) -> int:
     if not stream.isatty():
         return _WIDTH_WITHOUT_TERMINAL
-    return max(_LEAST_WIDTH, min(_MOST_WIDTH, shutil.get_terminal_size().columns))
+    return max(_LEAST_WIDTH, min(_MOST_WIDTH, terminal_columns()))
 
 
 def _lines(explanation: FlowExplanation, width: int) -> Iterator[str]:

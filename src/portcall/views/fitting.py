@@ -6,19 +6,19 @@ Cells are made harmless by ``visible`` and measured once; a table is written int
 from __future__ import annotations
 
 import io
-import shutil
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.text import Text
-
-from portcall.views.text import columns, visible
+from portcall.views.text import columns, terminal_columns, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TextIO
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from portcall.views.pages import Page
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
     Lines = list[tuple[str, str]]
@@ -70,6 +70,8 @@ def write_fitting(stream: TextIO, draw: Callable[[Console, bool], None], width: 
 
     ``draw`` gets the console and whether the stream can only take ASCII.
     """
+    from rich.console import Console
+
     is_terminal = stream.isatty()
     # Rendered into memory and written at once: rich answers a closed pipe by leaving the program by itself.
     buffer = io.StringIO()
@@ -82,17 +84,37 @@ def write_fitting(stream: TextIO, draw: Callable[[Console, bool], None], width: 
         color_system="auto" if is_terminal else None,
         highlight=False,
     )
-    is_plain = not (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
-    draw(console, is_plain)
+    draw(console, takes_only_ascii(stream))
     text = buffer.getvalue()
     if not is_terminal:
         text = "".join(line.rstrip() + "\n" for line in text.splitlines())
-    stream.write(text.encode("ascii", "backslashreplace").decode() if is_plain else text)
+    _write(stream, text)
+
+
+def write_page(stream: TextIO, draw: Callable[[Page, bool], None], width: int | None = None) -> None:
+    """The same of what is drawn on a page, for which rich is loaded only where a terminal shows it."""
+    from portcall.views.pages import PlainPage, TerminalPage
+
+    if stream.isatty():
+        write_fitting(stream, lambda console, is_plain: draw(TerminalPage(console), is_plain), width)
+        return
+    page = PlainPage(width or WIDTH_WITHOUT_TERMINAL)
+    draw(page, takes_only_ascii(stream))
+    _write(stream, page.text)
+
+
+def takes_only_ascii(stream: TextIO) -> bool:
+    """Whether the stream's encoding is none of Unicode's."""
+    return not (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text.encode("ascii", "backslashreplace").decode() if takes_only_ascii(stream) else text)
 
 
 def terminal_width(console: Console) -> int:
     """How wide a terminal is, by COLUMNS if that is set; rich takes every dumb one for 80 columns."""
-    return shutil.get_terminal_size().columns if console.is_dumb_terminal else console.width
+    return terminal_columns() if console.is_dumb_terminal else console.width
 
 
 def fitting_table(choice: Sequence[TableColumn], rows: Sequence[Row], width: int, style: Callable[[Row], str]) -> Lines:
@@ -129,6 +151,8 @@ def print_lines(console: Console, lines: Lines) -> None:
 
 def text_of(lines: Lines) -> Text:
     """The lines as one of rich's texts."""
+    from rich.text import Text
+
     return Text("\n").join(Text(line, style) for line, style in lines)
 
 
@@ -141,6 +165,8 @@ def _harmless(texts: list[str], most: int | None) -> list[str]:
 
 def _wrapped(cells: Cells, width: int, styles: list[str]) -> tuple[Cells, list[str]]:
     """The cells where the last column goes on in lines below, empty elsewhere, in pieces of that width; and styles."""
+    import textwrap
+
     *others, last = cells
     wrapped: Cells = {column: [] for column in cells}
     more_styles = styles[:1]  # of the header

@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from portcall.views.fitting import TableColumn, fitting_table, print_lines, write_fitting
+from portcall.views.fitting import TableColumn, fitting_table, write_page
 from portcall.views.text import count_text, note_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
-    from rich.console import Console
-
     from portcall.records.schema import Listing
+    from portcall.views.pages import Page
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
@@ -54,27 +51,28 @@ def write_list(
     width: int | None = None,
 ) -> None:
     """Write a list for people; ``sheet_of`` is told whether only ASCII can be shown."""
-    write_fitting(stream, partial(_render, listing, sheet_of, most_rows), width)
+    write_page(stream, partial(_render, listing, sheet_of, most_rows), width)
 
 
 def _render(
     listing: Listing,
     sheet_of: Callable[[bool], Sheet],
     most_rows: int | None,
-    console: Console,
+    page: Page,
     is_plain: bool,  # noqa: FBT001 - a partial
 ) -> None:
     sheet = sheet_of(is_plain)
-    rows = sheet.rows[: most_rows or (MOST_ROWS if console.is_terminal else None)]
+    rows = sheet.rows[: most_rows or (MOST_ROWS if page.is_terminal else None)]
     if sheet.heading:
-        console.print(Text(visible(sheet.heading)), end="\n\n" if rows else "\n")
+        page.say(visible(sheet.heading))
+        if rows:
+            page.say("")
     if rows:
-        print_lines(console, fitting_table(sheet.columns, rows, console.width, sheet.style))
+        page.table(fitting_table(sheet.columns, rows, page.width, sheet.style))
     hidden = len(sheet.rows) - len(rows) + listing.rows_left_out
     if hidden:
-        console.print(Text(f"and {count_text(hidden)} more"))
+        page.say(f"and {count_text(hidden)} more")
     for footnote in sheet.footnotes:
-        console.print(Text(visible(footnote)), soft_wrap=True)
+        page.say(visible(footnote), is_whole=True)
     for degradation in listing.degradations:
-        words = note_text(degradation)
-        console.print(Text(visible(words), style="yellow"))
+        page.say(visible(note_text(degradation)), style="yellow")

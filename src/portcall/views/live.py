@@ -25,6 +25,7 @@ from portcall.views.tables import (
     holder_columns,
     name_or_reason,
     partner_columns,
+    question_columns,
 )
 from portcall.views.text import bytes_text, count_text, note_text, visible
 
@@ -51,6 +52,8 @@ _WINDOW_S = 3.0
 _TOTAL: Key = ("total",)
 _FLOW_KEY = ("protocol", "client_ip", "client_port", "server_ip", "server_port", "namespace", "first_ns")
 _GROUP_KEY = ("app", "process", "pid", "service", "host", "unattributed_reason", "bucket_ns")
+_QUERY_KEY = ("query", "query_type", "client_ip", "unattributed_reason")
+_USER_KEY = ("user", "app_source", "unattributed_reason")
 
 
 class LiveView:
@@ -154,12 +157,12 @@ class LiveView:
 
     def _total_rate(self, by: str) -> str:
         out, in_ = self._rates[_TOTAL]
-        if by == "flow":  # which has no directions that could be added up
+        if by in ("flow", "query"):  # which have no directions that could be added up
             return f"up and down {bytes_text(int(out))}/s"
         return f"up {bytes_text(int(out))}/s, down {bytes_text(int(in_))}/s"
 
     def _columns(self, by: str) -> tuple[TableColumn, ...]:
-        words = ("to server", "to client") if by == "flow" else ("up", "down")
+        words = ("up", "down") if directions(by) == ("out", "in") else ("to server", "to client")
         counts = [f"bytes_{direction}" for direction in directions(by)]
         rates = [TableColumn(f"{word}/s", 1, partial(self._rate_text, way)) for way, word in enumerate(words)]
         totals = [TableColumn(word, 5, partial(_count_text, name)) for word, name in zip(words, counts, strict=True)]
@@ -171,6 +174,8 @@ class LiveView:
                 *holder_columns(by),
                 *totals,
             )
+        if by == "query":
+            return (*question_columns(), *rates, *totals)
         return (
             TableColumn(by, 0, partial(name_or_reason, by), NAME_WIDTH),
             *holder_columns(by),
@@ -191,8 +196,10 @@ class LiveView:
 
 def _key(row: Row) -> Key:
     """What tells a row from the others of its report, whoever is found to own it."""
+    if "query" in row:
+        return tuple(row[name] for name in _QUERY_KEY)
     if "client_ip" not in row:
-        return tuple(row.get(name) for name in _GROUP_KEY)
+        return tuple(row.get(name) for name in (_USER_KEY if "user" in row else _GROUP_KEY))
     reason = None if row["protocol"] else row["unattributed_reason"]  # of what is on no flow
     return (*(row[name] for name in _FLOW_KEY), reason)
 

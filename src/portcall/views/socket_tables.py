@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from portcall.records.ownership import program_text
 from portcall.records.schema import COUNTS
-from portcall.records.sockets import BOUND, NOT_ACCEPTED, STATES, end_text
+from portcall.records.sockets import BOUND, STATES, end_text
 from portcall.views.fitting import TableColumn, asked_columns
 from portcall.views.lists import Sheet, write_list
 from portcall.views.text import bytes_text, count_text, counted_text, duration_text, visible
+from portcall.views.who import process_text
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
-_WITHOUT_PROCESS = {"hidden": "(hidden)", "unfound": "(no process found)", "kernel": "[kernel]"}
 _END_WIDTH = 47  # a bracketed IPv6 address and a port
 _NAME_WIDTH = 32
 _WORDS_WIDTH = 60
@@ -36,16 +35,6 @@ def write_sockets(
 ) -> None:
     """Write a report of ``ports`` or ``conns`` for people; with the meaning of each state that it shows, if wanted."""
     write_list(report, stream, partial(_sheet, report, explain_states), most_rows=most_rows, width=width)
-
-
-def process_text(row: Row) -> str:
-    """The process of a row, and how many more have the socket open; in brackets why there is none."""
-    if row["process"] is None:
-        nobody = "(not accepted yet)" if row["state"] in NOT_ACCEPTED else "(closed)"
-        return _WITHOUT_PROCESS.get(row["holding"], nobody)
-    others = len(row["pids"]) - 1
-    program = program_text(row["process"], row["script"])
-    return f"{program} +{others}" if others > 0 else program
 
 
 def port_line(row: Row) -> str:

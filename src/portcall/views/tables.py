@@ -78,7 +78,8 @@ def _totals(report: Report, credited: int) -> str:
 
 
 def _table(report: Report, rows: list[Row], credited: int, width: int, *, is_plain: bool) -> Lines:
-    choice = (_flow_table if report.by == "flow" else _group_table)(report.by, credited, is_plain=is_plain)
+    table = {"flow": _flow_table, "query": _query_table}.get(report.by, _group_table)
+    choice = table(report.by, credited, is_plain=is_plain)
     if report.bucket_width_ns and report.by != "time":
         choice = (TableColumn("time", 0, bucket_text, NAME_WIDTH), *choice)
     return fitting_table(choice, rows, width, lambda row: "dim" if row["unattributed_reason"] else "")
@@ -95,6 +96,30 @@ def _group_table(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn
         TableColumn("flows", 4, lambda row: count_text(row["flows"])),
         TableColumn("packets", 8, lambda row: count_text(row["packets_out"] + row["packets_in"])),
         *partner_columns(by),
+    )
+
+
+def _query_table(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, ...]:
+    return (
+        *question_columns(),
+        TableColumn("bytes", 1, lambda row: bytes_text(_bytes(by, row))),
+        *_share_columns(by, credited, is_plain=is_plain),
+        TableColumn("to server", 7, lambda row: bytes_text(row["bytes_to_server"])),
+        TableColumn("to client", 7, lambda row: bytes_text(row["bytes_to_client"])),
+        TableColumn("resolver", 6, lambda row: " ".join(row["resolvers"] or ()), NAME_WIDTH),
+        *asked_columns("client", "client "),
+    )
+
+
+def question_columns() -> tuple[TableColumn, ...]:
+    """What was asked for, by whom, how often, and what came of it."""
+    return (
+        TableColumn("query", 0, partial(name_or_reason, "query"), NAME_WIDTH),
+        TableColumn("type", 0.5, lambda row: row["query_type"] or ""),
+        TableColumn("client", 2, lambda row: row["client_ip"] or "", END_WIDTH, least=_IPV4_END_WIDTH),
+        TableColumn("asked", 4, lambda row: "" if row["questions"] is None else count_text(row["questions"])),
+        TableColumn("answers", 5, lambda row: "" if row["answers"] is None else count_text(row["answers"])),
+        TableColumn("said", 4.5, lambda row: " ".join(row["response_codes"] or ()), NAME_WIDTH),
     )
 
 
@@ -155,6 +180,8 @@ def name_or_reason(by: str, row: Row) -> str:
         return bucket_text(row)
     if row[by] and by in ("app", "process"):
         return program_text(row[by], row["script"])
+    if by == "user" and row["unattributed_reason"] is None:
+        return row["user"] or row["process"] or "(unknown user)"
     return row[by] or _reason(row)
 
 

@@ -5,6 +5,8 @@ Only the standard library, so that an error message costs no import.
 
 from __future__ import annotations
 
+import os
+import sys
 import unicodedata
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -46,6 +48,20 @@ def columns(text: str) -> int:
     return sum(
         0 if unicodedata.category(c) in ("Mn", "Me") else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text
     )
+
+
+def terminal_columns(otherwise: int = 80) -> int:
+    """How wide the terminal is, by COLUMNS if that is set: as ``shutil`` says it, which is slow to import."""
+    try:
+        told = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        told = 0
+    if told > 0:
+        return told
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or otherwise  # type: ignore[union-attr] # caught
+    except (AttributeError, ValueError, OSError):  # closed, or no terminal
+        return otherwise
 
 
 def _shown(character: str) -> str:

@@ -6,8 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from portcall.records.ownership import program_text
-from portcall.records.sockets import end_text
-from portcall.views.socket_tables import process_text
+from portcall.records.sockets import NOT_ACCEPTED, end_text
 from portcall.views.text import counted_text, duration_text, visible
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ MOST_PROCESSES = 200
 
 _ARROWS = {"in": "from", "out": "to", None: "with"}
 _COMMAND_WIDTH = 1000
+
+_WITHOUT_PROCESS = {"hidden": "(hidden)", "unfound": "(no process found)", "kernel": "[kernel]"}
 
 
 def write_held(report: Listing, stream: TextIO, now_ns: int) -> None:
@@ -83,3 +84,13 @@ def _socket(row: Row) -> str:
     if row["remote_ip"] is None:
         return f"{local}  {row['exposed_to']}{place}"
     return f"{local} {_ARROWS[row['direction']]} {end_text(row['remote_ip'], row['remote_port'])}{place}"
+
+
+def process_text(row: Row) -> str:
+    """The process of a row, and how many more have the socket open; in brackets why there is none."""
+    if row["process"] is None:
+        nobody = "(not accepted yet)" if row["state"] in NOT_ACCEPTED else "(closed)"
+        return _WITHOUT_PROCESS.get(row["holding"], nobody)
+    others = len(row["pids"]) - 1
+    program = program_text(row["process"], row["script"])
+    return f"{program} +{others}" if others > 0 else program

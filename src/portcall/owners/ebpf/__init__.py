@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portcall.owners.diag_rows import plain_addresses
 from portcall.owners.ebpf.loader import Loaded, control_group_mount
 from portcall.owners.ebpf.programs.events import AF_INET, EXEC_ARGUMENTS_BYTES, ProcessReport
 from portcall.owners.process_connector import ProcessConnector
@@ -25,11 +26,9 @@ from portcall.owners.processes import (
     split_arguments,
 )
 from portcall.owners.snapshot import take_snapshot
-from portcall.owners.sock_diag import plain_addresses
 from portcall.records.ownership import (
     ECHO_ASKED,
     ICMP_PROTOCOLS,
-    SIGHTING,
     Evidence,
     OwnerEvents,
     ProcessChange,
@@ -37,6 +36,7 @@ from portcall.records.ownership import (
     Program,
 )
 from portcall.records.report import Degradation
+from portcall.records.sightings import SIGHTING
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights
 
 if TYPE_CHECKING:

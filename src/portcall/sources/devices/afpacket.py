@@ -107,7 +107,7 @@ class RingSource:
             self._open(
                 (selection_of[namespace], sockets.result())
                 for namespace, sockets in opened
-                if ALL not in follow or not isinstance(sockets.exception(), FileNotFoundError)  # gone since
+                if ALL not in follow or not isinstance(sockets.error, FileNotFoundError)  # gone since
             )
             if follow:
                 self._keeper = NamespaceKeeper(follow, selections[0].names, selections)
@@ -115,7 +115,7 @@ class RingSource:
         except BaseException:
             self.close()
             for _, sockets in opened:
-                if not sockets.exception():
+                if not sockets.error:
                     sockets.result().close()
             raise
 

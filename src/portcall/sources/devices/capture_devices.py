@@ -136,7 +136,7 @@ def _selections(spec: LiveSpec) -> list[Selection]:
     selected = [each for _, each in inside_each(namespaces, partial(select_here, spec.interfaces))]
     if ALL not in spec.namespaces:
         return [each.result() for each in selected]
-    refusals = [each for each in selected if isinstance(each.exception(), UsageError | FileNotFoundError)]
+    refusals = [each for each in selected if isinstance(each.error, UsageError | FileNotFoundError)]
     if len(refusals) == len(selected):
         refusals[0].result()
     return [each.result() for each in selected if each not in refusals]

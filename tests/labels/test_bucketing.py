@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcall.records.bucketing import AUTO, WIDEST_NS, bucket_numbers, bucket_starts, next_width
+from portcall.labels.bucketing import AUTO, WIDEST_NS, bucket_numbers, bucket_starts, next_width
 from portcall.records.packets import NO_TIME
 
 TIMES = st.integers(-(2**63) + 1, 2**63 - 1)

@@ -1,4 +1,9 @@
-"""Arrays that are long from the beginning, and take memory only where they are used, so that tables never move."""
+"""Room for tables that may become large, and seldom do.
+
+NumPy's zeros of some megabytes come in pages of 2 MB, so a table with one row takes as much, and a capture needs about
+ten of them. Here the beginning has small pages; what is behind it has large ones, which save large tables a third of
+the time.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +22,14 @@ _GENERIC = frozenset({"x86_64", "i686", "aarch64", "armv7l", "riscv64"})
 # that nobody uses counts as promised, and a process with many tables may not fork.
 _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" and platform.machine() in _GENERIC else 0)
 _PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE} if hasattr(mmap, "MAP_PRIVATE") else {}
+_SMALL_PAGES_BYTES = 1 << 20
 
 
 def reserved(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeros that take memory only where they are used, in large pages, which save large tables a third of the time."""
+    """dtype[count] of zeros, which take memory only where they are used; OSError where the system refuses."""
     mapping = mmap.mmap(-1, count * dtype.itemsize, **_PRIVATE)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        mapping.madvise(mmap.MADV_HUGEPAGE)
+    if hasattr(mmap, "MADV_HUGEPAGE") and len(mapping) > _SMALL_PAGES_BYTES:
+        mapping.madvise(mmap.MADV_HUGEPAGE, _SMALL_PAGES_BYTES)
     return np.frombuffer(mapping, dtype)
 
 

@@ -1,0 +1,179 @@
+"""dns.log: each question with the answers that a resolver gave (RFC 1035)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+from portcall.dissectors._dns_message import read_message
+from portcall.dissectors._domain_names import netbios_name, read_name
+from portcall.labels.dns_words import code_word, type_word
+from portcall.records.log_entries import LogEntry
+
+if TYPE_CHECKING:
+    from portcall.dissectors._dns_message import DnsQuestion, Message, Record
+    from portcall.records.log_entries import LogValue
+
+    Fields = dict[str, LogValue]
+
+_IS_RESPONSE = 0x8000
+_MOST_WAITING = 256  # questions of one conversation
+_NETBIOS, _MDNS = 137, 5353
+_A, _AAAA, _TXT, _MX, _SRV, _ANY = 1, 28, 16, 15, 33, 255
+_NAMES = frozenset({2, 5, 6, 12, 39})
+"""Types of records whose data begin with a name: NS, CNAME, SOA, PTR, DNAME."""
+_ADDRESSES = {_A: (4, IPv4Address), _AAAA: (16, IPv6Address)}
+_CLASSES = {1: "C_INTERNET", 2: "C_CSNET", 3: "C_CHAOS", 4: "C_HESOD", 254: "C_NONE", 255: "C_ANY"}
+_OPCODES = ("query", "iquery", "server-status", "", "notify", "dynamic-update", "dso")
+
+
+class DnsLog:
+    """The messages of one conversation; ``transport`` is ``udp`` or ``tcp``."""
+
+    def __init__(self, transport: str, ports: tuple[int, int]) -> None:
+        self._transport = transport
+        self._is_netbios, self._is_mdns = _NETBIOS in ports, _MDNS in ports
+        self._waiting: dict[int, list[tuple[int, Fields]]] = {}
+        self._count = 0
+        self._buffers = (bytearray(), bytearray())
+
+    def feed(self, side: int, data: bytes, ts_ns: int) -> list[LogEntry]:
+        """What a datagram, or more of a stream, completes."""
+        if self._transport == "udp":
+            return self._message(data, ts_ns)
+        buffer, found = self._buffers[side], []
+        buffer += data
+        while len(buffer) > 1 and len(buffer) >= 2 + int.from_bytes(buffer[:2], "big"):
+            end = 2 + int.from_bytes(buffer[:2], "big")
+            found += self._message(bytes(buffer[2:end]), ts_ns)
+            del buffer[:end]
+        return found
+
+    @property
+    def held_bytes(self) -> int:
+        """What waits for more."""
+        return len(self._buffers[0]) + len(self._buffers[1]) + 500 * self._count
+
+    def finish(self) -> list[LogEntry]:
+        """Questions that nobody answered."""
+        found = [LogEntry("dns", ts_ns, fields) for some in self._waiting.values() for ts_ns, fields in some]
+        self._waiting.clear()
+        self._count = 0
+        return found
+
+    def _message(self, data: bytes, ts_ns: int) -> list[LogEntry]:
+        message = read_message(data)
+        if message is None:
+            return []
+        number = int.from_bytes(data[:2], "big")
+        if message.flags & _IS_RESPONSE:
+            return [self._response(data, message, number, ts_ns)]
+        asked = [self._fields(message, number, question) for question in message.questions]
+        if self._is_mdns:  # whose answers go to everybody, and belong to no question
+            return [LogEntry("dns", ts_ns, fields) for fields in asked]
+        if asked:
+            self._waiting.setdefault(number, []).extend((ts_ns, fields) for fields in asked)
+            self._count += len(asked)
+        left_waiting = []
+        while self._count > _MOST_WAITING:
+            left_waiting.append(LogEntry("dns", *self._taken(next(iter(self._waiting)), None)))
+        return left_waiting
+
+    def _response(self, data: bytes, message: Message, number: int, ts_ns: int) -> LogEntry:
+        question = message.questions[0] if message.questions else None
+        fields = self._fields(message, number, question) | _answered(data, message)
+        if question is None and message.records:
+            fields["query"] = self._name(message.records[0][0])
+        if number not in self._waiting:
+            return LogEntry("dns", ts_ns, fields)
+        asked_ns, asked = self._taken(number, fields.get("query"))
+        return LogEntry("dns", asked_ns, {**asked, **fields, "rtt": max(ts_ns - asked_ns, 0) / 1e9})
+
+    def _taken(self, number: int, query: LogValue) -> tuple[int, Fields]:
+        """The question of this number that waited longest, rather one for that name."""
+        waiting = self._waiting[number]
+        at = next((at for at, (_, asked) in enumerate(waiting) if asked.get("query") == query), 0)
+        self._count -= 1
+        taken = waiting.pop(at)
+        if not waiting:
+            del self._waiting[number]
+        return taken
+
+    def _fields(self, message: Message, number: int, question: DnsQuestion | None) -> Fields:
+        flags = message.flags
+        opcode = flags >> 11 & 15
+        fields: Fields = {
+            "proto": self._transport,
+            "trans_id": number,
+            "AA": bool(flags & 0x0400),
+            "TC": bool(flags & 0x0200),
+            "RD": bool(flags & 0x0100),
+            "RA": bool(flags & 0x0080),
+            "Z": flags >> 4 & 7,
+            "rejected": False,
+            "opcode": opcode,
+            "opcode_name": (_OPCODES[opcode] if opcode < len(_OPCODES) else "") or f"opcode-{opcode}",
+        }
+        if question:
+            name, kind, record_class = question
+            record_class &= 0x7FFF if self._is_mdns else 0xFFFF  # the other bit asks for an answer to the asker alone
+            fields |= {
+                "query": self._name(name),
+                "qclass": record_class,
+                "qclass_name": _CLASSES.get(record_class, f"qclass-{record_class}"),
+                "qtype": kind,
+                "qtype_name": _type_name(kind),
+            }
+        return fields
+
+    def _name(self, name: bytes) -> bytes:
+        plain = netbios_name(name) if self._is_netbios else None
+        return plain[:-4].encode("latin-1", "backslashreplace") if plain else name.lower()
+
+
+def _answered(data: bytes, message: Message) -> Fields:
+    code = message.flags & 15
+    answers = message.records[: message.answer_count]
+    fields: Fields = {
+        "rcode": code,
+        "rcode_name": code_word(code),
+        "rejected": not any(int.from_bytes(data[at : at + 2], "big") for at in (6, 8, 10)),
+    }
+    if answers:
+        fields["answers"] = [_data_text(data, record) for record in answers]
+        fields["TTLs"] = [float(record[3]) for record in answers]
+    return fields
+
+
+def _data_text(data: bytes, record: Record) -> bytes:
+    """What a record says, as Zeek writes it."""
+    _, kind, _, _, start, end = record
+    size, as_address = _ADDRESSES.get(kind, (0, None))
+    if as_address and end - start == size:
+        return str(as_address(data[start:end])).encode()
+    if kind in _NAMES:
+        return _name_at(data, start)
+    if kind == _MX:
+        return _name_at(data, start + 2)
+    if kind == _SRV:
+        return _name_at(data, start + 6)
+    if kind == _TXT:
+        return b" ".join(b"TXT %d %s" % (len(text), text) for text in _strings(data[start:end]))
+    return f"<unknown type={kind}>".encode()
+
+
+def _name_at(data: bytes, start: int) -> bytes:
+    named = read_name(data, start)
+    return named[0].lower() if named else b""
+
+
+def _strings(data: bytes) -> list[bytes]:
+    found, at = [], 0
+    while at < len(data):
+        found.append(data[at + 1 : at + 1 + data[at]])
+        at += 1 + data[at]
+    return found
+
+
+def _type_name(kind: int) -> str:
+    return "*" if kind == _ANY else type_word(kind) if not type_word(kind).startswith("TYPE") else f"query-{kind}"
