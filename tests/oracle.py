@@ -21,11 +21,32 @@ COMPARED = [name for name in FLOW.names if name != "earlier"]
 
 def flow_rows(packets, first_number=1):
     """The flow rows of PACKET[n], whose first row is frame ``first_number``, in order of their first counted packet."""
-    rows, current, first_fragments, later_fragments = [], {}, {}, []
+    return _counted(packets, first_number)[0]
+
+
+def time_cells(packets, width_ns):
+    """(place of a row in ``flow_rows``, bucket number) → [packets, bytes, payload, times]."""
+    rows, homes = _counted(packets, 1)
+    places = {id(row): place for place, row in enumerate(rows)}
+    cells = {}
+    for row, sender, packet in homes:
+        time_ns = int(packet["ts_ns"])
+        number = None if time_ns == NO_TIME else time_ns // width_ns
+        cell = cells.setdefault((places[id(row)], number), [[0, 0], [0, 0], [0, 0], []])
+        for count, amount in zip(cell, (1, int(packet["wire"]), int(packet["payload"])), strict=False):
+            count[sender] += amount
+        cell[3].append(time_ns)
+    return cells
+
+
+def _counted(packets, first_number):
+    """The flow rows, and the row and the sender of each packet that is on one."""
+    rows, homes, current, first_fragments, later_fragments = [], [], {}, {}, []
     for number, packet in enumerate(packets, first_number):
         if packet["verdict"] in (Verdict.OK, Verdict.NO_PORTS):
             row, sender = _row_of(packet, rows, current)
             _count(row, sender, number, packet)
+            homes.append((row, sender, packet))
             _note_tcp(row, sender, packet)
             if packet["fragmentation"] == Fragmentation.FIRST:
                 first_fragments.setdefault(_datagram(packet), []).append((number, row, sender))
@@ -38,7 +59,8 @@ def flow_rows(packets, first_number=1):
             packet, unmatched_fragments
         )
         _count(row, sender, number, packet)
-    return rows + list(unmatched_fragments.values())
+        homes.append((row, sender, packet))
+    return rows + list(unmatched_fragments.values()), homes
 
 
 def verdict_tallies(packets):

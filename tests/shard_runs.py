@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from portcall.attribution.attribution import Attribution
 from portcall.decoding.copies import Copies
@@ -15,6 +16,9 @@ from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, Tracker
 from portcall.sources.captures import open_capture
 
+if TYPE_CHECKING:
+    from portcall.labels.bucketing import Bucketing
+
 
 @dataclass(frozen=True)
 class Options:
@@ -24,6 +28,7 @@ class Options:
     with_details: bool = True
     names: bool = True
     with_questions: bool = False
+    bucketing: Bucketing | None = None
 
 
 AS_USUAL = Options()
@@ -55,7 +60,9 @@ def tracked(batches, options=AS_USUAL, shard=None):
     names = None
     if options.names:
         names = ServerNames(with_details=options.with_details, with_questions=options.with_questions)
-    tracker = Tracker(Decoder(options.layer), names, copies=Copies(removes=False), shard=shard)
+    tracker = Tracker(
+        Decoder(options.layer), names, copies=Copies(removes=False), shard=shard, bucketing=options.bucketing
+    )
     for batch in batches:
         tracker.feed(batch)
     return tracker

@@ -77,7 +77,7 @@ def shell(*arguments: str, **options) -> subprocess.CompletedProcess:
 def test_options_reach_the_library_under_their_own_names(offline):
     options = (
         "--by host --layer inner --filter tcp --where bytes>1 --top 3 --local 10.0.0.0/8 --local fd00::/8 --no-names "
-        "--geo one.mmdb --deduplicate --from 2024-05-01 --to 2024-05-02"
+        "--geo one.mmdb --deduplicate --from 2024-05-01 --to 2024-05-02 --bucket 1s"
     )
 
     main(["read", "a.pcap", "-", *options.split()])
@@ -87,7 +87,7 @@ def test_options_reach_the_library_under_their_own_names(offline):
     assert offline.asked == {
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
         "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"], "deduplicate": True,
-        "from_": "2024-05-01", "to": "2024-05-02", "logs": False,
+        "from_": "2024-05-01", "to": "2024-05-02", "bucket": "1s", "logs": False,
     }  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_defaults_are_those_of_the_interface(offline):
     del offline.asked["progress"]
     assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
-        "names": True, "geo": [], "deduplicate": False, "from_": None, "to": None,
+        "names": True, "geo": [], "deduplicate": False, "from_": None, "to": None, "bucket": None,
         "logs": False,
     }  # fmt: skip
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from portcall.records.report import Report
     from portcall.records.schema import Listing
     from portcall.runs.live_run import LiveArguments
-    from portcall.runs.toolbox import Choice
 
     Text = str | PathLike[str]
     Texts = Text | Iterable[Text]
@@ -72,6 +71,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     deduplicate: bool = False,
     from_: str | None = None,
     to: str | None = None,
+    bucket: str | None = None,
 ) -> Report:
     """Attribute saved captures, one or many, as one capture in time order: the report that ``portcall read`` prints.
 
@@ -99,6 +99,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         deduplicate=given.flag("deduplicate", deduplicate),
         from_=given.optional_text("from_", from_),
         to=given.optional_text("to", to),
+        bucket=given.optional_text("bucket", bucket),
     )
     if outcome.interrupted:
         raise KeyboardInterrupt
@@ -128,6 +129,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
     top: int | None = None,
     names: bool = True,
     geo: Texts = (),
+    bucket: str | None = None,
     resolve: bool = False,
     source: Literal["ring", "scapy"] | None = None,
     owners: BackEnd | None = None,
@@ -155,6 +157,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
         top=given.optional_count("top", top),
         names=given.flag("names", names),
         geo=given.texts("geo", geo),
+        bucket=given.optional_text("bucket", bucket),
     )
     live_run.check_options(options)
     reports = live_run.captured(options, *map(given.optional_seconds, ("duration", "every"), (duration, every)))
@@ -166,7 +169,7 @@ def ports(*, netns: Texts = (), where: str | None = None, top: int | None = None
     """List who listens where on this machine, and who can reach it: a row per socket."""
     from portcall.runs import toolbox
 
-    return toolbox.ports(_choice(netns, where, top))
+    return toolbox.ports(toolbox.chosen(netns, where, top))
 
 
 def conns(  # noqa: PLR0913 (the options of the command, all by name)
@@ -190,7 +193,7 @@ def conns(  # noqa: PLR0913 (the options of the command, all by name)
     from portcall.sockets.query import parse_query
 
     return toolbox.conversations(
-        _choice(netns, where, top),
+        toolbox.chosen(netns, where, top),
         query=None if end is None else parse_query(given.text("end", end)),
         states=given.states("state", state),
         by=given.one_of_or_none("by", by, tuple(COUNTS)),
@@ -205,7 +208,7 @@ def who(port: str | int, *, netns: Texts = (), where: str | None = None, top: in
     from portcall.runs import toolbox
     from portcall.sockets.query import parse_query
 
-    return toolbox.who(parse_query(given.text("port", port)), _choice(netns, where, top))
+    return toolbox.who(parse_query(given.text("port", port)), toolbox.chosen(netns, where, top))
 
 
 def check(  # noqa: PLR0913 (the options of the command, all by name)
@@ -291,10 +294,3 @@ def __getattr__(name: str) -> str:
 
 
 _SOURCE_VERSION = "0.1.0"
-
-
-def _choice(netns: Texts, where: str | None, top: int | None) -> Choice:
-    from portcall.runs import arguments as given
-    from portcall.runs.toolbox import Choice
-
-    return Choice(given.texts("netns", netns), given.optional_text("where", where), given.optional_count("top", top))

@@ -89,7 +89,8 @@ def test_inference_is_said_with_its_remedy_except_where_it_changes_little():
 
     told = {by: [d.remedy for d in report(by, one).degradations] for by in GROUPINGS}
 
-    assert told == {"app": ["--local CIDR"], "host": ["--local CIDR"], "service": [], "query": [], "flow": []}
+    said = ["--local CIDR"]
+    assert told == {"app": said, "host": said, "time": said, "service": [], "query": [], "flow": []}
 
 
 def test_direction_bits_of_the_capture_are_believed_before_addresses():

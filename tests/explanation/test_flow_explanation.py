@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from flow_builder import ICMP, SECOND_NS, START_NS, UDP, flow
-from portcall.attribution.flow_rows import FlowRows, flow_row_on_no_flow
+from portcall.attribution.flow_rows import FlowRows
+from portcall.attribution.no_flow_rows import flow_row_on_no_flow
 from portcall.explanation.flow_explanation import MOST_DNS_ANSWERS, TCP_STATES, explain_flow
 from portcall.flows.conn_state import STATES
 from portcall.flows.originator import OriginatorEvidence

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums, summed
 from portcall.kernels.aggregate import SumTable, group
 
-keys = st.tuples(st.integers(-1, 3), st.integers(0, 1), st.sampled_from([0, 2**63]), st.integers(0, 3))
+keys = st.tuples(
+    st.integers(-1, 3), st.integers(0, 1), st.sampled_from([0, 2**63]), st.integers(0, 3), st.integers(-2, 2)
+)
 counted = st.lists(st.tuples(keys, st.integers(0, 2**50)), max_size=100)
 
 
@@ -53,11 +55,19 @@ def test_merged_sums_are_those_of_all_rows(rows, others):
 
 
 def test_sums_that_are_merged_may_have_other_numbers():
-    sums, others = summed_in_chunks([((0, 0, 0, 0), 1)]), summed_in_chunks([((1, 0, 0, 0), 5)])
+    sums, others = summed_in_chunks([((0, 0, 0, 0, 0), 1)]), summed_in_chunks([((1, 0, 0, 0, 0), 5)])
 
     sums.merge(others, "row", np.array([9, 0]))
 
-    assert as_dictionary(sums) == {(0, 0, 0, 0): 6}
+    assert as_dictionary(sums) == {(0, 0, 0, 0, 0): 6}
+
+
+def test_sums_whose_numbers_become_equal_are_added():
+    sums = summed_in_chunks([((0, 0, 0, 0, bucket), 1) for bucket in range(9)])
+
+    sums.renumber("bucket", lambda numbers: numbers // 4)
+
+    assert as_dictionary(sums) == {(0, 0, 0, 0, 0): 4, (0, 0, 0, 0, 1): 4, (0, 0, 0, 0, 2): 1}
 
 
 def test_of_times_the_least_and_the_greatest_are_kept_also_before_1970():
@@ -72,11 +82,11 @@ def test_of_times_the_least_and_the_greatest_are_kept_also_before_1970():
 @given(counted, st.integers(0, 2**64 - 1))
 def test_neither_the_seed_nor_a_nearly_full_table_changes_a_sum(rows, seed):
     slots = 1 << len(rows).bit_length()
-    sums = np.zeros((len(rows), 5), np.uint64)
-    summing = SumTable(4, 1, 0, 0, seed)
+    sums = np.zeros((len(rows), 6), np.uint64)
+    summing = SumTable(5, 1, 0, 0, seed)
     summing.begin(sums, np.zeros(slots, np.uint32), 0)
 
-    summing.add(table(rows).view(np.uint64).reshape(-1, 5))
+    summing.add(table(rows).view(np.uint64).reshape(-1, 6))
 
     found = {tuple(key): count for *key, count in sums[: summing.count].view(HOST_CREDIT).ravel().tolist()}
     assert found == expected(rows)

@@ -26,7 +26,7 @@ from portcall.kernels.headers import FrameDecoder
 from portcall.kernels.held_segments import MOST_HELD_BYTES, HeldSegments
 from portcall.kernels.record_walk import PcapngWalk, PcapWalk
 from portcall.kernels.row_detections import RowDetections
-from portcall.records.flows import DATAGRAM, FLOW, FlowKind
+from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, TIME_CELL, FlowKind
 from portcall.records.packets import FRAME, PACKET, Direction, Fragmentation, Verdict
 from portcall.sources.pcapng import INTERFACE
 
@@ -47,6 +47,7 @@ TWINS = {
     "FlowEnds": FLOW_ENDS,
     "Credit": CREDIT,
     "HostCredit": HOST_CREDIT,
+    "TimeCell": TIME_CELL,
 }
 C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
 
@@ -95,6 +96,13 @@ def test_numbers_mean_the_same_on_both_sides(meanings):
     for meaning in meanings:
         name = renamed.get((meanings, meaning.name), prefixes.get(meanings, "") + meaning.name)
         assert numbers[name] == meaning, name
+
+
+def test_owners_of_cells_begin_at_the_same_numbers_on_both_sides():
+    numbers = enumerated()
+
+    assert numbers["FIRST_DATAGRAM"] == FIRST_DATAGRAM > max(Verdict)
+    assert (numbers["FIRST_FLOW"], numbers["FIRST_UNMATCHED"]) == (FIRST_FLOW, FIRST_UNMATCHED)
 
 
 def kernel_users():

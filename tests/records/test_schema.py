@@ -29,6 +29,7 @@ GROUPED = [
     "top_host_network",
     "top_host_reverse_name",
     "script",
+    "bucket_ns",
 ]
 FLOW = [
     "protocol",
@@ -75,6 +76,10 @@ FLOW = [
 @pytest.mark.parametrize("by", ["app", "service", "host"])
 def test_grouped_columns_are_those_of_the_interface_in_its_order(by):
     assert list(column_names(by)) == [by, *GROUPED]
+
+
+def test_the_columns_by_time_are_the_same_with_the_bucket_first():
+    assert list(column_names("time")) == ["bucket_ns", *(name for name in GROUPED if name != "bucket_ns")]
 
 
 def test_flow_columns_begin_with_those_of_the_interface_in_its_order():

@@ -276,6 +276,22 @@ def test_it_ends_with_the_command_and_prints_its_traffic():
     assert (status, row["server_pid"], row["payload_to_server"]) == (0, None, REQUEST)
 
 
+def test_what_a_command_sends_is_split_by_time():
+    server = start(SERVE)
+    port = int(server.stdout.readline())
+    asked = ("-i", "lo", "--by", "process", "--bucket", "1ms", "--format", "json")
+
+    with live(*asked, "--", sys.executable, "-c", CALL, str(port)) as running:
+        _, printed = running.end()
+    server.communicate(timeout=DEADLINE_S)
+
+    report = json.loads(printed)
+    rows = report["rows"]
+    assert report["bucket_width_ns"] == 10**6
+    assert [row["bucket_ns"] for row in rows] == sorted({row["first_ns"] // 10**6 * 10**6 for row in rows})
+    assert sum(row["bytes_out"] + row["bytes_in"] for row in rows) == report["coverage"]["bytes"]
+
+
 def test_only_the_ends_of_the_command_are_credited():
     server = start(SERVE)
     port = int(server.stdout.readline())

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from examples import examples
 from frame_bytes import udp
 from portcall.inspection.server_names import ServerNames
+from portcall.labels.bucketing import Bucketing
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.row_filter import compile_where
 from portcall.records.column_values import Columns, Words
@@ -483,3 +484,76 @@ def test_logs_of_what_passed_are_there_when_nothing_more_comes():
     (row,) = columns.rows([LOG_ENTRIES])
     assert [(entry.log, entry.fields["query"]) for entry in row[LOG_ENTRIES]] == [("dns", b"live.example")]
     assert tracker.entries_left_out == 0
+
+
+# --- by time
+
+
+@pytest.fixture
+def by_second():
+    return LiveTracker(
+        SocketTimeline("test"),
+        name_capture_point=lambda _namespace, interface: CapturePoint(f"eth{interface}", None),
+        bucketing=Bucketing(10**9),
+    )
+
+
+def seconds_of(report, *columns):
+    """The second of each row, and what it says there."""
+    return [((row["bucket_ns"] - at(0)) // 10**9, *(row[column] for column in columns)) for row in report]
+
+
+def test_what_an_owner_sends_is_its_own_second_by_second(by_second):
+    inspect(by_second, sighting(0, 7, 100, "USED", CLIENT, REMOTE, protocol="udp"), executed(0, 100, "wget"))
+
+    for second in (1, 1.5, 3):
+        by_second.feed(batch(packet(second, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
+    by_second.match()
+
+    report = by_second.report(by="process", source="")
+    assert seconds_of(report, "pid", "packets_out") == [(1, 100, 2), (3, 100, 1)]
+    assert seconds_of(by_second.report(by="time", source=""), "packets_out") == [(1, 2), (3, 1)]
+    (row,) = by_second.report(by="process", source="", by_time=False)
+    assert (row["bucket_ns"], row["packets_out"]) == (None, 3)
+
+
+def test_what_passes_two_interfaces_counts_once_in_its_second_and_each_way_where_most_of_it_was_seen(by_second):
+    there = packet(1, CLIENT, REMOTE, direction=Direction.OUTBOUND)
+    back = packet(2, REMOTE, CLIENT, direction=Direction.INBOUND)
+    by_second.feed(batch(there, interface=1))
+    by_second.feed(batch(there, back, back, interface=2))
+
+    report = by_second.report(by="flow", source="")
+
+    counted = [f"packets_to_{end}" for end in ("client", "server")]
+    assert seconds_of(report, *counted) == [(1, 0, 1), (2, 2, 0)]
+    assert sum(row[name] for row in report for name in counted) == report.coverage.frames == 3
+
+
+def test_frames_on_no_flow_have_their_second_and_none_where_only_a_command_counts(by_second):
+    by_second.feed(batch((at(1), b"\xff" * 30, Direction.INBOUND), packet(2, CLIENT, SERVER)))
+
+    assert seconds_of(by_second.report(by="app", source=""), "unattributed_reason") == [
+        (1, "malformed"),
+        (2, "no-owner"),
+    ]
+    by_second.is_wanted = lambda match: match is not None and match.owner is not None
+    assert list(by_second.report(by="app", source="")) == []
+
+
+@pytest.mark.parametrize("by", [by for by in LIVE_GROUPINGS if by != "query"])
+def test_seconds_add_up_to_all_that_was_counted(by_second, by):
+    inspect(
+        by_second,
+        sighting(0, 7, 100, "USED", CLIENT, SERVER, protocol="udp"),
+        sighting(3, 8, 200, "USED", CLIENT, SERVER, protocol="udp"),
+    )
+
+    for second in range(6):
+        by_second.feed(batch(packet(second, CLIENT, SERVER), packet(second + 0.5, SERVER, CLIENT, size=99)))
+    by_second.match()
+    report = by_second.report(by=by, source="")
+
+    sums = sum(row[f"bytes_{way}"] for row in report for way in directions(by))
+    assert sums == report.coverage.bytes + report.coverage.bytes_credited_twice
+    assert {second for (second,) in seconds_of(report)} == set(range(6))

@@ -18,6 +18,7 @@ from made_conversations import CLIENT, GET, SERVER, answered, batch_of, client_h
 from portcall.errors import PortcallError
 from portcall.inspection import held_payloads, inspection_state
 from portcall.inspection.server_names import ServerNames
+from portcall.labels.bucketing import AUTO, Bucketing
 from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, Tracker
 from shard_runs import Options, batches_of, merge_bytes, merged, partial_of, read_shard, rows_of, tracked
@@ -26,6 +27,7 @@ CAPTURES = Path(__file__).parents[2] / "captures"
 AS_USUAL = Options()
 NAMES = ("office.pcapng", "dns.pcap", "fragments.pcap", "reuse.pcap", "tunnels.pcap", "ssh.pcap", "cooked.pcapng")
 BY = ("flow", "app")
+BY_TIME = (Bucketing(5 * 10**6), AUTO)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,40 @@ def test_shards_that_other_processes_read_and_merge_have_the_rows_of_the_whole(p
 
     for by in BY:
         assert rows_of(Partial.from_bytes(read[0]).tracker(), by) == whole(name, by)
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(st.data())
+def test_so_they_have_by_time(data):
+    name, bucketing = data.draw(st.sampled_from(NAMES)), data.draw(st.sampled_from(BY_TIME))
+    places = st.integers(1, frames_of(name) - 1)
+    cuts = [0, *sorted(data.draw(st.sets(places, min_size=1, max_size=4))), frames_of(name)]
+    options, batches = Options(bucketing=bucketing), batches_of(CAPTURES / name)
+
+    shards = [partial_of(batches, *ends, options) for ends in pairwise(cuts)]
+    while len(shards) > 1:
+        at = data.draw(st.integers(0, len(shards) - 2))
+        shards[at].merge(shards.pop(at + 1))
+
+    tracker = Partial.from_bytes(shards[0].to_bytes()).tracker()
+    tables = list(tracker.tables)
+    for by in (*BY, "time"):
+        tracker.tables[:] = tables  # which an attribution lets go
+        assert rows_of(tracker, by) == whole(name, by, options)
+
+
+@pytest.mark.parametrize("one", [None, *BY_TIME])
+def test_shards_that_count_in_other_buckets_do_not_merge(one):
+    batches, frames = batches_of(CAPTURES / "dns.pcap"), frames_of("dns.pcap")
+    other = Bucketing(10**9)
+
+    first, later = (
+        partial_of(batches, *ends, Options(bucketing=bucketing))
+        for ends, bucketing in (((0, 9), one), ((9, frames), other))
+    )
+
+    with pytest.raises(PortcallError, match="different options"):
+        first.merge(later)
 
 
 @pytest.mark.parametrize("options", [Options("inner", with_details=False), Options(names=False)], ids=str)

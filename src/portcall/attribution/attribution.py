@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.attribution.flow_rows import FlowRows, flow_row_on_no_flow
-from portcall.attribution.group_rows import group_row_on_no_flow, group_rows, principal_rows
+from portcall.attribution.bucket_rows import by_bucket, columns_on_no_flow, sums_on_no_flow
+from portcall.attribution.flow_rows import FlowRows, starts_of_buckets
+from portcall.attribution.group_rows import group_rows, principal_rows
+from portcall.attribution.no_flow_rows import covered, rows_on_no_flow
 from portcall.attribution.principals import Principals, quality_of
 from portcall.attribution.query_rows import QueryRows, rest_columns
 from portcall.errors import UsageError
@@ -22,11 +24,11 @@ from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDIT
 from portcall.flows.flow_ends import flow_ends
 from portcall.flows.local_networks import networks
 from portcall.kernels.attribute import credit
+from portcall.labels.bucketing import bucket_numbers
 from portcall.labels.registry import Registry
 from portcall.labels.service_keys import are_attributed
 from portcall.records.column_values import Columns, Numbers, Words
-from portcall.records.packets import Verdict
-from portcall.records.report import Coverage, Degradation, Report
+from portcall.records.report import Degradation, Report
 from portcall.records.report_rows import ROWS_AT_ONCE, Rows, in_order
 from portcall.records.schema import column_names, directions
 
@@ -36,14 +38,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches
+    from portcall.flows.time_buckets import Cells, TimeBuckets
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.queries.row_tests import RowTest
     from portcall.records.ownership import Match
-    from portcall.records.packets import CapturePoint, Tally
+    from portcall.records.packets import CapturePoint, Tally, Verdict
 
 Row = dict[str, Any]  # Any: plain values of several types, see schema
 
+_SEEN_FROM_THE_CLIENT = ("service", "query", "time")
+"""Groupings that credit every flow once."""
 _OF_OWNERS = ("process", "user")
 """Groupings that only owners can tell."""
 _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
@@ -76,6 +81,8 @@ class Attribution:
         self._principal_sums = Sums(CREDIT, CREDITS)
         self._principal_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._inferred_flows = 0
+        self._width_ns = 0
+        self._cells_on_no_flow: dict[Verdict, list[Cells]] = {}
         self.bytes_credited_twice = 0
 
     def add(
@@ -84,29 +91,55 @@ class Attribution:
         low: Matches | None = None,
         high: Matches | None = None,
         found: Detected | None = None,
+        cells: Cells | None = None,
     ) -> None:
         """Count FLOW[n]. By flow they are kept, and must not change afterwards.
 
         ``low`` and ``high`` tell, where owners are known, whose each row's ends are; None for an end that is not this
         machine's. Then local are, unless the user named networks, just the ends that the rows' bits call so.
         UsageError by process or user without them.
-        ``found`` is what each row's own traffic told.
+        ``found`` is what each row's own traffic told; ``cells`` what came of each by time, where somebody asked.
         """
+        if cells:
+            self._widen(cells.width_ns)
         matches = None
         if low is not None or high is not None:
             nobody: list[Match | None] = [None] * len(flows)
             matches = (nobody if low is None else low, nobody if high is None else high)
         if self._by == "flow":
-            self._flows.add(flows, matches, found)
+            self._flows.add(flows, matches, found, cells)
             return
         if self._by in _OF_OWNERS and not matches:
             raise UsageError(f"--by {self._by}: a capture does not say which {self._by} sent a packet. Use --by app")
         for start in range(0, len(flows), ROWS_AT_ONCE):
             chunk = slice(start, start + ROWS_AT_ONCE)
             of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None
-            self._add(flows[chunk], of_chunk, found and found.part(chunk))
+            self._add(flows[chunk], of_chunk, found and found.part(chunk), cells and cells.part(chunk))
 
-    def _add(self, flows: NDArray[np.void], matches: tuple[Matches, Matches] | None, found: Detected | None) -> None:
+    def add_on_no_flow(self, buckets: TimeBuckets) -> None:
+        """Count what came, by time, of frames that are on no flow; ``rows`` then does without their tallies."""
+        self._widen(buckets.width_ns)
+        for verdict, cells in buckets.on_no_flow().items():
+            if self._by == "time":
+                self._sums.add(sums_on_no_flow(cells))
+            else:
+                self._cells_on_no_flow.setdefault(verdict, []).append(cells)
+
+    def _widen(self, width_ns: int) -> None:
+        """Count in buckets that are so wide at least."""
+        if 0 < self._width_ns < width_ns:
+            times = width_ns // self._width_ns
+            for sums in (self._sums, self._hosts, self._principal_sums, self._principal_hosts):
+                sums.renumber("bucket", lambda numbers: bucket_numbers(numbers, times))
+        self._width_ns = max(self._width_ns, width_ns)
+
+    def _add(
+        self,
+        flows: NDArray[np.void],
+        matches: tuple[Matches, Matches] | None,
+        found: Detected | None,
+        cells: Cells | None,
+    ) -> None:
         # Where owners are known, so is what is ours.
         ends, inferred = flow_ends(flows, self._local, infers=not matches, askers=found and found.askers)
         self._inferred_flows += inferred
@@ -120,16 +153,21 @@ class Attribution:
             return
         if matches and self._by in ("app", *_OF_OWNERS):
             self._own(ends, by_port, matches)
-            self._count(flows, ends, self._principal_sums, self._principal_hosts)
+            self._count(flows, ends, self._principal_sums, self._principal_hosts, cells)
             return
         row_keys = self._registry.app_keys if self._by == "app" else self._registry.label_keys
-        ends["row"] = row_keys(ends["service"])[:, None]
-        self._count(flows, ends, self._sums, self._hosts)
+        ends["row"] = 0 if self._by == "time" else row_keys(ends["service"])[:, None]
+        self._count(flows, ends, self._sums, self._hosts, cells)
 
     def merge(self, other: Attribution) -> None:
         """Count in what another attribution with the same grouping, local networks and names has counted."""
         if other._names is not self._names:
             raise ValueError("attributions that merge share their names, for their numbers are those of one registry")
+        width_ns = max(self._width_ns, other._width_ns)
+        self._widen(width_ns)
+        other._widen(width_ns)
+        for verdict, cells in other._cells_on_no_flow.items():
+            self._cells_on_no_flow.setdefault(verdict, []).extend(cells)
         self._flows.merge(other._flows)
         self._sums.merge(other._sums)
         self._hosts.merge(other._hosts)
@@ -143,7 +181,12 @@ class Attribution:
     def rows(self, tallies: Mapping[Verdict, Tally]) -> Rows:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
         groups = [self._flows] if self._by == "flow" else list(self._groups())  # or they kept all that was inspected
-        parts: list[FlowRows | Columns] = [*groups, Columns.of_rows(list(self._rows_on_no_flow(tallies)))]
+        parts: list[FlowRows | Columns] = [*groups]
+        if self._width_ns:
+            on_no_flow = self._cells_on_no_flow.items()
+            parts += [columns_on_no_flow(self._by, verdict, cells, self._width_ns) for verdict, cells in on_no_flow]
+        else:
+            parts.append(Columns.of_rows(list(rows_on_no_flow(self._by, tallies))))
         counted = [self._both_ways(part) for part in parts]
         order = in_order([texts for texts, _ in counted], np.concatenate([both_ways for _, both_ways in counted]))
         return Rows(self._columns, parts, order)
@@ -159,22 +202,21 @@ class Attribution:
     ) -> Report:
         """The rows with what they cover; ``where`` and then ``top`` leave rows out, which still count as covered.
 
-        ``completed`` adds what others know of addresses, before ``where`` looks at it.
+        ``completed`` adds what others know of addresses, before ``where`` looks at it. By time the rows are in order of
+        their buckets, and ``top`` still leaves those of most bytes.
         """
         everything = self.rows(tallies)
         rows = everything.completed(completed) if completed else everything
         rows = (rows.where(where.among) if where else rows)[:top]
+        if self._width_ns:
+            rows = rows.sorted_by(starts_of_buckets)
         times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
-        coverage = Coverage(
-            frames=sum(tally.frames for tally in tallies.values()),
-            bytes=sum(tally.bytes for tally in tallies.values()),
-            verdicts={_word(verdict): tallies[verdict].frames if verdict in tallies else 0 for verdict in Verdict},
-            bytes_credited_twice=self.bytes_credited_twice,
-            dropped_by_kernel=None,
-            bytes_attributed=self._bytes_attributed(),
-        )
+        coverage = covered(tallies, self.bytes_credited_twice, self._bytes_attributed())
         window_ns = (min(times), max(times)) if times else None
-        return Report(self._by, source, window_ns, coverage, rows, self.degradations(), len(everything) - len(rows))
+        left_out = len(everything) - len(rows)
+        return Report(
+            self._by, source, window_ns, coverage, rows, self.degradations(), left_out, self._width_ns or None
+        )
 
     def degradations(self) -> list[Degradation]:
         """What the rows could not be sure of."""
@@ -197,18 +239,21 @@ class Attribution:
         ends["principal"] = ends["row"] = self._principals.numbers(low, high, by_port).T
         ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
 
-    def _count(self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums) -> None:
-        by_host, both_ends = self._by == "host", self._by not in ("service", "query")
-        most = 2 * len(flows)
-        self.bytes_credited_twice += credit(
-            flows, ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most)
-        )
+    def _count(
+        self, flows: NDArray[np.void], ends: NDArray[np.void], sums: Sums, hosts: Sums, cells: Cells | None
+    ) -> None:
+        by_host, both_ends = self._by == "host", self._by not in _SEEN_FROM_THE_CLIENT
+        for some, their_ends, buckets in by_bucket(flows, ends, cells, self._width_ns):
+            most = 2 * len(some)
+            self.bytes_credited_twice += credit(
+                some, their_ends, by_host, both_ends, sums.with_room(most), hosts.with_room(most), buckets
+            )
 
     def _count_rest(self, flows: NDArray[np.void]) -> None:
         """Count FLOW[n], or what is left of them, seen from their clients, whatever is local."""
         ends = flow_ends(flows).rows
         ends["local"] = 0
-        self._count(flows, ends, self._sums, self._hosts)
+        self._count(flows, ends, self._sums, self._hosts, None)
 
     def _notes_of_questions(self) -> list[Degradation]:
         left_out = self._names.questions.left_out if self._names and self._names.questions else 0
@@ -223,10 +268,10 @@ class Attribution:
                 yield rest_columns(self._sums.rows)
             return
         if len(self._sums.rows):
-            yield group_rows(self._by, self._sums.rows, self._hosts, self._registry)
+            yield group_rows(self._by, self._sums.rows, self._hosts, self._registry, self._width_ns)
         if len(self._principal_sums.rows):
             sums, hosts = self._principal_sums.rows, self._principal_hosts
-            yield principal_rows(self._principals, sums, hosts, self._registry)
+            yield principal_rows(self._principals, sums, hosts, self._registry, self._width_ns)
 
     def _both_ways(self, part: FlowRows | Columns) -> tuple[Words, NDArray[np.int64]]:
         """The texts that order rows of equal bytes, and int64[n]: the bytes."""
@@ -237,13 +282,6 @@ class Attribution:
             return Words.each(()), np.zeros(0, np.int64)
         first = part.by_name.get(self._columns[0])
         return first if isinstance(first, Words) else Words.each([None] * len(part)), out.values + back.values
-
-    def _rows_on_no_flow(self, tallies: Mapping[Verdict, Tally]) -> Iterator[Row]:
-        row_on_no_flow = flow_row_on_no_flow if self._by in ("flow", "query") else group_row_on_no_flow
-        for verdict, tally in tallies.items():
-            # Later fragments are on flows: that of their first, or an orphan's.
-            if verdict.reason and verdict is not Verdict.LATER_FRAGMENT and tally.frames:
-                yield row_on_no_flow(verdict.reason, tally)
 
     def _bytes_attributed(self) -> int:
         if self._by == "flow":
@@ -258,7 +296,3 @@ class Attribution:
 
 def _bytes(sums: NDArray[np.void]) -> int:
     return int(sums["bytes_out"].sum()) + int(sums["bytes_in"].sum())
-
-
-def _word(verdict: Verdict) -> str:
-    return verdict.name.lower().replace("_", "-")

@@ -6,13 +6,14 @@ Everything is computed as whole columns: a scan alone makes tens of thousands of
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portcall.attribution.bucket_rows import bucket_column
 from portcall.attribution.flow_columns import times
 from portcall.attribution.principals import QUALITIES, told_principal
-from portcall.flows.aggregation import CREDITS, HOST, SERVICE, grouped, summed
+from portcall.flows.aggregation import BUCKET, CREDITS, HOST, SERVICE, grouped, summed
 from portcall.flows.local_networks import host_text
 from portcall.labels.service_keys import SOURCES, WITHOUT_FIRST, are_unmatched
 from portcall.records.column_values import Columns, Numbers, Words, of_values
@@ -26,32 +27,34 @@ if TYPE_CHECKING:
     from portcall.flows.aggregation import Sums
     from portcall.labels.registry import Registry
     from portcall.records.column_values import ColumnValues
-    from portcall.records.packets import Tally
 
 _MOST_SERVICES = 10
 _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "payload_out", "payload_in")
 _PRINCIPAL = ("app", "app_source", "process", "unattributed_reason")
 
 
-def group_rows(by: str, sums: NDArray[np.void], hosts: Sums, registry: Registry) -> Columns:
-    """The rows of one grouping, in no order.
+def group_rows(by: str, sums: NDArray[np.void], hosts: Sums, registry: Registry, width_ns: int = 0) -> Columns:
+    """The rows of one grouping, in no order; one a bucket that is ``width_ns`` wide, where that is not 0.
 
     ``aggregation`` are CREDIT[n], one per service key, for ``host`` per service key and remote host. ``hosts`` are
     HOST_CREDIT per service key of a row and remote host, but for ``host``.
     """
     keyed = _keyed(by, sums, registry)
     table = summed(keyed, CREDITS)
-    columns = {**_measure_columns(table), **_identity_columns(by, table, registry)}
+    columns = {**_measure_columns(table, width_ns), **_identity_columns(by, table, registry)}
     if by == "service":
         columns["services"] = Words.each([label] if label else [] for label in columns["service"].plain())
     else:
-        columns["services"] = Words.each(_services(keyed, (*SERVICE, *HOST), sums["service"], registry))
+        columns["services"] = Words.each(_services(keyed, (*SERVICE, *HOST, *BUCKET), sums["service"], registry))
     if by != "host":
-        columns["top_host"] = Words.each(map(_top_hosts(hosts, registry).get, table["service"].tolist()))
+        rows = zip(table["service"].tolist(), table["bucket"].tolist(), strict=True)
+        columns["top_host"] = Words.each(map(_top_hosts(hosts, registry).get, rows))
     return Columns(len(table), columns)
 
 
-def principal_rows(principals: Principals, sums: NDArray[np.void], hosts: Sums, registry: Registry) -> Columns:
+def principal_rows(
+    principals: Principals, sums: NDArray[np.void], hosts: Sums, registry: Registry, width_ns: int = 0
+) -> Columns:
     """The rows of flows whose owners were asked for, in no order, from CREDIT[n], one per service key and principal.
 
     ``hosts`` are HOST_CREDIT per principal and remote host.
@@ -62,7 +65,7 @@ def principal_rows(principals: Principals, sums: NDArray[np.void], hosts: Sums, 
     numbers = table["service"].tolist()
     qualities = table["quality"].tolist()
     columns = {
-        **_measure_columns(table),
+        **_measure_columns(table, width_ns),
         **{name: Words.each(getattr(principals[number], name) for number in numbers) for name in _PRINCIPAL},
         "pid": of_values([principals.pid(number) for number in numbers]),
         "script": Words.each(principals.script(number) for number in numbers),
@@ -71,29 +74,19 @@ def principal_rows(principals: Principals, sums: NDArray[np.void], hosts: Sums, 
             None if principals[number].unattributed_reason == WITHOUT_FIRST else QUALITIES[quality]
             for number, quality in zip(numbers, qualities, strict=True)
         ),
-        "services": Words.each(_services(keyed, SERVICE, sums["service"], registry)),
-        "top_host": Words.each(map(_top_hosts(hosts, registry).get, numbers)),
+        "services": Words.each(_services(keyed, (*SERVICE, *BUCKET), sums["service"], registry)),
+        "top_host": Words.each(
+            map(_top_hosts(hosts, registry).get, zip(numbers, table["bucket"].tolist(), strict=True))
+        ),
     }
     return Columns(len(table), columns)
 
 
-def _measure_columns(table: NDArray[np.void]) -> dict[str, ColumnValues]:
+def _measure_columns(table: NDArray[np.void], width_ns: int) -> dict[str, ColumnValues]:
     return {
+        **({"bucket_ns": bucket_column(table["bucket"], width_ns)} if width_ns else {}),
         **{name: Numbers(table[name].astype(np.int64)) for name in _MEASURES},
         **{name: times(table[name]) for name in ("first_ns", "last_ns")},
-    }
-
-
-def group_row_on_no_flow(reason: str, tally: Tally) -> dict[str, Any]:
-    """The row of frames that are on no flow, which count as in; the columns it leaves out are null."""
-    return {
-        **dict.fromkeys(_MEASURES, 0),
-        "packets_in": tally.frames,
-        "bytes_in": tally.bytes,
-        "first_ns": tally.first_ns,
-        "last_ns": tally.last_ns,
-        "services": [],
-        "unattributed_reason": reason,
     }
 
 
@@ -103,7 +96,9 @@ def _keyed(by: str, sums: NDArray[np.void], registry: Registry) -> NDArray[np.vo
     if by == "service":
         keyed["service"] = registry.label_keys(sums["service"])
     elif by == "app":
-        keyed["service"], keyed["source"] = registry.app_keys(sums["service"]), registry.source_ranks(sums["service"])
+        keyed["service"], keyed["quality"] = registry.app_keys(sums["service"]), registry.source_ranks(sums["service"])
+    elif by == "time":
+        keyed["service"] = 0
     else:
         unmatched_fragments = are_unmatched(sums["service"])
         keyed["service"][~unmatched_fragments] = 0
@@ -114,12 +109,14 @@ def _keyed(by: str, sums: NDArray[np.void], registry: Registry) -> NDArray[np.vo
 
 def _identity_columns(by: str, table: NDArray[np.void], registry: Registry) -> dict[str, ColumnValues]:
     """What each row is called, and what its app rests on."""
+    if by == "time":
+        return {}
     keys = table["service"].tolist()
     if by != "host":
         principals = [told_principal(registry.identity(key)) for key in keys]
         sources = [principal.app_source for principal in principals]
         if by == "app":  # of all that it rests on the weakest
-            ranks = table["source"].tolist()
+            ranks = table["quality"].tolist()
             sources = [SOURCES[rank] if known.app else None for rank, known in zip(ranks, principals, strict=True)]
         return {
             "app": Words.each(principal.app for principal in principals),
@@ -153,10 +150,10 @@ def _services(
     ]
 
 
-def _top_hosts(found: Sums, registry: Registry) -> dict[int, str]:
-    """The remote address with most bytes per service key, where what is missing could not make another one greater."""
+def _top_hosts(found: Sums, registry: Registry) -> dict[tuple[int, int], str]:
+    """The remote address with most bytes per row and bucket, where what is missing could make no other one greater."""
     hosts = found.rows
-    services, members = grouped(hosts, ("row",))
+    services, members = grouped(hosts, ("row", *BUCKET))
     counted, most, second = hosts["bytes"], *np.zeros((2, len(members)), np.uint64)
     np.maximum.at(most, services, counted)
     leads = counted == most[services]
@@ -167,6 +164,6 @@ def _top_hosts(found: Sums, registry: Registry) -> dict[int, str]:
     leaders = leaders[np.lexsort((hosts["low_half"][leaders], hosts["high_half"][leaders], services[leaders]))]
     leaders = leaders[np.diff(services[leaders], append=-1) != 0]
     certain = leaders[(most >= second + np.uint64(found.missing_bytes))[services[leaders]]]
-    keys = hosts["row"][certain].tolist()
+    keys = zip(hosts["row"][certain].tolist(), hosts["bucket"][certain].tolist(), strict=True)
     addresses = zip(*(hosts[name][certain].tolist() for name in HOST), strict=True)
     return {key: host_text(kind, high, low, registry) for key, (kind, high, low) in zip(keys, addresses, strict=True)}

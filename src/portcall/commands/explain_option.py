@@ -37,6 +37,8 @@ def flow_choice(options: argparse.Namespace, format_name: str) -> FlowChoice | N
         return None
     if options.by not in (GROUPINGS[0], "flow"):
         raise UsageError(f"--explain is about conversations: leave out --by {options.by}")
+    if options.bucket:
+        raise UsageError("--explain is about whole conversations: leave out --bucket")
     if options.dissect:
         raise UsageError("--explain and --dissect print something else each: leave out one of them")
     if format_name not in FORMATS:

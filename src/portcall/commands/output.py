@@ -61,6 +61,9 @@ def add_report_options(parser: argparse.ArgumentParser, groupings: Sequence[str]
         "--local", metavar="CIDR", action="append", default=[], help="network whose addresses are local"
     )
     parser.add_argument("--no-names", dest="names", action="store_false", help="skip payload inspection (faster)")
+    parser.add_argument(
+        "--bucket", metavar="WIDTH", help="split rows by time: 500ms, 1s, 5min, 1h, 1d; auto: some hundred buckets"
+    )
     parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows with most bytes")
     add_address_options(parser)
 
@@ -168,6 +171,8 @@ def grouping_for(options: argparse.Namespace, format_name: str) -> str:
         from portcall.exports.prometheus import require_grouping
 
         require_grouping(options.by)
+    if options.bucket and format_name in (*LOGS, *TRAFFIC_ONLY):
+        raise UsageError(f"--format {format_name} has no room for buckets of time: leave out --bucket")
     if format_name not in LOGS:
         return str(options.by)
     if options.by not in (GROUPINGS[0], "flow"):

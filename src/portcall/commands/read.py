@@ -94,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
             deduplicate=options.deduplicate,
             from_=options.from_,
             to=options.to,
+            bucket=options.bucket,
             logs=format_name in LOGS,
             progress=progress,
         )

@@ -14,7 +14,7 @@ import numpy as np
 from portcall.kernels.aggregate import SumTable, group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +33,7 @@ class Layout(NamedTuple):
 
 SERVICE = ("service",)
 HOST = ("host_kind", "high_half", "low_half")
+BUCKET = ("bucket",)
 
 CREDIT = np.dtype(
     [
@@ -42,6 +43,7 @@ CREDIT = np.dtype(
         ("host_kind", "u8"),  # of the remote end: HostKind
         ("high_half", "u8"),  # its address, or 0
         ("low_half", "u8"),  # the rest of its address, or the number of its name
+        ("bucket", "i8"),  # number of the bucket of time, 0 where nobody asked for any
         # What is added.
         ("flows", "i8"),
         ("packets_out", "u8"),
@@ -53,12 +55,12 @@ CREDIT = np.dtype(
         # The least, then the greatest.
         ("first_ns", "i8"),  # NEVER where there is none
         ("last_ns", "i8"),  # NO_TIME where there is none
-        ("quality", "i8"),  # number of the owner's quality, the worst is the greatest
-        ("source", "i8"),  # what the app rests on, the weakest is the greatest
+        # Number of the owner's quality, the worst is the greatest; by app without owners, of what the app rests on.
+        ("quality", "i8"),
     ]
 )
 """What one end of a conversation is credited with, and sums of that. 128 bytes."""
-CREDITS = Layout(key=5, added=7, least=1, greatest=3)
+CREDITS = Layout(key=6, added=7, least=1, greatest=2)
 
 HOST_CREDIT = np.dtype(
     [
@@ -66,11 +68,12 @@ HOST_CREDIT = np.dtype(
         ("host_kind", "u8"),
         ("high_half", "u8"),
         ("low_half", "u8"),
+        ("bucket", "i8"),
         ("bytes", "u8"),
     ]
 )
-"""What a row of the report exchanged with one remote host. 40 bytes."""
-HOST_CREDITS = Layout(key=4, added=1)
+"""What a row of the report exchanged with one remote host. 48 bytes."""
+HOST_CREDITS = Layout(key=5, added=1)
 
 
 class Sums:
@@ -112,6 +115,13 @@ class Sums:
         rows = other.rows.copy()
         if numbers is not None:
             rows[key] = numbers[rows[key]]
+        self.add(rows)
+
+    def renumber(self, key: str, numbered: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        """Go on with other numbers in one key column, some of which may now be equal."""
+        rows = self.rows.copy()
+        rows[key] = numbered(rows[key])
+        self._begin(rows[:0], 1)
         self.add(rows)
 
     def _greatest(self, bound: int) -> NDArray[np.void]:

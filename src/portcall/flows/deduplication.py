@@ -32,6 +32,8 @@ class Deduplicated(NamedTuple):
     """Those of ``kept`` that stand for more than one row."""
     duplicates: NDArray[np.int64]
     """Indexes of the rows that do not count."""
+    sides: NDArray[np.int64]
+    """[m, 2]: of each of ``kept`` the indexes of the rows that its low, and its high end's counts are from."""
 
 
 def deduplicate(flows: NDArray[np.void], network: NDArray[np.uint32], is_owned: NDArray[np.bool_]) -> Deduplicated:
@@ -43,7 +45,8 @@ def deduplicate(flows: NDArray[np.void], network: NDArray[np.uint32], is_owned: 
     words = _words(flows, network)
     several = _in_company(words)
     if not len(several):
-        return Deduplicated(np.arange(len(flows)), flows, several, several)
+        every = np.arange(len(flows))
+        return Deduplicated(every, flows, several, several, np.stack([every, every], axis=1))
     shares = flows[several]
     identities = np.stack([word[several] for word in words], axis=1)
     _, group = np.unique(identities.view(f"V{8 * len(words)}").ravel(), return_inverse=True)
@@ -52,20 +55,21 @@ def deduplicate(flows: NDArray[np.void], network: NDArray[np.uint32], is_owned: 
     is_duplicate[first] = False
     duplicates = several[is_duplicate]
     kept = np.delete(np.arange(len(flows)), duplicates)
-    counted = flows[kept]
-    counted[np.searchsorted(kept, several[first])] = _with_most_of_each_side(shares, group, first)
+    most = np.stack([_first_of_each(group, ~shares["bytes"][:, side]) for side in (0, 1)], axis=1)
+    places = np.searchsorted(kept, several[first])
+    counted, sides = flows[kept], np.stack([kept, kept], axis=1)
+    counted[places], sides[places] = _with_most_of_each_side(shares, first, most), several[most]
     is_shared = np.bincount(group) > 1
-    return Deduplicated(kept, counted, several[first[is_shared]], duplicates)
+    return Deduplicated(kept, counted, several[first[is_shared]], duplicates, sides)
 
 
 def _with_most_of_each_side(
-    shares: NDArray[np.void], group: NDArray[np.int64], first: NDArray[np.int64]
+    shares: NDArray[np.void], first: NDArray[np.int64], most: NDArray[np.int64]
 ) -> NDArray[np.void]:
     counted = shares[first]
     for side in (0, 1):
-        most = shares[_first_of_each(group, ~shares["bytes"][:, side])]
         for column in _COUNTED:
-            counted[column][:, side] = most[column][:, side]
+            counted[column][:, side] = shares[column][most[:, side], side]
     return counted
 
 

@@ -6,11 +6,11 @@ saw a first becomes a row with ports 0 (``unmatched``), one for each pair of add
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.records.flows import FLOW, NEVER, FlowKind
+from portcall.records.flows import FIRST_FLOW, FIRST_UNMATCHED, FLOW, NEVER, FlowKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,11 +55,12 @@ def unmatched(waiting: NDArray[np.void]) -> NDArray[np.void]:
     return fragments
 
 
-def gathered(fragments: NDArray[np.void]) -> NDArray[np.void]:
-    """One row for each pair of addresses and protocol."""
+def gathered(fragments: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """One row for each pair of addresses and protocol, and for each of the given rows the index of the one it is in."""
     if len(fragments) < 2:  # noqa: PLR2004
-        return fragments
-    fragments = fragments[np.argsort(fragments["first_frame"], kind="stable")]
+        return fragments, np.arange(len(fragments))
+    order = np.argsort(fragments["first_frame"], kind="stable")
+    fragments = fragments[order]
     packed = np.array([b"".join(row[column].tobytes() for column in _KEY) for row in fragments])
     _, first, group = np.unique(packed, return_index=True, return_inverse=True)
     joined = fragments[first]
@@ -69,7 +70,34 @@ def gathered(fragments: NDArray[np.void]) -> NDArray[np.void]:
         np.add.at(joined[column], group, fragments[column])
     np.minimum.at(joined["first_ns"], group, fragments["first_ns"])
     np.maximum.at(joined["last_ns"], group, fragments["last_ns"])
-    return joined[np.argsort(joined["first_frame"], kind="stable")]
+    in_turn = np.argsort(joined["first_frame"], kind="stable")
+    places = np.empty(len(order), np.int64)
+    places[order] = np.argsort(in_turn)[group]
+    return joined[in_turn], places
+
+
+class SettledFragments(NamedTuple):
+    """Whose the fragments are that waited, as things stand now. Owners are those of TIME_CELL."""
+
+    unmatched: NDArray[np.void]
+    """FLOW[n] of those that found no first."""
+    former: NDArray[np.uint32]
+    """Owner of what each former row of these stood for."""
+    owners: NDArray[np.uint32]
+    """Owner of the fragments of each datagram."""
+    sides: NDArray[np.uint8]
+    """Which end sent them: 0 low, 1 high."""
+
+
+def settled(former: NDArray[np.void], datagrams: NDArray[np.void]) -> SettledFragments:
+    """What becomes of DATAGRAM[m], and of the rows of earlier ones that found no first."""
+    is_lost = (datagrams["first_flow"] == 0) & (datagrams["packets"] > 0)
+    fragments = unmatched(datagrams[is_lost])
+    rows, places = gathered(np.concatenate([former, fragments]))
+    of_fragments = (places + FIRST_UNMATCHED).astype(np.uint32)
+    owners, sides = datagrams["first_flow"] + np.uint32(FIRST_FLOW - 1), datagrams["first_side"].copy()
+    owners[is_lost], sides[is_lost] = of_fragments[len(former) :], fragments["first_sender"]
+    return SettledFragments(rows, of_fragments[: len(former)], owners, sides)
 
 
 def _seen_from(side: NDArray[np.integer], local: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,17 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.flows.fragments import credit, gathered, unmatched
+from portcall.flows.continuations import continued, join
+from portcall.flows.fragments import credit, gathered, settled
+from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets, moved
 from portcall.kernels.flow_update import FlowStore
-from portcall.records.flows import DATAGRAM, FLOW, NEVER, FlowKind
+from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Tally, Verdict
 from portcall.records.plain_data import below, rows_of
-from portcall.records.reserved_memory import reserved
+from portcall.records.reserved_memory import grown, reserved, reserved_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from portcall.flows.fragments import SettledFragments
+    from portcall.flows.time_buckets import CellsByRow
+    from portcall.labels.bucketing import Bucketing
 
 MAX_FLOWS = 1 << 23
 """Rows a table holds at the most, 1.6 GB; whoever feeds it checks ``is_full`` and starts another."""
@@ -31,7 +37,6 @@ MAX_BATCH = 1 << 16
 MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
 
-_FIN_OR_RST = 0x05
 PAYLOAD = np.dtype(
     [
         ("packet", "u4"),  # index in the batch
@@ -50,13 +55,21 @@ class FlowTable:
 
     ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
     A table that ``inspects`` tells with every batch which payloads are of ends that are not inspected enough yet.
+    With a ``bucketing`` it counts all by time as well.
     """
 
     def __init__(
-        self, *, seed: int = 0, max_flows: int = MAX_FLOWS, max_datagrams: int = MAX_DATAGRAMS, inspects: bool = False
+        self,
+        *,
+        seed: int = 0,
+        max_flows: int = MAX_FLOWS,
+        max_datagrams: int = MAX_DATAGRAMS,
+        inspects: bool = False,
+        bucketing: Bucketing | None = None,
+        max_cells: int = MAX_CELLS,
     ) -> None:
         self._max_datagrams = max_datagrams
-        self._flows = _reserved_rows(max_flows + MAX_BATCH)
+        self._flows = reserved_rows(max_flows + MAX_BATCH, FLOW, 2 * MAX_BATCH)
         self._opening = tuple(self._flows[name] for name in ("has_syn", "syn_ns", "syn_sequence"))
         self._room = 0  # rows that the slots have room for
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
@@ -74,6 +87,8 @@ class FlowTable:
         """uint8[rows]: bit 0 where the low end was inspected enough, bit 1 the high end. Inspectors set them."""
         self._payloads = np.zeros(MAX_BATCH if inspects else 0, PAYLOAD)
         self._store.inspected, self._store.out_payloads = self.inspected, self._payloads
+        self.buckets = TimeBuckets(bucketing, len(self._flows), max_cells) if bucketing else None
+        self._store.cells = self.buckets.store if self.buckets else None
 
     def __len__(self) -> int:
         """Rows in the table: connections, before those that continue another are joined to it."""
@@ -86,7 +101,7 @@ class FlowTable:
     @property
     def is_full(self) -> bool:
         """Whether the bound is reached, so that another batch may not fit."""
-        return self._store.flow_count + MAX_BATCH > len(self._flows)
+        return self._store.flow_count + MAX_BATCH > len(self._flows) or bool(self.buckets and self.buckets.is_full)
 
     def update(self, packets: NDArray[np.void], first_number: int = 1) -> NDArray[np.void]:
         """Count PACKET[n], n ≤ MAX_BATCH, whose first is frame ``first_number`` of the capture.
@@ -96,7 +111,10 @@ class FlowTable:
         store, count = self._store, len(packets)
         if store.flow_count + count > self._room or store.datagram_count + count > len(self._datagrams):
             self._reserve(count, count)
-        return self._payloads[: store.fold(packets, first_number)]
+        wanted = store.fold(packets, first_number)
+        if self.buckets:
+            self.buckets.settle()
+        return self._payloads[:wanted]
 
     def merge(self, later: FlowTable, frames_before: int = 0) -> NDArray[np.int64]:
         """Join the table of the shard that follows this one; gives the index here of each of its ``rows()``.
@@ -105,10 +123,20 @@ class FlowTable:
         """
         self._reserve(len(later), later._store.datagram_count)
         rows = np.zeros(max(len(later), 1), np.uint32)
-        self._store.absorb(later._store, rows, frames_before)
+        datagrams = np.zeros(max(later._store.datagram_count, 1), np.uint64)
+        self._store.absorb(later._store, rows, datagrams, frames_before)
         fragments = later._unmatched_fragments.copy()
         fragments["first_frame"] += np.uint64(frames_before)
-        self._unmatched_fragments = gathered(np.concatenate([self._unmatched_fragments, fragments]))
+        former = len(self._unmatched_fragments)
+        self._unmatched_fragments, places = gathered(np.concatenate([self._unmatched_fragments, fragments]))
+        if self.buckets and later.buckets:
+            fragments_now = (places + FIRST_UNMATCHED).astype(np.uint32)
+            moved(self.buckets.cells["owner"], FIRST_UNMATCHED, fragments_now[:former])
+            owners = later.buckets.cells["owner"].copy()
+            moved(owners, FIRST_FLOW, rows + np.uint32(FIRST_FLOW - 1))
+            moved(owners, FIRST_UNMATCHED, fragments_now[former:])
+            moved(owners, FIRST_DATAGRAM, (datagrams >> 1).astype(np.uint32))
+            self.buckets.merge(later.buckets, owners, (datagrams & 1).astype(np.uint8))
         return rows[: len(later)].astype(np.int64) - 1
 
     def has_room_for(self, later: FlowTable) -> bool:
@@ -122,14 +150,23 @@ class FlowTable:
             "datagrams": self._datagrams[: self._store.datagram_count],
             "unmatched_fragments": self._unmatched_fragments,
             "tallies": self._tallies,
+            **({"cells": self.buckets.cells} if self.buckets else {}),
         }
 
     @classmethod
-    def of_arrays(cls, arrays: dict[str, NDArray[Any]], *, seed: int = 0, inspects: bool = False) -> FlowTable:
-        """The table that had these arrays. ValueError where no table can have them."""
+    def of_arrays(
+        cls,
+        arrays: dict[str, NDArray[Any]],
+        *,
+        seed: int = 0,
+        inspects: bool = False,
+        bucketing: Bucketing | None = None,
+        width_ns: int = 0,
+    ) -> FlowTable:
+        """The table that had these arrays, and buckets so wide. ValueError where no table can have them."""
         flows, datagrams, tallies = (arrays[name] for name in ("flows", "datagrams", "tallies"))
         rows_of(tallies, len(Verdict))
-        table = cls(seed=seed, inspects=inspects)
+        table = cls(seed=seed, inspects=inspects, bucketing=bucketing)
         below(np.array([len(flows)]), len(table._flows))
         below(flows["earlier"], np.arange(len(flows)) + 1)  # rows before it, so that chains end
         for rows in (flows, arrays["unmatched_fragments"]):
@@ -146,6 +183,10 @@ class FlowTable:
         table._store.flow_count, table._store.datagram_count = len(flows), len(datagrams)
         table._store.link_flows()
         table._store.rehash_datagrams()
+        if table.buckets:
+            table.buckets.restore(
+                arrays["cells"], width_ns, len(flows), len(datagrams), len(arrays["unmatched_fragments"])
+            )
         return table
 
     def tallies(self) -> dict[Verdict, Tally]:
@@ -198,27 +239,29 @@ class FlowTable:
             for i in begins:
                 continuation = used[continuations[i] : continuations[i] + 1].copy()
                 credit(continuation, int(continuations[i]), found)
-                _join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
+                join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
             indexes = np.delete(np.arange(here.start, here.stop), continuations[gone] - start)
             yield indexes, chunk[indexes - start]
-        unmatched_fragments = gathered(
-            np.concatenate([self._unmatched_fragments, unmatched(waiting[waiting["first_flow"] == 0])])
-        )
+        unmatched_fragments = self._settled_fragments().unmatched
         if len(unmatched_fragments):
             yield np.full(len(unmatched_fragments), -1), unmatched_fragments
 
     def continued(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows that saw neither SYN, FIN nor RST, and the next row of their key, which is the same connection."""
-        used = self._flows[: len(self)]
-        continuations = np.flatnonzero(used["earlier"])
-        beginnings = used["earlier"][continuations].astype(np.int64) - 1
-        previous = used[beginnings]
-        is_open = (previous["has_syn"] == 0) & ((previous["tcp_flags"] & _FIN_OR_RST) == 0).all(axis=1)
-        return beginnings[is_open], continuations[is_open]
+        """Rows that go on in another one, and that one of each."""
+        return continued(self.rows())
 
     def _waiting(self) -> NDArray[np.void]:
         datagrams = self._datagrams[: self._store.datagram_count]
         return datagrams[datagrams["packets"] > 0]
+
+    def cells(self) -> CellsByRow | None:
+        """What came of each row by time, until the next update; None where nobody asked."""
+        if not self.buckets:
+            return None
+        return self.buckets.by_row(len(self), self._settled_fragments(), *self.continued())
+
+    def _settled_fragments(self) -> SettledFragments:
+        return settled(self._unmatched_fragments, self._datagrams[: self._store.datagram_count])
 
     def _reserve(self, flows: int, datagrams: int) -> None:
         store = self._store
@@ -234,7 +277,7 @@ class FlowTable:
         self._room = min(len(self._flows), len(store.flow_slots) // 2)
         wanted = store.datagram_count + datagrams
         if wanted > len(self._datagrams):
-            self._datagrams = _grown(self._datagrams, wanted)
+            self._datagrams = grown(self._datagrams, wanted)
             store.datagrams = self._datagrams
             store.datagram_slots = np.zeros(1 << (2 * wanted - 1).bit_length(), np.uint64)
             store.rehash_datagrams()
@@ -243,9 +286,10 @@ class FlowTable:
         """Credit what waits now; later fragments of the datagrams forgotten are orphans."""
         waiting = self._waiting()
         credit(self._flows[: len(self)], 0, waiting[waiting["first_flow"] > 0])
-        self._unmatched_fragments = gathered(
-            np.concatenate([self._unmatched_fragments, unmatched(waiting[waiting["first_flow"] == 0])])
-        )
+        fragments = self._settled_fragments()
+        self._unmatched_fragments = fragments.unmatched
+        if self.buckets:
+            self.buckets.settle_fragments(fragments)
         self._store.datagram_count = 0
         self._store.datagram_slots = np.zeros(len(self._store.datagram_slots), np.uint64)
 
@@ -253,33 +297,3 @@ class FlowTable:
 def _within(rows: NDArray[np.int64], here: slice) -> NDArray[np.int64]:
     """Indexes of the rows that lie in that part of the table."""
     return np.flatnonzero((rows >= here.start) & (rows < here.stop))
-
-
-def _reserved_rows(rows: int) -> NDArray[np.void]:
-    """Room for that many rows, or half of it where the system refuses, and so on: the table then is full sooner."""
-    while True:
-        try:
-            return reserved(rows, FLOW)
-        except OSError:
-            if rows <= 2 * MAX_BATCH:
-                raise
-            rows //= 2
-
-
-def _grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:
-    return np.concatenate([rows, np.zeros(max(wanted - len(rows), len(rows)), rows.dtype)])
-
-
-def _join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
-    """Put the facts of the continuation, FLOW[1], into the beginning, FLOW[1]."""
-    for column in ("packets", "bytes", "payload"):
-        beginning[column] += continuation[column]
-    for column in ("tcp_flags", "local"):
-        beginning[column] |= continuation[column]
-    if continuation["first_frame"] < beginning["first_frame"]:
-        beginning["first_sender"] = continuation["first_sender"]
-    for column in ("first_ns", "first_frame", "syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
-        beginning[column] = np.minimum(beginning[column], continuation[column])
-    beginning["last_ns"] = np.maximum(beginning["last_ns"], continuation["last_ns"])
-    for column in ("syn_sequence", "has_syn"):
-        beginning[column] = continuation[column]

@@ -58,7 +58,7 @@ cdef inline bint _is_another(const Flow *flow, const FlowEnds *ends, bint by_hos
 
 
 cdef inline void _credit(
-    const Flow *flow, const FlowEnds *ends, bint is_other, bint by_host, Credit *out_credit, HostCredit *out_host
+    const Flow *flow, const FlowEnds *ends, bint is_other, bint by_host, int64_t bucket, Credit *out_credit, HostCredit *out_host
 ) noexcept nogil:
     cdef bint from_low = ends.local == 1
     cdef int viewer
@@ -73,7 +73,8 @@ cdef inline void _credit(
     if is_other:
         out_credit.flows = _is_another(flow, ends, by_host)
     out_credit.service, out_credit.principal = ends.service, ends.principal[viewer]
-    out_credit.quality, out_credit.source = ends.quality[viewer], 0
+    out_credit.quality = ends.quality[viewer]
+    out_credit.bucket = out_host.bucket = bucket
     out_credit.host_kind = out_credit.high_half = out_credit.low_half = 0
     if by_host:
         out_credit.host_kind, out_credit.high_half = out_host.host_kind, out_host.high_half
@@ -88,20 +89,24 @@ cdef inline void _add(
         hosts.add_stride(<const uint64_t *>host_credits, count)
 
 
-def credit(const Flow[:] flows, const FlowEnds[::1] ends, bint by_host, bint both_ends, SumTable sums, SumTable hosts):
+def credit(
+    const Flow[:] flows, const FlowEnds[::1] ends, bint by_host, bint both_ends, SumTable sums, SumTable hosts,
+    const int64_t[::1] buckets=None
+):
     """Count into the sums what one end of each of FLOW[n] is credited with, then, with ``both_ends``, what the other ends are of
     those rows that have two local ones; gives the bytes of these, which are credited twice.
 
-    There must be room for n sums, 2 n with ``both_ends``. ``by_host`` a credit's key holds the host, and ``hosts`` stay as they are.
+    ``buckets`` are the numbers of theirs, None where time does not matter. There must be room for n sums, 2 n with
+    ``both_ends``. ``by_host`` a credit's key holds the host, and ``hosts`` stay as they are.
     """
     cdef Py_ssize_t row, rows = flows.shape[0], last = rows - 1, filled = 0
     cdef Py_ssize_t room = min(sums.room - sums.count, hosts.room - hosts.count)
     cdef uint64_t twice = 0
-    cdef bint is_other
+    cdef bint is_other, has_buckets = buckets is not None
     cdef Credit stride_credits[STRIDE]
     cdef HostCredit stride_hosts[STRIDE]
     cdef const Flow *flow
-    if ends.shape[0] != rows or room < rows * (1 + both_ends):
+    if ends.shape[0] != rows or room < rows * (1 + both_ends) or (has_buckets and buckets.shape[0] != rows):
         raise ValueError("crediting wants the ends of each row, and room for its credits")
     if sums.ends.greatest * sizeof(uint64_t) != sizeof(Credit) or hosts.ends.greatest * sizeof(uint64_t) != sizeof(HostCredit):
         raise ValueError("crediting wants sums of credits")
@@ -115,7 +120,10 @@ def credit(const Flow[:] flows, const FlowEnds[::1] ends, bint by_host, bint bot
                 elif ends[row].local != 3 or flows[row].kind == UNMATCHED:
                     continue
                 flow = &flows[row]
-                _credit(flow, &ends[row], is_other, by_host, &stride_credits[filled], &stride_hosts[filled])
+                _credit(
+                    flow, &ends[row], is_other, by_host, buckets[row] if has_buckets else 0, &stride_credits[filled],
+                    &stride_hosts[filled]
+                )
                 if is_other:
                     twice += flow.bytes[0] + flow.bytes[1]
                 filled += 1

@@ -70,6 +70,21 @@ cdef inline bint opens(const Packet *packet) noexcept nogil:
     return (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
 
 
+cdef inline bint is_wanted(const Packet *packet, int inspected) noexcept nogil:
+    """Whether it has a payload, where bit 0 of ``inspected`` says whether its end was inspected enough. Nobody can foresee either,
+    so no branch asks.
+    """
+    return (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17)) & ~inspected
+
+
+cdef inline bint is_later(const Packet *packet, const Flow *flow, int side) noexcept nogil:
+    """Whether the row began with a SYN of this side, and this is not what follows it."""
+    return (
+        packet.protocol == 6 and flow.has_syn and flow.first_sender == side
+        and packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0) != <uint32_t>(flow.syn_sequence + 1)
+    )
+
+
 cdef inline void begin(Flow *flow, const Packet *packet, uint64_t number) noexcept nogil:
     cdef int order, i
     memset(flow, 0, sizeof(Flow))
@@ -150,6 +165,12 @@ cdef inline void settle(Flow *flow, const Datagram *pending, int side) noexcept 
         flow.first_ns = pending.first_ns
     if pending.last_ns > flow.last_ns:
         flow.last_ns = pending.last_ns
+
+
+cdef inline void count_tally(VerdictTally *tally, const Packet *packet) noexcept nogil:
+    tally.frames += 1
+    tally.bytes += packet.wire
+    span(packet.ts_ns, &tally.first_ns, &tally.last_ns)
 
 
 cdef inline void join_tally(VerdictTally *tally, const VerdictTally *later) noexcept nogil:

@@ -5,7 +5,8 @@ from libc.string cimport memcpy
 
 from portcall.kernels.hashing cimport Keys, hash_flow
 from portcall.kernels.prefetching cimport portcall_prefetch
-from portcall.kernels.records cimport TCP_FIN, TCP_RST, TCP_SYN, Flow, Packet
+from portcall.kernels.records cimport FIRST_FLOW, TCP_FIN, TCP_RST, TCP_SYN, Flow, Packet
+from portcall.kernels.time_cells cimport Cells
 
 cdef enum:
     STRIDE = 8
@@ -23,6 +24,7 @@ cdef struct Table:
     uint64_t mask
     Keys keys
     const uint8_t *inspected  # NULL where nobody listens
+    Cells *cells  # NULL where nobody asked for buckets of time
 
 
 cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:
@@ -61,6 +63,8 @@ cdef inline void find_stride(
             flow = <const uint8_t *>&table.flows[row - 1]
             portcall_prefetch(flow)
             portcall_prefetch(flow + 64)
+            if table.cells != NULL:
+                portcall_prefetch(&table.cells.latest[FIRST_FLOW + row - 1])
             if table.inspected != NULL:
                 portcall_prefetch(table.inspected + row - 1)
             if packets[i].tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST):

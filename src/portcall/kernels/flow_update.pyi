@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from portcall.kernels.time_cells import CellStore
+
 class FlowStore:
     flows: NDArray[np.void]
     flow_slots: NDArray[np.uint64]
@@ -8,6 +10,7 @@ class FlowStore:
     datagram_slots: NDArray[np.uint64]
     tallies: NDArray[np.void]
     inspected: NDArray[np.uint8]
+    cells: CellStore | None
     out_payloads: NDArray[np.void]
     flow_count: int
     datagram_count: int
@@ -18,4 +21,10 @@ class FlowStore:
     def rehash_flows(self, former: NDArray[np.uint64]) -> None: ...
     def rehash_datagrams(self) -> None: ...
     def link_flows(self) -> None: ...
-    def absorb(self, later: FlowStore, out_rows: NDArray[np.uint32], frames_before: int) -> None: ...
+    def absorb(
+        self,
+        later: FlowStore,
+        out_rows: NDArray[np.uint32],
+        out_datagrams: NDArray[np.uint64],
+        frames_before: int,
+    ) -> None: ...

@@ -15,19 +15,16 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.datagrams cimport datagram_of, join_waiting, note_first, note_waiting, place_datagram
-from portcall.kernels.flow_row cimport begin, count_packet, join, join_tally, local_ends, note_tcp, opens, same_key, settle, side_of, span
+from portcall.kernels.flow_row cimport (
+    begin, count_packet, count_tally, is_later, is_wanted, join, join_tally, local_ends, note_tcp, opens, same_key, settle,
+    side_of,
+)
 from portcall.kernels.flow_slots cimport STAGES, STRIDE, Stage, Table, find_stride, hash_row, hash_stride
 from portcall.kernels.hashing cimport Keys, keys_of
 from portcall.kernels.records cimport (
-    DUPLICATE, FRAGMENT_FIRST, LATER_FRAGMENT, NO_PORTS, TCP_SYN, Datagram, Flow, Packet, Payload, VerdictTally,
+    DUPLICATE, FIRST_DATAGRAM, FIRST_FLOW, FRAGMENT_FIRST, LATER_FRAGMENT, NO_PORTS, Datagram, Flow, Packet, Payload, VerdictTally,
 )
-
-
-cdef inline bint _is_wanted(const Packet *packet, int inspected) noexcept nogil:
-    """Whether it has a payload, where bit 0 of ``inspected`` says whether its end was inspected enough. Nobody can foresee either,
-    so no branch asks.
-    """
-    return (packet.payload != 0) & ((packet.protocol == 6) | (packet.protocol == 17)) & ~inspected
+from portcall.kernels.time_cells cimport CellStore, note_cell
 
 
 @final
@@ -41,6 +38,7 @@ cdef class FlowStore:
     cdef public VerdictTally[::1] tallies  # by verdict
     cdef public uint8_t[::1] inspected  # by row: bit 0, no more payload of the low end is wanted; bit 1, of the high one; empty: none
     cdef public Payload[::1] out_payloads  # a row a packet of a batch
+    cdef public CellStore cells  # by time; None where nobody asked
     cdef Py_ssize_t payload_count
     cdef public Py_ssize_t flow_count, datagram_count
     cdef readonly uint64_t seed
@@ -82,6 +80,7 @@ cdef class FlowStore:
         table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
         table.inspected = &self.inspected[0] if self.inspected.shape[0] else NULL
         table.mask, table.keys = slot_count - 1, keys_of(self.seed)
+        table.cells = NULL if self.cells is None else self.cells.reserved(count, self.flows.shape[0])
         with nogil:
             self._fold_all(&table, packets, count, first_number)
         return 0
@@ -103,35 +102,27 @@ cdef class FlowStore:
         self, const Table *table, const Packet *packet, const Stage *stage, Py_ssize_t index, uint64_t first_number
     ) noexcept nogil:
         cdef uint32_t row_and_side
-        self._tally(packet)
+        count_tally(&self.tallies[packet.verdict], packet)
         if packet.verdict <= NO_PORTS:
             row_and_side = self._fold_whole(table, packet, stage, first_number + index)
-            if table.inspected != NULL and _is_wanted(packet, table.inspected[row_and_side >> 1] >> (row_and_side & 1)):
+            if table.cells != NULL:
+                note_cell(table.cells, FIRST_FLOW + (row_and_side >> 1), packet, row_and_side & 1)
+            if table.inspected != NULL and is_wanted(packet, table.inspected[row_and_side >> 1] >> (row_and_side & 1)):
                 self._want(packet, row_and_side, index)
         elif packet.verdict == LATER_FRAGMENT:
-            self._fold_fragment(packet, first_number + index)
-        elif packet.verdict == DUPLICATE:
-            self._note_copy(table, packet, stage)
+            self._fold_fragment(table, packet, first_number + index)
+        else:
+            if packet.verdict == DUPLICATE:
+                self._note_copy(table, packet, stage)
+            if table.cells != NULL:
+                note_cell(table.cells, packet.verdict, packet, 0)
 
     cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
         cdef Payload *payload
         payload = &self.out_payloads[self.payload_count]
         payload.packet, payload.row, payload.side = <uint32_t>index, row_and_side >> 1, row_and_side & 1
-        payload.is_later = self._is_later(packet, &self.flows[row_and_side >> 1], row_and_side & 1)
+        payload.is_later = is_later(packet, &self.flows[row_and_side >> 1], row_and_side & 1)
         self.payload_count += 1
-
-    cdef inline bint _is_later(self, const Packet *packet, const Flow *flow, int side) noexcept nogil:
-        """Whether the row began with a SYN of this side, and this is not what follows it."""
-        return (
-            packet.protocol == 6 and flow.has_syn and flow.first_sender == side
-            and packet.tcp_sequence + ((packet.tcp_flags & TCP_SYN) != 0) != <uint32_t>(flow.syn_sequence + 1)
-        )
-
-    cdef inline void _tally(self, const Packet *packet) noexcept nogil:
-        cdef VerdictTally *tally = &self.tallies[packet.verdict]
-        tally.frames += 1
-        tally.bytes += packet.wire
-        span(packet.ts_ns, &tally.first_ns, &tally.last_ns)
 
     cdef inline uint32_t _fold_whole(
         self, const Table *table, const Packet *packet, const Stage *stage, uint64_t number
@@ -196,13 +187,18 @@ cdef class FlowStore:
         cdef Datagram datagram = datagram_of(packet)
         note_first(&self.datagrams[self._datagram(&datagram)], row, side)
 
-    cdef void _fold_fragment(self, const Packet *packet, uint64_t number) noexcept nogil:
+    cdef void _fold_fragment(self, const Table *table, const Packet *packet, uint64_t number) noexcept nogil:
         cdef Datagram beginning = datagram_of(packet)
-        cdef Datagram *datagram = &self.datagrams[self._datagram(&beginning)]
+        cdef Py_ssize_t row = self._datagram(&beginning)
+        cdef Datagram *datagram = &self.datagrams[row]
+        cdef uint32_t owner = FIRST_DATAGRAM + <uint32_t>row
         if datagram.latest_flow:
             count_packet(&self.flows[datagram.latest_flow - 1], packet, datagram.latest_side)
+            owner = FIRST_FLOW - 1 + datagram.latest_flow
         else:
             note_waiting(datagram, packet, number)
+        if table.cells != NULL:
+            note_cell(table.cells, owner, packet, datagram.latest_side if datagram.latest_flow else 0)
 
     def rehash_flows(self, const uint64_t[::1] former):
         """Fill ``flow_slots``, given empty and larger, from the former ones, which know every hash: no row is read."""
@@ -246,14 +242,16 @@ cdef class FlowStore:
             for row in range(self.flow_count):
                 self._link(row)
 
-    def absorb(self, FlowStore later, uint32_t[::1] out_rows, uint64_t frames_before):
-        """Join the later shard, whose frame 1 comes after ``frames_before``. ``out_rows[i]`` becomes 1 + the row here of its row i."""
+    def absorb(self, FlowStore later, uint32_t[::1] out_rows, uint64_t[::1] out_datagrams, uint64_t frames_before):
+        """Join the later shard, whose frame 1 comes after ``frames_before``. ``out_rows[i]`` becomes 1 + the row here of its row i,
+        ``out_datagrams[i]`` twice the owner of cells that its datagram i had, plus their side now.
+        """
         cdef Py_ssize_t i
         with nogil:
             for i in range(later.flow_count):
                 out_rows[i] = self._absorb_flow(&later.flows[i], frames_before)
             for i in range(later.datagram_count):
-                self._absorb_datagram(&later.datagrams[i], out_rows, frames_before)
+                out_datagrams[i] = self._absorb_datagram(&later.datagrams[i], out_rows, frames_before)
             for i in range(later.tallies.shape[0]):
                 join_tally(&self.tallies[i], &later.tallies[i])
 
@@ -278,8 +276,9 @@ cdef class FlowStore:
         self.flow_count = row + 1
         return row + 1
 
-    cdef void _absorb_datagram(self, const Datagram *later, uint32_t[::1] out_rows, uint64_t frames_before) noexcept nogil:
+    cdef uint64_t _absorb_datagram(self, const Datagram *later, uint32_t[::1] out_rows, uint64_t frames_before) noexcept nogil:
         cdef Datagram moved = later[0]
+        cdef uint64_t owner
         cdef Datagram *datagram
         cdef Py_ssize_t row, before = self.datagram_count
         moved.first_frame += frames_before
@@ -287,12 +286,15 @@ cdef class FlowStore:
             moved.first_flow = out_rows[later.first_flow - 1]
             moved.latest_flow = out_rows[later.latest_flow - 1]
         row = self._datagram(&moved)
+        owner = <uint64_t>(FIRST_DATAGRAM + row) << 1
         if row == before:
-            return
+            return owner
         datagram = &self.datagrams[row]
         if datagram.latest_flow:
             settle(&self.flows[datagram.latest_flow - 1], &moved, datagram.latest_side)
+            owner = <uint64_t>(FIRST_FLOW - 1 + datagram.latest_flow) << 1 | datagram.latest_side
         else:
             join_waiting(datagram, &moved)
         if moved.latest_flow:
             datagram.latest_flow, datagram.latest_side = moved.latest_flow, moved.latest_side
+        return owner

@@ -9,3 +9,10 @@ def gather(
     out_frames: NDArray[np.void],
     out_buffer: NDArray[np.uint8],
 ) -> None: ...
+def select(
+    frames: NDArray[np.void],
+    buffer: NDArray[np.uint8],
+    interpreter: int,
+    program: int,
+    out_matches: NDArray[np.uint8],
+) -> None: ...

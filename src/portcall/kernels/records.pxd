@@ -83,6 +83,15 @@ cdef struct Datagram:
     int64_t last_ns
 
 
+cdef struct TimeCell:
+    uint32_t owner
+    uint16_t packets[2]
+    uint32_t bytes[2]
+    uint32_t payload[2]
+    int64_t first_ns
+    int64_t last_ns
+
+
 cdef struct Payload:
     uint32_t packet
     uint32_t row
@@ -186,6 +195,7 @@ cdef struct Credit:
     uint64_t host_kind
     uint64_t high_half
     uint64_t low_half
+    int64_t bucket
     int64_t flows
     uint64_t packets_out
     uint64_t packets_in
@@ -196,7 +206,6 @@ cdef struct Credit:
     int64_t first_ns
     int64_t last_ns
     int64_t quality
-    int64_t source
 
 
 cdef struct HostCredit:
@@ -204,6 +213,7 @@ cdef struct HostCredit:
     uint64_t host_kind
     uint64_t high_half
     uint64_t low_half
+    int64_t bucket
     uint64_t bytes
 
 
@@ -221,6 +231,11 @@ cdef enum:
     FRAGMENT_NONE = 0
     FRAGMENT_FIRST = 1
     FRAGMENT_LATER = 2
+
+cdef enum:
+    FIRST_DATAGRAM = 0x8
+    FIRST_FLOW = 0x100000
+    FIRST_UNMATCHED = 0x80000000
 
 cdef enum:
     UNKNOWN_DIRECTION = 0

@@ -19,4 +19,5 @@ def envelope(report: Report | Listing) -> dict[str, Any]:  # Any: what JSON has
         "coverage": report.coverage and asdict(report.coverage),
         "degradations": [asdict(degradation) for degradation in report.degradations],
         "rows_left_out": report.rows_left_out,
+        **({"bucket_width_ns": width_ns} if (width_ns := getattr(report, "bucket_width_ns", None)) else {}),
     }

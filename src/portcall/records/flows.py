@@ -66,6 +66,33 @@ DATAGRAM = np.dtype(
 )
 """One fragmented IP datagram: which flow its later fragments join. 112 bytes."""
 
+TIME_CELL = np.dtype(
+    [
+        ("owner", "u4"),  # whose packets: a verdict, or FIRST_DATAGRAM, FIRST_FLOW or FIRST_UNMATCHED and a row's index
+        # What is counted: index 0 is what a flow's low end sent; all of a verdict, and of fragments that wait. A cell
+        # that has no room for more is followed by another one of the same bucket.
+        ("packets", "u2", (2,)),
+        ("bytes", "u4", (2,)),
+        ("payload", "u4", (2,)),
+        ("first_ns", "i8"),  # least time of the packets, NO_TIME where they have none
+        ("last_ns", "i8"),  # greatest one
+    ]
+)
+"""What came of one flow, or of one verdict, in one bucket of time. 40 bytes."""
+TIME_SUM = np.dtype(
+    [
+        ("owner", "u4"),
+        ("packets", "u8", (2,)),
+        ("bytes", "u8", (2,)),
+        ("payload", "u8", (2,)),
+        ("first_ns", "i8"),
+        ("last_ns", "i8"),
+    ]
+)
+"""The sum of several cells."""
+FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED = 0x8, 0x100000, 0x80000000
+"""Where the owners of cells begin that are no verdict: datagrams whose fragments wait, flows, unmatched fragments."""
+
 NEVER = np.iinfo(np.int64).max
 """Stands in a FLOW milestone that did not happen, and in ``first_ns`` where no packet has a time."""
 

@@ -91,6 +91,11 @@ class Verdict(enum.IntEnum):
         """Why such a frame is on no flow, in the words of the closed list; None where it is on one."""
         return _REASONS.get(self)
 
+    @property
+    def is_on_no_flow(self) -> bool:
+        """Whether such a frame is on none; later fragments are, if only on that of those that have no first."""
+        return self in _REASONS and self is not Verdict.LATER_FRAGMENT
+
 
 _REASONS = {
     Verdict.LATER_FRAGMENT: "fragment-without-first",

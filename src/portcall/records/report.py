@@ -49,6 +49,8 @@ class Report:
     degradations: list[Degradation] = field(default_factory=list)
     rows_left_out: int = 0
     """Rows that ``top`` or ``where`` left out; they still count in ``coverage``."""
+    bucket_width_ns: int | None = None
+    """How wide the buckets of time are that rows are of; None where they are of all the time."""
 
     def __iter__(self) -> Any:  # Any: Iterator[dict[str, Any]] of plain values
         return iter(self.rows)

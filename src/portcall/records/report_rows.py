@@ -45,12 +45,14 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
         parts: Sequence[RowPart],
         order: NDArray[np.int64],
         complete: Callable[[Columns], Columns] | None = None,
+        former: NDArray[np.int64] | None = None,
     ) -> None:
-        """``complete`` adds columns to those that the parts have."""
+        """``complete`` adds columns to those that the parts have; ``former`` is the order in which they stood once."""
         self.names = names
         self._parts = parts
         self._order = order
         self._complete = complete
+        self._former = order if former is None else former
 
     def __len__(self) -> int:
         """How many rows."""
@@ -93,6 +95,20 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
         """Those that are wanted: bool[n] of n rows."""
         holds = np.concatenate([*map(are_wanted, self.blocks()), np.zeros(0, np.bool_)])
         return Rows(self.names, self._parts, self._order[holds], self._complete)
+
+    def sorted_by(self, measure: Callable[[RowPart], NDArray[np.int64]]) -> Rows:
+        """The same rows, those of the least measure first, equal ones as they were; int64[n] of all rows of a part."""
+        values = np.concatenate([*map(measure, self._parts), np.zeros(0, np.int64)])
+        order = self._order[np.argsort(values[self._order], kind="stable")]
+        return Rows(self.names, self._parts, order, self._complete, self._order)
+
+    def foremost(self, rows: int | None) -> Rows:
+        """Those that stood first before they were sorted, as they stand now."""
+        return (
+            self[:]
+            if rows is None
+            else Rows(self.names, self._parts, self._order[np.isin(self._order, self._former[:rows])], self._complete)
+        )
 
     def ordered_by(self, name: str) -> Rows:
         """The same rows, the least number in this column first; those without one come before all others."""

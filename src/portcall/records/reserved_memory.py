@@ -31,3 +31,29 @@ def reserved(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     if hasattr(mmap, "MADV_HUGEPAGE") and len(mapping) > _SMALL_PAGES_BYTES:
         mapping.madvise(mmap.MADV_HUGEPAGE, _SMALL_PAGES_BYTES)
     return np.frombuffer(mapping, dtype)
+
+
+def reserved_rows(rows: int, dtype: np.dtype[Any], least: int) -> NDArray[Any]:
+    """The same, or half as many where the system refuses, and so on, so it is full sooner; OSError at ``least``."""
+    while True:
+        try:
+            return reserved(rows, dtype)
+        except OSError:
+            if rows <= least:
+                raise
+            rows //= 2
+
+
+def release(rows: NDArray[Any], start: int) -> None:
+    """Give back the memory of what was reserved from the row ``start`` on; what was there is lost."""
+    base: Any = rows.base  # Any: NumPy says that it is an array
+    mapping = base.obj if isinstance(base, memoryview) else base
+    if hasattr(mmap, "MADV_DONTNEED") and isinstance(mapping, mmap.mmap):
+        first = -(-start * rows.itemsize // mmap.PAGESIZE) * mmap.PAGESIZE
+        if first < len(mapping):
+            mapping.madvise(mmap.MADV_DONTNEED, first)
+
+
+def grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:
+    """A copy with room for so many, and twice as many as there were at least."""
+    return np.concatenate([rows, np.zeros(max(wanted - len(rows), len(rows)), rows.dtype)])

@@ -40,9 +40,9 @@ __all__ = [
     "directions",
 ]
 
-GROUPINGS = ("app", "service", "host", "query", "flow")
+GROUPINGS = ("app", "service", "host", "query", "flow", "time")
 """What ``--by`` accepts; the first is the default."""
-LIVE_GROUPINGS = ("app", "process", "user", "service", "host", "query", "flow")
+LIVE_GROUPINGS = ("app", "process", "user", "service", "host", "query", "flow", "time")
 """What it accepts where the owners of the flows are known."""
 LISTS = {
     "ports": "socket that listens",
@@ -98,7 +98,9 @@ def columns(by: str) -> tuple[Column, ...]:
         raise UsageError(f"--by {by}: no such grouping{did_you_mean(by, LIVE_GROUPINGS)}")
     if by == "process":
         return (*PROCESS_AND_PID, *(column for column in GROUPED if column not in PROCESS_AND_PID))
-    return _OF_CLIENTS[by] if by in _OF_CLIENTS else (FIRST[by], *GROUPED)
+    if by in _OF_CLIENTS:
+        return _OF_CLIENTS[by]
+    return (FIRST[by], *(column for column in GROUPED if column != FIRST[by]))
 
 
 @lru_cache

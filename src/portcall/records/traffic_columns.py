@@ -67,6 +67,13 @@ _TIMES = (
     Column("first_ns", "integer", "ns", "time of the first frame since 1970 UTC; null where the capture has no times"),
     Column("last_ns", "integer", "ns", "time of the last frame since 1970 UTC; null where the capture has no times"),
 )
+BUCKET = Column(
+    "bucket_ns",
+    "integer",
+    "ns",
+    "when the row's bucket of time begins, since 1970 UTC; the counts and the times are of that bucket. "
+    "Null without --bucket, and for frames without a time",
+)
 _APP = Column("app", "text", "", "the application; null where the traffic cannot be attributed")
 _APP_SOURCE = Column("app_source", "text", "", "what the app rests on: process, name, protocol or port")
 _OWNER_QUALITY = Column("owner_quality", "text", "", "how surely the owner is known")
@@ -77,6 +84,7 @@ FIRST = {
     "user": Column("user", "text", "", "user of the local process; null where nobody could say, or the system speaks"),
     "service": Column("service", "text", "", "service at the server's port, else protocol/port or protocol/ephemeral"),
     "host": Column("host", "address", "", "name of the remote host, else its address"),
+    "time": BUCKET,
 }
 """The first column of a group, by grouping."""
 PROCESS_AND_PID = (
@@ -105,6 +113,7 @@ GROUPED = (
     _REASON,
     *address_columns("top_host", "the top host, where that is an address"),
     Column("script", "text", "", f"{SCRIPT}, and where the row is of different ones"),
+    BUCKET,
 )
 """What follows the first column of a group."""
 QUERY = (
@@ -178,5 +187,6 @@ FLOW = (
         "why no socket there has one: several-owners, other-namespace, no-process, closed-before, opened-later "
         "or other-time",
     ),
+    BUCKET,
 )
 """What ``--by flow`` says of a conversation."""

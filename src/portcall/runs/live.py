@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.flows.time_buckets import TimeBuckets
     from portcall.inspection.server_names import ServerNames
+    from portcall.labels.bucketing import Bucketing
     from portcall.ownership.socket_timeline import SocketTimeline
     from portcall.queries.row_tests import RowTest
     from portcall.records.column_values import Columns
@@ -49,6 +51,8 @@ class LiveTracker:
     """Collects what the traffic says of servers; None: payloads are not inspected."""
     name_capture_point: Callable[[int, int], CapturePoint] = lambda _namespace, _interface: CapturePoint()
     """What a network namespace's interface is called, by their numbers; asked when a frame comes from there."""
+    bucketing: Bucketing | None = None
+    """The buckets of time that are counted besides; None: none."""
     _partitions: Partitions = field(init=False)
     _tracker: Tracker = field(init=False)
     _tables: list[OwnedTable] = field(default_factory=list)
@@ -56,7 +60,7 @@ class LiveTracker:
 
     def __post_init__(self) -> None:
         self._partitions = Partitions(self.name_capture_point)
-        self._tracker = Tracker(names=self.names, partition=self._partitions.write)
+        self._tracker = Tracker(names=self.names, partition=self._partitions.write, bucketing=self.bucketing)
 
     @property
     def frames(self) -> int:
@@ -116,19 +120,22 @@ class LiveTracker:
         completed: Callable[[Columns], Columns] | None = None,
         recent_ns: int | None = None,
         most_flows: int | None = None,
+        by_time: bool = True,
     ) -> Report:
         """Everything counted so far; the options are those of ``Attribution.report``.
 
         By flow, ``recent_ns`` leaves out conversations whose last packet is longer ago, and ``most_flows`` the smallest
-        of a part of the table that has more. They count as covered, and in ``rows_left_out``.
+        of a part of the table that has more. They count as covered, and in ``rows_left_out``. Without ``by_time`` rows
+        are of all the time, though buckets are counted.
         """
         attribution = Attribution(by, () if self.is_wanted else local, self.names, self._partitions.points.names)
         tallies: dict[Verdict, Tally] = {}
         duplicates: list[Duplicates] = []
         left_out = 0
         since_ns = None if recent_ns is None else self._partitions.last_ns - recent_ns
+        buckets = self._buckets() if by_time else []
         for table in self._tables:
-            parts = list(table.parts())
+            parts = list(table.parts(by_time=bool(buckets)))
             duplicates += [part.duplicates for part in parts if part.duplicates]
             if self.is_wanted:
                 parts = [part.of_wanted(self.is_wanted) for part in parts]
@@ -140,10 +147,20 @@ class LiveTracker:
                     chosen = part.chosen(since_ns, most_flows)
                     left_out += len(part.flows) - len(chosen.flows)
                     chosen = chosen._replace(flows=with_capture_points(chosen.flows))
-                attribution.add(chosen.flows, chosen.low, chosen.high, chosen.detected)
+                attribution.add(chosen.flows, chosen.low, chosen.high, chosen.detected, chosen.cells)
+        if not self.is_wanted:
+            for one in buckets:
+                attribution.add_on_no_flow(one)
         report = attribution.report(tallies, source, where=where, top=top, completed=completed)
         notes = [*report.degradations, *self._notes(duplicates)]
         return replace(report, degradations=notes, rows_left_out=report.rows_left_out + left_out)
+
+    def _buckets(self) -> list[TimeBuckets]:
+        """The buckets of all tables, as wide as the widest."""
+        buckets = [table.buckets for table in self._tables if table.buckets]
+        for one in buckets:
+            one.widen(max(other.width_ns for other in buckets))
+        return buckets
 
     def _notes(self, duplicates: Sequence[Duplicates]) -> list[Degradation]:
         """What passed several capture points, and where it counts."""

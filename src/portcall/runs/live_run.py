@@ -17,6 +17,7 @@ from portcall.inspection.server_names import ServerNames
 from portcall.owners import open_owners
 from portcall.owners.processes import user_name
 from portcall.ownership.socket_timeline import SocketTimeline
+from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.queries.row_filter import compile_where
 from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         top: int | None
         names: bool
         geo: Texts
+        bucket: str | None
         resolve: bool
         source: Literal["ring", "scapy"] | None
         owners: BackEnd | None
@@ -75,6 +77,7 @@ class LiveOptions:
     geo: Sequence[str] = ()
     logs: bool = False
     """Whether rows by flow have what logs say of them."""
+    bucket: str | None = None
 
 
 def check_options(options: LiveOptions) -> None:
@@ -83,6 +86,7 @@ def check_options(options: LiveOptions) -> None:
     if options.where:
         compile_where(options.where, options.by)
     networks(options.local)
+    bucketing_of(options.bucket, options.by)
 
 
 class LiveRun:
@@ -109,7 +113,10 @@ class LiveRun:
             raise
         self._known_before = {*self.source.degradations, *self.owners.degradations}
         timeline = SocketTimeline(self.owners.name, user_name)
-        self.tracker = LiveTracker(timeline, names=names, name_capture_point=self.source.capture_point)
+        self._bucketing = bucketing_of(options.bucket, options.by)
+        self.tracker = LiveTracker(
+            timeline, names=names, name_capture_point=self.source.capture_point, bucketing=self._bucketing
+        )
 
     def __enter__(self) -> LiveRun:  # noqa: PYI034 - Self is of Python 3.11
         return self
@@ -163,11 +170,17 @@ class LiveRun:
         return replace(
             report,
             coverage=replace(report.coverage, dropped_by_kernel=dropped),
-            degradations=[*notes, *_losses(dropped, self.owners.lost, self.tracker.entries_left_out)],
+            degradations=[
+                *notes,
+                *notes_of_buckets(self._bucketing, report.bucket_width_ns),
+                *_losses(dropped, self.owners.lost, self.tracker.entries_left_out),
+            ],
         )
 
     def glance(self, *, keeps_silent: bool = False) -> Report:
         """What people see while it runs: all rows, but by flow only so many, of the last seconds or of all the time.
+
+        They are of no bucket of time unless that is all that they are of: rates tell what happens now.
 
         Its degradations are those that came while it ran.
         """
@@ -178,12 +191,13 @@ class LiveRun:
             completed=self._completed,
             recent_ns=None if keeps_silent else _RECENT_NS,
             most_flows=_MOST_SEEN,
+            by_time=self.options.by == "time",
         )
         return replace(report, degradations=self._news())
 
     def report_by_app(self) -> Report:
         """Everything counted so far by app, whatever else was asked for; with what the kernel dropped."""
-        report = self.tracker.report(by="app", source=self.name, local=self.options.local)
+        report = self.tracker.report(by="app", source=self.name, local=self.options.local, by_time=False)
         return replace(report, coverage=replace(report.coverage, dropped_by_kernel=self.source.dropped_by_kernel()))
 
     def _news(self) -> list[Degradation]:

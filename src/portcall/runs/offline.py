@@ -14,6 +14,7 @@ from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
 from portcall.errors import PortcallError, UsageError
+from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
 from portcall.runs.tracker import Tracker, sum_tallies
@@ -93,8 +94,11 @@ class CaptureTracker:
     def _attribute(self) -> None:
         for table in self.tracker.tables:
             table.finish()
+            cells, buckets = table.flows.cells(), table.flows.buckets
             for rows, chunk in table.flows.indexed_chunks():
-                self.attribution.add(chunk, found=table.detected(rows))
+                self.attribution.add(chunk, found=table.detected(rows), cells=cells.of(rows) if cells else None)
+            if buckets:
+                self.attribution.add_on_no_flow(buckets)
             self.entries_left_out += table.logs.left_out if table.logs else 0
             for verdict, tally in table.flows.tallies().items():
                 self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
@@ -150,6 +154,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     deduplicate: bool = False,
     from_: str | None = None,
     to: str | None = None,
+    bucket: str | None = None,
     logs: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
@@ -157,6 +162,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
 
     ``geo`` are databases that tell countries and networks. ``logs``: rows by flow have what logs say of them.
     ``deduplicate`` counts copies of frames as such.
+    ``bucket`` is how wide the buckets of time are that rows are of besides, see ``queries.bucket_widths``.
     ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
@@ -170,6 +176,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     completed = Origins(geo).completed_columns if geo else None
     frame_filter = FrameFilter(filter) if filter else None
     window = _window(from_, to)
+    bucketing = bucketing_of(bucket, by)
 
     def counted(captures: CaptureSet) -> Iterator[FrameBatch]:
         batches = selected(captures.batches(), window.matches) if window else captures.batches()
@@ -182,7 +189,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
 
             book = ServerNames(with_details=by == "flow" and not logs, with_questions=by == "query", with_logs=logs)
         copies = Copies(removes=deduplicate)
-        tracker = CaptureTracker(Attribution(by, local, book), Tracker(Decoder(layer), book, copies=copies))
+        counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing)
+        tracker = CaptureTracker(Attribution(by, local, book), counter)
         try:
             for batch in counted(captures):
                 tracker.feed(batch)
@@ -201,6 +209,12 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     report = tracker.attribution.report(
         tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
     )
-    notes = tracker.shortfalls() + captures.notes + _notes_of_times(report.window_ns) + _notes_of_timeless(window)
+    notes = (
+        notes_of_buckets(bucketing, report.bucket_width_ns)
+        + tracker.shortfalls()
+        + captures.notes
+        + _notes_of_times(report.window_ns)
+        + _notes_of_timeless(window)
+    )
     report = replace(report, degradations=report.degradations + notes)
     return Outcome(report, captures.problems, interrupted, tracker.tracker.names)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.flows.deduplication import deduplicate
+from portcall.flows.time_buckets import with_sides
 from portcall.records.flows import FLOW, FlowKind
 from portcall.records.packets import Tally, Verdict
 from portcall.records.sightings import FLOW_END
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.flows.deduplication import Deduplicated
+    from portcall.flows.time_buckets import Cells, TimeBuckets
     from portcall.inspection.detection_table import Detected
     from portcall.ownership.socket_timeline import SocketTimeline
     from portcall.records.ownership import Match
@@ -54,6 +56,8 @@ class Part(NamedTuple):
     high: Matches
     detected: Detected | None
     duplicates: Duplicates | None = None
+    cells: Cells | None = None
+    """What came of the rows by time, where somebody asked."""
 
     def of_wanted(self, is_wanted: Callable[[Match | None], bool]) -> Part:
         """The rows with a wanted end; the other end is nobody's, as if it were on another machine."""
@@ -62,7 +66,8 @@ class Part(NamedTuple):
         flows = self.flows[kept]
         low, high = ([end[i] for i in kept] for end in (low, high))
         flows["local"] &= np.array([bool(a) | bool(b) << 1 for a, b in zip(low, high, strict=True)], np.uint8)
-        return Part(flows, low, high, self.detected and self.detected.part(kept))
+        cells = self.cells and self.cells.at(np.array(kept, np.int64))
+        return Part(flows, low, high, self.detected and self.detected.part(kept), cells=cells)
 
     def chosen(self, since_ns: int | None, most: int | None) -> Part:
         """The rows that had packets since then, None for ever; of more than ``most`` those with most bytes."""
@@ -73,7 +78,8 @@ class Part(NamedTuple):
         if most is not None and len(kept) > most:
             kept = np.sort(kept[np.argpartition(self.flows["bytes"][kept].sum(axis=1), -most)[-most:]])
         low, high = ([end[i] for i in kept.tolist()] for end in (self.low, self.high))
-        return Part(self.flows[kept], low, high, self.detected and self.detected.part(kept.tolist()))
+        detected, cells = self.detected and self.detected.part(kept.tolist()), self.cells and self.cells.at(kept)
+        return Part(self.flows[kept], low, high, detected, cells=cells)
 
 
 class OwnedTable:
@@ -106,13 +112,20 @@ class OwnedTable:
                     self._matches[near][row] = match
             yield
 
-    def parts(self) -> Iterator[Part]:
-        """The rows with the matches of their ends, without duplicates."""
+    @property
+    def buckets(self) -> TimeBuckets | None:
+        """What came of the table by time; None where nobody asked."""
+        return self._table.flows.buckets
+
+    def parts(self, *, by_time: bool = False) -> Iterator[Part]:
+        """The rows with the matches of their ends, without duplicates, and with their cells where it is ``by_time``."""
+        by_row = self._table.flows.cells() if by_time else None
         pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.void]]] = self._table.flows.indexed_chunks()
         if not self._points.has_several:
             for indexes, flows in pieces:
                 low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
-                yield Part(flows, low, high, self._table.detected(indexes))
+                cells = by_row.of(indexes).copied() if by_row else None
+                yield Part(flows, low, high, self._table.detected(indexes), cells=cells)
             return
         indexes, flows = _joined(pieces)
         low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
@@ -120,7 +133,9 @@ class OwnedTable:
         single = deduplicate(flows, self._points.networks(flows["namespace"]), is_owned)
         kept = single.kept.tolist()
         low, high = ([end[i] for i in kept] for end in (low, high))
-        yield Part(single.flows, low, high, self._table.detected(indexes[single.kept]), _duplicates(flows, single))
+        detected = self._table.detected(indexes[single.kept])
+        cells = with_sides(by_row.of(indexes), single.sides) if by_row else None
+        yield Part(single.flows, low, high, detected, _duplicates(flows, single), cells)
 
     def tallies(self, parts: Sequence[Part]) -> dict[Verdict, Tally]:
         """The table's frames by verdict, without the duplicates of its parts.

@@ -15,7 +15,8 @@ from portcall.decoding.copies import Copies
 from portcall.errors import PortcallError
 from portcall.flows.table import FlowTable
 from portcall.inspection.inspection_state import InspectionState
-from portcall.records.plain_data import whole
+from portcall.labels.bucketing import MOST_AUTO_BUCKETS, WIDEST_NS, Bucketing
+from portcall.records.plain_data import items, whole
 from portcall.runs.partial_bytes import packed, unpacked
 from portcall.runs.tracker import InspectedTable, Shard, Tracker, new_seed
 
@@ -81,6 +82,7 @@ class Partial:
 
     def to_bytes(self) -> bytes:
         """All of it, for ``from_bytes`` of the same build. It has what payloads said, and secrets of the capture."""
+        buckets = self.flows.buckets
         plain = {
             "shard": self.shard.value,
             "frames": self.frames,
@@ -88,6 +90,7 @@ class Partial:
             "copies": self.copies,
             "copies_are_exact": self.copies_are_exact,
             "names": self.state and self.state.plain(),
+            "buckets": buckets and [*buckets.bucketing, buckets.width_ns],
         }
         return packed(plain, {**self.flows.arrays(), **(self.state.arrays() if self.state else {})})
 
@@ -102,7 +105,10 @@ class Partial:
     @classmethod
     def _of(cls, plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Partial:
         names, frames = plain["names"], whole(plain["frames"], most=1 << 48)
-        flows = FlowTable.of_arrays(arrays, seed=new_seed(), inspects=names is not None)
+        bucketing, width_ns = _bucketing(plain["buckets"])
+        flows = FlowTable.of_arrays(
+            arrays, seed=new_seed(), inspects=names is not None, bucketing=bucketing, width_ns=width_ns
+        )
         state = None
         if names is not None:
             state = InspectionState.of_plain(names, arrays, len(flows), frames)
@@ -112,5 +118,15 @@ class Partial:
         return cls(Shard(plain["shard"]), frames, plain["layer"], flows, state, copies, are_exact)
 
     def _kind(self) -> tuple[object, ...]:
-        names = self.state and self.state.names
-        return self.layer, names and (names.with_details, names.questions is not None)
+        names, buckets = self.state and self.state.names, self.flows.buckets
+        inspected = names and (names.with_details, names.questions is not None)
+        return self.layer, inspected, buckets.bucketing if buckets else None
+
+
+def _bucketing(plain: Any) -> tuple[Bucketing | None, int]:  # Any: what JSON has
+    """What buckets a partial counts in, and how wide they are by now."""
+    if plain is None:
+        return None, 0
+    first_ns, most, width_ns = items(plain, 3)
+    widths = [whole(width, 1, WIDEST_NS) for width in (first_ns, width_ns)]
+    return Bucketing(widths[0], None if most is None else whole(most, 1, MOST_AUTO_BUCKETS)), widths[1]

@@ -25,7 +25,7 @@ from portcall.inspection.dns_cache import CACHED_ANSWER
 from portcall.inspection.held_payloads import HELD
 from portcall.inspection.inspection_state import INSPECTED
 from portcall.records.dns_questions import ASKED
-from portcall.records.flows import DATAGRAM, FLOW
+from portcall.records.flows import DATAGRAM, FLOW, TIME_CELL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,7 @@ _ARRAYS = {
     "datagrams": DATAGRAM,
     "unmatched_fragments": FLOW,
     "tallies": VERDICT_TALLY,
+    "cells": TIME_CELL,
     "inspected": INSPECTED,
     "held": HELD,
     "content": np.dtype(np.uint8),

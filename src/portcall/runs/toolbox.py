@@ -10,10 +10,11 @@ from portcall.owners.socket_listing import list_sockets
 from portcall.queries.row_choice import chooser
 from portcall.records.schema import COUNTS, Listing
 from portcall.records.sockets import SocketCoverage
+from portcall.runs import arguments as given
 from portcall.sockets.rows import conversation_rows, count_rows, held_rows, port_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from portcall.records.sockets import SocketListing, SystemSocket
     from portcall.sockets.query import SocketQuery
@@ -33,6 +34,11 @@ class Choice:
     """An expression over the columns of one row; of conversations that are counted, over those of one."""
     top: int | None = None
     """At most so many rows."""
+
+
+def chosen(netns: given.Text | Iterable[given.Text], where: str | None, top: int | None) -> Choice:
+    """What a program asks for; UsageError where an argument is something else."""
+    return Choice(given.texts("netns", netns), given.optional_text("where", where), given.optional_count("top", top))
 
 
 def ports(choice: Choice) -> Listing:

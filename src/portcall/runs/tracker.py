@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from portcall.inspection.inspector import Inspector
     from portcall.inspection.logs.conversation_logs import ConversationLogs
     from portcall.inspection.server_names import ServerNames
+    from portcall.labels.bucketing import Bucketing
     from portcall.records.packets import FrameBatch
 
 
@@ -66,13 +67,19 @@ class InspectedTable:
 
     @classmethod
     def new(
-        cls, names: ServerNames | None, seed: int, max_flows: int = MAX_FLOWS, shard: Shard | None = None
+        cls,
+        names: ServerNames | None,
+        seed: int,
+        max_flows: int = MAX_FLOWS,
+        shard: Shard | None = None,
+        bucketing: Bucketing | None = None,
     ) -> InspectedTable:
         """An empty one. ``names`` collects what the traffic says of servers; None: payloads are not inspected.
 
         ``shard``: which part of a capture it is, so that what others need of it is held; None: it is all.
+        ``bucketing``: the buckets of time that it counts in besides.
         """
-        flows = FlowTable(seed=seed, max_flows=max_flows, inspects=names is not None)
+        flows = FlowTable(seed=seed, max_flows=max_flows, inspects=names is not None, bucketing=bucketing)
         if not names:
             return cls(flows)
         holder = None
@@ -142,9 +149,13 @@ class Tracker:
     """Writes into the ``namespace`` of PACKET[n] what keeps flows apart besides their ends; None: nothing does."""
     shard: Shard | None = None
     """Which part of a capture it is fed, where its table is to be merged with those of others; None: all."""
+    bucketing: Bucketing | None = None
+    """The buckets of time that are counted besides; None: none."""
     frames: int = 0
     tables: list[InspectedTable] = field(default_factory=list)
     _seed: int = field(default_factory=new_seed)
+    _width_ns: int = 0
+    """Of the buckets of the last table: the next one has as wide ones."""
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch. It may fill the last table, which is then ``is_full``."""
@@ -161,10 +172,15 @@ class Tracker:
             self.tables.append(self.new_table())
         self.tables[-1].feed(batch, packets, self.frames + 1)
         self.frames += len(packets)
+        buckets = self.tables[-1].flows.buckets
+        self._width_ns = buckets.width_ns if buckets else 0
 
     def new_table(self) -> InspectedTable:
         """An empty table like those that are fed."""
-        return InspectedTable.new(self.names, self._seed, self.max_flows, self.shard)
+        table = InspectedTable.new(self.names, self._seed, self.max_flows, self.shard, self.bucketing)
+        if table.flows.buckets and self._width_ns:
+            table.flows.buckets.widen(self._width_ns)
+        return table
 
 
 def sum_tallies(tally: Tally | None, later: Tally) -> Tally:

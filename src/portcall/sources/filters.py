@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.errors import PortcallError, UsageError
-from portcall.kernels import filtering
+from portcall.kernels.gathering import select
 from portcall.sources.selection import selected
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class FrameFilter:
         for link in set(links.tolist()):
             found = np.zeros(len(batch.frames), np.uint8)
             program = self._program(link)
-            filtering.select(batch.frames, batch.buffer, self._interpreter, _address(program.bf_insns), found)
+            select(batch.frames, batch.buffer, self._interpreter, _address(program.bf_insns), found)
             matches |= found & (links == link)
         return matches.astype(bool)
 

@@ -52,7 +52,7 @@ _MOST_NOTES = 3
 _WINDOW_S = 3.0
 _TOTAL: Key = ("total",)
 _FLOW_KEY = ("protocol", "client_ip", "client_port", "server_ip", "server_port", "namespace", "first_ns")
-_GROUP_KEY = ("app", "process", "pid", "service", "host", "unattributed_reason")
+_GROUP_KEY = ("app", "process", "pid", "service", "host", "unattributed_reason", "bucket_ns")
 _QUERY_KEY = ("query", "query_type", "client_ip", "unattributed_reason")
 _USER_KEY = ("user", "app_source", "unattributed_reason")
 

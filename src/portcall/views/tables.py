@@ -16,7 +16,7 @@ from portcall.records.schema import REASONS, directions
 from portcall.records.sockets import end_text
 from portcall.records.traffic_columns import is_unknown_service, unknown_service
 from portcall.views.fitting import TableColumn, asked_columns, fitting_table, print_lines, write_fitting
-from portcall.views.text import bytes_text, count_text, duration_text, note_text, share_text, visible
+from portcall.views.text import bytes_text, count_text, duration_text, moment_text, note_text, share_text, visible
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 25
 """Rows shown unless ``--top`` says otherwise."""
 
+_MOST_BUCKETS = 500
+"""The same of buckets of time, as many as ``--bucket auto`` makes."""
 _BAR_WIDTH = 10
 NAME_WIDTH = 32  # of an app, service or host
 END_WIDTH = 47  # a bracketed IPv6 address and a port
@@ -44,11 +46,11 @@ def write_table(report: Report, stream: TextIO, most_rows: int | None = MOST_ROW
 
 
 def _render(report: Report, most_rows: int | None, console: Console, is_plain: bool) -> None:  # noqa: FBT001 - a partial
-    rows = list(report.rows[:most_rows])
+    rows = _shown(report, most_rows)
     credited = report.coverage.bytes + report.coverage.bytes_credited_twice
     console.print(Text(_totals(report, credited)), end="\n\n" if rows else "\n")
     if rows:
-        print_lines(console, _table(report.by, rows, credited, console.width, is_plain=is_plain))
+        print_lines(console, _table(report, rows, credited, console.width, is_plain=is_plain))
     hidden = len(report.rows) - len(rows) + report.rows_left_out
     if hidden:
         rest = credited - sum(_bytes(report.by, row) for row in rows)
@@ -57,18 +59,29 @@ def _render(report: Report, most_rows: int | None, console: Console, is_plain: b
         console.print(Text(visible(note_text(degradation)), style="yellow"))
 
 
+def _shown(report: Report, most_rows: int | None) -> list[Row]:
+    """The rows with most bytes, in the report's order; all of the time's, as long as people can look them through."""
+    if most_rows is not None and report.by == "time":
+        most_rows = max(most_rows, _MOST_BUCKETS)
+    return list(report.rows[:most_rows] if isinstance(report.rows, list) else report.rows.foremost(most_rows))
+
+
 def _totals(report: Report, credited: int) -> str:
     coverage, window_ns = report.coverage, report.window_ns
     words = [f"{count_text(coverage.frames)} packets", bytes_text(coverage.bytes)]
     if window_ns:
         words.append(duration_text(window_ns[1] - window_ns[0]))
+    if report.bucket_width_ns:
+        words.append(f"in buckets of {duration_text(report.bucket_width_ns)}")
     words.append(f"{share_text(coverage.bytes_attributed, credited)} of bytes attributed")
     return ", ".join(words)
 
 
-def _table(by: str, rows: list[Row], credited: int, width: int, *, is_plain: bool) -> Lines:
-    table = {"flow": _flow_table, "query": _query_table}.get(by, _group_table)
-    choice = table(by, credited, is_plain=is_plain)
+def _table(report: Report, rows: list[Row], credited: int, width: int, *, is_plain: bool) -> Lines:
+    table = {"flow": _flow_table, "query": _query_table}.get(report.by, _group_table)
+    choice = table(report.by, credited, is_plain=is_plain)
+    if report.bucket_width_ns and report.by != "time":
+        choice = (TableColumn("time", 0, bucket_text, NAME_WIDTH), *choice)
     return fitting_table(choice, rows, width, lambda row: "dim" if row["unattributed_reason"] else "")
 
 
@@ -156,8 +169,15 @@ def partner_columns(by: str) -> tuple[TableColumn, ...]:
     )
 
 
+def bucket_text(row: Row) -> str:
+    """When a row's bucket of time begins."""
+    return "(no time)" if row["bucket_ns"] is None else moment_text(row["bucket_ns"])
+
+
 def name_or_reason(by: str, row: Row) -> str:
     """What a group is called, with what its process runs; in brackets why it has no name."""
+    if by == "time":
+        return bucket_text(row)
     if row[by] and by in ("app", "process"):
         return program_text(row[by], row["script"])
     if by == "user" and row["unattributed_reason"] is None:

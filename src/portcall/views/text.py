@@ -113,6 +113,18 @@ def duration_text(duration_ns: int) -> str:
     return " ".join(words[:2])
 
 
+def moment_text(time_ns: int) -> str:
+    """A moment in UTC, with as many decimals as it has, by threes: ``2024-05-01 12:30:05.250``."""
+    from datetime import datetime, timedelta, timezone
+
+    seconds, fraction_ns = divmod(time_ns, 10**9)
+    whole = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+    digits = f"{fraction_ns:09}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{whole:%Y-%m-%d %H:%M:%S}" + (f".{digits}" if digits else "")
+
+
 def share_text(part: int, whole: int) -> str:
     """A share in per cent, one decimal below ten: ``<0.1 %`` where there is something, ``100 %`` only of everything."""
     if not part:

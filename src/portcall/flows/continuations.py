@@ -1,0 +1,36 @@
+"""Connections that go on in another row: a row that saw neither SYN, FIN nor RST, and the next one of its key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FIN_OR_RST = 0x05
+
+
+def continued(flows: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indexes of the rows of FLOW[n], a whole table, that go on in another one, and of that one."""
+    continuations = np.flatnonzero(flows["earlier"])
+    beginnings = flows["earlier"][continuations].astype(np.int64) - 1
+    previous = flows[beginnings]
+    is_open = (previous["has_syn"] == 0) & ((previous["tcp_flags"] & _FIN_OR_RST) == 0).all(axis=1)
+    return beginnings[is_open], continuations[is_open]
+
+
+def join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
+    """Put the facts of the continuation, FLOW[1], into the beginning, FLOW[1]."""
+    for column in ("packets", "bytes", "payload"):
+        beginning[column] += continuation[column]
+    for column in ("tcp_flags", "local"):
+        beginning[column] |= continuation[column]
+    if continuation["first_frame"] < beginning["first_frame"]:
+        beginning["first_sender"] = continuation["first_sender"]
+    for column in ("first_ns", "first_frame", "syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
+        beginning[column] = np.minimum(beginning[column], continuation[column])
+    beginning["last_ns"] = np.maximum(beginning["last_ns"], continuation["last_ns"])
+    for column in ("syn_sequence", "has_syn"):
+        beginning[column] = continuation[column]
