@@ -14,12 +14,12 @@ import numpy as np
 
 from portcall.flows.continuations import continued, join
 from portcall.flows.fragments import credit, gathered, settled
+from portcall.flows.reserved_memory import grown, reserved, reserved_rows
 from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets, moved
 from portcall.kernels.flow_update import FlowStore
 from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Tally, Verdict
 from portcall.records.plain_data import below, rows_of
-from portcall.records.reserved_memory import grown, reserved, reserved_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

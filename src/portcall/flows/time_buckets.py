@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from portcall.flows.reserved_memory import release, reserved, reserved_rows
 from portcall.kernels.time_cells import CellStore
 from portcall.labels.bucketing import Bucketing, bucket_numbers, next_width
 from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, TIME_CELL, TIME_SUM
 from portcall.records.packets import Verdict
-from portcall.records.reserved_memory import release, reserved, reserved_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from portcall.flows.reserved_memory import reserved
 from portcall.kernels.dns_answers import SEVERAL, DnsAnswerStore
 from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NameKind
 from portcall.records.packets import NO_TIME
 from portcall.records.plain_data import below, items, octets, texts
-from portcall.records.reserved_memory import reserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from portcall.flows.reserved_memory import reserved
 from portcall.kernels.held_segments import MOST_HELD_BYTES, HeldSegments
-from portcall.records.reserved_memory import reserved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from portcall.records.reserved_memory import reserved
+from portcall.flows.reserved_memory import reserved
 
 PAGE_BYTES = mmap.PAGESIZE
 
