@@ -182,11 +182,9 @@ class Attribution:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
         groups = [self._flows] if self._by == "flow" else list(self._groups())  # or they kept all that was inspected
         parts: list[FlowRows | Columns] = [*groups]
-        if self._width_ns:
-            on_no_flow = self._cells_on_no_flow.items()
-            parts += [columns_on_no_flow(self._by, verdict, cells, self._width_ns) for verdict, cells in on_no_flow]
-        else:
-            parts.append(Columns.of_rows(list(rows_on_no_flow(self._by, tallies))))
+        parts.append(Columns.of_rows([] if self._width_ns else list(rows_on_no_flow(self._by, tallies))))
+        for verdict, cells in self._cells_on_no_flow.items():
+            parts.append(columns_on_no_flow(self._by, verdict, cells, self._width_ns))
         counted = [self._both_ways(part) for part in parts]
         order = in_order([texts for texts, _ in counted], np.concatenate([both_ways for _, both_ways in counted]))
         return Rows(self._columns, parts, order)
