@@ -1,9 +1,8 @@
 """Payloads → what is plain in them: the commonest beginnings of flows, read where they lie (``plain_parsers``), and
 the commonest of what shows that one has long begun (``row_detections``).
 
-That is most of what networks carry, and far faster here than by way of the dissectors. What the capture has cut is read as far as
-it goes. Whatever is spread over more than two segments or odd in any way is left to them, with all later packets of its flow; so
-what this kernel tells is what they would tell, and tests compare both. Python is asked only about what was not met before.
+That is most of what networks carry. What the capture has cut is read as far as it goes. Whatever is spread over more than two
+segments or odd in any way is left to the dissectors, with all later packets of its flow; so it tells what they would tell.
 """
 
 from cpython.buffer cimport PyBuffer_Release
