@@ -42,7 +42,7 @@ def inspected(path, names, snap_bytes=None):
             ),
             (number and names.detection(number).details, evidence),
         )
-        for row, number, evidence, asker in zip(table.rows(), *map(np.ndarray.tolist, found), strict=True)
+        for row, number, evidence, asker in zip(table.rows(), *map(np.ndarray.tolist, found[:3]), strict=True)
     ]
 
 
