@@ -124,3 +124,30 @@ def test_rows_written_as_columns_are_those_written_one_by_one(capture, by):
 
     for format_name in set(exports.MODULES) - exports.BINARY:
         assert written(report, format_name) == written(one_by_one, format_name)
+
+
+@pytest.mark.parametrize("format_name", ["json", "jsonl", "csv"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_a_file_has_what_a_text_has_in_any_encoding(format_name, encoding, tmp_path):
+    report = made("flow")
+
+    with (tmp_path / "rows").open("w", encoding=encoding, newline="") as stream:
+        stream.write("before\n")
+        exports.write(report, format_name, stream)
+        stream.write("behind\n")
+
+    assert (tmp_path / "rows").read_bytes().decode(encoding) == f"before\n{written(report, format_name)}behind\n"
+
+
+def test_rows_of_a_stream_without_a_buffer_are_written_whole(tmp_path):
+    """As stdout of ``python -u``, whose file may take a part of what it is given."""
+    report = made("flow")
+
+    class FewBytes(io.FileIO):
+        def write(self, data):
+            return super().write(data[:100])
+
+    with io.TextIOWrapper(FewBytes(tmp_path / "rows", "w"), "utf-8", newline="") as stream:
+        exports.write(report, "jsonl", stream)
+
+    assert (tmp_path / "rows").read_text(encoding="utf-8") == written(report, "jsonl")

@@ -34,7 +34,7 @@ def write(report: Report | Listing, stream: TextIO) -> None:
     from portcall.exports._row_writer import RowWriter  # NumPy, which listings do without
 
     before = ["", *("," for _ in names[1:])]
-    stream.writelines(RowWriter(names, before, "\n", _encoded).texts(report.rows))
+    RowWriter(names, before, "\n", _encoded).write(report.rows, stream)
 
 
 def _encoded(value: Any) -> str:  # Any: as below

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portcall.exports.json_lines import row_text, row_texts
+from portcall.exports.json_lines import row_text, write_rows
 from portcall.records.envelope import envelope
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ SCHEMA = 1
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write ``schema source window_ns coverage degradations rows``, and ``by`` and ``rows_left_out``."""
     stream.write(row_text({"schema": SCHEMA, **envelope(report)})[:-1] + ',"rows":[')
-    texts = row_texts(report.rows, ",\n", "")
-    stream.write(next(texts, "")[1:])  # no comma before the first one
-    stream.writelines(texts)
+    stream.write("\n" * bool(report.rows))
+    write_rows(report.rows, stream, ",\n", "")
     stream.write("\n]}\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import TextIO
 
     from portcall.records.report import Report
@@ -32,17 +32,18 @@ def _in_ascii() -> Callable[[Any], str]:
     return JSONEncoder(separators=(",", ":")).encode
 
 
-def row_texts(rows: Rows | list[dict[str, Any]], begin: str, end: str) -> Iterator[str]:
-    """Every row as one JSON object, with what stands before and behind each."""
+def write_rows(rows: Rows | list[dict[str, Any]], stream: TextIO, begin: str, end: str) -> None:
+    """Write every row as one JSON object, with what stands before each, but the first, and behind each."""
     if isinstance(rows, list):
-        return (f"{begin}{row_text(row)}{end}" for row in rows)
+        stream.writelines(f"{begin * bool(at)}{row_text(row)}{end}" for at, row in enumerate(rows))
+        return
     from portcall.exports._row_writer import RowWriter  # NumPy, which listings do without
 
     before = [f"{row_text(name)}:" for name in rows.names]
     between = [f"{begin}{{{before[0]}", *(f",{name}" for name in before[1:])]
-    return RowWriter(rows.names, between, f"}}{end}", row_text, '"').texts(rows)
+    RowWriter(rows.names, between, f"}}{end}", row_text, '"').write(rows, stream, len(begin))
 
 
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write every row as one JSON object; non-ASCII and control characters are escaped as JSON does."""
-    stream.writelines(row_texts(report.rows, "", "\n"))
+    write_rows(report.rows, stream, "", "\n")
