@@ -22,7 +22,7 @@ from portcall.errors import UsageError
 from portcall.queries.endpoints import parse_endpoints
 from portcall.records.column_values import Addresses, Columns, Numbers, Words
 from portcall.records.report_rows import Rows
-from portcall.records.sockets import end_text
+from portcall.records.schema import end_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Literal
 from portcall.labels.port_lists import TRANSPORTS
 from portcall.labels.port_services import PortClass
 from portcall.queries.endpoints import LAST_PORT, parse_endpoints, refused
-from portcall.records.sockets import STATES, end_text
+from portcall.records.schema import end_text
+from portcall.records.sockets import STATES
 
 if TYPE_CHECKING:
     from portcall.queries.endpoints import Endpoint, Endpoints

@@ -165,3 +165,8 @@ _OF_LIST = {
         Column("needed_for", "texts", "", "commands that do not run without it"),
     ),
 }
+
+
+def end_text(address: str, port: int) -> str:
+    """An end as people write it: ``192.0.2.5:443``, ``[2001:db8::5]:443``."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -174,8 +174,3 @@ class SocketCoverage:
     sockets: int
     unseen_holders: int
     """Of them, those of processes that this user may not look at."""
-
-
-def end_text(address: str, port: int) -> str:
-    """An end as people write it: ``192.0.2.5:443``, ``[2001:db8::5]:443``."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

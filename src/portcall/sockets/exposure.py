@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from portcall.records.sockets import end_text
+from portcall.records.schema import end_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from portcall.records.schema import COUNTS
-from portcall.records.sockets import BOUND, STATES, end_text
+from portcall.records.schema import COUNTS, end_text
+from portcall.records.sockets import BOUND, STATES
 from portcall.views.fitting import TableColumn, asked_columns
 from portcall.views.lists import Sheet, write_list
 from portcall.views.text import bytes_text, count_text, counted_text, duration_text, visible

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from portcall.records.ownership import program_text
-from portcall.records.schema import REASONS, directions
-from portcall.records.sockets import end_text
+from portcall.records.schema import REASONS, directions, end_text
 from portcall.records.traffic_columns import is_unknown_service, unknown_service
 from portcall.views.fitting import TableColumn, asked_columns, fitting_table, print_lines, write_fitting
 from portcall.views.text import bytes_text, count_text, duration_text, moment_text, note_text, share_text, visible

@@ -6,7 +6,8 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from portcall.records.ownership import program_text
-from portcall.records.sockets import NOT_ACCEPTED, end_text
+from portcall.records.schema import end_text
+from portcall.records.sockets import NOT_ACCEPTED
 from portcall.views.text import counted_text, duration_text, visible
 
 if TYPE_CHECKING:
