@@ -93,11 +93,10 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
         if line and columns(line) + length > width:
             yield line
             line = ""
-        while length > width:
+        while length > width and columns(word) > width:  # with what stands behind it, as rich has it
             piece = _beginning(word, width)
             yield piece
             word = word[len(piece) :]  # noqa: PLW2901 - what is left of it
-            length = columns(word.rstrip())
         line += word
     yield line
 
