@@ -44,9 +44,10 @@ class RowWriter:
     quote: str = ""
     """What stands around an address."""
 
-    def write(self, rows: Rows, stream: TextIO, leave_out: int = 0) -> None:
-        """Write all rows, a thousand or so at once, but for so many characters before the first."""
+    def write(self, rows: Rows, stream: TextIO, head: str = "", leave_out: int = 0) -> None:
+        """Write all rows, a thousand or so at once: ``head``, and all but so many characters of the first."""
         as_bytes = _takes_bytes(stream)
+        as_bytes(memoryview(head.encode())) if as_bytes else stream.write(head)
         for piece in self._pieces(rows):
             written = piece[leave_out:]
             as_bytes(written) if as_bytes else stream.write(str(written, "utf-8"))

@@ -25,16 +25,16 @@ _FORMULAS = ("=", "+", "-", "@")
 
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write the header and all rows."""
-    writer = csv.writer(stream, lineterminator="\n")
     names = column_names(report.by)
-    writer.writerow(names)
     if isinstance(report.rows, list):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(names)
         writer.writerows([_cell(row[name]) for name in names] for row in report.rows)
         return
     from portcall.exports._row_writer import RowWriter  # NumPy, which listings do without
 
     before = ["", *("," for _ in names[1:])]
-    RowWriter(names, before, "\n", _encoded).write(report.rows, stream)
+    RowWriter(names, before, "\n", _encoded).write(report.rows, stream, f"{','.join(names)}\n")
 
 
 def _encoded(value: Any) -> str:  # Any: as below

@@ -19,7 +19,6 @@ SCHEMA = 1
 
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write ``schema source window_ns coverage degradations rows``, and ``by`` and ``rows_left_out``."""
-    stream.write(row_text({"schema": SCHEMA, **envelope(report)})[:-1] + ',"rows":[')
-    stream.write("\n" * bool(report.rows))
-    write_rows(report.rows, stream, ",\n", "")
+    head = row_text({"schema": SCHEMA, **envelope(report)})[:-1] + ',"rows":[' + "\n" * bool(report.rows)
+    write_rows(report.rows, stream, ",\n", "", head)
     stream.write("\n]}\n")

@@ -32,16 +32,17 @@ def _in_ascii() -> Callable[[Any], str]:
     return JSONEncoder(separators=(",", ":")).encode
 
 
-def write_rows(rows: Rows | list[dict[str, Any]], stream: TextIO, begin: str, end: str) -> None:
-    """Write every row as one JSON object, with what stands before each, but the first, and behind each."""
+def write_rows(rows: Rows | list[dict[str, Any]], stream: TextIO, between: str, end: str, head: str = "") -> None:
+    """Write ``head``, and every row as one JSON object, with what stands between two of them and behind each."""
     if isinstance(rows, list):
-        stream.writelines(f"{begin * bool(at)}{row_text(row)}{end}" for at, row in enumerate(rows))
+        stream.write(head)
+        stream.writelines(f"{between * bool(at)}{row_text(row)}{end}" for at, row in enumerate(rows))
         return
     from portcall.exports._row_writer import RowWriter  # NumPy, which listings do without
 
     before = [f"{row_text(name)}:" for name in rows.names]
-    between = [f"{begin}{{{before[0]}", *(f",{name}" for name in before[1:])]
-    RowWriter(rows.names, between, f"}}{end}", row_text, '"').write(rows, stream, len(begin))
+    literals = [f"{between}{{{before[0]}", *(f",{name}" for name in before[1:])]
+    RowWriter(rows.names, literals, f"}}{end}", row_text, '"').write(rows, stream, head, len(between))
 
 
 def write(report: Report | Listing, stream: TextIO) -> None:
