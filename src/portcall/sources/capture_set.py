@@ -126,8 +126,8 @@ class CaptureSet:
                 if len(batch.frames) and times.goes_back(batch, capture.section_at()):
                     self._note_overlap(capture.path)
                 yield batch
-                self._bytes_read[capture.path] = max(self._bytes_read.get(capture.path, 0), capture.bytes_read())
                 if self._progress:
+                    self._bytes_read[capture.path] = max(self._bytes_read.get(capture.path, 0), capture.bytes_read())
                     self._progress(sum(self._bytes_read.values()), self._total)
         except CaptureError as problem:
             self.problems.append(problem)
