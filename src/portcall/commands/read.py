@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
             to=options.to,
             bucket=options.bucket,
             logs=format_name in LOGS,
-            progress=progress,
+            progress=progress if sys.stderr.isatty() else None,  # else each window was counted for nobody
         )
     status = SUCCESS
     try:
