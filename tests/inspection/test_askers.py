@@ -139,7 +139,13 @@ def test_who_opened_and_was_then_asked_has_no_host_name():
 
 RFB, SPICE, AMQP = b"RFB 003.008\n", b"REDQ\x02\0\0\0" + bytes(16), b"AMQP\0\1\0\0"
 MYSQL = b"\x4a\0\0\0\x0a8.0.36\0" + bytes(66)
-CLIENT_SPEAKS = {"SPICE": [SPICE, SPICE], "AMQP": [AMQP, AMQP], "FIX": [b"8=FIX.4.4\0019=5\1", b"8=FIX.4.4\0019=5\1"]}
+CLIENT_SPEAKS = {"SPICE": [SPICE, SPICE], "AMQP": [AMQP, AMQP]}
+ANYBODY_SPEAKS = {
+    "FIX": b"8=FIX.4.4\0019=5\00135=0\1",
+    "HL7": b"\x0bMSH|^~\\&|",
+    "Zabbix": b"ZBXD\1" + bytes(12),
+    "Monero": b"\x01\x21\x01\x01\x01\x01\x01\x01" + bytes(25),
+}
 SERVER_GREETS = {
     "VNC": [b"", RFB, RFB, b"\1\2"],
     "VNC with VeNCrypt": [b"", RFB, RFB, b"\1\x13", b"\x13"],
@@ -166,6 +172,17 @@ def test_a_greeting_is_the_servers_and_who_is_answered_in_kind_has_begun(turns, 
     )
 
     assert opener(row) == (CLIENT, client_port, "asked")
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("message", ANYBODY_SPEAKS.values(), ids=ANYBODY_SPEAKS)
+def test_messages_that_either_end_sends_at_any_time_do_not_tell_who_began(message, with_details, batch_size):
+    (row,) = inspected_in(
+        in_the_middle([b"", message, message], TCP, port=4000), with_details=with_details, batch_size=batch_size
+    )
+
+    assert opener(row)[:2] == (CLIENT, CLIENT_PORT)
+    assert row["opener_evidence"] != "asked"
 
 
 def test_a_handshake_tells_better_than_who_asks():

@@ -20,7 +20,7 @@ class Signature(NamedTuple):
     role: Role | None = None
     """Whose words they are, where only one end says them."""
     begins: Role | None = None
-    """Where both ends say them: which end does first, and the other one in answer."""
+    """Where both ends say them, and only where they begin: which end does first, and the other one in answer."""
     may_upgrade: bool = False
     """Whether TLS may follow in the same stream."""
 
@@ -67,9 +67,9 @@ SIGNATURES = (
     Signature("nats", TCP, b'CONNECT {"', role=_CLIENT),
     Signature("gearman", TCP, b"\0REQ\0\0\0", role=_CLIENT),
     Signature("gearman", TCP, b"\0RES\0\0\0", role=_SERVER),
-    Signature("hl7", TCP, b"\x0bMSH|^~\\&", begins=_CLIENT),
-    Signature("fix", TCP, b"8=FIX", begins=_CLIENT),
-    Signature("fix", TCP, b"8=O\0019=0", begins=_CLIENT),
+    Signature("hl7", TCP, b"\x0bMSH|^~\\&"),
+    Signature("fix", TCP, b"8=FIX"),
+    Signature("fix", TCP, b"8=O\0019=0"),
     # Calls to objects: CORBA 3.3 §9.4.1, UMIOP 1.0, the Java RMI wire protocol, ZeroC Ice protocol, Hadoop IPC.
     Signature("giop", TCP, b"GIOP\1"),
     Signature("giop", UDP, b"MIOP\x10"),
@@ -83,7 +83,7 @@ SIGNATURES = (
     Signature("hadoop-rpc", TCP, b"hrpc\x09", role=_CLIENT),
     # Monitoring and logs: Zabbix's header, munin's and check_mk's and kismet's greetings, RIPE Atlas' probes,
     # Ookla's, Elasticsearch's transport, Bolt's handshake.
-    Signature("zabbix", TCP, b"ZBXD", begins=_CLIENT),
+    Signature("zabbix", TCP, b"ZBXD"),
     Signature("munin", TCP, b"# munin node at ", role=_SERVER),
     Signature("checkmk", TCP, b"<<<check_mk>>>", role=_SERVER),
     Signature("kismet", TCP, b"*KISMET: ", role=_SERVER),
@@ -95,7 +95,7 @@ SIGNATURES = (
     Signature("tailscale", UDP, b"TS\xf0\x9f\x92\xac"),
     Signature("zug", UDP, b"\0zUG\x10"),
     # Coins: levin of Monero (contrib/epee), bitcoin's four networks, whose first message is "version".
-    Signature("monero", TCP, b"\x01\x21\x01\x01\x01\x01\x01\x01", begins=_CLIENT),
+    Signature("monero", TCP, b"\x01\x21\x01\x01\x01\x01\x01\x01"),
     Signature("bitcoin", TCP, b"\xf9\xbe\xb4\xd9version\0", begins=_CLIENT),
     Signature("bitcoin", TCP, b"\x0b\x11\x09\x07version\0", begins=_CLIENT),
     Signature("bitcoin", TCP, b"\xfa\xbf\xb5\xdaversion\0", begins=_CLIENT),
