@@ -180,8 +180,8 @@ class Attribution:
 
     def rows(self, tallies: Mapping[Verdict, Tally]) -> Rows:
         """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
-        groups = [self._flows] if self._by == "flow" else list(self._groups())  # or they kept all that was inspected
-        parts: list[FlowRows | Columns] = [*groups]
+        # Conversations only where they are the rows: they keep all that was inspected.
+        parts: list[FlowRows | Columns] = [self._flows] if self._by == "flow" else [*self._groups()]
         parts.append(Columns.of_rows([] if self._width_ns else list(rows_on_no_flow(self._by, tallies))))
         for verdict, cells in self._cells_on_no_flow.items():
             parts.append(columns_on_no_flow(self._by, verdict, cells, self._width_ns))

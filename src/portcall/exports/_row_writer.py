@@ -46,11 +46,10 @@ class RowWriter:
 
     def write(self, rows: Rows, stream: TextIO, head: str = "", leave_out: int = 0) -> None:
         """Write all rows, a thousand or so at once: ``head``, and all but so many characters of the first."""
-        as_bytes = _takes_bytes(stream)
-        as_bytes(memoryview(head.encode())) if as_bytes else stream.write(head)
+        put = _put_into(stream)
+        put(memoryview(head.encode()))
         for piece in self._pieces(rows):
-            written = piece[leave_out:]
-            as_bytes(written) if as_bytes else stream.write(str(written, "utf-8"))
+            put(piece[leave_out:])
             leave_out = 0
 
     def _pieces(self, rows: Rows) -> Iterator[memoryview]:
@@ -149,15 +148,15 @@ class _Steps:
         self._marks.append(np.ones(self._count, np.bool_) if marks is None else marks)
 
 
-def _takes_bytes(stream: TextIO) -> Callable[[memoryview], object] | None:
-    """What writes UTF-8 to the stream as it is; None where that has to pass through the stream's own words.
+def _put_into(stream: TextIO) -> Callable[[memoryview], object]:
+    """What writes UTF-8 into the stream: as it is, unless it has to pass through the stream's own encoding.
 
     To make Python's texts of it and bytes of these again takes twice as long as making it.
     """
     is_plain = os.linesep == "\n" and str(getattr(stream, "encoding", None)).lower() in ("utf-8", "utf8")
     buffer = getattr(stream, "buffer", None) if is_plain else None
     if not isinstance(buffer, io.BufferedIOBase | io.RawIOBase):
-        return None
+        return lambda piece: stream.write(str(piece, "utf-8"))
     stream.flush()
     return partial(_write_all, buffer)
 
