@@ -54,6 +54,11 @@ class Message(NamedTuple):
     is_whole: bool
     """False where the message ends before its counts are served."""
 
+    @property
+    def is_response(self) -> bool:
+        """Whether it answers (QR)."""
+        return bool(self.flags & 0x8000)
+
 
 def read_message(data: bytes, *, only_answers: bool = False) -> Message | None:
     """The message at the start of the data, or as much of it as is there; None where a question is broken.

@@ -28,7 +28,6 @@ PREFIXES = {UDP: ({4: ZERO, 5: range(65)},), TCP: ({6: ZERO, 7: range(65)},)}
 """How many questions there are, behind number and flags."""
 INSPECTS_ALWAYS = True
 
-_IS_RESPONSE = 0x8000
 _QUERY, _INVERSE, _STATUS, _NOTIFY, _UPDATE, _STATEFUL = 0, 1, 2, 4, 5, 6
 _OPCODES = {
     _QUERY: "query",
@@ -86,7 +85,7 @@ def _is_plausible(message: Message, protocol: str | None, data: bytes) -> bool:
         return False
     if not message.questions:
         # Only mDNS answers what it does not repeat; elsewhere an error may say nothing more.
-        is_answer = bool(flags & _IS_RESPONSE and (message.records or flags & 15))
+        is_answer = message.is_response and bool(message.records or flags & 15)
         return is_answer or (protocol == "dns" and _asks_without_question(message, opcode, data))
     mask = 0xFFFF if protocol == "dns" else ~_UNICAST_BIT
     return _CLASSES.issuperset([record_class & mask for _, _, record_class in message.questions])
@@ -127,7 +126,7 @@ def _is_beyond_doubt(message: Message, size: int) -> bool:
         is_sound = not flags & 0x008F and message.questions[0].type == START_OF_AUTHORITY
     else:
         is_sound = not (flags & 0x048F or message.answer_count)
-    if not flags & _IS_RESPONSE and not is_sound:
+    if not message.is_response and not is_sound:
         return False
     return all(
         kind == OPTIONS or record_class in _CLASSES for _, kind, record_class, *_ in message.records
@@ -177,7 +176,7 @@ def _joined(earlier: Detection | None, later: Detection, *, is_final: bool) -> D
 
 
 def _detection(data: bytes, message: Message, protocol: str) -> Detection:
-    is_response = message.flags & _IS_RESPONSE
+    is_response = message.is_response
     if protocol == "netbios-ns":
         queries = [netbios_name(question[0]) or as_text(question[0]) for question in message.questions]
     else:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 MOST_MESSAGES = 1 << 22  # 160 MB
 _MOST_CHARACTERS = 32 << 20
 _CHARACTERS_OF_A_QUESTION = 150  # about what one takes besides its name
-_IS_RESPONSE = 0x8000
 _DNS, _NETBIOS = 53, 137
 
 
@@ -175,7 +174,7 @@ def _questions(content: bytes, *, is_stream: bool) -> Iterator[tuple[Question, i
         read = read_message(message, only_answers=True)
         if read is None:
             return
-        is_response = bool(read.flags & _IS_RESPONSE)
+        is_response = read.is_response
         answers = int.from_bytes(message[6:8], "big") if is_response else 0
         for question in read.questions:
             name = as_text(question.name.lower()) or "."

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     Fields = dict[str, LogValue]
 
-_IS_RESPONSE = 0x8000
 _MOST_WAITING = 256  # questions of one conversation
 _NETBIOS, _MDNS = 137, 5353
 _A, _AAAA, _TXT, _ANY = 1, 28, 16, 255
@@ -69,7 +68,7 @@ class DnsLog:
         if message is None:
             return []
         number = int.from_bytes(data[:2], "big")
-        if message.flags & _IS_RESPONSE:
+        if message.is_response:
             return [self._response(data, message, number, ts_ns)]
         asked = [self._fields(message, number, question) for question in message.questions]
         if self._is_mdns:  # whose answers go to everybody, and belong to no question
