@@ -12,7 +12,8 @@ import numpy as np
 
 from portcall.attribution.flow_columns import sent_by, times
 from portcall.flows.aggregation import CREDIT
-from portcall.flows.time_buckets import Cells, added, picked
+from portcall.flows.row_chunks import picked
+from portcall.flows.time_buckets import Cells, added
 from portcall.labels.bucketing import bucket_numbers, bucket_starts
 from portcall.labels.service_keys import ServiceKind, first_key
 from portcall.records.column_values import Columns, Numbers, Words

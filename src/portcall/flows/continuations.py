@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,23 +12,30 @@ if TYPE_CHECKING:
 _FIN_OR_RST = 0x05
 
 
-def continued(flows: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indexes of the rows of FLOW[n], a whole table, that go on in another one, and of that one."""
+class Continued(NamedTuple):
+    """Indexes of rows that go on in another one, and of that one, which ascend."""
+
+    beginnings: NDArray[np.int64]
+    continuations: NDArray[np.int64]
+
+
+def continued(flows: NDArray[np.void]) -> Continued:
+    """The rows of FLOW[n], a whole table, that go on in another one."""
     continuations = np.flatnonzero(flows["earlier"])
     beginnings = flows["earlier"][continuations].astype(np.int64) - 1
     previous = flows[beginnings]
     is_open = (previous["has_syn"] == 0) & ((previous["tcp_flags"] & _FIN_OR_RST) == 0).all(axis=1)
-    return beginnings[is_open], continuations[is_open]
+    return Continued(beginnings[is_open], continuations[is_open])
 
 
 def join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:
-    """Put the facts of the continuation, FLOW[1], into the beginning, FLOW[1]."""
+    """Put the facts of each continuation, FLOW[n], into its beginning, FLOW[n]."""
     for column in ("packets", "bytes", "payload"):
         beginning[column] += continuation[column]
     for column in ("tcp_flags", "local"):
         beginning[column] |= continuation[column]
-    if continuation["first_frame"] < beginning["first_frame"]:
-        beginning["first_sender"] = continuation["first_sender"]
+    is_first = continuation["first_frame"] < beginning["first_frame"]
+    beginning["first_sender"][is_first] = continuation["first_sender"][is_first]
     for column in ("first_ns", "first_frame", "syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
         beginning[column] = np.minimum(beginning[column], continuation[column])
     beginning["last_ns"] = np.maximum(beginning["last_ns"], continuation["last_ns"])

@@ -54,6 +54,15 @@ def release(rows: NDArray[Any], start: int) -> None:
             mapping.madvise(mmap.MADV_DONTNEED, first)
 
 
+def release_left(rows: NDArray[Any], used: int, used_before: int) -> None:
+    """Give back the memory of rows that are used no more, where it is more than what is used and than few pages.
+
+    What is given back is zeros when it is used again; what is not is as it was.
+    """
+    if (used_before - 2 * used) * rows.itemsize > _SMALL_PAGES_BYTES:
+        release(rows, 2 * used)
+
+
 def grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:
     """A copy with room for so many, and twice as many as there were at least."""
     return np.concatenate([rows, np.zeros(max(wanted - len(rows), len(rows)), rows.dtype)])

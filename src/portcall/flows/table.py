@@ -12,23 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from portcall.flows.continuations import continued, join
+from portcall.flows.continuations import continued
+from portcall.flows.eviction import Eviction
 from portcall.flows.fragments import credit, gathered, settled
-from portcall.flows.reserved_memory import grown, reserved, reserved_rows
+from portcall.flows.reserved_memory import grown, release_left, reserved, reserved_rows
+from portcall.flows.row_chunks import Conversations
+from portcall.flows.table_arrays import VERDICT_TALLY, check_arrays, tallies_of
 from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets, moved
 from portcall.kernels.flow_update import FlowStore
-from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, NEVER, FlowKind
-from portcall.records.packets import NO_TIME, Tally, Verdict
-from portcall.records.plain_data import below, rows_of
+from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, NEVER
+from portcall.records.packets import NO_TIME, Verdict
+from portcall.records.plain_data import below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from portcall.flows.continuations import Continued
     from portcall.flows.fragments import SettledFragments
     from portcall.flows.time_buckets import CellsByRow
     from portcall.labels.bucketing import Bucketing
+    from portcall.records.packets import Tally
 
 MAX_FLOWS = 1 << 23
 """Rows a table holds at the most, 1.6 GB; whoever feeds it checks ``is_full`` and starts another."""
@@ -36,6 +41,9 @@ MAX_BATCH = 1 << 16
 """Packets that one update may bring."""
 MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
+
+_LEAST_SLOTS = 1 << 13
+_SAME_NUMBERS = np.zeros(0, np.uint32)
 
 PAYLOAD = np.dtype(
     [
@@ -46,8 +54,6 @@ PAYLOAD = np.dtype(
     ]
 )
 """A payload that is wanted."""
-VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
-"""Frames of one verdict."""
 
 
 class FlowTable:
@@ -71,6 +77,7 @@ class FlowTable:
         self._max_datagrams = max_datagrams
         self._flows = reserved_rows(max_flows + MAX_BATCH, FLOW, 2 * MAX_BATCH)
         self._opening = tuple(self._flows[name] for name in ("has_syn", "syn_ns", "syn_sequence"))
+        self._columns: list[NDArray[Any]] = []
         self._room = 0  # rows that the slots have room for
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
         self._unmatched_fragments = np.zeros(0, FLOW)
@@ -80,7 +87,7 @@ class FlowTable:
         self._store = FlowStore(seed & 0xFFFFFFFFFFFFFFFF)
         self._store.tallies = self._tallies
         self._store.flows = self._flows
-        self._store.flow_slots = reserved(1 << 13, np.dtype(np.uint64))
+        self._store.flow_slots = reserved(_LEAST_SLOTS, np.dtype(np.uint64))
         self._store.datagrams = self._datagrams
         self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
         self.inspected = self.column(np.dtype(np.uint8)) if inspects else np.zeros(0, np.uint8)
@@ -95,8 +102,9 @@ class FlowTable:
         return self._store.flow_count
 
     def column(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Zeros for all rows that the table may ever have, which take memory only as they are used."""
-        return reserved(len(self._flows), dtype)
+        """Zeros for all rows that there may ever be, which take memory only as they are used; they move with rows."""
+        self._columns.append(reserved(len(self._flows), dtype))
+        return self._columns[-1]
 
     @property
     def is_full(self) -> bool:
@@ -147,7 +155,7 @@ class FlowTable:
         """All that the table is, but for its seed; views, valid until the next update."""
         return {
             "flows": self.rows(),
-            "datagrams": self._datagrams[: self._store.datagram_count],
+            "datagrams": self._fragmented(),
             "unmatched_fragments": self._unmatched_fragments,
             "tallies": self._tallies,
             **({"cells": self.buckets.cells} if self.buckets else {}),
@@ -165,18 +173,9 @@ class FlowTable:
     ) -> FlowTable:
         """The table that had these arrays, and buckets so wide. ValueError where no table can have them."""
         flows, datagrams, tallies = (arrays[name] for name in ("flows", "datagrams", "tallies"))
-        rows_of(tallies, len(Verdict))
         table = cls(seed=seed, inspects=inspects, bucketing=bucketing)
         below(np.array([len(flows)]), len(table._flows))
-        below(flows["earlier"], np.arange(len(flows)) + 1)  # rows before it, so that chains end
-        for rows in (flows, arrays["unmatched_fragments"]):
-            for column, most in (("first_sender", 2), ("has_syn", 2), ("kind", 1 + max(FlowKind))):
-                below(rows[column], most)
-        for column in ("first", "latest"):
-            below(datagrams[f"{column}_flow"], len(flows) + 1)
-            below(datagrams[f"{column}_side"], 2)
-        if ((datagrams["first_flow"] == 0) != (datagrams["latest_flow"] == 0)).any():
-            raise ValueError("a datagram's first fragment is on no flow")
+        check_arrays(arrays)
         table._reserve(len(flows), len(datagrams))
         table._flows[: len(flows)], table._datagrams[: len(datagrams)] = flows, datagrams
         table._tallies[:], table._unmatched_fragments = tallies, arrays["unmatched_fragments"]
@@ -191,19 +190,10 @@ class FlowTable:
 
     def tallies(self) -> dict[Verdict, Tally]:
         """Frames and bytes of every verdict that occurred."""
-        return {
-            Verdict(verdict): Tally(
-                int(row["frames"]),
-                int(row["bytes"]),
-                None if row["first_ns"] == NEVER else int(row["first_ns"]),
-                None if row["last_ns"] == NO_TIME else int(row["last_ns"]),
-            )
-            for verdict, row in enumerate(self._tallies)
-            if row["frames"]
-        }
+        return tallies_of(self._tallies)
 
     def records(self) -> NDArray[np.void]:
-        """Every conversation, in order of first appearance, then the orphans, as FLOW[n]; a copy."""
+        """Every conversation, in order of first appearance, then unmatched fragments, as FLOW[n]; a copy."""
         return np.concatenate([*self.chunks(), np.zeros(0, FLOW)])
 
     def rows(self) -> NDArray[np.void]:
@@ -222,37 +212,42 @@ class FlowTable:
         return (chunk for _, chunk in self.indexed_chunks(rows))
 
     def indexed_chunks(self, rows: int = 1 << 16) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
-        """The chunks, each with its rows' indexes in ``rows()``; -1 for orphans."""
-        used = self._flows[: len(self)]
-        beginnings, continuations = self.continued()
-        waiting = self._waiting()
-        found = waiting[waiting["first_flow"] > 0]
-        for start in range(0, len(used), rows):
-            chunk = used[start : start + rows]
-            here = slice(start, start + len(chunk))
-            begins, gone = _within(beginnings, here), _within(continuations, here)
-            if not (len(begins) or len(gone) or len(found)):
-                yield np.arange(here.start, here.stop), chunk
-                continue
-            chunk = chunk.copy()
-            credit(chunk, start, found)
-            for i in begins:
-                continuation = used[continuations[i] : continuations[i] + 1].copy()
-                credit(continuation, int(continuations[i]), found)
-                join(chunk[beginnings[i] - start : beginnings[i] - start + 1], continuation)
-            indexes = np.delete(np.arange(here.start, here.stop), continuations[gone] - start)
-            yield indexes, chunk[indexes - start]
+        """The chunks, each with its rows' indexes in ``rows()``; -1 for unmatched fragments."""
+        yield from Conversations(self.rows(), self.continued(), self._waiting()).all(rows)
         unmatched_fragments = self._settled_fragments().unmatched
         if len(unmatched_fragments):
             yield np.full(len(unmatched_fragments), -1), unmatched_fragments
 
-    def continued(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows that go on in another one, and that one of each."""
+    def leaving(self, are_leaving: NDArray[np.bool_], before_ns: int) -> Eviction:
+        """What leaves with these rows, bool[rows], as it is until the next update; see ``Eviction``."""
+        return Eviction(self.rows(), self._fragmented(), self._unmatched_fragments, are_leaving, before_ns)
+
+    def evict(self, eviction: Eviction) -> None:
+        """Let go what leaves, and number the others anew, in their order; it takes time as all of the table does."""
+        store, before, count = self._store, len(self), len(eviction.kept)
+        if self.buckets:
+            self.buckets.renumber(eviction.owners_left(self.buckets.cells["owner"]))
+        datagrams = eviction.datagrams_left()
+        for column in (self._flows, *self._columns):
+            eviction.move(column)
+            release_left(column, count, before)
+        eviction.renumber(self._flows["earlier"][:count])
+        self._rehash(max(1 << (4 * count).bit_length(), _LEAST_SLOTS), eviction.numbers)
+        store.flow_count = count
+        self._unmatched_fragments = np.zeros(0, FLOW)
+        self._hold(datagrams)
+
+    def continued(self) -> Continued:
+        """Rows that go on in another one."""
         return continued(self.rows())
 
     def _waiting(self) -> NDArray[np.void]:
-        datagrams = self._datagrams[: self._store.datagram_count]
-        return datagrams[datagrams["packets"] > 0]
+        """Later fragments that came before their first, which has come by now."""
+        datagrams = self._fragmented()
+        return datagrams[(datagrams["packets"] > 0) & (datagrams["first_flow"] > 0)]
+
+    def _fragmented(self) -> NDArray[np.void]:
+        return self._datagrams[: self._store.datagram_count]
 
     def cells(self) -> CellsByRow | None:
         """What came of each row by time, until the next update; None where nobody asked."""
@@ -261,7 +256,7 @@ class FlowTable:
         return self.buckets.by_row(len(self), self._settled_fragments(), *self.continued())
 
     def _settled_fragments(self) -> SettledFragments:
-        return settled(self._unmatched_fragments, self._datagrams[: self._store.datagram_count])
+        return settled(self._unmatched_fragments, self._fragmented())
 
     def _reserve(self, flows: int, datagrams: int) -> None:
         store = self._store
@@ -271,9 +266,7 @@ class FlowTable:
         if wanted > len(self._flows):
             raise MemoryError(f"a flow table of {len(self._flows)} rows is asked for {wanted}")
         if 2 * wanted > len(store.flow_slots):
-            former = store.flow_slots
-            store.flow_slots = reserved(1 << (2 * wanted - 1).bit_length(), np.dtype(np.uint64))
-            store.rehash_flows(former)
+            self._rehash(1 << (2 * wanted - 1).bit_length())
         self._room = min(len(self._flows), len(store.flow_slots) // 2)
         wanted = store.datagram_count + datagrams
         if wanted > len(self._datagrams):
@@ -282,18 +275,25 @@ class FlowTable:
             store.datagram_slots = np.zeros(1 << (2 * wanted - 1).bit_length(), np.uint64)
             store.rehash_datagrams()
 
+    def _rehash(self, slots: int, numbers: NDArray[np.uint32] = _SAME_NUMBERS) -> None:
+        """Go on with so many slots, a power of two; ``numbers`` as ``FlowStore.rehash_flows`` has them."""
+        former = self._store.flow_slots
+        self._store.flow_slots = reserved(slots, np.dtype(np.uint64))
+        self._store.rehash_flows(former, numbers)
+        self._room = min(len(self._flows), slots // 2)
+
     def _forget_datagrams(self) -> None:
         """Credit what waits now; later fragments of the datagrams forgotten are orphans."""
-        waiting = self._waiting()
-        credit(self._flows[: len(self)], 0, waiting[waiting["first_flow"] > 0])
+        credit(self._flows[: len(self)], 0, self._waiting())
         fragments = self._settled_fragments()
         self._unmatched_fragments = fragments.unmatched
         if self.buckets:
             self.buckets.settle_fragments(fragments)
-        self._store.datagram_count = 0
-        self._store.datagram_slots = np.zeros(len(self._store.datagram_slots), np.uint64)
+        self._hold(self._datagrams[:0])
 
-
-def _within(rows: NDArray[np.int64], here: slice) -> NDArray[np.int64]:
-    """Indexes of the rows that lie in that part of the table."""
-    return np.flatnonzero((rows >= here.start) & (rows < here.stop))
+    def _hold(self, datagrams: NDArray[np.void]) -> None:
+        """Go on with these datagrams, of so many as there were."""
+        store, count = self._store, len(datagrams)
+        self._datagrams[:count], store.datagram_count = datagrams, count
+        store.datagram_slots = np.zeros(len(store.datagram_slots), np.uint64)
+        store.rehash_datagrams()

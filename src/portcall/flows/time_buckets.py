@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.flows.reserved_memory import release, reserved, reserved_rows
+from portcall.flows.reserved_memory import release, release_left, reserved, reserved_rows
+from portcall.flows.row_chunks import picked
 from portcall.kernels.time_cells import CellStore
 from portcall.labels.bucketing import Bucketing, bucket_numbers, next_width
 from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, TIME_CELL, TIME_SUM
@@ -121,6 +122,12 @@ class TimeBuckets:
         if width_ns != self.width_ns:
             self.store.widen(width_ns)
             release(self._cells, self.count)
+
+    def renumber(self, owners: NDArray[np.uint32]) -> None:
+        """Give cells other owners, and let go those that have none."""
+        before = self.count
+        self.store.renumber(owners)
+        release_left(self._cells, self.count, before)
 
     def add(self, cells: NDArray[np.void], width_ns: int) -> None:
         """Take in cells of others, whose owners are known here, and whose buckets were so wide."""
@@ -250,11 +257,6 @@ def added(cells: Cells) -> Cells:
     sums["first_ns"] = np.minimum.reduceat(counts["first_ns"], starts)
     sums["last_ns"] = np.maximum.reduceat(counts["last_ns"], starts)
     return Cells.of_all(rows[starts], sums, cells.width_ns)
-
-
-def picked(rows: NDArray[np.void], places: NDArray[np.int64]) -> NDArray[np.void]:
-    """Some records as they are, each copied at once and not field by field."""
-    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))[places].view(rows.dtype)
 
 
 def with_sides(cells: Cells, sides: NDArray[np.int64]) -> Cells:

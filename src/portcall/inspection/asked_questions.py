@@ -155,6 +155,14 @@ class AskedMessages:
         self._pieces = [asked, read_again[~np.isin(read_again["number"], asked["number"])]]
         self._count = sum(map(len, self._pieces))
 
+    def renumber(self, numbers: NDArray[np.uint32]) -> None:
+        """Rows have new indexes: uint32[rows], 1 + that of each, 0 for those that left, which ask nothing any more."""
+        asked = self.all()
+        new = numbers[asked["row"]]
+        left: NDArray[np.void] = asked[new > 0].copy()
+        left["row"] = new[new > 0] - 1
+        self._pieces, self._count = [left], len(left)
+
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
         """ASKED[m] of these rows, their ``row`` the place among them."""
         return placed(self.all(), rows)

@@ -185,6 +185,17 @@ class PayloadHolder:
         self._bytes_last_time = self._bytes
         return kept
 
+    def renumber(self, numbers: NDArray[np.uint32]) -> None:
+        """Rows have new indexes: uint32[rows], 1 + that of each, 0 for those that left, of which nothing is held."""
+        kept = []
+        for piece in self._pieces:
+            some = piece.kept(numbers[piece.held["row"]] > 0)
+            held = some.held.copy()
+            held["row"] = numbers[held["row"]] - 1
+            kept.append(Payloads(held, some.content))
+        self._pieces = kept
+        self._bytes = sum(piece.held.nbytes + piece.content.nbytes for piece in kept)
+
     def _may_have_begun_before(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         return np.asarray(self._table.rows()["has_syn"][rows] == 0)
 

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.dissectors import dns
 from portcall.inspection.candidates import Conversation, answers, first_asked, inspects_all, recognisers, resolvers
 from portcall.inspection.detection_table import Detected
-from portcall.inspection.handover import DEFERRED, HELLO, SERIES, DeferredPayload, held_segments, plain_name
+from portcall.inspection.handover import DEFERRED, HELLO, DeferredPayload, held_segments, plain_name
 from portcall.inspection.plain_detections import plain_detection
-from portcall.inspection.prefilter import lookup, prefixes_of
+from portcall.inspection.plain_inspector import plain_inspector
 from portcall.inspection.reassembly import Datagrams, Stream
 from portcall.kernels.deferral import DNS_ANSWER, MOST_KEPT_BYTES, Deferral
-from portcall.kernels.inspect import PlainInspector
 from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, NameKind, Payload, Role
 
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.dissectors import Dissector
+    from portcall.flows.continuations import Continued
     from portcall.flows.table import FlowTable
     from portcall.inspection.detection_table import DetectionTable
     from portcall.inspection.dns_cache import DnsCache
@@ -97,25 +96,11 @@ class Inspector:
         self.asked = table.column(np.dtype(np.uint64))
         """uint64[rows or more]: the first packet that told who asked, as ``RowDetections`` has it."""
         self._asked = self.asked.data  # a view as well
-        self._kernel = self._new_kernel()
-
-    def _new_kernel(self) -> PlainInspector:
-        kernel = PlainInspector(self.marks, lookup(), self._deferral, held_segments(self._table))
-        kernel.reads_details = self._with_details
-        if self._with_details:
-            kernel.awaited, kernel.held_answers = self._table.column(np.dtype(np.uint8)), held_segments(self._table)
-        kernel.found, kernel.evidence, kernel.asked = self.found, self.evidence, self.asked
-        kernel.detections = self._known_detections
-        kernel.resolver = 1 + resolvers().index(dns)
-        kernel.dns_names, kernel.dns_answers = self._dns_cache.numbers, self._dns_cache.store
-        media = () if self._with_details else ("rtp", "rtcp")  # the dissector says what it carries
-        for protocol in ("dns", "quic", "tls", "http", *media):
-            setattr(kernel, f"{protocol}_detection", self._detections.number(Detection(protocol)))
-        kernel.rtp_prefixes = prefixes_of("rtp", UDP) * np.uint64(bool(media))
-        kernel.short_header_prefixes = prefixes_of("quic", UDP, on_ports_only=True)
-        kernel.tls_prefixes = prefixes_of("tls", TCP)
-        kernel.series = self._table.column(SERIES)
-        return kernel
+        self._held = [held_segments(table), *([held_segments(table)] if with_details else [])]
+        self._kernel = plain_inspector(table, self.marks, self._deferral, self._held, detections)
+        self._kernel.found, self._kernel.evidence, self._kernel.asked = self.found, self.evidence, self.asked
+        self._kernel.detections = self._known_detections
+        self._share_dns_cache()
 
     def inspect(
         self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int
@@ -139,22 +124,35 @@ class Inspector:
         return Detected.of_rows(rows, self.found, self.evidence, self.asked)
 
     def finish(self) -> None:
-        """Ask about what still waits, as nothing more will come; a row that goes on in another shares what is found."""
+        """Ask about what still waits, as nothing more will come."""
+        self.conclude(np.arange(len(self._table)), self._table.continued())
+
+    def conclude(self, rows: NDArray[np.int64], continued: Continued) -> None:
+        """The same for some rows; one that goes on in another shares what is found, and both are among them."""
         self.take()
-        for row, conversation in self._conversations.items():
+        are_over = np.zeros(len(self._table), np.bool_)
+        are_over[rows] = True
+        for row in [row for row in self._conversations if are_over[row]]:
+            conversation = self._conversations[row]
             for side in (0, 1):
                 if len(conversation.streams[side]):
                     answer = conversation.ask(side, conversation.streams[side].payload(is_ended=True))
                     self._learn(row, side, answer, is_ended=True)
-        self._conversations.clear()
-        self._held_bytes = 0
-        for row, called, protocol, number in self._expected_flows.find(self._table.rows()):
+            self._forget(row)
+        for at, called, protocol, number in self._expected_flows.find(self._table.rows()[rows]):
+            row = int(rows[at])
             if not self.found[row]:
                 self.found[row], self.evidence[row] = self._detections.number(Detection(protocol)), number
                 self._note_asker(row, 1 - called, number)
-        for beginning, continuation in zip(*(rows.tolist()[::-1] for rows in self._table.continued()), strict=True):
+        for beginning, continuation in zip(*(some.tolist()[::-1] for some in continued), strict=True):
             if not self.found[beginning]:
                 self.found[beginning], self.evidence[beginning] = self.found[continuation], self.evidence[continuation]
+
+    def renumber(self, numbers: NDArray[np.uint32]) -> None:
+        """Rows have new indexes: uint32[rows], 1 + that of each, 0 for those that left, which were concluded before."""
+        for held in self._held:
+            held.renumber(numbers)
+        self._conversations = {int(numbers[row]) - 1: known for row, known in self._conversations.items()}
 
     def announces_to(self, expected_flows: ExpectedFlows) -> None:
         """Keep what is announced from now on there."""

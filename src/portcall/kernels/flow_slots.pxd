@@ -79,3 +79,25 @@ cdef inline uint32_t hash_row(const Flow *flow, const Keys *keys) noexcept nogil
     packet.source_port, packet.target_port = flow.low_port, flow.high_port
     packet.protocol, packet.ip_version, packet.namespace = flow.protocol, flow.ip_version, flow.namespace
     return hash_flow(&packet, keys)
+
+
+cdef inline bint move_slots(const uint64_t[::1] former, const uint32_t[::1] numbers, uint64_t[::1] slots) noexcept nogil:
+    """Fill empty slots, a power of two, from former ones; whether there is room. ``numbers[i]`` is 1 + the new index of row i, 0
+    where it is gone; without any rows keep theirs.
+    """
+    cdef Py_ssize_t i, room = slots.shape[0] - 1
+    cdef uint64_t slot, mask = slots.shape[0] - 1
+    cdef uint32_t row
+    for i in range(former.shape[0]):
+        row = <uint32_t>former[i]
+        if row and numbers.shape[0]:
+            row = numbers[row - 1]
+        if row:
+            room -= 1
+            if room < 0:
+                return False
+            slot = former[i] >> 32 & mask
+            while slots[slot]:
+                slot = (slot + 1) & mask
+            slots[slot] = former[i] >> 32 << 32 | row
+    return True

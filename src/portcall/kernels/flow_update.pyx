@@ -19,7 +19,7 @@ from portcall.kernels.flow_row cimport (
     begin, count_packet, count_tally, is_later, is_wanted, join, join_tally, local_ends, note_tcp, opens, same_key, settle,
     side_of,
 )
-from portcall.kernels.flow_slots cimport STAGES, STRIDE, Stage, Table, find_stride, hash_row, hash_stride
+from portcall.kernels.flow_slots cimport STAGES, STRIDE, Stage, Table, find_stride, hash_row, hash_stride, move_slots
 from portcall.kernels.hashing cimport Keys, keys_of
 from portcall.kernels.records cimport (
     DUPLICATE, FIRST_DATAGRAM, FIRST_FLOW, FRAGMENT_FIRST, LATER_FRAGMENT, NO_PORTS, Datagram, Flow, Packet, Payload, VerdictTally,
@@ -200,17 +200,15 @@ cdef class FlowStore:
         if table.cells != NULL:
             note_cell(table.cells, owner, packet, datagram.latest_side if datagram.latest_flow else 0)
 
-    def rehash_flows(self, const uint64_t[::1] former):
-        """Fill ``flow_slots``, given empty and larger, from the former ones, which know every hash: no row is read."""
-        cdef Py_ssize_t i
-        cdef uint64_t slot, mask = self.flow_slots.shape[0] - 1
+    def rehash_flows(self, const uint64_t[::1] former not None, const uint32_t[::1] numbers not None):
+        """Fill ``flow_slots``, given empty, from the former ones, which know every hash; ``numbers`` as ``move_slots`` has them."""
+        cdef bint has_room = False
+        if 0 < numbers.shape[0] < self.flow_count or self.flow_slots.shape[0] & (self.flow_slots.shape[0] - 1):
+            raise ValueError("rehashing wants a number a row, and a power of two of slots")
         with nogil:
-            for i in range(former.shape[0]):
-                if former[i]:
-                    slot = former[i] >> 32 & mask
-                    while self.flow_slots[slot]:
-                        slot = (slot + 1) & mask
-                    self.flow_slots[slot] = former[i]
+            has_room = move_slots(former, numbers, self.flow_slots)
+        if not has_room:
+            raise ValueError("rehashing wants more slots than rows")
 
     def rehash_datagrams(self):
         """Fill ``datagram_slots``, given empty and larger, from the rows."""

@@ -21,3 +21,10 @@ cdef class HeldSegments:
         self.segments, self.arena, self.of_row = segments, arena, of_row
         for i in range(segments.shape[0]):
             segments[i].row = NOBODY
+
+    def renumber(self, const uint32_t[::1] numbers not None):
+        """Rows have new indexes: 1 + that of each, 0 for one that is gone; ``of_row`` was moved by whoever owns it."""
+        cdef Py_ssize_t i
+        for i in range(self.segments.shape[0]):
+            if self.segments[i].row < numbers.shape[0]:
+                self.segments[i].row = numbers[self.segments[i].row] - 1 if numbers[self.segments[i].row] else NOBODY

@@ -8,6 +8,9 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
 from portcall.kernels.records cimport FIRST_FLOW, FIRST_UNMATCHED, NO_TIME, TimeCell
 
+cdef enum:
+    NOBODY = 0xFFFFFFFF
+
 
 cdef void enter_bucket(Cells *store, int64_t ts_ns) noexcept nogil:
     """Go to the bucket of this time, which is cut at both ends of what numbers can say."""
@@ -125,6 +128,27 @@ cdef class CellStore:
             state.count = 0
             for i in range(count):
                 self._put(&self.cells[i])
+
+    def renumber(self, const uint32_t[::1] owners):
+        """Give each cell another owner; those of 0xFFFFFFFF are dropped. Buckets that were met stay counted."""
+        cdef Py_ssize_t i, count = self.state.count
+        cdef Cells *state = self.reserved(0, 0)
+        cdef TimeCell cell
+        if owners.shape[0] != count:
+            raise ValueError("renumbering wants an owner a cell")
+        for i in range(count):
+            if FIRST_FLOW <= owners[i] < FIRST_UNMATCHED and owners[i] >= self.latest.shape[0]:
+                raise ValueError("a cell's owner is none")
+        with nogil:
+            for i in range(count):
+                if self.cells[i].owner < FIRST_UNMATCHED:
+                    self.latest[self.cells[i].owner] = 0
+            state.count = 0
+            for i in range(count):
+                if owners[i] != NOBODY:
+                    cell = self.cells[i]
+                    cell.owner = owners[i]
+                    self._put(&cell)
 
     cdef void _put(self, const TimeCell *cell) noexcept nogil:
         """Add a cell to the latest of its owner, or behind all cells: never behind where it is itself."""

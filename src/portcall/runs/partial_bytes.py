@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.errors import PortcallError
-from portcall.flows.table import VERDICT_TALLY
+from portcall.flows.table_arrays import VERDICT_TALLY
 from portcall.inspection.dns_cache import CACHED_ANSWER
 from portcall.inspection.held_payloads import HELD
 from portcall.inspection.inspection_state import INSPECTED

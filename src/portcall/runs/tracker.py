@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.decoding.decoder import Decoder
 from portcall.errors import PortcallError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.decoding.copies import Copies
+    from portcall.flows.time_buckets import Cells
     from portcall.inspection.asked_questions import AskedMessages
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.held_payloads import PayloadHolder
@@ -45,6 +46,19 @@ class Shard(enum.Enum):
     FIRST = "first"
     LATER = "later"
     """Others go before it, so what it meets may have begun there."""
+
+
+class LeavingRows(NamedTuple):
+    """Conversations that leave their table, with all that is known of them."""
+
+    rows: NDArray[np.int64]
+    """int64[n]: their indexes until now; -1 for unmatched fragments."""
+    flows: NDArray[np.void]
+    """FLOW[n], a copy."""
+    detected: Detected | None
+    """What was detected in them; None where payloads are not inspected."""
+    cells: Cells | None
+    """What came of them by time; None where nobody asked."""
 
 
 class InspectedTable:
@@ -125,6 +139,30 @@ class InspectedTable:
             self._inspector.finish()
         if self.logs:
             self.logs.finish()
+
+    def evict(
+        self, are_leaving: NDArray[np.bool_], before_ns: int, take: Callable[[LeavingRows], None]
+    ) -> NDArray[np.int64]:
+        """Let rows go, bool[rows], which ``take`` gets some thousand at once; gives those that stay, in their order.
+
+        ``before_ns``: fragments that wait for a first since then wait no more.
+        """
+        eviction = self.flows.leaving(are_leaving, before_ns)
+        if not len(eviction):
+            return eviction.kept
+        if self._inspector:
+            self._inspector.conclude(eviction.rows, eviction.continued_leaving())
+        if self.logs:
+            self.logs.conclude(eviction.rows)
+        cells = eviction.cells(self.flows.buckets) if self.flows.buckets else None
+        for rows, flows in eviction.chunks():
+            of_rows = cells.of(rows).copied() if cells else None
+            take(LeavingRows(rows, flows, self.detected(rows), of_rows))
+        self.flows.evict(eviction)
+        for one in (self._inspector, self._holder, self._questions, self.logs):
+            if one:
+                one.renumber(eviction.numbers)
+        return eviction.kept
 
     def detected(self, rows: NDArray[np.int64]) -> Detected | None:
         """What was detected in these rows; None where payloads are not inspected."""

@@ -129,6 +129,19 @@ class ConversationLogs:
         for row in list(self._open):
             self._end(row)
 
+    def conclude(self, rows: NDArray[np.int64]) -> None:
+        """The same for some rows."""
+        are_over = np.zeros(len(self._table), np.bool_)
+        are_over[rows] = True
+        for row in [row for row in self._open if are_over[row]]:
+            self._end(row)
+
+    def renumber(self, numbers: NDArray[np.uint32]) -> None:
+        """Rows have new indexes: uint32[rows], 1 + that of each, 0 for those that left, which were concluded before."""
+        self._open = {int(numbers[row]) - 1: one for row, one in self._open.items()}
+        self._entries = {int(numbers[row]) - 1: one for row, one in self._entries.items() if numbers[row]}
+        self._count = sum(map(len, self._entries.values()))
+
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.object_]:
         """object[n]: the entries of each of these rows, a list; -1 is no row."""
         found = np.empty(len(rows), object)

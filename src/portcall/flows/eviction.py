@@ -1,0 +1,131 @@
+"""Rows that leave a flow table, with all that belongs to them, and what is left behind them.
+
+A row leaves with the one that it goes on in, or stays with it. Later fragments that waited for their first leave with
+its row; those that waited too long for one leave as unmatched fragments. What stays moves together and keeps its order,
+so whoever knows rows by their index is told the new ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portcall.flows.continuations import Continued, continued
+from portcall.flows.fragments import settled
+from portcall.flows.row_chunks import Conversations
+from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, NEVER
+from portcall.records.packets import NO_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from portcall.flows.time_buckets import CellsByRow, TimeBuckets
+
+_MOVED_AT_ONCE = 1 << 16
+NO_OWNER = np.uint32(0xFFFFFFFF)
+"""Of cells that leave."""
+
+
+class Eviction:
+    """What leaves a table with some of its rows, as things stand before the next update.
+
+    ``before_ns``: fragments that wait for a first since then wait no more.
+    """
+
+    def __init__(
+        self,
+        flows: NDArray[np.void],
+        datagrams: NDArray[np.void],
+        unmatched_fragments: NDArray[np.void],
+        are_leaving: NDArray[np.bool_],
+        before_ns: int,
+    ) -> None:
+        self._flows, self._datagrams = flows, datagrams
+        self.continued = continued(flows)
+        both = are_leaving[self.continued.beginnings] & are_leaving[self.continued.continuations]
+        leave = are_leaving.copy()
+        leave[self.continued.beginnings] = leave[self.continued.continuations] = both
+        self.rows = np.flatnonzero(leave)
+        """int64[m]: the indexes of the rows that leave."""
+        self.kept = np.flatnonzero(~leave)
+        """int64[k]: those of the others; the index of each among them is its new one."""
+        self.places = np.full(len(flows), -1, np.int64)
+        """int64[n]: the new index of each row, -1 for those that leave."""
+        self.places[self.kept] = np.arange(len(self.kept))
+        leave_by_number = np.concatenate([np.zeros(1, np.bool_), leave])
+        self.numbers = np.where(leave, 0, self.places + 1).astype(np.uint32)
+        """uint32[n]: 1 + the new index, 0 for those that leave."""
+        self._first_leaves = leave_by_number[datagrams["first_flow"]]
+        self._latest_leaves = leave_by_number[datagrams["latest_flow"]]
+        is_lost = (datagrams["first_flow"] == 0) & (datagrams["packets"] > 0)
+        is_given_up = is_lost & (datagrams["last_ns"] < before_ns)
+        self._are_gone = is_given_up | (self._first_leaves & self._latest_leaves)
+        decided = datagrams
+        if (is_lost & ~is_given_up).any():
+            decided = datagrams.copy()
+            decided["packets"][is_lost & ~is_given_up] = 0
+        self._fragments = settled(unmatched_fragments, decided)
+
+    def __len__(self) -> int:
+        """How many rows of conversations and of unmatched fragments leave, before those that continue are joined."""
+        return len(self.rows) + len(self._fragments.unmatched)
+
+    def chunks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
+        """What leaves, some thousand conversations at once, each with its row's index; -1 for unmatched fragments."""
+        waiting = self._datagrams[self._first_leaves & (self._datagrams["packets"] > 0)]
+        yield from Conversations(self._flows, self.continued, waiting).chosen(self.rows)
+        if len(self._fragments.unmatched):
+            yield np.full(len(self._fragments.unmatched), -1), self._fragments.unmatched
+
+    def continued_leaving(self) -> Continued:
+        """The rows among those that leave that go on in another one."""
+        leave = self.numbers[self.continued.beginnings] == 0
+        return Continued(*(some[leave] for some in self.continued))
+
+    def cells(self, buckets: TimeBuckets) -> CellsByRow:
+        """What came of each by time."""
+        return buckets.by_row(len(self._flows), self._fragments, *self.continued)
+
+    def datagrams_left(self) -> NDArray[np.void]:
+        """DATAGRAM[d] of those that stay, whose rows have their new indexes."""
+        left: NDArray[np.void] = self._datagrams[~self._are_gone].copy()
+        first_leaves, latest_leaves = self._first_leaves[~self._are_gone], self._latest_leaves[~self._are_gone]
+        for name in ("packets", "bytes", "payload", "local", "first_frame"):
+            left[name][first_leaves] = 0
+        left["first_ns"][first_leaves], left["last_ns"][first_leaves] = NEVER, NO_TIME
+        for name in ("flow", "side"):
+            left[f"first_{name}"][first_leaves] = left[f"latest_{name}"][first_leaves]
+            left[f"latest_{name}"][latest_leaves] = left[f"first_{name}"][latest_leaves]
+        for column in ("first_flow", "latest_flow"):
+            self.renumber(left[column])
+        return left
+
+    def renumber(self, numbers: NDArray[np.uint32]) -> None:
+        """Put in, for 1 + the index of a row, 1 + its new one, 0 where it leaves; 0 stays."""
+        named = np.flatnonzero(numbers)
+        numbers[named] = self.numbers[numbers[named] - 1]
+
+    def owners_left(self, owners: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """uint32[c]: the new owner of each cell by its former one; NO_OWNER of what left."""
+        left = owners.copy()
+        left[owners >= FIRST_UNMATCHED] = NO_OWNER
+        datagrams = (np.cumsum(~self._are_gone) - 1 + FIRST_DATAGRAM).astype(np.uint32)
+        datagrams[self._are_gone | self._first_leaves] = NO_OWNER  # what waited left with its row
+        flows = (self.places + FIRST_FLOW).astype(np.uint32)
+        flows[self.rows] = NO_OWNER
+        for first, new in ((FIRST_DATAGRAM, datagrams), (FIRST_FLOW, flows)):
+            here = np.flatnonzero((owners >= first) & (owners < first + len(new)))
+            left[here] = new[owners[here] - np.uint32(first)]
+        return left
+
+    def move(self, column: NDArray[np.generic]) -> None:
+        """Move what a column has of the rows that stay, and leave zeros behind it."""
+        kept, count = self.kept, len(self.kept)
+        moved = int(np.searchsorted(kept - np.arange(count), 1))  # all before them stay where they are
+        for start in range(moved, count, _MOVED_AT_ONCE):
+            some = kept[start : start + _MOVED_AT_ONCE]
+            column[start : start + len(some)] = column[some]
+        column[count : len(self._flows)] = np.zeros(1, column.dtype)[0]
