@@ -23,6 +23,7 @@ from flow_builder import flow, tallies_of
 from portcall.attribution.attribution import Attribution
 from portcall.cli import COMMANDS, main
 from portcall.errors import CaptureError, PortcallError, UsageError
+from portcall.runs.streaming.stream_options import StreamOptions
 
 if TYPE_CHECKING:
     from portcall.records.report import Report
@@ -77,7 +78,8 @@ def shell(*arguments: str, **options) -> subprocess.CompletedProcess:
 def test_options_reach_the_library_under_their_own_names(offline):
     options = (
         "--by host --layer inner --filter tcp --where bytes>1 --top 3 --local 10.0.0.0/8 --local fd00::/8 --no-names "
-        "--geo one.mmdb --deduplicate --from 2024-05-01 --to 2024-05-02 --bucket 1s"
+        "--geo one.mmdb --deduplicate --from 2024-05-01 --to 2024-05-02 --bucket 1s "
+        "--idle-timeout 15 --active-timeout 1800 --memory 1GB"
     )
 
     main(["read", "a.pcap", "-", *options.split()])
@@ -88,6 +90,7 @@ def test_options_reach_the_library_under_their_own_names(offline):
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
         "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"], "deduplicate": True,
         "from_": "2024-05-01", "to": "2024-05-02", "bucket": "1s", "logs": False,
+        "stream": StreamOptions(15.0, 1800.0, 10**9),
     }  # fmt: skip
 
 
@@ -104,7 +107,7 @@ def test_defaults_are_those_of_the_interface(offline):
     assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
         "names": True, "geo": [], "deduplicate": False, "from_": None, "to": None, "bucket": None,
-        "logs": False,
+        "logs": False, "stream": StreamOptions(),
     }  # fmt: skip
 
 

@@ -72,6 +72,9 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     from_: str | None = None,
     to: str | None = None,
     bucket: str | None = None,
+    idle_timeout: float | None = None,
+    active_timeout: float | None = None,
+    memory: str | None = None,
 ) -> Report:
     """Attribute saved captures, one or many, as one capture in time order: the report that ``portcall read`` prints.
 
@@ -100,6 +103,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         from_=given.optional_text("from_", from_),
         to=given.optional_text("to", to),
         bucket=given.optional_text("bucket", bucket),
+        stream=given.stream(idle_timeout, active_timeout, memory),
     )
     if outcome.interrupted:
         raise KeyboardInterrupt

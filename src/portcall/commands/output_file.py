@@ -23,7 +23,7 @@ def try_output(output: str | None) -> None:
     """UnwritableOutputError where the file could not be written if it were written now; nothing of it is changed."""
     if output is None:
         return
-    with _refusals_sent(output):
+    with refusals_sent(output):
         path, part = _places(output)
         try:
             path.parent.stat()
@@ -44,7 +44,7 @@ def try_folder(output: str | None) -> None:
     """PortcallError where no files could be written into that folder, which need not be there."""
     if output is None:
         return
-    with _refusals_sent(output):
+    with refusals_sent(output):
         path = Path(os.path.realpath(output))
         if path.exists() and not path.is_dir():
             raise NotADirectoryError(0, "this is a file, and several are to be written")
@@ -57,7 +57,7 @@ def try_folder(output: str | None) -> None:
 @contextmanager
 def opened_in(output: str, name: str) -> Iterator[TextIO]:
     """A file in a folder, which is made if need be."""
-    with _refusals_sent(output):
+    with refusals_sent(output):
         Path(output).mkdir(exist_ok=True)
     with opened(str(Path(output) / name)) as stream:
         yield stream
@@ -85,7 +85,7 @@ def opened(output: str | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    with _refusals_sent(output):
+    with refusals_sent(output):
         path, part = _places(output)
         try:
             with part.open("w", encoding="utf-8", newline="") as stream:
@@ -105,7 +105,8 @@ def _places(output: str) -> tuple[Path, Path]:
 
 
 @contextmanager
-def _refusals_sent(output: str) -> Iterator[None]:
+def refusals_sent(output: str) -> Iterator[None]:
+    """UnwritableOutputError for what the system refuses about a file."""
     try:
         yield
     except OSError as error:

@@ -18,6 +18,7 @@ from portcall.commands.output import (
     present,
     say,
 )
+from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import ending_status
 from portcall.exports import LOGS
 from portcall.records.schema import GROUPINGS
@@ -62,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="count frames from this time on, as 2024-05-01T12:30:05 (UTC)",
     )
     parser.add_argument("--to", metavar="TIME", help="count only frames before this time")
+    add_stream_options(parser, idle="default: none leaves", memory="default: 512MB for a pipe, else none")
     add_dissect_option(parser)
     add_explain_option(parser)
     parser.set_defaults(run=run)
@@ -76,6 +78,8 @@ def run(options: argparse.Namespace) -> int:
     by = grouping_for(options, format_name)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
+    leaving = None if choice or options.dissect else rows_as_they_leave(options, format_name, by)
+    stream = stream_options(options, leaving)
     from portcall.runs import offline  # numpy and more
     from portcall.sources.folders import NamedFiles
     from portcall.views.progress import ProgressBar
@@ -96,12 +100,15 @@ def run(options: argparse.Namespace) -> int:
             to=options.to,
             bucket=options.bucket,
             logs=format_name in LOGS,
+            stream=stream,
             progress=progress if sys.stderr.isatty() else None,  # else each window was counted for nobody
         )
     status = SUCCESS
     try:
         if choice:
             status = show_explanations(outcome, choice, format_name, options.output)
+        elif leaving and leaving.has_begun:
+            leaving.finish(outcome.report)
         else:
             present(outcome.report, format_name, options)
         if options.dissect:
@@ -109,7 +116,8 @@ def run(options: argparse.Namespace) -> int:
     finally:
         for problem in outcome.problems:
             say(str(problem))
-    return status or _status(outcome, is_search=bool(options.filter or options.where or options.from_ or options.to))
+    is_search = bool(options.filter or options.where or options.from_ or options.to)
+    return status or _status(outcome, is_search=is_search and not (leaving and leaving.has_begun))
 
 
 def _status(outcome: Outcome, *, is_search: bool) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from portcall.records.report import Report
+    from portcall.records.report_rows import Rows
     from portcall.records.schema import Listing
 
 MODULES = {"json": "json_envelope", "jsonl": "json_lines", "csv": "comma_separated", "parquet": "parquet"}
@@ -32,6 +33,8 @@ TRAFFIC_ONLY = {"prometheus": "prometheus"}
 CARRIES_DEGRADATIONS = frozenset({"json"})
 """Formats that say themselves what was degraded; with others, somebody has to tell people."""
 
+APPENDABLE = frozenset({"jsonl", "csv"})
+"""Formats of which rows can be written before all are known."""
 
 BINARY = frozenset({"parquet"})
 """Formats that are no text."""
@@ -47,6 +50,11 @@ def require(format_name: str) -> None:
 def write(report: Report | Listing, format_name: str, stream: TextIO) -> None:
     """Write the report in one of the formats; those of BINARY go to the stream's ``buffer``, of LOGS only conn.log."""
     _module(format_name).write(report, stream)
+
+
+def append(rows: Rows, format_name: str, stream: TextIO, *, is_first: bool) -> None:
+    """Write rows in one of the formats of APPENDABLE, behind those that were written unless they are the first."""
+    _module(format_name).append(rows, stream, is_first=is_first)
 
 
 def write_logs(report: Report, format_name: str, opened: Callable[[str], AbstractContextManager[TextIO]]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from portcall.records.report import Report
+    from portcall.records.report_rows import Rows
     from portcall.records.schema import Listing
 
 
@@ -31,10 +32,16 @@ def write(report: Report | Listing, stream: TextIO) -> None:
         writer.writerow(names)
         writer.writerows([_cell(row[name]) for name in names] for row in report.rows)
         return
+    append(report.rows, stream, is_first=True)
+
+
+def append(rows: Rows, stream: TextIO, *, is_first: bool) -> None:
+    """Write rows behind others; the first ones have the header before them."""
     from portcall.exports._row_writer import RowWriter  # NumPy, which listings do without
 
+    names = rows.names
     before = ["", *("," for _ in names[1:])]
-    RowWriter(names, before, "\n", _encoded).write(report.rows, stream, f"{','.join(names)}\n")
+    RowWriter(names, before, "\n", _encoded).write(rows, stream, f"{','.join(names)}\n" * is_first)
 
 
 def _encoded(value: Any) -> str:  # Any: as below

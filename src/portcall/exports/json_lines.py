@@ -45,6 +45,12 @@ def write_rows(rows: Rows | list[dict[str, Any]], stream: TextIO, between: str, 
     RowWriter(rows.names, literals, f"}}{end}", row_text, '"').write(rows, stream, head, len(between))
 
 
+def append(rows: Rows, stream: TextIO, *, is_first: bool) -> None:
+    """Write rows behind others, if any."""
+    del is_first  # there is nothing to begin with
+    write_rows(rows, stream, "", "\n")
+
+
 def write(report: Report | Listing, stream: TextIO) -> None:
     """Write every row as one JSON object; non-ASCII and control characters are escaped as JSON does."""
     write_rows(report.rows, stream, "", "\n")

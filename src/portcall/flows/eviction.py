@@ -123,6 +123,8 @@ class Eviction:
 
     def move(self, column: NDArray[np.generic]) -> None:
         """Move what a column has of the rows that stay, and leave zeros behind it."""
+        if column.dtype.names:
+            column = column.view(np.dtype((np.void, column.itemsize)))  # each record at once, and not field by field
         kept, count = self.kept, len(self.kept)
         moved = int(np.searchsorted(kept - np.arange(count), 1))  # all before them stay where they are
         for start in range(moved, count, _MOVED_AT_ONCE):

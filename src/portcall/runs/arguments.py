@@ -15,6 +15,8 @@ from portcall.records.schema import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from portcall.runs.streaming.stream_options import StreamOptions
+
     Word = TypeVar("Word", bound=object)
     Text = str | os.PathLike[str]
 
@@ -99,6 +101,19 @@ def seconds(name: str, given: float) -> float:
 def optional_seconds(name: str, given: float | None) -> float | None:
     """The same, or None."""
     return None if given is None else seconds(name, given)
+
+
+def stream(idle_timeout: float | None, active_timeout: float | None, memory: str | None) -> StreamOptions:
+    """How long conversations stay, in how much memory."""
+    from portcall.runs.streaming.memory_bound import memory_bytes
+    from portcall.runs.streaming.stream_options import StreamOptions
+
+    size = optional_text("memory", memory)
+    return StreamOptions(
+        optional_seconds("idle_timeout", idle_timeout),
+        optional_seconds("active_timeout", active_timeout),
+        None if size is None else memory_bytes(size),
+    )
 
 
 def check_grouping(by: str, *, names: bool) -> None:

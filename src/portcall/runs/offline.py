@@ -17,6 +17,9 @@ from portcall.errors import PortcallError, UsageError
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
+from portcall.runs.streaming.early_rows import EarlyRows
+from portcall.runs.streaming.expirer import Expirer
+from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.runs.tracker import Tracker, sum_tallies
 from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch, Tally, Verdict
     from portcall.records.report import Report
+    from portcall.runs.tracker import LeavingRows
 
 
 _ARE_COPIES = "frames are copies of others, as of several interfaces or a mirrored port, and count as well"
@@ -51,20 +55,21 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class CaptureTracker:
-    """Batches in, flows attributed: a flow table is attributed, and let go, when it is full."""
+    """Batches in, flows attributed: when they leave their table, at the latest at the end."""
 
     attribution: Attribution
     tracker: Tracker
-    tables_filled: int = 0
+    expirer: Expirer = field(default_factory=Expirer)
+    early: EarlyRows | None = None
+    """Hands out rows by flow that leave before the end; None: they are attributed."""
     entries_left_out: int = 0
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch."""
         self.tracker.feed(batch)
-        if self.tracker.tables and self.tracker.tables[-1].flows.is_full:
-            self.tables_filled += 1
-            self._attribute()
+        if self.tracker.tables and len(batch.frames):
+            self.expirer.turn(self.tracker.tables[-1], batch.frames["ts_ns"], self._take)
 
     def finish(self) -> dict[Verdict, Tally]:
         """Attribute what is still in the table; gives all frames by verdict."""
@@ -73,13 +78,7 @@ class CaptureTracker:
 
     def shortfalls(self) -> list[Degradation]:
         """What the bounds of memory cost, and what counts more than once."""
-        shortfalls = []
-        if self.tables_filled:
-            reason = (
-                f"{self.tables_filled} times there were more than {self.tracker.max_flows} conversations at once, "
-                "so some are two rows"
-            )
-            shortfalls.append(Degradation("flows", reason, _READ_LESS))
+        shortfalls = self.expirer.notes()
         if self.tracker.names and self.tracker.names.left_out:
             reason = f"there was no room for what {self.tracker.names.left_out} conversations called their servers"
             shortfalls.append(Degradation("names", reason, _READ_LESS))
@@ -90,6 +89,12 @@ class CaptureTracker:
         if copies and copies.found and not copies.removes:
             shortfalls.append(_note_of(copies))
         return shortfalls
+
+    def _take(self, left: LeavingRows) -> None:
+        if self.early:
+            self.early.take(left)
+        else:
+            self.attribution.add(left.flows, found=left.detected, cells=left.cells)
 
     def _attribute(self) -> None:
         for table in self.tracker.tables:
@@ -156,6 +161,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     to: str | None = None,
     bucket: str | None = None,
     logs: bool = False,
+    stream: StreamOptions = ALL_STAY,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
@@ -164,6 +170,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``deduplicate`` counts copies of frames as such.
     ``bucket`` is how wide the buckets of time are that rows are of besides, see ``queries.bucket_widths``.
     ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
+    ``stream``: which conversations leave before the end, and who takes them.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
@@ -190,7 +197,9 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
             book = ServerNames(with_details=by == "flow" and not logs, with_questions=by == "query", with_logs=logs)
         copies = Copies(removes=deduplicate)
         counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing)
-        tracker = CaptureTracker(Attribution(by, local, book), counter)
+        early = EarlyRows(stream.take_rows, book, is_shown, completed) if stream.take_rows else None
+        expirer = stream.expirer(has_no_end=captures.has_pipe)
+        tracker = CaptureTracker(Attribution(by, local, book), counter, expirer, early)
         try:
             for batch in counted(captures):
                 tracker.feed(batch)
@@ -217,4 +226,5 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         + _notes_of_timeless(window)
     )
     report = replace(report, degradations=report.degradations + notes)
+    report = tracker.early.covered(report) if tracker.early else report
     return Outcome(report, captures.problems, interrupted, tracker.tracker.names)

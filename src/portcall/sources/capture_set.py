@@ -59,6 +59,11 @@ class CaptureSet:
         self._in_runs = in_runs
 
     @property
+    def has_pipe(self) -> bool:
+        """Whether one of them has no end that is known."""
+        return self._total is None
+
+    @property
     def is_unreadable(self) -> bool:
         """Whether nothing of any of them could be read."""
         return len([problem for problem in self.problems[self._in_folders :] if problem.is_whole]) == len(self._paths)
