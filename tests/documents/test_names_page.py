@@ -14,7 +14,7 @@ from portcall.inspection import detection_table as detections
 from portcall.inspection import dns_cache as timeline
 from portcall.inspection import inspector
 from portcall.inspection.reassembly import _MOST_DATAGRAMS
-from portcall.inspection.server_names import AMBIGUOUS
+from portcall.inspection.server_labels import AMBIGUOUS
 from portcall.kernels.dns_answers import GRACE_S
 from portcall.labels import service_keys as services
 from portcall.records.detections import MOST_STREAM_BYTES, NameKind

@@ -10,9 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import naive_conn_states
 import oracle
 from packet_rows import packet, packet_rows, reply
-from portcall.flows.conn_state import STATES, conn_states
+from portcall.flows.conn_state import STATES
+from portcall.flows.flow_values import FlowValues
 from portcall.flows.originator import clients_are_low
 from portcall.records.flows import FLOW, NEVER
 from portcall.records.packets import NO_TIME
@@ -28,6 +30,10 @@ def told(history, **fields):
         payload = 10 if letter in "dD" else 0
         packets.append(sent(**{"ts_ns": ts_ns, "tcp_flags": FLAGS[letter.lower()], "payload": payload, **fields}))
     return packet_rows(packets)
+
+
+def conn_states(flows, clients_are_low):
+    return FlowValues.of_all(flows, clients_are_low)["state"]
 
 
 def state_of(packets, *, client_is_low=True):
@@ -145,25 +151,27 @@ def test_the_client_is_found_and_the_state_told_for_many_rows_at_once():
 
     codes = conn_states(flows, clients_are_low(flows)[0])
 
-    assert codes.dtype == np.uint8
     assert [STATES[code] for code in codes] == list(histories.values())
 
 
 def test_every_mixture_of_milestones_has_a_state():
     random = np.random.default_rng(3)
     flows = np.zeros(20_000, FLOW)
-    flows["protocol"] = 6
     flows["packets"], flows["payload"] = random.integers(0, 4, (2, len(flows), 2))
     flows["tcp_flags"] = random.integers(0, 256, (len(flows), 2))
     for milestone in ("syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
         flows[milestone] = random.choice([NEVER, NEVER, 1, 2, 3], (len(flows), 2))
 
-    codes = conn_states(flows, random.integers(0, 2, len(flows)).astype(bool))
+    flows["protocol"] = random.choice([6, 6, 6, 17, 1], len(flows))
+    clients_are_low = random.integers(0, 2, len(flows)).astype(bool)
+
+    codes = conn_states(flows, clients_are_low)
 
     assert {STATES[code] for code in codes} == set(STATES)
+    assert codes.tolist() == naive_conn_states.conn_states(flows, clients_are_low).tolist()
 
 
 def test_no_rows_have_no_states():
     codes = conn_states(np.zeros(0, FLOW), np.zeros(0, bool))
 
-    assert (codes.dtype, codes.shape) == (np.uint8, (0,))
+    assert codes.shape == (0,)

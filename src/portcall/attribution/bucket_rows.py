@@ -56,9 +56,10 @@ def bucket_column(numbers: NDArray[np.int64], width_ns: int) -> Numbers:
     return times(bucket_starts(numbers, width_ns))
 
 
-def cell_columns(cells: Cells, client_is_low: NDArray[np.bool_], width_ns: int) -> dict[str, ColumnValues]:
-    """What a row by flow has of its cell."""
-    counts = cells.counts
+def cell_columns(
+    counts: NDArray[np.void], client_is_low: NDArray[np.bool_], width_ns: int
+) -> dict[str, ColumnValues]:
+    """What rows by flow have of their cells, whose counts are given."""
     columns: dict[str, ColumnValues] = {
         f"{name}_to_{end}": Numbers(sent_by(counts[name], is_low).astype(np.int64))
         for end, is_low in (("server", client_is_low), ("client", ~client_is_low))

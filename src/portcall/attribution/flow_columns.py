@@ -8,14 +8,13 @@ import numpy as np
 
 from portcall.attribution.principals import QUALITIES, owner_of, principal_of, quality_of, told_principal
 from portcall.flows.aggregation import grouped
-from portcall.flows.conn_state import STATES, conn_states
-from portcall.flows.local_networks import addresses
+from portcall.flows.conn_state import STATES
 from portcall.flows.originator import OriginatorEvidence
-from portcall.labels.port_services import PROTOCOL_NAMES, PortClass, port_classes
-from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched, has_ports
-from portcall.records.column_values import Numbers, Words, of_values
+from portcall.labels.port_services import PROTOCOL_NAMES, PortClass
+from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched
+from portcall.records.column_values import Addresses, Numbers, Words, of_values
 from portcall.records.detections import NameKind
-from portcall.records.flows import NEVER, FlowKind
+from portcall.records.flows import NEVER
 from portcall.records.log_entries import CLOSED_NS
 from portcall.records.packets import NO_TIME
 
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches, Principal
-    from portcall.inspection.detection_table import Detected
-    from portcall.inspection.server_names import ServerLabels, ServerNames
+    from portcall.flows.flow_values import FlowValues
+    from portcall.inspection.server_labels import ServerLabel
+    from portcall.inspection.server_names import ServerNames
     from portcall.labels.service_keys import Identity
     from portcall.records.column_values import ColumnValues
     from portcall.records.detections import Detection
@@ -34,11 +34,16 @@ if TYPE_CHECKING:
 
     _Pair = tuple[Match | None, Match | None]
 
-_TCP = 6
 _SERVER_NAMES = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI})
 _HOST_HEADER = frozenset({NameKind.HTTP_HOST})
 _HOLDER = ("pid", "process", "script", "exe", "user", "container")
 _PORT_CLASSES = tuple(port_class.label for port_class in PortClass)
+COUNTED = frozenset(
+    {"protocol", "first_ns", "last_ns", "state", "opener_evidence", CLOSED_NS}
+    | {f"{end}_{value}" for end in ("client", "server") for value in ("ip", "port", "port_class")}
+    | {f"{value}_to_{end}" for end in ("client", "server") for value in ("packets", "bytes", "payload", "tcp_flags")}
+)
+"""The columns that ``counted_columns`` has."""
 _EVIDENCE = tuple(evidence.name.lower().replace("_", "-") for evidence in OriginatorEvidence)
 
 
@@ -48,74 +53,69 @@ def times(times_ns: NDArray[np.int64]) -> Numbers:
 
 
 def sent_by(pairs: NDArray[Any], is_low: NDArray[np.bool_]) -> NDArray[Any]:
-    """Of a FLOW column with two values a row: what the low end sent where ``is_low``, the high end elsewhere."""
+    """Of a column with two values a row: what the low end sent where ``is_low``, the high end elsewhere."""
     return np.where(is_low, pairs[:, 0], pairs[:, 1])
 
 
-def counted_columns(flows: NDArray[np.void], ends: NDArray[np.void]) -> dict[str, ColumnValues]:
-    """What is counted of FLOW[n], whose FLOW_ENDS[n] are given."""
-    client_is_low = ends["client_is_low"]
-    is_whole, ported = flows["kind"] != FlowKind.UNMATCHED, has_ports(flows)
-    is_tcp = is_whole & (flows["protocol"] == _TCP)
+def counted_columns(flows: FlowValues, evidence: NDArray[np.int64]) -> dict[str, ColumnValues]:
+    """What is counted of some flows; ``evidence`` tells what their clients are known by."""
+    is_whole = flows.are("is_whole")
     return {
-        "protocol": Words(flows["protocol"].astype(np.int64), PROTOCOL_NAMES),
-        **_end_columns(flows, client_is_low, ported, is_tcp),
-        "first_ns": times(flows["first_ns"]),
-        "last_ns": times(flows["last_ns"]),
-        "state": _words(STATES, conn_states(flows, client_is_low), is_whole),
-        "opener_evidence": _words(_EVIDENCE, ends["evidence"], is_whole),
-        CLOSED_NS: _closed(flows),
+        "protocol": Words(flows["protocol"], PROTOCOL_NAMES),
+        **_end_columns(flows),
+        "first_ns": Numbers(flows["first_ns"], flows.are("has_first_ns")),
+        "last_ns": Numbers(flows["last_ns"], flows.are("has_last_ns")),
+        "state": _words(STATES, flows["state"], is_whole),
+        "opener_evidence": _words(_EVIDENCE, evidence, is_whole),
+        CLOSED_NS: Numbers(flows["closed_ns"], flows.are("has_closed_ns")),
     }
 
 
-def _closed(flows: NDArray[np.void]) -> Numbers:
-    """When both ends of each had sent their FIN, where that was before any RST."""
-    closed_ns = flows["fin_ns"].max(axis=1)
-    return Numbers(closed_ns, (closed_ns != NEVER) & (closed_ns <= flows["rst_ns"].min(axis=1)))
-
-
-def _end_columns(
-    flows: NDArray[np.void], client_is_low: NDArray[np.bool_], ported: NDArray[np.bool_], is_tcp: NDArray[np.bool_]
-) -> dict[str, ColumnValues]:
+def _end_columns(flows: FlowValues) -> dict[str, ColumnValues]:
     """What is known of each end, and what it sent to the other one."""
-    low, high = addresses(flows, "low"), addresses(flows, "high")
     columns: dict[str, ColumnValues] = {}
-    for end, other, is_low in (("client", "server", client_is_low), ("server", "client", ~client_is_low)):
-        ports = np.where(is_low, flows["low_port"], flows["high_port"])
-        columns[f"{end}_ip"] = low.where(is_low, high)
-        columns[f"{end}_port"] = Numbers(ports.astype(np.int64))
-        columns[f"{end}_port_class"] = _words(_PORT_CLASSES, port_classes(ports), ported)
+    for end, other in (("client", "server"), ("server", "client")):
+        halves = (flows[f"{end}_{half}_half"].view(np.uint64) for half in ("high", "low"))
+        columns[f"{end}_ip"] = Addresses(*halves, flows.are("is_ipv6"))
+        columns[f"{end}_port"] = Numbers(flows[f"{end}_port"])
+        columns[f"{end}_port_class"] = _words(_PORT_CLASSES, flows[f"{end}_port_class"], flows.are("has_ports"))
         for count in ("packets", "bytes", "payload"):
-            columns[f"{count}_to_{other}"] = Numbers(sent_by(flows[count], is_low).astype(np.int64))
-        columns[f"tcp_flags_to_{other}"] = Numbers(sent_by(flows["tcp_flags"], is_low).astype(np.int64), is_tcp)
+            columns[f"{count}_to_{other}"] = Numbers(flows[f"{end}_{count}"])
+        columns[f"tcp_flags_to_{other}"] = Numbers(flows[f"{end}_tcp_flags"], flows.are("is_tcp"))
     return columns
 
 
-def name_columns(labels: ServerLabels, names: ServerNames, found: Detected) -> dict[str, ColumnValues]:
-    """What the traffic itself tells of each server."""
-    numbers, members = grouped({"number": found.numbers}, ("number",))
-    detections = list(map(names.detection, found.numbers[members].tolist()))
+def name_columns(
+    labels: list[ServerLabel],
+    which: NDArray[np.int64],
+    names: ServerNames,
+    found: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> dict[str, ColumnValues]:
+    """What the traffic itself tells of each server: one of the labels; what was detected, by number, and in which packet."""
+    detected, evidence = found
+    numbers, members = grouped({"number": detected}, ("number",))
+    detections = list(map(names.detection, detected[members].tolist()))
     said = [[f"{key}={text}" for key, text in one.details] if one else None for one in detections]
     return {
-        "application_protocol": Words(labels.which, [one.protocol for one in labels.told]),
-        "hostname": Words(labels.which, [one.hostname for one in labels.told]),
-        "hostname_source": Words(labels.which, [one.hostname_source for one in labels.told]),
+        "application_protocol": Words(which, [one.protocol for one in labels]),
+        "hostname": Words(which, [one.hostname for one in labels]),
+        "hostname_source": Words(which, [one.hostname_source for one in labels]),
         "tls_server_name": Words(numbers, [_name_of(one, _SERVER_NAMES) for one in detections]),
         "http_host": Words(numbers, [_name_of(one, _HOST_HEADER) for one in detections]),
         "said": Words(numbers, said),
-        "evidence_frame": Numbers(found.evidence.astype(np.int64), found.evidence > 0),
+        "evidence_frame": Numbers(evidence, evidence > 0),
     }
 
 
 def service_columns(
-    flows: NDArray[np.void], named: NDArray[np.int64], identity: Callable[[int], Identity]
+    flows: FlowValues, named: NDArray[np.int64], identity: Callable[[int], Identity]
 ) -> dict[str, ColumnValues]:
     """What each server is, and what its flow is credited to where nobody asked for owners."""
     numbers, members = grouped({"key": named}, ("key",))
     known = list(map(identity, named[members].tolist()))
     services = list(map(_service, known))
     return {
-        "service": Words(np.where(has_ports(flows), numbers, len(services)), [*services, None]),
+        "service": Words(np.where(flows.are("has_ports"), numbers, len(services)), [*services, None]),
         **_credit_columns(numbers, list(map(told_principal, known))),
     }
 
@@ -139,13 +139,15 @@ def _name_of(detection: Detection | None, kinds: frozenset[NameKind]) -> str | N
     return next((name.text for name in names if name.kind in kinds), None)
 
 
-def owner_columns(ends: NDArray[np.void], low: Matches, high: Matches) -> dict[str, ColumnValues]:
+def owner_columns(
+    by_port: NDArray[np.integer], clients_are_low: NDArray[np.bool_], low: Matches, high: Matches
+) -> dict[str, ColumnValues]:
     """Who holds each end, and what the app is by that, where the owners were asked for."""
-    pairs = _client_and_server(ends, low, high)
+    pairs = _client_and_server(by_port, clients_are_low, low, high)
     best = [min(pair, key=_rank) for pair in pairs]
-    principals = _credited(ends, pairs)
+    principals = _credited(by_port, pairs)
     columns = {
-        **_credit_columns(np.arange(len(ends)), principals),
+        **_credit_columns(np.arange(len(by_port)), principals),
         "owner_quality": Words.each(
             None if principal.unattributed_reason == WITHOUT_FIRST else QUALITIES[quality_of(match)]
             for match, principal in zip(best, principals, strict=True)
@@ -159,21 +161,25 @@ def owner_columns(ends: NDArray[np.void], low: Matches, high: Matches) -> dict[s
     return columns
 
 
-def _client_and_server(ends: NDArray[np.void], low: Matches, high: Matches) -> list[_Pair]:
+def _client_and_server(
+    by_port: NDArray[np.integer], clients_are_low: NDArray[np.bool_], low: Matches, high: Matches
+) -> list[_Pair]:
     """Whose the client is, and whose the server; nobody's, where the ports are unknown."""
-    whose = zip(low, high, ends["client_is_low"].tolist(), are_unmatched(ends["service"]).tolist(), strict=True)
+    whose = zip(low, high, clients_are_low.tolist(), are_unmatched(by_port).tolist(), strict=True)
     return [(None, None) if unmatched else (a, b) if is_low else (b, a) for a, b, is_low, unmatched in whose]
 
 
-def _credited(ends: NDArray[np.void], pairs: list[_Pair]) -> list[Principal]:
+def _credited(by_port: NDArray[np.integer], pairs: list[_Pair]) -> list[Principal]:
     """Whom each conversation is credited to, where the owners were asked for."""
     known = [_first_owned(pair) or min(pair, key=_rank) for pair in pairs]
-    return [principal_of(match, key) for match, key in zip(known, ends["service"].tolist(), strict=True)]
+    return [principal_of(match, key) for match, key in zip(known, by_port.tolist(), strict=True)]
 
 
-def have_owners_app(ends: NDArray[np.void], low: Matches, high: Matches) -> NDArray[np.bool_]:
+def have_owners_app(
+    by_port: NDArray[np.integer], clients_are_low: NDArray[np.bool_], low: Matches, high: Matches
+) -> NDArray[np.bool_]:
     """bool[n]: whether each conversation has an app by that."""
-    principals = _credited(ends, _client_and_server(ends, low, high))
+    principals = _credited(by_port, _client_and_server(by_port, clients_are_low, low, high))
     return np.array([principal.unattributed_reason is None for principal in principals], np.bool_)
 
 
@@ -196,6 +202,6 @@ def _holder(match: Match | None) -> tuple[Any, ...]:
     return owner.pid, program.name, program.script, program.exe, owner.user, program.container or program.unit
 
 
-def _words(words: Sequence[str], codes: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> Words:
+def _words(words: Sequence[str], codes: NDArray[np.int64], is_known: NDArray[np.bool_]) -> Words:
     """The word for each code, None where it is not known."""
-    return Words(np.where(is_known, codes, len(words)).astype(np.int64), (*words, None))
+    return Words(np.where(is_known, codes, len(words)), (*words, None))

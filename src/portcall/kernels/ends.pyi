@@ -2,6 +2,9 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+VALUES: tuple[str, ...]
+MARKS: tuple[str, ...]
+
 class PortRules:
     def __init__(
         self,
@@ -28,3 +31,12 @@ def read(
     decides: bool,
     out_ends: NDArray[np.void],
 ) -> int: ...
+def fill(
+    flows: NDArray[np.void],
+    rows: NDArray[np.int64],
+    places: NDArray[np.int64],
+    clients_are_low: NDArray[np.bool_],
+    have_ports: NDArray[np.bool_],
+    out_values: NDArray[np.int64],
+    out_marks: NDArray[np.bool_],
+) -> None: ...

@@ -1,4 +1,5 @@
-"""Flow rows → what their two ends are: which is the client, which service the other one offers, which of them are local.
+"""Flow rows → what their two ends are: which is the client, which service the other one offers, which of them are local; and then,
+in columns, what each of the two sent.
 
 A row's answer depends on nothing but the row, on who asked in it, and on tables by port and lists of networks that are handed in.
 What the answers mean, and where the tables come from, say ``portcall.flows.originator``, ``service_keys`` and ``local_networks``.
@@ -8,6 +9,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from portcall.kernels.flow_row cimport goes_both_ways
+from portcall.kernels.flow_values cimport MARKS as _MARKS
+from portcall.kernels.flow_values cimport VALUES as _VALUES
+from portcall.kernels.flow_values cimport put
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
     NEVER, ORIGINATOR_ASKED, ORIGINATOR_CURATED_NAME, ORIGINATOR_FIRST_SENDER, ORIGINATOR_IANA_NAME, ORIGINATOR_LOWER_PORT, ORIGINATOR_PORT_CLASS, ORIGINATOR_SYN,
@@ -21,6 +25,18 @@ cdef enum:
     LENT = 16  # the bit of a grade that tells that systems give the port to clients
     NOBODY_ASKED = 0  # who asked
     LOW_ASKED = 1
+
+VALUES = (
+    "protocol", "state", "first_ns", "last_ns", "closed_ns",
+    *(f"{end}_{value}" for end in ("client", "server") for value in (
+        "high_half", "low_half", "port", "port_class", "packets", "bytes", "payload", "tcp_flags",
+    )),
+)
+"""What ``fill`` has of each row, in this order."""
+MARKS = ("is_ipv6", "is_tcp", "is_whole", "has_ports", "has_first_ns", "has_last_ns", "has_closed_ns")
+"""What it marks, in this order."""
+if (len(VALUES), len(MARKS)) != (_VALUES, _MARKS):
+    raise ImportError("the columns of flow values are not those of flow_values.pxd")
 
 cdef struct Originator:
     uint8_t client_is_low
@@ -186,3 +202,36 @@ def read(
             out_ends[row].client_is_low, out_ends[row].evidence = originator.client_is_low, originator.evidence
             out_ends[row].service, out_ends[row].local = _service_key(flow, originator.client_is_low, rules), local
     return silent
+
+
+def fill(
+    const Flow[:] flows, const int64_t[::1] rows, const int64_t[::1] places, const uint8_t[::1] clients_are_low,
+    const uint8_t[::1] have_ports, int64_t[:, ::1] out_values, uint8_t[:, ::1] out_marks
+):
+    """Put FLOW rows[i], whose client ``clients_are_low[rows[i]]`` tells, at places[i] of VALUES and MARKS in columns.
+
+    ``have_ports`` tells of each protocol whether it has ports. IndexError for a row or a place that there is not.
+    """
+    cdef Py_ssize_t i, ahead, last = rows.shape[0] - 1, count = min(flows.shape[0], clients_are_low.shape[0])
+    cdef Py_ssize_t room = min(out_values.shape[1], out_marks.shape[1])
+    cdef const Flow *flow
+    cdef bint fits = True
+    if out_values.shape[0] != _VALUES or out_marks.shape[0] != _MARKS or have_ports.shape[0] != 256:
+        raise IndexError("flow values want a row for each of VALUES and MARKS")
+    if places.shape[0] != rows.shape[0]:
+        raise IndexError("flow values want a place for each row")
+    with nogil:
+        for i in range(rows.shape[0]):
+            ahead = rows[min(i + AHEAD, last)]
+            if 0 <= ahead < count:
+                flow = &flows[ahead]
+                portcall_prefetch(flow)
+                portcall_prefetch(&flow.packets)
+                portcall_prefetch(&flow.syn_ns)
+            if not (0 <= rows[i] < count and 0 <= places[i] < room):
+                fits = False
+                break
+            flow = &flows[rows[i]]
+            put(flow, clients_are_low[rows[i]] != 0, have_ports[flow.protocol] != 0, out_values, out_marks, places[i])
+    if not fits:
+        raise IndexError("a flow row to put in columns is not there, or has no place")

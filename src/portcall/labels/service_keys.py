@@ -39,8 +39,8 @@ NO_OWNER = "no-owner"
 WITHOUT_FIRST = "fragment-without-first"
 
 KIND_SHIFT, _PROTOCOL_SHIFT = 24, 16
-_HAS_PORTS = np.zeros(256, np.bool_)
-_HAS_PORTS[list(PORTED)] = True
+HAS_PORTS = np.zeros(256, np.bool_)
+HAS_PORTS[list(PORTED)] = True
 
 
 class ServiceKind(enum.IntEnum):
@@ -67,7 +67,7 @@ class Identity(NamedTuple):
 
 def has_ports(flows: NDArray[np.void]) -> NDArray[np.bool_]:
     """bool[n]: whether a FLOW row's ports are known."""
-    return np.asarray(_HAS_PORTS[flows["protocol"]] & (flows["kind"] != FlowKind.UNMATCHED))
+    return np.asarray(HAS_PORTS[flows["protocol"]] & (flows["kind"] != FlowKind.UNMATCHED))
 
 
 def server_ports(flows: NDArray[np.void], client_is_low: NDArray[np.bool_]) -> NDArray[np.uint16]:
@@ -92,7 +92,7 @@ def keys_by_port() -> NDArray[np.int32]:
 def keys_without_port() -> NDArray[np.int32]:
     """int32[257]: the key of each protocol that has no ports, -1 for the others; then that of orphans."""
     keys = np.arange(256, dtype=np.int32) << _PROTOCOL_SHIFT | np.int32(first_key(ServiceKind.PROTOCOL))
-    return np.append(np.where(_HAS_PORTS, np.int32(-1), keys), np.int32(first_key(ServiceKind.UNMATCHED)))
+    return np.append(np.where(HAS_PORTS, np.int32(-1), keys), np.int32(first_key(ServiceKind.UNMATCHED)))
 
 
 def are_attributed(keys: NDArray[Any]) -> NDArray[np.bool_]:
