@@ -178,16 +178,20 @@ class Attribution:
         self._inferred_flows += other._inferred_flows
         self.bytes_credited_twice += other.bytes_credited_twice
 
-    def rows(self, tallies: Mapping[Verdict, Tally]) -> Rows:
-        """All rows, most bytes first, as ``schema`` describes them; ``tallies`` are of all frames of the capture."""
+    def rows(self, tallies: Mapping[Verdict, Tally], most: int | None = None) -> Rows:
+        """Rows, most bytes first, all or the first ``most``; ``tallies`` are of all frames of the capture."""
+        parts = self._parts(tallies)
+        counted = [self._both_ways(part) for part in parts]
+        both_ways = np.concatenate([both_ways for _, both_ways in counted])
+        return Rows(self._columns, parts, in_order([texts for texts, _ in counted], both_ways, most))
+
+    def _parts(self, tallies: Mapping[Verdict, Tally]) -> list[FlowRows | Columns]:
         # Conversations only where they are the rows: they keep all that was inspected.
         parts: list[FlowRows | Columns] = [self._flows] if self._by == "flow" else [*self._groups()]
         parts.append(Columns.of_rows([] if self._width_ns else list(rows_on_no_flow(self._by, tallies))))
         for verdict, cells in self._cells_on_no_flow.items():
             parts.append(columns_on_no_flow(self._by, verdict, cells, self._width_ns))
-        counted = [self._both_ways(part) for part in parts]
-        order = in_order([texts for texts, _ in counted], np.concatenate([both_ways for _, both_ways in counted]))
-        return Rows(self._columns, parts, order)
+        return parts
 
     def report(
         self,
@@ -203,15 +207,15 @@ class Attribution:
         ``completed`` adds what others know of addresses, before ``where`` looks at it. By time the rows are in order of
         their buckets, and ``top`` still leaves those of most bytes.
         """
-        everything = self.rows(tallies)
+        everything = self.rows(tallies, None if where else top)
         rows = everything.completed(completed) if completed else everything
-        rows = (rows.where(where.among) if where else rows)[:top]
+        rows = (rows.where(where.among, where.names) if where else rows)[:top]
         if self._width_ns:
             rows = rows.sorted_by(starts_of_buckets)
         times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
         coverage = covered(tallies, self.bytes_credited_twice, self._bytes_attributed())
         window_ns = (min(times), max(times)) if times else None
-        left_out = len(everything) - len(rows)
+        left_out = everything.of_all - len(rows)
         return Report(
             self._by, source, window_ns, coverage, rows, self.degradations(), left_out, self._width_ns or None
         )

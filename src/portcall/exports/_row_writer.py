@@ -54,7 +54,7 @@ class RowWriter:
 
     def _pieces(self, rows: Rows) -> Iterator[memoryview]:
         """All rows in UTF-8, each piece valid until the next."""
-        remembered: dict[str, bytes] = {}
+        remembered: dict[Any, bytes] = {}
         for columns in rows.blocks():
             if len(remembered) > _MOST_REMEMBERED:
                 remembered.clear()
@@ -64,7 +64,7 @@ class RowWriter:
     def _null(self) -> str:
         return self.encode(None)
 
-    def _pieces_of(self, columns: Columns, remembered: dict[str, bytes]) -> Iterator[memoryview]:
+    def _pieces_of(self, columns: Columns, remembered: dict[Any, bytes]) -> Iterator[memoryview]:
         steps, between = _Steps(len(columns)), [""]
         for before, name in zip(self.before, self.names, strict=True):
             between[-1] += before
@@ -74,18 +74,33 @@ class RowWriter:
                 continue
             quote = self.quote if isinstance(values, Addresses) else ""
             between[-1] += quote
-            steps.add(values, lambda word: self._encoded(word, remembered))
+            if isinstance(values, Words):
+                steps.add_words(values, self._encoded(values.words, remembered))
+            else:
+                steps.add(values)
             between.append(quote)
         between[-1] += self.end
         return steps.pieces(between, self._null.encode())
 
-    def _encoded(self, word: Any, remembered: dict[str, bytes]) -> bytes:
-        if not isinstance(word, str):
-            return self.encode(word).encode()
-        known = remembered.get(word)
-        if known is None:
-            known = remembered[word] = self.encode(word).encode()
-        return known
+    def _encoded(self, words: Sequence[Any], remembered: dict[Any, bytes]) -> list[bytes]:
+        """Words as they stand in a row. Most were met before, in another column or in rows before these."""
+        known, null = remembered.get, self._null.encode()
+        return [
+            (known(word) or self._remember(word, word, remembered))
+            if type(word) is str
+            else null
+            if word is None
+            else (known(tuple(word)) or self._remember(tuple(word), word, remembered))
+            if type(word) is list
+            else self.encode(word).encode()
+            for word in words
+        ]
+
+    def _remember(self, key: Any, word: Any, remembered: dict[Any, bytes]) -> bytes:
+        encoded = self.encode(word).encode()
+        if type(key) is str or set(map(type, key)) == {str}:  # 1 and True are equal, and not the same word
+            remembered[key] = encoded
+        return encoded
 
 
 class _Steps:
@@ -100,17 +115,19 @@ class _Steps:
         self._words: list[bytes] = []
         self._word_bytes = np.zeros(count, np.int64)  # of each row
 
-    def add(self, values: ColumnValues, encoded: Callable[[Any], bytes]) -> None:
+    def add_words(self, values: Words, encoded: list[bytes]) -> None:
+        """One more column, whose words are encoded."""
+        self._columns.append(len(self._values))
+        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        self._word_bytes += lengths[values.codes]
+        self._step(WORD, values.codes + len(self._words), None)
+        self._words += encoded
+
+    def add(self, values: Numbers | Addresses) -> None:
         """One more column."""
         self._columns.append(len(self._values))
         if isinstance(values, Numbers):
             self._step(NUMBER, values.values, values.is_known)
-        elif isinstance(values, Words):
-            words = list(map(encoded, values.words))
-            lengths = np.fromiter(map(len, words), np.int64, len(words))
-            self._word_bytes += lengths[values.codes]
-            self._step(WORD, values.codes + len(self._words), None)
-            self._words += words
         else:
             self._step(ADDRESS, values.high_half.view(np.int64), values.is_ipv6)
             self._values.append(values.low_half.view(np.int64))

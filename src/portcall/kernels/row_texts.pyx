@@ -20,6 +20,7 @@ cdef enum:
     _ADDRESS = 2  # values[column] and values[column + 1] are its halves, IPv4 in the low 32 bits of the second one
     _DIGITS = 20
     _ADDRESS_CHARACTERS = 45
+    _AT_ONCE = 32  # bytes that are copied for less
 
 NUMBER, WORD, ADDRESS = _NUMBER, _WORD, _ADDRESS
 """Kinds of values."""
@@ -27,34 +28,60 @@ MOST_CHARACTERS = {_NUMBER: _DIGITS, _WORD: 0, _ADDRESS: _ADDRESS_CHARACTERS}
 """What a value takes at the most, by kind; a word is as long as it is."""
 
 
+cdef uint8_t[200] _PAIRS  # the digits of 0 to 99
+cdef uint8_t[256][4] _OCTETS  # those of each octet, and how many
+for _pair in range(100):
+    _PAIRS[2 * _pair], _PAIRS[2 * _pair + 1] = c'0' + _pair // 10, c'0' + _pair % 10
+for _octet in range(256):
+    for _place, _digit in enumerate(b"%d" % _octet):
+        _OCTETS[_octet][_place] = _digit
+    _OCTETS[_octet][3] = len(b"%d" % _octet)
+
+
+cdef inline void _copy(uint8_t *target, const uint8_t *source, Py_ssize_t size, Py_ssize_t there) noexcept nogil:
+    """Copy so many bytes, of which ``there`` are in the source, and some behind may be written: what is short at once."""
+    if size <= 16 and there >= 16:
+        memcpy(target, source, 16)
+    elif size <= _AT_ONCE and there >= _AT_ONCE:
+        memcpy(target, source, _AT_ONCE)
+    else:
+        memcpy(target, source, size)
+
+
 cdef inline Py_ssize_t _write_number(uint8_t *out, int64_t number) noexcept nogil:
     cdef uint8_t digits[20]
-    cdef Py_ssize_t count = 0, size = 0
-    cdef uint64_t rest = <uint64_t>number
+    cdef Py_ssize_t at = 20, sign = 0
+    cdef uint64_t rest = <uint64_t>number, pair
     if number < 0:
         out[0] = c'-'
-        size, rest = 1, 0 - rest
-    while True:
-        count += 1
-        digits[20 - count] = <uint8_t>(c'0' + rest % 10)
-        rest //= 10
-        if not rest:
-            break
-    memcpy(out + size, &digits[20 - count], count)
-    return size + count
+        sign, rest = 1, 0 - rest
+    elif number < 10:
+        out[0] = <uint8_t>(c'0' + number)
+        return 1
+    while rest >= 10:
+        pair = rest % 100
+        rest //= 100
+        at -= 2
+        memcpy(&digits[at], &_PAIRS[2 * pair], 2)
+    if rest or at == 20:
+        at -= 1
+        digits[at] = <uint8_t>(c'0' + rest)
+    memcpy(out + sign, &digits[at], 20 - at)
+    return sign + 20 - at
 
 
 cdef inline Py_ssize_t _write_address(uint8_t *out, uint64_t high, uint64_t low, bint is_ipv6) noexcept nogil:
     cdef uint8_t packed[16]
     cdef char text[46]
     cdef Py_ssize_t size = 0, i
+    cdef const uint8_t *octet
     if not is_ipv6:
         for i in range(4):
-            size += _write_number(out + size, low >> (24 - 8 * i) & 0xFF)
-            if i < 3:
-                out[size] = c'.'
-                size += 1
-        return size
+            octet = _OCTETS[low >> (24 - 8 * i) & 0xFF]
+            memcpy(out + size, octet, 4)
+            out[size + octet[3]] = c'.'
+            size += octet[3] + 1
+        return size - 1
     for i in range(8):
         packed[i], packed[8 + i] = <uint8_t>(high >> (56 - 8 * i)), <uint8_t>(low >> (56 - 8 * i))
     if inet_ntop(AF_INET6, packed, text, sizeof(text)) == NULL:
@@ -103,7 +130,7 @@ def write_rows(
                     is_full = True
                     break
                 if size:
-                    memcpy(&out[at], &between[start], size)
+                    _copy(&out[at], &between[start], size, between.shape[0] - start)
                     at += size
                 if i == kinds.shape[0]:
                     break
@@ -129,11 +156,11 @@ def write_rows(
                             raise IndexError(f"no word has the number {word}")
                     start = word_ends[word]
                     size = word_ends[word + 1] - start
-                    if at + size > room:
+                    if at + size + _ADDRESS_CHARACTERS > room:
                         is_full = True
                         break
                     if size:
-                        memcpy(&out[at], &words[start], size)
+                        _copy(&out[at], &words[start], size, words.shape[0] - start)
                 at += size
             if is_full:
                 break

@@ -39,6 +39,10 @@ class RowTest(Protocol):
     def among(self, columns: Columns) -> NDArray[np.bool_]:
         """bool[n]: whether it holds, for each row."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that it reads."""
+
 
 class ValueTest(Protocol):
     """Whether a value is wanted."""
@@ -57,6 +61,11 @@ class Every:
         """Whether they hold for one row."""
         return all(test(row) for test in self.tests)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that they read."""
+        return frozenset[str]().union(*(test.names for test in self.tests))
+
     def among(self, columns: Columns) -> NDArray[np.bool_]:
         """bool[n]: whether they hold, for each row."""
         import numpy as np
@@ -74,6 +83,11 @@ class Some:
         """Whether one holds for one row."""
         return any(test(row) for test in self.tests)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that they read."""
+        return frozenset[str]().union(*(test.names for test in self.tests))
+
     def among(self, columns: Columns) -> NDArray[np.bool_]:
         """bool[n]: whether one holds, for each row."""
         import numpy as np
@@ -90,6 +104,11 @@ class Failing:
     def __call__(self, row: Row) -> bool:
         """Whether it fails for one row."""
         return not self.test(row)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that it reads."""
+        return self.test.names
 
     def among(self, columns: Columns) -> NDArray[np.bool_]:
         """bool[n]: whether it fails, for each row."""
@@ -136,6 +155,11 @@ class Comparison:
     def __call__(self, row: Row) -> bool:
         """Whether it is in one row."""
         return self.test(self.read.of(row))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that it reads."""
+        return frozenset({self.read.name, self.read.other} - {""})
 
     def among(self, columns: Columns) -> NDArray[np.bool_]:
         """bool[n]: whether it is, for each row."""
