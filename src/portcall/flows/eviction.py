@@ -7,12 +7,13 @@ so whoever knows rows by their index is told the new ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from portcall.flows.continuations import Continued, continued
 from portcall.flows.fragments import settled
+from portcall.flows.reserved_memory import release_left
 from portcall.flows.row_chunks import Conversations
 from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, NEVER
 from portcall.records.packets import NO_TIME
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from portcall.flows.time_buckets import CellsByRow, TimeBuckets
 
-_MOVED_AT_ONCE = 1 << 16
+_MOVED_AT_ONCE = 1 << 14
+_LEAVING_AT_ONCE = 1 << 14
 NO_OWNER = np.uint32(0xFFFFFFFF)
 """Of cells that leave."""
 
@@ -51,13 +53,11 @@ class Eviction:
         self.rows = np.flatnonzero(leave)
         """int64[m]: the indexes of the rows that leave."""
         self.kept = np.flatnonzero(~leave)
-        """int64[k]: those of the others; the index of each among them is its new one."""
-        self.places = np.full(len(flows), -1, np.int64)
-        """int64[n]: the new index of each row, -1 for those that leave."""
-        self.places[self.kept] = np.arange(len(self.kept))
-        leave_by_number = np.concatenate([np.zeros(1, np.bool_), leave])
-        self.numbers = np.where(leave, 0, self.places + 1).astype(np.uint32)
+        """int64[k]: those of the others; where each is among them is its new index."""
+        self.numbers = np.cumsum(~leave, dtype=np.uint32)
+        self.numbers[leave] = 0
         """uint32[n]: 1 + the new index, 0 for those that leave."""
+        leave_by_number = np.concatenate([np.zeros(1, np.bool_), leave])
         self._first_leaves = leave_by_number[datagrams["first_flow"]]
         self._latest_leaves = leave_by_number[datagrams["latest_flow"]]
         is_lost = (datagrams["first_flow"] == 0) & (datagrams["packets"] > 0)
@@ -76,7 +76,7 @@ class Eviction:
     def chunks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
         """What leaves, some thousand conversations at once, each with its row's index; -1 for unmatched fragments."""
         waiting = self._datagrams[self._first_leaves & (self._datagrams["packets"] > 0)]
-        yield from Conversations(self._flows, self.continued, waiting).chosen(self.rows)
+        yield from Conversations(self._flows, self.continued, waiting).chosen(self.rows, _LEAVING_AT_ONCE)
         if len(self._fragments.unmatched):
             yield np.full(len(self._fragments.unmatched), -1), self._fragments.unmatched
 
@@ -114,20 +114,28 @@ class Eviction:
         left[owners >= FIRST_UNMATCHED] = NO_OWNER
         datagrams = (np.cumsum(~self._are_gone) - 1 + FIRST_DATAGRAM).astype(np.uint32)
         datagrams[self._are_gone | self._first_leaves] = NO_OWNER  # what waited left with its row
-        flows = (self.places + FIRST_FLOW).astype(np.uint32)
+        flows = self.numbers + np.uint32(FIRST_FLOW - 1)
         flows[self.rows] = NO_OWNER
         for first, new in ((FIRST_DATAGRAM, datagrams), (FIRST_FLOW, flows)):
             here = np.flatnonzero((owners >= first) & (owners < first + len(new)))
             left[here] = new[owners[here] - np.uint32(first)]
         return left
 
-    def move(self, column: NDArray[np.generic]) -> None:
-        """Move what a column has of the rows that stay, and leave zeros behind it."""
-        if column.dtype.names:
-            column = column.view(np.dtype((np.void, column.itemsize)))  # each record at once, and not field by field
-        kept, count = self.kept, len(self.kept)
+    def move(self, column: NDArray[Any]) -> None:
+        """Move what a column has of the rows that stay, and leave zeros behind it; memory that nobody used stays so."""
+        records = column.view(np.dtype((np.void, column.itemsize)))  # each at once, and not field by field
+        kept, count, before = self.kept, len(self.kept), len(self._flows)
         moved = int(np.searchsorted(kept - np.arange(count), 1))  # all before them stay where they are
         for start in range(moved, count, _MOVED_AT_ONCE):
             some = kept[start : start + _MOVED_AT_ONCE]
-            column[start : start + len(some)] = column[some]
-        column[count : len(self._flows)] = np.zeros(1, column.dtype)[0]
+            _put(records[start : start + len(some)], records[some])
+        release_left(column, count, before)
+        for start in range(count, before, _MOVED_AT_ONCE):
+            here = records[start : min(start + _MOVED_AT_ONCE, before)]
+            _put(here, np.zeros(len(here), here.dtype))
+
+
+def _put(places: NDArray[np.void], records: NDArray[np.void]) -> None:
+    """Put records in these places, where that changes anything: to read what is zeros takes no memory."""
+    if places.view(np.uint8).any() or records.view(np.uint8).any():
+        places[:] = records

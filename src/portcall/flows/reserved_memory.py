@@ -55,12 +55,12 @@ def release(rows: NDArray[Any], start: int) -> None:
 
 
 def release_left(rows: NDArray[Any], used: int, used_before: int) -> None:
-    """Give back the memory of rows that are used no more, where it is more than what is used and than few pages.
+    """Give back the memory of rows that are used no more, where it is worth it.
 
     What is given back is zeros when it is used again; what is not is as it was.
     """
-    if (used_before - 2 * used) * rows.itemsize > _SMALL_PAGES_BYTES:
-        release(rows, 2 * used)
+    if (used_before - used) * rows.itemsize > _SMALL_PAGES_BYTES // 4:
+        release(rows, used)
 
 
 def grown(rows: NDArray[np.void], wanted: int) -> NDArray[np.void]:

@@ -15,7 +15,7 @@ import numpy as np
 from portcall.flows.continuations import continued
 from portcall.flows.eviction import Eviction
 from portcall.flows.fragments import credit, gathered, settled
-from portcall.flows.reserved_memory import grown, release_left, reserved, reserved_rows
+from portcall.flows.reserved_memory import grown, reserved, reserved_rows
 from portcall.flows.row_chunks import Conversations
 from portcall.flows.table_arrays import VERDICT_TALLY, check_arrays, tallies_of
 from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets, moved
@@ -224,13 +224,12 @@ class FlowTable:
 
     def evict(self, eviction: Eviction) -> None:
         """Let go what leaves, and number the others anew, in their order; it takes time as all of the table does."""
-        store, before, count = self._store, len(self), len(eviction.kept)
+        store, count = self._store, len(eviction.kept)
         if self.buckets:
             self.buckets.renumber(eviction.owners_left(self.buckets.cells["owner"]))
         datagrams = eviction.datagrams_left()
         for column in (self._flows, *self._columns):
             eviction.move(column)
-            release_left(column, count, before)
         eviction.renumber(self._flows["earlier"][:count])
         self._rehash(max(1 << (4 * count).bit_length(), _LEAST_SLOTS), eviction.numbers)
         store.flow_count = count

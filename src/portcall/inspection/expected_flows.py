@@ -15,13 +15,14 @@ from portcall.records.packets import NO_TIME
 from portcall.records.plain_data import below, items, octets, text, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from portcall.records.detections import ExpectedFlow
 
 _MOST_ENDS = 1 << 16
+_ROWS_AT_ONCE = 1 << 14
 _MOST_TIMES = 16  # of one end: ports are used again
 _LONGEST_WAIT_NS = 300 * 10**9  # as long as Zeek waits for FTP's data
 
@@ -124,6 +125,13 @@ class ExpectedFlows:
             ][-_MOST_TIMES:]
         below(np.array([len(expected._announced)]), _MOST_ENDS + 1)
         return expected
+
+    def find_in(self, flows: NDArray[np.void], rows: NDArray[np.int64]) -> Iterator[tuple[int, int, str, int]]:
+        """The same of some rows of FLOW[n]; some thousand are looked at at once."""
+        for start in range(0, len(rows) if self._announced else 0, _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            for at, called, protocol, packet in self.find(flows[some]):
+                yield int(some[at]), called, protocol, packet
 
     def find(self, flows: NDArray[np.void]) -> list[tuple[int, int, str, int]]:
         """Those of FLOW[n] that were announced.

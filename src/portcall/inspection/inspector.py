@@ -139,8 +139,7 @@ class Inspector:
                     answer = conversation.ask(side, conversation.streams[side].payload(is_ended=True))
                     self._learn(row, side, answer, is_ended=True)
             self._forget(row)
-        for at, called, protocol, number in self._expected_flows.find(self._table.rows()[rows]):
-            row = int(rows[at])
+        for row, called, protocol, number in self._expected_flows.find_in(self._table.rows(), rows):
             if not self.found[row]:
                 self.found[row], self.evidence[row] = self._detections.number(Detection(protocol)), number
                 self._note_asker(row, 1 - called, number)

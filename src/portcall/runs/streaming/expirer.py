@@ -78,7 +78,7 @@ class Expirer:
             kept = self._push_out(table, _TABLE, half, take)
             return self._push_out(table, _TABLE, len(table.flows), take) if table.flows.is_full else kept
         if self.memory and self.memory.is_exceeded(len(times_ns)):
-            return self._push_out(table, _MEMORY, min(half, len(table.flows) - _LEAST_ROWS), take)
+            return self._push_out(table, _MEMORY, min(half // 2, len(table.flows) - _LEAST_ROWS), take)
         return None
 
     def notes(self) -> list[Degradation]:

@@ -11,7 +11,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGESIZE") if hasattr(os, "sysconf") else 4096
 _FRAMES_BETWEEN_LOOKS = 1 << 14  # which take 5 MB at the most
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 _LEAST_BYTES = 128 * 10**6
-_USABLE = 0.85
+_USABLE = 0.75
 """Of the bound: letting go takes memory itself."""
 DEFAULT_BYTES = 512 * 10**6
 
