@@ -17,7 +17,7 @@ from setuptools.errors import CompileError
 ARGUMENTS = [] if sys.platform == "win32" else ["-O3", "-g0"]
 ALWAYS_INLINE = {"headers"}
 """Kernels whose inline functions the compiler must inline: its own guess costs decoding a quarter of its speed."""
-KERNELS = sorted(Path("src/portcall/kernels").glob("*.pyx"))
+KERNELS = sorted(Path("src/portcall/kernels").rglob("*.pyx"))
 SHARED = "portcall.kernels._memoryviews"
 """What Cython knows of memoryviews, which takes longer to compile than most kernels: once, and not in each of them."""
 
@@ -88,7 +88,7 @@ if __name__ == "__main__":  # and not in the processes that translate, where the
     setup(
         ext_modules=[
             Extension(
-                f"portcall.kernels.{source.stem}",
+                ".".join(source.with_suffix("").parts[1:]),
                 [str(source)],
                 extra_compile_args=ARGUMENTS,
                 define_macros=_macros(source.stem),

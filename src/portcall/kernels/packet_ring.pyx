@@ -1,7 +1,8 @@
 """Bytes → frames: find the frames in a block of Linux's packet ring (TPACKET_V3), and hand blocks back and forth.
 
 A block belongs to the kernel or to us, by one word. While it is ours, its frames are offsets into the mapping, as those
-of a file are offsets into its window; nothing is copied. Two things the kernel keeps beside a frame are put back into it,
+of a file are offsets into its window; nothing is copied. Each frame says where the next one is, so a walk waits for memory at each:
+several blocks are walked at a time, and what one waits for is fetched while the others go on. Two things the kernel keeps beside a frame are put back into it,
 in the room before it, as libpcap does, so that frames and lengths equal tcpdump's: a VLAN tag, and for an interface whose
 link header nobody can tell a cooked one. Numbers are in the host's order. Layouts: linux/if_packet.h and Documentation/networking/packet_mmap.rst.
 """
@@ -9,8 +10,11 @@ link header nobody can tell a cooked one. Numbers are in the host's order. Layou
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove
 
+from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport INBOUND, INTERNAL, OUTBOUND, UNKNOWN_DIRECTION, Frame
 
+MOST_BLOCKS = 8
+"""That are walked at a time: more than memory answers at once are of no use."""
 LEAST_FRAME_BYTES = 96
 """A frame takes at least this much of a block: 48 + 20 bytes of headers and 16 for a link header, to the next 16."""
 
@@ -35,6 +39,8 @@ cdef enum:
     STATUS_VLAN_TYPE_VALID = 1 << 6
 
 cdef enum:
+    CHAINS = 8
+    LINE_BYTES = 64
     BLOCK_HEADER_BYTES = 48
     FRAME_HEADER_BYTES = 68
     TAG_BYTES = 4
@@ -67,46 +73,101 @@ cdef inline void _write_u16(uint8_t *at, uint16_t value) noexcept nogil:
     at[0], at[1] = value >> 8, value & 0xFF
 
 
-def is_ready(const uint8_t[::1] ring, Py_ssize_t block):
-    """Whether the kernel has handed over the block at this offset."""
-    return PORTCALL_LOAD(<const uint32_t *>&ring[block + 8]) & STATUS_USER != 0
+cdef struct Chain:
+    Py_ssize_t at
+    Py_ssize_t end
+    Py_ssize_t left
+    Frame *out_frame
 
 
-def release(uint8_t[::1] ring, Py_ssize_t block):
-    """Give the block back to the kernel, which may write over its frames at once."""
-    PORTCALL_STORE(<uint32_t *>&ring[block + 8], STATUS_KERNEL)
+def ready(const uint8_t[::1] ring, Py_ssize_t block_bytes, Py_ssize_t first, Py_ssize_t most_frames):
+    """How many blocks from number ``first`` on, up to the ring's end, the kernel has handed over; at most MOST_BLOCKS.
+
+    Those behind the first only as far as all have no more than ``most_frames`` together.
+    """
+    cdef Py_ssize_t blocks, at, frames = 0
+    if block_bytes < BLOCK_HEADER_BYTES or first < 0 or first > ring.shape[0] // block_bytes:
+        raise ValueError("a block inside the ring is wanted")
+    for blocks in range(min(CHAINS, ring.shape[0] // block_bytes - first)):
+        at = (first + blocks) * block_bytes
+        if not PORTCALL_LOAD(<const uint32_t *>&ring[at + 8]) & STATUS_USER:
+            return blocks
+        frames += _u32(&ring[at + 12])
+        if blocks and frames > most_frames:
+            return blocks
+    return min(CHAINS, ring.shape[0] // block_bytes - first)
+
+
+def release(uint8_t[::1] ring, Py_ssize_t block_bytes, Py_ssize_t first, Py_ssize_t blocks):
+    """Give blocks back to the kernel, which may write over their frames at once."""
+    cdef Py_ssize_t block
+    for block in range(first, first + blocks):
+        PORTCALL_STORE(<uint32_t *>&ring[block * block_bytes + 8], STATUS_KERNEL)
 
 
 def walk(
-    uint8_t[::1] ring, Py_ssize_t block, Py_ssize_t block_bytes, const uint16_t[::1] link_by_hardware, Frame[::1] out_frames
+    uint8_t[::1] ring,
+    Py_ssize_t block_bytes,
+    Py_ssize_t first,
+    Py_ssize_t blocks,
+    const uint16_t[::1] link_by_hardware,
+    Frame[::1] out_frames,
 ):
-    """Fill ``out_frames`` from a block that is ready, once; gives how many.
+    """Fill ``out_frames`` from so many blocks that are ``ready``, once, block after block; gives how many.
 
     ``link_by_hardware[65536]``: the link type by ARPHRD_ number, 113 where a cooked header stands for what it has.
-    ValueError where the block is not what the kernel makes: then our idea of its layout is wrong, and no frame counts.
+    ValueError where a block is not what the kernel makes: then our idea of its layout is wrong, and no frame counts.
 
       block  0 version:32  4 private:32  8 status:32  12 frames:32  16 offset of the first:32  20 bytes:32  24 number:64
       frame  0 offset of the next:32  4 seconds:32  8 nanoseconds:32  12 captured:32  16 wire:32  20 status:32  24 link header:16
              26 network header:16  28 hash:32  32 VLAN tag:32  36 VLAN type:16   then, at 48, the address: 48 family:16
              50 protocol:16 (network order)  52 interface:32  56 hardware:16  58 way:8  59 address length:8  60 address:64
     """
-    cdef Py_ssize_t end = block + block_bytes, at, i, count
-    cdef bint is_whole = True
-    if block < 0 or block_bytes < BLOCK_HEADER_BYTES or end > ring.shape[0] or link_by_hardware.shape[0] != 65536:
-        raise ValueError("walk wants a block inside the ring, and a link type by hardware type")
-    count = _u32(&ring[block + 12])
-    if count > out_frames.shape[0]:
-        raise ValueError(f"a block of the ring claims {count} frames, more than fit into it")
-    at = block + _u32(&ring[block + 16])
+    cdef Chain chains[CHAINS]
+    cdef Chain *chain
+    cdef Py_ssize_t i, start, count = 0, broken = -1
+    if block_bytes < BLOCK_HEADER_BYTES or link_by_hardware.shape[0] != 65536 or not 0 <= blocks <= CHAINS:
+        raise ValueError("walk wants a few blocks, and a link type by hardware type")
+    if first < 0 or first + blocks > ring.shape[0] // block_bytes:
+        raise ValueError("walk wants blocks inside the ring")
+    for i in range(blocks):
+        start = (first + i) * block_bytes
+        chain = &chains[i]
+        chain.at, chain.end = start + _u32(&ring[start + 16]), start + block_bytes
+        chain.left = _u32(&ring[start + 12])
+        if chain.left > out_frames.shape[0] - count:
+            raise ValueError(f"a block of the ring claims {chain.left} frames, more than fit into it")
+        chain.out_frame = &out_frames[0] + count
+        count += chain.left
     with nogil:
-        for i in range(count):
-            is_whole = _read(ring, at, end, link_by_hardware, &out_frames[i])
-            if not is_whole:
-                break
-            at += _u32(&ring[at])
-    if not is_whole:
-        raise ValueError(f"frame {i} of a block of the ring does not lie in its block")
+        broken = _walk(ring, chains, blocks, link_by_hardware)
+    if broken >= 0:
+        raise ValueError(f"a frame of block {first + broken} of the ring does not lie in its block")
     return count
+
+
+cdef Py_ssize_t _walk(
+    uint8_t[::1] ring, Chain *chains, Py_ssize_t blocks, const uint16_t[::1] link_by_hardware
+) noexcept nogil:
+    """A frame of each block in turn; gives the first block that is broken, or -1."""
+    cdef Py_ssize_t i
+    cdef Chain *chain
+    cdef bint goes_on = True
+    while goes_on:
+        goes_on = False
+        for i in range(blocks):
+            chain = &chains[i]
+            if chain.left == 0:
+                continue
+            if not _read(ring, chain.at, chain.end, link_by_hardware, chain.out_frame):
+                return i
+            chain.at += _u32(&ring[chain.at])
+            if chain.at < chain.end:
+                portcall_prefetch(&ring[0] + chain.at)
+                portcall_prefetch(&ring[0] + chain.at + LINE_BYTES)
+            chain.left, chain.out_frame = chain.left - 1, chain.out_frame + 1
+            goes_on = goes_on or chain.left > 0
+    return -1
 
 
 cdef inline bint _read(

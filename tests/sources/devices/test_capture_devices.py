@@ -208,7 +208,7 @@ def block_of(frame, *, hardware=ETHERNET, way=0, tag=0, status=0, protocol=0x080
 
 def walked(block):
     frames = np.zeros(4, FRAME)
-    count = ring.walk(block, 0, len(block), LINK_BY_HARDWARE, frames)
+    count = ring.walk(block, len(block), 0, 1, LINK_BY_HARDWARE, frames)
     return [(row, bytes(block[row["offset"] :][: row["captured"]])) for row in frames[:count]]
 
 
@@ -256,7 +256,7 @@ def test_a_frame_that_leaves_its_block_is_refused():
     block = block_of(ETHERNET_FRAME)
     block[48 + 12 : 48 + 16] = 255
 
-    with pytest.raises(ValueError, match=r"frame 0 .* does not lie in its block"):
+    with pytest.raises(ValueError, match=r"frame of block 0 .* does not lie in its block"):
         walked(block)
 
 

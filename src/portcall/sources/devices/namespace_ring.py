@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.errors import PortcallError
-from portcall.kernels import packet_ring as ring
-from portcall.records.packets import FRAME, FrameBatch
 from portcall.sources.devices import kernel_filter
 from portcall.sources.devices.interface_watch import FollowedInterfaces
 from portcall.sources.devices.interfaces import COOKED, LINK_BY_HARDWARE
+from portcall.sources.devices.ring_blocks import BlockSize, RingBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from portcall.records.packets import FrameBatch
     from portcall.sources.devices.interfaces import Selection
     from portcall.sources.devices.namespace_helper import NamespaceSockets
     from portcall.sources.filters import FrameFilter
@@ -59,8 +59,8 @@ _DROP_ALL = kernel_filter.build([], {}, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class RingSize:
-    """The memory of a ring."""
+class RingSize(BlockSize):
+    """The memory of a ring, which those of several namespaces share."""
 
     block_bytes: int = BLOCK_BYTES
     blocks: int = BLOCKS
@@ -82,25 +82,22 @@ class NamespaceRing:
         self.namespace = selection.namespace
         self.followed = FollowedInterfaces(selection, sockets.route)
         self._members: set[int] = set()
-        self._block_bytes, self._blocks = size.block_bytes, size.blocks
-        self._block = 0
         self._counts = np.zeros(3, np.int64)
-        self._frames = np.zeros(size.block_bytes // ring.LEAST_FRAME_BYTES, FRAME)
         self.is_judged = np.zeros(1 << 16, np.bool_)  # by link type: the kernel's program has judged its frames
         self._socket = sockets.packets
         self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
         self._socket.setsockopt(_SOL_PACKET, _RESERVE, _ROOM_BYTES)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self._buffer = self._map()
+        self._ring = RingBlocks(self._map(size), size, self.namespace.number)
 
     def fileno(self) -> int:
         """The packet socket's file, which poll and epoll find readable while a block waits."""
         return self._socket.fileno()
 
-    def _map(self) -> NDArray[np.uint8]:
-        ring_bytes = self._block_bytes * self._blocks
+    def _map(self, size: RingSize) -> NDArray[np.uint8]:
+        ring_bytes = size.ring_bytes
         request = struct.pack(
-            "7I", self._block_bytes, self._blocks, _FRAME_BYTES, ring_bytes // _FRAME_BYTES, RETIRE_MS, 0, 0
+            "7I", size.block_bytes, size.blocks, _FRAME_BYTES, ring_bytes // _FRAME_BYTES, RETIRE_MS, 0, 0
         )  # struct tpacket_req3
         try:
             self._ask_for_ring(request)
@@ -161,18 +158,8 @@ class NamespaceRing:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def batches(self) -> Iterator[FrameBatch]:
-        """A batch for each block that is ready, at most once around, so that under load the caller gets a word in."""
-        for _ in range(self._blocks):
-            start = self._block * self._block_bytes
-            if not ring.is_ready(self._buffer, start):
-                return
-            try:
-                count = ring.walk(self._buffer, start, self._block_bytes, LINK_BY_HARDWARE, self._frames)
-                if count:
-                    yield FrameBatch(self._frames[:count], self._buffer, 1, self.namespace.number)
-            finally:  # also where the caller breaks off: a block is never walked twice
-                ring.release(self._buffer, start)
-                self._block = (self._block + 1) % self._blocks
+        """A batch for each block that is ready, at most once around."""
+        return self._ring.batches()
 
     def interface_name(self, index: int) -> str | None:
         """The interface's name, which it may have had; asking takes no rights. None where nobody knows."""
@@ -196,4 +183,4 @@ class NamespaceRing:
         self.drop_all()
         self._socket.close()
         self.followed.close()
-        self._buffer = np.zeros(0, np.uint8)
+        self._ring.close()
