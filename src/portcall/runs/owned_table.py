@@ -12,11 +12,11 @@ import numpy as np
 
 from portcall.flows.deduplication import deduplicate
 from portcall.flows.time_buckets import with_sides
+from portcall.kernels.live.turns import TURN_BITS
 from portcall.records.flows import FLOW, FlowKind
 from portcall.records.packets import Tally, Verdict
 from portcall.records.sightings import FLOW_END
 from portcall.runs.echoes import write_echo_ports
-from portcall.runs.partitions import TURN_BITS
 from portcall.runs.tracker import sum_tallies
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ turns of everything else are those of its protocol. A later fragment has neither
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portcall.kernels.live.turns import IDENTIFIERS, OTHER_PORTS, PROTOCOLS, TCP_PORTS, TURN_BITS, TurnWriter
 from portcall.records.ownership import ICMP_PROTOCOLS
-from portcall.records.packets import Fragmentation, Verdict
 from portcall.records.sightings import OWNER_CHANGE
-from portcall.runs.echoes import IS_ECHO, echoes_of
+from portcall.runs.echoes import ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,23 +28,14 @@ if TYPE_CHECKING:
 
     NameCapturePoint = Callable[[int, int], CapturePoint]
 
-TURN_BITS = 20
-_TURNS = IS_ECHO - np.uint32(1)  # of what is no echo
+MOST_CHANGES = 1 << 16
+"""Takeovers that packets may still be older than: where there are more, the older half counts at once."""
 _MOST_CAPTURE_POINTS = 1 << (32 - TURN_BITS)
 _SKEW_NS = 1_000_000_000
 """How far packets of one interface may be behind those of another."""
 _MOST_NUMBERS = 1 << 16
 """Indexes of interfaces that are remembered, of those that are made anew again and again."""
 _TCP = 6
-_MAX_DATAGRAMS = 1 << 12  # fragmented ones whose first fragment went to another partition than its port-less rest would
-_TCP_PORTS, _OTHER_PORTS, _IDENTIFIERS, _PROTOCOLS, _NOTHING = range(5)
-
-
-class Places(NamedTuple):
-    """Where the turns of packets are counted: two numbers each, of two kinds."""
-
-    kinds: NDArray[np.uint8]
-    numbers: NDArray[np.uint16]
 
 
 class Partitions:
@@ -52,107 +43,80 @@ class Partitions:
 
     def __init__(self, name_capture_point: NameCapturePoint) -> None:
         """``name_capture_point`` says what a namespace's interface is called, by their numbers."""
-        self.points = CapturePoints(name_capture_point)
-        self._turns = np.zeros((_NOTHING + 1, 1 << 16), np.uint32)
+        self._writer = TurnWriter(ROLES, int.from_bytes(os.urandom(8), "little"))
+        self.points = CapturePoints(name_capture_point, self._writer)
         self._changes = np.zeros(0, OWNER_CHANGE)
-        self._datagrams: OrderedDict[tuple[int, int], int] = OrderedDict()
-        self.last_ns = 0
+        self._oldest_ns = 0
+
+    @property
+    def last_ns(self) -> int:
         """Greatest time of a packet."""
+        return self._writer.last_ns
 
     def note(self, changes: NDArray[np.void]) -> None:
         """OWNER_CHANGE[n]: from these times on, others may be behind these ports."""
+        if not len(changes):
+            return
         self._changes = np.concatenate([self._changes, changes])
+        if len(self._changes) > MOST_CHANGES:
+            self._changes = self._changes[np.argsort(self._changes["time_ns"], kind="stable")]
+            self._count(len(self._changes) - MOST_CHANGES // 2)
+        self._await_packets()
 
     def write(self, batch: FrameBatch, packets: NDArray[np.void]) -> None:
         """Put the partition in place of the namespace of PACKET[n], at least one."""
-        if len(self._changes):
+        if len(self._changes) and self._oldest_ns < self.last_ns - _SKEW_NS:
             self._settle()
-        places = _places(packets)
-        echoes = echoes_of(batch, packets) if (packets["verdict"] == Verdict.NO_PORTS).any() else None
-        if echoes:
-            places.kinds[0, echoes.packets], places.numbers[0, echoes.packets] = _IDENTIFIERS, echoes.identifiers
-        turns = self._turns[places.kinds, places.numbers].sum(axis=0, dtype=np.uint32)
-        if len(self._changes):
-            turns += self._recent_turns(packets["ts_ns"], places)
-        partitions = turns & _TURNS
-        if echoes:
-            partitions[echoes.packets] = echoes.turns(turns[echoes.packets])
-        points = self.points.numbers(batch) << np.uint32(TURN_BITS)
-        partitions |= points
-        if packets["fragmentation"].any():
-            self._keep_datagrams_together(packets, partitions)
-        packets["namespace"] = partitions
-        self.last_ns = max(self.last_ns, int(packets["ts_ns"].max()))
+        written = self._write(batch, packets, 0)
+        while written < len(packets):
+            self.points.learn(batch.namespace, int(batch.frames["interface"][written]))
+            written = self._write(batch, packets, written)
+
+    def _write(self, batch: FrameBatch, packets: NDArray[np.void], start: int) -> int:
+        return self._writer.write(packets, batch.frames, batch.buffer, batch.namespace, start)
 
     def _settle(self) -> None:
         """Count in the changes that no packet can come before any more, from whichever interface it comes."""
         is_settled = self._changes["time_ns"] < self.last_ns - _SKEW_NS
-        settled, self._changes = self._changes[is_settled], self._changes[~is_settled]
-        for change in settled:
-            self._turns[_place_of(change)] += 1
+        self._changes = np.concatenate([self._changes[is_settled], self._changes[~is_settled]])
+        self._count(int(np.count_nonzero(is_settled)))
+        self._await_packets()
 
-    def _recent_turns(self, times_ns: NDArray[np.int64], places: Places) -> NDArray[np.uint32]:
-        """How many of the other changes each packet comes after."""
-        extra = np.zeros(len(times_ns), np.uint32)
-        for change in self._changes[np.isin(self._changes["local_port"], [0, *np.unique(places.numbers).tolist()])]:
-            kind, number = _place_of(change)
-            counts = ((places.kinds == kind) & (places.numbers == number)).sum(axis=0, dtype=np.uint32)
-            extra += np.where(times_ns >= change["time_ns"], counts, np.uint32(0))
-        return extra
+    def _count(self, first: int) -> None:
+        """The first of the changes, for all packets to come."""
+        self._writer.count(_places(self._changes[:first]))
+        self._changes = self._changes[first:]
 
-    def _keep_datagrams_together(self, packets: NDArray[np.void], partitions: NDArray[np.uint32]) -> None:
-        """Later fragments in the partition of their first, where that came before them."""
-        for i in np.flatnonzero(packets["fragmentation"]).tolist():
-            partition = int(partitions[i])
-            key = int(packets["datagram"][i]), partition >> TURN_BITS
-            if packets["fragmentation"][i] == Fragmentation.LATER:
-                partitions[i] = self._datagrams.get(key, partition)
-            elif partition & (1 << TURN_BITS) - 1 or key in self._datagrams:
-                self._datagrams[key] = partition
-                if len(self._datagrams) > _MAX_DATAGRAMS:
-                    self._datagrams.popitem(last=False)
+    def _await_packets(self) -> None:
+        self._oldest_ns = int(self._changes["time_ns"].min(initial=np.iinfo(np.int64).max))
+        self._writer.await_packets(_places(self._changes), np.ascontiguousarray(self._changes["time_ns"]))
 
 
-def _places(packets: NDArray[np.void]) -> Places:
-    """Both ports of PACKET[n], or the protocol where it has none."""
-    kinds = np.empty((2, len(packets)), np.uint8)
-    kinds[:] = np.where(packets["protocol"] == _TCP, np.uint8(_TCP_PORTS), np.uint8(_OTHER_PORTS))
-    numbers = np.stack([packets["source_port"], packets["target_port"]])
-    portless = packets["verdict"] == Verdict.NO_PORTS
-    kinds[0, portless], kinds[1, portless] = _PROTOCOLS, _NOTHING
-    numbers[0, portless] = packets["protocol"][portless]
-    return Places(kinds, numbers)
-
-
-def _place_of(change: np.void) -> tuple[int, int]:
-    """Where an OWNER_CHANGE is counted."""
-    protocol, port = int(change["protocol"]), int(change["local_port"])
-    if not port:
-        return _PROTOCOLS, protocol
-    if protocol in ICMP_PROTOCOLS:
-        return _IDENTIFIERS, port
-    return (_TCP_PORTS if protocol == _TCP else _OTHER_PORTS), port
+def _places(changes: NDArray[np.void]) -> NDArray[np.uint32]:
+    """Where OWNER_CHANGE[n] are counted, as the kernel ``turns`` numbers places."""
+    protocols, ports = changes["protocol"].astype(np.uint32), changes["local_port"].astype(np.uint32)
+    kinds = np.where(protocols == _TCP, np.uint32(TCP_PORTS), np.uint32(OTHER_PORTS))
+    kinds[np.isin(protocols, ICMP_PROTOCOLS)] = IDENTIFIERS
+    kinds[ports == 0] = PROTOCOLS
+    return kinds << np.uint32(16) | np.where(ports, ports, protocols)
 
 
 class CapturePoints:
     """Interfaces of network namespaces, by small numbers in order of appearance."""
 
-    def __init__(self, name_capture_point: NameCapturePoint) -> None:
+    def __init__(self, name_capture_point: NameCapturePoint, writer: TurnWriter) -> None:
+        """``writer`` writes those that were learned into packets."""
         self.names: list[CapturePoint] = []
         self.has_several = False
         """Whether a namespace has more than one of them."""
-        self._name = name_capture_point
+        self._name, self._writer = name_capture_point, writer
         self._numbers: dict[tuple[int, int], np.uint32] = {}
         self._namespaces: list[int] = []
 
-    def numbers(self, batch: FrameBatch) -> NDArray[np.uint32] | np.uint32:
-        """The capture point of each frame of a batch that has some, or of all; new ones are named."""
-        interfaces = batch.frames["interface"]
-        first = interfaces[0]
-        if (interfaces == first).all():  # as mostly
-            return self._number(batch.namespace, int(first))
-        here, which = np.unique(interfaces, return_inverse=True)
-        return np.array([self._number(batch.namespace, one) for one in here.tolist()], np.uint32)[which]
+    def learn(self, namespace: int, interface: int) -> None:
+        """Name an interface that packets come from."""
+        number = self._number(namespace, interface)
+        self._writer.learn(namespace, interface, int(number))
 
     def namespaces(self, partitions: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """The numbers of the partitions' namespaces."""

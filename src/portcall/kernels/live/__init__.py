@@ -1,0 +1,1 @@
+"""Loops that only live traffic needs."""
