@@ -26,8 +26,8 @@ from portcall.runs.live import LiveTracker
 from portcall.runs.partitions import Partitions
 from portcall.sources.captures import open_capture
 from portcall.sources.devices.afpacket import SNAP_LENGTH
-from portcall.sources.devices.namespace_ring import BLOCK_BYTES, BLOCKS
-from portcall.sources.devices.ring_blocks import BlockSize, RingBlocks
+from portcall.sources.devices.ring_blocks import RingBlocks
+from portcall.sources.devices.ring_size import BLOCK_BYTES, BLOCKS, RingSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def main() -> None:
     seconds: Counter[str] = Counter()
     for name, (owner, step) in {} if options.no_stages else STAGES.items():
         setattr(owner, step, timed(name, getattr(owner, step), seconds))
-    size = BlockSize(options.block_bytes, options.ring_bytes // options.block_bytes)
+    size = RingSize(options.block_bytes, options.ring_bytes // options.block_bytes)
     ring = MemoryRing(size, SNAP_LENGTH)
     reader = RingBlocks(ring.buffer, size, namespace=1)
     names = None if options.no_names else ServerNames(with_details=options.by == "flow")

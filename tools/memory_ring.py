@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.records.packets import FrameBatch
-    from portcall.sources.devices.ring_blocks import BlockSize
+    from portcall.sources.devices.ring_size import RingSize
 
 _FRAME_HEADER = np.dtype(
     [
@@ -45,7 +45,7 @@ _STATUS_USER, _AF_PACKET, _ETHER = 1, 17, 1
 class MemoryRing:
     """``buffer`` is the ring. Each block is laid out anew once its reader has given it back."""
 
-    def __init__(self, size: BlockSize, snap_length: int, interface: int = 1) -> None:
+    def __init__(self, size: RingSize, snap_length: int, interface: int = 1) -> None:
         self.buffer = np.zeros(size.ring_bytes, np.uint8)
         self._size, self._snap_length, self._interface = size, snap_length, interface
         self._block, self._used, self._count, self._last = 0, _BLOCK_HEADER_BYTES, 0, 0

@@ -136,6 +136,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
     bucket: str | None = None,
     resolve: bool = False,
     source: Literal["ring", "scapy"] | None = None,
+    ring_size: str | None = None,
     owners: BackEnd | None = None,
 ) -> Report | Iterator[Report]:
     """Attribute traffic to processes as it passes, for ``duration`` seconds or until Ctrl-C: the report of that time.
@@ -154,6 +155,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
         netns=given.texts("netns", netns),
         filter=given.optional_text("filter", filter),
         source=given.one_of_or_none("source", source, ("ring", "scapy")),
+        ring_size=given.optional_text("ring_size", ring_size),
         owners=given.one_of_or_none("owners", owners, BACK_ENDS),
         by=given.one_of("by", by, LIVE_GROUPINGS),
         local=given.texts("local", local),

@@ -69,6 +69,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", metavar="S", type=positive_seconds, help="end after S seconds (default: Ctrl-C)")
     parser.add_argument("--source", choices=("ring", "scapy"), help="what captures (default: the best there is)")
     parser.add_argument(
+        "--ring-size", metavar="SIZE",
+        help="memory that the kernel fills with packets while others are counted, as 256MB: more where packets are "
+        "dropped in bursts (default: 32MiB)",
+    )  # fmt: skip
+    parser.add_argument(
         "--owners", choices=("ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"),
         help="what tells whose sockets are (default: the best there is)",
     )  # fmt: skip

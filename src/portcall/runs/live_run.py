@@ -18,12 +18,14 @@ from portcall.owners import open_owners
 from portcall.owners.processes import user_name
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
+from portcall.queries.byte_sizes import size_bytes
 from portcall.queries.row_filter import compile_where
 from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
 from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
 from portcall.sources.devices.capture_devices import LiveSpec, best_source
+from portcall.sources.devices.ring_size import LEAST_RING_BYTES, MOST_RING_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         bucket: str | None
         resolve: bool
         source: Literal["ring", "scapy"] | None
+        ring_size: str | None
         owners: BackEnd | None
 
 
@@ -78,6 +81,8 @@ class LiveOptions:
     logs: bool = False
     """Whether rows by flow have what logs say of them."""
     bucket: str | None = None
+    ring_size: str | None = None
+    """Memory that the kernel fills with packets, as ``64MB``; None: as much as is usual."""
 
 
 def check_options(options: LiveOptions) -> None:
@@ -87,6 +92,7 @@ def check_options(options: LiveOptions) -> None:
         compile_where(options.where, options.by)
     networks(options.local)
     bucketing_of(options.bucket, options.by)
+    _ring_bytes(options)
 
 
 class LiveRun:
@@ -104,7 +110,9 @@ class LiveRun:
                 with_questions=options.by == "query",
                 with_logs=options.logs,
             )
-        spec = LiveSpec(options.interface, options.netns, options.filter, options.source)
+        spec = LiveSpec(
+            options.interface, options.netns, options.filter, options.source, ring_bytes=_ring_bytes(options)
+        )
         self.source, self._missing = best_source(spec)
         try:
             self.owners = open_owners(options.owners)
@@ -209,6 +217,12 @@ class LiveRun:
         return self._where is None or self._where(row)
 
 
+def _ring_bytes(options: LiveOptions) -> int | None:
+    if options.ring_size is None:
+        return None
+    return size_bytes(options.ring_size, "--ring-size", LEAST_RING_BYTES, MOST_RING_BYTES)
+
+
 def captured(options: LiveOptions, duration_s: float | None, every_s: float | None = None) -> Iterator[Report]:
     """A report of everything so far every so often, and one at the end: after the time, or an interrupt (Ctrl-C).
 
@@ -239,7 +253,7 @@ def _watch_until(run: LiveRun, end: float, interval_s: float) -> None:
 def _losses(dropped: int | None, lost: int, left_out: int) -> list[Degradation]:
     losses = []
     if dropped:
-        remedy = "choose with --filter, or listen on fewer interfaces"
+        remedy = "choose with --filter, listen on fewer interfaces, or give --ring-size more memory"
         losses.append(Degradation("packets", f"the kernel dropped {dropped}", remedy))
     if lost:
         reason = f"{lost} reports were lost: some ends have no owner"

@@ -8,7 +8,8 @@ import pytest
 from memory_ring import MemoryRing
 from portcall.kernels import packet_ring
 from portcall.records.packets import FRAME, FrameBatch
-from portcall.sources.devices.ring_blocks import MOST_FRAMES, BlockSize, RingBlocks
+from portcall.sources.devices.ring_blocks import MOST_FRAMES, RingBlocks
+from portcall.sources.devices.ring_size import RingSize
 
 NAMESPACE = 7
 BLOCK_BYTES = 1 << 12
@@ -26,7 +27,7 @@ def frames_of(lengths, first_ns=0):
 
 def ring_of(blocks, batch, snap_length=1 << 16):
     """A ring of blocks of 4 KiB that holds the batch, and how many of its frames are laid out at once."""
-    size = BlockSize(BLOCK_BYTES, blocks)
+    size = RingSize(BLOCK_BYTES, blocks)
     ring = MemoryRing(size, snap_length)
     return ring, RingBlocks(ring.buffer, size, NAMESPACE), ring.fill([batch])
 
@@ -58,7 +59,7 @@ def test_a_batch_is_of_many_blocks_where_these_hold_few_frames():
 
 
 def test_a_batch_has_no_more_frames_than_stay_in_the_cache():
-    size = BlockSize(1 << 18, 4)  # some 1600 of these frames each
+    size = RingSize(1 << 18, 4)  # some 1600 of these frames each
     ring = MemoryRing(size, 1 << 16)
 
     held = next(ring.fill([frames_of([60] * 6000)]))
@@ -71,7 +72,7 @@ def test_a_batch_has_no_more_frames_than_stay_in_the_cache():
 
 def test_one_block_alone_may_have_more():
     batch = frames_of([60] * 6000)
-    size = BlockSize(1 << 20, 2)
+    size = RingSize(1 << 20, 2)
     ring = MemoryRing(size, 1 << 16)
 
     next(ring.fill([batch]))

@@ -32,7 +32,8 @@ from portcall.errors import PortcallError, UsageError
 from portcall.records.packets import CapturePoint
 from portcall.sources.devices.happenings import Happenings
 from portcall.sources.devices.namespace_helper import LOOK_S, NamespaceKeeper, open_sockets
-from portcall.sources.devices.namespace_ring import BLOCK_BYTES, BLOCKS, RETIRE_MS, NamespaceRing, RingSize
+from portcall.sources.devices.namespace_ring import RETIRE_MS, NamespaceRing
+from portcall.sources.devices.ring_size import BLOCK_BYTES, BLOCKS, RingSize
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.system.helper_process import since_now
 from portcall.system.network_namespaces import ALL, has_gone, inside_each

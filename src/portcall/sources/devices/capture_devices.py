@@ -21,6 +21,7 @@ from portcall.errors import PortcallError, UsageError
 from portcall.records.report import Degradation
 from portcall.sources.devices.interface_watch import select_here
 from portcall.sources.devices.interfaces import Selection, choose
+from portcall.sources.devices.ring_size import RingSize
 from portcall.system.network_namespaces import ALL, choose_namespaces, inside_each
 from portcall.system.remedies import is_private_interpreter, is_root, more_rights
 from portcall.system.scarcity import what_is_scarce
@@ -73,6 +74,8 @@ class LiveSpec:
     source: str | None = None
     """``ring`` or ``scapy``; None: the best."""
     is_promiscuous: bool = False
+    ring_bytes: int | None = None
+    """Memory of the ring of a lonely namespace; None: as much as is usual."""
 
 
 def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
@@ -82,6 +85,8 @@ def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
     """
     if spec.source not in (None, RING, SCAPY):
         raise UsageError(f"--source {spec.source!r} is none of {RING}, {SCAPY}")
+    if spec.ring_bytes is not None and spec.source == SCAPY:
+        raise UsageError("--ring-size is of the kernel's ring, and scapy has none: leave out --source scapy")
     selections = _selections(spec)
     try:
         if spec.source == SCAPY:
@@ -145,8 +150,16 @@ def _selections(spec: LiveSpec) -> list[Selection]:
 def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
     from portcall.sources.devices.afpacket import RingSource
 
+    size = RingSize() if spec.ring_bytes is None else RingSize.of(spec.ring_bytes)
     follow = [name for name in spec.namespaces if not name.isdigit()]  # a process's number may become another's
-    return RingSource(selections, filter=spec.filter, is_promiscuous=spec.is_promiscuous, follow=follow)
+    return RingSource(
+        selections,
+        filter=spec.filter,
+        block_bytes=size.block_bytes,
+        blocks=size.blocks,
+        is_promiscuous=spec.is_promiscuous,
+        follow=follow,
+    )
 
 
 def _scapy(spec: LiveSpec, selections: list[Selection]) -> LiveSource:

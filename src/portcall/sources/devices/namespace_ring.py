@@ -13,7 +13,6 @@ import mmap
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +21,7 @@ from portcall.errors import PortcallError
 from portcall.sources.devices import kernel_filter
 from portcall.sources.devices.interface_watch import FollowedInterfaces
 from portcall.sources.devices.interfaces import COOKED, LINK_BY_HARDWARE
-from portcall.sources.devices.ring_blocks import BlockSize, RingBlocks
+from portcall.sources.devices.ring_blocks import RingBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,21 +31,11 @@ if TYPE_CHECKING:
     from portcall.records.packets import FrameBatch
     from portcall.sources.devices.interfaces import Selection
     from portcall.sources.devices.namespace_helper import NamespaceSockets
+    from portcall.sources.devices.ring_size import RingSize
     from portcall.sources.filters import FrameFilter
-    from portcall.system.network_namespaces import Namespace
 
 RETIRE_MS = 50
 """A block is handed over after this long, full or not. An empty one is not, so nobody wakes without traffic."""
-BLOCK_BYTES = 1 << 18
-"""A batch of some two thousand small frames; a frame of 64 KiB still fits whole if it is wanted so."""
-BLOCKS = 128
-"""32 MiB: most of a second of 250 000 small packets a second, and six seconds of few, as no block waits longer than
-RETIRE_MS: a report of many conversations may take a while. Other namespaces than one's own share as much."""
-LEAST_BLOCKS = 16
-"""What a namespace gets however many there are; where there are more than 32 of them, of smaller blocks."""
-LEAST_BLOCK_BYTES = 1 << 15
-MOST_SHARED_BYTES = 1 << 27
-"""What the other namespaces have together, 512 KiB each where there are 256; those that come later add to it."""
 
 # linux/if_packet.h, asm-generic/socket.h, linux/if_ether.h
 _SOL_PACKET, _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _ALL_PROTOCOLS = 263, 26, 35, 0x0003
@@ -56,23 +45,6 @@ _GET_NAME = 0x8910  # SIOCGIFNAME, linux/sockios.h
 _ROOM_BYTES = 16  # before a frame, for a tag
 _FRAME_BYTES = 2048  # only the kernel's arithmetic asks for it
 _DROP_ALL = kernel_filter.build([], {}, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class RingSize(BlockSize):
-    """The memory of a ring, which those of several namespaces share."""
-
-    block_bytes: int = BLOCK_BYTES
-    blocks: int = BLOCKS
-
-    def among(self, namespace: Namespace, namespaces: int) -> RingSize:
-        """That of a namespace's ring where this is the size of a lonely one, and so many are listened to."""
-        if not namespace.name:  # one's own, which others' packets pass as well
-            return self
-        blocks, block_bytes = max(self.blocks // namespaces, LEAST_BLOCKS), self.block_bytes
-        while namespaces * blocks * block_bytes > MOST_SHARED_BYTES and block_bytes > LEAST_BLOCK_BYTES:
-            block_bytes //= 2
-        return RingSize(block_bytes, blocks)
 
 
 class NamespaceRing:

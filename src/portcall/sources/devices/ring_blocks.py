@@ -6,7 +6,6 @@ memory as the kernel would.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,27 +19,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.sources.devices.ring_size import RingSize
+
 MOST_FRAMES = 1 << 12
 """Of a batch, unless a block alone has more: their packets stay in the second cache while they are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockSize:
-    """How the memory of a ring is divided."""
-
-    block_bytes: int
-    blocks: int
-
-    @property
-    def ring_bytes(self) -> int:
-        """Of all blocks."""
-        return self.block_bytes * self.blocks
 
 
 class RingBlocks:
     """Reads the blocks of ``buffer`` round and round; ``namespace`` is the number that its batches bear."""
 
-    def __init__(self, buffer: NDArray[np.uint8], size: BlockSize, namespace: int = 0) -> None:
+    def __init__(self, buffer: NDArray[np.uint8], size: RingSize, namespace: int = 0) -> None:
         self._buffer, self._size, self._namespace = buffer, size, namespace
         self._next = 0
         self._frames = np.zeros(max(MOST_FRAMES, size.block_bytes // ring.LEAST_FRAME_BYTES), FRAME)
