@@ -60,8 +60,8 @@ class FlowTable:
     """The conversations of one capture, or of one shard of it.
 
     ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
-    A table that ``inspects`` tells with every batch which payloads are of ends that are not inspected enough yet.
-    With a ``bucketing`` it counts all by time as well.
+    A table that ``inspects`` tells with every batch which payloads are of ends that are not inspected enough yet; one
+    with a ``bucketing`` counts all by time as well.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class FlowTable:
         """uint8[rows]: bit 0 where the low end was inspected enough, bit 1 the high end. Inspectors set them."""
         self._payloads = np.zeros(MAX_BATCH if inspects else 0, PAYLOAD)
         self._store.inspected, self._store.out_payloads = self.inspected, self._payloads
+        self._store.out_rows = self._told_rows = np.zeros(0, np.uint32)
         self.buckets = TimeBuckets(bucketing, len(self._flows), max_cells) if bucketing else None
         self._store.cells = self.buckets.store if self.buckets else None
 
@@ -124,6 +125,13 @@ class FlowTable:
             self.buckets.settle()
         return self._payloads[:wanted]
 
+    def told_rows(self, count: int) -> NDArray[np.uint32]:
+        """uint32[count] for the next update: 2 + twice the row of each packet + the side that sent, 0 for no row."""
+        if not len(self._told_rows):
+            self._store.out_rows = self._told_rows = np.zeros(MAX_BATCH, np.uint32)
+        self._told_rows[:count] = 0
+        return self._told_rows[:count]
+
     def merge(self, later: FlowTable, frames_before: int = 0) -> NDArray[np.int64]:
         """Join the table of the shard that follows this one; gives the index here of each of its ``rows()``.
 
@@ -133,9 +141,8 @@ class FlowTable:
         rows = np.zeros(max(len(later), 1), np.uint32)
         datagrams = np.zeros(max(later._store.datagram_count, 1), np.uint64)
         self._store.absorb(later._store, rows, datagrams, frames_before)
-        fragments = later._unmatched_fragments.copy()
+        fragments, former = later._unmatched_fragments.copy(), len(self._unmatched_fragments)
         fragments["first_frame"] += np.uint64(frames_before)
-        former = len(self._unmatched_fragments)
         self._unmatched_fragments, places = gathered(np.concatenate([self._unmatched_fragments, fragments]))
         if self.buckets and later.buckets:
             fragments_now = (places + FIRST_UNMATCHED).astype(np.uint32)

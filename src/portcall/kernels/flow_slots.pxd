@@ -25,6 +25,7 @@ cdef struct Table:
     Keys keys
     const uint8_t *inspected  # NULL where nobody listens
     Cells *cells  # NULL where nobody asked for buckets of time
+    uint32_t *rows  # NULL where nobody asks which row a packet is in
 
 
 cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:

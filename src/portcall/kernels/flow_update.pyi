@@ -12,6 +12,7 @@ class FlowStore:
     inspected: NDArray[np.uint8]
     cells: CellStore | None
     out_payloads: NDArray[np.void]
+    out_rows: NDArray[np.uint32]
     flow_count: int
     datagram_count: int
     @property

@@ -1,8 +1,7 @@
 """Packets → flow rows: one hash table of connections, one of fragmented datagrams.
 
-The table is dense rows (FLOW, ``flow_row``) plus slots (``flow_slots``), and rows of datagrams (``datagrams``). A packet batch
-is folded in strides of 8: while one is counted, the rows of the next and the slots of the one after it are on their way, so
-memory latencies overlap with each other and with work.
+The table is dense rows (FLOW, ``flow_row``) plus slots (``flow_slots``), and rows of datagrams (``datagrams``). A batch is folded
+in strides of 8: while one is counted, the rows of the next and the slots of the one after it are on their way.
 
 Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
 FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when it reports. Only so do shards merge in
@@ -39,6 +38,7 @@ cdef class FlowStore:
     cdef public uint8_t[::1] inspected  # by row: bit 0, no more payload of the low end is wanted; bit 1, of the high one; empty: none
     cdef public Payload[::1] out_payloads  # a row a packet of a batch
     cdef public CellStore cells  # by time; None where nobody asked
+    cdef public uint32_t[::1] out_rows  # of a batch's packets on flows: 2 + twice the row + the side that sent; empty: nobody asks
     cdef Py_ssize_t payload_count
     cdef public Py_ssize_t flow_count, datagram_count
     cdef readonly uint64_t seed
@@ -68,18 +68,19 @@ cdef class FlowStore:
         return 0
 
     cdef int _fold(self, const Packet *packets, Py_ssize_t count, uint64_t first_number) except -1:
-        cdef Py_ssize_t start = 0, slot_count = self.flow_slots.shape[0]
+        cdef Py_ssize_t slot_count = self.flow_slots.shape[0]
         cdef Table table
         self.payload_count = 0
         if count == 0:
             return 0
         if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
             raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
-        if 0 < self.inspected.shape[0] < self.flows.shape[0]:
-            raise ValueError("inspection wants a mark for each row")
+        if 0 < self.inspected.shape[0] < self.flows.shape[0] or 0 < self.out_rows.shape[0] < count:
+            raise ValueError("inspection wants a mark for each row, and rows are told of a whole batch")
         table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
         table.inspected = &self.inspected[0] if self.inspected.shape[0] else NULL
         table.mask, table.keys = slot_count - 1, keys_of(self.seed)
+        table.rows = &self.out_rows[0] if self.out_rows.shape[0] else NULL
         table.cells = NULL if self.cells is None else self.cells.reserved(count, self.flows.shape[0])
         with nogil:
             self._fold_all(&table, packets, count, first_number)
@@ -88,7 +89,6 @@ cdef class FlowStore:
     cdef void _fold_all(
         self, const Table *table, const Packet *packets, Py_ssize_t count, uint64_t first_number
     ) noexcept nogil:
-        """While a stride is counted, the rows of the next and the slots of the one after it are on their way."""
         cdef Stage stages[STAGES]
         cdef Py_ssize_t start = 0, i
         while start < count + 2 * STRIDE:
@@ -105,6 +105,8 @@ cdef class FlowStore:
         count_tally(&self.tallies[packet.verdict], packet)
         if packet.verdict <= NO_PORTS:
             row_and_side = self._fold_whole(table, packet, stage, first_number + index)
+            if table.rows != NULL:
+                table.rows[index] = 2 + row_and_side
             if table.cells != NULL:
                 note_cell(table.cells, FIRST_FLOW + (row_and_side >> 1), packet, row_and_side & 1)
             if table.inspected != NULL and is_wanted(packet, table.inspected[row_and_side >> 1] >> (row_and_side & 1)):
@@ -118,8 +120,7 @@ cdef class FlowStore:
                 note_cell(table.cells, packet.verdict, packet, 0)
 
     cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
-        cdef Payload *payload
-        payload = &self.out_payloads[self.payload_count]
+        cdef Payload *payload = &self.out_payloads[self.payload_count]
         payload.packet, payload.row, payload.side = <uint32_t>index, row_and_side >> 1, row_and_side & 1
         payload.is_later = is_later(packet, &self.flows[row_and_side >> 1], row_and_side & 1)
         self.payload_count += 1
@@ -147,7 +148,7 @@ cdef class FlowStore:
         return self._append(table, packet, slot, hash, number, 0)
 
     cdef void _note_copy(self, const Table *table, const Packet *packet, const Stage *stage) noexcept nogil:
-        """It is not counted, but the way it went belongs to its flow."""
+        # It is not counted, but the way it went belongs to its flow.
         cdef uint64_t slot = stage.slot
         cdef Flow *flow
         cdef int side
@@ -180,7 +181,7 @@ cdef class FlowStore:
             self._note_first_fragment(packet, row, side)
 
     cdef inline Py_ssize_t _datagram(self, const Datagram *datagram) noexcept nogil:
-        """The index of this datagram's row, which is made where it is new."""
+        # The index of this datagram's row, which is made where it is new.
         return place_datagram(self.datagrams, self.datagram_slots, self.seed, datagram, &self.datagram_count)
 
     cdef void _note_first_fragment(self, const Packet *packet, uint32_t row, int side) noexcept nogil:
@@ -213,8 +214,8 @@ cdef class FlowStore:
     def rehash_datagrams(self):
         """Fill ``datagram_slots``, given empty and larger, from the rows."""
         cdef Py_ssize_t row, count = self.datagram_count
+        self.datagram_count = 0
         with nogil:
-            self.datagram_count = 0
             for row in range(count):
                 self._datagram(&self.datagrams[row])
 
@@ -242,8 +243,7 @@ cdef class FlowStore:
 
     def absorb(self, FlowStore later, uint32_t[::1] out_rows, uint64_t[::1] out_datagrams, uint64_t frames_before):
         """Join the later shard, whose frame 1 comes after ``frames_before``. ``out_rows[i]`` becomes 1 + the row here of its row i,
-        ``out_datagrams[i]`` twice the owner of cells that its datagram i had, plus their side now.
-        """
+        ``out_datagrams[i]`` twice the owner of cells that its datagram i had, plus their side now."""
         cdef Py_ssize_t i
         with nogil:
             for i in range(later.flow_count):
