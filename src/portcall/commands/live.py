@@ -25,7 +25,15 @@ from portcall.commands.output import (
     output_format,
     positive_seconds,
     present,
+    say_degradations,
     try_place,
+)
+from portcall.commands.recording_options import (
+    add_recording_options,
+    begin,
+    recording_asked_for,
+    status_of,
+    takes_stdout,
 )
 from portcall.endings import Stop
 from portcall.errors import PortcallError, UsageError
@@ -77,6 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--owners", choices=("ebpf", "ebpf-cgroup", "ebpf-tracing", "netlink", "psutil"),
         help="what tells whose sockets are (default: the best there is)",
     )  # fmt: skip
+    add_recording_options(parser)
     add_report_options(parser, LIVE_GROUPINGS)
     add_metrics_option(parser)
     parser.add_argument(
@@ -107,6 +116,8 @@ def run(options: argparse.Namespace) -> int:
     from portcall.runs.live_run import LiveOptions, LiveRun
     from portcall.system.privileges import become_invoking_user, has_invoking_user, raise_priority
 
+    recording = recording_asked_for(options)
+    options.snap_length = recording.snaplen if recording else 0
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
     with LiveRun(wanted) as capture, ExitStack() as stack:
         metrics = None if options.metrics is None else stack.enter_context(Metrics(options.metrics))
@@ -115,11 +126,18 @@ def run(options: argparse.Namespace) -> int:
         priority = raise_priority()
         become_invoking_user(os.environ)
         try_place(options.output, format_name)
+        recorder = begin(capture, recording)
         view = _view(capture, options)
         with Stop() as stop:
             status = _watch(capture, view, stop, options, priority, metrics)
         report = capture.report()
-        present(report, format_name, options, view.said)
+        if takes_stdout(options):
+            say_degradations(report, view.said)
+        else:
+            present(report, format_name, options, view.said)
+    recorded = status_of(recorder)
+    if recorded is not None:
+        return recorded
     if stop.is_asked:
         return INTERRUPTED
     if status is not None:
@@ -168,7 +186,10 @@ def _watch(
             if metrics:
                 metrics.turn(time.monotonic())
             timed_out = options.duration is not None and time.monotonic() - began >= options.duration
-            return stop.is_asked or timed_out or (process is not None and process.poll() is not None)
+            has_failed = capture.tracker.recorder and capture.tracker.recorder.failure
+            return (
+                stop.is_asked or timed_out or bool(has_failed) or (process is not None and process.poll() is not None)
+            )
 
         def on_interval() -> None:
             view.show(capture.glance(keeps_silent=options.sort == "total"), time.monotonic())

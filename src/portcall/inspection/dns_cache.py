@@ -20,7 +20,7 @@ from portcall.records.packets import NO_TIME
 from portcall.records.plain_data import below, items, octets, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -107,6 +107,13 @@ class DnsCache:
         known = self._of_capture.get(address, ())
         if name not in known and len(known) < _MOST_OF_ADDRESS and len(self._of_capture) < _MOST_OF_CAPTURE:
             self._of_capture[address] = (*known, name)
+
+    def names_of_addresses(self) -> Iterator[tuple[bytes, str]]:
+        """What resolvers called addresses, each pair once, the latest first; addresses of 4 or 16 bytes."""
+        answers = self.answers()[["server", "name"]][::-1]
+        pairs = zip(answers["server"], answers["name"].tolist(), strict=True)
+        for address, number in dict.fromkeys((server.tobytes(), name) for server, name in pairs):
+            yield address.removeprefix(bytes(12)), self._names[number]
 
     def merge(self, later: DnsCache) -> None:
         """Take in what another one was told after this one."""

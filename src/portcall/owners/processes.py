@@ -166,6 +166,15 @@ def user_name(user: int) -> str:
         return str(user)
 
 
+@lru_cache(maxsize=1024)
+def user_number(name: str) -> int | None:
+    """The number of a user that ``user_name`` gave; None where there is no such user any more."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return int(name) if name.isdigit() else None
+
+
 class ControlGroups:
     """Paths of cgroup2 directories by the numbers that the kernel's programs report."""
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from portcall.records.packets import FrameBatch, Tally, Verdict
     from portcall.records.report import Report
     from portcall.runs.owned_table import Duplicates
+    from portcall.runs.partitions import CapturePoints
+    from portcall.runs.recording.recorder import Recorder
 
 SETTLE_NS = 3_000_000_000
 """How long after a row's last packet its owner may still be found."""
@@ -55,12 +57,24 @@ class LiveTracker:
     """The buckets of time that are counted besides; None: none."""
     _partitions: Partitions = field(init=False)
     _tracker: Tracker = field(init=False)
+    recorder: Recorder | None = None
+    """Writes a capture of what is counted; ``record`` sets it."""
     _tables: list[OwnedTable] = field(default_factory=list)
     _matched_until_ns: int = 0
 
     def __post_init__(self) -> None:
         self._partitions = Partitions(self.name_capture_point)
         self._tracker = Tracker(names=self.names, partition=self._partitions.write, bucketing=self.bucketing)
+
+    def record(self, recorder: Recorder) -> None:
+        """Hand on to it what is counted from now on."""
+        self.recorder = recorder
+        self._tracker.counted = recorder.take
+
+    @property
+    def points(self) -> CapturePoints:
+        """Where frames were seen."""
+        return self._partitions.points
 
     @property
     def frames(self) -> int:
@@ -82,7 +96,10 @@ class LiveTracker:
         """Take in what the owners reported; before the packets that were caught meanwhile."""
         if len(events.sightings) or events.processes:
             self.timeline.update(events)
-            self._partitions.note(self.timeline.take_changes())
+            changes = self.timeline.take_changes()
+            self._partitions.note(changes)
+            if self.recorder:
+                self.recorder.note(changes)
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch."""

@@ -48,6 +48,8 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
     next_look = clock() + interval_s
     while not is_over():
         wait_s = max(next_look - clock(), 0)
+        if tracker.recorder and tracker.recorder.wait_ns is not None:
+            wait_s = min(wait_s, tracker.recorder.wait_ns / 1e9)
         poll.poll(1000 * (min(wait_s, _POLLING_S) if descriptor is None or asks else wait_s))
         turn(source, owners, tracker, asks=asks)
         if descriptor is not None and owners.fileno() is None:  # it has ended, and would wake us for ever
@@ -71,6 +73,8 @@ def turn(source: LiveSource, owners: Owners, tracker: LiveTracker, *, asks: bool
     for batch in source.batches():
         tracker.note(owners.drain())
         tracker.feed(batch)
+    if tracker.recorder:
+        tracker.recorder.turn()
 
 
 def settle(source: LiveSource, owners: Owners, tracker: LiveTracker) -> None:
@@ -80,3 +84,5 @@ def settle(source: LiveSource, owners: Owners, tracker: LiveTracker) -> None:
         tracker.feed(batch)
     tracker.note(owners.drain(tracker.unknown_ends() if owners.name == "netlink" else None))
     tracker.match()
+    if tracker.recorder:
+        tracker.recorder.finish()

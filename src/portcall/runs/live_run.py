@@ -83,6 +83,8 @@ class LiveOptions:
     bucket: str | None = None
     ring_size: str | None = None
     """Memory that the kernel fills with packets, as ``64MB``; None: as much as is usual."""
+    snap_length: int = 0
+    """How much of each frame is to be caught at least; 0: as much as is looked at."""
 
 
 def check_options(options: LiveOptions) -> None:
@@ -111,7 +113,12 @@ class LiveRun:
                 with_logs=options.logs,
             )
         spec = LiveSpec(
-            options.interface, options.netns, options.filter, options.source, ring_bytes=_ring_bytes(options)
+            options.interface,
+            options.netns,
+            options.filter,
+            options.source,
+            ring_bytes=_ring_bytes(options),
+            snap_length=options.snap_length,
         )
         self.source, self._missing = best_source(spec)
         try:
@@ -182,6 +189,7 @@ class LiveRun:
                 *notes,
                 *notes_of_buckets(self._bucketing, report.bucket_width_ns),
                 *_losses(dropped, self.owners.lost, self.tracker.entries_left_out),
+                *(self.tracker.recorder.losses() if self.tracker.recorder else ()),
             ],
         )
 

@@ -95,7 +95,9 @@ class OwnedTable:
         rows = self._table.flows.rows()
         new = np.arange(self._asked, len(rows))
         self._asked = len(rows)
-        return np.concatenate([self._ends(rows[new[_is_local(rows[new], bit)]], near, far) for near, far, bit in _ENDS])
+        return np.concatenate(
+            [self._ends(rows[new[is_local_end(rows[new], bit)]], near, far) for near, far, bit in _ENDS]
+        )
 
     def matching(self, timeline: SocketTimeline, since_ns: int) -> Iterator[None]:
         """Match rows that had packets since then, in steps of some milliseconds."""
@@ -106,7 +108,7 @@ class OwnedTable:
         for start in range(0, len(active), _MATCHES_AT_ONCE):
             for near, far, bit in _ENDS:
                 here = active[start : start + _MATCHES_AT_ONCE]
-                here = here[_is_local(rows[here], bit)]
+                here = here[is_local_end(rows[here], bit)]
                 found = timeline.find(self._ends(rows[here], near, far))
                 for row, match in zip(here.tolist(), found, strict=True):
                     self._matches[near][row] = match
@@ -154,14 +156,19 @@ class OwnedTable:
         return left
 
     def _ends(self, rows: NDArray[np.void], near: str, far: str) -> NDArray[np.void]:
-        ends = np.zeros(len(rows), FLOW_END)
-        for name in ("protocol", "ip_version", "first_ns", "last_ns"):
-            ends[name] = rows[name]
-        ends["local"], ends["remote"] = rows[near], rows[far]
-        ends["local_port"], ends["remote_port"] = rows[f"{near}_port"], rows[f"{far}_port"]
-        write_echo_ports(rows["namespace"], near, ends)
-        ends["namespace"] = self._points.namespaces(rows["namespace"])
-        return ends
+        return flow_ends(rows, near, far, self._points)
+
+
+def flow_ends(rows: NDArray[np.void], near: str, far: str, points: CapturePoints) -> NDArray[np.void]:
+    """FLOW_END[n] of the near ends, ``low`` or ``high``, of live rows."""
+    ends = np.zeros(len(rows), FLOW_END)
+    for name in ("protocol", "ip_version", "first_ns", "last_ns"):
+        ends[name] = rows[name]
+    ends["local"], ends["remote"] = rows[near], rows[far]
+    ends["local_port"], ends["remote_port"] = rows[f"{near}_port"], rows[f"{far}_port"]
+    write_echo_ports(rows["namespace"], near, ends)
+    ends["namespace"] = points.namespaces(rows["namespace"])
+    return ends
 
 
 def counted(parts: Sequence[Part]) -> dict[Verdict, Tally]:
@@ -203,5 +210,6 @@ def _picked(matches: Matches, indexes: NDArray[np.int64]) -> Matches:
     return [matches[i] if 0 <= i < known else None for i in indexes.tolist()]
 
 
-def _is_local(rows: NDArray[np.void], bit: int) -> NDArray[np.bool_]:
+def is_local_end(rows: NDArray[np.void], bit: int) -> NDArray[np.bool_]:
+    """bool[n]: whether the end with that bit of FLOW.local, 1 low, 2 high, is this machine's."""
     return np.asarray(((rows["local"] & bit) != 0) & (rows["kind"] == FlowKind.CONVERSATION))

@@ -189,6 +189,8 @@ class Tracker:
     """Which part of a capture it is fed, where its table is to be merged with those of others; None: all."""
     bucketing: Bucketing | None = None
     """The buckets of time that are counted besides; None: none."""
+    counted: Callable[[FrameBatch, NDArray[np.void], FlowTable, NDArray[np.uint32]], None] | None = None
+    """Told of PACKET[n] of each batch, the table that counted them, and its rows of them; None: nobody is."""
     frames: int = 0
     tables: list[InspectedTable] = field(default_factory=list)
     _seed: int = field(default_factory=new_seed)
@@ -208,7 +210,10 @@ class Tracker:
             self.partition(batch, packets)
         if not self.tables or self.tables[-1].flows.is_full:
             self.tables.append(self.new_table())
+        rows = self.tables[-1].flows.told_rows(len(packets)) if self.counted else None
         self.tables[-1].feed(batch, packets, self.frames + 1)
+        if self.counted and rows is not None:
+            self.counted(batch, packets, self.tables[-1].flows, rows)
         self.frames += len(packets)
         buckets = self.tables[-1].flows.buckets
         self._width_ns = buckets.width_ns if buckets else 0

@@ -76,6 +76,8 @@ class LiveSpec:
     is_promiscuous: bool = False
     ring_bytes: int | None = None
     """Memory of the ring of a lonely namespace; None: as much as is usual."""
+    snap_length: int = 0
+    """How much of a frame is wanted at least; 0: what is looked at."""
 
 
 def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
@@ -148,7 +150,7 @@ def _selections(spec: LiveSpec) -> list[Selection]:
 
 
 def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
-    from portcall.sources.devices.afpacket import RingSource
+    from portcall.sources.devices.afpacket import SNAP_LENGTH, RingSource
 
     size = RingSize() if spec.ring_bytes is None else RingSize.of(spec.ring_bytes)
     follow = [name for name in spec.namespaces if not name.isdigit()]  # a process's number may become another's
@@ -157,6 +159,7 @@ def _ring(spec: LiveSpec, selections: list[Selection]) -> LiveSource:
         filter=spec.filter,
         block_bytes=size.block_bytes,
         blocks=size.blocks,
+        snap_length=max(SNAP_LENGTH, spec.snap_length),
         is_promiscuous=spec.is_promiscuous,
         follow=follow,
     )
