@@ -17,7 +17,7 @@ Written by `make docs` from the parser; a test compares the two. `portcall COMMA
 - `-h`, `--help` explains a command.
 - Data go to stdout, words for people to stderr.
 - `--format table` is rounded, for people. The others are exact, and have [more columns](columns.md).
-  `parquet` needs the extra `arrow`: `.venv/bin/pip install '.[arrow]'` in the clone.
+  `parquet` needs the extra `arrow`: `.venv/bin/pip install '.[arrow]'` in the clone. `html` is [a page](html.md).
 - `-o FILE` appears under its name only when it is complete. Its suffix chooses the format.
 - `--where` is explained in [captures.md](captures.md#choose-rows).
 

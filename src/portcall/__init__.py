@@ -75,15 +75,13 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     idle_timeout: float | None = None,
     active_timeout: float | None = None,
     memory: str | None = None,
+    page: bool = False,
 ) -> Report:
     """Attribute saved captures, one or many, as one capture in time order: the report that ``portcall read`` prints.
 
     What could not be read, or ran with less, is in ``report.degradations``; PortcallError where nothing could be read.
     """
-    from dataclasses import replace
-
     from portcall.enrichment.reverse_dns import named
-    from portcall.records.report import Degradation
     from portcall.records.schema import GROUPINGS
     from portcall.runs import arguments as given
     from portcall.runs import offline as offline
@@ -104,12 +102,11 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         to=given.optional_text("to", to),
         bucket=given.optional_text("bucket", bucket),
         stream=given.stream(idle_timeout, active_timeout, memory),
+        page=given.flag("page", page),
     )
     if outcome.interrupted:
         raise KeyboardInterrupt
-    unread = [Degradation(problem.path, problem.reason, problem.remedy) for problem in outcome.problems]
-    report = replace(outcome.report, degradations=[*outcome.report.degradations, *unread])
-    return named(report) if resolve else report
+    return named(outcome.noted_report) if resolve else outcome.noted_report
 
 
 @overload
@@ -134,6 +131,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
     names: bool = True,
     geo: Texts = (),
     bucket: str | None = None,
+    page: bool = False,
     resolve: bool = False,
     source: Literal["ring", "scapy"] | None = None,
     ring_size: str | None = None,
@@ -164,6 +162,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
         names=given.flag("names", names),
         geo=given.texts("geo", geo),
         bucket=given.optional_text("bucket", bucket),
+        page=given.flag("page", page),
     )
     live_run.check_options(options)
     reports = live_run.captured(options, *map(given.optional_seconds, ("duration", "every"), (duration, every)))

@@ -43,7 +43,13 @@ NAMES = [
 ]
 FORMATS = ("table", "json", "jsonl", "csv")
 GROUPINGS = ("app", "service", "host", "query", "flow")
-OF_SOME_GROUPINGS = [("app", "prometheus"), ("service", "prometheus"), ("flow", "zeek"), ("flow", "zeek-json")]
+OF_SOME_GROUPINGS = [
+    ("app", "prometheus"),
+    ("service", "prometheus"),
+    ("flow", "zeek"),
+    ("flow", "zeek-json"),
+    ("app", "html"),
+]
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

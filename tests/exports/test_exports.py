@@ -113,6 +113,7 @@ def test_every_module_of_the_folder_is_a_format():
         *exports.MODULES.values(),
         *exports.LOGS.values(),
         *exports.TRAFFIC_ONLY.values(),
+        *exports.PAGES.values(),
     }
 
 

@@ -89,4 +89,6 @@ def test_the_wheel_holds_kernels_data_and_types_but_no_source_of_kernels(install
     assert compiled == {path.stem for path in (ROOT / "src/portcall/kernels").glob("*.pyx")} | {"_memoryviews"}
     assert (package / "py.typed").is_file()
     assert (package / "data" / "services.toml").is_file()
+    in_page = {path.name: path.read_bytes() for path in (ROOT / "src/portcall/data/page").iterdir()}
+    assert {path.name: path.read_bytes() for path in (package / "data" / "page").iterdir()} == in_page
     assert [path.name for path in package.rglob("*") if path.suffix in {".pyx", ".pxd", ".c"}] == []

@@ -37,7 +37,7 @@ from portcall.commands.recording_options import (
 )
 from portcall.endings import Stop
 from portcall.errors import PortcallError, UsageError
-from portcall.exports import LOGS, MODULES, TRAFFIC_ONLY
+from portcall.exports import LOGS, MODULES, PAGES, TRAFFIC_ONLY
 from portcall.isolation import original_environment
 from portcall.records.schema import LIVE_GROUPINGS
 
@@ -111,6 +111,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(_stray(options.words))
     format_name = output_format(options, TRAFFIC_FORMATS, tries_output=False)
     options.by, options.logs = grouping_for(options, format_name), format_name in LOGS
+    options.page = format_name in PAGES
     if options.metrics is not None:
         metrics_address(options.metrics)
     from portcall.runs.live_run import LiveOptions, LiveRun
@@ -230,12 +231,16 @@ def _load_what_comes_later() -> None:
         "inspection.logs.conversation_logs",
         "views.live",
         "views.tables",
-        *(f"exports.{module}" for module in (*MODULES.values(), *LOGS.values(), *TRAFFIC_ONLY.values())),
+        *(
+            f"exports.{module}"
+            for module in (*MODULES.values(), *LOGS.values(), *TRAFFIC_ONLY.values(), *PAGES.values())
+        ),
     ):
         import_module(f"portcall.{name}")
     for name in _LATER:
         import_module(name)
     import_module("portcall.views.live").rehearse()
+    import_module("portcall.exports.html_page").assets()
     import_module("portcall.dissectors").find_dissectors()
     import_module("portcall.labels.port_services").service_id_of("dns")  # the lists, which are read at a first question
     import_module("portcall.labels.port_services").ranks_of(6)

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from portcall.commands.output_file import UnwritableOutputError, opened_in, try_folder, try_output, write_out
 from portcall.errors import PortcallError, UsageError
-from portcall.exports import BINARY, CARRIES_DEGRADATIONS, LOGS, MODULES, TRAFFIC_ONLY, require, write, write_logs
+from portcall.exports import (
+    BINARY,
+    CARRIES_DEGRADATIONS,
+    LOGS,
+    MODULES,
+    PAGES,
+    TRAFFIC_ONLY,
+    require,
+    write,
+    write_logs,
+)
 from portcall.records.schema import GROUPINGS, did_you_mean
 from portcall.views.text import note_text, visible
 
@@ -35,10 +45,10 @@ SUCCESS, NOTHING_FOUND, PARTLY_READ, INTERRUPTED = 0, 1, 3, 130
 
 _LONGEST_S = 2_000_000  # poll(2) counts milliseconds in 32 bits
 FORMATS = ("table", *MODULES)
-TRAFFIC_FORMATS = (*FORMATS, *LOGS, *TRAFFIC_ONLY)
+TRAFFIC_FORMATS = (*FORMATS, *LOGS, *TRAFFIC_ONLY, *PAGES)
 _CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".ntar"})
 _HELP_WIDTH = 78  # what argparse gives the rest on a terminal of 80
-_FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in MODULES}, ".prom": "prometheus"}
+_FORMAT_OF_SUFFIX = {".txt": "table", **{f".{name}": name for name in (*MODULES, *PAGES)}, ".prom": "prometheus"}
 
 
 def describe(parser: argparse.ArgumentParser, description: str, examples: str) -> None:

@@ -20,7 +20,7 @@ from portcall.commands.output import (
 )
 from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import ending_status
-from portcall.exports import LOGS
+from portcall.exports import LOGS, PAGES
 from portcall.records.schema import GROUPINGS
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
             bucket=options.bucket,
             logs=format_name in LOGS,
             stream=stream,
+            page=format_name in PAGES,
             progress=progress if sys.stderr.isatty() else None,  # else each window was counted for nobody
         )
     status = SUCCESS
@@ -110,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
         elif leaving and leaving.has_begun:
             leaving.finish(outcome.report)
         else:
-            present(outcome.report, format_name, options)
+            present(outcome.noted_report if format_name in PAGES else outcome.report, format_name, options)
         if options.dissect:
             show_dissection(outcome.report, NamedFiles(options.captures).paths)
     finally:

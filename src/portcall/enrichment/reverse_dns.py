@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from portcall.records.schema import ADDRESS_ENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from portcall.records.column_values import Columns
     from portcall.records.report import Report
+    from portcall.records.report_rows import Rows
 
 MOST_ADDRESSES = 1000
 """Asked in one go; what is more stays without a name."""
@@ -61,14 +62,14 @@ def _distinct(addresses: Iterable[str], most: int) -> list[str]:
 
 
 def named(report: Report) -> Report:
-    """The report with what reverse DNS calls its addresses."""
+    """The report with what reverse DNS calls its addresses, and those of its page, asked in one go."""
     from portcall.records.column_values import Columns, Words  # NumPy, as in ``geoip``
     from portcall.records.report_rows import Rows
 
-    rows = report.rows
-    if not isinstance(rows, Rows):
-        return replace(report, rows=with_reverse_names(rows))
-    of_rows = chain.from_iterable(zip(*_addresses(columns).values(), strict=True) for columns in rows.blocks())
+    if not isinstance(report.rows, Rows):
+        return replace(report, rows=with_reverse_names(report.rows))
+    groupings = report.page.groupings if report.page else ()
+    of_rows = (row for one in (report, *groupings) if isinstance(one.rows, Rows) for row in _of_rows(one.rows))
     names = reverse_names(filter(None, chain.from_iterable(of_rows)))
 
     def complete(columns: Columns) -> Columns:
@@ -78,7 +79,17 @@ def named(report: Report) -> Report:
         }
         return Columns(len(columns), {**columns.by_name, **found})
 
-    return replace(report, rows=rows.completed(complete))
+    def completed(one: Report) -> Report:
+        return replace(one, rows=one.rows.completed(complete)) if isinstance(one.rows, Rows) else one
+
+    page = report.page and report.page._replace(groupings=tuple(map(completed, groupings)))
+    return replace(completed(report), page=page)
+
+
+def _of_rows(rows: Rows) -> Iterator[tuple[str | None, ...]]:
+    """The addresses of each row."""
+    for columns in rows.blocks():
+        yield from zip(*_addresses(columns).values(), strict=True)
 
 
 def _addresses(columns: Columns) -> dict[str, list[str | None]]:

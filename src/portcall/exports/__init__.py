@@ -30,7 +30,10 @@ LOGS = {"zeek": "zeek", "zeek-json": "zeek_json"}
 TRAFFIC_ONLY = {"prometheus": "prometheus"}
 """The same of formats for reports of traffic alone."""
 
-CARRIES_DEGRADATIONS = frozenset({"json"})
+PAGES = {"html": "html_page"}
+"""The same of formats that show all groupings of a report of traffic; runs count them where ``page`` is asked for."""
+
+CARRIES_DEGRADATIONS = frozenset({"json", "html"})
 """Formats that say themselves what was degraded; with others, somebody has to tell people."""
 
 APPENDABLE = frozenset({"jsonl", "csv"})
@@ -63,5 +66,5 @@ def write_logs(report: Report, format_name: str, opened: Callable[[str], Abstrac
 
 
 def _module(format_name: str) -> ModuleType:
-    name = {**MODULES, **LOGS, **TRAFFIC_ONLY}[format_name]
+    name = {**MODULES, **LOGS, **TRAFFIC_ONLY, **PAGES}[format_name]
     return import_module(f"portcall.exports.{name}")

@@ -51,6 +51,13 @@ class Report:
     """Rows that ``top`` or ``where`` left out; they still count in ``coverage``."""
     bucket_width_ns: int | None = None
     """How wide the buckets of time are that rows are of; None where they are of all the time."""
+    page: PageReports | None = None
+    """What a page shows besides, where somebody asked for one."""
+
+    @property
+    def counted_width_ns(self) -> int | None:
+        """How wide the buckets of time are that were counted in, whether rows or a page are of them."""
+        return self.page.over_time.bucket_width_ns if self.page else self.bucket_width_ns
 
     def __iter__(self) -> Any:  # Any: Iterator[dict[str, Any]] of plain values
         return iter(self.rows)
@@ -67,6 +74,14 @@ class Report:
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows as dictionaries of plain Python values, ready for json or a data frame."""
         return [dict(row) for row in self.rows]
+
+
+class PageReports(NamedTuple):
+    """The same traffic, counted in the same pass, in the other groupings of a page."""
+
+    groupings: tuple[Report, ...]
+    over_time: Report
+    """By app, split by time."""
 
 
 class Origin(NamedTuple):

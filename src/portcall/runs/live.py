@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.attribution.attribution import Attribution
+from portcall.attribution.page_groupings import PageGroupings
 from portcall.records.packets import CapturePoint
 from portcall.records.report import Degradation
 from portcall.records.sightings import FLOW_END
@@ -138,14 +139,16 @@ class LiveTracker:
         recent_ns: int | None = None,
         most_flows: int | None = None,
         by_time: bool = True,
+        page: bool = False,
     ) -> Report:
         """Everything counted so far; the options are those of ``Attribution.report``.
 
         By flow, ``recent_ns`` leaves out conversations whose last packet is longer ago, and ``most_flows`` the smallest
         of a part of the table that has more. They count as covered, and in ``rows_left_out``. Without ``by_time`` rows
-        are of all the time, though buckets are counted.
+        are of all the time, though buckets are counted. ``page``: with what a page shows besides.
         """
-        attribution = Attribution(by, () if self.is_wanted else local, self.names, self._partitions.points.names)
+        counted_as = () if self.is_wanted else local, self.names, self._partitions.points.names
+        attribution = PageGroupings(by, *counted_as, knows_owners=True) if page else Attribution(by, *counted_as)
         tallies: dict[Verdict, Tally] = {}
         duplicates: list[Duplicates] = []
         left_out = 0
@@ -163,6 +166,7 @@ class LiveTracker:
                 if by == "flow":
                     chosen = part.chosen(since_ns, most_flows)
                     left_out += len(part.flows) - len(chosen.flows)
+                if by == "flow" or page:
                     chosen = chosen._replace(flows=with_capture_points(chosen.flows))
                 attribution.add(chosen.flows, chosen.low, chosen.high, chosen.detected, chosen.cells)
         if not self.is_wanted:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Literal, TypedDict
 
+    from portcall.labels.bucketing import Bucketing
     from portcall.owners import BackEnd
     from portcall.records.report import Report
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         names: bool
         geo: Texts
         bucket: str | None
+        page: bool
         resolve: bool
         source: Literal["ring", "scapy"] | None
         ring_size: str | None
@@ -85,6 +87,13 @@ class LiveOptions:
     """Memory that the kernel fills with packets, as ``64MB``; None: as much as is usual."""
     snap_length: int = 0
     """How much of each frame is to be caught at least; 0: as much as is looked at."""
+    page: bool = False
+    """Whether reports have what a page shows besides."""
+
+    @property
+    def bucketing(self) -> Bucketing | None:
+        """The buckets of time to count in; a page has a chart in any case. UsageError for what is no width."""
+        return bucketing_of(self.bucket or "auto", "app") if self.page else bucketing_of(self.bucket, self.by)
 
 
 def check_options(options: LiveOptions) -> None:
@@ -93,7 +102,7 @@ def check_options(options: LiveOptions) -> None:
     if options.where:
         compile_where(options.where, options.by)
     networks(options.local)
-    bucketing_of(options.bucket, options.by)
+    options.bucketing  # noqa: B018 - it raises
     _ring_bytes(options)
 
 
@@ -128,7 +137,7 @@ class LiveRun:
             raise
         self._known_before = {*self.source.degradations, *self.owners.degradations}
         timeline = SocketTimeline(self.owners.name, user_name)
-        self._bucketing = bucketing_of(options.bucket, options.by)
+        self._bucketing = options.bucketing
         self.tracker = LiveTracker(
             timeline, names=names, name_capture_point=self.source.capture_point, bucketing=self._bucketing
         )
@@ -179,6 +188,7 @@ class LiveRun:
             where=self._where,
             top=options.top,
             completed=self._completed,
+            page=options.page,
         )
         dropped = self.source.dropped_by_kernel()
         notes = [*report.degradations, *self._missing, *self.source.degradations, *self.owners.degradations]
@@ -187,7 +197,7 @@ class LiveRun:
             coverage=replace(report.coverage, dropped_by_kernel=dropped),
             degradations=[
                 *notes,
-                *notes_of_buckets(self._bucketing, report.bucket_width_ns),
+                *notes_of_buckets(self._bucketing, report.counted_width_ns),
                 *_losses(dropped, self.owners.lost, self.tracker.entries_left_out),
                 *(self.tracker.recorder.losses() if self.tracker.recorder else ()),
             ],

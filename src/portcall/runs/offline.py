@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.attribution.attribution import Attribution
+from portcall.attribution.page_groupings import PageGroupings
 from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
@@ -52,12 +53,20 @@ class Outcome(NamedTuple):
     names: ServerNames | None = None
     """What the traffic said of servers; None where payloads were not inspected."""
 
+    @property
+    def noted_report(self) -> Report:
+        """The report with a note for each capture that could not be read, and for what ended it early."""
+        notes = [Degradation(problem.path, problem.reason, problem.remedy) for problem in self.problems]
+        if self.interrupted:
+            notes.append(Degradation("interrupted", "this is what was counted until then", "let it read to the end"))
+        return replace(self.report, degradations=[*self.report.degradations, *notes])
+
 
 @dataclass(slots=True)
 class CaptureTracker:
     """Batches in, flows attributed: when they leave their table, at the latest at the end."""
 
-    attribution: Attribution
+    attribution: Attribution | PageGroupings
     tracker: Tracker
     expirer: Expirer = field(default_factory=Expirer)
     early: EarlyRows | None = None
@@ -162,11 +171,13 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     bucket: str | None = None,
     logs: bool = False,
     stream: StreamOptions = ALL_STAY,
+    page: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
 
     ``geo`` are databases that tell countries and networks. ``logs``: rows by flow have what logs say of them.
+    ``page``: the report has what a page shows besides, of the same pass; ``bucket`` is then that of its chart.
     ``deduplicate`` counts copies of frames as such.
     ``bucket`` is how wide the buckets of time are that rows are of besides, see ``queries.bucket_widths``.
     ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
@@ -183,7 +194,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     completed = Origins(geo).completed_columns if geo else None
     frame_filter = FrameFilter(filter) if filter else None
     window = _window(from_, to)
-    bucketing = bucketing_of(bucket, by)
+    bucketing = bucketing_of(bucket or "auto", "app") if page else bucketing_of(bucket, by)
 
     def counted(captures: CaptureSet) -> Iterator[FrameBatch]:
         batches = selected(captures.batches(), window.matches) if window else captures.batches()
@@ -199,7 +210,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing)
         early = EarlyRows(stream.take_rows, book, is_shown, completed) if stream.take_rows else None
         expirer = stream.expirer(has_no_end=captures.has_pipe)
-        tracker = CaptureTracker(Attribution(by, local, book), counter, expirer, early)
+        attribution = (PageGroupings if page else Attribution)(by, local, book)
+        tracker = CaptureTracker(attribution, counter, expirer, early)
         try:
             for batch in counted(captures):
                 tracker.feed(batch)
@@ -219,7 +231,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         tracker.finish(), ", ".join(paths), where=is_shown, top=top, completed=completed
     )
     notes = (
-        notes_of_buckets(bucketing, report.bucket_width_ns)
+        notes_of_buckets(bucketing, report.counted_width_ns)
         + tracker.shortfalls()
         + captures.notes
         + _notes_of_times(report.window_ns)
