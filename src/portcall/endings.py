@@ -1,5 +1,7 @@
 """Ending signals: SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal) all end a command as Ctrl-C does.
 
+A service is told more: SIGUSR1 asks for a report now, and SIGHUP, where no terminal can close, for a new file.
+
 The first one is raised as a KeyboardInterrupt where the command is, or, inside ``Stop``, only noted. From then on what
 was counted is being reported: further SIGTERM and SIGHUP, of which a shell and a closing terminal each send one, change
 nothing, and Ctrl-C ends at once. What was ignored when we began (SIGHUP by nohup, SIGINT by a script's ``&``) stays so.
@@ -69,6 +71,53 @@ class Stop:
     def _ask(self, number: int, _: FrameType | None) -> None:
         self.is_asked = True
         _first.append(number)
+
+
+class Wishes(Stop):
+    """The same, and what else a service is asked for: a report now (SIGUSR1), and where it may mean that a new file."""
+
+    def __init__(self, *, hangup_begins_anew: bool = False) -> None:
+        super().__init__()
+        os.set_blocking(self.descriptor, False)
+        self.is_terminated = False
+        """Whether it was SIGTERM that ended it."""
+        self._asked_for: set[int] = set()
+        self._wishes = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []
+        self._wishes += [signal.SIGHUP] if hangup_begins_anew else []
+
+    def __enter__(self) -> Wishes:  # noqa: PYI034 - as above
+        super().__enter__()
+        for number in self._wishes:
+            self._before.setdefault(number, signal.getsignal(number))
+            signal.signal(number, self._wish)
+        return self
+
+    def wants_report(self) -> bool:
+        """Whether a report is asked for; then not again until it is once more."""
+        return self._take("SIGUSR1")
+
+    def wants_new_file(self) -> bool:
+        """Whether a new file is asked for; then not again until it is once more."""
+        return self._take("SIGHUP")
+
+    def heard(self) -> None:
+        """The descriptor is readable no more until there is another signal, unless it is to end."""
+        with contextlib.suppress(BlockingIOError):
+            while not self.is_asked and os.read(self.descriptor, 64):
+                pass
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.is_terminated = number == signal.SIGTERM and not self.is_asked
+        super()._ask(number, frame)
+
+    def _wish(self, number: int, _: FrameType | None) -> None:
+        self._asked_for.add(number)
+
+    def _take(self, name: str) -> bool:
+        number = getattr(signal, name, None)
+        is_asked = number in self._asked_for
+        self._asked_for.discard(number)
+        return is_asked
 
 
 class PatientStream:

@@ -56,9 +56,7 @@ def bucket_column(numbers: NDArray[np.int64], width_ns: int) -> Numbers:
     return times(bucket_starts(numbers, width_ns))
 
 
-def cell_columns(
-    counts: NDArray[np.void], client_is_low: NDArray[np.bool_], width_ns: int
-) -> dict[str, ColumnValues]:
+def cell_columns(counts: NDArray[np.void], client_is_low: NDArray[np.bool_], width_ns: int) -> dict[str, ColumnValues]:
     """What rows by flow have of their cells, whose counts are given."""
     columns: dict[str, ColumnValues] = {
         f"{name}_to_{end}": Numbers(sent_by(counts[name], is_low).astype(np.int64))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
 from portcall.commands.explain_option import add_explain_option, flow_choice, show_explanations
+from portcall.commands.follow_option import add_follow_options, check_follow, is_wanted, run_following
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,
@@ -66,6 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_stream_options(parser, idle="default: none leaves", memory="default: 512MB for a pipe, else none")
     add_dissect_option(parser)
     add_explain_option(parser)
+    add_follow_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -74,10 +76,13 @@ def run(options: argparse.Namespace) -> int:
 
     Another signal that ended it is 128 and its number.
     """
-    format_name = output_format(options, TRAFFIC_FORMATS)
+    format_name = output_format(options, TRAFFIC_FORMATS, tries_output=not options.every)
     by = grouping_for(options, format_name)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
+    if is_wanted(options):
+        check_follow(options, format_name)
+        return run_following(options, by, format_name)
     leaving = None if choice or options.dissect else rows_as_they_leave(options, format_name, by)
     stream = stream_options(options, leaving)
     from portcall.runs import offline  # numpy and more

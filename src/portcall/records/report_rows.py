@@ -99,9 +99,7 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
                 columns = self._parts[part].take(some - starts[part], names)
                 yield self._complete(columns) if self._complete else columns
 
-    def where(
-        self, are_wanted: Callable[[Columns], NDArray[np.bool_]], names: frozenset[str] | None = None
-    ) -> Rows:
+    def where(self, are_wanted: Callable[[Columns], NDArray[np.bool_]], names: frozenset[str] | None = None) -> Rows:
         """Those that are wanted: bool[n] of n rows. ``names`` are the columns that it asks for, None for all."""
         needed = None if self._complete else names  # what is added may depend on any column
         holds = np.concatenate([*map(are_wanted, self.blocks(names=needed)), np.zeros(0, np.bool_)])
@@ -138,9 +136,7 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
         return Rows(self.names, self._parts, self._order, both)
 
 
-def in_order(
-    texts: Sequence[Words], measure: NDArray[np.int64], most: int | None = None
-) -> NDArray[np.int64]:
+def in_order(texts: Sequence[Words], measure: NDArray[np.int64], most: int | None = None) -> NDArray[np.int64]:
     """int64[n]: the indexes of rows, the greatest ``measure`` first, equal ones by their text, equal ones as they were.
 
     ``texts`` are those of one part after the other; ``most`` is how many of the first are wanted, if not all.

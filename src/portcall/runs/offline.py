@@ -85,6 +85,10 @@ class CaptureTracker:
         self._attribute()
         return self._tallies
 
+    def tallies(self) -> dict[Verdict, Tally]:
+        """The frames by verdict of those tables that were attributed; a copy."""
+        return dict(self._tallies)
+
     def shortfalls(self) -> list[Degradation]:
         """What the bounds of memory cost, and what counts more than once."""
         shortfalls = self.expirer.notes()
@@ -124,7 +128,7 @@ def _note_of(copies: Copies) -> Degradation:
     return Degradation("copies", f"{count} {_ARE_COPIES}", "--deduplicate counts each packet once")
 
 
-def _notes_of_times(window_ns: tuple[int, int] | None) -> list[Degradation]:
+def notes_of_times(window_ns: tuple[int, int] | None) -> list[Degradation]:
     """That so long a capture is none: frames of 1970 are of a machine whose clock was not set yet."""
     if window_ns is None or window_ns[1] - window_ns[0] < _TEN_YEARS_NS:
         return []
@@ -133,14 +137,15 @@ def _notes_of_times(window_ns: tuple[int, int] | None) -> list[Degradation]:
     return [Degradation("times", reason, "editcap -A and -B keep what is after, and before, a time")]
 
 
-def _notes_of_timeless(window: TimeWindow | None) -> list[Degradation]:
+def notes_of_timeless(window: TimeWindow | None) -> list[Degradation]:
+    """That frames without a time lie in no window."""
     if not window or not window.timeless:
         return []
     reason = f"{window.timeless} frames have no time, so --from and --to leave them out"
     return [Degradation("times", reason, "read them without --from and --to")]
 
 
-def _window(from_: str | None, to: str | None) -> TimeWindow | None:
+def window_of(from_: str | None, to: str | None) -> TimeWindow | None:
     """The time that somebody asked for; UsageError where it is none."""
     if from_ is None and to is None:
         return None
@@ -193,7 +198,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         is_shown = compile_where(where, by)
     completed = Origins(geo).completed_columns if geo else None
     frame_filter = FrameFilter(filter) if filter else None
-    window = _window(from_, to)
+    window = window_of(from_, to)
     bucketing = bucketing_of(bucket or "auto", "app") if page else bucketing_of(bucket, by)
 
     def counted(captures: CaptureSet) -> Iterator[FrameBatch]:
@@ -234,8 +239,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         notes_of_buckets(bucketing, report.counted_width_ns)
         + tracker.shortfalls()
         + captures.notes
-        + _notes_of_times(report.window_ns)
-        + _notes_of_timeless(window)
+        + notes_of_times(report.window_ns)
+        + notes_of_timeless(window)
     )
     report = replace(report, degradations=report.degradations + notes)
     report = tracker.early.covered(report) if tracker.early else report

@@ -54,7 +54,7 @@ class CaptureSet:
         """What else is to be said of them, once they are read."""
         self._progress = progress
         self._paths = self._each_once(named.paths)
-        self._total = None if any(map(_is_pipe, self._paths)) else sum(map(_size, self._paths))
+        self._total = None if any(map(is_pipe, self._paths)) else sum(map(_size, self._paths))
         self._bytes_read: dict[str, int] = {}
         self._in_runs = in_runs
 
@@ -96,7 +96,7 @@ class CaptureSet:
     def _waiting(self) -> Iterator[Waiting]:
         for path in self._paths:
             try:
-                if _is_pipe(path):
+                if is_pipe(path):
                     yield self._begun(path)
                 elif self._in_runs:
                     for run in runs_of(path):
@@ -154,7 +154,7 @@ def _status(path: str) -> os.stat_result | None:
         return None
 
 
-def _is_pipe(path: str) -> bool:
+def is_pipe(path: str) -> bool:
     """Whether it can be read once only."""
     status = _status(path)
     return path == "-" or (status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode))
@@ -167,7 +167,7 @@ def _size(path: str) -> int:
 
 def _identity(path: str) -> tuple[int, int] | str:
     """What is equal for two names of one file."""
-    status = None if _is_pipe(path) else _status(path)
+    status = None if is_pipe(path) else _status(path)
     return (status.st_dev, status.st_ino) if status else path
 
 

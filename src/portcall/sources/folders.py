@@ -18,7 +18,7 @@ from portcall.sources.captures import expand, is_capture
 from portcall.sources.streams import why
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 MOST_ENTRIES = 100_000
 """Files and folders below one that is named."""
@@ -36,11 +36,11 @@ class NamedFiles:
         """What was passed over."""
         for path in expand(patterns):
             if path != "-" and is_folder(path):
-                self._add(_Walk(path))
+                self._add(Walk(path))
             else:
                 self.paths.append(path)
 
-    def _add(self, walk: _Walk) -> None:
+    def _add(self, walk: Walk) -> None:
         self.paths += walk.captures
         self.problems += walk.problems
         if walk.captures:
@@ -63,13 +63,17 @@ def is_folder(path: str) -> bool:
         return False
 
 
-class _Walk:
+class Walk:
     """A folder and all below it, looked through."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, is_wanted: Callable[[os.DirEntry[str]], bool] | None = None) -> None:
+        """``is_wanted`` tells what counts as a capture; None: its first bytes."""
         self.folder = folder
+        self.folders: list[str] = []
+        """All that were listed."""
         self.captures: list[str] = []
         self.problems: list[CaptureError] = []
+        self._is_wanted = is_wanted or _begins_as_capture
         self._entries = self._others = self._hidden = 0
         for entry in self._files():
             self._look_at(entry)
@@ -91,6 +95,7 @@ class _Walk:
             yield from (entry for entry in shown if not _is_inner_folder(entry))
 
     def _listed(self, folder: str) -> list[os.DirEntry[str]]:
+        self.folders.append(folder)
         try:
             with os.scandir(folder) as found:
                 entries = list(islice(found, MOST_ENTRIES - self._entries + 1))
@@ -106,7 +111,7 @@ class _Walk:
 
     def _look_at(self, entry: os.DirEntry[str]) -> None:
         try:
-            if entry.is_file() and is_capture(entry.path):
+            if entry.is_file() and self._is_wanted(entry):
                 self.captures.append(entry.path)
             else:
                 self._others += 1
@@ -114,6 +119,10 @@ class _Walk:
             self.problems.append(problem)
         except OSError as error:  # as of a link that leads to itself
             self.problems.append(CaptureError(entry.path, None, why(error)))
+
+
+def _begins_as_capture(entry: os.DirEntry[str]) -> bool:
+    return is_capture(entry.path)
 
 
 def _is_inner_folder(entry: os.DirEntry[str]) -> bool:

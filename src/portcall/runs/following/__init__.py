@@ -1,0 +1,1 @@
+"""Runs without an end: captures that grow, checkpoints from which they go on, and reports of intervals."""
