@@ -19,7 +19,6 @@ from portcall.recording.recorded_processes import process_option, process_option
 from portcall.records.packets import Direction
 from portcall.records.recorded.process_blocks import TurnLine
 from portcall.records.report import Degradation
-from portcall.runs.partitions import TURN_BITS
 from portcall.runs.recording.held_batches import HeldBatch, HeldBatches, copied
 
 if TYPE_CHECKING:
