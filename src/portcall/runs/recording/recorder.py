@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from portcall.kernels.live.turns import TURN_BITS
 from portcall.recording.annotations import comment_option
 from portcall.recording.blocks import RecordedInterface
 from portcall.recording.capture_section import FRAME_PLAN, CaptureSection
