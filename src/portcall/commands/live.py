@@ -35,6 +35,7 @@ from portcall.commands.recording_options import (
     status_of,
     takes_stdout,
 )
+from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import Stop
 from portcall.errors import PortcallError, UsageError
 from portcall.exports import LOGS, MODULES, PAGES, TRAFFIC_ONLY
@@ -88,6 +89,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
     add_report_options(parser, LIVE_GROUPINGS)
     add_metrics_option(parser)
+    add_stream_options(parser, idle="default: 120", memory="default: 512MB")
     parser.add_argument(
         "--sort", choices=("rate", "total"), default="rate",
         help="what rows are sorted by while it runs: bytes a second now, without silent rows, or bytes so far, "
@@ -119,6 +121,9 @@ def run(options: argparse.Namespace) -> int:
 
     recording = recording_asked_for(options)
     options.snap_length = recording.snaplen if recording else 0
+    asks = options.idle_timeout or options.active_timeout or options.memory
+    leaving = rows_as_they_leave(options, format_name, options.by) if asks else None
+    options.stream, options.counts_by_app = stream_options(options, leaving), options.metrics is not None
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
     with LiveRun(wanted) as capture, ExitStack() as stack:
         metrics = None if options.metrics is None else stack.enter_context(Metrics(options.metrics))
@@ -134,6 +139,8 @@ def run(options: argparse.Namespace) -> int:
         report = capture.report()
         if takes_stdout(options):
             say_degradations(report, view.said)
+        elif leaving and leaving.has_begun:
+            leaving.finish(report, view.said)
         else:
             present(report, format_name, options, view.said)
     recorded = status_of(recorder)
@@ -143,7 +150,8 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     if status is not None:
         return status
-    return SUCCESS if report.rows or not options.where else NOTHING_FOUND
+    is_empty = not report.rows and not (leaving and leaving.has_begun)
+    return NOTHING_FOUND if is_empty and options.where else SUCCESS
 
 
 def _stray(words: list[str]) -> str:

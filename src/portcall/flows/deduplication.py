@@ -42,14 +42,11 @@ def deduplicate(flows: NDArray[np.void], network: NDArray[np.uint32], is_owned: 
     ``network[n]`` is equal where rows may be of one passage by where they were seen; ``is_owned[n]`` tells those whose
     owner is known.
     """
-    words = _words(flows, network)
-    several = _in_company(words)
+    several, group = passages(flows, network)
     if not len(several):
         every = np.arange(len(flows))
         return Deduplicated(every, flows, several, several, np.stack([every, every], axis=1))
     shares = flows[several]
-    identities = np.stack([word[several] for word in words], axis=1)
-    _, group = np.unique(identities.view(f"V{8 * len(words)}").ravel(), return_inverse=True)
     first = _first_of_each(group, ~shares["bytes"].sum(axis=1), ~is_owned[several])
     is_duplicate = np.ones(len(several), np.bool_)
     is_duplicate[first] = False
@@ -61,6 +58,15 @@ def deduplicate(flows: NDArray[np.void], network: NDArray[np.uint32], is_owned: 
     counted[places], sides[places] = _with_most_of_each_side(shares, first, most), several[most]
     is_shared = np.bincount(group) > 1
     return Deduplicated(kept, counted, several[first[is_shared]], duplicates, sides)
+
+
+def passages(flows: NDArray[np.void], network: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indexes of the rows of FLOW[n] that may not be alone in their passage, and the number of that."""
+    words = _words(flows, network)
+    several = _in_company(words)
+    identities = np.stack([word[several] for word in words], axis=1)
+    _, group = np.unique(identities.view(f"V{8 * len(words)}").ravel(), return_inverse=True)
+    return several, group
 
 
 def _with_most_of_each_side(

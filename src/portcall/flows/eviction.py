@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from portcall.flows.time_buckets import CellsByRow, TimeBuckets
 
 _MOVED_AT_ONCE = 1 << 14
-_LEAVING_AT_ONCE = 1 << 14
+LEAVING_AT_ONCE = 1 << 14
+"""Rows that are handed out together, unless somebody wants more."""
 NO_OWNER = np.uint32(0xFFFFFFFF)
 """Of cells that leave."""
 
@@ -73,10 +74,10 @@ class Eviction:
         """How many rows of conversations and of unmatched fragments leave, before those that continue are joined."""
         return len(self.rows) + len(self._fragments.unmatched)
 
-    def chunks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
-        """What leaves, some thousand conversations at once, each with its row's index; -1 for unmatched fragments."""
+    def chunks(self, rows: int = LEAVING_AT_ONCE) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
+        """What leaves, so many conversations at once, each with its row's index; -1 for unmatched fragments."""
         waiting = self._datagrams[self._first_leaves & (self._datagrams["packets"] > 0)]
-        yield from Conversations(self._flows, self.continued, waiting).chosen(self.rows, _LEAVING_AT_ONCE)
+        yield from Conversations(self._flows, self.continued, waiting).chosen(self.rows, rows)
         if len(self._fragments.unmatched):
             yield np.full(len(self._fragments.unmatched), -1), self._fragments.unmatched
 

@@ -19,6 +19,7 @@ from portcall.records.report import Degradation
 from portcall.records.sightings import FLOW_END
 from portcall.runs.owned_table import OwnedTable, counted, with_capture_points
 from portcall.runs.partitions import Partitions
+from portcall.runs.streaming.settled import Grouping, Settled
 from portcall.runs.tracker import Tracker, sum_tallies
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from portcall.runs.owned_table import Duplicates
     from portcall.runs.partitions import CapturePoints
     from portcall.runs.recording.recorder import Recorder
+    from portcall.runs.streaming.early_rows import EarlyRows
+    from portcall.runs.streaming.expirer import Expirer
 
 SETTLE_NS = 3_000_000_000
 """How long after a row's last packet its owner may still be found."""
@@ -56,6 +59,17 @@ class LiveTracker:
     """What a network namespace's interface is called, by their numbers; asked when a frame comes from there."""
     bucketing: Bucketing | None = None
     """The buckets of time that are counted besides; None: none."""
+    expirer: Expirer | None = None
+    """Lets conversations go that are over and settled; None: all stay."""
+    groupings: Sequence[Grouping] = ()
+    """How it will be asked to report, where conversations leave."""
+    local: Sequence[str] = ()
+    """Networks that the user calls local, where conversations leave."""
+    early: EarlyRows | None = None
+    """Hands out rows by flow that leave; None: they are kept for the report."""
+    settled: Settled = field(init=False)
+    """What left."""
+    _is_matching: bool = False
     _partitions: Partitions = field(init=False)
     _tracker: Tracker = field(init=False)
     recorder: Recorder | None = None
@@ -66,6 +80,8 @@ class LiveTracker:
     def __post_init__(self) -> None:
         self._partitions = Partitions(self.name_capture_point)
         self._tracker = Tracker(names=self.names, partition=self._partitions.write, bucketing=self.bucketing)
+        points = self._partitions.points.names
+        self.settled = Settled(self.groupings, self.names, points, self.local, self.early)
 
     def record(self, recorder: Recorder) -> None:
         """Hand on to it what is counted from now on."""
@@ -107,6 +123,14 @@ class LiveTracker:
         self._tracker.feed(batch)
         for table in self._tracker.tables[len(self._tables) :]:
             self._tables.append(OwnedTable(table, self._partitions.points))
+        if not self._is_matching:  # what is being matched must not move meanwhile
+            self._let_go(len(batch.frames))
+
+    def _let_go(self, frames: int = 0) -> None:
+        """Let go what is over and settled, after so many frames more."""
+        if self.expirer and self._tables:
+            last_ns = self._partitions.last_ns
+            self.expirer.turn(self._tables[-1], last_ns, frames, lambda part: self.settled.take(part, self.is_wanted))
 
     def unknown_ends(self) -> NDArray[np.void]:
         """FLOW_END[n] of new rows for which no socket was seen, for back ends that must be asked."""
@@ -124,8 +148,11 @@ class LiveTracker:
         """The same in steps of some milliseconds, between which packets may be fed."""
         since_ns = self._matched_until_ns - SETTLE_NS
         self._matched_until_ns = self._partitions.last_ns
+        self._is_matching = True
         for table in self._tables:
             yield from table.matching(self.timeline, since_ns)
+        self._is_matching = False
+        self._let_go()
 
     def report(  # noqa: PLR0913 (all by name)
         self,
@@ -149,11 +176,16 @@ class LiveTracker:
         """
         counted_as = () if self.is_wanted else local, self.names, self._partitions.points.names
         attribution = PageGroupings(by, *counted_as, knows_owners=True) if page else Attribution(by, *counted_as)
-        tallies: dict[Verdict, Tally] = {}
-        duplicates: list[Duplicates] = []
+        tallies: dict[Verdict, Tally] = dict(self.settled.tallies)
+        duplicates: list[Duplicates] = [*self.settled.duplicates]
         left_out = 0
         since_ns = None if recent_ns is None else self._partitions.last_ns - recent_ns
         buckets = self._buckets() if by_time else []
+        settled = self.settled.of(Grouping(by, bool(buckets)))
+        if settled and (by != "flow" or recent_ns is None):
+            attribution.merge(settled)
+        elif settled:
+            left_out = self.settled.conversations
         for table in self._tables:
             parts = list(table.parts(by_time=bool(buckets)))
             duplicates += [part.duplicates for part in parts if part.duplicates]
@@ -173,7 +205,8 @@ class LiveTracker:
             for one in buckets:
                 attribution.add_on_no_flow(one)
         report = attribution.report(tallies, source, where=where, top=top, completed=completed)
-        notes = [*report.degradations, *self._notes(duplicates)]
+        report = self.early.covered(report) if self.early and by == "flow" else report
+        notes = [*report.degradations, *self._notes(duplicates), *(self.expirer.notes() if self.expirer else ())]
         return replace(report, degradations=notes, rows_left_out=report.rows_left_out + left_out)
 
     def _buckets(self) -> list[TimeBuckets]:

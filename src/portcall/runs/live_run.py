@@ -24,6 +24,9 @@ from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
 from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
+from portcall.runs.streaming.early_rows import EarlyRows
+from portcall.runs.streaming.settled import Grouping
+from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.sources.devices.capture_devices import LiveSpec, best_source
 from portcall.sources.devices.ring_size import LEAST_RING_BYTES, MOST_RING_BYTES
 
@@ -83,6 +86,10 @@ class LiveOptions:
     logs: bool = False
     """Whether rows by flow have what logs say of them."""
     bucket: str | None = None
+    stream: StreamOptions = ALL_STAY
+    """How long conversations stay, in how much memory, and who takes rows by flow as they leave."""
+    counts_by_app: bool = False
+    """Whether ``report_by_app`` will be asked for, whatever the grouping."""
     ring_size: str | None = None
     """Memory that the kernel fills with packets, as ``64MB``; None: as much as is usual."""
     snap_length: int = 0
@@ -137,9 +144,16 @@ class LiveRun:
             raise
         self._known_before = {*self.source.degradations, *self.owners.degradations}
         timeline = SocketTimeline(self.owners.name, user_name)
-        self._bucketing = options.bucketing
+        self._bucketing, stream = options.bucketing, options.stream
         self.tracker = LiveTracker(
-            timeline, names=names, name_capture_point=self.source.capture_point, bucketing=self._bucketing
+            timeline,
+            names=names,
+            name_capture_point=self.source.capture_point,
+            bucketing=self._bucketing,
+            expirer=stream.live_expirer(),
+            groupings=_groupings(options, is_by_time=self._bucketing is not None),
+            local=options.local,
+            early=EarlyRows(stream.take_rows, names, self._where, self._completed) if stream.take_rows else None,
         )
 
     def __enter__(self) -> LiveRun:  # noqa: PYI034 - Self is of Python 3.11
@@ -248,6 +262,12 @@ def captured(options: LiveOptions, duration_s: float | None, every_s: float | No
     """
     with LiveRun(options) as run:
         yield from _reports(run, duration_s, every_s)
+
+
+def _groupings(options: LiveOptions, *, is_by_time: bool) -> list[Grouping]:
+    """How a run will be asked to report: in the end, while it runs, and for metrics."""
+    wanted = [Grouping(options.by, is_by_time), Grouping(options.by, options.by == "time")]
+    return list(dict.fromkeys([*wanted, *([Grouping("app")] if options.counts_by_app else [])]))
 
 
 def _reports(run: LiveRun, duration_s: float | None, every_s: float | None) -> Iterator[Report]:

@@ -19,7 +19,7 @@ from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
 from portcall.runs.streaming.early_rows import EarlyRows
-from portcall.runs.streaming.expirer import Expirer
+from portcall.runs.streaming.expirer import Expirer, time_of
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.runs.tracker import Tracker, sum_tallies
 from portcall.sources.capture_set import CaptureSet
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch, Tally, Verdict
     from portcall.records.report import Report
-    from portcall.runs.tracker import LeavingRows
+    from portcall.runs.tracker import InspectedRows
 
 
 _ARE_COPIES = "frames are copies of others, as of several interfaces or a mirrored port, and count as well"
@@ -78,7 +78,8 @@ class CaptureTracker:
         """Count one batch."""
         self.tracker.feed(batch)
         if self.tracker.tables and len(batch.frames):
-            self.expirer.turn(self.tracker.tables[-1], batch.frames["ts_ns"], self._take)
+            frames = batch.frames
+            self.expirer.turn(self.tracker.tables[-1], time_of(frames["ts_ns"]), len(frames), self._take)
 
     def finish(self) -> dict[Verdict, Tally]:
         """Attribute what is still in the table; gives all frames by verdict."""
@@ -103,7 +104,7 @@ class CaptureTracker:
             shortfalls.append(_note_of(copies))
         return shortfalls
 
-    def _take(self, left: LeavingRows) -> None:
+    def _take(self, left: InspectedRows) -> None:
         if self.early:
             self.early.take(left)
         else:

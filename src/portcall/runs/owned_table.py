@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from portcall.flows.deduplication import deduplicate
+from portcall.flows.deduplication import deduplicate, passages
+from portcall.flows.eviction import LEAVING_AT_ONCE
+from portcall.flows.row_chunks import CHUNK_ROWS
 from portcall.flows.time_buckets import with_sides
 from portcall.kernels.live.turns import TURN_BITS
-from portcall.records.flows import FLOW, FlowKind
+from portcall.records.flows import FlowKind
 from portcall.records.packets import Tally, Verdict
 from portcall.records.sightings import FLOW_END
 from portcall.runs.echoes import write_echo_ports
-from portcall.runs.tracker import sum_tallies
+from portcall.runs.tracker import InspectedRows, sum_tallies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from portcall.flows.deduplication import Deduplicated
+    from portcall.flows.table import FlowTable
     from portcall.flows.time_buckets import Cells, TimeBuckets
     from portcall.inspection.detection_table import Detected
     from portcall.ownership.socket_timeline import SocketTimeline
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     Matches = list[Match | None]
 
 _MATCHES_AT_ONCE = 1024
+_SKEW_NS = 1_000_000_000
+"""How much later the same packet may pass another capture point."""
 _ENDS = (("low", "high", 1), ("high", "low", 2))
 """Near end, far end, and the bit of FLOW.local that calls the near one local."""
 
@@ -89,6 +94,12 @@ class OwnedTable:
         self._table, self._points = table, points
         self._matches: dict[str, Matches] = {"low": [], "high": []}
         self._asked = 0
+        self._duplicates_left = np.zeros(2, np.uint64)  # frames and bytes
+
+    @property
+    def flows(self) -> FlowTable:
+        """The table of flows."""
+        return self._table.flows
 
     def new_ends(self) -> NDArray[np.void]:
         """FLOW_END[n] of the local ends of rows that are new since the last time."""
@@ -122,30 +133,67 @@ class OwnedTable:
     def parts(self, *, by_time: bool = False) -> Iterator[Part]:
         """The rows with the matches of their ends, without duplicates, and with their cells where it is ``by_time``."""
         by_row = self._table.flows.cells() if by_time else None
-        pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.void]]] = self._table.flows.indexed_chunks()
+        for indexes, flows in self._table.flows.indexed_chunks(self._at_once(CHUNK_ROWS)):
+            cells = by_row.of(indexes).copied() if by_row else None
+            yield self._part(InspectedRows(indexes, flows, self._table.detected(indexes), cells))
+
+    def evict(self, are_leaving: NDArray[np.bool_], before_ns: int, take: Callable[[Part], None]) -> NDArray[np.int64]:
+        """Let rows go, as ``InspectedTable.evict`` does; what passed several capture points leaves together, once."""
+
+        def take_rows(left: InspectedRows) -> None:
+            part = self._part(left)
+            if part.duplicates:
+                self._duplicates_left += np.array([part.duplicates.frames, part.duplicates.bytes], np.uint64)
+            take(part)
+
+        leaving = self._with_passages(are_leaving) if self._points.has_several else are_leaving
+        kept = self._table.evict(leaving, before_ns, take_rows, self._at_once(LEAVING_AT_ONCE))
+        for end, matches in self._matches.items():
+            known = kept[: np.searchsorted(kept, len(matches))]
+            self._matches[end] = [matches[i] for i in known.tolist()]
+        self._asked = int(np.searchsorted(kept, self._asked))
+        return kept
+
+    def _at_once(self, rows: int) -> int:
+        """Rows that are looked at together: all, where they may be one passage."""
+        return max(len(self._table.flows), 1) if self._points.has_several else rows
+
+    def _with_passages(self, are_leaving: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The same, where a passage of which one row leaves leaves if the others had no packets since, else stays."""
+        rows = self._table.flows.rows()
+        several, group = passages(rows, self._points.networks(rows["namespace"]))
+        if not (len(several) and are_leaving.any()):
+            return are_leaving
+        silent_since_ns = int(rows["last_ns"][are_leaving].max()) + _SKEW_NS
+        any_leaves, any_stays = np.zeros((2, int(group.max()) + 1), np.bool_)
+        np.logical_or.at(any_leaves, group, are_leaving[several])
+        np.logical_or.at(any_stays, group, rows["last_ns"][several] > silent_since_ns)
+        leaving = are_leaving.copy()
+        leaving[several] = (any_leaves & ~any_stays)[group]
+        return leaving
+
+    def _part(self, some: InspectedRows) -> Part:
+        low, high = (_picked(self._matches[end], some.rows) for end in ("low", "high"))
         if not self._points.has_several:
-            for indexes, flows in pieces:
-                low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
-                cells = by_row.of(indexes).copied() if by_row else None
-                yield Part(flows, low, high, self._table.detected(indexes), cells=cells)
-            return
-        indexes, flows = _joined(pieces)
-        low, high = (_picked(self._matches[end], indexes) for end in ("low", "high"))
+            return Part(some.flows, low, high, some.detected, cells=some.cells)
         is_owned = np.array([any(map(_names_somebody, ends)) for ends in zip(low, high, strict=True)], np.bool_)
-        single = deduplicate(flows, self._points.networks(flows["namespace"]), is_owned)
+        single = deduplicate(some.flows, self._points.networks(some.flows["namespace"]), is_owned)
         kept = single.kept.tolist()
         low, high = ([end[i] for i in kept] for end in (low, high))
-        detected = self._table.detected(indexes[single.kept])
-        cells = with_sides(by_row.of(indexes), single.sides) if by_row else None
-        yield Part(single.flows, low, high, detected, _duplicates(flows, single), cells)
+        detected = some.detected and some.detected.part(single.kept)
+        cells = with_sides(some.cells, single.sides) if some.cells else None
+        return Part(single.flows, low, high, detected, _duplicates(some.flows, single), cells)
 
     def tallies(self, parts: Sequence[Part]) -> dict[Verdict, Tally]:
-        """The table's frames by verdict, without the duplicates of its parts.
+        """The table's frames by verdict, without the duplicates of its parts, and of those that left.
 
         These are off the frames that decoded, and where those do not suffice off later fragments.
         """
         repeated = [part.duplicates for part in parts if part.duplicates]
-        frames, octets = (sum(getattr(one, name) for one in repeated) for name in ("frames", "bytes"))
+        frames, octets = (
+            sum(getattr(one, name) for one in repeated) + int(left)
+            for name, left in zip(("frames", "bytes"), self._duplicates_left, strict=True)
+        )
         left = self._table.flows.tallies()
         for verdict in (Verdict.OK, Verdict.LATER_FRAGMENT):
             tally = left.get(verdict)
@@ -186,13 +234,6 @@ def with_capture_points(flows: NDArray[np.void]) -> NDArray[np.void]:
     placed = flows.copy()
     placed["namespace"] >>= TURN_BITS
     return placed
-
-
-def _joined(
-    pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.void]]],
-) -> tuple[NDArray[np.int64], NDArray[np.void]]:
-    indexes, flows = zip(*pieces, (np.zeros(0, np.int64), np.zeros(0, FLOW)), strict=False)
-    return np.concatenate(indexes), np.concatenate(flows)
 
 
 def _names_somebody(match: Match | None) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.decoding.decoder import Decoder
 from portcall.errors import PortcallError
+from portcall.flows.eviction import LEAVING_AT_ONCE
 from portcall.flows.table import MAX_FLOWS, FlowTable
 from portcall.records.packets import Tally
 
@@ -48,13 +49,13 @@ class Shard(enum.Enum):
     """Others go before it, so what it meets may have begun there."""
 
 
-class LeavingRows(NamedTuple):
-    """Conversations that leave their table, with all that is known of them."""
+class InspectedRows(NamedTuple):
+    """Conversations of a table, with all that is known of them."""
 
     rows: NDArray[np.int64]
-    """int64[n]: their indexes until now; -1 for unmatched fragments."""
+    """int64[n]: their indexes; -1 for unmatched fragments."""
     flows: NDArray[np.void]
-    """FLOW[n], a copy."""
+    """FLOW[n]; a copy where they leave."""
     detected: Detected | None
     """What was detected in them; None where payloads are not inspected."""
     cells: Cells | None
@@ -141,9 +142,13 @@ class InspectedTable:
             self.logs.finish()
 
     def evict(
-        self, are_leaving: NDArray[np.bool_], before_ns: int, take: Callable[[LeavingRows], None]
+        self,
+        are_leaving: NDArray[np.bool_],
+        before_ns: int,
+        take: Callable[[InspectedRows], None],
+        at_once: int = LEAVING_AT_ONCE,
     ) -> NDArray[np.int64]:
-        """Let rows go, bool[rows], which ``take`` gets some thousand at once; gives those that stay, in their order.
+        """Let rows go, bool[rows], which ``take`` gets so many at once; gives those that stay, in their order.
 
         ``before_ns``: fragments that wait for a first since then wait no more.
         """
@@ -155,9 +160,9 @@ class InspectedTable:
         if self.logs:
             self.logs.conclude(eviction.rows)
         cells = eviction.cells(self.flows.buckets) if self.flows.buckets else None
-        for rows, flows in eviction.chunks():
+        for rows, flows in eviction.chunks(at_once):
             of_rows = cells.of(rows).copied() if cells else None
-            take(LeavingRows(rows, flows, self.detected(rows), of_rows))
+            take(InspectedRows(rows, flows, self.detected(rows), of_rows))
         self.flows.evict(eviction)
         for one in (self._inspector, self._holder, self._questions, self.logs):
             if one:

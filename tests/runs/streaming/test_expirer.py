@@ -16,7 +16,7 @@ from portcall.flows.table import FlowTable
 from portcall.records.packets import NO_TIME
 from portcall.records.schema import GROUPINGS, directions
 from portcall.runs import offline
-from portcall.runs.streaming.expirer import CLOSED_NS, Expirer, timeouts_of
+from portcall.runs.streaming.expirer import CLOSED_NS, Expirer, time_of, timeouts_of
 from portcall.runs.streaming.stream_options import StreamOptions
 from portcall.runs.tracker import InspectedTable
 from portcall.sources import streams
@@ -35,7 +35,7 @@ class Feed:
     def feed(self, *packets):
         rows = packet_rows(packets)
         self.table.flows.update(rows)
-        self.expirer.turn(self.table, rows["ts_ns"].copy(), lambda left: self.left.extend(left.flows))
+        self.expirer.turn(self.table, time_of(rows["ts_ns"]), len(rows), lambda left: self.left.extend(left.flows))
         return self
 
 

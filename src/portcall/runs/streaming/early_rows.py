@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from portcall.records.column_values import Columns
     from portcall.records.packets import CapturePoint
     from portcall.records.report import Report
-    from portcall.runs.tracker import LeavingRows
+    from portcall.runs.tracker import InspectedRows
 
     TakeRows = Callable[[Rows], None]
 
@@ -45,7 +45,7 @@ class EarlyRows:
 
     def take(
         self,
-        left: LeavingRows,
+        left: InspectedRows,
         matches: tuple[Matches, Matches] | None = None,
         capture_points: Sequence[CapturePoint] = (),
     ) -> None:

@@ -8,7 +8,7 @@ waited. So what it costs goes with what is counted.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -21,8 +21,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.flows.table import FlowTable
     from portcall.runs.streaming.memory_bound import MemoryBound
-    from portcall.runs.tracker import InspectedTable, LeavingRows
+
+Left_co = TypeVar("Left_co", covariant=True)
+Left = TypeVar("Left")
+
+
+class Leavable(Protocol[Left_co]):
+    """A table of conversations that may leave."""
+
+    @property
+    def flows(self) -> FlowTable:
+        """Its flows."""
+
+    def evict(
+        self, are_leaving: NDArray[np.bool_], before_ns: int, take: Callable[[Left_co], None]
+    ) -> NDArray[np.int64]:
+        """Let rows go, as ``InspectedTable.evict`` does."""
+
 
 CLOSED_NS = 3_000_000_000
 """How long a closed connection stays, where timeouts are asked for: its last packets may be sent again."""
@@ -61,25 +78,20 @@ class Expirer:
     _looked_ns: int | None = None
     _moved_ns: int = 0
 
-    def turn(
-        self, table: InspectedTable, times_ns: NDArray[np.int64], take: Callable[[LeavingRows], None]
-    ) -> NDArray[np.int64] | None:
-        """Let go what is over by the times of the last batch, int64[n], and what there is no room for.
+    def turn(self, table: Leavable[Left], now_ns: int | None, frames: int, take: Callable[[Left], None]) -> None:
+        """Let go what is over by the time of packets, if they have one, and what there is no room for.
 
-        ``take`` gets what leaves. Gives the rows that stay, in their order; None where all do.
+        ``take`` gets what leaves; ``frames`` came since the last turn.
         """
-        now_ns = _now(times_ns)
         if self.timeouts and now_ns is not None and self._is_time_to_look(now_ns):
-            kept = self._expire(table, now_ns, take)
-            if kept is not None:
-                return kept
-        half = (len(table.flows) + 1) // 2
+            self._expire(table, now_ns, take)
+        rows = len(table.flows)
         if table.flows.is_full:
-            kept = self._push_out(table, _TABLE, half, take)
-            return self._push_out(table, _TABLE, len(table.flows), take) if table.flows.is_full else kept
-        if self.memory and self.memory.is_exceeded(len(times_ns)):
-            return self._push_out(table, _MEMORY, min(half // 2, len(table.flows) - _LEAST_ROWS), take)
-        return None
+            self._push_out(table, _TABLE, (rows + 1) // 2, take)
+            if table.flows.is_full:
+                self._push_out(table, _TABLE, len(table.flows), take)
+        elif self.memory and self.memory.is_exceeded(frames):
+            self._push_out(table, _MEMORY, min(rows // 4, rows - _LEAST_ROWS), take)
 
     def notes(self) -> list[Degradation]:
         """What left early, and why."""
@@ -105,33 +117,28 @@ class Expirer:
     def _look_ns(self) -> int:
         return min(timeout for timeout in self.timeouts if timeout is not None) // _LOOKS
 
-    def _expire(
-        self, table: InspectedTable, now_ns: int, take: Callable[[LeavingRows], None]
-    ) -> NDArray[np.int64] | None:
+    def _expire(self, table: Leavable[Left], now_ns: int, take: Callable[[Left], None]) -> None:
         rows = table.flows.rows()
         expired = are_expired(rows, now_ns, self.timeouts)
         count = int(np.count_nonzero(expired))
         may_wait = len(rows) > _FEW_ROWS and now_ns - self._moved_ns < _LOOKS // 2 * self._look_ns
         if may_wait and count < len(rows) // _FEW_LEAVE:
-            return None
+            return
         waits_since_ns = now_ns - max(timeout for timeout in self.timeouts if timeout is not None)
         self._moved_ns = now_ns
         if self.timeouts.active_ns is not None:
             over = are_expired(rows[expired], now_ns, self.timeouts._replace(active_ns=None))
             self.cut_off += count - int(np.count_nonzero(over))
-        return table.evict(expired, waits_since_ns, take)
+        table.evict(expired, waits_since_ns, take)
 
-    def _push_out(
-        self, table: InspectedTable, what: str, most: int, take: Callable[[LeavingRows], None]
-    ) -> NDArray[np.int64] | None:
-        if most <= 0:
-            return None
-        chosen = longest_idle(table.flows.rows(), most)
-        self.pushed_out[what] = self.pushed_out.get(what, 0) + most
-        return table.evict(chosen, NO_TIME, take)
+    def _push_out(self, table: Leavable[Left], what: str, most: int, take: Callable[[Left], None]) -> None:
+        if most > 0:
+            chosen = longest_idle(table.flows.rows(), most)
+            self.pushed_out[what] = self.pushed_out.get(what, 0) + most
+            table.evict(chosen, NO_TIME, take)
 
 
-def _now(times_ns: NDArray[np.int64]) -> int | None:
+def time_of(times_ns: NDArray[np.int64]) -> int | None:
     """The time in the middle of a batch, so one packet with a wrong one changes nothing; None where none has one."""
     known = times_ns[:: len(times_ns) // _SAMPLE + 1]
     known = known[known != NO_TIME]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from portcall.runs.streaming.expirer import Expirer, timeouts_of
+from portcall.runs.streaming.expirer import CLOSED_NS, Expirer, timeouts_of
 from portcall.runs.streaming.memory_bound import DEFAULT_BYTES, MemoryBound
 
 if TYPE_CHECKING:
     from portcall.runs.streaming.early_rows import TakeRows
+
+LIVE_IDLE_S = 120.0
+"""After so long without a packet a live conversation leaves; many keep themselves alive every half or whole minute."""
 
 
 class StreamOptions(NamedTuple):
@@ -25,6 +28,13 @@ class StreamOptions(NamedTuple):
         size = DEFAULT_BYTES if self.memory_bytes is None and has_no_end else self.memory_bytes
         timeouts = timeouts_of(self.idle_timeout_s, self.active_timeout_s)
         return Expirer(timeouts, None if size is None else MemoryBound(size))
+
+    def live_expirer(self) -> Expirer:
+        """The same for live traffic: what is over leaves once its owners are settled, also where nobody asked."""
+        idle_s = LIVE_IDLE_S if self.idle_timeout_s is None else self.idle_timeout_s
+        size = DEFAULT_BYTES if self.memory_bytes is None else self.memory_bytes
+        timeouts = timeouts_of(max(idle_s, CLOSED_NS / 1e9), self.active_timeout_s)
+        return Expirer(timeouts, MemoryBound(size))
 
 
 ALL_STAY = StreamOptions()

@@ -1,0 +1,91 @@
+"""What live traffic counted of conversations that are over and settled: summed once, and never matched again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from portcall.attribution.attribution import Attribution
+from portcall.runs.owned_table import Duplicates, counted, with_capture_points
+from portcall.runs.tracker import InspectedRows, sum_tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from portcall.inspection.server_names import ServerNames
+    from portcall.records.ownership import Match
+    from portcall.records.packets import CapturePoint, Tally, Verdict
+    from portcall.runs.owned_table import Part
+    from portcall.runs.streaming.early_rows import EarlyRows
+
+
+class Grouping(NamedTuple):
+    """One way in which a run will be asked to report."""
+
+    by: str
+    by_time: bool = False
+
+
+class Settled:
+    """Sums of what left, one for each grouping that will be asked for; by flow the rows themselves.
+
+    ``local`` as ``Attribution`` has it; ``early`` hands rows by flow out instead.
+    """
+
+    def __init__(
+        self,
+        groupings: Sequence[Grouping],
+        names: ServerNames | None,
+        capture_points: Sequence[CapturePoint],
+        local: Sequence[str] = (),
+        early: EarlyRows | None = None,
+    ) -> None:
+        self._groupings, self._names, self._local = groupings, names, local
+        self._sums: dict[Grouping, Attribution] = {}
+        self._capture_points, self.early = capture_points, early
+        self.tallies: dict[Verdict, Tally] = {}
+        """Of what somebody wants, where not everything counts."""
+        self.duplicates: list[Duplicates] = []
+        """What passed several capture points, in one, if anything did."""
+        self.conversations = 0
+
+    def take(self, part: Part, is_wanted: Callable[[Match | None], bool] | None) -> None:
+        """Count what leaves; ``is_wanted`` as ``LiveTracker`` has it."""
+        self._note_duplicates(part)
+        if is_wanted:
+            part = part.of_wanted(is_wanted)
+            for verdict, tally in counted([part]).items():
+                self.tallies[verdict] = sum_tallies(self.tallies.get(verdict), tally)
+        if not self._sums:
+            local = () if is_wanted else self._local
+            self._sums = {one: Attribution(one.by, local, self._names, self._capture_points) for one in self._groupings}
+        self.conversations += len(part.flows)
+        is_handed_out = False
+        for grouping, attribution in self._sums.items():
+            cells = part.cells if grouping.by_time else None
+            if grouping.by != "flow":
+                attribution.add(part.flows, part.low, part.high, part.detected, cells)
+            elif not self.early:
+                flows = with_capture_points(part.flows)
+                attribution.add(flows, part.low, part.high, part.detected, cells)
+            elif not is_handed_out:
+                is_handed_out = True
+                self._hand_out(self.early, part._replace(cells=cells))
+
+    def of(self, grouping: Grouping) -> Attribution | None:
+        """The sums of one grouping; None before anything left. ValueError where what left was not counted so."""
+        if not self.conversations:
+            return None
+        if grouping not in self._sums:
+            raise ValueError(f"conversations have left, and none was counted by {grouping.by}")
+        return self._sums[grouping]
+
+    def _hand_out(self, early: EarlyRows, part: Part) -> None:
+        flows = with_capture_points(part.flows)
+        left = InspectedRows(flows["earlier"], flows, part.detected, part.cells)
+        early.take(left, (part.low, part.high), self._capture_points)
+
+    def _note_duplicates(self, part: Part) -> None:
+        if part.duplicates and part.duplicates.frames:
+            both = [*self.duplicates, part.duplicates]
+            points = sorted({point for one in both for point in one.capture_points})
+            self.duplicates = [Duplicates(sum(one.frames for one in both), sum(one.bytes for one in both), points)]
