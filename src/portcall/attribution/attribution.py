@@ -16,6 +16,7 @@ import numpy as np
 from portcall.attribution.bucket_rows import by_bucket, columns_on_no_flow, sums_on_no_flow
 from portcall.attribution.flow_rows import FlowRows, starts_of_buckets
 from portcall.attribution.group_rows import group_rows, principal_rows
+from portcall.attribution.kept_flow_rows import KeptFlowRows, note_of_left_out
 from portcall.attribution.no_flow_rows import covered, rows_on_no_flow
 from portcall.attribution.principals import Principals, quality_of
 from portcall.attribution.query_rows import QueryRows, rest_columns
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.attribution.kept_matches import RowStore
     from portcall.attribution.principals import Matches
     from portcall.flows.time_buckets import Cells, TimeBuckets
     from portcall.inspection.detection_table import Detected
@@ -57,8 +59,8 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as man
 class Attribution:
     """Sums of flows under one grouping.
 
-    ``local`` are the networks that the user calls local, as text or objects; ``names`` is what the traffic itself
-    tells; ``capture_points`` are where live flows were seen, by the number in their ``namespace``.
+    ``local`` are the networks that the user calls local, as text or objects; ``names`` is what the traffic tells;
+    ``capture_points`` are where live flows were seen, by their ``namespace``; ``store`` keeps rows by flow elsewhere.
     """
 
     def __init__(
@@ -67,13 +69,14 @@ class Attribution:
         local: Iterable[Any] = (),
         names: ServerNames | None = None,
         capture_points: Sequence[CapturePoint] = (),
+        store: RowStore | None = None,
     ) -> None:
         self._columns = column_names(by)
         self._by = by
         self._local = networks(local)
         self._names = names
         self._registry = names.registry if names else Registry()
-        self._flows = FlowRows(names, capture_points)
+        self._flows = KeptFlowRows(names, capture_points, store) if store else FlowRows(names, capture_points)
         self._sums = Sums(CREDIT, CREDITS)
         self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._queries = QueryRows()
@@ -187,7 +190,7 @@ class Attribution:
 
     def _parts(self, tallies: Mapping[Verdict, Tally]) -> list[FlowRows | Columns]:
         # Conversations only where they are the rows: they keep all that was inspected.
-        parts: list[FlowRows | Columns] = [self._flows] if self._by == "flow" else [*self._groups()]
+        parts: list[FlowRows | Columns] = [*self._flows.parts()] if self._by == "flow" else [*self._groups()]
         parts.append(Columns.of_rows([] if self._width_ns else list(rows_on_no_flow(self._by, tallies))))
         for verdict, cells in self._cells_on_no_flow.items():
             parts.append(columns_on_no_flow(self._by, verdict, cells, self._width_ns))
@@ -215,7 +218,7 @@ class Attribution:
         times = [t for tally in tallies.values() for t in (tally.first_ns, tally.last_ns) if t is not None]
         coverage = covered(tallies, self.bytes_credited_twice, self._bytes_attributed())
         window_ns = (min(times), max(times)) if times else None
-        left_out = everything.of_all - len(rows)
+        left_out = everything.of_all - len(rows) + self._flows.left_out
         return Report(
             self._by, source, window_ns, coverage, rows, self.degradations(), left_out, self._width_ns or None
         )
@@ -225,7 +228,7 @@ class Attribution:
         if self._by == "query":
             return self._notes_of_questions()
         if not self._inferred_flows or self._by == "service":
-            return []
+            return note_of_left_out(self._flows.left_out)
         reason = (
             "the capture does not say which ends are local; an end with a private address is taken for local "
             "where the other end's is not private, else the client"

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.records.column_values import ColumnValues
-    from portcall.records.ownership import Match
     from portcall.records.packets import CapturePoint
     from portcall.records.report_rows import RowPart
 
@@ -47,12 +46,25 @@ class FlowRows:
     ``names`` is what the traffic itself tells; ``capture_points`` are what the numbers in their ``namespace`` mean.
     """
 
+    is_kept = False
+    """Whether they are outside of memory, and stay there when others are merged with them."""
+
     def __init__(self, names: ServerNames | None = None, capture_points: Sequence[CapturePoint] = ()) -> None:
         self._names = names
         self._identity = names.registry.identity if names else identity_by_port
         self._capture_points = capture_points
         self._all = TellingShares(names)
+        self._also: list[FlowRows] = []
         self._width_ns = 0
+
+    @property
+    def left_out(self) -> int:
+        """Rows for which there was no room where they are kept."""
+        return sum(one.left_out for one in self._also)
+
+    def parts(self) -> list[FlowRows]:
+        """These rows, and others that were kept elsewhere."""
+        return [self, *self._also]
 
     def add(
         self,
@@ -73,8 +85,12 @@ class FlowRows:
 
     def merge(self, other: FlowRows) -> None:
         """Take all that another one has."""
-        self._all.merge(other._all)
-        self._width_ns = max(self._width_ns, other._width_ns)
+        if other.is_kept:
+            self._also.append(other)
+        else:
+            self._all.merge(other._all)
+        self._also += other._also
+        self._width_ns = other._width_ns = max(self._width_ns, other._width_ns)
 
     def __len__(self) -> int:
         """How many conversations, or as many times a conversation in a bucket."""
@@ -110,7 +126,7 @@ class FlowRows:
 
     def bytes_attributed(self) -> int:
         """Bytes of those that have an app."""
-        attributed = 0
+        attributed = sum(one.bytes_attributed() for one in self._also)
         for share, told in zip(self._all.shares, self._all.told(), strict=True):
             has_app = (
                 have_owners_app(told.by_port, told.clients_are_low, *share.matches)

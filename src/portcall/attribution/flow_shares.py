@@ -14,7 +14,7 @@ from portcall.flows.flow_ends import flow_ends
 from portcall.records.report_rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableSequence, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,7 +29,7 @@ class FlowShare(NamedTuple):
 
     flows: NDArray[np.void]
     """FLOW[n]."""
-    matches: tuple[MutableSequence[Match | None], MutableSequence[Match | None]] | None
+    matches: tuple[Sequence[Match | None], Sequence[Match | None]] | None
     """Whose their low and high ends are."""
     found: Detected | None
     cells: Cells | None = None
@@ -167,6 +167,11 @@ class PickedRows:
         for pick, flows in self._picks:
             column[pick.places] = getattr(told[pick.number], name)[flows]
         return column
+
+    def records(self, dtype: np.dtype[Any], of_share: Callable[[FlowShare], NDArray[np.void]]) -> NDArray[np.void]:
+        """Records of the conversations, each copied at once and not field by field."""
+        as_they_are = np.dtype((np.void, dtype.itemsize))
+        return self.column(as_they_are, lambda share: of_share(share).view(as_they_are)).view(dtype)
 
     def found(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The numbers of what was detected in each, and of the packets that told it."""

@@ -72,6 +72,19 @@ class PageGroupings:
         if self._by == "time":
             self._groupings["time"].add_on_no_flow(buckets)
 
+    def merge(self, other: Attribution | PageGroupings) -> None:
+        """Count in what another one of the same groupings has counted."""
+        if not isinstance(other, PageGroupings):
+            raise TypeError("the groupings of a page merge with those of another page")
+        theirs, over_time = other.parts()
+        for by, attribution in self._groupings.items():
+            attribution.merge(theirs[by])
+        self._over_time.merge(over_time)
+
+    def parts(self) -> tuple[dict[str, Attribution], Attribution]:
+        """The attribution of each grouping, and that over time."""
+        return self._groupings, self._over_time
+
     def report(
         self,
         tallies: Mapping[Verdict, Tally],

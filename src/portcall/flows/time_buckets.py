@@ -7,7 +7,7 @@ become wider, which they do before there are too many of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, 
 from portcall.records.packets import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from portcall.flows.fragments import SettledFragments
@@ -70,6 +72,10 @@ class Cells(NamedTuple):
         """Those of some flows, in that order."""
         of_row, which = _spread(*(np.searchsorted(self.rows, rows, side) for side in ("left", "right")))
         return Cells(of_row, self.table, self.places[which], self.width_ns)
+
+    def kept(self, keep: Callable[[NDArray[Any]], NDArray[Any]]) -> Cells:
+        """The same with what ``keep`` gives for its arrays."""
+        return Cells(keep(self.rows), keep(self.table), keep(self.places), self.width_ns)
 
     def copied(self) -> Cells:
         """The same, whatever becomes of the table."""

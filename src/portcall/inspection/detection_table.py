@@ -11,6 +11,8 @@ from portcall.records.dns_questions import placed
 from portcall.records.plain_data import items, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _MOST_CHARACTERS = 32 << 20
@@ -45,6 +47,10 @@ class Detected(NamedTuple):
     def nothing(count: int) -> Detected:
         """Nothing about so many rows."""
         return Detected(np.zeros(count, np.int32), np.zeros(count, np.uint64), np.zeros(count, np.uint8))
+
+    def kept(self, keep: Callable[[NDArray[Any]], NDArray[Any]]) -> Detected:
+        """The same with what ``keep`` gives for its columns, but for questions."""
+        return Detected(keep(self.numbers), keep(self.evidence), keep(self.askers), entries=self.entries)
 
     def part(self, rows: slice | list[int] | NDArray[np.int64]) -> Detected:
         """Of some rows."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.attribution.kept_matches import RowStore
     from portcall.flows.time_buckets import TimeBuckets
     from portcall.inspection.server_names import ServerNames
     from portcall.labels.bucketing import Bucketing
@@ -67,6 +68,8 @@ class LiveTracker:
     """Networks that the user calls local, where conversations leave."""
     early: EarlyRows | None = None
     """Hands out rows by flow that leave; None: they are kept for the report."""
+    store: RowStore | None = None
+    """Keeps these outside of memory; None: in it."""
     settled: Settled = field(init=False)
     """What left."""
     _is_matching: bool = False
@@ -81,7 +84,7 @@ class LiveTracker:
         self._partitions = Partitions(self.name_capture_point)
         self._tracker = Tracker(names=self.names, partition=self._partitions.write, bucketing=self.bucketing)
         points = self._partitions.points.names
-        self.settled = Settled(self.groupings, self.names, points, self.local, self.early)
+        self.settled = Settled(self.groupings, self.names, points, self.local, self.early, self.store)
 
     def record(self, recorder: Recorder) -> None:
         """Hand on to it what is counted from now on."""
@@ -123,14 +126,15 @@ class LiveTracker:
         self._tracker.feed(batch)
         for table in self._tracker.tables[len(self._tables) :]:
             self._tables.append(OwnedTable(table, self._partitions.points))
-        if not self._is_matching:  # what is being matched must not move meanwhile
-            self._let_go(len(batch.frames))
+        may_move = self._tables and not self._is_matching
+        if self.expirer and may_move and self.expirer.is_pressed(self._tables[-1].flows, len(batch.frames)):
+            self.match()  # before they leave
 
-    def _let_go(self, frames: int = 0) -> None:
-        """Let go what is over and settled, after so many frames more."""
+    def _let_go(self) -> None:
+        """Let go what is over, or has no room; everything was matched just now."""
         if self.expirer and self._tables:
             last_ns = self._partitions.last_ns
-            self.expirer.turn(self._tables[-1], last_ns, frames, lambda part: self.settled.take(part, self.is_wanted))
+            self.expirer.turn(self._tables[-1], last_ns, 0, lambda part: self.settled.take(part, self.is_wanted))
 
     def unknown_ends(self) -> NDArray[np.void]:
         """FLOW_END[n] of new rows for which no socket was seen, for back ends that must be asked."""
@@ -178,14 +182,10 @@ class LiveTracker:
         attribution = PageGroupings(by, *counted_as, knows_owners=True) if page else Attribution(by, *counted_as)
         tallies: dict[Verdict, Tally] = dict(self.settled.tallies)
         duplicates: list[Duplicates] = [*self.settled.duplicates]
-        left_out = 0
         since_ns = None if recent_ns is None else self._partitions.last_ns - recent_ns
         buckets = self._buckets() if by_time else []
-        settled = self.settled.of(Grouping(by, bool(buckets)))
-        if settled and (by != "flow" or recent_ns is None):
-            attribution.merge(settled)
-        elif settled:
-            left_out = self.settled.conversations
+        grouping = Grouping(by, bool(buckets), page)
+        left_out = self.settled.add_to(attribution, grouping, only_recent=recent_ns is not None)
         for table in self._tables:
             parts = list(table.parts(by_time=bool(buckets)))
             duplicates += [part.duplicates for part in parts if part.duplicates]

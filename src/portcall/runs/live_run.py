@@ -153,6 +153,7 @@ class LiveRun:
             expirer=stream.live_expirer(),
             groupings=_groupings(options, is_by_time=self._bucketing is not None),
             local=options.local,
+            store=stream.store(options.by, has_no_end=True) if not options.logs else None,
             early=EarlyRows(stream.take_rows, names, self._where, self._completed) if stream.take_rows else None,
         )
 
@@ -266,7 +267,7 @@ def captured(options: LiveOptions, duration_s: float | None, every_s: float | No
 
 def _groupings(options: LiveOptions, *, is_by_time: bool) -> list[Grouping]:
     """How a run will be asked to report: in the end, while it runs, and for metrics."""
-    wanted = [Grouping(options.by, is_by_time), Grouping(options.by, options.by == "time")]
+    wanted = [Grouping(options.by, is_by_time, options.page), Grouping(options.by, options.by == "time")]
     return list(dict.fromkeys([*wanted, *([Grouping("app")] if options.counts_by_app else [])]))
 
 

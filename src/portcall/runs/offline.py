@@ -71,6 +71,8 @@ class CaptureTracker:
     expirer: Expirer = field(default_factory=Expirer)
     early: EarlyRows | None = None
     """Hands out rows by flow that leave before the end; None: they are attributed."""
+    kept: Attribution | None = None
+    """Keeps rows that leave outside of memory."""
     entries_left_out: int = 0
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
@@ -108,9 +110,11 @@ class CaptureTracker:
         if self.early:
             self.early.take(left)
         else:
-            self.attribution.add(left.flows, found=left.detected, cells=left.cells)
+            (self.kept or self.attribution).add(left.flows, found=left.detected, cells=left.cells)
 
     def _attribute(self) -> None:
+        if self.kept and isinstance(self.attribution, Attribution):
+            self.attribution.merge(self.kept)
         for table in self.tracker.tables:
             table.finish()
             cells, buckets = table.flows.cells(), table.flows.buckets
@@ -216,8 +220,10 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing)
         early = EarlyRows(stream.take_rows, book, is_shown, completed) if stream.take_rows else None
         expirer = stream.expirer(has_no_end=captures.has_pipe)
+        store = None if logs or page else stream.store(by, has_no_end=captures.has_pipe)  # what logs say stays
+        kept = Attribution(by, local, book, store=store) if store else None
         attribution = (PageGroupings if page else Attribution)(by, local, book)
-        tracker = CaptureTracker(attribution, counter, expirer, early)
+        tracker = CaptureTracker(attribution, counter, expirer, early, kept)
         try:
             for batch in counted(captures):
                 tracker.feed(batch)

@@ -75,6 +75,7 @@ class Expirer:
     """Conversations that left as they had been active for too long."""
     pushed_out: dict[str, int] = field(default_factory=dict)
     """Conversations that left early, by what there was no room in."""
+    _pressed_by: str | None = None
     _looked_ns: int | None = None
     _moved_ns: int = 0
 
@@ -85,13 +86,23 @@ class Expirer:
         """
         if self.timeouts and now_ns is not None and self._is_time_to_look(now_ns):
             self._expire(table, now_ns, take)
-        rows = len(table.flows)
-        if table.flows.is_full:
-            self._push_out(table, _TABLE, (rows + 1) // 2, take)
+        self.is_pressed(table.flows, frames)
+        rows, what = len(table.flows), self._pressed_by
+        if what == _TABLE:
+            self._push_out(table, what, (rows + 1) // 2, take)
             if table.flows.is_full:
-                self._push_out(table, _TABLE, len(table.flows), take)
+                self._push_out(table, what, len(table.flows), take)
+        elif what:
+            self._push_out(table, what, min(rows // 4, rows - _LEAST_ROWS), take)
+        self._pressed_by = None
+
+    def is_pressed(self, flows: FlowTable, frames: int) -> bool:
+        """Whether, after so many frames more, conversations must leave at the next turn to make room."""
+        if flows.is_full:
+            self._pressed_by = _TABLE
         elif self.memory and self.memory.is_exceeded(frames):
-            self._push_out(table, _MEMORY, min(rows // 4, rows - _LEAST_ROWS), take)
+            self._pressed_by = _MEMORY
+        return self._pressed_by is not None
 
     def notes(self) -> list[Degradation]:
         """What left early, and why."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.attribution.attribution import Attribution
+from portcall.attribution.page_groupings import PageGroupings
 from portcall.runs.owned_table import Duplicates, counted, with_capture_points
 from portcall.runs.tracker import InspectedRows, sum_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from portcall.attribution.kept_matches import RowStore
     from portcall.inspection.server_names import ServerNames
     from portcall.records.ownership import Match
     from portcall.records.packets import CapturePoint, Tally, Verdict
@@ -23,12 +25,14 @@ class Grouping(NamedTuple):
 
     by: str
     by_time: bool = False
+    page: bool = False
+    """With what a page shows besides."""
 
 
 class Settled:
     """Sums of what left, one for each grouping that will be asked for; by flow the rows themselves.
 
-    ``local`` as ``Attribution`` has it; ``early`` hands rows by flow out instead.
+    ``local`` and ``store`` as ``Attribution`` has them; ``early`` hands rows by flow out instead.
     """
 
     def __init__(
@@ -38,10 +42,11 @@ class Settled:
         capture_points: Sequence[CapturePoint],
         local: Sequence[str] = (),
         early: EarlyRows | None = None,
+        store: RowStore | None = None,
     ) -> None:
         self._groupings, self._names, self._local = groupings, names, local
-        self._sums: dict[Grouping, Attribution] = {}
-        self._capture_points, self.early = capture_points, early
+        self._sums: dict[Grouping, Attribution | PageGroupings] = {}
+        self._capture_points, self.early, self._store = capture_points, early, store
         self.tallies: dict[Verdict, Tally] = {}
         """Of what somebody wants, where not everything counts."""
         self.duplicates: list[Duplicates] = []
@@ -62,22 +67,31 @@ class Settled:
         is_handed_out = False
         for grouping, attribution in self._sums.items():
             cells = part.cells if grouping.by_time else None
-            if grouping.by != "flow":
-                attribution.add(part.flows, part.low, part.high, part.detected, cells)
-            elif not self.early:
-                flows = with_capture_points(part.flows)
+            if grouping.by != "flow" or not self.early:
+                is_placed = grouping.by == "flow" or grouping.page
+                flows = with_capture_points(part.flows) if is_placed else part.flows
                 attribution.add(flows, part.low, part.high, part.detected, cells)
             elif not is_handed_out:
                 is_handed_out = True
                 self._hand_out(self.early, part._replace(cells=cells))
 
-    def of(self, grouping: Grouping) -> Attribution | None:
-        """The sums of one grouping; None before anything left. ValueError where what left was not counted so."""
+    def add_to(self, attribution: Attribution | PageGroupings, grouping: Grouping, *, only_recent: bool = False) -> int:
+        """Count in what left in one of the groupings; gives the rows that are not among them, as they are not recent.
+
+        ValueError where what left was not counted so.
+        """
         if not self.conversations:
-            return None
+            return 0
         if grouping not in self._sums:
             raise ValueError(f"conversations have left, and none was counted by {grouping.by}")
-        return self._sums[grouping]
+        if only_recent and grouping.by == "flow":
+            return self.conversations
+        settled = self._sums[grouping]
+        if isinstance(attribution, PageGroupings):
+            attribution.merge(settled)
+        elif isinstance(settled, Attribution):
+            attribution.merge(settled)
+        return 0
 
     def _hand_out(self, early: EarlyRows, part: Part) -> None:
         flows = with_capture_points(part.flows)

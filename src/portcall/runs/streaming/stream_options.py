@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.runs.streaming.expirer import CLOSED_NS, Expirer, timeouts_of
 from portcall.runs.streaming.memory_bound import DEFAULT_BYTES, MemoryBound
+from portcall.runs.streaming.spill import Spill
 
 if TYPE_CHECKING:
     from portcall.runs.streaming.early_rows import TakeRows
@@ -25,14 +26,22 @@ class StreamOptions(NamedTuple):
 
     def expirer(self, *, has_no_end: bool) -> Expirer:
         """What lets conversations go accordingly; without an end, memory is bounded also where nobody asked for it."""
-        size = DEFAULT_BYTES if self.memory_bytes is None and has_no_end else self.memory_bytes
+        size = self._size(has_no_end=has_no_end)
         timeouts = timeouts_of(self.idle_timeout_s, self.active_timeout_s)
         return Expirer(timeouts, None if size is None else MemoryBound(size))
+
+    def store(self, by: str, *, has_no_end: bool) -> Spill | None:
+        """Where rows that leave are kept until the end; None for memory, or where they need not be kept."""
+        size = self._size(has_no_end=has_no_end)
+        return Spill(size) if by == "flow" and size is not None and not self.take_rows else None
+
+    def _size(self, *, has_no_end: bool) -> int | None:
+        return DEFAULT_BYTES if self.memory_bytes is None and has_no_end else self.memory_bytes
 
     def live_expirer(self) -> Expirer:
         """The same for live traffic: what is over leaves once its owners are settled, also where nobody asked."""
         idle_s = LIVE_IDLE_S if self.idle_timeout_s is None else self.idle_timeout_s
-        size = DEFAULT_BYTES if self.memory_bytes is None else self.memory_bytes
+        size = self._size(has_no_end=True) or DEFAULT_BYTES
         timeouts = timeouts_of(max(idle_s, CLOSED_NS / 1e9), self.active_timeout_s)
         return Expirer(timeouts, MemoryBound(size))
 
