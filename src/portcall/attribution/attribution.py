@@ -1,10 +1,9 @@
 """Attribution: flow records and verdict tallies in, report rows out.
 
 Flows come in chunks and are summed per service (and per remote address where the grouping or ``top_host`` asks for it)
-by compiled kernels; names appear only when rows are asked for, once per group. Two attributions merge, in any
-grouping of consecutive shards. Every byte is credited: what is on no flow becomes rows with a reason, and what is
-credited to two local ends is counted, so Σ(bytes_out + bytes_in) = bytes + bytes_credited_twice in every grouping.
-Knows no file, clock or terminal.
+by compiled kernels; names appear only when rows are asked for, once per group. Two attributions merge. Every byte is
+credited: what is on no flow becomes rows with a reason, and what is credited to two local ends is counted, so
+Σ(bytes_out + bytes_in) = bytes + bytes_credited_twice in every grouping. Knows no file, clock or terminal.
 """
 
 from __future__ import annotations
@@ -59,9 +58,8 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as man
 class Attribution:
     """Sums of flows under one grouping.
 
-    ``local`` are the networks that the user calls local, as text or objects; ``names`` is what the traffic tells;
-    ``capture_points`` are where live flows were seen, by their ``namespace``; ``store`` keeps rows by flow elsewhere.
-    """
+    ``local`` are the networks that the user calls local, text or objects; ``names`` is what the traffic tells;
+    ``capture_points`` are where live flows were seen, by their ``namespace``; ``store`` keeps rows by flow elsewhere."""
 
     def __init__(
         self,
@@ -189,7 +187,6 @@ class Attribution:
         return Rows(self._columns, parts, in_order([texts for texts, _ in counted], both_ways, most))
 
     def _parts(self, tallies: Mapping[Verdict, Tally]) -> list[FlowRows | Columns]:
-        # Conversations only where they are the rows: they keep all that was inspected.
         parts: list[FlowRows | Columns] = [*self._flows.parts()] if self._by == "flow" else [*self._groups()]
         parts.append(Columns.of_rows([] if self._width_ns else list(rows_on_no_flow(self._by, tallies))))
         for verdict, cells in self._cells_on_no_flow.items():
@@ -225,10 +222,10 @@ class Attribution:
 
     def degradations(self) -> list[Degradation]:
         """What the rows could not be sure of."""
-        if self._by == "query":
-            return self._notes_of_questions()
+        if self._by in ("query", "flow"):
+            return self._notes_of_questions() if self._by == "query" else note_of_left_out(self._flows.left_out)
         if not self._inferred_flows or self._by == "service":
-            return note_of_left_out(self._flows.left_out)
+            return []
         reason = (
             "the capture does not say which ends are local; an end with a private address is taken for local "
             "where the other end's is not private, else the client"

@@ -25,7 +25,7 @@ from portcall.runs.arguments import check_grouping
 from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
 from portcall.runs.streaming.early_rows import EarlyRows
-from portcall.runs.streaming.settled import Grouping
+from portcall.runs.streaming.settled import groupings
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.sources.devices.capture_devices import LiveSpec, best_source
 from portcall.sources.devices.ring_size import LEAST_RING_BYTES, MOST_RING_BYTES
@@ -151,7 +151,7 @@ class LiveRun:
             name_capture_point=self.source.capture_point,
             bucketing=self._bucketing,
             expirer=stream.live_expirer(),
-            groupings=_groupings(options, is_by_time=self._bucketing is not None),
+            groupings=groupings(options, is_by_time=self._bucketing is not None),
             local=options.local,
             store=stream.store(options.by, has_no_end=True) if not options.logs else None,
             early=EarlyRows(stream.take_rows, names, self._where, self._completed) if stream.take_rows else None,
@@ -263,12 +263,6 @@ def captured(options: LiveOptions, duration_s: float | None, every_s: float | No
     """
     with LiveRun(options) as run:
         yield from _reports(run, duration_s, every_s)
-
-
-def _groupings(options: LiveOptions, *, is_by_time: bool) -> list[Grouping]:
-    """How a run will be asked to report: in the end, while it runs, and for metrics."""
-    wanted = [Grouping(options.by, is_by_time, options.page), Grouping(options.by, options.by == "time")]
-    return list(dict.fromkeys([*wanted, *([Grouping("app")] if options.counts_by_app else [])]))
 
 
 def _reports(run: LiveRun, duration_s: float | None, every_s: float | None) -> Iterator[Report]:

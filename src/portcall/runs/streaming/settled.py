@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from portcall.inspection.server_names import ServerNames
     from portcall.records.ownership import Match
     from portcall.records.packets import CapturePoint, Tally, Verdict
+    from portcall.runs.live_run import LiveOptions
     from portcall.runs.owned_table import Part
     from portcall.runs.streaming.early_rows import EarlyRows
 
@@ -27,6 +28,12 @@ class Grouping(NamedTuple):
     by_time: bool = False
     page: bool = False
     """With what a page shows besides."""
+
+
+def groupings(options: LiveOptions, *, is_by_time: bool) -> list[Grouping]:
+    """How a live run will be asked to report: in the end, while it runs, and for metrics."""
+    wanted = [Grouping(options.by, is_by_time, options.page), Grouping(options.by, options.by == "time")]
+    return list(dict.fromkeys([*wanted, *([Grouping("app")] if options.counts_by_app else [])]))
 
 
 class Settled:
@@ -89,7 +96,8 @@ class Settled:
         settled = self._sums[grouping]
         if isinstance(attribution, PageGroupings):
             attribution.merge(settled)
-        elif isinstance(settled, Attribution):
+            return 0
+        if isinstance(settled, Attribution):
             attribution.merge(settled)
         return 0
 
