@@ -29,7 +29,7 @@ def _connection(number, now):
     yield now, ask / DNS(id=number & 0xFFFF, qd=DNSQR(qname=f"host{number % 9}.example"))
     yield now + 0.01, out / TCP(sport=port, dport=80, flags="S", seq=number)
     yield now + 0.02, back / TCP(sport=80, dport=port, flags="SA", seq=7, ack=number + 1)
-    request = b"GET / HTTP/1.1\r\nHost: www.example\r\n\r\n"
+    request = b"GET / HTTP/1.1\r\nHost: www%d.example\r\n\r\n" % (number // 5)
     yield now + 0.03, out / TCP(sport=port, dport=80, flags="PA", seq=number + 1, ack=8) / request
     if number % 3:
         yield now + 0.04, out / TCP(sport=port, dport=80, flags="FA", seq=number + 1 + len(request), ack=8)

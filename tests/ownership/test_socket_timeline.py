@@ -366,6 +366,24 @@ def test_processes_that_exited_long_ago_are_forgotten_unless_a_socket_needs_them
     assert len(timeline.processes) == 1
 
 
+def test_children_of_a_server_that_exited_are_forgotten_though_it_still_listens(timeline):
+    told(timeline, started(0, 100), sighting(0, 7, 100, "BOUND", SERVER), until=1)
+    for n in range(1, 200):
+        told(timeline, started(n, 1000 + n, parent=100), sighting(n, 7, 1000 + n, "HELD", SERVER), until=n)
+        told(timeline, exited(n + 0.5, 1000 + n), until=n + 0.5)
+
+    assert len(timeline.processes) < 120
+    assert owner(timeline, SERVER, CLIENT, first=199)[0] == 100
+
+
+def test_of_many_turns_at_one_socket_the_latest_are_remembered(timeline):
+    turns = [sighting(n / 10, 7, 100 + n % 2, "USED", SERVER, CLIENT, protocol="udp") for n in range(1000)]
+    told(timeline, started(0, 100), started(0, 101), *turns)
+
+    [socket] = timeline._sockets.values()
+    assert len(socket.used) < 100
+
+
 def test_more_sockets_than_the_bound_push_out_the_oldest(timeline, monkeypatch):
     monkeypatch.setattr(ownership, "MAX_SOCKETS", 2)
     told(timeline, *(sighting(n, n, 100, "USED", f"127.0.0.1:{n}", SERVER) for n in (1, 2, 3)), until=11)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_CHARACTERS = 32 << 20
+_LASTING = 8  # detections, of which kernels know some from the beginning
 _CHARACTERS_OF_A_DETECTION = 200  # about what one takes besides its texts
 
 
@@ -97,6 +98,23 @@ class DetectionTable:
         self._detections.append(detection)
         self._have_names.append(bool(detection.names))
         return len(self._detections) - 1
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether it is worth it to forget what nobody knows by its number any more."""
+        return self._characters > _MOST_CHARACTERS // 2
+
+    def keep(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Forget all but these, and the first ones, which kernels know; gives the new number of each former one."""
+        kept = np.unique(np.concatenate([np.arange(min(_LASTING, len(self._detections))), numbers]))
+        new = np.zeros(len(self._detections), np.int32)
+        new[kept] = np.arange(len(kept))
+        left = DetectionTable()
+        for number in kept[1:].tolist():
+            left.number(self._detections[number] or Detection(""))
+        self._numbers, self._detections = left._numbers, left._detections
+        self._have_names, self._characters = left._have_names, left._characters
+        return new
 
     def merge(self, later: DetectionTable) -> NDArray[np.int32]:
         """Take in what another table has; gives the number here of each of its numbers."""

@@ -78,6 +78,10 @@ class DnsCache:
         self._names = [""]
         self._number_of_name: dict[str, int] = {}
 
+    def forget_sets(self) -> None:
+        """Number what ``find`` gives anew; nobody may know the former numbers."""
+        self._number_of_set, self._sets = {NO_NAMES: 0}, [NO_NAMES]
+
     def __getitem__(self, number: int) -> tuple[tuple[str, ...], NameKind]:
         """The names behind a number of ``find``, in order, and where they come from."""
         return self._sets[number]

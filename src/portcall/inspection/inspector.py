@@ -153,6 +153,12 @@ class Inspector:
             held.renumber(numbers)
         self._conversations = {int(numbers[row]) - 1: known for row, known in self._conversations.items()}
 
+    def renumber_detections(self) -> None:
+        """Forget detections that are in no row; nobody else may know them by number."""
+        found = self.found[: len(self._table)]
+        found[:] = self._detections.keep(found)[found]
+        self._known_detections.forget()
+
     def announces_to(self, expected_flows: ExpectedFlows) -> None:
         """Keep what is announced from now on there."""
         self._expected_flows = expected_flows

@@ -78,10 +78,14 @@ class ServerNames:
         self.dns_cache = DnsCache()
         self.expected_flows = ExpectedFlows()
         self.key_log: dict[tuple[str, bytes], bytes] = {}
+        self.rows_leave = False
+        """Whether nothing that was found is asked for by its number once its row has left its table."""
+        self._tables = 0
         self._told: dict[tuple[int, bool, int, int, bool], ServerLabel] = {}
 
     def inspector_for(self, table: FlowTable, holder: PayloadKeeper | None = None) -> Inspector:
         """An inspector for one flow table; ``holder`` keeps payloads for those who merge it, or log them."""
+        self._tables += 1
         return Inspector(
             table,
             self.detections,
@@ -142,6 +146,16 @@ class ServerNames:
     def told(self, facts: NDArray[np.void]) -> list[ServerLabel]:
         """Nothing, and then what follows from each of FACTS[m]."""
         return [NOTHING, *map(self._tell, facts.tolist())]
+
+    def forget_what_left(self, inspector: Inspector) -> None:
+        """Where there is little room left: forget what no row of the inspector's table says any more.
+
+        Not where rows wait for the end, which know it by number, nor where other tables do.
+        """
+        if self.rows_leave and self._tables == 1 and self.detections.is_half_full:
+            inspector.renumber_detections()
+            self.dns_cache.forget_sets()
+            self._told.clear()
 
     def detection(self, number: int) -> Detection | None:
         """What has this number in Found; None for 0."""

@@ -88,6 +88,11 @@ class ProcessTable:
             self._owners[key] = known
         return known
 
+    def exited(self, before_ns: int) -> list[int]:
+        """Pids of processes that ended before then, and that nobody was given anew."""
+        ended = {pid for exit_ns, pid in self._exited if exit_ns < before_ns}
+        return [pid for pid in ended if (last := self._last(pid)) is not None and last.exit_ns is not None]
+
     def forget(self, before_ns: int, needed: Container[int]) -> None:
         """Drop processes that exited before then, unless their pid is needed."""
         kept = []

@@ -49,7 +49,8 @@ LINGER_NS = 60 * SECOND_NS
 """How long after a connection's end its packets may come: Linux's TIME_WAIT."""
 BOUND_LINGER_NS = 2 * SECOND_NS
 """The same for a port that was merely open: its next packets are most likely somebody else's."""
-FORGET_AFTER_NS = 120 * SECOND_NS
+FORGET_AFTER_NS = LINGER_NS + 15 * SECOND_NS
+"""By then what packets there are have come, and their rows are settled."""
 MAX_SOCKETS = 1 << 18
 MAX_PEERS = 1 << 14
 """Peers remembered per socket; beyond, the oldest are recognised by the socket's own port only."""
@@ -57,6 +58,7 @@ KERNEL = Owner(0, None, Program("[kernel]"))
 
 _SWEEP_NS = 10 * SECOND_NS
 _CHANGES_PER_SOCKET = 3  # where a socket goes round among workers, rows do not follow every turn
+_MOST_TURNS = 64  # of those who use a socket by turns, the latest
 _PORTS_PER_SOCKET = 64  # a raw socket may send from every port there is
 
 
@@ -162,7 +164,7 @@ class SocketTimeline:
         if not socket.used or socket.used[-1][1] != pid:
             if 0 < len(socket.used) <= _CHANGES_PER_SOCKET:
                 self._note_handover(socket, time_ns)
-            socket.used += ((time_ns, pid),)
+            socket.used = (*socket.used[-_MOST_TURNS:], (time_ns, pid))
 
     def _index(self, socket: ObservedSocket, key: bytes, time_ns: int, *, is_copy: bool) -> Use | None:
         """File the socket under what the sighting calls it; gives the use if it names a peer."""
@@ -255,7 +257,22 @@ class SocketTimeline:
                 self._drop(socket)
         while len(self._sockets) > MAX_SOCKETS:
             self._drop(next(iter(self._sockets.values())))
+        for pid in self.processes.exited(before_ns):
+            self._let_go_of(pid)
         self.processes.forget(before_ns, self._sockets_of)
+
+    def _let_go_of(self, pid: int) -> None:
+        """Forget that a process which ended held sockets that others still hold: a server's children come and go."""
+        for cookie in [*self._sockets_of.get(pid, ())]:
+            socket = self._sockets[cookie]
+            others = tuple(other for other in socket.processes if other != pid)
+            roles = tuple(role for role in socket.roles if role[1] != pid)
+            used = tuple(turn for turn in socket.used if turn[1] != pid)
+            if others and bool(roles) == bool(socket.roles) and bool(used) == bool(socket.used):
+                socket.processes, socket.roles, socket.used = others, roles, used
+                self._sockets_of[pid].discard(cookie)
+        if not self._sockets_of.get(pid, True):
+            del self._sockets_of[pid]
 
     def _drop(self, socket: ObservedSocket) -> None:
         del self._sockets[socket.cookie]

@@ -14,6 +14,7 @@ import numpy as np
 
 from portcall.attribution.attribution import Attribution
 from portcall.attribution.page_groupings import PageGroupings
+from portcall.records.ownership import Evidence
 from portcall.records.packets import CapturePoint
 from portcall.records.report import Degradation
 from portcall.records.sightings import FLOW_END
@@ -23,7 +24,7 @@ from portcall.runs.streaming.settled import Grouping, Settled
 from portcall.runs.tracker import Tracker, sum_tallies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -60,6 +61,8 @@ class LiveTracker:
     """What a network namespace's interface is called, by their numbers; asked when a frame comes from there."""
     bucketing: Bucketing | None = None
     """The buckets of time that are counted besides; None: none."""
+    namespaces: Collection[int] | None = None
+    """Numbers of the network namespaces whose packets are counted, as no others' sockets matter; None: any."""
     expirer: Expirer | None = None
     """Lets conversations go that are over and settled; None: all stay."""
     groupings: Sequence[Grouping] = ()
@@ -114,6 +117,10 @@ class LiveTracker:
 
     def note(self, events: OwnerEvents) -> None:
         """Take in what the owners reported; before the packets that were caught meanwhile."""
+        if self.namespaces is not None:
+            namespaces = events.sightings["namespace"]
+            may_be_met = np.isin(namespaces, [0, *self.namespaces]) | (events.sightings["evidence"] == Evidence.CLOSED)
+            events = events._replace(sightings=events.sightings[may_be_met])
         if len(events.sightings) or events.processes:
             self.timeline.update(events)
             changes = self.timeline.take_changes()

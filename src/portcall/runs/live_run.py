@@ -29,6 +29,7 @@ from portcall.runs.streaming.settled import groupings
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.sources.devices.capture_devices import LiveSpec, best_source
 from portcall.sources.devices.ring_size import LEAST_RING_BYTES, MOST_RING_BYTES
+from portcall.system.network_namespaces import choose_namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -145,11 +146,14 @@ class LiveRun:
         self._known_before = {*self.source.degradations, *self.owners.degradations}
         timeline = SocketTimeline(self.owners.name, user_name)
         self._bucketing, stream = options.bucketing, options.stream
+        if names:
+            names.rows_leave = bool(stream.take_rows) or (options.by != "flow" and not options.page)
         self.tracker = LiveTracker(
             timeline,
             names=names,
             name_capture_point=self.source.capture_point,
             bucketing=self._bucketing,
+            namespaces=None if options.netns else [one.number for one in choose_namespaces(())],
             expirer=stream.live_expirer(),
             groupings=groupings(options, is_by_time=self._bucketing is not None),
             local=options.local,

@@ -219,6 +219,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         copies = Copies(removes=deduplicate)
         counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing)
         early = EarlyRows(stream.take_rows, book, is_shown, completed) if stream.take_rows else None
+        if book:
+            book.rows_leave = bool(early) or (by != "flow" and not page)
         expirer = stream.expirer(has_no_end=captures.has_pipe)
         store = None if logs or page else stream.store(by, has_no_end=captures.has_pipe)  # what logs say stays
         kept = Attribution(by, local, book, store=store) if store else None

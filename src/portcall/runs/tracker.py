@@ -78,6 +78,7 @@ class InspectedTable:
         ``questions`` take what is asked of resolvers, ``logs`` what is said, where somebody wants to know.
         """
         self.flows, self._inspector, self._holder = flows, inspector, holder
+        self._names: ServerNames | None = None
         self._questions, self.logs = questions, logs
 
     @classmethod
@@ -116,7 +117,9 @@ class InspectedTable:
             from portcall.inspection.asked_questions import AskedMessages
 
             questions = AskedMessages(names.questions, names.detections, inspector)
-        return cls(flows, inspector, holder, questions, logs)
+        table = cls(flows, inspector, holder, questions, logs)
+        table._names = names
+        return table
 
     def state(self, names: ServerNames | None) -> InspectionState | None:
         """What is known of the flows of a shard, with the names that it collected; None without inspection."""
@@ -167,6 +170,8 @@ class InspectedTable:
         for one in (self._inspector, self._holder, self._questions, self.logs):
             if one:
                 one.renumber(eviction.numbers)
+        if self._names and self._inspector:
+            self._names.forget_what_left(self._inspector)
         return eviction.kept
 
     def detected(self, rows: NDArray[np.int64]) -> Detected | None:

@@ -13,6 +13,7 @@ from made_streams import SECOND_NS, write_stream
 from packet_rows import packet, packet_rows, reply
 from portcall.flows.expiry import Timeouts
 from portcall.flows.table import FlowTable
+from portcall.inspection import detection_table
 from portcall.records.packets import NO_TIME
 from portcall.records.schema import GROUPINGS, directions
 from portcall.runs import offline
@@ -192,3 +193,22 @@ def test_rows_with_buckets_leave_early_bucket_by_bucket(capture):
     last = offline.read([capture], by="flow", bucket="2s", stream=StreamOptions(1.0, take_rows=early.extend)).report
 
     assert sorted(map(repr, [*early, *last])) == sorted(map(repr, whole))
+
+
+@pytest.mark.parametrize("by", ["host", "service", "app"])
+def test_names_of_conversations_that_left_make_room_for_others(capture, by, monkeypatch):
+    whole = offline.read([capture], by=by).report
+    monkeypatch.setattr(detection_table, "_MOST_CHARACTERS", 6000)
+
+    crowded, let_go = (
+        offline.read([capture], by=by, stream=stream) for stream in (StreamOptions(), StreamOptions(1.0))
+    )
+
+    assert crowded.names.left_out > 10
+    assert let_go.names.left_out == 0
+    assert Counter(map(name_and_bytes, let_go.report)) == Counter(map(name_and_bytes, whole))
+
+
+def name_and_bytes(row):
+    out, back = ("bytes_out", "bytes_in") if "bytes_out" in row else ("bytes_to_server", "bytes_to_client")
+    return row.get("host"), row.get("app"), tuple(row["services"]), row[out], row[back]
