@@ -96,7 +96,7 @@ class Inspector:
         self.asked = table.column(np.dtype(np.uint64))
         """uint64[rows or more]: the first packet that told who asked, as ``RowDetections`` has it."""
         self._asked = self.asked.data  # a view as well
-        self._held = [held_segments(table), *([held_segments(table)] if with_details else [])]
+        self._held = [held_segments(table) for _ in range(1 + with_details)]
         self._kernel = plain_inspector(table, self.marks, self._deferral, self._held, detections)
         self._kernel.found, self._kernel.evidence, self._kernel.asked = self.found, self.evidence, self.asked
         self._kernel.detections = self._known_detections
@@ -179,8 +179,7 @@ class Inspector:
 
     def _inspect_payload(self, sent: DeferredPayload) -> None:
         row, side, inspected = sent.row, sent.side, self._inspected
-        resolver = inspected[row] >> RESOLVER_SHIFT
-        if resolver:
+        if resolver := inspected[row] >> RESOLVER_SHIFT:
             self._inspect_resolver(resolvers()[resolver - 1], sent)
             return
         conversation = self._conversations.get(row)
