@@ -222,7 +222,8 @@ def test_what_is_no_series_of_packets_is_not_rtp(by_dissectors, payloads):
 
 
 PIECES = [
-    *(rtp(sequence, source) for sequence in (1, 2, 3, 4) for source in (1, 2)),
+    *(rtp(sequence, source, kind) for sequence in (1, 2, 3, 4) for source, kind in ((1, 8), (2, 96))),
+    rtp(3, 1, 0),
     *(report(source, is_ciphered=is_ciphered) for source in (1, 2) for is_ciphered in (False, True)),
     *SHORT_HEADERS,
     b"\x90\x00" + bytes(13),

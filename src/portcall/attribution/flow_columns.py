@@ -75,8 +75,8 @@ def _end_columns(flows: FlowValues) -> dict[str, ColumnValues]:
     """What is known of each end, and what it sent to the other one."""
     columns: dict[str, ColumnValues] = {}
     for end, other in (("client", "server"), ("server", "client")):
-        halves = (flows[f"{end}_{half}_half"].view(np.uint64) for half in ("high", "low"))
-        columns[f"{end}_ip"] = Addresses(*halves, flows.are("is_ipv6"))
+        high, low = (flows[f"{end}_{half}_half"].view(np.uint64) for half in ("high", "low"))
+        columns[f"{end}_ip"] = Addresses(high, low, flows.are("is_ipv6"))
         columns[f"{end}_port"] = Numbers(flows[f"{end}_port"])
         columns[f"{end}_port_class"] = _words(_PORT_CLASSES, flows[f"{end}_port_class"], flows.are("has_ports"))
         for count in ("packets", "bytes", "payload"):
@@ -91,7 +91,7 @@ def name_columns(
     names: ServerNames,
     found: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> dict[str, ColumnValues]:
-    """What the traffic itself tells of each server: one of the labels; what was detected, by number, and in which packet."""
+    """What the traffic tells of each server: one of the labels; what was detected, by number, and in which packet."""
     detected, evidence = found
     numbers, members = grouped({"number": detected}, ("number",))
     detections = list(map(names.detection, detected[members].tolist()))

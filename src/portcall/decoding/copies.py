@@ -50,7 +50,7 @@ class Copies:
 
     @property
     def found(self) -> int:
-        """Frames that are copies of others, so far; where not all were looked at, an estimate."""
+        """Frames that are copies of others, so far; where that ``is_exact`` is not, an estimate."""
         if self._are_all_looked_at:
             return self._found_by_others + self._table.found
         looked_at, frames = self._looked_at - self._all, self._frames - self._all
@@ -59,8 +59,8 @@ class Copies:
 
     @property
     def is_exact(self) -> bool:
-        """Whether all frames were looked at."""
-        return self._are_all_looked_at and self._others_are_exact
+        """Whether all frames were looked at, and each was remembered for as long as a copy may come."""
+        return self._are_all_looked_at and not self._table.displaced and self._others_are_exact
 
     @property
     def _are_all_looked_at(self) -> bool:

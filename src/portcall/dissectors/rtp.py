@@ -55,8 +55,13 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         return None
     streak = _streak(sent.datagrams)
     if streak >= _NEEDED or (streak == _NEEDED - 1 and _streak(answered.datagrams) >= _NEEDED - 1):
-        return Detection("rtp", details=(("payload_type", str(data[1] & 0x7F)),))
+        return stream(data[1] & 0x7F)
     return WAIT
+
+
+def stream(payload_type: int) -> Detection:
+    """Packets that follow each other, the last of which carries this type (RFC 3551 §6)."""
+    return Detection("rtp", details=(("payload_type", str(payload_type)),))
 
 
 def _begins_rtp(data: bytes) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.records.column_values import Columns, ColumnValues
+    from portcall.records.column_values import Columns
     from portcall.records.report_rows import Rows
 
 _MOST_REMEMBERED = 1 << 16  # words

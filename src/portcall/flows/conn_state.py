@@ -10,8 +10,9 @@ a SYN, a SYN+ACK, a FIN and a RST, so shards can be joined before anybody asks:
     syn sent     the client sent a SYN that stayed without that answer
     inactive     nothing of the above: silent, or seen only in mid-stream
 
-What needs the order of other packets is approximated: see ``_is_reset_unanswered`` in the kernel. Timers are not modelled: Zeek may give
-up on an attempt and log the rest as a second connection; here a connection on one key stays one row.
+What needs the order of other packets is approximated: see ``_is_reset_unanswered`` in the kernel. Timers are not
+modelled: Zeek may give up on an attempt and log the rest as a second connection; here a connection on one key stays one
+row.
 
 The rules are applied where ``flow_values`` are put in columns, in ``kernels/conn_states.pxd``.
 """

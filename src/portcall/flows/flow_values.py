@@ -42,8 +42,8 @@ class FlowValues:
 
     def __getitem__(self, name: str) -> NDArray[np.int64]:
         """int64[n]: one of the kernel's VALUES."""
-        return self._values[VALUES.index(name)]
+        return np.asarray(self._values[VALUES.index(name)])
 
     def are(self, name: str) -> NDArray[np.bool_]:
         """bool[n]: one of the kernel's MARKS."""
-        return self._marks[MARKS.index(name)]
+        return np.asarray(self._marks[MARKS.index(name)])

@@ -9,11 +9,21 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from portcall.dissectors import tls
+from portcall.dissectors import rtp, tls
 from portcall.dissectors._text import as_text
 from portcall.inspection.candidates import joined
 from portcall.inspection.handover import plain_name
-from portcall.kernels.deferral import BOTH, DNS_QUESTION, HTTP_ANSWER, HTTP_REQUEST, SAID, TLS_ANSWER, TLS_HELLO
+from portcall.kernels.deferral import (
+    BOTH,
+    DNS_QUESTION,
+    HTTP_ANSWER,
+    HTTP_REQUEST,
+    MEDIA,
+    MEDIA_ANSWER,
+    SAID,
+    TLS_ANSWER,
+    TLS_HELLO,
+)
 from portcall.records.detections import Detection, Name, NameKind
 
 if TYPE_CHECKING:
@@ -26,6 +36,8 @@ _SAID: dict[int, Callable[[bytes], Detection]] = {
     SAID + TLS_HELLO: tls.offered,
     SAID + TLS_ANSWER: tls.chosen,
     SAID + HTTP_REQUEST: lambda agent: Detection("http", details=(("user_agent", as_text(agent)),)),
+    SAID + MEDIA: lambda payload_type: rtp.stream(payload_type[0]),
+    SAID + MEDIA_ANSWER: lambda payload_type: rtp.stream(payload_type[0]),
     SAID + HTTP_ANSWER: lambda server: Detection("http", details=(("server", as_text(server)),)),
 }
 

@@ -40,10 +40,9 @@ def plain_inspector(
     if kernel.reads_details:
         kernel.awaited, kernel.held_answers = table.column(np.dtype(np.uint8)), held[1]
     kernel.resolver = 1 + resolvers().index(dns)
-    media = () if kernel.reads_details else ("rtp", "rtcp")  # the dissector says what it carries
-    for protocol in ("dns", "quic", "tls", "http", *media):
+    for protocol in ("dns", "quic", "tls", "http", "rtp", "rtcp"):
         setattr(kernel, f"{protocol}_detection", detections.number(Detection(protocol)))
-    kernel.rtp_prefixes = prefixes_of("rtp", UDP) * np.uint64(bool(media))
+    kernel.rtp_prefixes = prefixes_of("rtp", UDP)
     kernel.short_header_prefixes = prefixes_of("quic", UDP, on_ports_only=True)
     kernel.tls_prefixes = prefixes_of("tls", TCP)
     kernel.series = table.column(SERIES)

@@ -77,9 +77,14 @@ cdef inline bint _is_numbered(const Packet *packet, const uint8_t *header, size_
 
 
 cdef class CopyTable:
-    """The latest packets, by their digests. ``window_ns`` is how much later, or earlier, a copy may come."""
+    """The latest packets, by their digests. ``window_ns`` is how much later, or earlier, a copy may come.
+
+    ``displaced`` are packets that another one with the same slot drove out before that: their copies are not found. Which packets
+    share a slot depends on the seed.
+    """
 
     cdef readonly uint64_t found
+    cdef readonly uint64_t displaced
     cdef Seen[::1] seen
     cdef int64_t window_ns
     cdef size_t most_bytes
@@ -152,4 +157,7 @@ cdef class CopyTable:
                 if self.removes:
                     packet.verdict = DUPLICATE
             else:
+                self.displaced += (
+                    seen.digest != 0 and seen.digest != digest and -self.window_ns <= packet.ts_ns - seen.ts_ns <= self.window_ns
+                )
                 seen.digest, seen.ts_ns = digest, packet.ts_ns

@@ -7,6 +7,8 @@ DNS_ANSWER: int
 DNS_QUESTION: int
 TLS_ANSWER: int
 HTTP_ANSWER: int
+MEDIA: int
+MEDIA_ANSWER: int
 BOTH: int
 SAID: int
 MOST_KEPT_BYTES: int

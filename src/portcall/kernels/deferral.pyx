@@ -11,6 +11,7 @@ from portcall.kernels.records cimport Deferred, Hello
 TLS_HELLO, HTTP_REQUEST = plain_parsers.TLS_HELLO, plain_parsers.HTTP_REQUEST
 DNS_ANSWER, DNS_QUESTION = plain_parsers.DNS_ANSWER, plain_parsers.DNS_QUESTION
 TLS_ANSWER, HTTP_ANSWER = plain_parsers.TLS_ANSWER, plain_parsers.HTTP_ANSWER
+MEDIA, MEDIA_ANSWER = plain_parsers.MEDIA, plain_parsers.MEDIA_ANSWER
 """Kinds of Hello, and of names that are numbered …"""
 
 BOTH, SAID = hello_numbers.BOTH, hello_numbers.SAID

@@ -4,7 +4,7 @@ from libc.string cimport memchr
 
 from portcall.kernels.deferral cimport HELD_BYTES, Deferral, leave_held, leave_hellos, next_hellos
 from portcall.kernels.held_segments cimport NOBODY, HeldSegments, held_bytes, held_segment, hold, hold_joined, join, let_go
-from portcall.kernels.hello_numbers cimport Numbering, is_answer, number_of, tell_number
+from portcall.kernels.hello_numbers cimport Numbering, is_answer, is_numbered, number_of, tell_number
 from portcall.kernels.mid_stream cimport are_records
 from portcall.kernels.payload_bytes cimport PayloadBytes
 from portcall.kernels.plain_details cimport (
@@ -23,6 +23,7 @@ cdef class HelloDetections(RowDetections):
     cdef public bint reads_hellos
     cdef public uint8_t[::1] awaited  # by row: the kind of what is to answer a hello, 0 for none; where details are wanted
     cdef public HeldSegments held_answers  # likewise
+    cdef bint tells_media  # False while what media carry cannot be told
 
 
 cdef inline void tell_hello(
@@ -34,7 +35,7 @@ cdef inline void tell_hello(
     cdef Numbering known
     out.row, out.number, out.said_length, out.is_part = payload.row, number, <uint32_t>said.size, is_part
     number_of(rows, out, sent.bytes + out.name_at, said.bytes, &known)
-    if known.number and (rows.found[out.row] or not is_answer(out)):
+    if known.number and (is_numbered(rows, out) or not is_answer(out)):
         tell_number(rows, out, known.number)
     else:
         leave_hellos(rows.deferral, packet, sent, payload, number, 1, said)

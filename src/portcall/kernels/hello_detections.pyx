@@ -14,4 +14,4 @@ cdef class HelloDetections(RowDetections):
 
     def __init__(self, uint8_t[::1] inspected, Deferral deferral not None, HeldSegments held not None):
         super().__init__(inspected)
-        self.deferral, self.held, self.reads_hellos = deferral, held, True
+        self.deferral, self.held, self.reads_hellos, self.tells_media = deferral, held, True, True

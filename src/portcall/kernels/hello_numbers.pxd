@@ -1,7 +1,7 @@
 # Numbers of what hellos make of their rows: a detection is numbered by what is said, then with its name, then with the other side.
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
-from portcall.kernels.plain_parsers cimport DNS_QUESTION, HTTP_ANSWER, HTTP_REQUEST, TLS_ANSWER
+from portcall.kernels.plain_parsers cimport DNS_QUESTION, HTTP_ANSWER, HTTP_REQUEST, MEDIA, MEDIA_ANSWER, MEDIA_REPORT, TLS_ANSWER
 from portcall.kernels.records cimport Hello
 from portcall.kernels.row_detections cimport RowDetections, tell
 
@@ -20,7 +20,12 @@ cdef struct Numbering:
 
 
 cdef inline bint is_answer(const Hello *hello) noexcept nogil:
-    return hello.kind == TLS_ANSWER or hello.kind == HTTP_ANSWER
+    return hello.kind == TLS_ANSWER or hello.kind == HTTP_ANSWER or hello.kind >= MEDIA_ANSWER
+
+
+cdef inline bint is_numbered(RowDetections rows, const Hello *hello) noexcept nogil:
+    """Whether the row has a number for what the other side said, which this may answer."""
+    return rows.found[hello.row] and (hello.kind < MEDIA_ANSWER or rows.found[hello.row] != rows.rtp_detection)
 
 
 cdef inline void _find(
@@ -39,6 +44,8 @@ cdef inline void number_of(
         out.number = rows.dns_detection
     elif hello.kind == HTTP_REQUEST or hello.kind == HTTP_ANSWER:
         out.number = rows.http_detection
+    elif hello.kind == MEDIA_REPORT:
+        out.number = rows.rtcp_detection
     if hello.said_length:
         _find(rows, SAID + hello.kind, 0, said, hello.said_length, out)
     if out.number and hello.name_length:
@@ -50,13 +57,15 @@ cdef inline void number_of(
 
 cdef inline void tell_number(RowDetections rows, const Hello *hello, int32_t number) noexcept nogil:
     """Note that this is what a hello makes of its row; of a part, only as long as the rest is awaited. What has no name leaves it to
-    stand who told that it is TLS.
+    stand who told that it is TLS, or RTP.
     """
     cdef uint32_t row = hello.row
     if hello.is_part:
         if rows.held.of_row[row]:
             rows.found[row] = number
-    elif is_answer(hello) or (not hello.name_length and rows.found[row] == rows.tls_detection):
+    elif is_answer(hello) or (
+        not hello.name_length and rows.found[row] == (rows.rtp_detection if hello.kind == MEDIA else rows.tls_detection)
+    ):
         rows.found[row] = number
     else:
         tell(rows, row, number, hello.number)

@@ -24,10 +24,8 @@ from portcall.kernels.plain_parsers cimport DNS_ANSWER, HTTP_REQUEST, NAMED, NOT
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.prefix_tables cimport PrefixTables
 from portcall.kernels.records cimport FRAGMENT_NONE, Deferred, Frame, Hello, Packet, Payload
-from portcall.kernels.row_detections cimport (
-    BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, RTP, TCP, UDP, adds_nothing, inspect_middle, inspect_series, is_in_series, is_media,
-    note_asker, tell,
-)
+from portcall.kernels.row_detections cimport BOTH_SIDES, IS_OPEN, RESOLVER_SHIFT, TCP, UDP, adds_nothing, note_asker, tell
+from portcall.kernels.series_detections cimport RTP, inspect_middle, inspect_series, is_in_series, is_media
 
 MOST_ANSWERS = _MOST_ANSWERS
 """Of one DNS message; one with more is left to the dissector."""
@@ -171,19 +169,21 @@ cdef class PlainInspector(HelloDetections):
         cdef Packet packet
         cdef Payload payload
         cdef PayloadBytes sent = PayloadBytes(NULL, 0)
+        cdef bint is_theirs
         if deferred.is_later or deferred.at + <Py_ssize_t>deferred.length > self.deferral.arena.shape[0] or not deferred.length:
             return True
         sent.bytes, sent.size = &self.deferral.arena[deferred.at], deferred.length
         payload.row, payload.side = deferred.row, deferred.side
-        if deferred.protocol == TCP and self.reads_hellos and adds_nothing(
-            self, &sent, deferred.is_cut, &payload, deferred.number
-        ):
+        if deferred.protocol == TCP and self.reads_hellos and adds_nothing(self, &sent, deferred.is_cut, &payload, deferred.number):
             return False
         if deferred.prefixes[0] | deferred.prefixes[1] or self.inspected[deferred.row] & IS_OPEN:
             return True
         packet.protocol, packet.payload = deferred.protocol, deferred.length + deferred.is_cut
         packet.source_port, packet.target_port = deferred.source_port, deferred.target_port
-        return self._is_for_dissectors(&packet, &sent, &payload, deferred.number, deferred.prefixes)
+        self.tells_media = not self.reads_details  # nobody would number that any more
+        is_theirs = self._is_for_dissectors(&packet, &sent, &payload, deferred.number, deferred.prefixes)
+        self.tells_media = True
+        return is_theirs
 
     cdef inline void _inspect_payload(
         self, const Packet *packet, const PayloadBytes *sent, const Payload *payload, uint64_t number

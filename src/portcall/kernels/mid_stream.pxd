@@ -66,7 +66,7 @@ cdef inline int parse_rtp(const PayloadBytes *sent, bint is_cut, Series *inspect
     if sent.size < 8 or sent.bytes[0] & 0xC0 != 0x80:
         return GIVEN_UP
     _note_step(sent, inspected, side)
-    if sent.bytes[1] == 200 or sent.bytes[1] == 201:
+    if is_report_type(sent):
         if _is_report(sent, inspected, side):
             return KNOWN_REPORT
         memcpy(&inspected.reports[side], sent.bytes + 4, 4)
@@ -77,6 +77,11 @@ cdef inline int parse_rtp(const PayloadBytes *sent, bint is_cut, Series *inspect
         return KNOWN
     inspected.counts[side] += 1
     return GIVEN_UP if is_cut or inspected.counts[side] >= MOST_DATAGRAMS else WAITING
+
+
+cdef inline bint is_report_type(const PayloadBytes *sent) noexcept nogil:
+    """Whether it may be a report of RTCP's."""
+    return sent.size > 1 and (sent.bytes[1] == 200 or sent.bytes[1] == 201)
 
 
 cdef inline void _note_step(const PayloadBytes *sent, Series *inspected, int side) noexcept nogil:

@@ -14,6 +14,9 @@ cdef enum:
     DNS_QUESTION = 4
     TLS_ANSWER = 5
     HTTP_ANSWER = 6
+    MEDIA = 7  # a stream of RTP
+    MEDIA_ANSWER = 8  # that of the other side
+    MEDIA_REPORT = 9  # RTCP of the other side
     MOST_ANSWERS = 16
     MOST_HEAD_BYTES = 8192
     MOST_RECORD_BYTES = 16384 + 2048
