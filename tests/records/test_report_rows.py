@@ -37,7 +37,7 @@ MEASURES = st.integers(0, 3) | st.integers(0, 2**40) | st.integers(-(2**62), 2**
 @given(
     st.lists(st.tuples(MEASURES, st.integers(0, 2)), max_size=30), st.none() | st.integers(0, 40), st.integers(0, 30)
 )
-def test_rows_are_in_order_of_bytes_then_text_then_place_and_the_first_are_the_first_of_all(rows, most, cut):
+def test_rows_are_in_order_of_bytes_then_text_then_place(rows, most, cut):
     words = ["udp", "icmp", None]
     measure = np.array([bytes_ for bytes_, _ in rows], np.int64)
     texts = [Words(np.array([code for _, code in part], np.int64), words) for part in (rows[:cut], rows[cut:])]
