@@ -1,4 +1,4 @@
-from portcall.recording.annotations import comment_option
+from portcall.recording.annotations import comment_option, process_lines
 from portcall.records.ownership import Owner, Program
 
 CURL = Program("curl", "/usr/bin/curl", ("curl", "-u", "me:secret", "https://example.org"), container="1f2e3d4c5b6a")
@@ -6,7 +6,7 @@ OWNER = Owner(4711, 5, CURL, "alice", ((4242, "bash"), (1, "init")))
 
 
 def text_of(owner, **wishes):
-    written = comment_option(owner, 1000, **{"with_arguments": False, **wishes})
+    written = comment_option(process_lines(owner, 1000, **{"with_arguments": False, "is_receiver": False, **wishes}))
     length = int.from_bytes(written[2:4], "little")
     assert written[:2] == b"\x01\0"
     assert len(written) == 4 + length + -length % 4
@@ -32,3 +32,13 @@ def test_what_is_long_is_cut_and_says_so():
     owner = OWNER._replace(program=Program("x" * 5000))
 
     assert text_of(owner).splitlines()[1] == "Cmd: " + "x" * 1024 + "..."
+
+
+def test_who_received_a_packet_that_stayed_here_is_told_beside_who_sent_it():
+    sent, received = (process_lines(OWNER, None, with_arguments=False, is_receiver=here) for here in (False, True))
+
+    assert received == ["Receiver " + line for line in sent]
+
+
+def test_without_a_process_there_is_no_comment():
+    assert comment_option([]) == b""

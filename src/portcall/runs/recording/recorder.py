@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.kernels.live.turns import TURN_BITS
-from portcall.recording.annotations import comment_option
+from portcall.recording.annotations import comment_option, process_lines
 from portcall.recording.blocks import RecordedInterface
 from portcall.recording.capture_section import FRAME_PLAN, CaptureSection
 from portcall.recording.recorded_processes import process_option, process_options
@@ -218,21 +218,24 @@ class Recorder:
         """The options of packets that an end of a conversation sent, and comments, if one is to have some now."""
         ends = self._conversations.matches[slot].owners
         sender, receiver = ends[side], ends[1 - side]
-        if all(self._conversations.are_local(slot)):
+        stays_here = all(self._conversations.are_local(slot))
+        if stays_here:
             options = process_options(sender, receiver)
         else:
             options = process_option(sender or receiver)
         bit = 1 << side
         if self._annotate == "none" or (self._annotate == "first" and self._conversations.commented[slot] & bit):
             return options, b""
-        comments = b"".join(self._comment(owner) for owner in (sender, receiver) if owner)
-        if comments:
+        lines = self._lines(sender, is_receiver=False) + self._lines(receiver, is_receiver=stays_here)
+        if lines:
             self._conversations.commented[slot] |= bit
-        return options, comments
+        return options, comment_option(lines)
 
-    def _comment(self, owner: Owner) -> bytes:
+    def _lines(self, owner: Owner | None, *, is_receiver: bool) -> list[str]:
+        if owner is None:
+            return []
         number = None if owner.user is None else self._style.user_number(owner.user)
-        return comment_option(owner, number, with_arguments=self._style.with_arguments)
+        return process_lines(owner, number, with_arguments=self._style.with_arguments, is_receiver=is_receiver)
 
     def _rotate(self, held: HeldBatch, now_ns: int) -> None:
         """Begin another file where this batch would be too much for this one, or it is as old as it may be."""
