@@ -219,10 +219,7 @@ class Recorder:
         ends = self._conversations.matches[slot].owners
         sender, receiver = ends[side], ends[1 - side]
         stays_here = all(self._conversations.are_local(slot))
-        if stays_here:
-            options = process_options(sender, receiver)
-        else:
-            options = process_option(sender or receiver)
+        options = process_options(sender, receiver) if stays_here else process_option(sender or receiver)
         bit = 1 << side
         if self._annotate == "none" or (self._annotate == "first" and self._conversations.commented[slot] & bit):
             return options, b""
