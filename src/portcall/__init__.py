@@ -2,21 +2,19 @@
 
 What a command prints, a program can have: each command is a call of the same name, and its options are arguments.
 
->>> import portcall
->>> for row in portcall.read("captures/office.pcapng", by="service"):
-...     print(row["service"], row["bytes_out"] + row["bytes_in"])
-
     read     saved captures                 → Report       live     traffic as it passes   → Report, or several
     ports    who listens where              → Listing      conns    who talks with whom    → Listing
     who      who has a port                 → Listing      check    is that port open?     → Listing
     explain  what a port or an address is   → Explanation  doctor   what works here        → Listing
+    annotate a capture, with owners         → Joined
 
-Reports and listings are iterable: a row maps the columns of docs/columns.md to plain values; ``degradations`` say what
-was not to be had. Wrong arguments are a UsageError before anything is read or asked, what fails is a PortcallError.
+Reports and listings are iterable: a row maps the columns of docs/columns.md to plain values. Wrong arguments are a
+UsageError before anything is read or asked, what fails is a PortcallError.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, overload
 
 from portcall.errors import CaptureError, PortcallError, UsageError
@@ -35,9 +33,9 @@ if TYPE_CHECKING:
     from portcall.records.report import Report
     from portcall.records.schema import Listing
     from portcall.runs.live_run import LiveArguments
+    from portcall.runs.recording.annotating import annotate
 
-    Text = str | PathLike[str]
-    Texts = Text | Iterable[Text]
+    Texts = str | PathLike[str] | Iterable[str | PathLike[str]]
 
     __version__: str
 
@@ -45,6 +43,7 @@ __all__ = [
     "CaptureError",
     "PortcallError",
     "UsageError",
+    "annotate",
     "check",
     "conns",
     "doctor",
@@ -54,6 +53,7 @@ __all__ = [
     "read",
     "who",
 ]
+_SOURCE_VERSION = "0.1.0"
 
 
 def read(  # noqa: PLR0913 (the options of the command, all by name)
@@ -286,8 +286,10 @@ def doctor(subjects: str | Iterable[str] = (), *, where: str | None = None, top:
     return tried(given.texts("subjects", subjects), where=where, top=top).listing
 
 
-def __getattr__(name: str) -> str:
-    """The version, which is looked up when somebody asks: that reads the installed package's metadata."""
+def __getattr__(name: str) -> object:
+    """What is looked up when somebody asks: the version, in the installed package's metadata, and ``annotate``."""
+    if name == "annotate":
+        return import_module("portcall.runs.recording.annotating").annotate
     if name != "__version__":
         raise AttributeError(f"module 'portcall' has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version
@@ -296,6 +298,3 @@ def __getattr__(name: str) -> str:
         return version("portcall")
     except PackageNotFoundError:  # a source tree
         return _SOURCE_VERSION
-
-
-_SOURCE_VERSION = "0.1.0"

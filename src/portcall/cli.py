@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "read": "attribute the traffic of captures to apps",
     "live": "attribute traffic to processes as it passes",
+    "annotate": "join a capture with the owners that were watched meanwhile",
     "ports": "list who listens where, and who can reach it",
     "conns": "list the conversations that exist now",
     "who": "name the process that has a port",

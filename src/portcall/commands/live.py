@@ -28,6 +28,7 @@ from portcall.commands.output import (
     say_degradations,
     try_place,
 )
+from portcall.commands.owners_option import add_owners_option, watch_owners
 from portcall.commands.recording_options import (
     add_recording_options,
     begin,
@@ -87,6 +88,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what tells whose sockets are (default: the best there is)",
     )  # fmt: skip
     add_recording_options(parser)
+    add_owners_option(parser)
     add_report_options(parser, LIVE_GROUPINGS)
     add_metrics_option(parser)
     add_stream_options(parser, idle="default: 120", memory="default: 512MB")
@@ -111,6 +113,8 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.words:
         raise UsageError(_stray(options.words))
+    if options.owners_only:
+        return watch_owners(options)
     format_name = output_format(options, TRAFFIC_FORMATS, tries_output=False)
     options.by, options.logs = grouping_for(options, format_name), format_name in LOGS
     options.page = format_name in PAGES

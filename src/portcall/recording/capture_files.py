@@ -45,8 +45,8 @@ class _Made(NamedTuple):
 class CaptureFiles:
     """Where a recording is written: stdout, a file, or one after the other."""
 
-    def __init__(self, path: str, rotation: Rotation) -> None:
-        """Open the first; PortcallError where it cannot be made."""
+    def __init__(self, path: str, rotation: Rotation, option: str = "-w") -> None:
+        """Open the first; PortcallError, which names the option, where it cannot be made."""
         self.path, self.rotation = path, rotation
         self.written_bytes = 0
         """Of the file that is open."""
@@ -61,7 +61,7 @@ class CaptureFiles:
             self._open()
         except OSError as error:
             self.close()
-            raise PortcallError(f"-w {path}: cannot be written: {_why(error)}") from error
+            raise PortcallError(f"{option} {path}: cannot be written: {_why(error)}") from error
 
     @property
     def is_seekable(self) -> bool:

@@ -78,6 +78,8 @@ class LiveTracker:
     _is_matching: bool = False
     _partitions: Partitions = field(init=False)
     _tracker: Tracker = field(init=False)
+    locate: Callable[[NDArray[np.void]], None] | None = None
+    """Writes into PACKET[n] which way they went, where frames do not tell; None: they do."""
     recorder: Recorder | None = None
     """Writes a capture of what is counted; ``record`` sets it."""
     _tables: list[OwnedTable] = field(default_factory=list)
@@ -85,9 +87,14 @@ class LiveTracker:
 
     def __post_init__(self) -> None:
         self._partitions = Partitions(self.name_capture_point)
-        self._tracker = Tracker(names=self.names, partition=self._partitions.write, bucketing=self.bucketing)
+        self._tracker = Tracker(names=self.names, partition=self._partition, bucketing=self.bucketing)
         points = self._partitions.points.names
         self.settled = Settled(self.groupings, self.names, points, self.local, self.early, self.store)
+
+    def _partition(self, batch: FrameBatch, packets: NDArray[np.void]) -> None:
+        if self.locate:
+            self.locate(packets)
+        self._partitions.write(batch, packets)
 
     def record(self, recorder: Recorder) -> None:
         """Hand on to it what is counted from now on."""

@@ -18,6 +18,8 @@ from portcall.runs.recording.recorded_conversations import RecordedConversations
 from portcall.runs.recording.recorder import Recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from portcall.recording.annotations import Annotated
     from portcall.runs.live_run import LiveRun
 
@@ -61,7 +63,9 @@ def begin_recording(run: LiveRun, options: RecordingOptions) -> Recorder:
     tracker, source = run.tracker, run.source
     recorder = Recorder(
         files=CaptureFiles(options.write, rotation_of(options.rotate, options.keep)),
-        style=Style(_writer(options.version), options.snaplen, options.record_arguments, user_number),
+        style=style_of(
+            options.version, options.snaplen, with_arguments=options.record_arguments, user_number=user_number
+        ),
         conversations=RecordedConversations(tracker.timeline, tracker.points),
         points=tracker.points.names,
         annotate=options.annotate,
@@ -74,5 +78,10 @@ def begin_recording(run: LiveRun, options: RecordingOptions) -> Recorder:
     return recorder
 
 
-def _writer(version: str) -> CaptureWriter:
-    return CaptureWriter(platform.machine(), f"{platform.system()} {platform.release()}", f"{OWN_WRITER} {version}")
+def style_of(
+    version: str, snap_length: int, *, with_arguments: bool, user_number: Callable[[str], int | None]
+) -> Style:
+    """How this machine's portcall of a version writes captures."""
+    system = f"{platform.system()} {platform.release()}"
+    writer = CaptureWriter(platform.machine(), system, f"{OWN_WRITER} {version}")
+    return Style(writer, snap_length, with_arguments, user_number)

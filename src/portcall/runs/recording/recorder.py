@@ -74,8 +74,8 @@ class Recorder:
         self._section_began_ns = clock()
         self.failure: OSError | None = None
         """Why what it writes to takes no more."""
-        self.packets = self.unwaited = self.lost = 0
-        """Packets written; those of them that could not wait for their owners; those that found no room."""
+        self.packets = self.owned = self.unwaited = self.lost = 0
+        """Packets written; those of them with a process, and those that could not wait for it; those without room."""
         self._write(self._section.header())
 
     @property
@@ -100,6 +100,7 @@ class Recorder:
             return
         self._batches += 1
         frames, buffer = copied(batch)
+        frames["direction"] = packets["direction"]
         touched = self._conversations.take(told_rows, table.rows(), self._batches)
         places = packets["namespace"] >> np.uint32(TURN_BITS)
         self._held.add(HeldBatch(self._batches, self._clock(), frames, buffer, places, touched, self._turns))
@@ -193,6 +194,7 @@ class Recorder:
         for i, options in commented:
             plans["options_at"][i], plans["options_bytes"][i] = len(pool), len(options)
             pool += options
+        self.owned += int((plans["options_bytes"] > 0).sum())
         plans["flags"] = _FLAGS[held.frames["direction"]]
         return plans, bytes(pool), described
 
