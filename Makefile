@@ -1,6 +1,6 @@
 PYTHON = .venv/bin/python
 
-.PHONY: help check quick test deep fix kernels golden docs bench
+.PHONY: help check quick test deep fix kernels golden docs pictures bench
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
@@ -33,6 +33,9 @@ docs: ## write what the pages in docs/ have from the code: columns, options, lin
 	$(PYTHON) tools/document_dissectors.py
 	$(PYTHON) tools/document_layers.py
 	$(PYTHON) tools/document_numbers.py
+
+pictures: ## write the pictures of the HTML report in docs/images, with Chromium
+	$(PYTHON) tools/picture_page.py
 
 bench: ## what to run is in benchmarks/README.md
 	@cat benchmarks/README.md

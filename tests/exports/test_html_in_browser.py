@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import portcall
-from browsers import chromium
+from browsers import browser_for_tests
 from flow_builder import flow, tallies_of
 from portcall import exports
 from portcall.attribution.page_groupings import PageGroupings
@@ -64,7 +64,7 @@ def many_conversations():
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as context:
+    with browser_for_tests(tmp_path_factory.mktemp("profile")) as context:
         yield context
 
 

@@ -281,3 +281,22 @@ def test_lists_of_sockets_are_no_pages(capsys):
         main(["ports", "--format", "html"])
 
     assert "invalid choice: 'html'" in capsys.readouterr().err
+
+
+def test_captures_that_are_followed_give_the_same_page(tmp_path, capsys):
+    checkpoint, page = tmp_path / "checkpoint", tmp_path / "office.html"
+    for _ in range(2):  # counted, and then gone on with
+        assert main(["read", str(OFFICE), "--checkpoint", str(checkpoint), "-o", str(page)]) == 0
+
+    resumed, expected = PageReader(page.read_text(encoding="utf-8")), PageReader(page_of(read(OFFICE)))
+    assert [resumed.table(by) for by in resumed.report["tables"]] == [
+        expected.table(by) for by in expected.report["tables"]
+    ]
+    assert resumed.report["over_time"] == expected.report["over_time"]
+    assert "hold all that was counted" in capsys.readouterr().err
+
+
+def test_pages_of_intervals_need_a_file_each(capsys):
+    assert main(["read", str(OFFICE), "--follow", "--every", "1", "--format", "html"]) == 2
+
+    assert "-o 'traffic-%H%M.html'" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from portcall.commands.output import (
 from portcall.commands.stream_option import rows_as_they_leave, stream_options
 from portcall.endings import Wishes, ending_status
 from portcall.errors import UsageError
-from portcall.exports import LOGS
+from portcall.exports import LOGS, PAGES
 
 if TYPE_CHECKING:
     import argparse
@@ -90,7 +90,9 @@ def run_following(options: argparse.Namespace, by: str, format_name: str) -> int
     words: dict[str, Any] = {field.name: getattr(options, field.name, None) for field in fields(ReadOptions)}
     leaving = None if options.checkpoint or options.every else rows_as_they_leave(options, format_name, by)
     stream = stream_options(options, leaving)
-    reading = Reading(ReadOptions(**{**words, "by": by, "logs": format_name in LOGS, "stream": stream}))
+    reading = Reading(
+        ReadOptions(**{**words, "by": by, "logs": format_name in LOGS, "page": format_name in PAGES, "stream": stream})
+    )
     command = {
         "CAPTURE": options.captures,
         **reading.options.words(),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from portcall.commands.output import say_degradations
 from portcall.commands.output_file import refusals_sent, try_output
 from portcall.errors import PortcallError, UsageError
-from portcall.exports import BINARY, CARRIES_DEGRADATIONS, LOGS, write
+from portcall.exports import BINARY, CARRIES_DEGRADATIONS, LOGS, PAGES, write
 from portcall.records.plain_data import items, whole
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def interval_outputs(options: argparse.Namespace, format_name: str) -> IntervalO
         raise UsageError(f"--format {format_name} is one folder of logs: leave out --every")
     teller = _Teller(options, format_name)
     if not options.output:
-        if format_name in BINARY:
+        if format_name in (*BINARY, *PAGES):
             raise UsageError(f"--format {format_name} makes one file of each interval: -o 'traffic-%H%M.{format_name}'")
         return _Printed(teller)
     if "%" in options.output:

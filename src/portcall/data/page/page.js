@@ -312,12 +312,14 @@ function legendOf(names, chart) {
   const table = element("table");
   table.append(element("caption", "Apps of the chart, in the time shown", { className: "quiet" }), element("thead"), element("tbody"));
   const head = element("tr");
-  for (const title of ["App", "Bytes", "Share", "At the pointer"]) head.append(element("th", title, { scope: "col", className: title === "App" ? "" : "number" }));
+  for (const title of ["App", "Bytes", "Share", "At pointer"]) head.append(element("th", title, { scope: "col", className: title === "App" ? "" : "number" }));
   table.tHead.append(head);
   const cells = names.map((name, at) => {
     const line = element("tr");
     const [title, total, share, now] = [element("th", null, { scope: "row", className: "text" }), ...[0, 1, 2].map(() => element("td", "", { className: "number" }))];
-    title.append(chart.swatch(at), name);
+    const named = element("div");
+    named.append(chart.swatch(at), element("span", name));
+    title.append(named);
     line.append(title, total, share, now);
     table.tBodies[0].append(line);
     return { total, share, now };

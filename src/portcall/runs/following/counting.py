@@ -96,7 +96,7 @@ class Counting:
     def _glance(self, source: str, notes: Sequence[Degradation]) -> Report:
         run = self._run
         attribution = self._reading.attribution(run.tracker.names)
-        attribution.merge(run.attribution)
+        attribution.merge(run.attribution)  # type: ignore[arg-type]  # both are of one kind
         tallies = run.tallies()
         for table in run.tracker.tables:
             cells, buckets = table.flows.cells(), table.flows.buckets

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from portcall.attribution.attribution import Attribution
+from portcall.attribution.page_groupings import PageGroupings
 from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
@@ -49,6 +50,8 @@ class ReadOptions:
     bucket: str | None = None
     logs: bool = False
     """Whether rows by flow have what logs say of them."""
+    page: bool = False
+    """Whether reports have what a page shows besides."""
     stream: StreamOptions = ALL_STAY
     """Which conversations leave before the end, and who takes them."""
 
@@ -63,6 +66,7 @@ class ReadOptions:
             "--from": self.from_,
             "--to": self.to,
             "--bucket": self.bucket,
+            "--format html": self.page,
         }
 
 
@@ -87,7 +91,9 @@ class Reading:
         self._completed = Origins(options.geo).completed_columns if options.geo else None
         self._filter = FrameFilter(options.filter) if options.filter else None
         self._window = window_of(options.from_, options.to)
-        self._bucketing = bucketing_of(options.bucket, options.by)
+        self._bucketing = (
+            bucketing_of(options.bucket or "auto", "app") if options.page else bucketing_of(options.bucket, options.by)
+        )
         self.attribution(None)  # or a network that is none would be told at the first report
 
     def chosen(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
@@ -116,13 +122,13 @@ class Reading:
         early = EarlyRows(stream.take_rows, names, self._where, self._completed) if stream.take_rows else None
         return CaptureTracker(self.attribution(names), tracker, stream.expirer(has_no_end=True), early)
 
-    def attribution(self, names: ServerNames | None) -> Attribution:
+    def attribution(self, names: ServerNames | None) -> Attribution | PageGroupings:
         """One that counted nothing yet."""
-        return Attribution(self.options.by, self.options.local, names)
+        return (PageGroupings if self.options.page else Attribution)(self.options.by, self.options.local, names)
 
     def report(
         self,
-        attribution: Attribution,
+        attribution: Attribution | PageGroupings,
         tallies: Mapping[Verdict, Tally],
         source: str,
         notes: Sequence[Degradation],
@@ -132,7 +138,7 @@ class Reading:
         report = attribution.report(tallies, source, where=self._where, top=options.top, completed=self._completed)
         all_notes = [
             *report.degradations,
-            *notes_of_buckets(self._bucketing, report.bucket_width_ns),
+            *notes_of_buckets(self._bucketing, report.counted_width_ns),
             *notes,
             *notes_of_times(report.window_ns),
             *notes_of_timeless(self._window),
