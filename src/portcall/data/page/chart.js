@@ -67,6 +67,11 @@ function steps({ buckets, first_ns: first, width_ns: width }, times) {
   return { xs, ofBucket };
 }
 
+/** How many decimals of a second tell steps apart. */
+function decimalsFor(stepS) {
+  return stepS < 1 ? Math.min(6, Math.ceil(-Math.log10(stepS) - 1e-9)) : 0;
+}
+
 class TrafficChart {
   /** `times` is what the page has over time; `onView(first, last, rates)` hears of each bucket range that is shown. */
   constructor(place, times, onView, onCursor) {
@@ -158,12 +163,15 @@ class TrafficChart {
     return canvas;
   }
 
+  /** The time of a tick, `at` seconds since the first day began: as much of it as tells it from its neighbours. */
   clock(at, step) {
-    const decimals = step < 1 ? Math.min(6, Math.ceil(-Math.log10(step) - 1e-9)) : 0;
-    const text = momentText(this.dayNs + at * 1e9, { withDay: true, decimals });
-    const [day, time] = text.split("\u00a0");
-    if (time === undefined) return text;
-    return step >= 86400 ? day : this.whole[1] >= 86400 && at % 86400 === 0 ? day.slice(5) : step % 60 ? time : time.slice(0, 5);
+    const decimals = decimalsFor(step);
+    const seconds = Math.round(at * 10 ** decimals) / 10 ** decimals;
+    const [day, time] = momentText(this.dayNs + Math.floor(seconds) * 1e9, { decimals: 0 }).split("\u00a0");
+    if (time === undefined || step >= 86400) return day;
+    if (this.whole[1] >= 86400 && seconds % 86400 === 0) return day.slice(5);
+    if (decimals) return time + (seconds % 1).toFixed(decimals).slice(1);
+    return step % 60 ? time : time.slice(0, 5);
   }
 
   changed(plot) {

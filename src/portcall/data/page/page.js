@@ -18,7 +18,13 @@ class Page {
     this.report = report;
     this.credited = report.coverage.bytes + report.coverage.bytes_credited_twice;
     this.startNs = report.window_ns ? report.window_ns[0] : 0;
+    this.decimals = report.window_ns && report.window_ns[1] - report.window_ns[0] < 1e9 ? 6 : 3;
     this.onOneDay = !report.window_ns || Math.floor(report.window_ns[0] / 864e11) === Math.floor(report.window_ns[1] / 864e11);
+  }
+
+  /** The bytes that all rows of a grouping are: those between two local ends count at both, but not by service. */
+  wholeOf(by) {
+    return ["app", "process", "user", "host"].includes(by) ? this.credited : this.report.coverage.bytes;
   }
 
   nameOf(rows, row, by) {
@@ -84,7 +90,7 @@ function startColumn(page, rows) {
     title: "Start", name: "start_us", isNumber: true,
     cell: (row, cell) => {
       const offset = rows.value("start_us", row);
-      cell.textContent = offset === null ? "" : momentText(page.startNs + offset * 1000, { withDay: !page.onOneDay });
+      cell.textContent = offset === null ? "" : momentText(page.startNs + offset * 1000, { withDay: !page.onOneDay, decimals: page.decimals });
     },
   };
 }
@@ -137,7 +143,7 @@ function groupTable(page, rows, place) {
     ...(rows.by === "process" ? optional("pid", { title: "Pid", name: "pid", isNumber: true, cell: (row, cell) => (cell.textContent = rows.text("pid", row)) }) : []),
     ...(rows.by === "query" ? [textColumn(rows, "Type", "query_type"), textColumn(rows, "Client", "client_ip"), countColumn(rows, "Asked", ["questions"]), textColumn(rows, "Said", "response_codes")] : []),
     bytesColumn(rows, "Bytes", both),
-    shareColumn(rows, both, page.credited),
+    shareColumn(rows, both, page.wholeOf(rows.by)),
     bytesColumn(rows, rows.by === "query" ? "To server" : "Sent", [both[0]]),
     bytesColumn(rows, rows.by === "query" ? "To client" : "Received", [both[1]]),
     ...optional("flows", countColumn(rows, "Conversations", ["flows"])),
@@ -291,7 +297,7 @@ function showTimes(page, flows) {
       total.textContent = bytesText(sums[at]);
       share.textContent = shareText(sums[at], whole);
     });
-    const day = { withDay: !page.onOneDay };
+    const day = { withDay: !page.onOneDay, decimals: decimalsFor(drawn.stepS) };
     const steps = ` in steps of ${durationText(drawn.stepS * 1e9)}`;
     $("in-view").textContent = `${momentText(drawn.startNs(first), day)} to ${momentText(drawn.startNs(last), day)}: ${bytesText(whole)}${steps}`;
   };
