@@ -286,13 +286,14 @@ function showTimes(page, flows) {
   if (!times.buckets.length) return;
   $("over-time").hidden = false;
   const names = times.series.map(({ name, is_rest: isRest }) => (isRest ? "all other apps" : name === null ? "(no app)" : visible(name)));
-  let legend = null;
+  let [legend, scheme] = [null, null];
   const onCursor = (rates) => legend?.forEach(({ now }, at) => (now.textContent = rates ? `${bytesText(rates[at])}/s` : ""));
   const onView = (first, last, drawn) => {
     const inside = times.buckets.map((bucket, at) => (bucket >= first && bucket < last ? at : -1)).filter((at) => at >= 0);
     const sums = times.series.map((series) => inside.reduce((sum, at) => sum + drawn.bytes(series, at), 0));
     const whole = sums.reduce((sum, one) => sum + one, 0);
-    legend ??= legendOf(names, drawn);
+    if (scheme !== drawn.scheme) legend = legendOf(names, drawn); // its swatches are of the other scheme
+    scheme = drawn.scheme;
     legend.forEach(({ total, share }, at) => {
       total.textContent = bytesText(sums[at]);
       share.textContent = shareText(sums[at], whole);
@@ -302,10 +303,6 @@ function showTimes(page, flows) {
     $("in-view").textContent = `${momentText(drawn.startNs(first), day)} to ${momentText(drawn.startNs(last), day)}: ${bytesText(whole)}${steps}`;
   };
   const chart = new TrafficChart($("chart"), times, onView, onCursor);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    legend = null; // its swatches are of the other scheme
-    chart.changed(chart.plot);
-  });
   for (const [id, act] of [
     ["zoom-in", () => chart.zoom(0.5)], ["zoom-out", () => chart.zoom(2)], ["earlier", () => chart.move(-0.5)],
     ["later", () => chart.move(0.5)], ["whole", () => chart.zoomTo(...chart.whole)],
@@ -318,11 +315,12 @@ function legendOf(names, chart) {
   const table = element("table");
   table.append(element("caption", "Apps of the chart, in the time shown", { className: "quiet" }), element("thead"), element("tbody"));
   const head = element("tr");
-  for (const title of ["App", "Bytes", "Share", "At pointer"]) head.append(element("th", title, { scope: "col", className: title === "App" ? "" : "number" }));
+  for (const title of ["App", "Bytes", "Share", "At pointer"]) head.append(element("th", title, { scope: "col", className: { App: "", "At pointer": "number pointed" }[title] ?? "number" }));
   table.tHead.append(head);
   const cells = names.map((name, at) => {
     const line = element("tr");
     const [title, total, share, now] = [element("th", null, { scope: "row", className: "text" }), ...[0, 1, 2].map(() => element("td", "", { className: "number" }))];
+    now.classList.add("pointed");
     const named = element("div");
     named.append(chart.swatch(at), element("span", name));
     title.append(named);

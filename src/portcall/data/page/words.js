@@ -53,9 +53,10 @@ function durationText(ns) {
 
 /** A moment of nanoseconds since 1970 in UTC; without its day where all is on one, with as many decimals as wanted. */
 function momentText(ns, { withDay = true, decimals = 3 } = {}) {
-  const step = 10 ** (9 - decimals);
-  const whole = Math.floor(Math.floor(ns / step) * step / 1e9);
-  const fraction = decimals ? `.${String(Math.floor((ns - whole * 1e9) / step)).padStart(decimals, "0")}` : "";
+  const parts = 10 ** decimals;
+  const all = Math.floor(((ns + 256) / 1e9) * parts); // numbers of today's size are up to 256 ns apart
+  const whole = Math.floor(all / parts);
+  const fraction = decimals ? `.${String(all - whole * parts).padStart(decimals, "0")}` : "";
   const date = new Date(whole * 1000);
   if (Number.isNaN(date.getTime())) return `${countText(whole)}\u00a0s`;
   const [day, time] = date.toISOString().replace("Z", "").split("T");
