@@ -59,7 +59,8 @@ class Attribution:
     """Sums of flows under one grouping.
 
     ``local`` are the networks that the user calls local, text or objects; ``names`` is what the traffic tells;
-    ``capture_points`` are where live flows were seen, by their ``namespace``; ``store`` keeps rows by flow elsewhere."""
+    ``capture_points`` are where live flows were seen, by their ``namespace``; ``store`` keeps rows by flow elsewhere.
+    """
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from portcall.attribution.attribution import Attribution
+from portcall.attribution.greatest_flows import GreatestFlows
 from portcall.records.report import PageReports
 
 if TYPE_CHECKING:
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
     from portcall.records.report import Report
 
 MOST_CONVERSATIONS = 100_000
-"""Rows of a page by flow, unless somebody says how many; the smallest are left out, and the page says how many."""
+"""Rows of a page by flow, unless somebody says how many; the smallest are let go, and the page says how many."""
 MOST_GROUPS = 10_000
 """The same of each other grouping."""
-_ALWAYS = ("app", "host", "service", "flow")
+_GROUPS = ("app", "host", "service")
 
 
 class PageGroupings:
-    """As ``Attribution``, for the groupings of a page. ``knows_owners``: flows come with matches, so processes too."""
+    """As ``Attribution``, for the groupings of a page. ``knows_owners``: flows come with matches, so processes too.
+
+    ``top`` is what ``report`` will be asked for: conversations beyond are let go meanwhile.
+    """
 
     def __init__(
         self,
@@ -44,14 +48,15 @@ class PageGroupings:
         capture_points: Sequence[CapturePoint] = (),
         *,
         knows_owners: bool = False,
+        top: int | None = None,
     ) -> None:
-        others = [*_ALWAYS, *(["process"] if knows_owners else [])]
-        local = list(local)
-        self._groupings = {
-            grouping: Attribution(grouping, local, names, capture_points) for grouping in dict.fromkeys([by, *others])
-        }
         self._by = by
-        self._over_time = Attribution("app", local, names, capture_points)
+        self._counted = list(local), names, capture_points
+        groups = dict.fromkeys([by, *_GROUPS, *(["process"] if knows_owners else [])])
+        self._groups = {one: Attribution(one, *self._counted) for one in groups if one != "flow"}
+        # Among all conversations somebody may choose with ``where``.
+        self._flows = GreatestFlows(None if by == "flow" else top or MOST_CONVERSATIONS)
+        self._over_time = Attribution("app", *self._counted)
 
     def add(
         self,
@@ -62,28 +67,28 @@ class PageGroupings:
         cells: Cells | None = None,
     ) -> None:
         """Count FLOW[n] in every grouping; ``cells`` only by time."""
-        for by, attribution in self._groupings.items():
+        for by, attribution in self._groups.items():
             attribution.add(flows, low, high, found, cells if by == "time" else None)
+        self._flows.add(flows, low, high, found)
         self._over_time.add(flows, low, high, found, cells)
 
     def add_on_no_flow(self, buckets: TimeBuckets) -> None:
         """Count by time what came of frames that are on no flow."""
         self._over_time.add_on_no_flow(buckets)
         if self._by == "time":
-            self._groupings["time"].add_on_no_flow(buckets)
+            self._groups["time"].add_on_no_flow(buckets)
 
     def merge(self, other: Attribution | PageGroupings) -> None:
-        """Count in what another one of the same groupings has counted."""
+        """Count in what another one has counted, with the same grouping, local networks and names."""
         if not isinstance(other, PageGroupings):
             raise TypeError("the groupings of a page merge with those of another page")
-        theirs, over_time = other.parts()
-        for by, attribution in self._groupings.items():
-            attribution.merge(theirs[by])
-        self._over_time.merge(over_time)
+        self._merge(other)
 
-    def parts(self) -> tuple[dict[str, Attribution], Attribution]:
-        """The attribution of each grouping, and that over time."""
-        return self._groupings, self._over_time
+    def _merge(self, other: PageGroupings) -> None:
+        for by, attribution in self._groups.items():
+            attribution.merge(other._groups[by])
+        self._flows.merge(other._flows)
+        self._over_time.merge(other._over_time)
 
     def report(
         self,
@@ -94,19 +99,27 @@ class PageGroupings:
         top: int | None = None,
         completed: Callable[[Columns], Columns] | None = None,
     ) -> Report:
-        """The report that was asked for, with the others in ``page``. ``where`` chooses among its own rows only."""
+        """The report that was asked for, with the others in ``page``. ``where`` chooses among its own rows only.
 
-        def made(by: str) -> Report:
+        ``top`` are the most rows of each; None for what a page has room for.
+        """
+        by_flow = Attribution("flow", *self._counted)
+        self._flows.hand_to(by_flow)
+
+        def made(by: str, attribution: Attribution) -> Report:
             most = top or (MOST_CONVERSATIONS if by == "flow" else MOST_GROUPS)
             chosen = where if by == self._by else None
-            return self._groupings[by].report(tallies, source, where=chosen, top=most, completed=completed)
+            return attribution.report(tallies, source, where=chosen, top=most, completed=completed)
 
-        groupings = {by: made(by) for by in self._groupings}
-        over_time = self._over_time.report(tallies, source)
-        own = groupings.pop(self._by)
-        notes = [note for one in groupings.values() for note in one.degradations if note not in own.degradations]
-        return replace(
-            own,
-            degradations=[*own.degradations, *dict.fromkeys(notes)],
-            page=PageReports(tuple(groupings.values()), over_time),
-        )
+        reports = {by: made(by, attribution) for by, attribution in {**self._groups, "flow": by_flow}.items()}
+        own = reports.pop(self._by)
+        if self._flows.left_out:
+            reports["flow"] = self._without_some(reports["flow"], own.coverage.bytes_attributed)
+        notes = [note for one in reports.values() for note in one.degradations if note not in own.degradations]
+        page = PageReports(tuple(reports.values()), self._over_time.report(tallies, source))
+        return replace(own, degradations=[*own.degradations, *dict.fromkeys(notes)], page=page)
+
+    def _without_some(self, report: Report, bytes_attributed: int) -> Report:
+        """The report by flow, where not all were at hand."""
+        coverage = replace(report.coverage, bytes_attributed=bytes_attributed)
+        return replace(report, coverage=coverage, rows_left_out=report.rows_left_out + self._flows.left_out)

@@ -224,7 +224,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         expirer = stream.expirer(has_no_end=captures.has_pipe)
         store = None if logs or page else stream.store(by, has_no_end=captures.has_pipe)  # what logs say stays
         kept = Attribution(by, local, book, store=store) if store else None
-        attribution = (PageGroupings if page else Attribution)(by, local, book)
+        attribution = PageGroupings(by, local, book, top=top) if page else Attribution(by, local, book)
         tracker = CaptureTracker(attribution, counter, expirer, early, kept)
         try:
             for batch in counted(captures):

@@ -124,7 +124,8 @@ class Reading:
 
     def attribution(self, names: ServerNames | None) -> Attribution | PageGroupings:
         """One that counted nothing yet."""
-        return (PageGroupings if self.options.page else Attribution)(self.options.by, self.options.local, names)
+        by, local, top = self.options.by, self.options.local, self.options.top
+        return PageGroupings(by, local, names, top=top) if self.options.page else Attribution(by, local, names)
 
     def report(
         self,
