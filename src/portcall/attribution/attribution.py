@@ -58,8 +58,8 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as man
 class Attribution:
     """Sums of flows under one grouping.
 
-    ``local`` are the networks that the user calls local, text or objects; ``names`` is what the traffic tells;
-    ``capture_points`` are where live flows were seen, by their ``namespace``; ``store`` keeps rows by flow elsewhere.
+    ``local``: networks that the user calls local, text or objects; ``names``: what the traffic tells; ``store`` keeps rows
+    by flow elsewhere; ``capture_points`` are where live flows were seen, by their ``namespace``.
     """
 
     def __init__(
