@@ -6,6 +6,7 @@ the Linux kernel's net/packet/af_packet.c: each begins at a multiple of 8, its b
 
 from __future__ import annotations
 
+import mmap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,7 @@ class MemoryRing:
     """``buffer`` is the ring. Each block is laid out anew once its reader has given it back."""
 
     def __init__(self, size: RingSize, snap_length: int, interface: int = 1) -> None:
-        self.buffer = np.zeros(size.ring_bytes, np.uint8)
+        self.buffer = np.frombuffer(mmap.mmap(-1, size.ring_bytes), np.uint8)  # which processes may share
         self._size, self._snap_length, self._interface = size, snap_length, interface
         self._block, self._used, self._count, self._last = 0, _BLOCK_HEADER_BYTES, 0, 0
 

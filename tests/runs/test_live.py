@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
+import time
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,10 +22,12 @@ from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.row_filter import compile_where
 from portcall.records.column_values import Columns, Words
 from portcall.records.log_entries import LOG_ENTRIES
+from portcall.records.ownership import OwnerEvents
 from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch, Verdict
 from portcall.records.schema import LIVE_GROUPINGS, directions
+from portcall.records.sightings import SIGHTING
 from portcall.runs.live import SETTLE_NS, LiveTracker
-from portcall.runs.live_loop import turn
+from portcall.runs.live_loop import turn, watch
 from sightings import at, executed, sighting, started, told
 
 RAW_IPV4 = 228
@@ -289,6 +294,71 @@ def test_a_batch_is_heard_of_when_it_is_there(tracker):
     turn(Source(), Owners(), tracker, asks=False)
 
     assert rows(tracker, "server_pid", "packets_to_server") == [(100, 1), (200, 1)]
+
+
+class Silent:
+    """A source and owners that tell nothing, and take so long to do so."""
+
+    name, recorder = "test", None
+
+    def __init__(self, took_s):
+        self.now_s, self.took_s = 0.0, took_s
+
+    def descriptors(self):
+        return []
+
+    def fileno(self):
+        return None
+
+    def drain(self, *_):
+        return OwnerEvents(np.zeros(0, SIGHTING), [], 0, tells_closes=True)
+
+    def batches(self):
+        self.now_s += self.took_s
+        return iter(())
+
+
+@pytest.mark.parametrize(("took_s", "waits_s"), [(0, 0.02), (0.015, 0.005), (0.02, 0), (5, 0)])
+def test_after_a_turn_it_waits_for_more_only_as_far_as_the_turn_was_short(tracker, monkeypatch, took_s, waits_s):
+    silent, waited = Silent(took_s), []
+    monkeypatch.setattr(time, "sleep", waited.append)
+
+    watch(
+        silent,
+        silent,
+        tracker,
+        is_over=lambda: len(waited) == 3,
+        on_interval=lambda: None,
+        interval_s=0,
+        clock=lambda: silent.now_s,
+    )
+
+    assert waited == pytest.approx([waits_s] * 3)
+
+
+@pytest.mark.parametrize("ports", [1, 40])
+def test_a_packet_more_costs_no_step_in_python(tracker, ports):
+    """Whatever the packets are, and however many takeovers of their ports wait to be told from them."""
+    steps = Counter()
+    ends = [f"127.0.0.1:{5000 + i % ports}" for i in range(80)]
+    inspect(tracker, *(sighting(i / 1000, 10 + i, 100 + i, "USED", end, protocol="udp") for i, end in enumerate(ends)))
+    kinds = [
+        lambda i, at_s: packet(at_s, ends[i % len(ends)], REMOTE),
+        lambda i, at_s: packet(at_s, CLIENT, REMOTE, protocol=socket.IPPROTO_TCP),
+        lambda i, at_s: echo(at_s, "127.0.0.1", "192.0.2.7", 8, i),
+        lambda i, at_s: echo(at_s, "127.0.0.1", "192.0.2.7", 8, i, content=bytes(1000)),
+        lambda _i, at_s: echo(at_s, "127.0.0.1", "192.0.2.7", 8, 0, fragment=1008, content=bytes(9)),
+    ]
+    fed = {count: batch(*(kinds[i % len(kinds)](i, i / count) for i in range(count))) for count in (50, 2000)}
+    tracker.feed(fed[2000])  # what is met for the first time
+
+    for count, frames in fed.items():
+        sys.setprofile(lambda _frame, event, _about, count=count: steps.update({count: event.endswith("call")}))
+        tracker.feed(frames)
+        sys.setprofile(None)
+
+    assert steps[2000] - steps[50] < 150  # of 1950 packets more: room is made for them, and takeovers settle
+    assert steps[50] > 5
 
 
 def test_what_passes_two_interfaces_counts_once_where_its_owner_is_known():

@@ -1,7 +1,8 @@
 """The loop of live capture: wait for packets and reports, count them, and tell at every interval.
 
 It wakes only for something: a block of packets, a report of the owners, the end of an interval. Reports come in crowds,
-so after each turn it waits a little for more. ``clock`` gives seconds, and is the only one there is.
+so after each turn it waits a little for more, unless the turn itself took that long: then packets come so fast that the
+ring could run full. ``clock`` gives seconds, and is the only one there is.
 """
 
 from __future__ import annotations
@@ -51,11 +52,12 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
         if tracker.recorder and tracker.recorder.wait_ns is not None:
             wait_s = min(wait_s, tracker.recorder.wait_ns / 1e9)
         poll.poll(1000 * (min(wait_s, _POLLING_S) if descriptor is None or asks else wait_s))
+        woke = clock()
         turn(source, owners, tracker, asks=asks)
         if descriptor is not None and owners.fileno() is None:  # it has ended, and would wake us for ever
             poll.unregister(descriptor)
             descriptor = None
-        time.sleep(_ASKING_CROWD_S if asks else _CROWD_S)
+        time.sleep(max((_ASKING_CROWD_S if asks else _CROWD_S) - (clock() - woke), 0))
         if clock() >= next_look:
             began = clock()
             for _ in tracker.matching():
