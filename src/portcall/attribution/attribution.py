@@ -2,8 +2,8 @@
 
 Flows come in chunks and are summed per service (and per remote address where the grouping or ``top_host`` asks for it)
 by compiled kernels; names appear only when rows are asked for, once per group. Two attributions merge. Every byte is
-credited: what is on no flow becomes rows with a reason, and what is credited to two local ends is counted, so
-Σ(bytes_out + bytes_in) = bytes + bytes_credited_twice in every grouping. Knows no file, clock or terminal.
+credited: what is on no flow becomes rows with a reason; what is credited to two local ends is counted, so
+Σ(bytes_out + bytes_in) = bytes + bytes_credited_twice in every grouping.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ _HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as man
 class Attribution:
     """Sums of flows under one grouping.
 
-    ``local``: networks that the user calls local, text or objects; ``names``: what the traffic tells; ``store`` keeps rows
-    by flow elsewhere; ``capture_points`` are where live flows were seen, by their ``namespace``.
+    ``local``: networks that the user calls local, text or objects; ``names``: what the traffic tells;
+    ``capture_points``: where live flows were seen, by their ``namespace``; ``store`` keeps rows by flow elsewhere.
     """
 
     def __init__(
@@ -79,8 +79,7 @@ class Attribution:
         self._sums = Sums(CREDIT, CREDITS)
         self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._queries = QueryRows()
-        self._principals = Principals(by)
-        self._principal_sums = Sums(CREDIT, CREDITS)
+        self._principals, self._principal_sums = Principals(by), Sums(CREDIT, CREDITS)
         self._principal_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
         self._inferred_flows = 0
         self._width_ns = 0
