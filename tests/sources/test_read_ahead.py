@@ -269,14 +269,45 @@ def cut(compressed, at):
     return compressed[:at]
 
 
-@pytest.mark.parametrize("library", ["zlib-ng", "zlib"])
+def without(monkeypatch, library):
+    """Let those not be there that come before this one."""
+    for name in {"isal": [], "zlib-ng": ["isal"], "zlib": ["isal", "zlib_ng"]}[library]:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.mark.parametrize("library", ["isal", "zlib-ng", "zlib"])
+@pytest.mark.parametrize(
+    "behind",
+    [gzip.compress(CONTENT[:99_999]), bytes(1), bytes(70_000), b"\x1f\x8b\x08 and no more", CONTENT[:50_000]],
+    ids=["another member", "a zero", "many zeros", "what begins like one", "a plain capture"],
+)
+def test_what_is_behind_a_gzip_counts_with_all_libraries(written, monkeypatch, library, behind):
+    without(monkeypatch, library)
+    is_member = behind.startswith(b"\x1f\x8b\x08\0")
+
+    plain, _ = plain_of(written(gzip.compress(CONTENT[:900_000], 6) + behind))
+
+    assert plain[:900_000] == CONTENT[:900_000]
+    assert plain[900_000:] == (CONTENT[:99_999] if is_member else b"" if b"no more" in behind else behind)
+
+
+def test_members_before_harm_count_though_zeros_stand_between_them(written):
+    member = gzip.compress(CONTENT[:300_000], 6)
+
+    plain, error = plain_of(written(member + bytes(20) + member + cut(member, 100)))
+
+    assert plain[:600_000] == CONTENT[:300_000] * 2
+    assert CONTENT.startswith(plain[600_000:])
+    assert error.reason == "the compressed data end here: the file is cut short"
+
+
+@pytest.mark.parametrize("library", ["isal", "zlib-ng", "zlib"])
 @pytest.mark.parametrize("harm", [damaged, cut])
 @pytest.mark.parametrize("place", [0.3, 0.7, 0.97])
-def test_of_a_harmed_gzip_every_byte_before_the_harm_counts_with_both_libraries(
+def test_of_a_harmed_gzip_every_byte_before_the_harm_counts_with_all_libraries(
     written, monkeypatch, library, harm, place
 ):
-    if library == "zlib":
-        monkeypatch.setitem(sys.modules, "zlib_ng", None)
+    without(monkeypatch, library)
     whole = gzip.compress(CONTENT[:2_000_000], 6)
     compressed = harm(whole, int(len(whole) * place))
 

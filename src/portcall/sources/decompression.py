@@ -19,6 +19,8 @@ PIECE_BYTES = 1 << 15
 """Compressed bytes handed to a decompressor at once: what follows is lost with the piece where damage begins."""
 PLAIN_PIECE_BYTES = 1 << 18
 """Plain bytes taken from a decompressor at once, so that no bomb fills the memory."""
+_SIZE_BYTES = 4  # the end of a gzip member: how long it is plain, RFC 1952 §2.3.1
+_ISAL_READS_BYTES, _ISAL_PIECE_BYTES = 1 << 17, 1 << 17
 _GZIP, _XZ = b"\x1f\x8b\x08", b"\xfd7zXZ\x00"
 _ONE_BYTE_REPEATED = 1  # the kind of a zstd block whose size is that of its content when decompressed
 
@@ -37,7 +39,7 @@ def is_slow(start: bytes) -> bool:
     return start.startswith((_GZIP, _XZ))
 
 
-def plain_pieces(stream: CountedStream) -> Iterator[bytes]:
+def plain_pieces(stream: CountedStream) -> Iterator[bytes | memoryview]:
     """The plain bytes of a stream that is compressed, all or in parts; DecompressionError after the last good one."""
     while start := stream.peek():
         decompress = next((found for magic, found in _DECOMPRESSORS.items() if start.startswith(magic)), None)
@@ -47,7 +49,69 @@ def plain_pieces(stream: CountedStream) -> Iterator[bytes]:
             yield from decompress(stream)
 
 
-def _gunzip(stream: CountedStream) -> Iterator[bytes]:
+def _gunzip(stream: CountedStream) -> Iterator[bytes | memoryview]:
+    """By isal, as long as all is as it should be. What comes before damage is lost with its last piece, as it has no
+    state to copy: so zlib begins again, which only a file allows; what comes from elsewhere is zlib's at once.
+    """
+    start, given = stream.tell(), 0
+    if stream.can_go_back and (isal := _isal()):
+        from gzip import BadGzipFile
+
+        file = _RawFile(stream)
+        try:
+            for piece in _filled(isal._GzipReader(file, _ISAL_READS_BYTES)):  # noqa: SLF001 - isal's own types name it
+                given += len(piece)
+                yield piece
+        except (EOFError, BadGzipFile, isal.error):
+            pass
+        else:
+            # It may end in zeros, which isal passes over and others tell of; or in the size of its only member.
+            if file.tail[-1:] != b"\0" or int.from_bytes(file.tail, "little") == given % (1 << 32):
+                return
+        stream.go_back(start)
+    is_behind = False
+    while not is_behind:
+        for plain in _by_zlib(stream):
+            yield memoryview(plain)[given:]
+            given = max(given - len(plain), 0)
+        is_behind = not given
+        while given and stream.peek().startswith(b"\0"):  # what isal passed to come to the next member
+            _take(stream, 1)
+
+
+class _RawFile(io.RawIOBase):
+    """A stream as the file object that isal reads from. ``tail`` are the last bytes that were read."""
+
+    def __init__(self, stream: CountedStream) -> None:
+        self._stream = stream
+        self.tail = b""
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # isal and RawIOBase give memoryviews
+        count = self._stream.readinto(buffer)
+        self.tail = (self.tail + bytes(buffer[max(count - _SIZE_BYTES, 0) : count]))[-_SIZE_BYTES:]
+        return count
+
+
+def _filled(reader: Any) -> Iterator[memoryview]:  # Any: isal is imported where it is used
+    """Pieces of its own each: all others copy what they give twice."""
+    import numpy as np
+
+    piece = np.empty(_ISAL_PIECE_BYTES, np.uint8).data  # not zeroed
+    while count := reader.readinto(piece):
+        yield piece[:count]
+        piece = np.empty(_ISAL_PIECE_BYTES, np.uint8).data
+
+
+def _isal() -> ModuleType | None:
+    """None where there is no wheel of it."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return None
+    return isal_zlib
+
+
+def _by_zlib(stream: CountedStream) -> Iterator[bytes]:
     zlib = _zlib()
     engine = zlib.decompressobj(wbits=31)
     for piece in stream.pieces():

@@ -46,18 +46,18 @@ class ReadAside(Protocol):
 class ReadAhead:
     """An iterator over the pieces of another one, which a thread makes from some point on."""
 
-    def __init__(self, pieces: Iterator[bytes], stream: ReadAside | None) -> None:
+    def __init__(self, pieces: Iterator[bytes | memoryview], stream: ReadAside | None) -> None:
         """``stream`` is what they are made of, None where they are made too fast for a thread to pay."""
         self._pieces = pieces
         self._stream = stream
         self._made_bytes = 0
-        self._batch: Iterator[bytes] = iter(())
+        self._batch: Iterator[bytes | memoryview] = iter(())
         self._thread: _Thread | None = None
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes | memoryview]:
         return self
 
-    def __next__(self) -> bytes:
+    def __next__(self) -> bytes | memoryview:
         if self._thread is None and (self._made_bytes < _MADE_HERE_BYTES or not self._begin()):
             piece = next(self._pieces)
             self._made_bytes += len(piece)
@@ -85,7 +85,7 @@ class ReadAhead:
             _free.release()
         return self._thread is not None
 
-    def _taken(self) -> bytes:
+    def _taken(self) -> bytes | memoryview:
         while (piece := next(self._batch, None)) is None:
             made = self._thread.made.get() if self._thread else None
             if not isinstance(made, list):
@@ -98,10 +98,10 @@ class ReadAhead:
 class _Thread:
     """A thread, and what it has made: lists of pieces, then None or the error that ended it."""
 
-    def __init__(self, pieces: Iterator[bytes], at_once_bytes: int) -> None:
+    def __init__(self, pieces: Iterator[bytes | memoryview], at_once_bytes: int) -> None:
         from queue import Queue
 
-        self.made: Queue[list[bytes] | BaseException | None] = Queue(_BATCHES_AHEAD)
+        self.made: Queue[list[bytes | memoryview] | BaseException | None] = Queue(_BATCHES_AHEAD)
         self._is_unwanted = threading.Event()
         # Whoever forgets to close it can end nevertheless: Python waits for threads, unless they are daemons.
         self._thread = threading.Thread(
@@ -121,14 +121,14 @@ class _Thread:
 
 
 def _make(
-    pieces: Iterator[bytes],
+    pieces: Iterator[bytes | memoryview],
     at_once_bytes: int,
-    made: Queue[list[bytes] | BaseException | None],
+    made: Queue[list[bytes | memoryview] | BaseException | None],
     is_unwanted: threading.Event,
 ) -> None:
     """Make pieces until they end, or nobody wants them."""
     error: BaseException | None = None
-    batch: list[bytes] = []
+    batch: list[bytes | memoryview] = []
     batch_bytes = 0
     try:
         for piece in pieces:

@@ -109,10 +109,9 @@ class CountedStream:
         if self._bell:
             return 1
         try:
-            descriptor = self._raw.fileno()
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            if self.can_go_back:
                 return BATCH_BYTES
-            poll = select.poll()
+            descriptor, poll = self._raw.fileno(), select.poll()
             self._bell = list(os.pipe())
         except (AttributeError, OSError):  # no descriptor, no poll on this system, or no descriptors left
             return None
@@ -139,6 +138,19 @@ class CountedStream:
         """Have the last bytes that were taken once more."""
         self._ahead = taken + self._ahead
         self._position -= len(taken)
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether it is a file, which can be read again."""
+        try:
+            return stat.S_ISREG(os.fstat(self._raw.fileno()).st_mode)
+        except (AttributeError, OSError):  # no descriptor
+            return False
+
+    def go_back(self, position: int) -> None:
+        """Have what was taken from that position on once more."""
+        self._raw.seek(position - self._position - len(self._ahead), os.SEEK_CUR)
+        self._ahead, self._position = b"", position
 
     def decompressed(self, plain_bytes: int = 0) -> ByteStream:
         """What is left as plain bytes, of which there were as many before."""
