@@ -50,8 +50,9 @@ def plain_pieces(stream: CountedStream) -> Iterator[bytes | memoryview]:
 
 
 def _gunzip(stream: CountedStream) -> Iterator[bytes | memoryview]:
-    """By isal, as long as all is as it should be. What comes before damage is lost with its last piece, as it has no
-    state to copy: so zlib begins again, which only a file allows; what comes from elsewhere is zlib's at once.
+    """By isal, as long as all is as it should be; else, and from the start where it is no file, by zlib.
+
+    What comes before damage is lost with isal's last piece, as it has no state to copy: zlib begins again.
     """
     start, given = stream.tell(), 0
     if stream.can_go_back and (isal := _isal()):
