@@ -28,13 +28,14 @@ from portcall.commands.output import (
     say_degradations,
     try_place,
 )
-from portcall.commands.owners_option import add_owners_option, watch_owners
 from portcall.commands.recording_options import (
+    add_owners_option,
     add_recording_options,
     begin,
     recording_asked_for,
     status_of,
     takes_stdout,
+    watch_owners,
 )
 from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import Stop

@@ -24,7 +24,7 @@ from portcall.records.report import Degradation
 from portcall.runs import arguments as given
 from portcall.runs.live import LiveTracker
 from portcall.runs.recording.begun_recording import WHOLE_FRAMES, style_of
-from portcall.runs.recording.owners_replay import OwnersReplay, Window
+from portcall.runs.recording.owners_replay import OwnersReplay, WatchedTime
 from portcall.runs.recording.recorded_conversations import RecordedConversations
 from portcall.runs.recording.recorder import HOLD_NS, Recorder
 from portcall.sources.capture_set import CaptureSet
@@ -140,7 +140,7 @@ def _are_local(addresses: NDArray[np.uint8], known: NDArray[np.void]) -> NDArray
     return np.asarray(np.isin(np.ascontiguousarray(addresses).view("V16").ravel(), known) | is_loopback)
 
 
-def _window_of(capture: str) -> tuple[Window, int]:
+def _window_of(capture: str) -> tuple[WatchedTime, int]:
     """From when to when a capture is, and how many of its frames say no time."""
     first_ns, last_ns, timeless = np.iinfo(np.int64).max, NO_TIME, 0
     captures = CaptureSet([capture])
@@ -154,10 +154,10 @@ def _window_of(capture: str) -> tuple[Window, int]:
         raise PortcallError(str(captures.problems[0])) from captures.problems[0]
     if last_ns == NO_TIME:
         raise PortcallError(f"{capture}: no packet in it says when it passed, so owners cannot be joined by time")
-    return Window(int(first_ns), last_ns), timeless
+    return WatchedTime(int(first_ns), last_ns), timeless
 
 
-def _check_clocks(capture: str, window: Window, owners: str, watched: Window) -> None:
+def _check_clocks(capture: str, window: WatchedTime, owners: str, watched: WatchedTime) -> None:
     """PortcallError where both have no moment in common."""
     gap_ns = max(window.first_ns - watched.last_ns, watched.first_ns - window.last_ns)
     if gap_ns > _NEAR_NS:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from portcall.records.recorded.owner_lines import OwnersLine
 
 
-class Window(NamedTuple):
+class WatchedTime(NamedTuple):
     """From when to when, in ns since 1970 UTC."""
 
     first_ns: int
@@ -62,13 +62,13 @@ class OwnersReplay:
             )
         self.begin = begin
 
-    def window(self) -> Window:
+    def window(self) -> WatchedTime:
         """When sockets were watched."""
         last_ns = self.begin.began_ns
         for line in self._told():
             if isinstance(line, OwnersUntil):
                 last_ns = max(last_ns, line.time_ns)
-        return Window(self.begin.began_ns, last_ns)
+        return WatchedTime(self.begin.began_ns, last_ns)
 
     def until(self, time_ns: int) -> OwnerEvents:
         """What was told up to then, since the last time."""
