@@ -12,6 +12,22 @@ from portcall.recording.rotation import Rotation
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such rights, links and folders")
 
 
+def test_a_pipe_that_nobody_reads_is_given_up_when_the_run_is_to_end(monkeypatch):
+    reader, writer = os.pipe()
+    monkeypatch.setattr("portcall.recording.capture_files._STDOUT_FILE", writer)
+    monkeypatch.setattr("portcall.recording.capture_files._PATIENCE_MS", 1)
+    files = CaptureFiles("-", Rotation())
+    asked = iter([False, False, True])
+    files.is_ending = lambda: next(asked)
+
+    with pytest.raises(BlockingIOError):
+        files.write(bytes(1 << 20))
+
+    assert next(asked, None) is None
+    os.close(reader)
+    os.close(writer)
+
+
 @pytest.fixture(name="path")
 def fixture_path(tmp_path):
     return tmp_path / "taken.pcapng"

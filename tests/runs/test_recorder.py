@@ -210,6 +210,19 @@ def test_every_packet_or_none_has_a_comment_where_that_is_wanted(tmp_path, annot
     assert all(packet.processes for packet in packets)
 
 
+def test_only_what_is_followed_is_recorded_where_somebody_is(run):
+    inspect(run.tracker, ASKS, ANSWERS, sighting(0, 9, 300, "USED", CLIENT, REMOTE, protocol="udp"))
+    run.tracker.follow(lambda match: match is not None and match.owner is not None and match.owner.pid == 300)
+    run.feed(question(), packet(0, CLIENT, REMOTE), answer())
+
+    capture = run.finished()
+
+    assert [[pid for pid, _ in packet.processes if pid] for packet in capture.packets] == [[300]]
+    assert [process["pid"] for process in capture.processes] == [300]
+    assert run.recorder.packets == 1
+    assert {line["remote"] for line in of_kind(capture, "end")} <= {"192.0.2.7", "127.0.0.1"}
+
+
 def test_interfaces_are_told_apart_by_namespace(tmp_path):
     run = Run(
         tmp_path / "taken.pcapng", name=lambda namespace, interface: CapturePoint(f"if{interface}", f"ns{namespace}")

@@ -140,6 +140,8 @@ def run(options: argparse.Namespace) -> int:
         recorder = begin(capture, recording)
         view = _view(capture, options)
         with Stop() as stop:
+            if recorder:
+                recorder.files.is_ending = lambda: stop.is_asked
             status = _watch(capture, view, stop, options, priority, metrics)
         report = capture.report()
         if takes_stdout(options):
@@ -194,7 +196,7 @@ def _watch(
     with view:
         process = _start(options.command, priority)
         if process:
-            capture.tracker.is_wanted = _is_of(process.pid)
+            capture.tracker.follow(_is_of(process.pid))
 
         def is_over() -> bool:
             if metrics:

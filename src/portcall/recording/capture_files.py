@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import stat
 import time
 from collections import deque
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from portcall.errors import PortcallError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -32,6 +35,9 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | get
 _THERE = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _MOST_NAMES_TRIED = 1000
 _STDOUT_FILE = 1
+_PIPE_BYTES = 4096
+"""What a pipe takes at once if it takes anything: PIPE_BUF of Linux."""
+_PATIENCE_MS = 500
 
 
 class _Made(NamedTuple):
@@ -51,6 +57,8 @@ class CaptureFiles:
         self.written_bytes = 0
         """Of the file that is open."""
         self.files_made = self.files_removed = 0
+        self.is_ending: Callable[[], bool] = lambda: False
+        """Whether to wait no more for whoever reads a pipe."""
         self._made: deque[_Made] = deque()
         self._folder = self._file = -1
         place = Path(path)
@@ -71,14 +79,26 @@ class CaptureFiles:
     def write(self, data: bytes | NDArray[np.uint8]) -> None:
         """Write whole blocks. OSError where there is no room; a file then ends after the last whole one before."""
         rest: memoryview = memoryview(data)  # type: ignore[arg-type] # NumPy's arrays are buffers
+        most_bytes = len(rest) if self.is_seekable else _PIPE_BYTES
         try:
             while rest:
-                rest = rest[os.write(self._file, rest) :]
+                self._wait_for_reader(most_bytes)
+                rest = rest[os.write(self._file, rest[:most_bytes]) :]
         except OSError:
             if self.is_seekable:
                 os.ftruncate(self._file, self.written_bytes)
             raise
         self.written_bytes += len(data)
+
+    def _wait_for_reader(self, most_bytes: int) -> None:
+        """Of a pipe, until it takes so much without waiting: nothing would end a write that waits."""
+        if most_bytes != _PIPE_BYTES or not hasattr(select, "poll"):
+            return
+        waiting = select.poll()
+        waiting.register(self._file, select.POLLOUT)
+        while not waiting.poll(_PATIENCE_MS):
+            if self.is_ending():
+                raise BlockingIOError(errno.EAGAIN, "nobody reads it")
 
     def begin_next(self) -> None:
         """Go on in another file, and remove the oldest of this run where there are too many. OSError without room."""

@@ -101,6 +101,12 @@ class LiveTracker:
         self.recorder = recorder
         self._tracker.counted = recorder.take
 
+    def follow(self, is_wanted: Callable[[Match | None], bool]) -> None:
+        """Count, and record, only what such owners have."""
+        self.is_wanted = is_wanted
+        if self.recorder:
+            self.recorder.follow(is_wanted)
+
     @property
     def points(self) -> CapturePoints:
         """Where frames were seen."""

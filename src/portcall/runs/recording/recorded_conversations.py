@@ -21,7 +21,7 @@ from portcall.runs.live import SETTLE_NS
 from portcall.runs.owned_table import flow_ends, is_local_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -83,6 +83,10 @@ class RecordedConversations:
         self._batch = np.zeros(0, np.int64)
         self.is_known = np.zeros(0, np.bool_)
         """bool[slots]: every end of this machine has its owner."""
+        self.is_wanted: Callable[[Match | None], bool] | None = None
+        """Which owners count; None: everybody, and nobody too."""
+        self.is_meant = np.zeros(0, np.bool_)
+        """bool[slots]: whether an owner that counts was found."""
         self._is_settled = np.zeros(0, np.bool_)
         self.commented = np.zeros(0, np.uint8)
         """uint8[slots]: bit 0 where the low end sent a packet with a comment in this capture, bit 1 the high end."""
@@ -162,7 +166,7 @@ class RecordedConversations:
                 continue
             self._free.append(slot)
             self.matches[slot], self._told[slot], self._said[slot] = NOT_ASKED, _NOTHING_TOLD, None
-        self._is_settled[slots], self.is_known[slots] = True, False
+        self._is_settled[slots], self.is_known[slots], self.is_meant[slots] = True, False, False
         self._asked_ns[slots], self.commented[slots], self.interface[slots] = -_ASK_AGAIN_NS, 0, -1
         self._flows[slots] = np.zeros(1, FLOW)
 
@@ -193,7 +197,7 @@ class RecordedConversations:
         self._told += [_NOTHING_TOLD] * new
         self._said += [None] * new
         for name, value in (
-            ("_asked_ns", -_ASK_AGAIN_NS), ("_batch", 0), ("is_known", False), ("_is_settled", True), ("commented", 0),
+            ("_asked_ns", -_ASK_AGAIN_NS), ("_batch", 0), ("is_known", False), ("is_meant", False), ("_is_settled", True), ("commented", 0),
             ("interface", -1),
         ):  # fmt: skip
             known = getattr(self, name)
@@ -212,7 +216,9 @@ class RecordedConversations:
             for i, match in zip(here.tolist(), self._timeline.find(ends), strict=True):
                 found[near][i] = match
         self._asked_ns[slots] = now_ns
+        wanted = self.is_wanted
         for slot, *ends_found in zip(slots.tolist(), found["low"], found["high"], strict=True):
+            self.is_meant[slot] = wanted is None or any(map(wanted, ends_found))
             self.matches[slot] = EndMatches(*ends_found)
             self.is_known[slot] = all(match is None or _is_told(match) for match in ends_found)
 

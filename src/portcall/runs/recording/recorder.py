@@ -15,7 +15,7 @@ import numpy as np
 from portcall.kernels.live.turns import TURN_BITS
 from portcall.recording.annotations import comment_option, process_lines
 from portcall.recording.blocks import RecordedInterface
-from portcall.recording.capture_section import FRAME_PLAN, CaptureSection
+from portcall.recording.capture_section import FRAME_PLAN, LEFT_OUT, CaptureSection
 from portcall.recording.recorded_processes import process_option, process_options
 from portcall.records.packets import Direction
 from portcall.records.recorded.process_blocks import TurnLine
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from portcall.recording.annotations import Annotated
     from portcall.recording.capture_files import CaptureFiles
     from portcall.recording.capture_section import Style
-    from portcall.records.ownership import Owner
+    from portcall.records.ownership import Match, Owner
     from portcall.records.packets import CapturePoint, FrameBatch
     from portcall.runs.recording.recorded_conversations import RecordedConversations
 
@@ -62,7 +62,8 @@ class Recorder:
         filter: str | None = None,  # noqa: A002 (the option's name)
     ) -> None:
         """``points``: what capture points are called, by number; grows. ``heard`` gives the names of addresses."""
-        self._files, self._style, self._conversations, self._points = files, style, conversations, points
+        self.files = files
+        self._style, self._conversations, self._points = style, conversations, points
         self._annotate, self._clock, self._filter = annotate, clock, filter
         self._heard, self._dropped = heard, dropped
         self._held = HeldBatches()
@@ -87,6 +88,10 @@ class Recorder:
         """OWNER_CHANGE[n] that the next batch comes after."""
         for change in changes:
             self._turns.append(TurnLine(int(change["time_ns"]), int(change["local_port"]), int(change["protocol"])))
+
+    def follow(self, is_wanted: Callable[[Match | None], bool]) -> None:
+        """Record only conversations with an end that is wanted, as far as that is known by then."""
+        self._conversations.is_wanted = is_wanted
 
     def take(
         self, batch: FrameBatch, packets: NDArray[np.void], table: FlowTable, told_rows: NDArray[np.uint32]
@@ -130,13 +135,13 @@ class Recorder:
         while self._held:
             self._write_first(now_ns)
         self._end_section(now_ns)
-        self._files.close()
+        self.files.close()
 
     def losses(self) -> list[Degradation]:
         """What is not in the capture, or not as it should be."""
         losses = []
         if self.failure:
-            reason = f"{self._files.path} takes no more: {(self.failure.strerror or str(self.failure)).lower()}; "
+            reason = f"{self.files.path} takes no more: {(self.failure.strerror or str(self.failure)).lower()}; "
             reason += f"{self.packets} packets are in it, whole and readable, and {self.lost} that came later are not"
             losses.append(Degradation("recording", reason, "make room, or use --rotate with --keep"))
         if self.unwaited:
@@ -167,7 +172,7 @@ class Recorder:
         if self.failure:
             self.lost += len(held.frames)
         else:
-            self.packets += len(held.frames)
+            self.packets += int((plans["interface"] != LEFT_OUT).sum())
 
     def _planned(self, held: HeldBatch) -> tuple[NDArray[np.void], bytes, bytes]:
         """FRAME_PLAN[n] of a batch, the options they point to, and what must be written before."""
@@ -175,6 +180,9 @@ class Recorder:
         described = self._describe(held, plans)
         touched = held.touched
         known = touched.slots >= 0
+        if self._conversations.is_wanted:
+            known[known] = self._conversations.is_meant[touched.slots[known]]
+            plans["interface"][~known] = LEFT_OUT
         self._conversations.interface[touched.slots[known]] = plans["interface"][known]
         keys = np.where(known, touched.slots << 1 | touched.sides, -1)
         kinds, first, which = np.unique(keys, return_index=True, return_inverse=True)
@@ -212,7 +220,8 @@ class Recorder:
             out_plans["interface"][places == place] = number
             described += description
         owners: list[Owner] = []
-        for slot in held.touched.conversations.tolist():
+        is_meant = self._conversations.is_meant
+        for slot in held.touched.conversations[is_meant[held.touched.conversations]].tolist():
             owners += [owner for owner in self._conversations.owners(slot) if owner]
         return described + self._section.processes(owners)
 
@@ -238,8 +247,8 @@ class Recorder:
 
     def _rotate(self, held: HeldBatch, now_ns: int) -> None:
         """Begin another file where this batch would be too much for this one, or it is as old as it may be."""
-        rotation = self._files.rotation
-        is_full = rotation.most_bytes and self._files.written_bytes + held.size_bytes > rotation.most_bytes
+        rotation = self.files.rotation
+        is_full = rotation.most_bytes and self.files.written_bytes + held.size_bytes > rotation.most_bytes
         is_old = rotation.most_seconds and now_ns - self._section_began_ns >= rotation.most_seconds * 1_000_000_000
         if not self._section.packets or not (is_full or is_old):
             return
@@ -247,7 +256,7 @@ class Recorder:
         if self.failure:
             return
         try:
-            self._files.begin_next()
+            self.files.begin_next()
         except OSError as error:
             self.failure = error
             return
@@ -264,6 +273,6 @@ class Recorder:
         if self.failure or not len(data):
             return
         try:
-            self._files.write(data)
+            self.files.write(data)
         except OSError as error:
             self.failure = error
