@@ -140,8 +140,6 @@ def run(options: argparse.Namespace) -> int:
         recorder = begin(capture, recording)
         view = _view(capture, options)
         with Stop() as stop:
-            if recorder:
-                recorder.files.is_ending = lambda: stop.is_asked
             status = _watch(capture, view, stop, options, priority, metrics)
         report = capture.report()
         if takes_stdout(options):
@@ -193,6 +191,8 @@ def _watch(
 ) -> int | None:
     """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
     began = time.monotonic()
+    if capture.tracker.recorder:
+        capture.tracker.recorder.files.is_ending = lambda: stop.is_asked
     with view:
         process = _start(options.command, priority)
         if process:
