@@ -197,7 +197,8 @@ class RecordedConversations:
         self._told += [_NOTHING_TOLD] * new
         self._said += [None] * new
         for name, value in (
-            ("_asked_ns", -_ASK_AGAIN_NS), ("_batch", 0), ("is_known", False), ("is_meant", False), ("_is_settled", True),
+            ("_asked_ns", -_ASK_AGAIN_NS), ("_batch", 0), ("is_known", False), ("is_meant", False),
+            ("_is_settled", True),
             ("commented", 0),
             ("interface", -1),
         ):  # fmt: skip
