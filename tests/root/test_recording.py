@@ -139,6 +139,38 @@ def test_a_pipe_gets_the_capture_and_nothing_else():
     assert any(client in dict(packet.processes) for packet in capture.packets)
 
 
+@pytest.mark.skipif(not shutil.which("tcpdump"), reason="needs tcpdump")
+def test_what_tcpdump_captures_is_joined_with_the_owners_that_were_watched(tmp_path):
+    taken, owners, output = (str(tmp_path / name) for name in ("taken.pcap", "owners.jsonl", "joined.pcapng"))
+    watching = Live("--owners-only", "-o", owners)
+    assert "sockets are watched" in watching.wait_for_line()
+    words = ["tcpdump", "-i", "lo", "--immediate-mode", "-U", "-w", taken, "-Z", "root", "tcp"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as dump:
+        while "listening on" not in dump.stderr.readline():
+            pass
+        with conversation() as (server, client, port):
+            pass
+        end_s = time.monotonic() + 60
+        while Path(taken).stat().st_size < 1000 and time.monotonic() < end_s:  # bytes of the conversation
+            dump.poll()
+        dump.send_signal(signal.SIGINT)
+        dump.communicate(timeout=60)
+    assert watching.end(signal.SIGINT)[0] == 130
+    assert stat.S_IMODE(Path(owners).stat().st_mode) == 0o600
+
+    subprocess.run([sys.executable, "-m", "portcall", "annotate", taken, owners, "-o", output], check=True)
+
+    packets = [one for one in read_capture(Path(output).read_bytes()).packets if port in ports_of(one)]
+    assert packets
+    for one in packets:
+        sender, receiver = (client, server) if ports_of(one)[1] == port else (server, client)
+        assert [pid for pid, _ in one.processes] == [sender, receiver]
+
+
+def ports_of(packet):
+    return int.from_bytes(packet.captured[34:36], "big"), int.from_bytes(packet.captured[36:38], "big")
+
+
 @contextmanager
 def small_disk(folder, size_bytes):
     folder.mkdir()
