@@ -33,6 +33,8 @@ MOST_CONVERSATIONS = 1 << 18
 NO_CONVERSATION = -1
 
 _ASK_AGAIN_NS = 1_000_000_000
+_MOST_ASKED = 1 << 11
+"""Conversations at a time, some ten ms: a flood of those that nobody has must not keep packets waiting in the ring."""
 _FORGET_NS = 60_000_000_000
 _ENDS = (("low", "high", 1), ("high", "low", 2))
 _WAITING_BATCHES = 4096
@@ -114,12 +116,11 @@ class RecordedConversations:
         sides[on_row] = places & 1
         return Touched(slots, sides, here)
 
-    def ask(self, slots: NDArray[np.int64], now_ns: int, *, again: bool = False) -> None:
-        """Find the owners of those that were not asked about lately; ``again``: of those that are not known yet too."""
+    def ask(self, slots: NDArray[np.int64], now_ns: int, unknown_after_ns: int = 1) -> None:
+        """Find the owners of those that were not asked about lately, and of unknown ones so long after the last time."""
         is_due = self._asked_ns[slots] <= now_ns - _ASK_AGAIN_NS
-        if again:
-            is_due |= ~self.is_known[slots]
-        self._find(slots[is_due], now_ns)
+        is_due |= ~self.is_known[slots] & (self._asked_ns[slots] <= now_ns - unknown_after_ns)
+        self._find(slots[is_due][:_MOST_ASKED], now_ns)
 
     def owners(self, slot: int) -> tuple[Owner | None, Owner | None]:
         """Who is at its low and high end; noted as what its packets say."""
@@ -139,7 +140,7 @@ class RecordedConversations:
     def settled(self, now_ns: int) -> Iterator[EndLine]:
         """What is still to be said of those that have been silent for long enough."""
         silent = self._flows["last_ns"] < self._newest_ns - SETTLE_NS
-        slots = np.flatnonzero(silent & ~self._is_settled & (self.interface >= 0))
+        slots = np.flatnonzero(silent & ~self._is_settled & (self.interface >= 0))[:_MOST_ASKED]
         self._find(slots, now_ns)
         self._is_settled[slots] = True
         yield from self._lines(slots)

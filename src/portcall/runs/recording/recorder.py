@@ -40,6 +40,8 @@ HOLD_NS = 2_000_000_000
 SOON_NS = 300_000_000
 TURN_NS = 250_000_000
 """How long nothing is looked at after it was."""
+_ASK_UNKNOWN_NS = 700_000_000
+"""How long nothing is asked about a conversation of which nobody knew."""
 _FORGET_EVERY_NS = 10_000_000_000
 _FLAGS = np.zeros(1 << 8, np.uint32)
 _FLAGS[Direction.INBOUND], _FLAGS[Direction.OUTBOUND] = 1, 2
@@ -120,7 +122,7 @@ class Recorder:
         if now_ns < self._next_ns or self.failure:
             return
         self._next_ns = now_ns + TURN_NS
-        self._conversations.ask(self._held.conversations(now_ns - SOON_NS), now_ns, again=True)
+        self._conversations.ask(self._held.conversations(now_ns - SOON_NS), now_ns, _ASK_UNKNOWN_NS)
         while self._held and self._is_due(self._held.first, now_ns):
             self._write_first(now_ns)
         self._write(self._section.lines(list(self._conversations.settled(now_ns))))
@@ -131,7 +133,6 @@ class Recorder:
     def finish(self) -> None:
         """Nothing more comes: write all that waits, and the end."""
         now_ns = self._clock()
-        self._conversations.ask(self._held.conversations(now_ns), now_ns, again=True)
         while self._held:
             self._write_first(now_ns)
         self._end_section(now_ns)
