@@ -21,6 +21,8 @@ _ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
+_TIMEOUT_MS = 120_000  # a busy machine may take its time
+
 
 def program() -> str | None:
     """The browser that is there; None without one."""
@@ -34,6 +36,7 @@ def chromium(profile: Path, width: int = 1280, height: int = 900) -> Iterator[Br
         context = driver.chromium.launch_persistent_context(
             profile, executable_path=program(), args=_ARGUMENTS, viewport={"width": width, "height": height}
         )
+        context.set_default_timeout(_TIMEOUT_MS)
         try:
             yield context
         finally:

@@ -33,6 +33,7 @@ Console(file=io.StringIO(), force_terminal=True).print(Text("▏→ … 漢"))
 for by in ("app", "flow", "host"):
     main(["read", *captures, "--by", by])
 main(["read", *captures, "--by", "flow", "--format", "json"])
+main(["read", *captures, "--format", "html"])
 """
 
 

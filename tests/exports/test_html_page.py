@@ -238,7 +238,13 @@ def test_no_script_of_ours_makes_markup_of_text():
 @pytest.mark.parametrize("name", RELEASED)
 def test_the_library_is_the_one_that_was_released(name):
     assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == RELEASED[name]
-    assert "MIT" in (FOLDER / "uPlot.LICENSE").read_text(encoding="utf-8")
+
+
+def test_the_licence_of_the_library_goes_with_every_page():
+    licence = PageReader(page_of(read(OFFICE))).text_of("licence-of-uplot")
+
+    assert licence.strip() == (FOLDER / "uPlot.LICENSE").read_text(encoding="utf-8")
+    assert "The MIT License" in licence
 
 
 def test_a_page_without_rows_is_small():

@@ -48,6 +48,8 @@ class _Assets(NamedTuple):
     styles: str
     scripts: str
     policy: str
+    licence: str
+    """Of what others wrote, which goes where it goes."""
 
 
 @lru_cache(maxsize=1)
@@ -65,6 +67,7 @@ def assets() -> _Assets:
         "\n".join(f"<style>{style}</style>" for style in styles),
         "\n".join(f"<script>{script}</script>" for script in scripts),
         policy,
+        _text("uPlot.LICENSE"),
     )
 
 
@@ -73,7 +76,7 @@ def write(report: Report | Listing, stream: TextIO) -> None:
     if not isinstance(report, Report) or report.page is None:
         raise PortcallError("html: this report was not counted for a page. Read with page=True, or --format html")
     made = assets()
-    slots = {"policy": made.policy, "styles": made.styles, "scripts": made.scripts}
+    slots = {"policy": made.policy, "styles": made.styles, "scripts": made.scripts, "licence": made.licence}
     texts, names = made.template[::2], (*made.template[1::2], None)
     for text, name in zip(texts, names, strict=True):
         stream.write(text)

@@ -347,7 +347,7 @@ function bucketTable(page, times, names) {
         cell: (row, cell) => (cell.textContent = momentText(times.first_ns + rows.value("bucket", row) * times.width_ns)),
       },
       bytesColumn(rows, "All", fields.slice(1)),
-      ...names.map((name, at) => bytesColumn(rows, name, [fields[at + 1]])),
+      ...names.map((name, at) => bytesColumn(rows, name.length > 40 ? `${name.slice(0, 40)}...` : name, [fields[at + 1]])),
     ],
   });
 }

@@ -109,6 +109,7 @@ function pagedTable(place, rows, { caption, columns, searched, details, sortBy, 
   if (searched) place.append(filterBox(number, caption, hint, (query) => {
     state.query = query;
     arrange();
+    frame.dataset.query = query;
   }));
   place.append(frame, pages);
   if (rows.rowsLeftOut) {
