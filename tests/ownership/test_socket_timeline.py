@@ -361,9 +361,24 @@ def test_sockets_closed_for_two_minutes_are_forgotten(timeline):
 
 def test_processes_that_exited_long_ago_are_forgotten_unless_a_socket_needs_them(timeline):
     told(timeline, started(0, 100), started(0, 101), exited(2, 100), exited(2, 101), until=2)
-    told(timeline, sighting(1, 7, 100, "USED", CLIENT, SERVER), until=123)
+    told(timeline, sighting(1, 7, 100, "BOUND", SERVER), until=123)
 
     assert len(timeline.processes) == 1
+
+
+def test_a_connection_whose_close_was_missed_is_forgotten_some_time_after_its_process(timeline):
+    told(timeline, started(0, 100), started(0, 200), exited(2, 100), until=2)
+    told(timeline, sighting(1, 7, 100, "USED", CLIENT, SERVER), sighting(1, 8, 200, "USED", SERVER, CLIENT), until=123)
+
+    assert list(timeline._sockets) == [8]
+
+
+def test_a_report_that_comes_after_that_of_a_later_close_opens_nothing(timeline):
+    told(timeline, sighting(1, 7, 100, "USED", CLIENT, SERVER), sighting(3, 7, 100, "CLOSED"), until=3)
+    told(timeline, sighting(2, 7, 100, "USED", CLIENT, SERVER), until=4)
+    told(timeline, until=123)
+
+    assert len(timeline) == 0
 
 
 def test_children_of_a_server_that_exited_are_forgotten_though_it_still_listens(timeline):

@@ -11,6 +11,7 @@ from portcall.records.ownership import ACTIVATORS, Evidence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcall.ownership.process_table import ProcessTable
     from portcall.records.ownership import Owner
 
 SECOND_NS = 1_000_000_000
@@ -128,3 +129,11 @@ def unfile(index: dict[bytes, tuple[Use, ...]], key: bytes, use: Use) -> None:
         index[key] = others
     else:
         del index[key]
+
+
+def was_left(socket: ObservedSocket, before_ns: int, processes: ProcessTable) -> bool:
+    """Whether the close of a connection was missed: nobody who is known to have it has lived since then."""
+    is_open = socket.protocol == TCP and socket.closed_ns == NEVER_NS and bool(socket.peers)
+    if not is_open or socket.opened_ns >= before_ns:
+        return False
+    return not any(processes.lives(pid, before_ns) for pid in socket.processes)

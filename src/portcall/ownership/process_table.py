@@ -88,6 +88,11 @@ class ProcessTable:
             self._owners[key] = known
         return known
 
+    def lives(self, pid: int, since_ns: int) -> bool:
+        """Whether somebody has the pid, or ended after that time."""
+        last = self._last(pid)
+        return last is not None and (last.exit_ns is None or last.exit_ns >= since_ns)
+
     def exited(self, before_ns: int) -> list[int]:
         """Pids of processes that ended before then, and that nobody was given anew."""
         ended = {pid for exit_ns, pid in self._exited if exit_ns < before_ns}

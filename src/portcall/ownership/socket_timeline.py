@@ -32,6 +32,7 @@ from portcall.ownership.observed_socket import (
     nearest,
     speakers,
     unfile,
+    was_left,
     without_activators,
 )
 from portcall.ownership.process_table import ProcessTable
@@ -49,8 +50,7 @@ LINGER_NS = 60 * SECOND_NS
 """How long after a connection's end its packets may come: Linux's TIME_WAIT."""
 BOUND_LINGER_NS = 2 * SECOND_NS
 """The same for a port that was merely open: its next packets are most likely somebody else's."""
-FORGET_AFTER_NS = LINGER_NS + 15 * SECOND_NS
-"""By then what packets there are have come, and their rows are settled."""
+FORGET_AFTER_NS = LINGER_NS + 15 * SECOND_NS  # by then what packets there are have come, and rows are settled
 MAX_SOCKETS = 1 << 18
 MAX_PEERS = 1 << 14
 """Peers remembered per socket; beyond, the oldest are recognised by the socket's own port only."""
@@ -146,7 +146,8 @@ class SocketTimeline:
             self.processes.note_user(pid, user)
 
     def _credit(self, socket: ObservedSocket, use: Use | None, time_ns: int, pid: int, evidence: int) -> None:
-        socket.closed_ns = NEVER_NS
+        if time_ns > socket.closed_ns:  # a report of what was done before may come after that of the close
+            socket.closed_ns = NEVER_NS
         if pid not in socket.processes:
             socket.processes += (pid,)
             self._sockets_of.setdefault(pid, set()).add(socket.cookie)
@@ -259,6 +260,9 @@ class SocketTimeline:
             self._drop(next(iter(self._sockets.values())))
         for pid in self.processes.exited(before_ns):
             self._let_go_of(pid)
+        if self._tells_closes:
+            for socket in [one for one in self._sockets.values() if was_left(one, before_ns, self.processes)]:
+                self._drop(socket)
         self.processes.forget(before_ns, self._sockets_of)
 
     def _let_go_of(self, pid: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from portcall.attribution.attribution import Attribution
 from portcall.attribution.page_groupings import PageGroupings
-from portcall.records.ownership import Evidence
+from portcall.records.ownership import FIRST_INODE, Evidence
 from portcall.records.packets import CapturePoint
 from portcall.records.report import Degradation
 from portcall.records.sightings import FLOW_END
@@ -132,8 +132,9 @@ class LiveTracker:
         """Take in what the owners reported; before the packets that were caught meanwhile."""
         if self.namespaces is not None:
             namespaces = events.sightings["namespace"]
-            may_be_met = np.isin(namespaces, [0, *self.namespaces]) | (events.sightings["evidence"] == Evidence.CLOSED)
-            events = events._replace(sightings=events.sightings[may_be_met])
+            may_be_met = (namespaces < FIRST_INODE) | np.isin(namespaces, list(self.namespaces))
+            is_close = events.sightings["evidence"] == Evidence.CLOSED
+            events = events._replace(sightings=events.sightings[may_be_met | is_close])
         if len(events.sightings) or events.processes:
             self.timeline.update(events)
             changes = self.timeline.take_changes()

@@ -25,6 +25,8 @@ _ASKING_CROWD_S = 0.003
 _POLLING_S = 0.25
 _LOOK_COST = 20
 """How many times longer than the last look at all flows took the next one waits at least."""
+_MATCH_COST = 4
+"""The same of looking for owners, which are forgotten some time after their sockets were closed."""
 
 
 def watch(  # noqa: PLR0913 (what there is to watch, all by name)
@@ -46,9 +48,9 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
         poll.register(file, select.POLLIN)
     if descriptor is not None:
         poll.register(descriptor, select.POLLIN)
-    next_look = clock() + interval_s
+    next_look = next_match = clock() + interval_s
     while not is_over():
-        wait_s = max(next_look - clock(), 0)
+        wait_s = max(min(next_look, next_match) - clock(), 0)
         if tracker.recorder and tracker.recorder.wait_ns is not None:
             wait_s = min(wait_s, tracker.recorder.wait_ns / 1e9)
         poll.poll(1000 * (min(wait_s, _POLLING_S) if descriptor is None or asks else wait_s))
@@ -58,10 +60,13 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
             poll.unregister(descriptor)
             descriptor = None
         time.sleep(max((_ASKING_CROWD_S if asks else _CROWD_S) - (clock() - woke), 0))
-        if clock() >= next_look:
+        if clock() >= min(next_look, next_match):
             began = clock()
             for _ in tracker.matching():
                 turn(source, owners, tracker, asks=asks)  # or the ring could run full meanwhile
+            next_match = clock() + max(interval_s, _MATCH_COST * (clock() - began))
+        if clock() >= next_look:
+            began = clock()
             on_interval()
             next_look = clock() + max(interval_s, _LOOK_COST * (clock() - began))
 

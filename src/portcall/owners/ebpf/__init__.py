@@ -28,6 +28,7 @@ from portcall.owners.processes import (
 from portcall.owners.snapshot import take_snapshot
 from portcall.records.ownership import (
     ECHO_ASKED,
+    FIRST_INODE,
     ICMP_PROTOCOLS,
     Evidence,
     OwnerEvents,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 _SAME = ("socket", "process", "user", "evidence", "protocol", "local_port", "remote_port")
 _EXITED = ProcessChange.EXITED
 _FIRST_PLACE_IN_MEMORY = 1 << 63  # no cookie is as great
-_FIRST_INODE = 0xF0000000  # of namespaces, PROC_DYNAMIC_FIRST in the kernel's include/linux/proc_ns.h
 
 
 class EbpfOwners:
@@ -184,7 +184,7 @@ class EbpfOwners:
 
     def _namespace(self, cookie: int) -> int:
         """A namespace's inode; until it is known, a number that is no inode, so that two are told apart."""
-        return self._namespaces.get(cookie, cookie % _FIRST_INODE)
+        return self._namespaces.get(cookie, cookie % FIRST_INODE)
 
     def _learn_namespaces(self, sockets: NDArray[np.void]) -> None:
         """A socket reported by cookie here and by inode there tells which inode a cookie means."""
