@@ -373,6 +373,15 @@ def test_a_connection_whose_close_was_missed_is_forgotten_some_time_after_its_pr
     assert list(timeline._sockets) == [8]
 
 
+def test_a_connection_that_was_seen_to_end_is_forgotten_though_nobody_told_of_its_close(timeline):
+    told(timeline, started(0, 200), sighting(1, 8, 200, "USED", SERVER, CLIENT), sighting(1, 9, 200, "BOUND", SERVER))
+    timeline.note_ended(end(SERVER, CLIENT, first=1, last=2))
+
+    assert owner(timeline, SERVER, CLIENT, first=1)[0] == 200
+    told(timeline, until=123)
+    assert list(timeline._sockets) == [9]
+
+
 def test_a_report_that_comes_after_that_of_a_later_close_opens_nothing(timeline):
     told(timeline, sighting(1, 7, 100, "USED", CLIENT, SERVER), sighting(3, 7, 100, "CLOSED"), until=3)
     told(timeline, sighting(2, 7, 100, "USED", CLIENT, SERVER), until=4)

@@ -137,3 +137,9 @@ def was_left(socket: ObservedSocket, before_ns: int, processes: ProcessTable) ->
     if not is_open or socket.opened_ns >= before_ns:
         return False
     return not any(processes.lives(pid, before_ns) for pid in socket.processes)
+
+
+def pop_oldest(peers: dict[bytes, Use]) -> tuple[bytes, Use]:
+    """Take out the one that was put in first."""
+    key = next(iter(peers))
+    return key, peers.pop(key)

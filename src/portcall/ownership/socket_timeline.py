@@ -7,8 +7,8 @@
 4. Of a socket's processes, who sends or receives beats who accepted, connected, bound or merely holds it.
 5. Two owners for one answer make no owner: AMBIGUOUS is said, never guessed.
 
-Pure: told by events, asked by time. It knows no back end, no clock and no file. Memory is bounded: a socket is
-forgotten FORGET_AFTER_NS after its end, and beyond MAX_SOCKETS the oldest go first.
+Pure: told by events, asked by time; it knows no back end, clock or file. A socket is forgotten FORGET_AFTER_NS after
+its end, and beyond MAX_SOCKETS the oldest go first.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from portcall.ownership.observed_socket import (
     holders_of,
     may_be_same,
     nearest,
+    pop_oldest,
     speakers,
     unfile,
     was_left,
@@ -50,7 +51,7 @@ LINGER_NS = 60 * SECOND_NS
 """How long after a connection's end its packets may come: Linux's TIME_WAIT."""
 BOUND_LINGER_NS = 2 * SECOND_NS
 """The same for a port that was merely open: its next packets are most likely somebody else's."""
-FORGET_AFTER_NS = LINGER_NS + 15 * SECOND_NS  # by then what packets there are have come, and rows are settled
+FORGET_AFTER_NS = LINGER_NS + 15 * SECOND_NS  # by then packets have come, and rows are settled
 MAX_SOCKETS = 1 << 18
 MAX_PEERS = 1 << 14
 """Peers remembered per socket; beyond, the oldest are recognised by the socket's own port only."""
@@ -113,15 +114,20 @@ class SocketTimeline:
         """bool[n]: whether a socket was seen for exactly these ends; for others, some back ends must be asked."""
         return np.array([key in self._exact for key in keys_of(ends)], np.bool_)
 
+    def note_ended(self, ends: NDArray[np.void]) -> None:
+        """TCP connections that both ends of FLOW_END[n] were seen to end: not every back end tells of every close."""
+        for key, last_ns in zip(keys_of(ends), ends["last_ns"].tolist(), strict=True):
+            for socket in [use.socket for use in self._exact.get(key, ())]:
+                if socket.closed_ns == NEVER_NS and socket.opened_ns <= last_ns:
+                    self._close(socket, last_ns, 0)
+
     def take_changes(self) -> NDArray[np.void]:
         """OWNER_CHANGE[n] learned since the last call, in order of time.
 
-        A socket of a protocol without connections begins on a local port that another one had before, or a socket is
-        handed from one process to another. A flow on that port (in that namespace, 0: any) that goes on after
-        ``time_ns`` goes on in a new row.
+        A socket without connections begins on a port that another one had before, or is handed to another process: a
+        flow on that port (in that namespace, 0: any) that goes on after ``time_ns`` goes on in a new row.
         """
-        changes = np.array(sorted(self._changes), OWNER_CHANGE)
-        self._changes.clear()
+        changes, self._changes = np.array(sorted(self._changes), OWNER_CHANGE), []
         return changes
 
     def _see(  # noqa: PLR0913, PLR0917 - the columns of a sighting
@@ -183,7 +189,7 @@ class SocketTimeline:
             known = socket.peers[key] = Use(socket, time_ns, key)
             self._exact[key] = (*self._exact.get(key, ()), known)
             if len(socket.peers) > MAX_PEERS:
-                unfile(self._exact, *_pop_oldest(socket.peers))
+                unfile(self._exact, *pop_oldest(socket.peers))
         return known
 
     def _note_birth(self, socket: ObservedSocket, port: int, time_ns: int) -> None:
@@ -260,9 +266,8 @@ class SocketTimeline:
             self._drop(next(iter(self._sockets.values())))
         for pid in self.processes.exited(before_ns):
             self._let_go_of(pid)
-        if self._tells_closes:
-            for socket in [one for one in self._sockets.values() if was_left(one, before_ns, self.processes)]:
-                self._drop(socket)
+        for socket in [one for one in self._sockets.values() if was_left(one, before_ns, self.processes)]:
+            self._drop(socket)
         self.processes.forget(before_ns, self._sockets_of)
 
     def _let_go_of(self, pid: int) -> None:
@@ -293,8 +298,3 @@ class SocketTimeline:
                 self._sockets_of.pop(pid, None)
         socket.peers.clear()  # a use and its socket point at each other: without it, only the collector frees them
         socket.bindings.clear()
-
-
-def _pop_oldest(peers: dict[bytes, Use]) -> tuple[bytes, Use]:
-    key = next(iter(peers))
-    return key, peers.pop(key)

@@ -72,7 +72,7 @@ class MatchQuality(enum.Enum):
 DELETED = " (deleted)"
 """What Linux writes behind the path of a program whose file is gone, or was replaced."""
 FIRST_INODE = 0xF0000000
-"""Of network namespaces (PROC_DYNAMIC_FIRST in Linux's include/linux/proc_ns.h); lesser numbers are of ones not known."""
+"""Of network namespaces: PROC_DYNAMIC_FIRST in include/linux/proc_ns.h. Lesser numbers are of ones not known."""
 ACTIVATORS = frozenset({"systemd", "launchd", "inetd", "xinetd"})
 """Programs that open sockets for others, and go on holding them beside those."""
 

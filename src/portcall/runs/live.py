@@ -14,11 +14,13 @@ import numpy as np
 
 from portcall.attribution.attribution import Attribution
 from portcall.attribution.page_groupings import PageGroupings
+from portcall.records.detections import TCP
+from portcall.records.flows import NEVER
 from portcall.records.ownership import FIRST_INODE, Evidence
 from portcall.records.packets import CapturePoint
 from portcall.records.report import Degradation
 from portcall.records.sightings import FLOW_END
-from portcall.runs.owned_table import OwnedTable, counted, with_capture_points
+from portcall.runs.owned_table import OwnedTable, counted, flow_ends, with_capture_points
 from portcall.runs.partitions import Partitions
 from portcall.runs.streaming.settled import Grouping, Settled
 from portcall.runs.tracker import Tracker, sum_tallies
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from portcall.records.ownership import Match, OwnerEvents
     from portcall.records.packets import FrameBatch, Tally, Verdict
     from portcall.records.report import Report
-    from portcall.runs.owned_table import Duplicates
+    from portcall.runs.owned_table import Duplicates, Part
     from portcall.runs.partitions import CapturePoints
     from portcall.runs.recording.recorder import Recorder
     from portcall.runs.streaming.early_rows import EarlyRows
@@ -155,7 +157,14 @@ class LiveTracker:
         """Let go what is over, or has no room; everything was matched just now."""
         if self.expirer and self._tables:
             last_ns = self._partitions.last_ns
-            self.expirer.turn(self._tables[-1], last_ns, 0, lambda part: self.settled.take(part, self.is_wanted))
+            self.expirer.turn(self._tables[-1], last_ns, 0, self._take)
+
+    def _take(self, part: Part) -> None:
+        flows = part.flows
+        ended = flows[(flows["protocol"] == TCP) & (flows["fin_ns"] != NEVER).all(axis=1)]
+        for near, far in (("low", "high"), ("high", "low")):
+            self.timeline.note_ended(flow_ends(ended, near, far, self._partitions.points))
+        self.settled.take(part, self.is_wanted)
 
     def unknown_ends(self) -> NDArray[np.void]:
         """FLOW_END[n] of new rows for which no socket was seen, for back ends that must be asked."""
