@@ -189,6 +189,13 @@ def test_a_takeover_of_a_port_stands_between_the_packets_of_both(run):
     assert [packet.processes[0][0] for packet in capture.packets] == [100, 300]
 
 
+def test_an_interface_is_described_before_a_takeover_is_told(run):
+    inspect(run.tracker, ASKS, sighting(5, 9, 300, "USED", CLIENT, SERVER, protocol="udp"))
+    run.feed(question(6))
+
+    assert run.finished().lines[0]["is"] == "interface"
+
+
 def test_only_the_first_packet_of_each_direction_has_a_comment(run):
     inspect(run.tracker, executed(-1, 100, "dig"), ASKS, ANSWERS)
     run.feed(question(), question(), answer(), answer())

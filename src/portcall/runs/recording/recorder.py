@@ -165,10 +165,10 @@ class Recorder:
             return
         self._conversations.ask(held.touched.conversations, now_ns)
         self._rotate(held, now_ns)
-        before = self._section.lines(held.turns)
         plans, pool, described = self._planned(held)
         written = self._section.frames(held.frames, held.buffer, plans, pool)
-        self._write(before + described)
+        # Turns stand behind interfaces: editcap wants one before the first block that it merely copies.
+        self._write(described + self._section.lines(held.turns))
         self._write(written)
         if self.failure:
             self.lost += len(held.frames)
