@@ -76,6 +76,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     active_timeout: float | None = None,
     memory: str | None = None,
     page: bool = False,
+    jobs: int | None = None,
 ) -> Report:
     """Attribute saved captures, one or many, as one capture in time order: the report that ``portcall read`` prints.
 
@@ -103,6 +104,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         bucket=given.optional_text("bucket", bucket),
         stream=given.stream(idle_timeout, active_timeout, memory),
         page=given.flag("page", page),
+        jobs=given.optional_count("jobs", jobs),
     )
     if outcome.interrupted:
         raise KeyboardInterrupt

@@ -84,9 +84,9 @@ def test_the_wheel_holds_kernels_data_and_types_but_no_source_of_kernels(install
     package = installed / "portcall"
 
     compiled = {
-        path.name.partition(".")[0] for path in (package / "kernels").iterdir() if path.suffix in {".so", ".pyd"}
+        path.name.partition(".")[0] for path in (package / "kernels").rglob("*") if path.suffix in {".so", ".pyd"}
     }
-    assert compiled == {path.stem for path in (ROOT / "src/portcall/kernels").glob("*.pyx")} | {"_memoryviews"}
+    assert compiled == {path.stem for path in (ROOT / "src/portcall/kernels").rglob("*.pyx")} | {"_memoryviews"}
     assert (package / "py.typed").is_file()
     assert (package / "data" / "services.toml").is_file()
     in_page = {path.name: path.read_bytes() for path in (ROOT / "src/portcall/data/page").iterdir()}

@@ -119,10 +119,10 @@ def kernel_users():
     held = partial(HeldSegments, arena=np.zeros(10 * MOST_HELD_BYTES, np.uint8), of_row=np.zeros(8, np.uint32))
     known, networks = np.zeros(8, FLOW_ENDS), np.zeros(8, NETWORK)
     return {
-        "Frame, walking": (FRAME, lambda rows: PcapWalk(rows, **pcap)),
-        "Frame, walking blocks": (FRAME, PcapngWalk),
-        "Frame, decoding": (FRAME, lambda rows: decoder.decode(rows[:0], no_bytes)),
-        "Packet, decoding": (PACKET, lambda rows: setattr(decoder, "out_packets", rows)),
+        "Frame, walking": (FRAME, lambda rows: PcapWalk(**pcap).walk(no_bytes, 0, 0, rows)),
+        "Frame, walking blocks": (FRAME, lambda rows: PcapngWalk().walk(no_bytes, 0, 0, rows)),
+        "Frame, decoding": (FRAME, lambda rows: decoder.decode(rows[:0], no_bytes, np.zeros(1, PACKET))),
+        "Packet, decoding": (PACKET, lambda rows: decoder.decode(np.zeros(0, FRAME), no_bytes, rows)),
         "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),
         "Flow": (FLOW, lambda rows: setattr(store, "flows", rows)),
         "Flow, reading": (FLOW, lambda rows: reading(rows, networks=networks, out_ends=known)),
@@ -131,7 +131,7 @@ def kernel_users():
         "FlowEnds, crediting": (FLOW_ENDS, lambda rows: crediting(np.zeros(8, FLOW), rows)),
         "Network": (NETWORK, lambda rows: reading(np.zeros(8, FLOW), networks=rows, out_ends=known)),
         "Datagram": (DATAGRAM, lambda rows: setattr(store, "datagrams", rows)),
-        "Interface": (INTERFACE, lambda rows: PcapngWalk(np.zeros(1, FRAME)).describe(rows, 0, 0)),
+        "Interface": (INTERFACE, lambda rows: PcapngWalk().describe(rows, 0, 0)),
         "Hello": (HELLO, lambda rows: Deferral(rows, np.zeros(1, DEFERRED), no_bytes)),
         "Deferred": (DEFERRED, lambda rows: Deferral(np.zeros(1, HELLO), rows, no_bytes)),
         "Deferred, holding": (DEFERRED, held),

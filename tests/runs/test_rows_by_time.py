@@ -190,7 +190,7 @@ def test_frames_without_a_time_are_a_row_without_a_bucket(tmp_path):
 def test_more_conversations_than_fit_have_buckets_as_wide_as_the_last(tmp_path, by, bucketing):
     """The bound leaves room for one batch: with 1 row, a table is full as soon as it has two."""
     path = tmp_path / "many.pcap"
-    frames = [(second, ipv4(udp(source=port))) for second in (0, 1, 700) for port in range(2000, 4000)]
+    frames = [(second, ipv4(udp(source=port))) for second in (0, 1, 700) for port in range(2000, 6000)]
     path.write_bytes(pcap_header(link=101) + b"".join(pcap_record(one, seconds=second) for second, one in frames))
     tracker = offline.CaptureTracker(Attribution(by), Tracker(max_flows=1, bucketing=bucketing))
 
@@ -203,7 +203,7 @@ def test_more_conversations_than_fit_have_buckets_as_wide_as_the_last(tmp_path, 
     counted = Counter()
     for row in report:
         counted[row["bucket_ns"]] += sum(row[f"packets_{way}"] for way in directions(by))
-    assert counted == {0: 4000, 700 * 10**9: 2000} if bucketing.most else {0: 2000, 10**9: 2000, 700 * 10**9: 2000}
+    assert counted == {0: 8000, 700 * 10**9: 4000} if bucketing.most else {0: 4000, 10**9: 4000, 700 * 10**9: 4000}
 
 
 @pytest.mark.parametrize("bucket", ["", "1", "0s", "-1s", "1.5s", "1 s", "1S", "autos", "9999999d"])

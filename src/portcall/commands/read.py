@@ -16,6 +16,7 @@ from portcall.commands.output import (
     add_report_options,
     grouping_for,
     output_format,
+    positive,
     present,
     say,
 )
@@ -64,6 +65,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="count frames from this time on, as 2024-05-01T12:30:05 (UTC)",
     )
     parser.add_argument("--to", metavar="TIME", help="count only frames before this time")
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="threads that read a capture, which changes no row (default: the processors that it may use)",
+    )
     add_stream_options(parser, idle="default: none leaves", memory="default: 512MB for a pipe, else none")
     add_dissect_option(parser)
     add_explain_option(parser)
@@ -107,6 +114,7 @@ def run(options: argparse.Namespace) -> int:
             logs=format_name in LOGS,
             stream=stream,
             page=format_name in PAGES,
+            jobs=options.jobs,
             progress=progress if sys.stderr.isatty() else None,  # else each window was counted for nobody
         )
     status = SUCCESS

@@ -26,19 +26,16 @@ class Decoder:
 
     def __init__(self, layer: Layer = "outer") -> None:
         self.layer = layer
-        self._kernel = FrameDecoder(inner=layer == "inner")
-        self._grow(0)
+        self.kernel = FrameDecoder(inner=layer == "inner")
+        """What decodes; several threads may use it at once."""
+        self._packets = np.zeros(0, PACKET)
 
     def decode(self, batch: FrameBatch) -> NDArray[np.void]:
         """PACKET[n] of the batch's n frames, valid until the next call."""
-        count = len(batch.frames)
-        if count > len(self._packets):
-            self._grow(count)
-        self._kernel.decode(batch.frames, batch.buffer)
-        packets = self._packets[:count]
+        if len(batch.frames) > len(self._packets):
+            self._packets = np.zeros(len(batch.frames), PACKET)
+        packets = self._packets[: len(batch.frames)]
+        self.kernel.decode(batch.frames, batch.buffer, packets)
         if batch.namespace:
             packets["namespace"] = batch.namespace
         return packets
-
-    def _grow(self, count: int) -> None:
-        self._packets = self._kernel.out_packets = np.zeros(count, PACKET)

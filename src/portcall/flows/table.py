@@ -20,6 +20,7 @@ from portcall.flows.row_chunks import Conversations
 from portcall.flows.table_arrays import VERDICT_TALLY, check_arrays, tallies_of
 from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets, moved
 from portcall.kernels.flow_update import FlowStore
+from portcall.kernels.gathering import keep_wanted
 from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, NEVER
 from portcall.records.packets import NO_TIME, Verdict
 from portcall.records.plain_data import below
@@ -60,23 +61,24 @@ class FlowTable:
     """The conversations of one capture, or of one shard of it.
 
     ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
-    A table that ``inspects`` tells with every batch which payloads are of ends that are not inspected enough yet; one
-    with a ``bucketing`` counts all by time as well.
+    A table that ``inspects`` tells with every batch which payloads are of ends that are not inspected enough yet, where
+    it ``is_behind`` when their turn comes; one with a ``bucketing`` counts all by time as well.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (all by name)
         self,
         *,
         seed: int = 0,
         max_flows: int = MAX_FLOWS,
         max_datagrams: int = MAX_DATAGRAMS,
         inspects: bool = False,
+        is_behind: bool = False,
         bucketing: Bucketing | None = None,
         max_cells: int = MAX_CELLS,
     ) -> None:
         self._max_datagrams = max_datagrams
         self._flows = reserved_rows(max_flows + MAX_BATCH, FLOW, 2 * MAX_BATCH)
-        self._opening = tuple(self._flows[name] for name in ("has_syn", "syn_ns", "syn_sequence"))
+        self._opening = tuple(self._flows[name] for name in ("has_syn", "first_sender", "syn_sequence"))
         self._columns: list[NDArray[Any]] = []
         self._room = 0  # rows that the slots have room for
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
@@ -94,6 +96,9 @@ class FlowTable:
         """uint8[rows]: bit 0 where the low end was inspected enough, bit 1 the high end. Inspectors set them."""
         self._payloads = np.zeros(MAX_BATCH if inspects else 0, PAYLOAD)
         self._store.inspected, self._store.out_payloads = self.inspected, self._payloads
+        self._is_behind = is_behind
+        if is_behind and inspects:
+            self._store.inspected = self.column(np.dtype(np.uint8))  # nothing is, as far as it knows
         self._store.out_rows = self._told_rows = np.zeros(0, np.uint32)
         self.buckets = TimeBuckets(bucketing, len(self._flows), max_cells) if bucketing else None
         self._store.cells = self.buckets.store if self.buckets else None
@@ -124,6 +129,14 @@ class FlowTable:
         if self.buckets:
             self.buckets.settle()
         return self._payloads[:wanted]
+
+    def still_wanted(self, payloads: NDArray[np.void]) -> NDArray[np.void]:
+        """Those of an update that are not inspected enough now that it is their turn, in the same array."""
+        return payloads[: keep_wanted(payloads, self.inspected)] if self._is_behind else payloads
+
+    def room(self) -> tuple[FlowStore, int, int, int]:
+        """The kernel, for who counts ahead; rows and datagrams that it has room for; how many rows make it full."""
+        return self._store, self._room, len(self._datagrams), len(self._flows) - MAX_BATCH + 1
 
     def told_rows(self, count: int) -> NDArray[np.uint32]:
         """uint32[count] for the next update: 2 + twice the row of each packet + the side that sent, 0 for no row."""
@@ -209,10 +222,10 @@ class FlowTable:
 
     def opening(self, row: int) -> tuple[int, int]:
         """Which end's SYN opened a row's connection, and the sequence number behind it; -1 and 0 without one."""
-        has_syn, syn_ns, sequence = self._opening
+        has_syn, first_sender, sequence = self._opening  # which stay as they were when the row began
         if not has_syn[row]:
             return -1, 0
-        return int(syn_ns[row, 1] < syn_ns[row, 0]), (int(sequence[row]) + 1) % (1 << 32)
+        return int(first_sender[row]), (int(sequence[row]) + 1) % (1 << 32)
 
     def chunks(self, rows: int = 1 << 16) -> Iterator[NDArray[np.void]]:
         """The same in pieces of at most ``rows``; one may be the table itself, and is valid until its next update."""

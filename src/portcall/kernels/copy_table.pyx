@@ -16,10 +16,9 @@ from portcall.kernels.records cimport DUPLICATE, LATER_FRAGMENT, NO_TIME, TCP_FI
 
 cdef enum:
     COMPANY_NS = 1000000000  # how long after a sure copy others are believed
-
-cdef struct Seen:
-    uint64_t digest
-    int64_t ts_ns
+    ALL_UP_TO = 32768  # packets that are looked at first; then runs of so many, one of so many of all
+    RUN = 256
+    ONE_OF = 16
 
 cdef extern from *:
     """
@@ -80,19 +79,10 @@ cdef class CopyTable:
     """The latest packets, by their digests. ``window_ns`` is how much later, or earlier, a copy may come.
 
     ``displaced`` are packets that another one with the same slot drove out before that: their copies are not found. Which packets
-    share a slot depends on the seed.
+    share a slot depends on the seed. Where copies are removed, all packets are looked at. Where they are noticed, all of the first
+    are, then short runs, for copies are neighbours: ``frames`` counts those there were, ``looked_at`` those looked at, ``all`` and
+    ``found_in_all`` those before.
     """
-
-    cdef readonly uint64_t found
-    cdef readonly uint64_t displaced
-    cdef Seen[::1] seen
-    cdef int64_t window_ns
-    cdef size_t most_bytes
-    cdef bint removes
-    cdef int64_t sure_ns
-    cdef Keys keys
-    cdef object packet_dtype
-    cdef object frame_dtype
 
     def __init__(self, Seen[::1] seen, *, int64_t window_ns, uint64_t seed, size_t most_bytes, bint removes):
         """``seen`` are digest and time, a power of two of them, zeros; ``most_bytes`` behind the IP header are compared; ``removes``
@@ -115,19 +105,34 @@ cdef class CopyTable:
                 PyBuffer_Release(&views[1])
                 raise ValueError("finding copies wants the frames that the packets were decoded from")
             try:
-                if count and buffer.shape[0]:
-                    with nogil:
-                        self._find(<Packet *>views[0].buf, <const Frame *>views[1].buf, count, &buffer[0], buffer.shape[0])
+                with nogil:
+                    self.find_some(
+                        <Packet *>views[0].buf, <const Frame *>views[1].buf, count,
+                        &buffer[0] if buffer.shape[0] else NULL, buffer.shape[0]
+                    )
             finally:
                 PyBuffer_Release(&views[1])
         finally:
             PyBuffer_Release(&views[0])
 
+    cdef void find_some(
+        self, Packet *packets, const Frame *frames, Py_ssize_t count, const uint8_t *bytes, uint64_t room
+    ) noexcept nogil:
+        """Find them among those of a batch that are looked at."""
+        cdef Py_ssize_t some = count
+        if not self.removes and self.frames >= ALL_UP_TO:
+            if self.frames == self.looked_at:
+                self.all, self.found_in_all = self.frames, self.found
+            some = min(count, RUN) if (self.looked_at - self.all) * ONE_OF <= self.frames - self.all else 0
+        self.frames += count
+        self.looked_at += some
+        self._find_among(packets, frames, some, bytes, room)
+
     cdef int _compare(self, Packet[::1] packets, const Frame[::1] frames) except -1:
         self.packet_dtype, self.frame_dtype = packets.base.dtype, frames.base.dtype
         return 0
 
-    cdef void _find(
+    cdef void _find_among(
         self, Packet *packets, const Frame *frames, Py_ssize_t count, const uint8_t *bytes, uint64_t room
     ) noexcept nogil:
         cdef Py_ssize_t i

@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from portcall.kernels.hashing cimport Keys, hash_flow
 from portcall.kernels.prefetching cimport portcall_prefetch
-from portcall.kernels.records cimport FIRST_FLOW, TCP_FIN, TCP_RST, TCP_SYN, Flow, Packet
+from portcall.kernels.records cimport FIRST_FLOW, TCP_FIN, TCP_RST, TCP_SYN, Flow, Packet, Payload
 from portcall.kernels.time_cells cimport Cells
 
 cdef enum:
@@ -26,6 +26,7 @@ cdef struct Table:
     const uint8_t *inspected  # NULL where nobody listens
     Cells *cells  # NULL where nobody asked for buckets of time
     uint32_t *rows  # NULL where nobody asks which row a packet is in
+    Payload *payloads  # what is wanted, one a packet
 
 
 cdef inline uint64_t _find_tag(const Table *table, uint32_t hash) noexcept nogil:

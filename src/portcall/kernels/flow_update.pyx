@@ -30,20 +30,6 @@ from portcall.kernels.time_cells cimport CellStore, note_cell
 cdef class FlowStore:
     """The arrays of one flow table, and the loops over them. ``flows.FlowTable`` owns and grows them."""
 
-    cdef public Flow[::1] flows
-    cdef public uint64_t[::1] flow_slots  # a power of two of them; hash in the high half, 1 + row in the low one
-    cdef public Datagram[::1] datagrams
-    cdef public uint64_t[::1] datagram_slots
-    cdef public VerdictTally[::1] tallies  # by verdict
-    cdef public uint8_t[::1] inspected  # by row: bit 0, no more payload of the low end is wanted; bit 1, of the high one; empty: none
-    cdef public Payload[::1] out_payloads  # a row a packet of a batch
-    cdef public CellStore cells  # by time; None where nobody asked
-    cdef public uint32_t[::1] out_rows  # of a batch's packets on flows: 2 + twice the row + the side that sent; empty: nobody asks
-    cdef Py_ssize_t payload_count
-    cdef public Py_ssize_t flow_count, datagram_count
-    cdef readonly uint64_t seed
-    cdef object packet_dtype
-
     def __init__(self, uint64_t seed):
         self.seed = seed
 
@@ -68,23 +54,38 @@ cdef class FlowStore:
         return 0
 
     cdef int _fold(self, const Packet *packets, Py_ssize_t count, uint64_t first_number) except -1:
-        cdef Py_ssize_t slot_count = self.flow_slots.shape[0]
         cdef Table table
         self.payload_count = 0
         if count == 0:
             return 0
-        if self.flow_count + count > min(self.flows.shape[0], slot_count - 1) or slot_count & (slot_count - 1):
-            raise ValueError("folding wants room for one more flow a packet, and a power of two of slots")
-        if 0 < self.inspected.shape[0] < self.flows.shape[0] or 0 < self.out_rows.shape[0] < count:
-            raise ValueError("inspection wants a mark for each row, and rows are told of a whole batch")
-        table.flows, table.slots = &self.flows[0], &self.flow_slots[0]
-        table.inspected = &self.inspected[0] if self.inspected.shape[0] else NULL
-        table.mask, table.keys = slot_count - 1, keys_of(self.seed)
+        if not self.has_room(count, self.out_payloads.shape[0]) or 0 < self.out_rows.shape[0] < count:
+            raise ValueError("folding wants room for a flow, a payload and a told row more a packet, and a power of two of slots")
+        self._set(&table, &self.out_payloads[0] if self.out_payloads.shape[0] else NULL)
         table.rows = &self.out_rows[0] if self.out_rows.shape[0] else NULL
         table.cells = NULL if self.cells is None else self.cells.reserved(count, self.flows.shape[0])
         with nogil:
             self._fold_all(&table, packets, count, first_number)
         return 0
+
+    cdef bint has_room(self, Py_ssize_t count, Py_ssize_t payloads) noexcept nogil:
+        """Whether the arrays are large enough for so many more packets."""
+        cdef Py_ssize_t slots = self.flow_slots.shape[0]
+        cdef bint fit = self.flow_count + count <= min(self.flows.shape[0], slots - 1) and not slots & (slots - 1)
+        return fit and (self.inspected.shape[0] == 0 or (self.inspected.shape[0] >= self.flows.shape[0] and payloads >= count))
+
+    cdef Py_ssize_t fold_into(self, const Packet *packets, Py_ssize_t count, uint64_t number, Payload *payloads) noexcept nogil:
+        """Count a batch for which there ``has_room``, where nobody asked for cells; gives how many payloads are wanted."""
+        cdef Table table
+        self.payload_count = 0
+        self._set(&table, payloads)
+        self._fold_all(&table, packets, count, number)
+        return self.payload_count
+
+    cdef void _set(self, Table *table, Payload *payloads) noexcept nogil:
+        table.flows, table.slots, table.payloads = &self.flows[0], &self.flow_slots[0], payloads
+        table.inspected = &self.inspected[0] if self.inspected.shape[0] else NULL
+        table.mask, table.keys = self.flow_slots.shape[0] - 1, keys_of(self.seed)
+        table.rows, table.cells = NULL, NULL
 
     cdef void _fold_all(
         self, const Table *table, const Packet *packets, Py_ssize_t count, uint64_t first_number
@@ -110,7 +111,7 @@ cdef class FlowStore:
             if table.cells != NULL:
                 note_cell(table.cells, FIRST_FLOW + (row_and_side >> 1), packet, row_and_side & 1)
             if table.inspected != NULL and is_wanted(packet, table.inspected[row_and_side >> 1] >> (row_and_side & 1)):
-                self._want(packet, row_and_side, index)
+                self._want(table, packet, row_and_side, index)
         elif packet.verdict == LATER_FRAGMENT:
             self._fold_fragment(table, packet, first_number + index)
         else:
@@ -119,8 +120,8 @@ cdef class FlowStore:
             if table.cells != NULL:
                 note_cell(table.cells, packet.verdict, packet, 0)
 
-    cdef inline void _want(self, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
-        cdef Payload *payload = &self.out_payloads[self.payload_count]
+    cdef inline void _want(self, const Table *table, const Packet *packet, uint32_t row_and_side, Py_ssize_t index) noexcept nogil:
+        cdef Payload *payload = table.payloads + self.payload_count
         payload.packet, payload.row, payload.side = <uint32_t>index, row_and_side >> 1, row_and_side & 1
         payload.is_later = is_later(packet, &self.flows[row_and_side >> 1], row_and_side & 1)
         self.payload_count += 1

@@ -9,6 +9,7 @@ def gather(
     out_frames: NDArray[np.void],
     out_buffer: NDArray[np.uint8],
 ) -> None: ...
+def keep_wanted(payloads: NDArray[np.void], inspected: NDArray[np.uint8]) -> int: ...
 def select(
     frames: NDArray[np.void],
     buffer: NDArray[np.uint8],

@@ -1,14 +1,16 @@
 """Frames that are picked: those of several buffers into one, in the order that somebody has worked out, and those that match a
-compiled pcap filter, by libpcap's own interpreter.
+compiled pcap filter, by libpcap's own interpreter; and the payloads that are still wanted.
 
 libpcap is not linked: whoever loaded it hands over the address of its ``bpf_filter``, which checks every access to the
 frame, and of a program that its compiler made.
 """
 
+from cpython.buffer cimport PyBuffer_Release
 from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
-from portcall.kernels.records cimport Frame
+from portcall.kernels.borrowing cimport borrow_writable
+from portcall.kernels.records cimport Frame, Payload
 
 ctypedef unsigned int (*Interpreter)(
     const void *program, const uint8_t *frame, unsigned int wire, unsigned int captured
@@ -61,3 +63,30 @@ def select(
                 and frames[i].captured <= size - frames[i].offset
                 and run(<const void *>program, &buffer[frames[i].offset], frames[i].wire, frames[i].captured) != 0
             )
+
+
+cdef object _payload_dtype = None  # as compared
+
+
+def keep_wanted(object payloads, const uint8_t[::1] inspected):
+    """Move the payloads of ends that ``inspected`` does not say were inspected enough to the front; gives how many."""
+    global _payload_dtype
+    cdef Py_buffer view
+    cdef Py_ssize_t count, kept = 0, i
+    cdef Payload *payload
+    if payloads.dtype is not _payload_dtype:
+        _payload_dtype = _compared(payloads)
+    count = borrow_writable(payloads, sizeof(Payload), &view)
+    payload = <Payload *>view.buf
+    try:
+        with nogil:
+            for i in range(count):
+                payload[kept] = payload[i]
+                kept += ~(inspected[payload[i].row] >> payload[i].side) & 1  # nobody can foresee it, so no branch asks
+    finally:
+        PyBuffer_Release(&view)
+    return kept
+
+
+cdef object _compared(const Payload[::1] payloads):
+    return payloads.base.dtype

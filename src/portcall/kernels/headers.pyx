@@ -8,7 +8,7 @@ from cpython.buffer cimport PyBuffer_Release
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
-from portcall.kernels.borrowing cimport borrow
+from portcall.kernels.borrowing cimport borrow, borrow_writable
 from portcall.kernels.layers.cursor cimport CUT, FINISHED, NOTHING, UNSUPPORTED, Cursor
 from portcall.kernels.layers.links_wired cimport ethernet
 from portcall.kernels.layers.networks cimport ipv4, ipv6
@@ -25,40 +25,42 @@ cdef enum:
 
 
 cdef class FrameDecoder:
-    """Decodes batch after batch into ``out_packets``, which its owner grows."""
-
-    cdef public Packet[::1] out_packets
-    cdef bint inner
-    cdef object frame_dtype
+    """Decodes batch after batch. It remembers nothing of them, so several threads may use one at once."""
 
     def __init__(self, *, bint inner):
         """``inner``: walk into UDP tunnels, and let the innermost packet count."""
         self.inner = inner
 
-    def decode(self, object frames, const uint8_t[::1] buffer):
+    def decode(self, object frames, const uint8_t[::1] buffer, object out_packets):
         """Fill out_packets[n] from frames[n]; a frame that does not lie in the buffer is malformed."""
-        cdef Py_buffer view
-        cdef Py_ssize_t count
-        if frames.dtype is not self.frame_dtype:
-            self._compare(frames)
-        count = borrow(frames, sizeof(Frame), &view)
+        cdef Py_buffer views[2]
+        cdef Py_ssize_t count, room
+        if frames.dtype is not self.frame_dtype or out_packets.dtype is not self.packet_dtype:
+            self._compare(frames, out_packets)
+        count = borrow(frames, sizeof(Frame), &views[0])
         try:
-            if self.out_packets.shape[0] < count:
-                raise ValueError("decoding wants room for a packet a frame")
-            with nogil:
-                self._decode(<const Frame *>view.buf, count, buffer)
+            room = borrow_writable(out_packets, sizeof(Packet), &views[1])
+            try:
+                if room < count:
+                    raise ValueError("decoding wants room for a packet a frame")
+                with nogil:
+                    self.decode_all(
+                        <const Frame *>views[0].buf, count, &buffer[0] if buffer.shape[0] else NULL, buffer.shape[0],
+                        <Packet *>views[1].buf
+                    )
+            finally:
+                PyBuffer_Release(&views[1])
         finally:
-            PyBuffer_Release(&view)
+            PyBuffer_Release(&views[0])
 
-    cdef int _compare(self, const Frame[::1] frames) except -1:
-        self.frame_dtype = frames.base.dtype
+    cdef int _compare(self, const Frame[::1] frames, const Packet[::1] packets) except -1:
+        self.frame_dtype, self.packet_dtype = frames.base.dtype, packets.base.dtype
         return 0
 
-    cdef void _decode(self, const Frame *frames, Py_ssize_t count, const uint8_t[::1] buffer) noexcept nogil:
+    cdef void decode_all(
+        self, const Frame *frames, Py_ssize_t count, const uint8_t *bytes, size_t size, Packet *packets
+    ) noexcept nogil:
         cdef Py_ssize_t i
-        cdef size_t size = buffer.shape[0]
-        cdef const uint8_t *bytes = &buffer[0] if size else NULL
-        cdef Packet *packets = &self.out_packets[0] if count else NULL
         cdef Packet saved
         cdef Cursor beginning
         memset(&beginning, 0, sizeof(Cursor))

@@ -6,8 +6,10 @@ why. They copy nothing: a frame is an offset into the buffer. Layouts: pcap by d
 libpcap's and Wireshark's readers; pcapng by draft-ietf-opsawg-pcapng.
 """
 
+from cpython.buffer cimport PyBuffer_Release
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from portcall.kernels.borrowing cimport borrow_writable
 from portcall.kernels.capture_starts cimport (
     PAGE_BYTES, ZERO_PADDING, ZERO_RECORDS, are_zeros, begins_capture, count_zeros, number_at, short_at, what_zeros_are
 )
@@ -42,7 +44,50 @@ cdef enum:
     DECRYPTION_SECRETS = 10
     SECTION_HEADER = 0x0A0D0D0A
 
-cdef class PcapWalk:
+
+cdef class RecordWalk:
+    """What both walks have in common: frames are put into an array whose dtype is compared when it is new."""
+
+    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end, object out_frames, *, bint is_end=False):
+        """Fill ``out_frames`` from buffer[at:end], behind which nothing comes if it ``is_end``; gives how many."""
+        cdef Py_buffer view
+        cdef Py_ssize_t room
+        cdef Walked walked
+        if out_frames.dtype is not self.frame_dtype:
+            self._compare(out_frames)
+        if not 0 <= at <= end <= buffer.shape[0]:
+            raise ValueError("walking wants a part of the buffer")
+        room = borrow_writable(out_frames, sizeof(Frame), &view)
+        try:
+            with nogil:
+                self.find(&buffer[0] if end else NULL, at, end, <Frame *>view.buf, room, is_end, &walked)
+        finally:
+            PyBuffer_Release(&view)
+        self.note(&walked)
+        return walked.count
+
+    cdef int note(self, const Walked *walked) except -1:
+        """Remember what came of a walk, perhaps one that was ahead of this."""
+        self.position, self.stop, self.records_of_zeros = walked.position, walked.stop, walked.records_of_zeros
+        if walked.problem != NULL:
+            self.reason = walked.problem.decode()
+        elif walked.stop == _DAMAGED:
+            self.reason = f"a record claims {walked.claimed} captured bytes, more than any link carries"
+        return 0
+
+    cdef void find(
+        self, const uint8_t *bytes, Py_ssize_t at, Py_ssize_t end, Frame *frames, Py_ssize_t room, bint is_end, Walked *out
+    ) noexcept nogil:
+        """Find the records in bytes[at:end]."""
+        out.count = out.records_of_zeros = out.stop = out.claimed = 0
+        out.position, out.problem = at, NULL
+
+    cdef int _compare(self, Frame[::1] frames) except -1:
+        self.frame_dtype = frames.base.dtype
+        return 0
+
+
+cdef class PcapWalk(RecordWalk):
     """Records of a pcap file, one link type.
 
       0       4       8       12      16                16 + captured
@@ -54,99 +99,78 @@ cdef class PcapWalk:
     elsewhere a page of them. Fewer are records of frames without bytes, as other readers have them, and say no time.
     """
 
-    cdef readonly Py_ssize_t position
-    cdef readonly Py_ssize_t records_of_zeros  # among the frames of the latest walk
-    cdef readonly int stop
-    cdef readonly str reason
-    cdef bint big
-    cdef int64_t fraction_ns
-    cdef readonly Py_ssize_t header_bytes
-    cdef uint16_t link
-    cdef int swapped_lengths
-    cdef Frame[::1] out_frames
-
-    def __init__(
-        self, Frame[::1] out_frames, *, bint big, int64_t fraction_ns, Py_ssize_t header_bytes, uint16_t link,
-        int swapped_lengths
-    ):
+    def __init__(self, *, bint big, int64_t fraction_ns, Py_ssize_t header_bytes, uint16_t link, int swapped_lengths):
         """``swapped_lengths``: 0 never, 1 where the first is the larger (version 2.3), 2 always (before 2.3)."""
-        self.out_frames = out_frames
         self.big = big
         self.fraction_ns = fraction_ns
         self.header_bytes = header_bytes
         self.link = link
         self.swapped_lengths = swapped_lengths
         self.reason = ""
+        if header_bytes < 16:
+            raise ValueError("walking wants headers that hold four numbers")
 
-    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end, *, bint is_end=False):
-        """Fill ``out_frames`` from buffer[at:end], behind which nothing comes if it ``is_end``; gives how many."""
-        cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0], header_bytes = self.header_bytes
+    cdef void find(
+        self, const uint8_t *bytes, Py_ssize_t at, Py_ssize_t end, Frame *frames, Py_ssize_t room, bint is_end, Walked *out
+    ) noexcept nogil:
+        cdef Py_ssize_t count = 0, header_bytes = self.header_bytes
         cdef Py_ssize_t written_at = 0  # padding does not begin before it
         cdef bint says_time
         cdef int zeros = ZERO_RECORDS
         cdef uint32_t captured, wire
         cdef const uint8_t *record
-        cdef const uint8_t *bytes
         cdef Frame *frame
-        cdef Frame *frames
         cdef bint big = self.big  # the loop's own, which nothing that it writes can be taken for
         cdef int stop = _MORE_BYTES, swapped_lengths = self.swapped_lengths
         cdef int64_t fraction_ns = self.fraction_ns
-        if not 0 <= at <= end <= buffer.shape[0] or header_bytes < 16:
-            raise ValueError("walking wants a part of the buffer, and headers that hold four numbers")
-        self.records_of_zeros = 0
-        bytes = &buffer[0] if end else NULL
-        frames = &self.out_frames[0] if limit else NULL
-        with nogil:
-            while True:
-                if count == limit:
-                    stop = _FULL
+        out.records_of_zeros = out.claimed = 0
+        out.problem = NULL
+        while True:
+            if count == room:
+                stop = _FULL
+                break
+            if end - at < header_bytes:
+                break
+            record = bytes + at
+            captured = number_at(record + 8, big)
+            wire = number_at(record + 12, big)
+            says_time = True
+            if wire == 0 or captured > MAX_FRAME_BYTES:
+                if begins_capture(record):
+                    stop = _OTHER_CAPTURE
                     break
-                if end - at < header_bytes:
-                    break
-                record = bytes + at
-                captured = number_at(record + 8, big)
-                wire = number_at(record + 12, big)
-                says_time = True
-                if wire == 0 or captured > MAX_FRAME_BYTES:
-                    if begins_capture(record):
-                        stop = _OTHER_CAPTURE
-                        break
-                    if are_zeros(record, header_bytes):
-                        if at >= written_at:
-                            written_at = at + count_zeros(record, min(end - at, PAGE_BYTES))
-                            zeros = what_zeros_are(bytes + written_at, written_at - at, end - written_at, is_end)
-                            if zeros != ZERO_RECORDS:
-                                break
-                        says_time = False
-                        self.records_of_zeros += 1
-                if swapped_lengths == 2 or (swapped_lengths == 1 and captured > wire):
-                    captured, wire = wire, captured
-                if captured > MAX_FRAME_BYTES:
-                    stop = _DAMAGED
-                    break
-                if end - at < header_bytes + <Py_ssize_t>captured:
-                    break
-                frame = frames + count
-                frame.ts_ns = (<int64_t>number_at(record, big) * 1000000000
-                               + <int64_t>number_at(record + 4, big) * fraction_ns) if says_time else NO_TIME
-                frame.offset = at + header_bytes
-                frame.captured, frame.wire, frame.interface = captured, wire, 0
-                frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
-                at += header_bytes + captured
-                count += 1
-        if zeros != ZERO_RECORDS and count and self.out_frames[count - 1].wire == 0 == self.out_frames[count - 1].captured:
+                if are_zeros(record, header_bytes):
+                    if at >= written_at:
+                        written_at = at + count_zeros(record, min(end - at, PAGE_BYTES))
+                        zeros = what_zeros_are(bytes + written_at, written_at - at, end - written_at, is_end)
+                        if zeros != ZERO_RECORDS:
+                            break
+                    says_time = False
+                    out.records_of_zeros += 1
+            if swapped_lengths == 2 or (swapped_lengths == 1 and captured > wire):
+                captured, wire = wire, captured
+            if captured > MAX_FRAME_BYTES:
+                stop, out.claimed = _DAMAGED, captured
+                break
+            if end - at < header_bytes + <Py_ssize_t>captured:
+                break
+            frame = frames + count
+            frame.ts_ns = (<int64_t>number_at(record, big) * 1000000000
+                           + <int64_t>number_at(record + 4, big) * fraction_ns) if says_time else NO_TIME
+            frame.offset = at + header_bytes
+            frame.captured, frame.wire, frame.interface = captured, wire, 0
+            frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
+            at += header_bytes + captured
+            count += 1
+        if zeros != ZERO_RECORDS and count and frames[count - 1].wire == 0 == frames[count - 1].captured:
             count -= 1  # if these are padding, its header was still being written
             at -= 0 if zeros == ZERO_PADDING else header_bytes
         if zeros == ZERO_PADDING:
             stop = _ZEROS
-        self.position, self.stop = at, stop
-        if stop == _DAMAGED:
-            self.reason = f"a record claims {captured} captured bytes, more than any link carries"
-        return count
+        out.count, out.position, out.stop = count, at, stop
 
 
-cdef class PcapngWalk:
+cdef class PcapngWalk(RecordWalk):
     """Blocks of a pcapng section; packet blocks become frames, others are passed over.
 
       0      4      8                    length - 4   length
@@ -158,17 +182,7 @@ cdef class PcapngWalk:
     resolution or decryption secrets.
     """
 
-    cdef readonly Py_ssize_t position
-    cdef readonly int stop
-    cdef readonly str reason
-    cdef public bint big
-    cdef Frame[::1] out_frames
-    cdef const Interface[::1] interfaces
-    cdef Py_ssize_t interface_count
-    cdef uint32_t first_interface
-
-    def __init__(self, Frame[::1] out_frames):
-        self.out_frames = out_frames
+    def __init__(self):
         self.reason = ""
 
     def describe(self, const Interface[::1] interfaces, Py_ssize_t count, uint32_t first_interface):
@@ -177,63 +191,58 @@ cdef class PcapngWalk:
         self.interface_count = count
         self.first_interface = first_interface
 
-    def walk(self, const uint8_t[::1] buffer, Py_ssize_t at, Py_ssize_t end):
-        """Fill ``out_frames`` from buffer[at:end]; gives how many."""
-        cdef Py_ssize_t count = 0, limit = self.out_frames.shape[0], length
+    cdef void find(
+        self, const uint8_t *bytes, Py_ssize_t at, Py_ssize_t end, Frame *frames, Py_ssize_t room, bint is_end, Walked *out
+    ) noexcept nogil:
+        cdef Py_ssize_t count = 0, length
         cdef uint32_t kind
         cdef const uint8_t *block
-        cdef const uint8_t *bytes
         cdef const char *problem = NULL
         cdef bint big = self.big
         cdef int stop = _MORE_BYTES
-        if not 0 <= at <= end <= buffer.shape[0]:
-            raise ValueError("walking wants a part of the buffer")
-        bytes = &buffer[0] if end else NULL
-        with nogil:
-            while True:
-                if count == limit:
-                    stop = _FULL
+        while True:
+            if count == room:
+                stop = _FULL
+                break
+            if end - at < 12:
+                break
+            block = bytes + at
+            kind = number_at(block, big)
+            if kind == SECTION_HEADER:
+                stop = _OTHER_BLOCK
+                break
+            length = number_at(block + 4, big)
+            if length < 12 or length > MAX_BLOCK_BYTES or kind >> 31:
+                if end - at < 16 and length != 12:
                     break
-                if end - at < 12:
+                if end - at >= 16 and begins_capture(block):
+                    stop = _OTHER_CAPTURE
                     break
-                block = bytes + at
-                kind = number_at(block, big)
-                if kind == SECTION_HEADER:
-                    stop = _OTHER_BLOCK
+            if kind == 0 and length == 0:
+                stop = _ZEROS
+                break
+            if length < 12 or length > MAX_BLOCK_BYTES:
+                problem = b"a block's length is impossible"
+                break
+            length = (length + 3) & ~3
+            if end - at < length:
+                break
+            if number_at(block + length - 4, big) != number_at(block + 4, big):
+                problem = b"a block's two lengths differ"
+                break
+            if kind == INTERFACE_DESCRIPTION or kind == NAME_RESOLUTION or kind == DECRYPTION_SECRETS:
+                stop = _OTHER_BLOCK
+                break
+            if kind == ENHANCED_PACKET or kind == OBSOLETE_PACKET or kind == SIMPLE_PACKET:
+                problem = self._frame(block, length, kind, at, frames + count)
+                if problem != NULL:
                     break
-                length = number_at(block + 4, big)
-                if length < 12 or length > MAX_BLOCK_BYTES or kind >> 31:
-                    if end - at < 16 and length != 12:
-                        break
-                    if end - at >= 16 and begins_capture(block):
-                        stop = _OTHER_CAPTURE
-                        break
-                if kind == 0 and length == 0:
-                    stop = _ZEROS
-                    break
-                if length < 12 or length > MAX_BLOCK_BYTES:
-                    problem = b"a block's length is impossible"
-                    break
-                length = (length + 3) & ~3
-                if end - at < length:
-                    break
-                if number_at(block + length - 4, big) != number_at(block + 4, big):
-                    problem = b"a block's two lengths differ"
-                    break
-                if kind == INTERFACE_DESCRIPTION or kind == NAME_RESOLUTION or kind == DECRYPTION_SECRETS:
-                    stop = _OTHER_BLOCK
-                    break
-                if kind == ENHANCED_PACKET or kind == OBSOLETE_PACKET or kind == SIMPLE_PACKET:
-                    problem = self._frame(block, length, kind, at, &self.out_frames[count])
-                    if problem != NULL:
-                        break
-                    count += 1
-                at += length
+                count += 1
+            at += length
         if problem != NULL:
             stop = _DAMAGED
-            self.reason = problem.decode()
-        self.position, self.stop = at, stop
-        return count
+        out.count, out.position, out.stop, out.problem = count, at, stop, problem
+        out.records_of_zeros = out.claimed = 0
 
     cdef const char *_frame(
         self, const uint8_t *block, Py_ssize_t length, uint32_t kind, Py_ssize_t at, Frame *out_frame

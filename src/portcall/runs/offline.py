@@ -18,6 +18,7 @@ from portcall.errors import PortcallError, UsageError
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
+from portcall.runs.stages.work_ahead import WorkAhead
 from portcall.runs.streaming.early_rows import EarlyRows
 from portcall.runs.streaming.expirer import Expirer, time_of
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
@@ -26,6 +27,7 @@ from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
 from portcall.sources.section_runs import SectionsOverlapError
 from portcall.sources.selection import TimeWindow, selected
+from portcall.system.processors import processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,15 +75,26 @@ class CaptureTracker:
     """Hands out rows by flow that leave before the end; None: they are attributed."""
     kept: Attribution | None = None
     """Keeps rows that leave outside of memory."""
+    ahead: WorkAhead | None = None
+    """Threads that do some of it before a batch is fed; None: nobody does."""
     entries_left_out: int = 0
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch."""
-        self.tracker.feed(batch)
+        ahead = self.ahead.of(batch) if self.ahead else None
+        self.tracker.feed(batch, ahead)
+        if ahead and ahead.payloads is not None and not ahead.fills:
+            return  # more may be counted already, and nothing leaves but for room
         if self.tracker.tables and len(batch.frames):
             frames = batch.frames
             self.expirer.turn(self.tracker.tables[-1], time_of(frames["ts_ns"]), len(frames), self._take)
+
+    def interrupt(self) -> None:
+        """Nothing more is fed; what was counted ahead still counts."""
+        if self.ahead:
+            self.ahead.close()
+            self.ahead.inspect_counted()
 
     def finish(self) -> dict[Verdict, Tally]:
         """Attribute what is still in the table; gives all frames by verdict."""
@@ -182,6 +195,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     logs: bool = False,
     stream: StreamOptions = ALL_STAY,
     page: bool = False,
+    jobs: int | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
@@ -192,6 +206,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``bucket`` is how wide the buckets of time are that rows are of besides, see ``queries.bucket_widths``.
     ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
     ``stream``: which conversations leave before the end, and who takes them.
+    ``jobs`` is how many threads read, which changes nothing else; None: one for each processor that we may use.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
@@ -217,22 +232,27 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
 
             book = ServerNames(with_details=by == "flow" and not logs, with_questions=by == "query", with_logs=logs)
         copies = Copies(removes=deduplicate)
-        counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing)
+        expirer = stream.expirer(has_no_end=captures.has_pipe)
+        # Logs and questions want more payloads than inspection, and what leaves by a clock must not wait.
+        may_count = not (window or frame_filter or expirer.is_asked or (book and (logs or book.questions)))
+        counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing, is_behind=threads > 1 and may_count)
+        captures.ahead = ahead = WorkAhead(counter, threads, counts=may_count) if threads > 1 else None
         early = EarlyRows(stream.take_rows, book, is_shown, completed) if stream.take_rows else None
         if book:
             book.rows_leave = bool(early) or (by != "flow" and not page)
-        expirer = stream.expirer(has_no_end=captures.has_pipe)
         store = None if logs or page else stream.store(by, has_no_end=captures.has_pipe)  # what logs say stays
         kept = Attribution(by, local, book, store=store) if store else None
         attribution = PageGroupings(by, local, book, top=top) if page else Attribution(by, local, book)
-        tracker = CaptureTracker(attribution, counter, expirer, early, kept)
+        tracker = CaptureTracker(attribution, counter, expirer, early, kept, ahead)
         try:
             for batch in counted(captures):
                 tracker.feed(batch)
         except KeyboardInterrupt:
+            tracker.interrupt()
             return tracker, True
         return tracker, False
 
+    threads = jobs or processors()
     captures = CaptureSet(paths, progress)
     try:
         tracker, interrupted = tracked(captures)

@@ -62,6 +62,17 @@ class InspectedRows(NamedTuple):
     """What came of them by time; None where nobody asked."""
 
 
+class Ahead(NamedTuple):
+    """What was done with a batch before it is fed."""
+
+    packets: NDArray[np.void]
+    """PACKET[n] of its frames."""
+    payloads: NDArray[np.void] | None
+    """PAYLOAD[n] of them to inspect, counted in the last table; None where they are not counted."""
+    fills: bool
+    """Whether that table is full with them."""
+
+
 class InspectedTable:
     """A flow table, and what is detected in the payloads of its flows."""
 
@@ -82,20 +93,11 @@ class InspectedTable:
         self._questions, self.logs = questions, logs
 
     @classmethod
-    def new(
-        cls,
-        names: ServerNames | None,
-        seed: int,
-        max_flows: int = MAX_FLOWS,
-        shard: Shard | None = None,
-        bucketing: Bucketing | None = None,
-    ) -> InspectedTable:
-        """An empty one. ``names`` collects what the traffic says of servers; None: payloads are not inspected.
+    def new(cls, flows: FlowTable, names: ServerNames | None, shard: Shard | None = None) -> InspectedTable:
+        """Of an empty one. ``names`` collects what the traffic says of servers; None: payloads are not inspected.
 
         ``shard``: which part of a capture it is, so that what others need of it is held; None: it is all.
-        ``bucketing``: the buckets of time that it counts in besides.
         """
-        flows = FlowTable(seed=seed, max_flows=max_flows, inspects=names is not None, bucketing=bucketing)
         if not names:
             return cls(flows)
         holder = None
@@ -129,11 +131,12 @@ class InspectedTable:
 
         return InspectionState.of(self._inspector, self._holder, names, self.flows, self._questions)
 
-    def feed(self, batch: FrameBatch, packets: NDArray[np.void], first_number: int) -> None:
-        """Count PACKET[n] of a batch, and inspect their payloads."""
-        payloads = self.flows.update(packets, first_number)
+    def inspect(
+        self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int
+    ) -> None:
+        """Inspect what an update gave of PACKET[n] of a batch."""
         if self._inspector:
-            self._inspector.inspect(batch, packets, payloads, first_number)
+            self._inspector.inspect(batch, packets, self.flows.still_wanted(payloads), first_number)
         if self._questions:
             self._questions.take(batch, packets, payloads, first_number)
 
@@ -201,39 +204,55 @@ class Tracker:
     """The buckets of time that are counted besides; None: none."""
     counted: Callable[[FrameBatch, NDArray[np.void], FlowTable, NDArray[np.uint32]], None] | None = None
     """Told of PACKET[n] of each batch, the table that counted them, and its rows of them; None: nobody is."""
+    is_behind: bool = False
+    """Whether batches may be counted before those before them are inspected."""
     frames: int = 0
     tables: list[InspectedTable] = field(default_factory=list)
     _seed: int = field(default_factory=new_seed)
     _width_ns: int = 0
     """Of the buckets of the last table: the next one has as wide ones."""
 
-    def feed(self, batch: FrameBatch) -> None:
-        """Count one batch. It may fill the last table, which is then ``is_full``."""
+    def feed(self, batch: FrameBatch, ahead: Ahead | None = None) -> None:
+        """Count one batch, as far as nobody did ``ahead``. It may fill the last table, which is then ``is_full``."""
         if self.names and (batch.host_names or batch.key_log):
             self.names.note_capture(batch)
         if not len(batch.frames):
             return
-        packets = self.decoder.decode(batch)
+        packets = ahead.packets if ahead else self.decoder.decode(batch)
+        payloads = ahead.payloads if ahead else None
+        if payloads is None:
+            payloads = self._count(batch, packets)
+        self.tables[-1].inspect(batch, packets, payloads, self.frames + 1)
+        self.frames += len(packets)
+
+    def _count(self, batch: FrameBatch, packets: NDArray[np.void]) -> NDArray[np.void]:
+        """Count PACKET[n] of a batch; gives what is to be inspected."""
         if self.copies:
             self.copies.find(batch, packets)
         if self.partition:
             self.partition(batch, packets)
         if not self.tables or self.tables[-1].flows.is_full:
             self.tables.append(self.new_table())
-        rows = self.tables[-1].flows.told_rows(len(packets)) if self.counted else None
-        self.tables[-1].feed(batch, packets, self.frames + 1)
+        flows = self.tables[-1].flows
+        rows = flows.told_rows(len(packets)) if self.counted else None
+        payloads = flows.update(packets, self.frames + 1)
         if self.counted and rows is not None:
-            self.counted(batch, packets, self.tables[-1].flows, rows)
-        self.frames += len(packets)
-        buckets = self.tables[-1].flows.buckets
-        self._width_ns = buckets.width_ns if buckets else 0
+            self.counted(batch, packets, flows, rows)
+        self._width_ns = flows.buckets.width_ns if flows.buckets else 0
+        return payloads
 
     def new_table(self) -> InspectedTable:
         """An empty table like those that are fed."""
-        table = InspectedTable.new(self.names, self._seed, self.max_flows, self.shard, self.bucketing)
-        if table.flows.buckets and self._width_ns:
-            table.flows.buckets.widen(self._width_ns)
-        return table
+        flows = FlowTable(
+            seed=self._seed,
+            max_flows=self.max_flows,
+            inspects=self.names is not None,
+            is_behind=self.is_behind,
+            bucketing=self.bucketing,
+        )
+        if flows.buckets and self._width_ns:
+            flows.buckets.widen(self._width_ns)
+        return InspectedTable.new(flows, self.names, self.shard)
 
 
 def sum_tallies(tally: Tally | None, later: Tally) -> Tally:

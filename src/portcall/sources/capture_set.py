@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from portcall.records.packets import FrameBatch
     from portcall.sources.captures import Capture
+    from portcall.sources.window import ReadsAhead
 
 
 _AS_FILES = "read them from files, not from a pipe, and few in one file"
@@ -57,6 +58,8 @@ class CaptureSet:
         self._total = None if any(map(is_pipe, self._paths)) else sum(map(_size, self._paths))
         self._bytes_read: dict[str, int] = {}
         self._in_runs = in_runs
+        self.ahead: ReadsAhead | None = None
+        """What may read ahead, where there is one plain file; None: nobody does."""
 
     @property
     def has_pipe(self) -> bool:
@@ -118,7 +121,8 @@ class CaptureSet:
 
     def _of_path(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[FrameBatch]:
         try:
-            capture = open_capture(path, start, stop)
+            is_alone = len(self._paths) == 1 and not self._in_runs
+            capture = open_capture(path, start, stop, self.ahead if is_alone else None)
         except CaptureError as problem:
             self.problems.append(problem)
         else:

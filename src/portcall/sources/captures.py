@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from portcall.errors import CaptureError, UsageError
 from portcall.records.packets import NO_TIME
 from portcall.sources.consecutive import MAGICS, ConsecutiveCaptures
-from portcall.sources.streams import Window, open_stream
+from portcall.sources.streams import open_stream
+from portcall.sources.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from portcall.records.packets import FrameBatch
     from portcall.records.report import Degradation
+    from portcall.sources.window import ReadsAhead
 
 _NEITHER = "this is neither pcap nor pcapng"
 _GLOB = frozenset("*?[")
@@ -49,19 +51,19 @@ class Capture(NamedTuple):
     """Where in the plain bytes the section of the latest batch begins."""
 
 
-def open_capture(path: str, start: int = 0, stop: int | None = None) -> Capture:
+def open_capture(path: str, start: int = 0, stop: int | None = None, ahead: ReadsAhead | None = None) -> Capture:
     """Open a capture by what it holds; CaptureError where it is not one.
 
-    ``start`` and ``stop`` are offsets of its sections, for those in between.
+    ``start`` and ``stop`` are offsets of its sections, for those in between; ``ahead`` reads ahead of it if it can.
     """
     stream, bytes_read, bytes_total = open_stream(path)
-    window = Window(stream, stop)
+    window = Window(stream, stop, ahead=ahead)
     captures = ConsecutiveCaptures(path, window)
     window.pass_to(start)
     if _is_known(captures, window):
         return Capture(path, captures, bytes_read, bytes_total, captures.notes, captures.section_at)
     window.close()
-    if not window.end:
+    if window.is_empty:
         raise CaptureError(path, 0, "the file is empty", "Was the capture stopped before its first frame?")
     return _open_converted(path)
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from portcall.errors import CaptureError
-from portcall.records.packets import FRAME
 from portcall.sources.padding import Padding
 from portcall.sources.pcap import PcapSource
 from portcall.sources.pcapng import PcapngSource
@@ -23,10 +20,9 @@ if TYPE_CHECKING:
 
     from portcall.records.packets import FrameBatch
     from portcall.records.report import Degradation
-    from portcall.sources.streams import Window
+    from portcall.sources.window import Window
 
 _BEFORE_IT = "The frames before it count"
-FRAMES_PER_BATCH = 4096
 _FORMATS = (PcapSource, PcapngSource)
 MAGICS = PcapSource.MAGICS | PcapngSource.MAGICS
 
@@ -47,12 +43,11 @@ class ConsecutiveCaptures:
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch; CaptureError after the last whole record of a damaged stream."""
         number = 1
-        frames = np.zeros(FRAMES_PER_BATCH, FRAME)
         with closing(self._window):
             while format_ := self._format():
                 self._window.section_at = self._window.position
                 try:
-                    for batch in format_(self._path, self._window, self._padding, frames).batches():
+                    for batch in format_(self._path, self._window, self._padding).batches():
                         yield batch._replace(first_number=number)
                         number += len(batch.frames)
                 except CaptureError:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from portcall.kernels.gathering import gather
-from portcall.records.packets import FRAME, NO_TIME
-from portcall.sources.streams import WINDOW_BYTES
+from portcall.records.packets import NO_TIME
+from portcall.sources import rooms as size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from portcall.records.packets import FrameBatch
 
 MOST_OPEN = 128
-"""Captures that are merged at once at the most, with 384 kB each, and up to 2 MB more for a thread."""
+"""Captures that are merged at once at the most, with 0.7 MB each, and up to 2 MB more for a thread."""
 _LONG_PIECE = 64  # frames, on an average: a batch of so many costs half of what it costs to count them
-_FRAMES_AT_ONCE = 4096
 
 
 class Waiting(NamedTuple):
@@ -156,11 +155,10 @@ class _Piece(NamedTuple):
 
 
 class _Gathered:
-    """Pieces in order, and a buffer to copy short ones into."""
+    """Pieces in order, and room to copy short ones into, which most captures do without."""
 
     def __init__(self) -> None:
-        self._frames = np.zeros(0, FRAME)
-        self._buffer = np.zeros(0, np.uint8)
+        self._rooms: size.Rooms | None = None
 
     def in_order(self, pieces: Sequence[_Piece]) -> Iterator[FrameBatch]:
         """The frames of all of them by time, each piece in its own order."""
@@ -179,21 +177,21 @@ class _Gathered:
     def _copied(
         self, pieces: Sequence[_Piece], whose: NDArray[np.int64], captured: NDArray[np.uint64]
     ) -> Iterator[FrameBatch]:
-        if not len(self._frames):
-            self._frames, self._buffer = np.zeros(_FRAMES_AT_ONCE, FRAME), np.zeros(WINDOW_BYTES, np.uint8)
+        self._rooms = self._rooms or size.Rooms()
+        gathered, buffer = self._rooms.frames(), self._rooms.bytes()
         ends, offsets = np.cumsum(captured), np.cumsum(captured) - captured
         given = [piece.start for piece in pieces]
         at = 0
         while at < len(whose):
-            stop = int(np.searchsorted(ends, offsets[at] + np.uint64(WINDOW_BYTES), "right"))
-            here = slice(at, min(max(stop, at + 1), at + _FRAMES_AT_ONCE))
+            stop = int(np.searchsorted(ends, offsets[at] + np.uint64(size.WINDOW_BYTES), "right"))
+            here = slice(at, min(max(stop, at + 1), at + size.FRAMES_AT_ONCE))
             for number in np.unique(whose[here]).tolist():
                 places = np.flatnonzero(whose[here] == number)
                 frames = pieces[number].batch.frames[given[number] : given[number] + len(places)]
                 given[number] += len(places)
                 room = offsets[here] - offsets[at]
-                gather(frames, pieces[number].batch.buffer, places, room, self._frames, self._buffer)
-            yield pieces[0].batch._replace(frames=self._frames[: here.stop - at], buffer=self._buffer)
+                gather(frames, pieces[number].batch.buffer, places, room, gathered, buffer)
+            yield pieces[0].batch._replace(frames=gathered[: here.stop - at], buffer=buffer)
             at = here.stop
 
 

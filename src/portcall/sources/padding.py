@@ -14,7 +14,7 @@ from portcall.records.report import Degradation
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from portcall.sources.streams import Window
+    from portcall.sources.window import Window
 
 _REMEDY = "was the capture ended by a crash? Frames may be missing"
 

@@ -21,11 +21,8 @@ from portcall.records.packets import FrameBatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from portcall.sources.padding import Padding
-    from portcall.sources.streams import Window
+    from portcall.sources.window import Window
 
 _HEADER_BYTES = 24
 _TEN_YEARS_S = 10 * 365 * 86_400
@@ -42,27 +39,23 @@ class PcapSource:
 
     MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _RECORD_BYTES for order in "<>")
 
-    def __init__(self, path: str, window: Window, padding: Padding, frames: NDArray[np.void]) -> None:
-        """FRAME[n] is what a batch is put into."""
+    def __init__(self, path: str, window: Window, padding: Padding) -> None:
         self._path = path
         self._window = window
         self._padding = padding
-        self._frames = frames
 
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch, up to where another capture begins; CaptureError after the last whole record."""
         window = self._window
-        frames = self._frames
-        walk = self._read_header(frames)
+        walk = self._read_header()
         number = 1
         is_end = False
         while True:
-            count = walk.walk(window.bytes, window.start, window.end, is_end=is_end)
-            window.start = walk.position
+            frames = window.walk(walk, is_end=is_end)
             self._padding.records += walk.records_of_zeros
-            if count:
-                yield FrameBatch(frames[:count], window.bytes, number)
-                number += count
+            if len(frames):
+                yield FrameBatch(frames, window.bytes, number)
+                number += len(frames)
             if walk.stop == DAMAGED:
                 raise self._damage(walk.reason)
             if walk.stop == OTHER_CAPTURE:
@@ -72,14 +65,14 @@ class PcapSource:
             elif walk.stop == MORE_BYTES:
                 if is_end:
                     break
-                is_end = not window.more()
+                is_end = not window.more(walk)
         if window.end > window.start and not self._padding.is_rest_of(window):
             raise self._damage("the file ends inside a record")
 
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")
 
-    def _read_header(self, out_frames: NDArray[np.void]) -> PcapWalk:
+    def _read_header(self) -> PcapWalk:
         if not self._window.want(_HEADER_BYTES):
             end = self._window.position + self._window.end - self._window.start
             raise CaptureError(self._path, end, "the file ends inside its header", "Capture it again")
@@ -95,7 +88,6 @@ class PcapSource:
             plausible = (size for size in _PATCHED_RECORD_BYTES if self._is_plausible(order, size, strict=True))
             record_bytes = next(plausible, record_bytes)
         return PcapWalk(
-            out_frames,
             big=order == ">",
             fraction_ns=1 if magic == _NANOSECONDS else 1000,
             header_bytes=record_bytes,

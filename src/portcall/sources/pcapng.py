@@ -26,10 +26,8 @@ from portcall.records.packets import FrameBatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from portcall.sources.padding import Padding
-    from portcall.sources.streams import Window
+    from portcall.sources.window import Window
 
 INTERFACE = np.dtype(
     [
@@ -62,28 +60,25 @@ class PcapngSource:
 
     MAGICS = frozenset({_SECTION})
 
-    def __init__(self, path: str, window: Window, padding: Padding, frames: NDArray[np.void]) -> None:
-        """FRAME[n] is what a batch is put into."""
+    def __init__(self, path: str, window: Window, padding: Padding) -> None:
         self._path = path
         self._window = window
         self._padding = padding
-        self._frames = frames
-        self._walk = PcapngWalk(frames)
+        self._walk = PcapngWalk()
         self._interfaces = np.zeros(8, INTERFACE)
         self._count = 0
         self._before = 0
 
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch, up to where another capture begins; CaptureError after the last whole block."""
-        window, walk, frames = self._window, self._walk, self._frames
+        window, walk = self._window, self._walk
         number = 1
         walk.describe(self._interfaces, 0, 0)
         while True:
-            count = walk.walk(window.bytes, window.start, window.end)
-            window.start = walk.position
-            if count:
-                yield FrameBatch(frames[:count], window.bytes, number)
-                number += count
+            frames = window.walk(walk)
+            if len(frames):
+                yield FrameBatch(frames, window.bytes, number)
+                number += len(frames)
             if walk.stop == OTHER_BLOCK:
                 host_names, key_log = self._read_block()
                 if host_names or key_log:
@@ -94,7 +89,7 @@ class PcapngSource:
                 return
             elif walk.stop == ZEROS:
                 self._padding.pass_over(window, _ALIGNED_BYTES)
-            elif walk.stop == MORE_BYTES and not window.more():
+            elif walk.stop == MORE_BYTES and not window.more(walk):
                 break
         if window.end > window.start and not self._padding.is_rest_of(window):
             raise self._damage("the file ends inside a block")

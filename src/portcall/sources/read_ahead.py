@@ -10,9 +10,10 @@ merged, pieces are made where they are taken, until one is.
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Protocol
+
+from portcall.system.processors import processors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +25,7 @@ _BATCHES_AHEAD = 4
 _MADE_HERE_BYTES = 1 << 20
 
 
-def _processors() -> int:
-    """How many of them this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-MOST_THREADS = _processors() - 1
+MOST_THREADS = processors() - 1
 _free = threading.BoundedSemaphore(MOST_THREADS)
 
 

@@ -1,4 +1,4 @@
-"""Bytes in: plain and compressed files and standard input, as one kind of stream, and a window that walks over it.
+"""Bytes in: plain and compressed files and standard input, as one kind of stream.
 
 A damaged compressed stream gives every byte before the damage, and then says where it was.
 """
@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-import numpy as np
-
 from portcall.errors import CaptureError
 from portcall.sources.decompression import PIECE_BYTES, DecompressionError, is_compressed, is_slow, plain_pieces
 from portcall.sources.read_ahead import BATCH_BYTES, ReadAhead
@@ -21,13 +19,8 @@ from portcall.sources.read_ahead import BATCH_BYTES, ReadAhead
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
-WINDOW_BYTES = 1 << 18
-"""A window stays in the processor's second cache, and grows only for a record that is larger."""
-
-
-_TELLING_BYTES = 7
+TELLING_BYTES = 7
+"""So many tell whether a stream is compressed."""
 
 
 class ByteStream(Protocol):
@@ -127,10 +120,28 @@ class CountedStream:
         if self._bell:
             os.close(self._bell.pop())
 
+    def place(self) -> tuple[int, int] | None:
+        """Descriptor and offset from which on several threads may read a plain file; None where it has no places."""
+        try:
+            descriptor = self._raw.fileno()
+            if self._ahead or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            return descriptor, os.lseek(descriptor, 0, os.SEEK_CUR)
+        except (AttributeError, OSError):
+            return None
+
+    def passed(self, count: int) -> None:
+        """So many bytes were read by others."""
+        self._position += count
+
+    def go_on_at(self, position: int) -> None:
+        """Read on at that place of the file, up to which others have read."""
+        os.lseek(self._raw.fileno(), position, os.SEEK_SET)
+
     def peek(self) -> bytes:
         """The next bytes, which stay: at least as many as tell a format, where there are so many."""
         buffer = memoryview(bytearray(64))
-        while len(self._ahead) < _TELLING_BYTES and (count := self._fill(buffer)):
+        while len(self._ahead) < TELLING_BYTES and (count := self._fill(buffer)):
             self._ahead += buffer[:count].tobytes()
         return self._ahead
 
@@ -208,74 +219,3 @@ class _Pieces:
     def close(self) -> None:
         self._pieces.close()
         self._compressed.close()
-
-
-class Window:
-    """A buffer over a stream: ``bytes[start:end]`` are there, ``more`` brings what follows."""
-
-    def __init__(self, stream: ByteStream, stop: int | None = None) -> None:
-        """``stop`` is where the stream counts as ended, None for its own end."""
-        self._stream = stream
-        self._stop = stop
-        self._base = 0
-        self.bytes: NDArray[np.uint8] = np.zeros(WINDOW_BYTES, np.uint8)
-        self._view = self.bytes.data  # cheaper to cut and to move than the array
-        self.start = 0
-        self.end = 0
-        self.section_at = 0
-        """Where the present section begins: what reads the stream says so, at whatever sets all that it knows anew."""
-
-    @property
-    def position(self) -> int:
-        """Offset of ``bytes[start]`` in the stream."""
-        return self._base + self.start
-
-    def more(self) -> bool:
-        """Keep what was not used and read on; False at the end of the stream.
-
-        Only a window that is full of one unfinished record grows, so what walks over it bounds the growth.
-        """
-        held = self.end - self.start
-        if held == len(self.bytes):
-            self.bytes = np.concatenate([self.bytes, np.zeros(len(self.bytes), np.uint8)])
-            self._view = self.bytes.data
-        elif self.start:
-            self._view[:held] = self._view[self.start : self.end]
-            self._base += self.start
-            self.start, self.end = 0, held
-        room = len(self.bytes) if self._stop is None else self._stop - self._base
-        count = self._stream.readinto(self._view[self.end : room]) if room > self.end else 0
-        self.end += count
-        return count > 0
-
-    def pass_to(self, position: int) -> None:
-        """Have that offset in the stream at ``start``, or its end."""
-        while self.position < position and (self.end > self.start or self.more()):
-            self.start = min(self.end, self.start + position - self.position)
-
-    def want(self, count: int) -> bool:
-        """Have at least ``count`` bytes at ``start``; False where the stream ends before."""
-        while self.end - self.start < count:
-            if not self.more():
-                return False
-        return True
-
-    def decompress(self) -> bool:
-        """Decompress what lies at ``start``; False where it is not compressed, or came out of a decompressor itself."""
-        left = self._view[self.start : self.end]
-        if not isinstance(self._stream, CountedStream) or not is_compressed(left[:_TELLING_BYTES].tobytes()):
-            return False
-        self._stream.put_back(left.tobytes())
-        self._base, self.start, self.end = self.position, 0, 0
-        self._stream = self._stream.decompressed(self._base)
-        return True
-
-    def close(self) -> None:
-        """Close what is behind it; what it holds stays."""
-        self._stream.close()
-
-    def take(self, count: int) -> bytes:
-        """The next ``count`` bytes, which ``want`` has brought, and pass them."""
-        taken = self.bytes[self.start : self.start + count].tobytes()
-        self.start += count
-        return taken

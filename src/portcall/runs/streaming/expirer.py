@@ -79,6 +79,11 @@ class Expirer:
     _looked_ns: int | None = None
     _moved_ns: int = 0
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody asked for more than that all have room."""
+        return bool(self.timeouts) or self.memory is not None
+
     def turn(self, table: Leavable[Left], now_ns: int | None, frames: int, take: Callable[[Left], None]) -> None:
         """Let go what is over by the time of packets, if they have one, and what there is no room for.
 

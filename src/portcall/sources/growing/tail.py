@@ -15,7 +15,8 @@ from portcall.errors import CaptureError
 from portcall.sources.consecutive import ConsecutiveCaptures
 from portcall.sources.decompression import is_compressed
 from portcall.sources.growing.growing_file import GrowingFile
-from portcall.sources.streams import CountedStream, Window, why
+from portcall.sources.streams import CountedStream, why
+from portcall.sources.window import Window
 
 if TYPE_CHECKING:
     import os
