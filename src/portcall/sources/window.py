@@ -49,7 +49,11 @@ class Window:
     """A buffer over a stream: ``bytes[start:end]`` are there, ``more`` brings what follows."""
 
     def __init__(
-        self, stream: ByteStream, stop: int | None = None, rooms: size.Rooms | None = None, ahead: ReadsAhead | None = None
+        self,
+        stream: ByteStream,
+        stop: int | None = None,
+        rooms: size.Rooms | None = None,
+        ahead: ReadsAhead | None = None,
     ) -> None:
         """``stop`` is where the stream counts as ended, None for its own end; ``ahead`` reads it ahead if it can."""
         self._stream = stream
