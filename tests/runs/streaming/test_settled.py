@@ -84,6 +84,20 @@ def test_buckets_are_those_of_a_run_that_keeps_everything(by):
     assert rows_of(let_go, by) == rows_of(kept, by)
 
 
+def test_every_grouping_of_a_page_is_that_of_a_run_that_keeps_everything():
+    shown = []
+    for leaves in (False, True):
+        tracker = tracker_of(leaves=leaves, width_ns=2 * SECOND_NS)
+        tracker.settled._groupings = [Grouping("app", by_time=True, page=True)]
+        report = run(tracker, 30, 2).report(by="app", source="test", page=True)
+        reports = (report, *report.page.groupings, report.page.over_time)
+        shown.append([(one.by, sorted(map(repr, one)), one.coverage) for one in reports])
+
+    assert held(tracker) < 30
+    assert [by for by, _, _ in shown[0]] == ["app", "host", "service", "process", "flow", "app"]
+    assert shown[0] == shown[1]
+
+
 @settings(max_examples=examples(8), deadline=None)
 @given(st.integers(1, 25), st.integers(1, 4), st.integers(1, 9))
 def test_apps_have_the_same_bytes_however_long_conversations_stay(seconds, interfaces, idle_s):

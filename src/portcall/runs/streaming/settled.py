@@ -69,7 +69,7 @@ class Settled:
                 self.tallies[verdict] = sum_tallies(self.tallies.get(verdict), tally)
         if not self._sums:
             local = () if is_wanted else self._local
-            self._sums = {one: Attribution(one.by, local, self._names, self._capture_points) for one in self._groupings}
+            self._sums = {one: self._new(one, local) for one in self._groupings}
         self.conversations += len(part.flows)
         is_handed_out = False
         for grouping, attribution in self._sums.items():
@@ -100,6 +100,10 @@ class Settled:
         if isinstance(settled, Attribution):
             attribution.merge(settled)
         return 0
+
+    def _new(self, grouping: Grouping, local: Sequence[str]) -> Attribution | PageGroupings:
+        counted_as = grouping.by, local, self._names, self._capture_points
+        return PageGroupings(*counted_as, knows_owners=True) if grouping.page else Attribution(*counted_as)
 
     def _hand_out(self, early: EarlyRows, part: Part) -> None:
         flows = with_capture_points(part.flows)
