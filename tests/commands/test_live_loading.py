@@ -14,12 +14,12 @@ PROGRAM = """
 import io, os, sys, sysconfig
 sys.path.insert(0, sys.argv[1])
 from portcall.cli import main
-from portcall.commands.live import _load_what_comes_later
+from portcall.commands.live_loading import load_what_comes_later
 
 captures = sys.argv[2:]
 for format_name in ("table", "json", "csv"):
     main(["read", captures[0], "--no-names", "--by", "flow", "--format", format_name])  # what only ``read`` needs
-_load_what_comes_later()
+load_what_comes_later()
 from rich.console import Console
 from rich.text import Text
 ours = (sys.argv[1], *map(os.path.realpath, set(sysconfig.get_paths().values())))
@@ -39,9 +39,9 @@ main(["read", *captures, "--format", "html"])
 
 IMPORTS = """
 import ast, sys
-from portcall.commands.live import _load_what_comes_later
+from portcall.commands.live_loading import load_what_comes_later
 
-_load_what_comes_later()
+load_what_comes_later()
 ROOMS = "dissectors inspection labels attribution flows ownership exports views records enrichment runs owners sources"
 ROOMS = tuple(f"portcall.{room}." for room in ROOMS.split())
 modules = [one for name, one in sys.modules.items() if name.startswith(ROOMS) and one.__file__.endswith(".py")]
@@ -57,7 +57,8 @@ for module in modules:
                     print(module.__name__, name)
 """
 ON_OTHER_OCCASIONS = {"tomllib", "tomli", "difflib", "portcall.views.pages", "pyarrow"}
-"""What only explanations, refusals and lists import, or is imported as soon as its format is asked for."""
+ON_OTHER_OCCASIONS |= {"portcall.inspection.held_payloads", "portcall.inspection.inspection_state"}
+"""What only explanations, refusals, lists and shards import, or is imported as soon as its format is asked for."""
 
 
 def test_what_the_parsing_part_imports_where_it_is_used_is_loaded_before():

@@ -9,9 +9,17 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import fields
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from portcall.commands.following.follow_option import add_every_option
+from portcall.commands.following.live_reports import (
+    LiveReports,
+    Telling,
+    check_live_reports,
+    hangup_begins_anew,
+    is_service,
+)
+from portcall.commands.live_loading import load_what_comes_later
 from portcall.commands.metrics_option import Metrics, add_metrics_option, metrics_address
 from portcall.commands.output import (
     INTERRUPTED,
@@ -38,9 +46,9 @@ from portcall.commands.recording_options import (
     watch_owners,
 )
 from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
-from portcall.endings import Stop
+from portcall.endings import Wishes
 from portcall.errors import PortcallError, UsageError
-from portcall.exports import LOGS, MODULES, PAGES, TRAFFIC_ONLY
+from portcall.exports import LOGS, PAGES
 from portcall.isolation import original_environment
 from portcall.records.schema import LIVE_GROUPINGS
 
@@ -48,7 +56,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from portcall.commands.stream_option import RowsAsTheyLeave
     from portcall.records.ownership import Match
+    from portcall.records.report import Report
     from portcall.runs.live_run import LiveRun
     from portcall.views.live import LiveView
 
@@ -91,6 +101,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
     add_owners_option(parser)
     add_report_options(parser, LIVE_GROUPINGS)
+    add_every_option(parser)
     add_metrics_option(parser)
     add_stream_options(parser, idle="default: 120", memory="default: 512MB")
     parser.add_argument(
@@ -121,42 +132,55 @@ def run(options: argparse.Namespace) -> int:
     options.page = format_name in PAGES
     if options.metrics is not None:
         metrics_address(options.metrics)
+    check_live_reports(options, format_name)
     from portcall.runs.live_run import LiveOptions, LiveRun
     from portcall.system.privileges import become_invoking_user, has_invoking_user, raise_priority
 
     recording = recording_asked_for(options)
     options.snap_length = recording.snaplen if recording else 0
     asks = options.idle_timeout or options.active_timeout or options.memory
-    leaving = rows_as_they_leave(options, format_name, options.by) if asks else None
+    leaving = rows_as_they_leave(options, format_name, options.by) if asks and not options.every else None
     options.stream, options.counts_by_app = stream_options(options, leaving), options.metrics is not None
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
     with LiveRun(wanted) as capture, ExitStack() as stack:
         metrics = None if options.metrics is None else stack.enter_context(Metrics(options.metrics))
         if has_invoking_user(os.environ):
-            _load_what_comes_later()
+            load_what_comes_later()
         priority = raise_priority()
         become_invoking_user(os.environ)
-        try_place(options.output, format_name)
+        if not options.every:
+            try_place(options.output, format_name)
         recorder = begin(capture, recording)
+        reports = LiveReports(capture, options, format_name)
         view = _view(capture, options)
-        with Stop() as stop:
-            status = _watch(capture, view, stop, options, priority, metrics)
+        with Wishes(hangup_begins_anew=hangup_begins_anew(options)) as stop:
+            status = _watch(capture, view, stop, options, priority, Telling(metrics, reports))
         report = capture.report()
-        if takes_stdout(options):
-            say_degradations(report, view.said)
-        elif leaving and leaving.has_begun:
-            leaving.finish(report, view.said)
+        if reports.are_of_intervals:
+            reports.finish()
         else:
-            present(report, format_name, options, view.said)
+            _deliver(report, format_name, options, view, leaving)
     recorded = status_of(recorder)
     if recorded is not None:
         return recorded
     if stop.is_asked:
-        return INTERRUPTED
+        return SUCCESS if stop.is_terminated and is_service(options) else INTERRUPTED
     if status is not None:
         return status
     is_empty = not report.rows and not (leaving and leaving.has_begun)
     return NOTHING_FOUND if is_empty and options.where else SUCCESS
+
+
+def _deliver(
+    report: Report, format_name: str, options: argparse.Namespace, view: LiveView, leaving: RowsAsTheyLeave | None
+) -> None:
+    """Write the report where it was asked for, behind the rows that are there already."""
+    if takes_stdout(options):
+        say_degradations(report, view.said)
+    elif leaving and leaving.has_begun:
+        leaving.finish(report, view.said)
+    else:
+        present(report, format_name, options, view.said)
 
 
 def _stray(words: list[str]) -> str:
@@ -184,21 +208,23 @@ def _view(capture: LiveRun, options: argparse.Namespace) -> LiveView:
 def _watch(
     capture: LiveRun,
     view: LiveView,
-    stop: Stop,
+    stop: Wishes,
     options: argparse.Namespace,
     priority: int | None,
-    metrics: Metrics | None,
+    telling: Telling,
 ) -> int | None:
     """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
     began = time.monotonic()
     if capture.tracker.recorder:
         capture.tracker.recorder.files.is_ending = lambda: stop.is_asked
+    metrics, reports = telling
     with view:
         process = _start(options.command, priority)
         if process:
             capture.tracker.follow(_is_of(process.pid))
 
         def is_over() -> bool:
+            reports.turn(stop)
             if metrics:
                 metrics.turn(time.monotonic())
             timed_out = options.duration is not None and time.monotonic() - began >= options.duration
@@ -208,7 +234,9 @@ def _watch(
             )
 
         def on_interval() -> None:
-            view.show(capture.glance(keeps_silent=options.sort == "total"), time.monotonic())
+            reports.on_interval()
+            if reports.leave_room_for_a_view:
+                view.show(capture.glance(keeps_silent=options.sort == "total"), time.monotonic())
             if metrics:
                 metrics.tell(capture.report_by_app())
 
@@ -226,41 +254,6 @@ def _watch(
             process.wait()
             return None
         return status if status >= 0 else _KILLED - status
-
-
-_LATER = (
-    *("rich.live", "numpy.ma", "hashlib", "hmac", "uuid", "hpack"),
-    *("cryptography.x509.oid", "cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead"),
-    *("cryptography.hazmat.primitives.ciphers.algorithms", "cryptography.hazmat.primitives.ciphers.modes"),
-)
-"""Packages that are imported where they are used, which is then."""
-
-
-def _load_what_comes_later() -> None:
-    """Import what is needed then: the invoking user may not be allowed to read where it is installed."""
-    for name in (
-        "runs.live_loop",
-        "inspection.server_names",
-        "exports._row_writer",
-        "enrichment.reverse_dns",
-        "inspection.logs.conversation_logs",
-        "views.live",
-        "views.tables",
-        *(
-            f"exports.{module}"
-            for module in (*MODULES.values(), *LOGS.values(), *TRAFFIC_ONLY.values(), *PAGES.values())
-        ),
-    ):
-        import_module(f"portcall.{name}")
-    for name in _LATER:
-        import_module(name)
-    import_module("portcall.views.live").rehearse()
-    import_module("portcall.exports.html_page").assets()
-    import_module("portcall.dissectors").find_dissectors()
-    import_module("portcall.labels.port_services").service_id_of("dns")  # the lists, which are read at a first question
-    import_module("portcall.labels.port_services").ranks_of(6)
-    for name in ("www.example.com", "www.example.xn--p1ai"):
-        import_module("portcall.labels.hostnames").app_of_hostname(name)
 
 
 def _start(command: list[str], priority: int | None) -> subprocess.Popen[bytes] | None:

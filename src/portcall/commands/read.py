@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
 from portcall.commands.explain_option import add_explain_option, flow_choice, show_explanations
-from portcall.commands.follow_option import add_follow_options, check_follow, is_wanted, run_following
+from portcall.commands.following.follow_option import add_follow_options, check_follow, is_wanted, run_following
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,

@@ -83,6 +83,14 @@ class ServerNames:
         self._tables = 0
         self._told: dict[tuple[int, bool, int, int, bool], ServerLabel] = {}
 
+    def begun_anew(self) -> ServerNames:
+        """One that detected nothing, but knows the names that resolvers gave, and the secrets of TLS."""
+        anew = ServerNames(
+            with_details=self.with_details, with_questions=self.questions is not None, with_logs=self.with_logs
+        )
+        anew.dns_cache, anew.key_log, anew.rows_leave = self.dns_cache, self.key_log, self.rows_leave
+        return anew
+
     def inspector_for(self, table: FlowTable, holder: PayloadKeeper | None = None) -> Inspector:
         """An inspector for one flow table; ``holder`` keeps payloads for those who merge it, or log them."""
         self._tables += 1

@@ -109,6 +109,18 @@ class LiveTracker:
         if self.recorder:
             self.recorder.follow(is_wanted)
 
+    def successor(self) -> LiveTracker:
+        """One that counted nothing, for the frames that follow; this one may still be matched and reported."""
+        names = self.names and self.names.begun_anew()
+        expirer = self.expirer and replace(self.expirer, cut_off=0, pushed_out={})
+        successor = replace(
+            self, names=names, expirer=expirer, store=None, _is_matching=False, _tables=[], _matched_until_ns=0
+        )
+        successor._partitions = self._partitions  # noqa: SLF001 - its own kind
+        points = self._partitions.points.names
+        successor.settled = Settled(self.groupings, names, points, self.local, self.early, None)
+        return successor
+
     @property
     def points(self) -> CapturePoints:
         """Where frames were seen."""
@@ -259,3 +271,17 @@ class LiveTracker:
         )
         reason = f"{frames} frames passed several of {seen_on}; each conversation counts on one"
         return [Degradation("interfaces", reason, "the column 'interface' of --by flow says which; choose with -i")]
+
+
+def losses(dropped: int | None, lost: int, left_out: int) -> list[Degradation]:
+    """What the kernel dropped, owners' reports that were lost, and lines of logs without room, in words."""
+    losses = []
+    if dropped:
+        remedy = "choose with --filter, listen on fewer interfaces, or give --ring-size more memory"
+        losses.append(Degradation("packets", f"the kernel dropped {dropped}", remedy))
+    if lost:
+        reason = f"{lost} reports were lost: some ends have no owner"
+        losses.append(Degradation("owners", reason, "run it with less load"))
+    if left_out:
+        losses.append(Degradation("logs", f"there was no room for {left_out} lines of logs", "choose with --filter"))
+    return losses

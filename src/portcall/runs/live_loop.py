@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from portcall.owners import Owners
+    from portcall.runs.following.live_intervals import IntervalTracker
     from portcall.runs.live import LiveTracker
     from portcall.sources.devices.capture_devices import LiveSource
 
@@ -32,7 +33,7 @@ _MATCH_COST = 4
 def watch(  # noqa: PLR0913 (what there is to watch, all by name)
     source: LiveSource,
     owners: Owners,
-    tracker: LiveTracker,
+    tracker: LiveTracker | IntervalTracker,
     *,
     is_over: Callable[[], bool],
     on_interval: Callable[[], None],
@@ -71,7 +72,7 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
             next_look = clock() + max(interval_s, _LOOK_COST * (clock() - began))
 
 
-def turn(source: LiveSource, owners: Owners, tracker: LiveTracker, *, asks: bool) -> None:
+def turn(source: LiveSource, owners: Owners, tracker: LiveTracker | IntervalTracker, *, asks: bool) -> None:
     """Hear first, then count: what a packet's sender did was reported before the packet came.
 
     So each batch is noticed once it is there: its last packets may be younger than what was drained before.
@@ -84,7 +85,7 @@ def turn(source: LiveSource, owners: Owners, tracker: LiveTracker, *, asks: bool
         tracker.recorder.turn()
 
 
-def settle(source: LiveSource, owners: Owners, tracker: LiveTracker) -> None:
+def settle(source: LiveSource, owners: Owners, tracker: LiveTracker | IntervalTracker) -> None:
     """Stop taking frames in; count and attribute the last ones."""
     for batch in source.finish():
         tracker.note(owners.drain())

@@ -20,9 +20,8 @@ from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.queries.byte_sizes import size_bytes
 from portcall.queries.row_filter import compile_where
-from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
-from portcall.runs.live import LiveTracker
+from portcall.runs.live import LiveTracker, losses
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
 from portcall.runs.streaming.early_rows import EarlyRows
 from portcall.runs.streaming.settled import groupings
@@ -38,7 +37,8 @@ if TYPE_CHECKING:
 
     from portcall.labels.bucketing import Bucketing
     from portcall.owners import BackEnd
-    from portcall.records.report import Report
+    from portcall.records.report import Degradation, Report
+    from portcall.runs.following.live_intervals import IntervalTracker
 
     Texts = str | PathLike[str] | Iterable[str | PathLike[str]]
 
@@ -160,6 +160,7 @@ class LiveRun:
             store=stream.store(options.by, has_no_end=True) if not options.logs else None,
             early=EarlyRows(stream.take_rows, names, self._where, self._completed) if stream.take_rows else None,
         )
+        self._intervals: IntervalTracker | None = None
 
     def __enter__(self) -> LiveRun:  # noqa: PYI034 - Self is of Python 3.11
         return self
@@ -185,7 +186,7 @@ class LiveRun:
         watch(
             self.source,
             self.owners,
-            self.tracker,
+            self._intervals or self.tracker,
             is_over=is_over,
             on_interval=on_interval,
             wakes=wakes,
@@ -194,13 +195,14 @@ class LiveRun:
 
     def settle(self) -> None:
         """Take no more in, and count what is still on its way."""
-        settle(self.source, self.owners, self.tracker)
+        settle(self.source, self.owners, self._intervals or self.tracker)
         self.tracker.finish_logs()
 
-    def report(self) -> Report:
-        """Everything counted so far, with what only the back ends know."""
+    def report(self, tracker: LiveTracker | None = None, dropped_before: int = 0) -> Report:
+        """Everything counted so far, or by the ``tracker`` of an interval, with what only the back ends know."""
         options = self.options
-        report = self.tracker.report(
+        tracker = tracker or self._counting()
+        report = tracker.report(
             by=options.by,
             source=self.name,
             local=options.local,
@@ -210,6 +212,7 @@ class LiveRun:
             page=options.page,
         )
         dropped = self.source.dropped_by_kernel()
+        dropped = None if dropped is None else dropped - dropped_before
         notes = [*report.degradations, *self._missing, *self.source.degradations, *self.owners.degradations]
         return replace(
             report,
@@ -217,10 +220,20 @@ class LiveRun:
             degradations=[
                 *notes,
                 *notes_of_buckets(self._bucketing, report.counted_width_ns),
-                *_losses(dropped, self.owners.lost, self.tracker.entries_left_out),
+                *losses(dropped, self.owners.lost, tracker.entries_left_out),
                 *(self.tracker.recorder.losses() if self.tracker.recorder else ()),
             ],
         )
+
+    def _counting(self) -> LiveTracker:
+        return self._intervals.open if self._intervals else self.tracker
+
+    def in_intervals(self, width_ns: int) -> IntervalTracker:
+        """Count in intervals from now on, before anything is counted."""
+        from portcall.runs.following.live_intervals import IntervalTracker
+
+        self._intervals = IntervalTracker(self.tracker, width_ns)
+        return self._intervals
 
     def glance(self, *, keeps_silent: bool = False) -> Report:
         """What people see while it runs: all rows, but by flow only so many, of the last seconds or of all the time.
@@ -229,7 +242,7 @@ class LiveRun:
 
         Its degradations are those that came while it ran.
         """
-        report = self.tracker.report(
+        report = self._counting().report(
             by=self.options.by,
             source=self.name,
             local=self.options.local,
@@ -242,7 +255,7 @@ class LiveRun:
 
     def report_by_app(self) -> Report:
         """Everything counted so far by app, whatever else was asked for; with what the kernel dropped."""
-        report = self.tracker.report(by="app", source=self.name, local=self.options.local, by_time=False)
+        report = self._counting().report(by="app", source=self.name, local=self.options.local, by_time=False)
         return replace(report, coverage=replace(report.coverage, dropped_by_kernel=self.source.dropped_by_kernel()))
 
     def _news(self) -> list[Degradation]:
@@ -285,16 +298,3 @@ def _reports(run: LiveRun, duration_s: float | None, every_s: float | None) -> I
 def _watch_until(run: LiveRun, end: float, interval_s: float) -> None:
     left_s = max(end - time.monotonic(), 0)
     run.watch(lambda: time.monotonic() >= end, interval_s=min(interval_s, left_s))
-
-
-def _losses(dropped: int | None, lost: int, left_out: int) -> list[Degradation]:
-    losses = []
-    if dropped:
-        remedy = "choose with --filter, listen on fewer interfaces, or give --ring-size more memory"
-        losses.append(Degradation("packets", f"the kernel dropped {dropped}", remedy))
-    if lost:
-        reason = f"{lost} reports were lost: some ends have no owner"
-        losses.append(Degradation("owners", reason, "run it with less load"))
-    if left_out:
-        losses.append(Degradation("logs", f"there was no room for {left_out} lines of logs", "choose with --filter"))
-    return losses

@@ -16,6 +16,7 @@ from portcall.runs.tracker import Shard, sum_tallies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch
     from portcall.records.report import Degradation, Report
     from portcall.runs.following.reading import Reading
@@ -26,8 +27,17 @@ _BEGIN_ANEW = "Leave out --checkpoint, or begin a new table now and then: --ever
 class Counting:
     """Frames in; a report of all of them, or bytes from which to go on, at any time."""
 
-    def __init__(self, reading: Reading, *, is_saved: bool = False, before: bytes | None = None) -> None:
-        """``is_saved``: whether ``saved`` will be asked for; ``before`` is what it gave in an earlier run.
+    def __init__(
+        self,
+        reading: Reading,
+        *,
+        is_saved: bool = False,
+        before: bytes | None = None,
+        names: ServerNames | None = None,
+    ) -> None:
+        """``names`` are those of an interval before: what resolvers told in it is known here.
+
+        ``is_saved``: whether ``saved`` will be asked for; ``before`` is what it gave in an earlier run.
 
         PortcallError where these bytes are of another build, or of none.
         """
@@ -37,20 +47,15 @@ class Counting:
         self.frames = Partial.from_bytes(before).frames if before else 0
         """How many were counted, before or now."""
         if is_saved:
-            tracker = reading.tracker(Shard.LATER if before else Shard.FIRST)
+            tracker = reading.tracker(Shard.LATER if before else Shard.FIRST, names)
             self._run = CaptureTracker(reading.attribution(tracker.names), tracker)
         else:
-            self._run = reading.run()
+            self._run = reading.run(names)
         self._names_at_end = self._run.tracker.names
 
     def begun_anew(self) -> Counting:
         """One that counted nothing, but knows which names resolvers gave until the last report."""
-        anew = Counting(self._reading, is_saved=self._is_saved)
-        names, known = anew._run.tracker.names, self._names_at_end
-        if names and known:
-            names.dns_cache = known.dns_cache
-            names.key_log.update(known.key_log)
-        return anew
+        return Counting(self._reading, is_saved=self._is_saved, names=self._names_at_end)
 
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch. PortcallError where there are more conversations than can be saved."""

@@ -28,8 +28,11 @@ _CLOCKS_DIFFER_NS = 60 * _SECOND_NS
 class Intervals:
     """The open interval of a run, if any."""
 
-    def __init__(self, width_ns: int) -> None:
+    def __init__(self, width_ns: int, *, is_live: bool = False) -> None:
+        """``is_live``: frames come within a second, so a second after its end an interval is over by the clock."""
         self.width_ns = width_ns
+        quiet_ns = min(max(width_ns, _LEAST_QUIET_NS), _MOST_QUIET_NS)
+        self._quiet_ns, self._grace_ns = (0, _SECOND_NS) if is_live else (quiet_ns, _LEAST_QUIET_NS)
         self.begins_ns: int | None = None
         """When the open interval begins; None where none is open."""
         self.late = 0
@@ -53,8 +56,8 @@ class Intervals:
         """Whether the open interval has ended by the clock, and nothing of it seems to be on its way any more."""
         if self.begins_ns is None:
             return False
-        quiet_ns = min(max(self.width_ns, _LEAST_QUIET_NS), _MOST_QUIET_NS)
-        return now_ns - self._fed_ns >= quiet_ns and now_ns >= self.begins_ns + self.width_ns + _LEAST_QUIET_NS
+        is_quiet = now_ns - self._fed_ns >= self._quiet_ns
+        return is_quiet and now_ns >= self.begins_ns + self.width_ns + self._grace_ns
 
     def end(self) -> None:
         """Close the open one."""

@@ -101,10 +101,10 @@ class Reading:
         batches = selected(batches, self._window.matches) if self._window else batches
         return self._filter.matching(batches) if self._filter else batches
 
-    def tracker(self, shard: Shard | None) -> Tracker:
-        """One that was fed nothing yet."""
-        options, names = self.options, None
-        if options.names:
+    def tracker(self, shard: Shard | None, before: ServerNames | None = None) -> Tracker:
+        """One that was fed nothing yet; ``before`` are the names of what came before it."""
+        options, names = self.options, before and before.begun_anew()
+        if options.names and not names:
             from portcall.inspection.server_names import ServerNames  # and all dissectors
 
             names = ServerNames(
@@ -115,9 +115,9 @@ class Reading:
         copies = Copies(removes=options.deduplicate)
         return Tracker(Decoder(options.layer), names, copies=copies, shard=shard, bucketing=self._bucketing)
 
-    def run(self) -> CaptureTracker:
+    def run(self, before: ServerNames | None = None) -> CaptureTracker:
         """A run that was fed nothing yet, and keeps as much as there is room for."""
-        tracker, stream = self.tracker(None), self.options.stream
+        tracker, stream = self.tracker(None, before), self.options.stream
         names = tracker.names
         early = EarlyRows(stream.take_rows, names, self._where, self._completed) if stream.take_rows else None
         return CaptureTracker(self.attribution(names), tracker, stream.expirer(has_no_end=True), early)

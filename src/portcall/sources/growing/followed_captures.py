@@ -49,6 +49,17 @@ class _Open:
     file: FollowedFile
     tail: Tail
     grew_s: float
+    seen: tuple[int, int] | None = None
+    """What the file was like when it was read to its end; None where it was not."""
+
+    def version(self) -> tuple[int, int]:
+        """What is another once somebody wrote to it."""
+        status = self.tail.status()
+        return status.st_size, status.st_mtime_ns
+
+    def has_grown(self) -> bool:
+        """Whether there may be more of it."""
+        return not self.tail.is_over and self.seen != self.version()
 
 
 class FollowedCaptures:
@@ -93,13 +104,17 @@ class FollowedCaptures:
     def turn(self) -> Iterator[Given]:
         """All that is there now, batch after batch, each valid until the next is asked for."""
         yield from self._look()
+        grown = [*self._open]
         while True:
-            was_there = False
-            for opened in tuple(self._open):
-                for given in self._some_of(opened):
-                    was_there = True
-                    yield given
-            if not was_there and not self._begin():
+            grown = [opened for opened in grown if opened.has_grown()]
+            if grown:
+                for opened in grown:
+                    yield from self._some_of(opened)
+            elif self._waiting:
+                grown = self._begun()
+                if len(self._open) > MOST_OPEN:
+                    yield from self._closed(self._open[0])
+            else:
                 break
         yield from self._close_settled()
 
@@ -148,33 +163,33 @@ class FollowedCaptures:
     def _some_of(self, opened: _Open) -> Iterator[Given]:
         """A few batches of one, so that the others have their turn."""
         for _ in range(_BATCHES_AT_ONCE):
+            version = opened.version()
             batch = opened.tail.next()
             if batch is None:
+                opened.seen = version
                 break
             opened.grew_s = self._clock()
             yield Given(opened.file, batch)
         if opened.tail.is_over:
             self._settle(opened)
 
-    def _begin(self) -> bool:
-        """Open the next one that waits; whether there was one."""
-        if not self._waiting:
-            return False
+    def _begun(self) -> list[_Open]:
+        """The next one that waits, opened; none where it is there no more."""
         *_, file = self._waiting.pop(0)
         try:
             tail = Tail(file.path, file.frames)
         except CaptureError as problem:
             self._note_gone(file, problem)
-            return True
+            return []
         status = tail.status()
         if (status.st_dev, status.st_ino) != file.key:  # it was replaced since we looked
             tail.close()
             self._known.note_gone(file)
             self._places.look_soon(self._clock())
-            return True
+            return []
         file.start, file.size, file.problem = tail.start, -1, None
         self._open.append(_Open(file, tail, self._clock()))
-        return True
+        return self._open[-1:]
 
     def _close_settled(self) -> Iterator[Given]:
         """Close those that nobody seems to write any more, and the first where too many are open."""

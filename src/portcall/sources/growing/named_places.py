@@ -24,6 +24,8 @@ LOOK_S = 5.0
 _AGAIN_S = 1.0
 _LOOK_COST = 20
 """How many times longer than the last look took the next one waits at least."""
+_IDLE_COST = 100
+"""The same where nothing seems to have changed."""
 
 
 class Place(NamedTuple):
@@ -94,6 +96,8 @@ class NamedPlaces:
     def looked(self, took_s: float, now_s: float) -> None:
         """What a look, and what followed from it, has cost."""
         self._may_look_s = now_s + _LOOK_COST * took_s
+        if self._looks_at_s >= now_s + _AGAIN_S:
+            self._looks_at_s = max(self._looks_at_s, now_s + _IDLE_COST * took_s)
 
     def _walked(self, folder: str, found: dict[tuple[int, int], Place]) -> list[str]:
         def note(entry: os.DirEntry[str]) -> bool:

@@ -35,18 +35,24 @@ _APPENDED = ("jsonl", "csv")
 
 def interval_outputs(options: argparse.Namespace, format_name: str) -> IntervalOutputs:
     """What the options ask for; UsageError where a format has no room for it, PortcallError where nobody may write."""
-    if format_name in LOGS:
-        raise UsageError(f"--format {format_name} is one folder of logs: leave out --every")
+    check_intervals(options, format_name)
     teller = _Teller(options, format_name)
     if not options.output:
-        if format_name in (*BINARY, *PAGES):
-            raise UsageError(f"--format {format_name} makes one file of each interval: -o 'traffic-%H%M.{format_name}'")
         return _Printed(teller)
     if "%" in options.output:
         return _Files(teller, options.output)
-    if format_name in _APPENDED:
-        try_output(options.output)
-        return _Appended(teller, options.output)
+    try_output(options.output)
+    return _Appended(teller, options.output)
+
+
+def check_intervals(options: argparse.Namespace, format_name: str) -> None:
+    """UsageError where a format has no room for several reports, or their file has no name of its own."""
+    if format_name in LOGS:
+        raise UsageError(f"--format {format_name} is one folder of logs: leave out --every")
+    if not options.output and format_name in (*BINARY, *PAGES):
+        raise UsageError(f"--format {format_name} makes one file of each interval: -o 'traffic-%H%M.{format_name}'")
+    if not options.output or "%" in options.output or format_name in _APPENDED:
+        return
     suffix = Path(options.output).suffix
     raise UsageError(
         f"-o {options.output}: {format_name} does not go on where it ended. "

@@ -133,7 +133,7 @@ def _follow(
 
     outputs, every_ns = None, None
     if options.every:
-        from portcall.commands.interval_outputs import interval_outputs
+        from portcall.commands.following.interval_outputs import interval_outputs
 
         outputs, every_ns = interval_outputs(options, format_name), round(options.every * _SECOND_NS)
     run = FollowRun(options.captures, reading, checkpoint=checkpoint, every_ns=every_ns, outputs=outputs)

@@ -1,0 +1,1 @@
+"""Options of commands that go on: captures that grow, reports of intervals, signals."""

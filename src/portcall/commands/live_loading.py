@@ -1,0 +1,43 @@
+"""What ``live`` imports before it gives up rights, as it may not be allowed to read it afterwards."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from portcall.exports import LOGS, MODULES, PAGES, TRAFFIC_ONLY
+
+_LATER = (
+    *("rich.live", "numpy.ma", "hashlib", "hmac", "uuid", "hpack"),
+    *("cryptography.x509.oid", "cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead"),
+    *("cryptography.hazmat.primitives.ciphers.algorithms", "cryptography.hazmat.primitives.ciphers.modes"),
+)
+"""Packages that are imported where they are used, which is then."""
+
+
+def load_what_comes_later() -> None:
+    """Import what is needed then: the invoking user may not be allowed to read where it is installed."""
+    for name in (
+        "runs.live_loop",
+        "runs.following.live_intervals",
+        "commands.following.interval_outputs",
+        "inspection.server_names",
+        "exports._row_writer",
+        "enrichment.reverse_dns",
+        "inspection.logs.conversation_logs",
+        "views.live",
+        "views.tables",
+        *(
+            f"exports.{module}"
+            for module in (*MODULES.values(), *LOGS.values(), *TRAFFIC_ONLY.values(), *PAGES.values())
+        ),
+    ):
+        import_module(f"portcall.{name}")
+    for name in _LATER:
+        import_module(name)
+    import_module("portcall.views.live").rehearse()
+    import_module("portcall.exports.html_page").assets()
+    import_module("portcall.dissectors").find_dissectors()
+    import_module("portcall.labels.port_services").service_id_of("dns")  # the lists, which are read at a first question
+    import_module("portcall.labels.port_services").ranks_of(6)
+    for name in ("www.example.com", "www.example.xn--p1ai"):
+        import_module("portcall.labels.hostnames").app_of_hostname(name)
