@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from runs.stages.test_work_ahead import told
 
 from portcall.sources import rooms
+from runs.stages.test_work_ahead import told
 
 
 @pytest.mark.parametrize("jobs", [2, 3, 7])

@@ -15,8 +15,8 @@ from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDIT
 from portcall.flows.flow_ends import FLOW_ENDS, _port_rules
 from portcall.flows.local_networks import NETWORK, HostKind
 from portcall.flows.originator import OriginatorEvidence
-from portcall.flows.table import PAYLOAD, FlowTable
-from portcall.flows.table_arrays import VERDICT_TALLY
+from portcall.flows.table import FlowTable
+from portcall.flows.table_arrays import PAYLOAD, VERDICT_TALLY
 from portcall.inspection.dns_cache import CACHED_ANSWER
 from portcall.inspection.handover import DEFERRED, HELLO, SERIES
 from portcall.kernels import ends

@@ -17,12 +17,12 @@ from portcall.flows.eviction import Eviction
 from portcall.flows.fragments import credit, gathered, settled
 from portcall.flows.reserved_memory import grown, reserved, reserved_rows
 from portcall.flows.row_chunks import Conversations
-from portcall.flows.table_arrays import VERDICT_TALLY, check_arrays, tallies_of
+from portcall.flows.table_arrays import PAYLOAD, check_arrays, tallies_of, tallies_of_nothing
 from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets, moved
 from portcall.kernels.flow_update import FlowStore
 from portcall.kernels.gathering import keep_wanted
-from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, NEVER
-from portcall.records.packets import NO_TIME, Verdict
+from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW
+from portcall.records.packets import Verdict
 from portcall.records.plain_data import below
 
 if TYPE_CHECKING:
@@ -45,16 +45,6 @@ MAX_DATAGRAMS = 1 << 18
 
 _LEAST_SLOTS = 1 << 13
 _SAME_NUMBERS = np.zeros(0, np.uint32)
-
-PAYLOAD = np.dtype(
-    [
-        ("packet", "u4"),  # index in the batch
-        ("row", "u4"),  # index in ``rows()``
-        ("side", "u4"),  # which end of the flow sent it, 0 low, 1 high
-        ("is_later", "u4"),  # 1 where a SYN told that others of this end go before it
-    ]
-)
-"""A payload that is wanted."""
 
 
 class FlowTable:
@@ -83,9 +73,7 @@ class FlowTable:
         self._room = 0  # rows that the slots have room for
         self._datagrams = np.zeros(1 << 6, DATAGRAM)
         self._unmatched_fragments = np.zeros(0, FLOW)
-        self._tallies = np.zeros(len(Verdict), VERDICT_TALLY)
-        self._tallies["first_ns"] = NEVER
-        self._tallies["last_ns"] = NO_TIME
+        self._tallies = tallies_of_nothing()
         self._store = FlowStore(seed & 0xFFFFFFFFFFFFFFFF)
         self._store.tallies = self._tallies
         self._store.flows = self._flows

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+PAYLOAD = np.dtype(
+    [
+        ("packet", "u4"),  # index in the batch
+        ("row", "u4"),  # index in ``rows()``
+        ("side", "u4"),  # which end of the flow sent it, 0 low, 1 high
+        ("is_later", "u4"),  # 1 where a SYN told that others of this end go before it
+    ]
+)
+"""A payload that is wanted."""
 VERDICT_TALLY = np.dtype([("frames", "u8"), ("bytes", "u8"), ("first_ns", "i8"), ("last_ns", "i8")])
 """Frames of one verdict."""
 
@@ -46,3 +55,10 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
         below(datagrams[f"{column}_side"], 2)
     if ((datagrams["first_flow"] == 0) != (datagrams["latest_flow"] == 0)).any():
         raise ValueError("a datagram's first fragment is on no flow")
+
+
+def tallies_of_nothing() -> NDArray[np.void]:
+    """VERDICT_TALLY of each verdict, before there are frames."""
+    tallies = np.zeros(len(Verdict), VERDICT_TALLY)
+    tallies["first_ns"], tallies["last_ns"] = NEVER, NO_TIME
+    return tallies

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.flows.table import PAYLOAD
+from portcall.flows.table_arrays import PAYLOAD
 from portcall.inspection.inspector import MOST_PACKETS, RESOLVER_SHIFT
 from portcall.inspection.payload_frames import payload_frames
 from portcall.kernels.gathering import gather

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from portcall.sources.decompression import is_compressed
 from portcall.sources import rooms as size
+from portcall.sources.decompression import is_compressed
 from portcall.sources.streams import TELLING_BYTES, CountedStream
 
 if TYPE_CHECKING:

@@ -45,10 +45,8 @@ cdef class WindowRing:
         self.frame_room, self.payload_room, self.window_bytes = frames.shape[1], payloads.shape[1], windows.shape[1] - head_bytes
         if not 2 <= self.slot_count <= MOST_SLOTS or min(head_bytes, self.window_bytes) < 1 or windows.shape[0] <= self.slot_count:
             raise ValueError("a ring has 2 to 64 windows, each behind its head, and one row for what was left")
-        if min(packets.shape[0], payloads.shape[0]) < self.slot_count or self.frame_room < 1:
-            raise ValueError("each window wants its rows")
-        if packets.shape[1] < (0 if decoder is None else self.frame_room):
-            raise ValueError("decoding wants room for a packet a frame")
+        if min(packets.shape[0], payloads.shape[0]) < self.slot_count or (decoder and packets.shape[1] < self.frame_room):
+            raise ValueError("each window wants its rows, and room for a packet a frame")
         self.windows, self.frames, self.packets, self.payloads = windows, frames, packets, payloads
         for i in range(self.slot_count):
             self.slots[i].bytes, self.slots[i].frames = &windows[i, 0], &frames[i, 0]
@@ -246,13 +244,12 @@ cdef class WindowRing:
     cdef void _walk(self, Slot *slot) noexcept nogil:
         """Walk over the next window, and decode it."""
         cdef int before = self.order[(self.next_walk - 1) % MOST_SLOTS] if self.next_walk > 0 else NOBODY
-        cdef Slot *former
+        cdef Slot *former = &self.slots[max(before, 0)]
         cdef Py_ssize_t end
         self.is_walking = True
         if self.has_head or before == NOBODY:
             self._put_head(slot)
         else:
-            former = &self.slots[before]
             end = self.head_bytes + former.filled
             put_before(slot, self.head_bytes, former.bytes + former.walked.position, end - former.walked.position)
             self._move(slot, before)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.flows.table import PAYLOAD
+from portcall.flows.table_arrays import PAYLOAD
 from portcall.kernels.stages.window_ring import WindowRing
 from portcall.records.packets import FRAME, PACKET, FrameBatch
 from portcall.runs.tracker import Ahead
