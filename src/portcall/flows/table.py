@@ -1,9 +1,8 @@
 """FlowTable: packets in, conversations out; and two tables of consecutive shards make one.
 
-The table holds only what merges (sums, ORs, minima, maxima), in the rows of ``kernels.folding``. What needs a look at
-neighbours is derived when records are asked for, and never stored: a row that saw neither SYN, FIN nor RST continues in
-the next row of its key; later fragments that came first are credited to the flow of their first fragment. The table
-knows no clock, file, name or owner.
+The table holds only what merges (sums, ORs, minima, maxima). What needs a look at neighbours is derived when records
+are asked for: a row that saw neither SYN, FIN nor RST continues in the next row of its key; later fragments that came
+first are credited to the flow of their first fragment. The table knows no clock, file, name or owner.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets, moved
 from portcall.kernels.flow_update import FlowStore
 from portcall.kernels.gathering import keep_wanted
 from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW
-from portcall.records.packets import Verdict
 from portcall.records.plain_data import below
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from portcall.flows.fragments import SettledFragments
     from portcall.flows.time_buckets import CellsByRow
     from portcall.labels.bucketing import Bucketing
-    from portcall.records.packets import Tally
+    from portcall.records.packets import Tally, Verdict
 
 MAX_FLOWS = 1 << 23
 """Rows a table holds at the most, 1.6 GB; whoever feeds it checks ``is_full`` and starts another."""
@@ -43,8 +41,7 @@ MAX_BATCH = 1 << 16
 MAX_DATAGRAMS = 1 << 18
 """Fragmented datagrams remembered at the most: an IPv4 identification is reused long before."""
 
-_LEAST_SLOTS = 1 << 13
-_SAME_NUMBERS = np.zeros(0, np.uint32)
+_LEAST_SLOTS, _SAME_NUMBERS = 1 << 13, np.zeros(0, np.uint32)
 
 
 class FlowTable:
@@ -123,7 +120,7 @@ class FlowTable:
         return payloads[: keep_wanted(payloads, self.inspected)] if self._is_behind else payloads
 
     def room(self) -> tuple[FlowStore, int, int, int]:
-        """The kernel, for who counts ahead; rows and datagrams that it has room for; how many rows make it full."""
+        """The kernel, for who counts ahead; rows and datagrams that there is room for; rows that make it full."""
         return self._store, self._room, len(self._datagrams), len(self._flows) - MAX_BATCH + 1
 
     def told_rows(self, count: int) -> NDArray[np.uint32]:

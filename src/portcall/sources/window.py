@@ -48,17 +48,11 @@ class ReadsAhead(Protocol):
 class Window:
     """A buffer over a stream: ``bytes[start:end]`` are there, ``more`` brings what follows."""
 
-    def __init__(
-        self,
-        stream: ByteStream,
-        stop: int | None = None,
-        rooms: size.Rooms | None = None,
-        ahead: ReadsAhead | None = None,
-    ) -> None:
+    def __init__(self, stream: ByteStream, stop: int | None = None, ahead: ReadsAhead | None = None) -> None:
         """``stop`` is where the stream counts as ended, None for its own end; ``ahead`` reads it ahead if it can."""
         self._stream = stream
         self._stop = stop
-        self._rooms = rooms or size.Rooms()
+        self._rooms = size.Rooms()
         self._offered = ahead if stop is None else None
         self._ahead: ReadsAhead | None = None
         self._frames: NDArray[np.void] | None = None  # that were found ahead
