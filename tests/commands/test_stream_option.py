@@ -11,13 +11,13 @@ import pytest
 
 from made_streams import stream_header, stream_records, write_stream
 from portcall.cli import main
-from portcall.sources import streams
+from portcall.sources import rooms
 
 
 @pytest.fixture
 def few_frames_at_once(monkeypatch):
     """Small windows, so that a small capture comes in many batches."""
-    monkeypatch.setattr(streams, "WINDOW_BYTES", 1 << 12)
+    monkeypatch.setattr(rooms, "WINDOW_BYTES", 1 << 12)
 
 
 @pytest.fixture(scope="module")

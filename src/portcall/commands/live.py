@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import subprocess
@@ -214,9 +215,10 @@ def _watch(
     telling: Telling,
 ) -> int | None:
     """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
-    began = time.monotonic()
-    if capture.tracker.recorder:
-        capture.tracker.recorder.files.is_ending = lambda: stop.is_asked
+    ends_s = time.monotonic() + (math.inf if options.duration is None else options.duration)
+    recorder = capture.tracker.recorder
+    if recorder:
+        recorder.files.is_ending = lambda: stop.is_asked
     metrics, reports = telling
     with view:
         process = _start(options.command, priority)
@@ -227,11 +229,9 @@ def _watch(
             reports.turn(stop)
             if metrics:
                 metrics.turn(time.monotonic())
-            timed_out = options.duration is not None and time.monotonic() - began >= options.duration
-            has_failed = capture.tracker.recorder and capture.tracker.recorder.failure
-            return (
-                stop.is_asked or timed_out or bool(has_failed) or (process is not None and process.poll() is not None)
-            )
+            has_failed = recorder is not None and recorder.failure is not None
+            has_ended = process is not None and process.poll() is not None
+            return stop.is_asked or has_failed or has_ended or time.monotonic() >= ends_s
 
         def on_interval() -> None:
             reports.on_interval()
@@ -246,14 +246,19 @@ def _watch(
         wakes = [stop.descriptor, *([metrics.fileno()] if metrics else [])]
         capture.watch(is_over, on_interval, wakes=wakes, interval_s=interval_s)
         capture.settle()
-        if process is None:
-            return None
-        status = process.poll()
-        if status is None:
-            process.terminate()
-            process.wait()
-            return None
-        return status if status >= 0 else _KILLED - status
+        return _status_of(process)
+
+
+def _status_of(process: subprocess.Popen[bytes] | None) -> int | None:
+    """The status that a command has ended with, as shells say it; None where there is none, also of one ended here."""
+    if process is None:
+        return None
+    status = process.poll()
+    if status is None:
+        process.terminate()
+        process.wait()
+        return None
+    return status if status >= 0 else _KILLED - status
 
 
 def _start(command: list[str], priority: int | None) -> subprocess.Popen[bytes] | None:

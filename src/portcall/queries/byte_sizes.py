@@ -1,6 +1,6 @@
 """Sizes that a user names: ``--ring-size 64MB`` → bytes.
 
-A whole number and its unit: kB, MB, GB of a thousand, KiB, MiB, GiB of 1024, in any case of letters.
+A whole number and its unit: kB, MB, GB, TB of a thousand, KiB, MiB, GiB, TiB of 1024, in any case of letters.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from portcall.errors import UsageError
 
 _UNITS: dict[str, int] = {
-    **{f"{letter}b": 1000**power for power, letter in enumerate("kmg", 1)},
-    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmg", 1)},
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
 }
 _SIZE = re.compile(rf"(\d{{1,12}}) ?({'|'.join(_UNITS)})", re.ASCII | re.IGNORECASE)
 
@@ -27,9 +27,7 @@ def size_bytes(text: str, option: str, least: int, most: int) -> int:
 
 
 def _text(size: int) -> str:
-    """As a user may write it, in the greatest unit that gives a whole number."""
-    unit, count = next(
-        ((unit, one) for unit, one in reversed(_UNITS.items()) if size % one == 0 and size >= one), ("kb", 1000)
-    )
-    written = {"kb": "kB", "mb": "MB", "gb": "GB", "kib": "KiB", "mib": "MiB", "gib": "GiB"}[unit]
-    return f"{size // count}{written}"
+    """As a user may write it, in the unit that gives the least whole number."""
+    count, unit = min((size // one, unit) for unit, one in _UNITS.items() if size % one == 0)
+    written = unit[0] if unit == "kb" else unit[0].upper()
+    return f"{count}{written}{unit[1:-1]}B"

@@ -20,7 +20,7 @@ from portcall.runs import offline
 from portcall.runs.streaming.expirer import CLOSED_NS, Expirer, time_of, timeouts_of
 from portcall.runs.streaming.stream_options import StreamOptions
 from portcall.runs.tracker import InspectedTable
-from portcall.sources import streams
+from portcall.sources import rooms
 
 RST = 0x04
 
@@ -114,7 +114,7 @@ def totals(report):
 def few_frames_at_once():
     """Small windows, so that a small capture comes in many batches."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streams, "WINDOW_BYTES", 1 << 12)
+        patch.setattr(rooms, "WINDOW_BYTES", 1 << 12)
         yield
 
 

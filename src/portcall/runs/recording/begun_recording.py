@@ -12,10 +12,10 @@ from portcall.owners.processes import user_number
 from portcall.recording.blocks import CaptureWriter
 from portcall.recording.capture_files import STDOUT, CaptureFiles
 from portcall.recording.capture_section import Style
-from portcall.recording.rotation import rotation_of
 from portcall.records.recorded.process_blocks import OWN_WRITER
 from portcall.runs.recording.recorded_conversations import RecordedConversations
 from portcall.runs.recording.recorder import Recorder
+from portcall.runs.recording.rotating import rotation_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -117,7 +117,7 @@ class RecordedConversations:
         return Touched(slots, sides, here)
 
     def ask(self, slots: NDArray[np.int64], now_ns: int, unknown_after_ns: int = 1) -> None:
-        """Find the owners of those that were not asked about lately, and of unknown ones so long after the last time."""
+        """Find the owners of those that were not asked about lately; of unknown ones, so long after the last time."""
         is_due = self._asked_ns[slots] <= now_ns - _ASK_AGAIN_NS
         is_due |= ~self.is_known[slots] & (self._asked_ns[slots] <= now_ns - unknown_after_ns)
         self._find(slots[is_due][:_MOST_ASKED], now_ns)

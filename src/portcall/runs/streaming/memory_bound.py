@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from portcall.errors import UsageError
+from portcall.queries.byte_sizes import size_bytes
 
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE") if hasattr(os, "sysconf") else 4096
 _FRAMES_BETWEEN_LOOKS = 1 << 14  # which take 5 MB at the most
-_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
-_LEAST_BYTES = 128 * 10**6
+_LEAST_BYTES, _MOST_BYTES = 128 * 10**6, 1 << 50
 _USABLE = 0.75
 """Of the bound: letting go takes memory itself."""
 DEFAULT_BYTES = 512 * 10**6
@@ -18,18 +17,7 @@ DEFAULT_BYTES = 512 * 10**6
 
 def memory_bytes(text: str) -> int:
     """How much a size is: ``512MB``, ``2GiB``; UsageError where it is none, or too little to work in."""
-    number, unit = text.strip().upper().replace(" ", ""), ""
-    for known in sorted(_UNITS, key=len, reverse=True):
-        if number.endswith(known):
-            number, unit = number[: -len(known)], known
-            break
-    try:
-        size = int(float(number) * _UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        raise UsageError(f"--memory {text}: not a size. Write it as 512MB or 2GiB") from None
-    if size < _LEAST_BYTES:
-        raise UsageError(f"--memory {text}: too little to work in. Give 128MB at least")
-    return size
+    return size_bytes(text, "--memory", _LEAST_BYTES, _MOST_BYTES)
 
 
 class MemoryBound:
