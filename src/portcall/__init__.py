@@ -235,7 +235,6 @@ def check(  # noqa: PLR0913 (the options of the command, all by name)
 
     ``host`` may have its port (``localhost:8080``); more than 100 ports need ``yes``.
     """
-    from portcall.probes.scanner import Manner
     from portcall.runs import arguments as given
     from portcall.runs import check as asking
 
@@ -245,12 +244,9 @@ def check(  # noqa: PLR0913 (the options of the command, all by name)
         udp=given.flag("udp", udp),
         yes=given.flag("yes", yes),
     )
-    manner = Manner(
-        given.seconds("timeout", timeout), given.count("concurrency", concurrency), given.flag("banner", banner)
-    )
     options = asking.CheckOptions(
         ip_version=given.one_of_or_none("ip_version", ip_version, (4, 6)),
-        manner=manner,
+        manner=given.manner(timeout, concurrency, banner),
         where=given.optional_text("where", where),
         top=given.optional_count("top", top),
     )

@@ -17,10 +17,10 @@ from portcall.flows.fragments import credit, gathered, settled
 from portcall.flows.reserved_memory import grown, reserved, reserved_rows
 from portcall.flows.row_chunks import Conversations
 from portcall.flows.table_arrays import PAYLOAD, check_arrays, tallies_of, tallies_of_nothing
-from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets, moved
+from portcall.flows.time_buckets import MAX_CELLS, TimeBuckets
 from portcall.kernels.flow_update import FlowStore
 from portcall.kernels.gathering import keep_wanted
-from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW
+from portcall.records.flows import DATAGRAM, FLOW
 from portcall.records.plain_data import below
 
 if TYPE_CHECKING:
@@ -143,13 +143,7 @@ class FlowTable:
         fragments["first_frame"] += np.uint64(frames_before)
         self._unmatched_fragments, places = gathered(np.concatenate([self._unmatched_fragments, fragments]))
         if self.buckets and later.buckets:
-            fragments_now = (places + FIRST_UNMATCHED).astype(np.uint32)
-            moved(self.buckets.cells["owner"], FIRST_UNMATCHED, fragments_now[:former])
-            owners = later.buckets.cells["owner"].copy()
-            moved(owners, FIRST_FLOW, rows + np.uint32(FIRST_FLOW - 1))
-            moved(owners, FIRST_UNMATCHED, fragments_now[former:])
-            moved(owners, FIRST_DATAGRAM, (datagrams >> 1).astype(np.uint32))
-            self.buckets.merge(later.buckets, owners, (datagrams & 1).astype(np.uint8))
+            self.buckets.merge(later.buckets, rows, datagrams, np.split(places, [former]))
         return rows[: len(later)].astype(np.int64) - 1
 
     def has_room_for(self, later: FlowTable) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from portcall.flows.cell_owners import COUNTED, moved, owners_here, turned
 from portcall.flows.reserved_memory import release, release_left, reserved, reserved_rows
 from portcall.flows.row_chunks import picked
 from portcall.kernels.time_cells import CellStore
@@ -19,7 +20,7 @@ from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, 
 from portcall.records.packets import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,7 +30,6 @@ MAX_CELLS = 1 << 23
 """Of a table, 336 MB; before there are more, buckets become wider."""
 _ROOM = 1 << 16  # for the cells of one batch
 _ERAS = 1 << 11  # as the kernel has them
-_COUNTED = ("packets", "bytes", "payload")
 
 
 class Cells(NamedTuple):
@@ -193,11 +193,23 @@ class TimeBuckets:
         moved(owners, FIRST_UNMATCHED, fragments.former)
         moved(owners, FIRST_DATAGRAM, fragments.owners)
 
-    def merge(self, later: TimeBuckets, owners: NDArray[np.uint32], sides: NDArray[np.uint8]) -> None:
-        """Take in the cells of the shard that follows; ``owners`` are those of its cells here."""
+    def merge(
+        self,
+        later: TimeBuckets,
+        rows: NDArray[np.uint32],
+        datagrams: NDArray[np.uint64],
+        fragments: Sequence[NDArray[np.int64]],
+    ) -> None:
+        """Take in the cells of the shard that follows.
+
+        ``rows`` are 1 + where its rows are here. ``datagrams`` are twice what owns its datagrams' cells here, + 1 where
+        their ends are the other way round. ``fragments`` are where unmatched ones are now: those of here, and its own.
+        """
+        former, new = ((places + FIRST_UNMATCHED).astype(np.uint32) for places in fragments)
+        moved(self.cells["owner"], FIRST_UNMATCHED, former)
         cells = later.cells.copy()
-        turned(cells, sides)
-        cells["owner"] = owners
+        turned(cells, (datagrams & np.uint64(1)).astype(np.uint8))
+        cells["owner"] = owners_here(cells["owner"], rows, datagrams >> np.uint64(1), new)
         self.add(cells, later.width_ns)
 
     def on_no_flow(self) -> dict[Verdict, Cells]:
@@ -258,7 +270,7 @@ def added(cells: Cells) -> Cells:
     rows, numbers, counts = rows[order], numbers[order], cells.some(order).counts
     starts = np.flatnonzero(np.r_[True, (np.diff(rows) != 0) | (np.diff(numbers) != 0)])
     sums = counts[starts].astype(TIME_SUM)
-    for column in _COUNTED:
+    for column in COUNTED:
         sums[column] = np.add.reduceat(counts[column], starts, dtype=np.uint64)
     sums["first_ns"] = np.minimum.reduceat(counts["first_ns"], starts)
     sums["last_ns"] = np.maximum.reduceat(counts["last_ns"], starts)
@@ -272,28 +284,9 @@ def with_sides(cells: Cells, sides: NDArray[np.int64]) -> Cells:
     high = high.some(np.flatnonzero(~is_whole[high.rows]))
     parts = [low.counts, high.counts]
     for part, rows, other in ((parts[0], low.rows, 1), (parts[1], high.rows, 0)):
-        for column in _COUNTED:
+        for column in COUNTED:
             part[column][~is_whole[rows], other] = 0
     rows, counts = np.concatenate([low.rows, high.rows]), np.concatenate(parts)
     order = np.argsort(rows, kind="stable")
     order = order[(counts["packets"][order] > 0).any(axis=1)]
     return added(Cells.of_all(rows[order], counts[order], cells.width_ns))
-
-
-def moved(owners: NDArray[np.uint32], first: int, new: NDArray[np.uint32]) -> None:
-    """Put the new ones in place of the owners from ``first`` on."""
-    here = _within(owners, first, len(new))
-    owners[here] = new[owners[here] - np.uint32(first)]
-
-
-def turned(cells: NDArray[np.void], sides: NDArray[np.uint8]) -> None:
-    """Let what came of each datagram be of the side that sent it, before the datagrams' cells are moved."""
-    here = _within(cells["owner"], FIRST_DATAGRAM, len(sides))
-    here = here[sides[cells["owner"][here] - np.uint32(FIRST_DATAGRAM)] == 1]
-    for column in _COUNTED:
-        cells[column][here] = cells[column][here][:, ::-1]
-
-
-def _within(owners: NDArray[np.uint32], first: int, count: int) -> NDArray[np.int64]:
-    """Indexes of so many owners from that one on."""
-    return np.flatnonzero((owners >= first) & (owners < first + count))

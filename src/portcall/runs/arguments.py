@@ -15,6 +15,7 @@ from portcall.records.schema import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from portcall.probes.scanner import Manner
     from portcall.runs.streaming.stream_options import StreamOptions
 
     Word = TypeVar("Word", bound=object)
@@ -114,6 +115,13 @@ def stream(idle_timeout: float | None, active_timeout: float | None, memory: str
         optional_seconds("active_timeout", active_timeout),
         None if size is None else memory_bytes(size),
     )
+
+
+def manner(timeout: float, concurrency: int, banner: bool) -> Manner:  # noqa: FBT001 (as it was handed over)
+    """How ports are asked."""
+    from portcall.probes.scanner import Manner
+
+    return Manner(seconds("timeout", timeout), count("concurrency", concurrency), flag("banner", banner))
 
 
 def check_grouping(by: str, *, names: bool) -> None:
