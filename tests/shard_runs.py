@@ -11,6 +11,7 @@ from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
 from portcall.errors import CaptureError
 from portcall.inspection.server_names import ServerNames
+from portcall.owners.recorded.inside import OwnersOfCapture
 from portcall.runs.offline import CaptureTracker
 from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, Tracker
@@ -34,13 +35,14 @@ class Options:
 AS_USUAL = Options()
 
 
-def batches_of(path):
-    """The batches of a capture, as far as it can be read, each with a buffer of its own."""
+def batches_of(path, owners=None):
+    """The batches of a capture, as far as it can be read, each with its own buffer; ``owners`` are its ClaimTable."""
     batches = []
+    reader = None if owners is None else lambda: OwnersOfCapture(owners)
     with suppress(CaptureError):
         batches.extend(
             batch._replace(frames=batch.frames.copy(), buffer=batch.buffer.copy())
-            for batch in open_capture(str(path)).source.batches()
+            for batch in open_capture(str(path), owners=reader).source.batches()
         )
     return batches
 
@@ -51,17 +53,22 @@ def shard_of(batches, start, stop):
     for batch in batches:
         first, last = (min(max(place - at, 0), len(batch.frames)) for place in (start, stop))
         if at < stop or at == frames:
-            yield batch._replace(frames=batch.frames[first:last])
+            yield batch.some(slice(first, last))
         at += len(batch.frames)
 
 
-def tracked(batches, options=AS_USUAL, shard=None):
+def tracked(batches, options=AS_USUAL, shard=None, owners=None):
     """A tracker that was fed these."""
     names = None
     if options.names:
         names = ServerNames(with_details=options.with_details, with_questions=options.with_questions)
     tracker = Tracker(
-        Decoder(options.layer), names, copies=Copies(removes=False), shard=shard, bucketing=options.bucketing
+        Decoder(options.layer),
+        names,
+        copies=Copies(removes=False),
+        shard=shard,
+        bucketing=options.bucketing,
+        owners=owners,
     )
     for batch in batches:
         tracker.feed(batch)
@@ -73,9 +80,9 @@ def read_shard(path, start, stop, options=AS_USUAL):
     return partial_of(batches_of(path), start, stop, options).to_bytes()
 
 
-def partial_of(batches, start, stop, options=AS_USUAL):
+def partial_of(batches, start, stop, options=AS_USUAL, owners=None):
     """The partial of these frames of some batches, by way of its bytes."""
-    tracker = tracked(shard_of(batches, start, stop), options, Shard.LATER if start else Shard.FIRST)
+    tracker = tracked(shard_of(batches, start, stop), options, Shard.LATER if start else Shard.FIRST, owners)
     return Partial.from_bytes(Partial.of(tracker).to_bytes())
 
 

@@ -413,7 +413,6 @@ def test_help_has_a_worked_example(arguments):
     "word",
     [
         "--engine",
-        "process",
     ],
 )
 def test_help_does_not_promise_what_does_not_work_yet(word):

@@ -162,9 +162,8 @@ def test_nothing_that_can_be_read_is_an_error(tmp_path):
 
 
 WRONG = [
-    ({"by": "nonsense"}, "Choose from: app, service, host, query, flow"),
+    ({"by": "nonsense"}, "Choose from: app, process, user, service, host, query, flow"),
     ({"by": "hots"}, "Did you mean 'host'?"),
-    ({"by": "process"}, "Choose from: app, service, host, query, flow"),
     ({"by": None}, "by=None"),
     ({"layer": "middle"}, "Choose from: outer, inner"),
     ({"top": 0}, "at least 1"),

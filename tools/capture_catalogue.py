@@ -71,7 +71,7 @@ def describe(capture: Path, shows: str, made: list[str], plain: Path | None = No
         "-e",
         "udp.stream",
     )
-    argv = ["tshark", "-n", "-r", str(plain or capture), *fields]
+    argv = ["tshark", "-n", "-r", str(plain or capture), "-Y", "not frame.cb_pen", *fields]  # no custom blocks
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)  # fails where damaged
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     return {

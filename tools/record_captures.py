@@ -7,7 +7,7 @@ Real programs talk in network namespaces that this makes and removes again; noth
 Needs Linux, root and scapy; without a program it says which package has it.
 
 Each function below records one capture; its docstring says what the capture shows. What follows from other captures
-(compressed, damaged) is made by ``capture_damage``.
+(compressed, damaged) is made by ``capture_damage``, what names owners by ``capture_owners``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import capture_catalogue as catalogue
 import capture_damage
+import capture_owners
 import capture_services as services
 from capture_lab import (
     Host,
@@ -49,6 +50,7 @@ from capture_tunnels import TUNNELS, tagged_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+DERIVED = capture_owners.DERIVED | capture_damage.DERIVED
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
 _CURL = ("curl", "-sS", "-k", "-m", "10", "-A", "portcall-lab", "-o", "/dev/null")
 
@@ -332,7 +334,7 @@ RECORDED: dict[str, Callable[[Lab, Path], None]] = {
 
 def names() -> list[str]:
     """Every file of the catalogue, in its order."""
-    return [*RECORDED, *capture_damage.DERIVED]
+    return [*RECORDED, *DERIVED]
 
 
 def main(wanted: list[str]) -> None:
@@ -347,12 +349,12 @@ def main(wanted: list[str]) -> None:
     for name in wanted or RECORDED:
         entries[name] = _record(name)
         sys.stderr.write(f"{name}: {entries[name]['frames']} frames\n")
-    for name, make in capture_damage.DERIVED.items():
+    for name, make in DERIVED.items():
         path = CAPTURES / name
         path.parent.mkdir(exist_ok=True)
         make(CAPTURES, path)
         plain = CAPTURES / capture_damage.SOURCE if name.startswith("compressed/") else path
-        made = [f"tools/capture_damage.py: {make.__name__}"]
+        made = [f"tools/{make.__module__}.py: {make.__name__}"]
         entries[name] = catalogue.describe(path, make.__doc__ or "", made, plain)
     catalogue.write(CAPTURES, {name: entries[name] for name in names() if name in entries})
 

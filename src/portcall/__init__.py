@@ -83,14 +83,14 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     What could not be read, or ran with less, is in ``report.degradations``; PortcallError where nothing could be read.
     """
     from portcall.enrichment.reverse_dns import named
-    from portcall.records.schema import GROUPINGS
+    from portcall.records.schema import LIVE_GROUPINGS
     from portcall.runs import arguments as given
     from portcall.runs import offline as offline
 
     given.flag("resolve", resolve)
     outcome = offline.read(
         given.paths("paths", paths),
-        by=given.one_of("by", by, GROUPINGS),
+        by=given.one_of("by", by, LIVE_GROUPINGS),
         layer=given.one_of("layer", layer, ("outer", "inner")),
         filter=given.optional_text("filter", filter),
         local=given.texts("local", local),

@@ -81,11 +81,11 @@ def test_the_catalogue_counts_frames_up_to_the_damage(name, frames):
     assert CATALOGUE[name]["frames"] == frames
 
 
-@pytest.mark.parametrize("name", [*READ_TO_THE_DAMAGE, "broken/names-with-escapes.pcap"])
-def test_broken_captures_are_what_their_recipe_makes_today(name, tmp_path):
+@pytest.mark.parametrize("name", [*READ_TO_THE_DAMAGE, "broken/names-with-escapes.pcap", "owners.pcapng"])
+def test_captures_made_from_others_are_what_their_recipe_makes_today(name, tmp_path):
     made = tmp_path / Path(name).name
 
-    capture_damage.DERIVED[name](CAPTURES, made)
+    record_captures.DERIVED[name](CAPTURES, made)
 
     assert made.read_bytes() == (CAPTURES / name).read_bytes()
 

@@ -29,6 +29,7 @@ from portcall.kernels.record_walk import PcapngWalk, PcapWalk
 from portcall.kernels.row_detections import RowDetections
 from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, TIME_CELL, FlowKind
 from portcall.records.packets import FRAME, PACKET, Direction, Fragmentation, Verdict
+from portcall.records.recorded.claims import PACKET_OPTION
 from portcall.sources.pcapng import INTERFACE
 
 RECORDS = (Path(records.__file__).parents[1] / "kernels" / "records.pxd").read_text()
@@ -49,6 +50,7 @@ TWINS = {
     "Credit": CREDIT,
     "HostCredit": HOST_CREDIT,
     "TimeCell": TIME_CELL,
+    "PacketOption": PACKET_OPTION,
 }
 C_TYPES = {name: getattr(ctypes, f"c_{name.removesuffix('_t')}") for name in re.findall(r"u?int\d+_t", RECORDS)}
 
@@ -121,6 +123,7 @@ def kernel_users():
     return {
         "Frame, walking": (FRAME, lambda rows: PcapWalk(**pcap).walk(no_bytes, 0, 0, rows)),
         "Frame, walking blocks": (FRAME, lambda rows: PcapngWalk().walk(no_bytes, 0, 0, rows)),
+        "PacketOption": (PACKET_OPTION, lambda rows: PcapngWalk().list_options(np.zeros(0, FRAME), no_bytes, rows)),
         "Frame, decoding": (FRAME, lambda rows: decoder.decode(rows[:0], no_bytes, np.zeros(1, PACKET))),
         "Packet, decoding": (PACKET, lambda rows: decoder.decode(np.zeros(0, FRAME), no_bytes, rows)),
         "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),

@@ -111,7 +111,7 @@ class Attribution:
             self._flows.add(flows, matches, found, cells)
             return
         if self._by in _OF_OWNERS and not matches:
-            raise UsageError(f"--by {self._by}: a capture does not say which {self._by} sent a packet. Use --by app")
+            raise UsageError(f"--by {self._by}: no capture here says which {self._by} sent a packet. Use --by app")
         for start in range(0, len(flows), ROWS_AT_ONCE):
             chunk = slice(start, start + ROWS_AT_ONCE)
             of_chunk = (matches[0][chunk], matches[1][chunk]) if matches else None

@@ -199,7 +199,7 @@ def _holder(match: Match | None) -> tuple[Any, ...]:
     owner, program = match.owner, match.owner.program
     if match.reason:
         return None, program.name, None, None, None, None
-    return owner.pid, program.name, program.script, program.exe, owner.user, program.container or program.unit
+    return owner.pid or None, program.name, program.script, program.exe, owner.user, program.container or program.unit
 
 
 def _words(words: Sequence[str], codes: NDArray[np.int64], is_known: NDArray[np.bool_]) -> Words:

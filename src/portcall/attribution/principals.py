@@ -134,7 +134,8 @@ class Principals:
         is_process = owner and principal.app_source == "process"
         if not owner or not is_process:
             return self._number(principal, _NOBODY)
-        return self._number(principal, _Holder((owner.pid, owner.start_ns), owner.program.script, owner.user))
+        process = (owner.pid, owner.start_ns) if owner.pid else None
+        return self._number(principal, _Holder(process, owner.program.script, owner.user))
 
     def numbers(self, low: Matches, high: Matches, by_port: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[2, n]: the numbers of both ends' principals."""

@@ -23,7 +23,7 @@ from portcall.commands.output import (
 from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import ending_status
 from portcall.exports import LOGS, PAGES
-from portcall.records.schema import GROUPINGS
+from portcall.records.schema import LIVE_GROUPINGS
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CAPTURE",
         help="pcap or pcapng, plain or compressed, or a folder of them; - is stdin",
     )
-    add_report_options(parser, GROUPINGS)
+    add_report_options(parser, LIVE_GROUPINGS)
     parser.add_argument(
         "--layer",
         choices=("outer", "inner"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from portcall.explanation.flow_selector import conversation_text
+from portcall.explanation.owner_sentences import owner_sentences, process_sentence
 from portcall.labels.curated_services import curated, range_of
 from portcall.labels.hostnames import app_of_hostname
 from portcall.labels.port_lists import TRANSPORTS
@@ -127,6 +128,7 @@ def explain_flow(row: Row, row_number: int, told: Sequence[CachedAnswer]) -> Flo
     sections = {
         "client": _end_sentences(row, "client"),
         "server": _end_sentences(row, "server"),
+        "owner": owner_sentences(row),
         "service": _service_sentences(row, evidence),
         "opened": [_ORIGINATORS[row["opener_evidence"]].format(client=row["client_ip"])]
         if row["opener_evidence"]
@@ -177,6 +179,8 @@ def _end_sentences(row: Row, end: str) -> Iterator[str]:
     lenders = [system for system, (first, last) in EPHEMERAL_BY_SYSTEM.items() if first <= port <= last]
     if end == "client" and lenders and port_class != "ephemeral":
         yield f"to connections of its own it is lent by {' and '.join(lenders)}"
+    if row[f"{end}_process"]:
+        yield process_sentence(row, end)
 
 
 def _service_sentences(row: Row, evidence: FlowEvidence) -> Iterator[str]:

@@ -14,6 +14,7 @@ cdef struct Walked:
     Py_ssize_t records_of_zeros  # among the frames
     int stop  # why
     uint32_t claimed  # bytes, by the record that is damaged
+    bint names_processes  # whether a packet may
     const char *problem
 
 
@@ -21,6 +22,7 @@ cdef class RecordWalk:
     cdef readonly Py_ssize_t position
     cdef readonly Py_ssize_t records_of_zeros  # among the frames of the latest walk
     cdef readonly int stop
+    cdef readonly bint names_processes  # whether a packet of the latest walk may
     cdef readonly str reason
     cdef object frame_dtype  # as compared
 
@@ -41,6 +43,7 @@ cdef class PcapWalk(RecordWalk):
 
 cdef class PcapngWalk(RecordWalk):
     cdef public bint big
+    cdef bint lists_options
     cdef const Interface[::1] interfaces
     cdef Py_ssize_t interface_count
     cdef uint32_t first_interface

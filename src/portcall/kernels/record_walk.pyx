@@ -13,8 +13,8 @@ from portcall.kernels.borrowing cimport borrow_writable
 from portcall.kernels.capture_starts cimport (
     PAGE_BYTES, ZERO_PADDING, ZERO_RECORDS, are_zeros, begins_capture, count_zeros, number_at, short_at, what_zeros_are
 )
-from portcall.kernels.pcapng_fields cimport direction_of, time_of
-from portcall.kernels.records cimport NO_TIME, UNKNOWN_DIRECTION, Frame, Interface
+from portcall.kernels.pcapng_fields cimport MOST_OPTIONS, direction_of, list_options, time_of
+from portcall.kernels.records cimport NO_TIME, UNKNOWN_DIRECTION, Frame, Interface, PacketOption
 
 MORE_BYTES = 0
 FULL = 1
@@ -32,6 +32,7 @@ cdef enum:
     _ZEROS = 5
 
 cdef enum:
+    _HEADER_BYTES = 28  # of a packet block that may have options
     MAX_FRAME_BYTES = 262144  # more than any link carries; libpcap's and Wireshark's limit too
     MAX_BLOCK_BYTES = 16777216
 
@@ -42,6 +43,8 @@ cdef enum:
     NAME_RESOLUTION = 4
     ENHANCED_PACKET = 6
     DECRYPTION_SECRETS = 10
+    CUSTOM = 0x00000BAD  # 0x40000BAD where it should not be copied
+    DARWIN_PROCESS_BLOCK = 0x80000001
     SECTION_HEADER = 0x0A0D0D0A
 
 
@@ -69,6 +72,7 @@ cdef class RecordWalk:
     cdef int note(self, const Walked *walked) except -1:
         """Remember what came of a walk, perhaps one that was ahead of this."""
         self.position, self.stop, self.records_of_zeros = walked.position, walked.stop, walked.records_of_zeros
+        self.names_processes = walked.names_processes
         if walked.problem != NULL:
             self.reason = walked.problem.decode()
         elif walked.stop == _DAMAGED:
@@ -80,7 +84,7 @@ cdef class RecordWalk:
     ) noexcept nogil:
         """Find the records in bytes[at:end]."""
         out.count = out.records_of_zeros = out.stop = out.claimed = 0
-        out.position, out.problem = at, NULL
+        out.position, out.problem, out.names_processes = at, NULL, False
 
     cdef int _compare(self, Frame[::1] frames) except -1:
         self.frame_dtype = frames.base.dtype
@@ -124,7 +128,7 @@ cdef class PcapWalk(RecordWalk):
         cdef int stop = _MORE_BYTES, swapped_lengths = self.swapped_lengths
         cdef int64_t fraction_ns = self.fraction_ns
         out.records_of_zeros = out.claimed = 0
-        out.problem = NULL
+        out.problem, out.names_processes = NULL, False
         while True:
             if count == room:
                 stop = _FULL
@@ -179,10 +183,12 @@ cdef class PcapngWalk(RecordWalk):
       +------+------+-------- ... -------+------------+
 
     It stops with OTHER_BLOCK for its caller to read: at a section header, and at a whole interface description, name
-    resolution or decryption secrets.
+    resolution or decryption secrets. Where it ``lists_options`` also at custom blocks and those of Darwin's processes;
+    and it marks packets that may name processes, for ``list_options``.
     """
 
-    def __init__(self):
+    def __init__(self, *, bint lists_options=False):
+        self.lists_options = lists_options
         self.reason = ""
 
     def describe(self, const Interface[::1] interfaces, Py_ssize_t count, uint32_t first_interface):
@@ -200,6 +206,7 @@ cdef class PcapngWalk(RecordWalk):
         cdef const char *problem = NULL
         cdef bint big = self.big
         cdef int stop = _MORE_BYTES
+        out.names_processes = False
         while True:
             if count == room:
                 stop = _FULL
@@ -233,10 +240,14 @@ cdef class PcapngWalk(RecordWalk):
             if kind == INTERFACE_DESCRIPTION or kind == NAME_RESOLUTION or kind == DECRYPTION_SECRETS:
                 stop = _OTHER_BLOCK
                 break
+            if self.lists_options and (kind == DARWIN_PROCESS_BLOCK or kind & ~<uint32_t>0x40000000 == CUSTOM):
+                stop = _OTHER_BLOCK
+                break
             if kind == ENHANCED_PACKET or kind == OBSOLETE_PACKET or kind == SIMPLE_PACKET:
                 problem = self._frame(block, length, kind, at, frames + count)
                 if problem != NULL:
                     break
+                out.names_processes = out.names_processes or frames[count].reserved
                 count += 1
             at += length
         if problem != NULL:
@@ -253,7 +264,7 @@ cdef class PcapngWalk(RecordWalk):
         obsolete  8 interface:16  10 drops:16  then as enhanced
         simple    8 wire:32  12 frame, cut to the snap length of interface 0
         """
-        cdef Py_ssize_t header = 28, room
+        cdef Py_ssize_t header = _HEADER_BYTES, room
         cdef uint32_t index = 0
         cdef bint big = self.big
         if length < (16 if kind == SIMPLE_PACKET else 32):
@@ -286,4 +297,36 @@ cdef class PcapngWalk(RecordWalk):
             header += (<Py_ssize_t>out_frame.captured + 3) & ~3
             if header < length - 4:
                 out_frame.direction = direction_of(block + header, length - 4 - header, big)
+                if self.lists_options and list_options(block + header, length - 4 - header, big, NULL, 0):
+                    out_frame.reserved = 1
         return NULL
+
+    def list_options(self, Frame[::1] frames not None, const uint8_t[::1] buffer, PacketOption[::1] out_options not None):
+        """List what FRAME[n] of the latest walk over the buffer may say of processes; gives how much, or -1 where it needs more room.
+
+        Of frames whose options are listed the marks go, so that this is asked once.
+        """
+        cdef Py_ssize_t number, at, size, listed = 0, found, option
+        cdef const uint8_t *block
+        for number in range(frames.shape[0]):
+            if not frames[number].reserved:
+                continue
+            at = <Py_ssize_t>frames[number].offset
+            if not _HEADER_BYTES <= at <= buffer.shape[0]:
+                raise ValueError("listing wants the frames of the latest walk, and their buffer")
+            block = &buffer[0] + at - _HEADER_BYTES
+            size = (<Py_ssize_t>number_at(block + 4, self.big) + 3) & ~3
+            found = _HEADER_BYTES + ((<Py_ssize_t>frames[number].captured + 3) & ~3)  # where options begin
+            at += found - _HEADER_BYTES
+            if size < found + 4 or at - found + size > buffer.shape[0]:
+                raise ValueError("listing wants the frames of the latest walk, and their buffer")
+            if out_options.shape[0] - listed < MOST_OPTIONS:
+                return -1
+            found = list_options(block + found, size - 4 - found, self.big, &out_options[listed], MOST_OPTIONS)
+            for option in range(listed, listed + found):
+                out_options[option].offset += at
+                out_options[option].frame = <uint32_t>number
+            listed += found
+        for number in range(frames.shape[0]):
+            frames[number].reserved = 0
+        return listed

@@ -14,6 +14,13 @@ cdef struct Frame:
     uint8_t reserved
 
 
+cdef struct PacketOption:
+    uint64_t offset
+    uint32_t frame
+    uint16_t code
+    uint16_t length
+
+
 cdef struct Packet:
     int64_t ts_ns
     uint8_t source[16]

@@ -64,6 +64,8 @@ class MatchQuality(enum.Enum):
     """A socket bound to the local address and port."""
     WILDCARD = "wildcard"
     """A socket bound to the local port at any address."""
+    UNSURE = "unsure"
+    """A capture names it, by a writer that may have named whoever was running."""
     AMBIGUOUS = "ambiguous"
     """More than one process may own it; none is named."""
     NONE = "none"
@@ -125,6 +127,7 @@ class Owner(NamedTuple):
     """A process, told from all others by pid and start, as pids are used again."""
 
     pid: int
+    """0 where it is not told by a pid, as an app in a capture of Android."""
     start_ns: int | None
     """ns since 1970 UTC; None where it began before anybody looked and does not say."""
     program: Program

@@ -7,12 +7,14 @@ The compiled twins are the structs in ``kernels/records.pxd``; a test compares t
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from portcall.records.recorded.process_blocks import TurnLine
 
 NO_TIME = np.iinfo(np.int64).min
 """Stands in ``ts_ns`` for a frame whose capture states no time (pcapng Simple Packet Blocks)."""
@@ -122,6 +124,15 @@ class FrameBatch(NamedTuple):
     """What the capture itself calls hosts, as (name, address of 4 or 16 bytes), said before these frames."""
     key_log: bytes = b""
     """Secrets of TLS sessions that the capture itself brings, lines of an SSLKEYLOGFILE, said before these frames."""
+    claims: NDArray[np.uint32] | None = None
+    """uint32[n]: the number of what is claimed of each frame's owners, 0 for nothing; None where nobody is named."""
+    turns: tuple[TurnLine, ...] = ()
+    """Where rows begin anew, as live wrote it into the capture, said before these frames."""
+
+    def some(self, which: NDArray[Any] | slice) -> FrameBatch:
+        """The same with some of the frames: a slice of them, their indexes, or a mask."""
+        claims = None if self.claims is None else self.claims[which]
+        return self._replace(frames=self.frames[which], claims=claims)
 
 
 class CapturePoint(NamedTuple):

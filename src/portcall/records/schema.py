@@ -41,9 +41,9 @@ __all__ = [
 ]
 
 GROUPINGS = ("app", "service", "host", "query", "flow", "time")
-"""What ``--by`` accepts; the first is the default."""
+"""What ``--by`` accepts of traffic whose owners nobody names; the first is the default."""
 LIVE_GROUPINGS = ("app", "process", "user", "service", "host", "query", "flow", "time")
-"""What it accepts where the owners of the flows are known."""
+"""What it accepts where owners are known: live, and of captures that name them."""
 LISTS = {
     "ports": "socket that listens",
     "conns": "socket with a peer",

@@ -196,7 +196,7 @@ class LiveTracker:
         self._matched_until_ns = self._partitions.last_ns
         self._is_matching = True
         for table in self._tables:
-            yield from table.matching(self.timeline, since_ns)
+            yield from table.matching(lambda ends, _rows, _near: self.timeline.find(ends), since_ns)
         self._is_matching = False
         self._let_go()
 

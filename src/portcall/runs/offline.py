@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from portcall.attribution.attribution import Attribution
 from portcall.attribution.page_groupings import PageGroupings
 from portcall.decoding.copies import Copies
@@ -18,11 +20,13 @@ from portcall.errors import PortcallError, UsageError
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
+from portcall.runs.owned_table import OwnedTable, with_capture_points
+from portcall.runs.recorded.captured_owners import CapturedOwners
 from portcall.runs.stages.work_ahead import WorkAhead
 from portcall.runs.streaming.early_rows import EarlyRows
 from portcall.runs.streaming.expirer import Expirer, time_of
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
-from portcall.runs.tracker import Tracker, sum_tallies
+from portcall.runs.tracker import InspectedRows, Tracker, sum_tallies
 from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
 from portcall.sources.section_runs import SectionsOverlapError
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch, Tally, Verdict
     from portcall.records.report import Report
-    from portcall.runs.tracker import InspectedRows
+    from portcall.runs.owned_table import Part
 
 
 _ARE_COPIES = "frames are copies of others, as of several interfaces or a mirrored port, and count as well"
@@ -75,20 +79,30 @@ class CaptureTracker:
     """Hands out rows by flow that leave before the end; None: they are attributed."""
     kept: Attribution | None = None
     """Keeps rows that leave outside of memory."""
+    owners: CapturedOwners = None  # type: ignore[assignment]  # those of the tracker, where nobody gives others
     ahead: WorkAhead | None = None
     """Threads that do some of it before a batch is fed; None: nobody does."""
     entries_left_out: int = 0
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.owners = self.owners or CapturedOwners(table=self.tracker.owners)
+
     def feed(self, batch: FrameBatch) -> None:
         """Count one batch."""
-        ahead = self.ahead.of(batch) if self.ahead else None
+        if batch.turns:
+            self.owners.note(batch.turns)
+        ahead = self.ahead.of(batch) if self.ahead and not self.owners.changes(batch) else None
         self.tracker.feed(batch, ahead)
         if ahead and ahead.payloads is not None and not ahead.fills:
             return  # more may be counted already, and nothing leaves but for room
         if self.tracker.tables and len(batch.frames):
             frames = batch.frames
-            self.expirer.turn(self.tracker.tables[-1], time_of(frames["ts_ns"]), len(frames), self._take)
+            table = self.owners.leavable(self.tracker.tables[-1])
+            if isinstance(table, OwnedTable):
+                self.expirer.turn(table, time_of(frames["ts_ns"]), len(frames), self._take_owned)
+            else:
+                self.expirer.turn(table, time_of(frames["ts_ns"]), len(frames), self._take)
 
     def interrupt(self) -> None:
         """Nothing more is fed; what was counted ahead still counts."""
@@ -125,20 +139,41 @@ class CaptureTracker:
         else:
             (self.kept or self.attribution).add(left.flows, found=left.detected, cells=left.cells)
 
+    def _take_owned(self, part: Part) -> None:
+        flows = with_capture_points(part.flows) if self.owners.points else part.flows
+        if self.early:
+            left = InspectedRows(np.zeros(len(flows), np.int64), flows, part.detected, part.cells)
+            self.early.take(left, (part.low, part.high), self.owners.points)
+        else:
+            (self.kept or self.attribution).add(flows, part.low, part.high, part.detected, part.cells)
+
     def _attribute(self) -> None:
         if self.kept and isinstance(self.attribution, Attribution):
             self.attribution.merge(self.kept)
         for table in self.tracker.tables:
             table.finish()
             cells, buckets = table.flows.cells(), table.flows.buckets
-            for rows, chunk in table.flows.indexed_chunks():
-                self.attribution.add(chunk, found=table.detected(rows), cells=cells.of(rows) if cells else None)
+            owned = self.owners.owned(table)
+            if owned:
+                tallies = self._attribute_owned(owned)
+            else:
+                tallies = table.flows.tallies()
+                for rows, chunk in table.flows.indexed_chunks():
+                    self.attribution.add(chunk, found=table.detected(rows), cells=cells.of(rows) if cells else None)
             if buckets:
                 self.attribution.add_on_no_flow(buckets)
             self.entries_left_out += table.logs.left_out if table.logs else 0
-            for verdict, tally in table.flows.tallies().items():
+            for verdict, tally in tallies.items():
                 self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self.tracker.tables.clear()
+
+    def _attribute_owned(self, owned: OwnedTable) -> dict[Verdict, Tally]:
+        """Attribute rows with owners, as live does; gives the frames that count, by verdict."""
+        parts = list(owned.parts(by_time=owned.buckets is not None))
+        for part in parts:
+            flows = with_capture_points(part.flows) if self.owners.points else part.flows
+            self.attribution.add(flows, part.low, part.high, part.detected, part.cells)
+        return owned.tallies(parts)
 
 
 def _note_of(copies: Copies) -> Degradation:
@@ -225,7 +260,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         batches = selected(captures.batches(), window.matches) if window else captures.batches()
         return frame_filter.matching(batches) if frame_filter else batches
 
-    def tracked(captures: CaptureSet) -> tuple[CaptureTracker, bool]:
+    def tracked(captures: CaptureSet, owners: CapturedOwners) -> tuple[CaptureTracker, bool]:
         book = None
         if names:
             from portcall.inspection.server_names import ServerNames  # and all dissectors
@@ -235,15 +270,25 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         expirer = stream.expirer(has_no_end=captures.has_pipe)
         # Logs and questions want more payloads than inspection, and what leaves by a clock must not wait.
         may_count = not (window or frame_filter or expirer.is_asked or (book and (logs or book.questions)))
-        counter = Tracker(Decoder(layer), book, copies=copies, bucketing=bucketing, is_behind=threads > 1 and may_count)
-        captures.ahead = ahead = WorkAhead(counter, threads, counts=may_count) if threads > 1 else None
+        counter = Tracker(
+            Decoder(layer),
+            book,
+            copies=copies,
+            partition=owners.partition,
+            bucketing=bucketing,
+            owners=owners.table,
+            is_behind=threads > 1 and may_count,
+        )
+        ahead = WorkAhead(counter, threads, counts=may_count, may_begin=owners.is_quiet) if threads > 1 else None
+        captures.ahead = ahead
         early = EarlyRows(stream.take_rows, book, is_shown, completed) if stream.take_rows else None
         if book:
             book.rows_leave = bool(early) or (by != "flow" and not page)
         store = None if logs or page else stream.store(by, has_no_end=captures.has_pipe)  # what logs say stays
-        kept = Attribution(by, local, book, store=store) if store else None
-        attribution = PageGroupings(by, local, book, top=top) if page else Attribution(by, local, book)
-        tracker = CaptureTracker(attribution, counter, expirer, early, kept, ahead)
+        kept = Attribution(by, local, book, owners.points, store=store) if store else None
+        attribution = PageGroupings(by, local, book, top=top) if page else Attribution(by, local, book, owners.points)
+        tracker = CaptureTracker(attribution, counter, expirer, early, kept, owners, ahead)
+        owners.read_sidecars(captures.paths)
         try:
             for batch in counted(captures):
                 tracker.feed(batch)
@@ -253,12 +298,14 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         return tracker, False
 
     threads = jobs or processors()
-    captures = CaptureSet(paths, progress)
+    owners = CapturedOwners(local)
+    captures = CaptureSet(paths, progress, owners=owners.reader)
     try:
-        tracker, interrupted = tracked(captures)
+        tracker, interrupted = tracked(captures, owners)
     except SectionsOverlapError:
-        captures = CaptureSet(paths, progress, in_runs=True)
-        tracker, interrupted = tracked(captures)
+        owners = CapturedOwners(local)
+        captures = CaptureSet(paths, progress, in_runs=True, owners=owners.reader)
+        tracker, interrupted = tracked(captures, owners)
     if captures.is_unreadable and not interrupted:
         raise PortcallError(str(captures.problems[0])) from captures.problems[0]
     report = tracker.attribution.report(
@@ -267,6 +314,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     notes = (
         notes_of_buckets(bucketing, report.counted_width_ns)
         + tracker.shortfalls()
+        + owners.notes()
         + captures.notes
         + notes_of_times(report.window_ns)
         + notes_of_timeless(window)

@@ -16,7 +16,7 @@ from portcall.flows.row_chunks import CHUNK_ROWS
 from portcall.flows.time_buckets import with_sides
 from portcall.kernels.live.turns import TURN_BITS
 from portcall.records.flows import FlowKind
-from portcall.records.packets import Tally, Verdict
+from portcall.records.packets import NO_TIME, Tally, Verdict
 from portcall.records.sightings import FLOW_END
 from portcall.runs.echoes import write_echo_ports
 from portcall.runs.tracker import InspectedRows, sum_tallies
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from portcall.flows.table import FlowTable
     from portcall.flows.time_buckets import Cells, TimeBuckets
     from portcall.inspection.detection_table import Detected
-    from portcall.ownership.socket_timeline import SocketTimeline
     from portcall.records.ownership import Match
     from portcall.runs.partitions import CapturePoints
     from portcall.runs.tracker import InspectedTable
 
     Matches = list[Match | None]
+    FindOwners = Callable[[NDArray[np.void], NDArray[np.int64], str], list[Match]]
 
 _MATCHES_AT_ONCE = 1024
 _SKEW_NS = 1_000_000_000
@@ -110,20 +110,30 @@ class OwnedTable:
             [self._ends(rows[new[is_local_end(rows[new], bit)]], near, far) for near, far, bit in _ENDS]
         )
 
-    def matching(self, timeline: SocketTimeline, since_ns: int) -> Iterator[None]:
-        """Match rows that had packets since then, in steps of some milliseconds."""
+    def matching(
+        self, find: FindOwners, since_ns: int = NO_TIME, among: NDArray[np.bool_] | None = None
+    ) -> Iterator[None]:
+        """Match rows that had packets since then, or those ``among`` them, in steps of some milliseconds.
+
+        ``find`` gives a Match for each of FLOW_END[n], which are the ``low`` or ``high`` ends of the rows int64[n].
+        """
         rows = self._table.flows.rows()
-        active = np.flatnonzero(rows["last_ns"] >= since_ns)
+        active = np.flatnonzero(rows["last_ns"] >= since_ns if among is None else among)
         for matches in self._matches.values():
             matches.extend([None] * (len(rows) - len(matches)))
         for start in range(0, len(active), _MATCHES_AT_ONCE):
             for near, far, bit in _ENDS:
                 here = active[start : start + _MATCHES_AT_ONCE]
                 here = here[is_local_end(rows[here], bit)]
-                found = timeline.find(self._ends(rows[here], near, far))
+                found = find(self._ends(rows[here], near, far), here, near)
                 for row, match in zip(here.tolist(), found, strict=True):
                     self._matches[near][row] = match
             yield
+
+    def ends(self, near: str) -> NDArray[np.void]:
+        """FLOW_END[n] of the ``low`` or ``high`` ends of all rows."""
+        far = next(far for name, far, _ in _ENDS if name == near)
+        return self._ends(self._table.flows.rows(), near, far)
 
     @property
     def buckets(self) -> TimeBuckets | None:
@@ -146,13 +156,17 @@ class OwnedTable:
                 self._duplicates_left += np.array([part.duplicates.frames, part.duplicates.bytes], np.uint64)
             take(part)
 
-        leaving = self._with_passages(are_leaving) if self._points.has_several else are_leaving
+        leaving = self.leaving(are_leaving)
         kept = self._table.evict(leaving, before_ns, take_rows, self._at_once(LEAVING_AT_ONCE))
         for end, matches in self._matches.items():
             known = kept[: np.searchsorted(kept, len(matches))]
             self._matches[end] = [matches[i] for i in known.tolist()]
         self._asked = int(np.searchsorted(kept, self._asked))
         return kept
+
+    def leaving(self, are_leaving: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The rows that leave if these should, bool[rows]."""
+        return self._with_passages(are_leaving) if self._points.has_several else are_leaving
 
     def _at_once(self, rows: int) -> int:
         """Rows that are looked at together: all, where they may be one passage."""

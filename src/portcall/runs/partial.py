@@ -16,8 +16,11 @@ from portcall.errors import PortcallError
 from portcall.flows.table import FlowTable
 from portcall.inspection.inspection_state import InspectionState
 from portcall.labels.bucketing import MOST_AUTO_BUCKETS, WIDEST_NS, Bucketing
+from portcall.ownership.row_claims import RowClaims
 from portcall.records.plain_data import items, whole
+from portcall.records.recorded.claims import ClaimTable
 from portcall.runs.partial_bytes import packed, unpacked
+from portcall.runs.recorded import partial_owners
 from portcall.runs.tracker import InspectedTable, Shard, Tracker, new_seed
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ class Partial:
     copies: int = 0
     """Frames that are copies of others."""
     copies_are_exact: bool = True
+    claims: RowClaims | None = None
+    """Whom the capture names; None where it names nobody."""
 
     @classmethod
     def of(cls, tracker: Tracker) -> Partial:
@@ -53,6 +58,7 @@ class Partial:
         partial = cls(tracker.shard, tracker.frames, tracker.decoder.layer, table.flows, table.state(tracker.names))
         if tracker.copies and not tracker.copies.removes:  # what was removed is counted by its verdict
             partial.copies, partial.copies_are_exact = tracker.copies.found, tracker.copies.is_exact
+        partial.claims = partial_owners.claims_of(tracker)
         return partial
 
     def merge(self, later: Partial) -> None:
@@ -66,6 +72,9 @@ class Partial:
         places = self.flows.merge(later.flows, self.frames)
         if self.state and later.state:
             self.state.merge(later.state, places, self.flows, self.frames)
+        if later.claims:
+            self.claims = self.claims or RowClaims(ClaimTable(), self.flows.column)
+            partial_owners.merge(self.claims, later.claims, places)
         self.frames += later.frames
         self.copies += later.copies
         self.copies_are_exact &= later.copies_are_exact
@@ -75,9 +84,11 @@ class Partial:
         copies = Copies(removes=False)
         copies.add(self.copies, is_exact=self.copies_are_exact)
         names = self.state.names if self.state else None
-        tracker = Tracker(names=names, copies=copies, frames=self.frames)
+        owners = self.claims.table if self.claims else None
+        tracker = Tracker(names=names, copies=copies, frames=self.frames, owners=owners)
         inspector, questions = self.state.resumed(self.flows) if self.state else (None, None)
         tracker.tables.append(InspectedTable(self.flows, inspector, questions=questions))
+        tracker.tables[0].claims = self.claims
         return tracker
 
     def to_bytes(self) -> bytes:
@@ -91,8 +102,10 @@ class Partial:
             "copies_are_exact": self.copies_are_exact,
             "names": self.state and self.state.plain(),
             "buckets": buckets and [*buckets.bucketing, buckets.width_ns],
+            "owners": self.claims and partial_owners.plain(self.claims),
         }
-        return packed(plain, {**self.flows.arrays(), **(self.state.arrays() if self.state else {})})
+        claims = {"row_claims": self.claims.all()} if self.claims else {}
+        return packed(plain, {**self.flows.arrays(), **(self.state.arrays() if self.state else {}), **claims})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Partial:
@@ -115,7 +128,8 @@ class Partial:
         if plain["layer"] not in ("outer", "inner"):
             raise ValueError("its layer is none")
         copies, are_exact = whole(plain["copies"], most=1 << 48), bool(plain["copies_are_exact"])
-        return cls(Shard(plain["shard"]), frames, plain["layer"], flows, state, copies, are_exact)
+        claims = plain["owners"] and partial_owners.of_plain(plain["owners"], arrays["row_claims"], flows)
+        return cls(Shard(plain["shard"]), frames, plain["layer"], flows, state, copies, are_exact, claims)
 
     def _kind(self) -> tuple[object, ...]:
         names, buckets = self.state and self.state.names, self.flows.buckets

@@ -24,6 +24,7 @@ from portcall.flows.table_arrays import VERDICT_TALLY
 from portcall.inspection.dns_cache import CACHED_ANSWER
 from portcall.inspection.held_payloads import HELD
 from portcall.inspection.inspection_state import INSPECTED
+from portcall.ownership.row_claims import ROW_CLAIM
 from portcall.records.dns_questions import ASKED
 from portcall.records.flows import DATAGRAM, FLOW, TIME_CELL
 
@@ -47,6 +48,7 @@ _ARRAYS = {
     "content": np.dtype(np.uint8),
     "answers": CACHED_ANSWER,
     "asked": ASKED,
+    "row_claims": ROW_CLAIM,
 }
 
 

@@ -41,10 +41,15 @@ _TCP = 6
 class Partitions:
     """Writes partitions into packets, and reads them in flow rows."""
 
-    def __init__(self, name_capture_point: NameCapturePoint) -> None:
-        """``name_capture_point`` says what a namespace's interface is called, by their numbers."""
+    def __init__(
+        self, name_capture_point: NameCapturePoint, number_namespace: Callable[[int, int], int] | None = None
+    ) -> None:
+        """``name_capture_point`` says what a namespace's interface is called, by their numbers.
+
+        ``number_namespace`` tells the namespace of an interface, where batches do not; None: they do.
+        """
         self._writer = TurnWriter(ROLES, int.from_bytes(os.urandom(8), "little"))
-        self.points = CapturePoints(name_capture_point, self._writer)
+        self.points = CapturePoints(name_capture_point, self._writer, number_namespace)
         self._changes = np.zeros(0, OWNER_CHANGE)
         self._oldest_ns = 0
 
@@ -104,14 +109,24 @@ def _places(changes: NDArray[np.void]) -> NDArray[np.uint32]:
 class CapturePoints:
     """Interfaces of network namespaces, by small numbers in order of appearance."""
 
-    def __init__(self, name_capture_point: NameCapturePoint, writer: TurnWriter) -> None:
+    def __init__(
+        self,
+        name_capture_point: NameCapturePoint,
+        writer: TurnWriter,
+        number_namespace: Callable[[int, int], int] | None = None,
+    ) -> None:
         """``writer`` writes those that were learned into packets."""
         self.names: list[CapturePoint] = []
         self.has_several = False
         """Whether a namespace has more than one of them."""
-        self._name, self._writer = name_capture_point, writer
+        self._name, self._writer, self._number_namespace = name_capture_point, writer, number_namespace
         self._numbers: dict[tuple[int, int], np.uint32] = {}
         self._namespaces: list[int] = []
+
+    def reserve(self, point: CapturePoint, namespace: int) -> None:
+        """Give the next number to a point that no frame comes from."""
+        self.names.append(point)
+        self._namespaces.append(namespace)
 
     def learn(self, namespace: int, interface: int) -> None:
         """Name an interface that packets come from."""
@@ -141,6 +156,8 @@ class CapturePoints:
             if len(self._numbers) > _MOST_NUMBERS:
                 self._numbers.clear()  # they are found again by their names
             point = self._name(*key)
+            if self._number_namespace:
+                namespace = self._number_namespace(*key)
             for number, known in enumerate(zip(self._namespaces, self.names, strict=True)):
                 if point.interface and known == (namespace, point):  # made anew: what passed it goes on
                     self._numbers[key] = np.uint32(number)

@@ -15,6 +15,7 @@ from portcall.decoding.decoder import Decoder
 from portcall.errors import PortcallError
 from portcall.flows.eviction import LEAVING_AT_ONCE
 from portcall.flows.table import MAX_FLOWS, FlowTable
+from portcall.ownership.row_claims import RowClaims
 from portcall.records.packets import Tally
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from portcall.inspection.server_names import ServerNames
     from portcall.labels.bucketing import Bucketing
     from portcall.records.packets import FrameBatch
+    from portcall.records.recorded.claims import ClaimTable
 
 
 def new_seed() -> int:
@@ -88,6 +90,8 @@ class InspectedTable:
 
         ``questions`` take what is asked of resolvers, ``logs`` what is said, where somebody wants to know.
         """
+        self.claims: RowClaims | None = None
+        """Whom the capture names for its rows; None while it names nobody."""
         self.flows, self._inspector, self._holder = flows, inspector, holder
         self._names: ServerNames | None = None
         self._questions, self.logs = questions, logs
@@ -140,6 +144,13 @@ class InspectedTable:
         if self._questions:
             self._questions.take(batch, packets, payloads, first_number)
 
+    def note_claims(
+        self, owners: ClaimTable, claims: NDArray[np.uint32], packets: NDArray[np.void], rows: NDArray[np.uint32]
+    ) -> None:
+        """Take in what is claimed of the owners of PACKET[n], whose rows are as ``FlowTable.told_rows`` has them."""
+        self.claims = self.claims or RowClaims(owners, self.flows.column)
+        self.claims.note(claims, packets, rows)
+
     def finish(self) -> None:
         """Inspect what still waits for more; nothing is fed afterwards."""
         if self._inspector:
@@ -170,7 +181,7 @@ class InspectedTable:
             of_rows = cells.of(rows).copied() if cells else None
             take(InspectedRows(rows, flows, self.detected(rows), of_rows))
         self.flows.evict(eviction)
-        for one in (self._inspector, self._holder, self._questions, self.logs):
+        for one in (self._inspector, self._holder, self._questions, self.logs, self.claims):
             if one:
                 one.renumber(eviction.numbers)
         if self._names and self._inspector:
@@ -202,6 +213,8 @@ class Tracker:
     """Which part of a capture it is fed, where its table is to be merged with those of others; None: all."""
     bucketing: Bucketing | None = None
     """The buckets of time that are counted besides; None: none."""
+    owners: ClaimTable | None = None
+    """What captures claim of owners; None: nobody asks."""
     counted: Callable[[FrameBatch, NDArray[np.void], FlowTable, NDArray[np.uint32]], None] | None = None
     """Told of PACKET[n] of each batch, the table that counted them, and its rows of them; None: nobody is."""
     is_behind: bool = False
@@ -227,16 +240,19 @@ class Tracker:
 
     def _count(self, batch: FrameBatch, packets: NDArray[np.void]) -> NDArray[np.void]:
         """Count PACKET[n] of a batch; gives what is to be inspected."""
-        if self.copies:
+        if self.copies and not (self.owners and self.owners.is_own(batch.frames)):  # else they are known
             self.copies.find(batch, packets)
         if self.partition:
             self.partition(batch, packets)
         if not self.tables or self.tables[-1].flows.is_full:
             self.tables.append(self.new_table())
-        flows = self.tables[-1].flows
-        rows = flows.told_rows(len(packets)) if self.counted else None
+        table = self.tables[-1]
+        flows = table.flows
+        rows = flows.told_rows(len(packets)) if self.counted or batch.claims is not None else None
         payloads = flows.update(packets, self.frames + 1)
-        if self.counted and rows is not None:
+        if rows is not None and self.owners and batch.claims is not None:
+            table.note_claims(self.owners, batch.claims, packets, rows)
+        if rows is not None and self.counted:
             self.counted(batch, packets, flows, rows)
         self._width_ns = flows.buckets.width_ns if flows.buckets else 0
         return payloads

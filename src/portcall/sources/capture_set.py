@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from portcall.records.packets import FrameBatch
+    from portcall.records.recorded.claims import OwnersInside
     from portcall.sources.captures import Capture
     from portcall.sources.window import ReadsAhead
 
@@ -42,11 +43,14 @@ class CaptureSet:
         progress: Callable[[int, int | None], None] | None = None,
         *,
         in_runs: bool = False,
+        owners: Callable[[], OwnersInside] | None = None,
     ) -> None:
         """``progress`` is called with bytes read and bytes in all (None with a pipe).
 
-        ``in_runs``: look through every file for sections that overlap, and merge them too.
+        ``in_runs``: look through every file for sections that overlap, and merge them too. ``owners`` makes what reads
+        whom a capture names; None: nobody does.
         """
+        self._owners = owners
         named = NamedFiles(patterns)
         self.problems = named.problems
         """Captures, or ends of captures, that could not be read."""
@@ -60,6 +64,11 @@ class CaptureSet:
         self._in_runs = in_runs
         self.ahead: ReadsAhead | None = None
         """What may read ahead, where there is one plain file; None: nobody does."""
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The files that are read."""
+        return self._paths
 
     @property
     def has_pipe(self) -> bool:
@@ -111,7 +120,7 @@ class CaptureSet:
 
     def _begun(self, path: str) -> Waiting:
         """A pipe, read up to its first frame."""
-        batches = self._of(open_capture(path))
+        batches = self._of(open_capture(path, owners=self._owners))
         told = []
         for batch in batches:
             told.append(batch)
@@ -122,7 +131,7 @@ class CaptureSet:
     def _of_path(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[FrameBatch]:
         try:
             is_alone = len(self._paths) == 1 and not self._in_runs
-            capture = open_capture(path, start, stop, self.ahead if is_alone else None)
+            capture = open_capture(path, start, stop, self._owners, self.ahead if is_alone else None)
         except CaptureError as problem:
             self.problems.append(problem)
         else:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from portcall.records.packets import FrameBatch
+    from portcall.records.recorded.claims import OwnersInside
     from portcall.records.report import Degradation
     from portcall.sources.window import ReadsAhead
 
@@ -51,24 +52,31 @@ class Capture(NamedTuple):
     """Where in the plain bytes the section of the latest batch begins."""
 
 
-def open_capture(path: str, start: int = 0, stop: int | None = None, ahead: ReadsAhead | None = None) -> Capture:
+def open_capture(
+    path: str,
+    start: int = 0,
+    stop: int | None = None,
+    owners: Callable[[], OwnersInside] | None = None,
+    ahead: ReadsAhead | None = None,
+) -> Capture:
     """Open a capture by what it holds; CaptureError where it is not one.
 
-    ``start`` and ``stop`` are offsets of its sections, for those in between; ``ahead`` reads ahead of it if it can.
+    ``start`` and ``stop`` are offsets of its sections, for those in between. ``owners`` makes what reads whom it names;
+    ``ahead`` reads ahead of it if it can.
     """
     stream, bytes_read, bytes_total = open_stream(path)
     window = Window(stream, stop, ahead=ahead)
-    captures = ConsecutiveCaptures(path, window)
+    captures = ConsecutiveCaptures(path, window, owners)
     window.pass_to(start)
     if _is_known(captures, window):
         return Capture(path, captures, bytes_read, bytes_total, captures.notes, captures.section_at)
     window.close()
     if window.is_empty:
         raise CaptureError(path, 0, "the file is empty", "Was the capture stopped before its first frame?")
-    return _open_converted(path)
+    return _open_converted(path, owners)
 
 
-def _open_converted(path: str) -> Capture:
+def _open_converted(path: str, owners: Callable[[], OwnersInside] | None) -> Capture:
     """A capture in a format that only tshark reads."""
     if not Path(path).is_file():  # what a pipe has told is gone
         raise CaptureError(path, 0, _NEITHER, "Other formats are read from files only")
@@ -77,7 +85,7 @@ def _open_converted(path: str) -> Capture:
     if not tshark.is_installed():
         raise CaptureError(path, 0, _NEITHER, f"For other formats, {tshark.REMEDY}")
     window = Window(tshark.ConvertedStream(path))
-    captures = ConsecutiveCaptures(path, window)
+    captures = ConsecutiveCaptures(path, window, owners)
     try:
         _is_known(captures, window)
     except CaptureError as problem:

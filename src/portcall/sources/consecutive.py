@@ -16,9 +16,10 @@ from portcall.sources.pcap import PcapSource
 from portcall.sources.pcapng import PcapngSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from portcall.records.packets import FrameBatch
+    from portcall.records.recorded.claims import OwnersInside
     from portcall.records.report import Degradation
     from portcall.sources.window import Window
 
@@ -30,7 +31,9 @@ MAGICS = PcapSource.MAGICS | PcapngSource.MAGICS
 class ConsecutiveCaptures:
     """A stream of captures as frames, numbered on from one to the next."""
 
-    def __init__(self, path: str, window: Window) -> None:
+    def __init__(self, path: str, window: Window, owners: Callable[[], OwnersInside] | None = None) -> None:
+        """``owners`` makes what reads whom one of the captures names; None: nobody does."""
+        self._owners = owners
         self._path = path
         self._window = window
         self._padding = Padding(path, MAGICS)
@@ -47,7 +50,8 @@ class ConsecutiveCaptures:
             while format_ := self._format():
                 self._window.section_at = self._window.position
                 try:
-                    for batch in format_(self._path, self._window, self._padding).batches():
+                    owners = self._owners() if self._owners else None
+                    for batch in format_(self._path, self._window, self._padding, owners).batches():
                         yield batch._replace(first_number=number)
                         number += len(batch.frames)
                 except CaptureError:

@@ -149,6 +149,12 @@ class _Piece(NamedTuple):
         return self.batch.frames[self.start : self.stop]
 
     @property
+    def claims(self) -> NDArray[np.uint32]:
+        """What is claimed of their owners."""
+        claims = self.batch.claims
+        return np.zeros(len(self.frames), np.uint32) if claims is None else claims[self.start : self.stop]
+
+    @property
     def times(self) -> NDArray[np.int64]:
         """What they are ordered by."""
         return self.capture.times()[self.start : self.stop]
@@ -163,7 +169,7 @@ class _Gathered:
     def in_order(self, pieces: Sequence[_Piece]) -> Iterator[FrameBatch]:
         """The frames of all of them by time, each piece in its own order."""
         if len(pieces) == 1:
-            yield pieces[0].batch._replace(frames=pieces[0].frames)
+            yield pieces[0].batch.some(slice(pieces[0].start, pieces[0].stop))
             return
         order = np.argsort(np.concatenate([piece.times for piece in pieces]), kind="stable")
         whose = np.repeat(np.arange(len(pieces)), [len(piece.frames) for piece in pieces])[order]
@@ -172,11 +178,16 @@ class _Gathered:
             yield from _as_they_lie(pieces, whose, ends)
         else:
             captured = np.concatenate([piece.frames["captured"] for piece in pieces])[order]
-            yield from self._copied(pieces, whose, captured.astype(np.uint64))
+            claims = None
+            if any(piece.batch.claims is not None for piece in pieces):
+                claims = np.concatenate([piece.claims for piece in pieces])[order]
+            for batch, start in self._copied(pieces, whose, captured.astype(np.uint64)):
+                yield batch._replace(claims=None if claims is None else claims[start : start + len(batch.frames)])
 
     def _copied(
         self, pieces: Sequence[_Piece], whose: NDArray[np.int64], captured: NDArray[np.uint64]
-    ) -> Iterator[FrameBatch]:
+    ) -> Iterator[tuple[FrameBatch, int]]:
+        """Batches of copies, and how many frames come before each."""
         self._rooms = self._rooms or size.Rooms()
         gathered, buffer = self._rooms.frames(), self._rooms.bytes()
         ends, offsets = np.cumsum(captured), np.cumsum(captured) - captured
@@ -191,7 +202,7 @@ class _Gathered:
                 given[number] += len(places)
                 room = offsets[here] - offsets[at]
                 gather(frames, pieces[number].batch.buffer, places, room, gathered, buffer)
-            yield pieces[0].batch._replace(frames=gathered[: here.stop - at], buffer=buffer)
+            yield pieces[0].batch._replace(frames=gathered[: here.stop - at], buffer=buffer), at
             at = here.stop
 
 
@@ -202,5 +213,5 @@ def _as_they_lie(pieces: Sequence[_Piece], whose: NDArray[np.int64], ends: Seque
         number = int(whose[start])
         batch, at = pieces[number].batch, given[number]
         given[number] += end - start
-        yield batch._replace(frames=batch.frames[at : given[number]])
+        yield batch.some(slice(at, given[number]))
         start = end

@@ -14,13 +14,17 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from portcall.errors import CaptureError
 from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_CAPTURE, ZEROS, PcapWalk
 from portcall.records.packets import FrameBatch
+from portcall.records.recorded.claims import PACKET_OPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from portcall.records.recorded.claims import OwnersInside
     from portcall.sources.padding import Padding
     from portcall.sources.window import Window
 
@@ -29,6 +33,7 @@ _TEN_YEARS_S = 10 * 365 * 86_400
 _MAX_FRAME_BYTES = 262_144
 _NANOSECONDS_PER_SECOND = 1_000_000_000
 _STANDARD, _NANOSECONDS, _MODIFIED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
+_NO_OPTIONS = np.zeros(0, PACKET_OPTION)
 _RECORD_BYTES = {_STANDARD: 16, _NANOSECONDS: 16, _MODIFIED: 24}
 _PATCHED_RECORD_BYTES = (24, 20)
 """Record headers that patched libpcaps wrote under the standard magic (ss990417; Nokia IPSO)."""
@@ -39,10 +44,9 @@ class PcapSource:
 
     MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _RECORD_BYTES for order in "<>")
 
-    def __init__(self, path: str, window: Window, padding: Padding) -> None:
-        self._path = path
-        self._window = window
-        self._padding = padding
+    def __init__(self, path: str, window: Window, padding: Padding, owners: OwnersInside | None = None) -> None:
+        """``owners`` reads whom the capture names, None: nobody does."""
+        self._path, self._window, self._padding, self._owners = path, window, padding, owners
 
     def batches(self) -> Iterator[FrameBatch]:
         """Batch after batch, up to where another capture begins; CaptureError after the last whole record."""
@@ -54,7 +58,8 @@ class PcapSource:
             frames = window.walk(walk, is_end=is_end)
             self._padding.records += walk.records_of_zeros
             if len(frames):
-                yield FrameBatch(frames, window.bytes, number)
+                claims = self._owners.claims(frames, window.bytes, _NO_OPTIONS) if self._owners else None
+                yield FrameBatch(frames, window.bytes, number, claims=claims)
                 number += len(frames)
             if walk.stop == DAMAGED:
                 raise self._damage(walk.reason)

@@ -9,23 +9,29 @@ forgets the interfaces; an interface description tells link type, snap length an
     secrets    0 10:32  4 length:32  8 type:32  12 length:32  16 data, padded to 4 bytes; then options
     option     0 code:16  2 length:16  4 value, padded to 4 bytes
 
-What hosts are called, and the secrets of TLS, are handed on in a batch without frames.
+What hosts are called, and the secrets of TLS, are handed on in a batch without frames; who owns packets, to who knows
+these formats.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from portcall.errors import CaptureError
 from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, OTHER_CAPTURE, ZEROS, PcapngWalk
 from portcall.records.packets import FrameBatch
+from portcall.records.recorded.claims import PACKET_OPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
+    from portcall.records.recorded.claims import OwnersInside
+    from portcall.records.recorded.process_blocks import TurnLine
     from portcall.sources.padding import Padding
     from portcall.sources.window import Window
 
@@ -48,7 +54,8 @@ _BINARY = 0x80
 _SECTION_HEADER_BYTES = 28
 _INTERFACE_HEADER_BYTES = 20
 _TIME_RESOLUTION, _TIME_OFFSET = 9, 14
-_NAME_RESOLUTION, _DECRYPTION_SECRETS = 4, 10
+_SECTION_HEADER, _INTERFACE_DESCRIPTION, _NAME_RESOLUTION, _DECRYPTION_SECRETS = 0x0A0D0D0A, 1, 4, 10
+_LEAST_OPTIONS = 1 << 12  # that there is room for, where packets have some
 _END_OF_RECORDS, _ADDRESS_BYTES = 0, {1: 4, 2: 16}
 _MOST_NAME_BYTES = 255  # RFC 1035 §2.3.4
 _MOST_NAMES = 1 << 17  # of one block
@@ -60,11 +67,11 @@ class PcapngSource:
 
     MAGICS = frozenset({_SECTION})
 
-    def __init__(self, path: str, window: Window, padding: Padding) -> None:
-        self._path = path
-        self._window = window
-        self._padding = padding
-        self._walk = PcapngWalk()
+    def __init__(self, path: str, window: Window, padding: Padding, owners: OwnersInside | None = None) -> None:
+        """``owners`` reads whom the capture names, None: nobody does."""
+        self._path, self._window, self._padding, self._owners = path, window, padding, owners
+        self._options = np.zeros(0, PACKET_OPTION)
+        self._walk = PcapngWalk(lists_options=owners is not None)
         self._interfaces = np.zeros(8, INTERFACE)
         self._count = 0
         self._before = 0
@@ -77,12 +84,12 @@ class PcapngSource:
         while True:
             frames = window.walk(walk)
             if len(frames):
-                yield FrameBatch(frames, window.bytes, number)
+                yield FrameBatch(frames, window.bytes, number, claims=self._claims(frames))
                 number += len(frames)
             if walk.stop == OTHER_BLOCK:
-                host_names, key_log = self._read_block()
-                if host_names or key_log:
-                    yield FrameBatch(frames[:0], window.bytes, number, host_names=host_names, key_log=key_log)
+                said = self._read_block()
+                if any(said):
+                    yield FrameBatch(frames[:0], window.bytes, number, **said._asdict())
             elif walk.stop == DAMAGED:
                 raise self._damage(walk.reason)
             elif walk.stop == OTHER_CAPTURE:
@@ -94,22 +101,36 @@ class PcapngSource:
         if window.end > window.start and not self._padding.is_rest_of(window):
             raise self._damage("the file ends inside a block")
 
+    def _claims(self, frames: NDArray[np.void]) -> NDArray[np.uint32] | None:
+        """What FRAME[n], just walked over, claim of owners; None where nobody is named."""
+        if not self._owners:
+            return None
+        count = 0
+        if self._walk.names_processes:
+            while (count := self._walk.list_options(frames, self._window.bytes, self._options)) < 0:
+                self._options = np.zeros(max(_LEAST_OPTIONS, 2 * len(self._options)), PACKET_OPTION)
+        return self._owners.claims(frames, self._window.bytes, self._options[:count])
+
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")
 
-    def _read_block(self) -> tuple[tuple[tuple[str, bytes], ...], bytes]:
-        """Read a block that is no packet; gives the host names and the TLS secrets in it, if any."""
+    def _read_block(self) -> _Said:
+        """Read a block that is no packet; gives what is in it for others."""
         order = ">" if self._walk.big else "<"
         kind, length = struct.unpack(order + "II", self._window.bytes[self._window.start :][:8].tobytes())
-        if kind not in (_NAME_RESOLUTION, _DECRYPTION_SECRETS):
-            self._read_section_block()
-            return (), b""
+        if kind in (_SECTION_HEADER, _INTERFACE_DESCRIPTION):
+            self._read_section_block(kind)
+            return _Said()
         length = length + 3 & ~3
         body = self._window.bytes[self._window.start :][8 : length - 4].tobytes()
         self._window.start += length
-        return (_host_names(body, order), b"") if kind == _NAME_RESOLUTION else ((), _tls_secrets(body, order))
+        if kind == _NAME_RESOLUTION:
+            return _Said(host_names=_host_names(body, order))
+        if kind == _DECRYPTION_SECRETS:
+            return _Said(key_log=_tls_secrets(body, order))
+        return _Said(turns=self._owners.read_block(kind, body, order) if self._owners else ())
 
-    def _read_section_block(self) -> None:
+    def _read_section_block(self, kind: int) -> None:
         if not self._window.want(_SECTION_HEADER_BYTES if self._starts_section() else _INTERFACE_HEADER_BYTES):
             raise self._damage("the file ends inside a block")
         if self._starts_section():
@@ -129,6 +150,8 @@ class PcapngSource:
             raise self._damage("a block's two lengths differ")
         if not self._starts_section():
             self._describe(block, order)
+        if self._owners:
+            self._owners.read_block(kind, block[8:-4], order)
         self._window.start += length
         self._walk.describe(self._interfaces, self._count, self._before)
 
@@ -156,6 +179,14 @@ class PcapngSource:
             struct.unpack(order + "q", offset)[0] if len(offset) == 8 else 0,  # noqa: PLR2004
         )
         self._count += 1
+
+
+class _Said(NamedTuple):
+    """What is in a block for others."""
+
+    host_names: tuple[tuple[str, bytes], ...] = ()
+    key_log: bytes = b""
+    turns: tuple[TurnLine, ...] = ()
 
 
 def _host_names(body: bytes, order: str) -> tuple[tuple[str, bytes], ...]:

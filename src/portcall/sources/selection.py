@@ -21,10 +21,10 @@ def selected(batches: Iterator[FrameBatch], matches: Callable[[FrameBatch], NDAr
     """The same batches with the frames that match; what the capture itself says of hosts and secrets stays."""
     number = 1
     for batch in batches:
-        frames = batch.frames[matches(batch)]
-        if len(frames) or batch.host_names or batch.key_log:
-            yield batch._replace(frames=frames, first_number=number)
-        number += len(frames)
+        chosen = batch.some(matches(batch))
+        if len(chosen.frames) or batch.host_names or batch.key_log or batch.turns:
+            yield chosen._replace(first_number=number)
+        number += len(chosen.frames)
 
 
 @dataclass(slots=True)

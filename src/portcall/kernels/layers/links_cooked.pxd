@@ -88,14 +88,20 @@ cdef inline int nflog(Cursor *cursor) noexcept nogil:
 
 
 cdef inline int pktap(Cursor *cursor) noexcept nogil:
-    """LINKTYPE_PKTAP (Darwin), little endian.
+    """LINKTYPE_PKTAP (Darwin), little endian, in two versions: 0x80000 in the flags is the second.
 
-    0 header length:32  4 kind:32 (1: a packet)  8 link type:32  ... 36 flags:32 (1 in, 2 out)
+    0 header length:32  4 kind:32 (1: a packet)  8 link type:32  12 interface  36 flags:32 (1 in, 2 out)
+    52 process:32  56 command (17)  84 effective process:32  88 effective command (17)
+
+    0 header length:8  3 interface at:8  4 command at:8  5 effective command at:8  6 link type:16
+    28 process:32  32 effective process:32  36 flags:32
 
     link type: 149 (DLT_USER2, which Darwin took for it), 258
     """
     cdef uint32_t length = u32_little(cursor, cursor.at), link = u32_little(cursor, cursor.at + 8)
     cdef uint32_t flags = u32_little(cursor, cursor.at + 36)
+    if flags & 0x80000:
+        length, link = length & 0xFF, u16_little(cursor, cursor.at + 6)
     if length < 40 or link > 0xFFFF:
         return BROKEN
     if flags & 3:

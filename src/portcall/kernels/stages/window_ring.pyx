@@ -277,7 +277,7 @@ cdef class WindowRing:
     cdef bint _may_count(self, const Slot *slot) noexcept nogil:
         cdef Py_ssize_t count = slot.walked.count
         return count == 0 or (
-            self.store.flow_count + count <= self.flow_room and self.store.datagram_count + count <= self.datagram_room
+            not slot.walked.names_processes and self.store.flow_count + count <= self.flow_room and self.store.datagram_count + count <= self.datagram_room
             and self.store.flow_count < self.most_flows and self.store.has_room(count, self.payload_room)
         )
 

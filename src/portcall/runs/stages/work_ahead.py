@@ -21,6 +21,8 @@ from portcall.sources import rooms as size
 from portcall.sources.window import Taken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from portcall.kernels.record_walk import RecordWalk
@@ -36,9 +38,11 @@ _LEAST_WINDOWS = 2  # for fewer no thread is begun
 class WorkAhead:
     """Threads for one capture. ``tracker`` is what its batches are fed to."""
 
-    def __init__(self, tracker: Tracker, jobs: int, *, counts: bool) -> None:
-        """``counts``: all of its frames are, so they may be as soon as they are read."""
-        self._tracker, self._counts = tracker, counts
+    def __init__(
+        self, tracker: Tracker, jobs: int, *, counts: bool, may_begin: Callable[[], bool] = lambda: True
+    ) -> None:
+        """``counts``: all of its frames are, so they may be as soon as they are read, once that ``may_begin``."""
+        self._tracker, self._counts, self._may_begin = tracker, counts, may_begin
         self._jobs = min(jobs, MOST_THREADS)
         self._threads: list[threading.Thread] = []
         self._ring: WindowRing | None = None
@@ -82,7 +86,7 @@ class WorkAhead:
         ring = self._ring
         if ring is None:
             raise ValueError("taking wants a file that was begun")
-        if self._counts and not ring.counts:
+        if self._counts and not ring.counts and self._may_begin():
             self._count_from_here(ring)
         while (slot := ring.take(held, walk)) < 0:
             pass  # and Python looks for signals

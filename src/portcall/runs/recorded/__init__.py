@@ -1,0 +1,1 @@
+"""The wiring of owners that captures themselves name."""
