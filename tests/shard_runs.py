@@ -12,7 +12,7 @@ from portcall.decoding.decoder import Decoder
 from portcall.errors import CaptureError
 from portcall.inspection.server_names import ServerNames
 from portcall.owners.recorded.inside import OwnersOfCapture
-from portcall.runs.offline import CaptureTracker
+from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, Tracker
 from portcall.sources.captures import open_capture

@@ -26,6 +26,7 @@ from portcall.kernels.dns_answers import DnsAnswerStore
 from portcall.kernels.headers import FrameDecoder
 from portcall.kernels.held_segments import MOST_HELD_BYTES, HeldSegments
 from portcall.kernels.record_walk import PcapngWalk, PcapWalk
+from portcall.kernels.recording.packet_options import list_packet_options
 from portcall.kernels.row_detections import RowDetections
 from portcall.records.flows import DATAGRAM, FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, FLOW, TIME_CELL, FlowKind
 from portcall.records.packets import FRAME, PACKET, Direction, Fragmentation, Verdict
@@ -123,7 +124,7 @@ def kernel_users():
     return {
         "Frame, walking": (FRAME, lambda rows: PcapWalk(**pcap).walk(no_bytes, 0, 0, rows)),
         "Frame, walking blocks": (FRAME, lambda rows: PcapngWalk().walk(no_bytes, 0, 0, rows)),
-        "PacketOption": (PACKET_OPTION, lambda rows: PcapngWalk().list_options(np.zeros(0, FRAME), no_bytes, rows)),
+        "PacketOption": (PACKET_OPTION, lambda rows: list_packet_options(np.zeros(0, FRAME), no_bytes, big=False, out_options=rows)),
         "Frame, decoding": (FRAME, lambda rows: decoder.decode(rows[:0], no_bytes, np.zeros(1, PACKET))),
         "Packet, decoding": (PACKET, lambda rows: decoder.decode(np.zeros(0, FRAME), no_bytes, rows)),
         "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),

@@ -13,8 +13,8 @@ from portcall.kernels.borrowing cimport borrow_writable
 from portcall.kernels.capture_starts cimport (
     PAGE_BYTES, ZERO_PADDING, ZERO_RECORDS, are_zeros, begins_capture, count_zeros, number_at, short_at, what_zeros_are
 )
-from portcall.kernels.pcapng_fields cimport MOST_OPTIONS, direction_of, list_options, time_of
-from portcall.kernels.records cimport NO_TIME, UNKNOWN_DIRECTION, Frame, Interface, PacketOption
+from portcall.kernels.pcapng_fields cimport direction_of, list_options, time_of
+from portcall.kernels.records cimport NO_TIME, UNKNOWN_DIRECTION, Frame, Interface
 
 MORE_BYTES = 0
 FULL = 1
@@ -30,8 +30,6 @@ cdef enum:
     _DAMAGED = 3
     _OTHER_CAPTURE = 4
     _ZEROS = 5
-
-cdef enum:
     _HEADER_BYTES = 28  # of a packet block that may have options
     MAX_FRAME_BYTES = 262144  # more than any link carries; libpcap's and Wireshark's limit too
     MAX_BLOCK_BYTES = 16777216
@@ -184,7 +182,7 @@ cdef class PcapngWalk(RecordWalk):
 
     It stops with OTHER_BLOCK for its caller to read: at a section header, and at a whole interface description, name
     resolution or decryption secrets. Where it ``lists_options`` also at custom blocks and those of Darwin's processes;
-    and it marks packets that may name processes, for ``list_options``.
+    and it marks packets that may name processes, for ``list_packet_options``.
     """
 
     def __init__(self, *, bint lists_options=False):
@@ -300,33 +298,3 @@ cdef class PcapngWalk(RecordWalk):
                 if self.lists_options and list_options(block + header, length - 4 - header, big, NULL, 0):
                     out_frame.reserved = 1
         return NULL
-
-    def list_options(self, Frame[::1] frames not None, const uint8_t[::1] buffer, PacketOption[::1] out_options not None):
-        """List what FRAME[n] of the latest walk over the buffer may say of processes; gives how much, or -1 where it needs more room.
-
-        Of frames whose options are listed the marks go, so that this is asked once.
-        """
-        cdef Py_ssize_t number, at, size, listed = 0, found, option
-        cdef const uint8_t *block
-        for number in range(frames.shape[0]):
-            if not frames[number].reserved:
-                continue
-            at = <Py_ssize_t>frames[number].offset
-            if not _HEADER_BYTES <= at <= buffer.shape[0]:
-                raise ValueError("listing wants the frames of the latest walk, and their buffer")
-            block = &buffer[0] + at - _HEADER_BYTES
-            size = (<Py_ssize_t>number_at(block + 4, self.big) + 3) & ~3
-            found = _HEADER_BYTES + ((<Py_ssize_t>frames[number].captured + 3) & ~3)  # where options begin
-            at += found - _HEADER_BYTES
-            if size < found + 4 or at - found + size > buffer.shape[0]:
-                raise ValueError("listing wants the frames of the latest walk, and their buffer")
-            if out_options.shape[0] - listed < MOST_OPTIONS:
-                return -1
-            found = list_options(block + found, size - 4 - found, self.big, &out_options[listed], MOST_OPTIONS)
-            for option in range(listed, listed + found):
-                out_options[option].offset += at
-                out_options[option].frame = <uint32_t>number
-            listed += found
-        for number in range(frames.shape[0]):
-            frames[number].reserved = 0
-        return listed

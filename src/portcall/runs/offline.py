@@ -6,10 +6,8 @@ Damage ends one capture, not the run; an interrupt ends the run, not the report.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from portcall.attribution.attribution import Attribution
 from portcall.attribution.page_groupings import PageGroupings
@@ -20,13 +18,12 @@ from portcall.errors import PortcallError, UsageError
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
-from portcall.runs.owned_table import OwnedTable, with_capture_points
+from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.recorded.captured_owners import CapturedOwners
 from portcall.runs.stages.work_ahead import WorkAhead
 from portcall.runs.streaming.early_rows import EarlyRows
-from portcall.runs.streaming.expirer import Expirer, time_of
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
-from portcall.runs.tracker import InspectedRows, Tracker, sum_tallies
+from portcall.runs.tracker import Tracker
 from portcall.sources.capture_set import CaptureSet
 from portcall.sources.filters import FrameFilter
 from portcall.sources.section_runs import SectionsOverlapError
@@ -39,14 +36,11 @@ if TYPE_CHECKING:
     from portcall.decoding.decoder import Layer
     from portcall.errors import CaptureError
     from portcall.inspection.server_names import ServerNames
-    from portcall.records.packets import FrameBatch, Tally, Verdict
+    from portcall.records.packets import FrameBatch
     from portcall.records.report import Report
-    from portcall.runs.owned_table import Part
 
 
-_ARE_COPIES = "frames are copies of others, as of several interfaces or a mirrored port, and count as well"
 _TEN_YEARS_NS = 3653 * 86_400 * 1_000_000_000
-_READ_LESS = "read fewer captures at a time, or choose with --filter"
 
 
 class Outcome(NamedTuple):
@@ -66,119 +60,6 @@ class Outcome(NamedTuple):
         if self.interrupted:
             notes.append(Degradation("interrupted", "this is what was counted until then", "let it read to the end"))
         return replace(self.report, degradations=[*self.report.degradations, *notes])
-
-
-@dataclass(slots=True)
-class CaptureTracker:
-    """Batches in, flows attributed: when they leave their table, at the latest at the end."""
-
-    attribution: Attribution | PageGroupings
-    tracker: Tracker
-    expirer: Expirer = field(default_factory=Expirer)
-    early: EarlyRows | None = None
-    """Hands out rows by flow that leave before the end; None: they are attributed."""
-    kept: Attribution | None = None
-    """Keeps rows that leave outside of memory."""
-    owners: CapturedOwners = None  # type: ignore[assignment]  # those of the tracker, where nobody gives others
-    ahead: WorkAhead | None = None
-    """Threads that do some of it before a batch is fed; None: nobody does."""
-    entries_left_out: int = 0
-    _tallies: dict[Verdict, Tally] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.owners = self.owners or CapturedOwners(table=self.tracker.owners)
-
-    def feed(self, batch: FrameBatch) -> None:
-        """Count one batch."""
-        if batch.turns:
-            self.owners.note(batch.turns)
-        ahead = self.ahead.of(batch) if self.ahead and not self.owners.changes(batch) else None
-        self.tracker.feed(batch, ahead)
-        if ahead and ahead.payloads is not None and not ahead.fills:
-            return  # more may be counted already, and nothing leaves but for room
-        if self.tracker.tables and len(batch.frames):
-            frames = batch.frames
-            table = self.owners.leavable(self.tracker.tables[-1])
-            if isinstance(table, OwnedTable):
-                self.expirer.turn(table, time_of(frames["ts_ns"]), len(frames), self._take_owned)
-            else:
-                self.expirer.turn(table, time_of(frames["ts_ns"]), len(frames), self._take)
-
-    def interrupt(self) -> None:
-        """Nothing more is fed; what was counted ahead still counts."""
-        if self.ahead:
-            self.ahead.close()
-            self.ahead.inspect_counted()
-
-    def finish(self) -> dict[Verdict, Tally]:
-        """Attribute what is still in the table; gives all frames by verdict."""
-        self._attribute()
-        return self._tallies
-
-    def tallies(self) -> dict[Verdict, Tally]:
-        """The frames by verdict of those tables that were attributed; a copy."""
-        return dict(self._tallies)
-
-    def shortfalls(self) -> list[Degradation]:
-        """What the bounds of memory cost, and what counts more than once."""
-        shortfalls = self.expirer.notes()
-        if self.tracker.names and self.tracker.names.left_out:
-            reason = f"there was no room for what {self.tracker.names.left_out} conversations called their servers"
-            shortfalls.append(Degradation("names", reason, _READ_LESS))
-        if self.entries_left_out:
-            reason = f"there was no room for {self.entries_left_out} lines of logs"
-            shortfalls.append(Degradation("logs", reason, _READ_LESS))
-        copies = self.tracker.copies
-        if copies and copies.found and not copies.removes:
-            shortfalls.append(_note_of(copies))
-        return shortfalls
-
-    def _take(self, left: InspectedRows) -> None:
-        if self.early:
-            self.early.take(left)
-        else:
-            (self.kept or self.attribution).add(left.flows, found=left.detected, cells=left.cells)
-
-    def _take_owned(self, part: Part) -> None:
-        flows = with_capture_points(part.flows) if self.owners.points else part.flows
-        if self.early:
-            left = InspectedRows(np.zeros(len(flows), np.int64), flows, part.detected, part.cells)
-            self.early.take(left, (part.low, part.high), self.owners.points)
-        else:
-            (self.kept or self.attribution).add(flows, part.low, part.high, part.detected, part.cells)
-
-    def _attribute(self) -> None:
-        if self.kept and isinstance(self.attribution, Attribution):
-            self.attribution.merge(self.kept)
-        for table in self.tracker.tables:
-            table.finish()
-            cells, buckets = table.flows.cells(), table.flows.buckets
-            owned = self.owners.owned(table)
-            if owned:
-                tallies = self._attribute_owned(owned)
-            else:
-                tallies = table.flows.tallies()
-                for rows, chunk in table.flows.indexed_chunks():
-                    self.attribution.add(chunk, found=table.detected(rows), cells=cells.of(rows) if cells else None)
-            if buckets:
-                self.attribution.add_on_no_flow(buckets)
-            self.entries_left_out += table.logs.left_out if table.logs else 0
-            for verdict, tally in tallies.items():
-                self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
-        self.tracker.tables.clear()
-
-    def _attribute_owned(self, owned: OwnedTable) -> dict[Verdict, Tally]:
-        """Attribute rows with owners, as live does; gives the frames that count, by verdict."""
-        parts = list(owned.parts(by_time=owned.buckets is not None))
-        for part in parts:
-            flows = with_capture_points(part.flows) if self.owners.points else part.flows
-            self.attribution.add(flows, part.low, part.high, part.detected, part.cells)
-        return owned.tallies(parts)
-
-
-def _note_of(copies: Copies) -> Degradation:
-    count = f"{copies.found}" if copies.is_exact else f"about {copies.found}"
-    return Degradation("copies", f"{count} {_ARE_COPIES}", "--deduplicate counts each packet once")
 
 
 def notes_of_times(window_ns: tuple[int, int] | None) -> list[Degradation]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from portcall.errors import CaptureError
 from portcall.kernels.record_walk import DAMAGED, MORE_BYTES, OTHER_BLOCK, OTHER_CAPTURE, ZEROS, PcapngWalk
+from portcall.kernels.recording.packet_options import list_packet_options
 from portcall.records.packets import FrameBatch
 from portcall.records.recorded.claims import PACKET_OPTION
 
@@ -107,7 +108,7 @@ class PcapngSource:
             return None
         count = 0
         if self._walk.names_processes:
-            while (count := self._walk.list_options(frames, self._window.bytes, self._options)) < 0:
+            while (count := list_packet_options(frames, self._window.bytes, self._walk.big, self._options)) < 0:
                 self._options = np.zeros(max(_LEAST_OPTIONS, 2 * len(self._options)), PACKET_OPTION)
         return self._owners.claims(frames, self._window.bytes, self._options[:count])
 

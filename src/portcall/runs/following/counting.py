@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
-from portcall.runs.offline import CaptureTracker
+from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard, sum_tallies
 

@@ -12,7 +12,8 @@ from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.runs.arguments import check_grouping
-from portcall.runs.offline import CaptureTracker, notes_of_timeless, notes_of_times, window_of
+from portcall.runs.capture_tracker import CaptureTracker
+from portcall.runs.offline import notes_of_timeless, notes_of_times, window_of
 from portcall.runs.streaming.early_rows import EarlyRows
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.runs.tracker import Shard, Tracker
