@@ -124,7 +124,10 @@ def kernel_users():
     return {
         "Frame, walking": (FRAME, lambda rows: PcapWalk(**pcap).walk(no_bytes, 0, 0, rows)),
         "Frame, walking blocks": (FRAME, lambda rows: PcapngWalk().walk(no_bytes, 0, 0, rows)),
-        "PacketOption": (PACKET_OPTION, lambda rows: list_packet_options(np.zeros(0, FRAME), no_bytes, big=False, out_options=rows)),
+        "PacketOption": (
+            PACKET_OPTION,
+            lambda rows: list_packet_options(np.zeros(0, FRAME), no_bytes, big=False, out_options=rows),
+        ),
         "Frame, decoding": (FRAME, lambda rows: decoder.decode(rows[:0], no_bytes, np.zeros(1, PACKET))),
         "Packet, decoding": (PACKET, lambda rows: decoder.decode(np.zeros(0, FRAME), no_bytes, rows)),
         "Packet, folding": (PACKET, lambda rows: store.fold(rows[:0], 1)),
