@@ -126,6 +126,25 @@ def test_there_are_rows_by_process_and_user(rows_of, name):
     assert (of_user["bytes_out"], of_user["bytes_in"]) == (row["bytes_out"], row["bytes_in"])
 
 
+def test_a_comment_of_portcalls_names_both_ends_of_a_packet_that_stayed(rows_of):
+    """As it is where another program has kept comments alone."""
+    frames = [(frame, 0) for frame, way in TALK if way == OUT]
+    both = comment("PID: 321\nCmd: /usr/bin/curl\nReceiver PID: 80\nReceiver Cmd: /usr/sbin/nginx")
+
+    (row,) = rows_of(pcapng(packets(frames, both)))
+
+    assert (row["client_pid"], row["client_process"], row["client_exe"]) == (321, "curl", "/usr/bin/curl")
+    assert (row["server_pid"], row["server_process"], row["server_exe"]) == (80, "nginx", "/usr/sbin/nginx")
+
+
+def test_a_receiver_alone_is_named_where_the_sender_is_not_known(rows_of):
+    frames = [(frame, 0) for frame, way in TALK if way == OUT]
+
+    (row,) = rows_of(pcapng(packets(frames, comment("Receiver PID: 80\nReceiver Cmd: /usr/sbin/nginx"))))
+
+    assert (row["client_process"], row["server_pid"], row["server_process"]) == (None, 80, "nginx")
+
+
 def test_what_names_owners_live_works_on_captures(rows_of):
     talk = FORMATS["ptcpdump"] + pcapng(process_block(7, "ssh"), packets(connection((HERE[0], 5)), pid_option(7)))
 

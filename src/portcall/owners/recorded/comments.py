@@ -26,6 +26,8 @@ class NamedByComments(NamedTuple):
     recorded: RecordedOwner | None = None
     end: ClaimedEnd = ClaimedEnd.BY_DIRECTION
     user: int | None = None
+    receiver: RecordedOwner | None = None
+    """Who received the packet, where that is an end of the same machine; ``recorded``, if anybody, sent it."""
 
 
 class CommentTexts:
@@ -77,7 +79,7 @@ class CommentTexts:
                 return NamedByComments(etl2pcapng.owner_of(text))
             elif pcapdroid.user_of(text) is not None:
                 return NamedByComments(user=pcapdroid.user_of(text))
-        return NamedByComments(ptcpdump.owner_of(texts))
+        return NamedByComments(ptcpdump.owner_of(texts), receiver=ptcpdump.receiver_of(texts))
 
 
 def _names_somebody(text: str) -> bool:

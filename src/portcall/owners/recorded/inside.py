@@ -247,6 +247,9 @@ class OwnersOfCapture:
             return self._table.claim(Claim(tuple(by_block), ClaimedEnd.BY_DIRECTION))
         if named and named.user is not None:
             return self._table.claim(Claim((self._app_number(named.user),), ClaimedEnd.BY_DIRECTION))
+        if named and named.receiver:
+            sender = self._table.number(named.recorded) if named.recorded else 0
+            return self._table.claim(Claim((sender, self._table.number(named.receiver)), ClaimedEnd.IN_ORDER))
         if named and named.recorded:
             recorded = named.recorded
             claim = Claim((self._table.number(recorded),), named.end, is_weak_inbound=not recorded.is_sure)

@@ -4,6 +4,7 @@ r"""ptcpdump's comments on packets: lines of ``Key: value``, in one comment or i
     ThreadId: 7\nThreadName: main                            ParentPID: 45\nParentCmd: /usr/bin/bash\nParentArgs: -bash
     ContainerName: web\nContainerId: …                       PodName: …
 
+portcall writes who received a packet on the same machine into lines with ``Receiver`` in front, behind the sender's.
 ``...`` at the end of a value says that it was cut. Arguments may hold line ends, so what stands behind them counts only
 where nothing else says it. Source: mozillazg/ptcpdump, internal/writer/pcapng.go and internal/types.
 """
@@ -26,17 +27,27 @@ _ARGUMENTS = frozenset({"Args", "ParentArgs"})
 _COMMANDS = ("Cmd", "Command")
 _KEYS = frozenset({"PID", "TID", "ThreadId", "ThreadName", "UserId", "GroupId", *_COMMANDS, *_ARGUMENTS})
 _KEYS |= {"ParentPID", "ParentCmd", "ParentCommand", "ContainerName", "ContainerId", "PodName"}
+_RECEIVER = "Receiver "
 _OF_A_DESCRIPTOR = "/dev/fd/"  # run without a path, as openwrt does
 
 
 def is_one(comment: str) -> bool:
     """Whether a comment may be one of them."""
-    return comment.partition(":")[0] in _KEYS
+    return comment.partition(":")[0].removeprefix(_RECEIVER) in _KEYS
 
 
 def owner_of(comments: Sequence[str]) -> RecordedOwner | None:
     """Whom the comments of one packet name; None where they name nobody."""
-    said = _said(comments)
+    return _owner_of(_said(comments))
+
+
+def receiver_of(comments: Sequence[str]) -> RecordedOwner | None:
+    """Who received the packet besides, on the same machine; None where nobody is named as that."""
+    lines = [line for comment in comments for line in comment.split("\n") if line.startswith(_RECEIVER)]
+    return _owner_of(_said(["\n".join(line.removeprefix(_RECEIVER) for line in lines)]))
+
+
+def _owner_of(said: dict[str, str]) -> RecordedOwner | None:
     pid = number_of(said.get("PID", ""))
     if not pid:
         return None
