@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.attribution.attribution import Attribution
-from portcall.attribution.page_groupings import PageGroupings
 from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
@@ -21,7 +20,6 @@ from portcall.runs.arguments import check_grouping
 from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.recorded.captured_owners import CapturedOwners
 from portcall.runs.stages.work_ahead import WorkAhead
-from portcall.runs.streaming.early_rows import EarlyRows
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.runs.tracker import Tracker
 from portcall.sources.capture_set import CaptureSet
@@ -33,6 +31,7 @@ from portcall.system.processors import processors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from portcall.attribution.page_groupings import PageGroupings
     from portcall.decoding.decoder import Layer
     from portcall.errors import CaptureError
     from portcall.inspection.server_names import ServerNames
@@ -162,12 +161,12 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         )
         ahead = WorkAhead(counter, threads, counts=may_count, may_begin=owners.is_quiet) if threads > 1 else None
         captures.ahead = ahead
-        early = EarlyRows(stream.take_rows, book, is_shown, completed) if stream.take_rows else None
+        early = stream.early_rows(book, is_shown, completed)
         if book:
             book.rows_leave = bool(early) or (by != "flow" and not page)
         store = None if logs or page else stream.store(by, has_no_end=captures.has_pipe)  # what logs say stays
         kept = Attribution(by, local, book, owners.points, store=store) if store else None
-        attribution = PageGroupings(by, local, book, top=top) if page else Attribution(by, local, book, owners.points)
+        attribution = _groupings_of_page(by, local, book, top) if page else Attribution(by, local, book, owners.points)
         tracker = CaptureTracker(attribution, counter, expirer, early, kept, owners, ahead)
         owners.read_sidecars(captures.paths)
         try:
@@ -203,3 +202,9 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     report = replace(report, degradations=report.degradations + notes)
     report = tracker.early.covered(report) if tracker.early else report
     return Outcome(report, captures.problems, interrupted, tracker.tracker.names)
+
+
+def _groupings_of_page(by: str, local: Sequence[str], names: ServerNames | None, top: int | None) -> PageGroupings:
+    from portcall.attribution.page_groupings import PageGroupings
+
+    return PageGroupings(by, local, names, top=top)

@@ -15,7 +15,6 @@ from portcall.decoding.decoder import Decoder
 from portcall.errors import PortcallError
 from portcall.flows.eviction import LEAVING_AT_ONCE
 from portcall.flows.table import MAX_FLOWS, FlowTable
-from portcall.ownership.row_claims import RowClaims
 from portcall.records.packets import Tally
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from portcall.inspection.logs.conversation_logs import ConversationLogs
     from portcall.inspection.server_names import ServerNames
     from portcall.labels.bucketing import Bucketing
+    from portcall.ownership.row_claims import RowClaims
     from portcall.records.packets import FrameBatch
     from portcall.records.recorded.claims import ClaimTable
 
@@ -148,7 +148,10 @@ class InspectedTable:
         self, owners: ClaimTable, claims: NDArray[np.uint32], packets: NDArray[np.void], rows: NDArray[np.uint32]
     ) -> None:
         """Take in what is claimed of the owners of PACKET[n], whose rows are as ``FlowTable.told_rows`` has them."""
-        self.claims = self.claims or RowClaims(owners, self.flows.column)
+        if not self.claims:
+            from portcall.ownership.row_claims import RowClaims
+
+            self.claims = RowClaims(owners, self.flows.column)
         self.claims.note(claims, packets, rows)
 
     def finish(self) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SOURCE = "rustnet"
-SIDECAR = ".connections.jsonl"
 _BEGINNING = "rustnet "
 _DIRECTIONS = {"outgoing": ClaimedEnd.CLIENT, "incoming": ClaimedEnd.SERVER}
 _RELAXED = "relaxed"

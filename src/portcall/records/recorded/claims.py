@@ -29,6 +29,8 @@ MOST_TEXT = 4096
 """Letters of a path or a command line that are kept; of a name, 256."""
 OWN_INTERFACES = 1 << 20
 """Interfaces of captures that portcall wrote are numbered over a run, from here on: 1 + the number of their point."""
+RUSTNET_SIDECAR = ".connections.jsonl"
+"""Behind a capture's name: what the file is called in which RustNet says whose its connections are."""
 UNKNOWN_PROGRAM = Program("unknown")
 _MOST_POINTS = 1 << 11
 NOBODY = 0

@@ -13,7 +13,6 @@ wiretap/pcapng-wireshark-custom.c; draft-ietf-opsawg-pcapng §4.3 and §4.8; App
 
 from __future__ import annotations
 
-import json
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -99,6 +98,8 @@ Line = InterfaceLine | ProcessLine | TurnLine | EndLine
 
 def own_data(lines: Iterable[Line]) -> bytes:
     """The data of a custom block of ours, behind its enterprise number. A block has 16 MB at most."""
+    import json
+
     body = "".join(json.dumps(_plain(line)) + "\n" for line in lines).encode()
     return (_HEAD.pack(OWN_MAGIC, OWN_VERSION, len(body)) + body).ljust(_HEAD.size + (len(body) + 3 & ~3), b"\0")
 
@@ -131,6 +132,8 @@ def _plain(line: Line) -> dict[str, Any]:
 
 def _read(line: bytes) -> Line | None:
     """One line; None for one of a kind that is not known. ValueError where it is damaged."""
+    import json
+
     try:
         plain = json.loads(line)
     except (ValueError, RecursionError):

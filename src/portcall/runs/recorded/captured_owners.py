@@ -7,15 +7,15 @@ captured. Where portcall itself wrote the capture, rows are those of live: by in
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.owners.recorded import rustnet
 from portcall.owners.recorded.inside import OwnersOfCapture
 from portcall.records.packets import CapturePoint
-from portcall.records.recorded.claims import OWN_INTERFACES, ClaimTable
+from portcall.records.recorded.claims import OWN_INTERFACES, RUSTNET_SIDECAR, ClaimTable
 from portcall.records.report import Degradation
 from portcall.records.sightings import OWNER_CHANGE
 from portcall.runs.owned_table import OwnedTable
@@ -89,14 +89,19 @@ class CapturedOwners:
     def read_sidecars(self, paths: Sequence[str]) -> None:
         """Take in what lies beside these captures."""
         for path in paths:
+            sidecar = path + RUSTNET_SIDECAR
+            if not os.path.exists(sidecar):  # noqa: PTH110 - of no permission Path makes an error
+                continue
+            from portcall.owners.recorded import rustnet
+
             try:
-                with Path(path + rustnet.SIDECAR).open("rb") as stream:
+                with Path(sidecar).open("rb") as stream:
                     for found in rustnet.read_sidecar(stream):
                         if found is None:
                             self.table.damaged += 1
                         else:
                             self.table.add_end(found[1]._replace(owner=self.table.number(found[0])))
-            except (OSError, ValueError):  # there is none, as beside most captures, or it is not for this user
+            except (OSError, ValueError):  # it is not for this user
                 continue
 
     def note(self, turns: Sequence[TurnLine]) -> None:

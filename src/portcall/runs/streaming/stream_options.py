@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.runs.streaming.expirer import CLOSED_NS, Expirer, timeouts_of
 from portcall.runs.streaming.memory_bound import DEFAULT_BYTES, MemoryBound
-from portcall.runs.streaming.spill import Spill
 
 if TYPE_CHECKING:
-    from portcall.runs.streaming.early_rows import TakeRows
+    from collections.abc import Callable
+
+    from portcall.inspection.server_names import ServerNames
+    from portcall.queries.row_tests import RowTest
+    from portcall.records.column_values import Columns
+    from portcall.runs.streaming.early_rows import EarlyRows, TakeRows
+    from portcall.runs.streaming.spill import Spill
 
 LIVE_IDLE_S = 120.0
 """After so long without a packet a live conversation leaves; many keep themselves alive every half or whole minute."""
@@ -30,10 +35,24 @@ class StreamOptions(NamedTuple):
         timeouts = timeouts_of(self.idle_timeout_s, self.active_timeout_s)
         return Expirer(timeouts, None if size is None else MemoryBound(size))
 
+    def early_rows(
+        self, names: ServerNames | None, is_shown: RowTest | None, completed: Callable[[Columns], Columns] | None
+    ) -> EarlyRows | None:
+        """What hands rows out as they leave, as ``EarlyRows`` has it; None where they wait for the end."""
+        if not self.take_rows:
+            return None
+        from portcall.runs.streaming.early_rows import EarlyRows
+
+        return EarlyRows(self.take_rows, names, is_shown, completed)
+
     def store(self, by: str, *, has_no_end: bool) -> Spill | None:
         """Where rows that leave are kept until the end; None for memory, or where they need not be kept."""
         size = self._size(has_no_end=has_no_end)
-        return Spill(size) if by == "flow" and size is not None and not self.take_rows else None
+        if by != "flow" or size is None or self.take_rows:
+            return None
+        from portcall.runs.streaming.spill import Spill
+
+        return Spill(size)
 
     def _size(self, *, has_no_end: bool) -> int | None:
         return DEFAULT_BYTES if self.memory_bytes is None and has_no_end else self.memory_bytes
