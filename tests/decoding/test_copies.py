@@ -46,7 +46,7 @@ def are_copies(*frames, removes=True):
     packets = Decoder().decode(batch).copy()
     copies.find(batch, packets)
     found = packets["verdict"] == Verdict.DUPLICATE
-    assert copies.is_exact == (len(frames) < 1000)  # more at once share slots
+    assert copies.is_exact == (len(frames) < 1000)  # more at once share places
     assert not removes or copies.found == found.sum()
     return found.tolist() if removes else copies.found
 
@@ -158,20 +158,25 @@ def test_what_carries_an_error_is_compared_as_a_whole():
 
 
 def test_only_the_latest_packets_are_remembered():
-    """A table of one slot knows the last packet."""
-    first, second = frame(ORIGINAL), frame(IP(id=8, **V4) / SEGMENT)
-    seen = np.zeros(1, [("digest", "u8"), ("ts_ns", "i8")])
+    """A table of one place knows the last two packets."""
+    first, second, third = frame(ORIGINAL), frame(IP(id=8, **V4) / SEGMENT), frame(IP(id=9, **V4) / SEGMENT)
+    seen = np.zeros(2, [("digest", "u8"), ("ts_ns", "i8")])
     table = CopyTable(seen, window_ns=MILLISECOND, seed=1, most_bytes=28, removes=False)
-    batch = batch_of([(0, first), (1, first), (2, second), (3, first)])
+    batch = batch_of(list(enumerate([first, first, second, first, third, second, first])))
 
     table.find(Decoder().decode(batch), batch.frames, batch.buffer)
 
-    assert table.found == 1
+    assert table.found == 3
     assert table.displaced == 2
 
 
-def test_who_shares_a_slot_depends_on_a_secret_so_then_about_so_many_are_copies():
-    contents = [frame(IP(id=1 + i, **V4) / SEGMENT) for i in range(PACKETS_REMEMBERED)]
+def test_a_table_has_places_for_two():
+    with pytest.raises(ValueError, match="two at least"):
+        CopyTable(np.zeros(1, [("digest", "u8"), ("ts_ns", "i8")]), window_ns=1, seed=1, most_bytes=28, removes=False)
+
+
+def test_who_shares_a_place_depends_on_a_secret_so_then_about_so_many_are_copies():
+    contents = [frame(IP(id=1 + i, **V4) / SEGMENT) for i in range(PACKETS_REMEMBERED // 4)]
     together, one_by_one = (
         batch_of([(i * microseconds * MICROSECOND, content) for i, content in enumerate(contents)])
         for microseconds in (0, 5001)

@@ -1,7 +1,7 @@
 """Packets that are copies of others: the same at the network layer, a moment later.
 
 What may differ on the way from one capture point to the next is left out: everything before the IP header; the hops that are left,
-the IPv4 header's checksum with them; the class of service. A table by hash holds the latest packets, one a slot, so its size
+the IPv4 header's checksum with them; the class of service. A table by hash holds the latest packets, two a place, so its size
 bounds how many frames back a copy is found, and the window how long. The hash is secret: nobody can make two packets alike.
 What may be sent several times alike, such as acknowledgements in IPv6, is a copy only within a second after one that is sure.
 """
@@ -75,21 +75,30 @@ cdef inline bint _is_numbered(const Packet *packet, const uint8_t *header, size_
     return packet.protocol != 2
 
 
+cdef inline Seen *_slot(Seen *pair, uint64_t digest) noexcept nogil:
+    """The one of two that has the digest; else one that is free, else the one whose packet came earlier."""
+    if pair[0].digest == digest or pair[0].digest == 0:
+        return pair
+    if pair[1].digest == digest or pair[1].digest == 0 or pair[1].ts_ns < pair[0].ts_ns:
+        return pair + 1
+    return pair
+
+
 cdef class CopyTable:
     """The latest packets, by their digests. ``window_ns`` is how much later, or earlier, a copy may come.
 
-    ``displaced`` are packets that another one with the same slot drove out before that: their copies are not found. Which packets
-    share a slot depends on the seed. Where copies are removed, all packets are looked at. Where they are noticed, all of the first
+    ``displaced`` are packets that others with the same place drove out before that: their copies are not found. Which packets
+    share a place depends on the seed. Where copies are removed, all packets are looked at. Where they are noticed, all of the first
     are, then short runs, for copies are neighbours: ``frames`` counts those there were, ``looked_at`` those looked at, ``all`` and
     ``found_in_all`` those before.
     """
 
     def __init__(self, Seen[::1] seen, *, int64_t window_ns, uint64_t seed, size_t most_bytes, bint removes):
-        """``seen`` are digest and time, a power of two of them, zeros; ``most_bytes`` behind the IP header are compared; ``removes``
+        """``seen`` are digest and time, a power of two of them, 2 at least, zeros; ``most_bytes`` behind the IP header are compared; ``removes``
         makes the verdict of a copy DUPLICATE.
         """
-        if seen.shape[0] < 1 or seen.shape[0] & (seen.shape[0] - 1):
-            raise ValueError("finding copies wants a power of two of slots")
+        if seen.shape[0] < 2 or seen.shape[0] & (seen.shape[0] - 1):
+            raise ValueError("finding copies wants a power of two of slots, two at least")
         self.seen, self.window_ns, self.removes, self.most_bytes = seen, window_ns, removes, most_bytes
         self.keys, self.sure_ns = keys_of(seed), NO_TIME
 
@@ -136,7 +145,7 @@ cdef class CopyTable:
         self, Packet *packets, const Frame *frames, Py_ssize_t count, const uint8_t *bytes, uint64_t room
     ) noexcept nogil:
         cdef Py_ssize_t i
-        cdef uint64_t mask = self.seen.shape[0] - 1, digest
+        cdef uint64_t mask = self.seen.shape[0] - 2, digest  # of pairs
         cdef Packet *packet
         cdef Seen *seen
         cdef Seen *table = &self.seen[0]
@@ -151,7 +160,7 @@ cdef class CopyTable:
             digest = _digest(
                 bytes + frames[i].offset + packet.network_offset, size, packet.ip_version, self.most_bytes, &self.keys
             )
-            seen = &table[digest & mask]
+            seen = _slot(&table[digest & mask], digest)
             if seen.digest == digest and -self.window_ns <= packet.ts_ns - seen.ts_ns <= self.window_ns:
                 if not _is_numbered(packet, bytes + frames[i].offset + packet.network_offset, size):
                     if not self.sure_ns <= packet.ts_ns <= self.sure_ns + COMPANY_NS:
