@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from portcall.runs import installed_parts, machine_features
-from portcall.runs.check_result import CheckResult
+from portcall.runs.examinations import installed_parts, machine_features
+from portcall.runs.examinations.check_result import CheckResult
 from portcall.system.remedies import pip_install
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
-from portcall.runs.check_result import CheckResult
+from portcall.runs.examinations.check_result import CheckResult
 from portcall.system.remedies import ROOT_OF_THE_HOST, more_rights, mount_control_groups
 
 if TYPE_CHECKING:
-    from portcall.runs.check_result import State
+    from portcall.runs.examinations.check_result import State
 
 _NOT_HERE = "only Linux has it"
 _NARROW = 80

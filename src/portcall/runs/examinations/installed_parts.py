@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from portcall.errors import PortcallError
-from portcall.runs.check_result import CheckResult
+from portcall.runs.examinations.check_result import CheckResult
 from portcall.system.remedies import pip_install
 
 _PATIENCE_S = 20.0
