@@ -59,7 +59,7 @@ for module in modules:
 ON_OTHER_OCCASIONS = {"tomllib", "tomli", "difflib", "portcall.views.pages", "pyarrow"}
 ON_OTHER_OCCASIONS |= {"portcall.inspection.held_payloads", "portcall.inspection.inspection_state"}
 ON_OTHER_OCCASIONS |= {"portcall.ownership.row_claims"}  # captures that name owners
-"""What only explanations, refusals, lists, captures and shards import, or is imported as soon as its format is asked for."""
+"""What only explanations, refusals, lists, captures and shards import, or what is imported when its format is asked."""
 
 
 def test_what_the_parsing_part_imports_where_it_is_used_is_loaded_before():
