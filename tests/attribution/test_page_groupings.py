@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import portcall
 from examples import examples
 from flow_builder import flow, tallies_of
 from portcall.attribution import page_groupings
@@ -14,6 +17,7 @@ from portcall.attribution.attribution import Attribution
 from portcall.attribution.greatest_flows import GreatestFlows
 from portcall.attribution.page_groupings import PageGroupings
 
+CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 SIZES = st.lists(st.integers(1, 50), min_size=1, max_size=60)
 
 
@@ -80,3 +84,14 @@ def test_pages_of_two_parts_merge_to_that_of_the_whole():
     assert registry == [None] * 3
     assert one == other
     assert one.page.over_time == other.page.over_time
+
+
+@pytest.mark.parametrize(("capture", "knows"), [("owners.pcapng", True), ("office.pcapng", False)])
+def test_a_page_has_processes_where_the_capture_names_owners(capture, knows):
+    report = portcall.read(str(CAPTURES / capture), page=True)
+
+    groupings = {one.by: one for one in report.page.groupings}
+    assert ("process" in groupings) is knows
+    if knows:
+        of_processes = sum(row["bytes_out"] + row["bytes_in"] for row in groupings["process"].rows)
+        assert of_processes == report.coverage.bytes + groupings["process"].coverage.bytes_credited_twice

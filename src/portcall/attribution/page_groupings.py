@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from portcall.inspection.server_names import ServerNames
     from portcall.queries.row_tests import RowTest
     from portcall.records.column_values import Columns
+    from portcall.records.ownership import Match
     from portcall.records.packets import CapturePoint, Tally, Verdict
     from portcall.records.report import Report
 
@@ -35,7 +36,7 @@ _GROUPS = ("app", "host", "service")
 
 
 class PageGroupings:
-    """As ``Attribution``, for the groupings of a page. ``knows_owners``: flows come with matches, so processes too.
+    """As ``Attribution``, for the groupings of a page; processes are among them where flows come with owners.
 
     ``top`` is what ``report`` will be asked for: conversations beyond are let go meanwhile.
     """
@@ -47,12 +48,11 @@ class PageGroupings:
         names: ServerNames | None = None,
         capture_points: Sequence[CapturePoint] = (),
         *,
-        knows_owners: bool = False,
         top: int | None = None,
     ) -> None:
         self._by = by
         self._counted = list(local), names, capture_points
-        groups = dict.fromkeys([by, *_GROUPS, *(["process"] if knows_owners else [])])
+        groups = dict.fromkeys([by, *_GROUPS, "process"])
         self._groups = {one: Attribution(one, *self._counted) for one in groups if one != "flow"}
         # Among all conversations somebody may choose with ``where``.
         self._flows = GreatestFlows(None if by == "flow" else top or MOST_CONVERSATIONS)
@@ -67,8 +67,10 @@ class PageGroupings:
         cells: Cells | None = None,
     ) -> None:
         """Count FLOW[n] in every grouping; ``cells`` only by time."""
+        nobody: list[Match | None] = [None] * len(flows)
         for by, attribution in self._groups.items():
-            attribution.add(flows, low, high, found, cells if by == "time" else None)
+            first = low if by != "process" or low is not None else nobody
+            attribution.add(flows, first, high, found, cells if by == "time" else None)
         self._flows.add(flows, low, high, found)
         self._over_time.add(flows, low, high, found, cells)
 
@@ -113,6 +115,8 @@ class PageGroupings:
 
         reports = {by: made(by, attribution) for by, attribution in {**self._groups, "flow": by_flow}.items()}
         own = reports.pop(self._by)
+        if "process" in reports and not any(row["app_source"] == "process" for row in reports["process"].rows):
+            del reports["process"]  # nobody knows owners
         if self._flows.left_out:
             reports["flow"] = self._without_some(reports["flow"], own.coverage.bytes_attributed)
         notes = [note for one in reports.values() for note in one.degradations if note not in own.degradations]

@@ -221,9 +221,7 @@ class LiveTracker:
         are of all the time, though buckets are counted. ``page``: with what a page shows besides.
         """
         counted_as = () if self.is_wanted else local, self.names, self._partitions.points.names
-        attribution = (
-            PageGroupings(by, *counted_as, knows_owners=True, top=top) if page else Attribution(by, *counted_as)
-        )
+        attribution = PageGroupings(by, *counted_as, top=top) if page else Attribution(by, *counted_as)
         tallies: dict[Verdict, Tally] = dict(self.settled.tallies)
         duplicates: list[Duplicates] = [*self.settled.duplicates]
         since_ns = None if recent_ns is None else self._partitions.last_ns - recent_ns

@@ -103,7 +103,7 @@ class Settled:
 
     def _new(self, grouping: Grouping, local: Sequence[str]) -> Attribution | PageGroupings:
         counted_as = grouping.by, local, self._names, self._capture_points
-        return PageGroupings(*counted_as, knows_owners=True) if grouping.page else Attribution(*counted_as)
+        return PageGroupings(*counted_as) if grouping.page else Attribution(*counted_as)
 
     def _hand_out(self, early: EarlyRows, part: Part) -> None:
         flows = with_capture_points(part.flows)
