@@ -78,6 +78,6 @@ def test_a_name_with_commas_is_one_name():
 
 
 def test_rustnets_words_are_the_first_of_each():
-    recorded, end, _ = named("rustnet process=a pid=5 pid=6 direction=incoming sni=process=b")
+    one = named("rustnet process=a pid=5 pid=6 direction=incoming sni=process=b")
 
-    assert (recorded.owner.pid, recorded.owner.program.name, end) == (5, "a", ClaimedEnd.SERVER)
+    assert (one.recorded.owner.pid, one.recorded.owner.program.name, one.end) == (5, "a", ClaimedEnd.SERVER)
