@@ -68,11 +68,11 @@ def test_every_packet_names_both_processes_of_a_conversation_on_loopback(tmp_pat
 @pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark")
 def test_editcap_and_mergecap_keep_its_packets_and_comments(tmp_path):
     path, edited, merged = (tmp_path / f"{name}.pcapng" for name in ("taken", "edited", "merged"))
-    recorded(path)
+    _, client, _ = recorded(path)
     subprocess.run(["editcap", str(path), str(edited)], check=True)
     subprocess.run(["mergecap", "-w", str(merged), str(path), str(edited)], check=True)
 
-    words = ["tshark", "-Y", 'frame.comment contains "PID: "', "-T", "fields", "-e", "frame.number"]
+    words = ["tshark", "-Y", f'frame.comment contains "PID: {client}"', "-T", "fields", "-e", "frame.number"]
     shown = [
         subprocess.run([*words, "-r", str(one)], capture_output=True, check=True).stdout for one in (edited, merged)
     ]
