@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -143,13 +144,18 @@ def test_a_folder_that_the_user_who_called_sudo_may_not_write_to_is_refused(tmp_
 
 def test_a_pipe_gets_the_capture_and_nothing_else():
     words = [sys.executable, "-m", "portcall", "live", "-i", "lo", "-w", "-", "--duration", "2"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as live:
+    with (
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as live,
+        ThreadPoolExecutor(1) as reader,
+    ):
+        written = reader.submit(live.stdout.read)  # as others' packets may fill the pipe before it says anything
         live.stderr.readline()
         with conversation() as (_, client, _):
             pass
-        written = live.communicate(timeout=60)[0]
+        live.stderr.read()
+        live.wait(60)
 
-    capture = read_capture(written)
+    capture = read_capture(written.result())
     assert live.returncode == 0
     assert any(client in dict(packet.processes) for packet in capture.packets)
 
