@@ -14,7 +14,7 @@ from examples import examples
 from made_conversations import answered, batch_of, connection
 from portcall.errors import PortcallError
 from portcall.runs.following.counting import Counting
-from portcall.runs.following.reading import Reading, ReadOptions
+from portcall.runs.reading import Reading, ReadOptions
 from shard_runs import batches_of, shard_of
 
 CAPTURES = Path(__file__).parents[3] / "captures"

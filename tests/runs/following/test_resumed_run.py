@@ -11,8 +11,8 @@ import pytest
 import portcall
 from portcall.errors import PortcallError, UsageError
 from portcall.runs.following.checkpoint import Checkpoint
-from portcall.runs.following.reading import Reading, ReadOptions
 from portcall.runs.following.resumed_run import ResumedRun
+from portcall.runs.reading import Reading, ReadOptions
 
 CAPTURES = Path(__file__).parents[3] / "captures"
 

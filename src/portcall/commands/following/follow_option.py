@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from portcall.errors import CaptureError
     from portcall.records.report import Report
     from portcall.runs.following.checkpoint import Checkpoint
-    from portcall.runs.following.reading import Reading
+    from portcall.runs.reading import Reading
 
     Told = tuple[Report | None, list[CaptureError]]
 
@@ -85,7 +85,7 @@ def run_following(options: argparse.Namespace, by: str, format_name: str) -> int
     SIGTERM is how a service is ended: where captures are followed, that is a success.
     """
     from portcall.runs.following.checkpoint import Checkpoint
-    from portcall.runs.following.reading import Reading, ReadOptions
+    from portcall.runs.reading import Reading, ReadOptions
 
     words: dict[str, Any] = {field.name: getattr(options, field.name, None) for field in fields(ReadOptions)}
     leaving = None if options.checkpoint or options.every else rows_as_they_leave(options, format_name, by)

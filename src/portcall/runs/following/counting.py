@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from portcall.inspection.server_names import ServerNames
     from portcall.records.packets import FrameBatch
     from portcall.records.report import Degradation, Report
-    from portcall.runs.following.reading import Reading
+    from portcall.runs.reading import Reading
 
 _BEGIN_ANEW = "Leave out --checkpoint, or begin a new table now and then: --every"
 
@@ -47,7 +47,7 @@ class Counting:
         self.frames = Partial.from_bytes(before).frames if before else 0
         """How many were counted, before or now."""
         if is_saved:
-            tracker = reading.tracker(Shard.LATER if before else Shard.FIRST, names)
+            tracker = reading.tracker(reading.names(names), shard=Shard.LATER if before else Shard.FIRST)
             self._run = CaptureTracker(reading.attribution(tracker.names), tracker)
         else:
             self._run = reading.run(names)

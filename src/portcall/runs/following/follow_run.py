@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from portcall.errors import CaptureError
     from portcall.records.report import Report
     from portcall.runs.following.checkpoint import Checkpoint
-    from portcall.runs.following.reading import Reading
+    from portcall.runs.reading import Reading
     from portcall.sources.growing.followed_captures import Given
 
 POLL_S = 0.25

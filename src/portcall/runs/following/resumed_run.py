@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from portcall.records.packets import FrameBatch
     from portcall.records.report import Report
     from portcall.runs.following.checkpoint import Checkpoint
-    from portcall.runs.following.reading import Reading
+    from portcall.runs.reading import Reading
 
 
 class ResumedRun:

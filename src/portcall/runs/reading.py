@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from portcall.attribution.attribution import Attribution
-from portcall.attribution.page_groupings import PageGroupings
 from portcall.decoding.copies import Copies
 from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
+from portcall.errors import UsageError
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
+from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
 from portcall.runs.capture_tracker import CaptureTracker
-from portcall.runs.offline import notes_of_timeless, notes_of_times, window_of
-from portcall.runs.streaming.early_rows import EarlyRows
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.runs.tracker import Shard, Tracker
 from portcall.sources.filters import FrameFilter
-from portcall.sources.selection import selected
+from portcall.sources.selection import TimeWindow, selected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from portcall.attribution.page_groupings import PageGroupings
     from portcall.decoding.decoder import Layer
     from portcall.inspection.server_names import ServerNames
     from portcall.labels.bucketing import Bucketing
     from portcall.queries.row_tests import RowTest
     from portcall.records.column_values import Columns
-    from portcall.records.packets import FrameBatch, Tally, Verdict
-    from portcall.records.report import Degradation, Report
-    from portcall.sources.selection import TimeWindow
+    from portcall.records.packets import CapturePoint, FrameBatch, Tally, Verdict
+    from portcall.records.recorded.claims import ClaimTable
+    from portcall.records.report import Report
+    from portcall.runs.streaming.early_rows import EarlyRows
+
+_TEN_YEARS_NS = 3653 * 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +109,65 @@ class Reading:
         batches = selected(batches, self._window.matches) if self._window else batches
         return self._filter.matching(batches) if self._filter else batches
 
-    def tracker(self, shard: Shard | None, before: ServerNames | None = None) -> Tracker:
-        """One that was fed nothing yet; ``before`` are the names of what came before it."""
-        options, names = self.options, before and before.begun_anew()
-        if options.names and not names:
-            from portcall.inspection.server_names import ServerNames  # and all dissectors
+    @property
+    def chooses_frames(self) -> bool:
+        """Whether some frames do not count."""
+        return bool(self._window or self._filter)
 
-            names = ServerNames(
-                with_details=options.by == "flow" and not options.logs,
-                with_questions=options.by == "query",
-                with_logs=options.logs,
-            )
-        copies = Copies(removes=options.deduplicate)
-        return Tracker(Decoder(options.layer), names, copies=copies, shard=shard, bucketing=self._bucketing)
+    def names(self, before: ServerNames | None = None) -> ServerNames | None:
+        """What collects the names of a run, ``before`` those of what came before it; None where nobody wants any."""
+        options = self.options
+        if before or not options.names:
+            return before and before.begun_anew()
+        from portcall.inspection.server_names import ServerNames  # and all dissectors
+
+        return ServerNames(
+            with_details=options.by == "flow" and not options.logs,
+            with_questions=options.by == "query",
+            with_logs=options.logs,
+        )
+
+    def tracker(
+        self,
+        names: ServerNames | None,
+        *,
+        shard: Shard | None = None,
+        partition: Callable[[FrameBatch, NDArray[np.void]], None] | None = None,
+        owners: ClaimTable | None = None,
+        is_behind: bool = False,
+    ) -> Tracker:
+        """One that was fed nothing yet; what is asked of it is as ``Tracker`` has it."""
+        return Tracker(
+            Decoder(self.options.layer),
+            names,
+            copies=Copies(removes=self.options.deduplicate),
+            partition=partition,
+            shard=shard,
+            bucketing=self._bucketing,
+            owners=owners,
+            is_behind=is_behind,
+        )
+
+    def early_rows(self, names: ServerNames | None) -> EarlyRows | None:
+        """What hands out rows by flow as they leave; None where they wait for the end."""
+        return self.options.stream.early_rows(names, self._where, self._completed)
 
     def run(self, before: ServerNames | None = None) -> CaptureTracker:
         """A run that was fed nothing yet, and keeps as much as there is room for."""
-        tracker, stream = self.tracker(None, before), self.options.stream
-        names = tracker.names
-        early = EarlyRows(stream.take_rows, names, self._where, self._completed) if stream.take_rows else None
-        return CaptureTracker(self.attribution(names), tracker, stream.expirer(has_no_end=True), early)
+        names = self.names(before)
+        expirer = self.options.stream.expirer(has_no_end=True)
+        return CaptureTracker(self.attribution(names), self.tracker(names), expirer, self.early_rows(names))
 
-    def attribution(self, names: ServerNames | None) -> Attribution | PageGroupings:
+    def attribution(
+        self, names: ServerNames | None, capture_points: Sequence[CapturePoint] = ()
+    ) -> Attribution | PageGroupings:
         """One that counted nothing yet."""
-        by, local, top = self.options.by, self.options.local, self.options.top
-        return PageGroupings(by, local, names, top=top) if self.options.page else Attribution(by, local, names)
+        by, local = self.options.by, self.options.local
+        if not self.options.page:
+            return Attribution(by, local, names, capture_points)
+        from portcall.attribution.page_groupings import PageGroupings
+
+        return PageGroupings(by, local, names, top=self.options.top)
 
     def report(
         self,
@@ -150,3 +191,34 @@ class Reading:
     def is_shown(self, row: dict[str, object]) -> bool:
         """Whether the user asked for such rows."""
         return self._where is None or self._where(row)
+
+
+def notes_of_times(window_ns: tuple[int, int] | None) -> list[Degradation]:
+    """That so long a capture is none: frames of 1970 are of a machine whose clock was not set yet."""
+    if window_ns is None or window_ns[1] - window_ns[0] < _TEN_YEARS_NS:
+        return []
+    first, last = (time.gmtime(ns // 1_000_000_000).tm_year for ns in window_ns)
+    reason = f"frames are of {first} to {last}; if they were captured at one time, a clock was wrong or not set"
+    return [Degradation("times", reason, "editcap -A and -B keep what is after, and before, a time")]
+
+
+def notes_of_timeless(window: TimeWindow | None) -> list[Degradation]:
+    """That frames without a time lie in no window."""
+    if not window or not window.timeless:
+        return []
+    reason = f"{window.timeless} frames have no time, so --from and --to leave them out"
+    return [Degradation("times", reason, "read them without --from and --to")]
+
+
+def window_of(from_: str | None, to: str | None) -> TimeWindow | None:
+    """The time that somebody asked for; UsageError where it is none."""
+    if from_ is None and to is None:
+        return None
+    from portcall.queries.moments import moment_ns
+
+    window = TimeWindow(
+        None if from_ is None else moment_ns(from_, "--from"), None if to is None else moment_ns(to, "--to")
+    )
+    if window.from_ns is not None and window.to_ns is not None and window.from_ns >= window.to_ns:
+        raise UsageError(f"--to {to}: not after --from {from_}")
+    return window
