@@ -84,6 +84,21 @@ def test_a_process_that_nobody_told_of_has_a_pid_only(table):
     assert (unknown.pid, unknown.start_ns, unknown.program.name) == (100, None, "unknown")
 
 
+@pytest.mark.parametrize("seconds", [0, 1.01])  # its start, as /proc tells it of a zombie, or when it closed a socket
+def test_a_process_found_while_it_ends_is_still_what_it_was(table, seconds):
+    told(table, started(0, 100, name="server"), exited(1, 100))
+    told(table, ProcessEvent(ProcessChange.FOUND, at(seconds), 100, program=Program("worker")))
+
+    assert [name(table, 100, s) for s in (0.5, 1.02)] == ["server", "server"]
+
+
+def test_a_process_found_after_another_with_its_pid_ended_is_another(table):
+    told(table, started(0, 100, name="server"), exited(1, 100))
+    told(table, ProcessEvent(ProcessChange.FOUND, at(3), 100, program=Program("worker")))
+
+    assert [name(table, 100, s) for s in (0.5, 3.5)] == ["server", "worker"]
+
+
 def test_a_process_found_twice_is_one(table):
     found = ProcessEvent(ProcessChange.FOUND, at(0), 100, program=Program("sh"))
     told(table, found, found)

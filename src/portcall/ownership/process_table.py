@@ -22,6 +22,7 @@ UNKNOWN = Program("unknown")
 MAX_PARENTS = 8
 
 _JUST_BEFORE_NS = 500_000  # a report may come from a processor whose clock is a little behind
+_JUST_AFTER_NS = 100_000_000  # a process closes its sockets after its end was told
 _EVER = -(1 << 62)
 
 
@@ -116,11 +117,10 @@ class ProcessTable:
 
     def _find(self, event: ProcessEvent) -> None:
         process = self._last(event.pid)
-        if process is not None and process.exit_ns is None:
-            if event.program is not None and process.images[-1][1] is UNKNOWN:
-                process.images[-1] = (process.images[-1][0], event.program)
-            return
-        self._add(event, event.program or UNKNOWN)
+        if process is None or (process.exit_ns is not None and process.exit_ns + _JUST_AFTER_NS < event.time_ns):
+            self._add(event, event.program or UNKNOWN)
+        elif event.program is not None and process.images[-1][1] is UNKNOWN:
+            process.images[-1] = (process.images[-1][0], event.program)
 
     def _start(self, event: ProcessEvent) -> None:
         parent = self._at(event.parent, event.time_ns)
