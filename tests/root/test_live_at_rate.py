@@ -17,6 +17,7 @@ from portcall.system.network_namespaces import find_namespace, inside
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.usefixtures("alone_on_loopback"),
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]

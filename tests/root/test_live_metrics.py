@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.usefixtures("alone_on_loopback"),
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]

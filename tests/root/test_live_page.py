@@ -12,6 +12,7 @@ from page_reader import PageReader
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.usefixtures("alone_on_loopback"),
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]
 TALK = """

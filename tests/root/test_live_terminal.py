@@ -15,6 +15,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.usefixtures("alone_on_loopback"),
     pytest.mark.slow,  # some seconds
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]

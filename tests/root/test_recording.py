@@ -25,6 +25,7 @@ from root.test_live_command import CALL, NOBODY, PRELOADED, SERVE, Live
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.usefixtures("alone_on_loopback"),
     pytest.mark.slow,  # half a minute together
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]
