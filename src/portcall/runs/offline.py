@@ -106,11 +106,15 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         expirer = stream.expirer(has_no_end=captures.has_pipe)
         # Logs and questions want more payloads than inspection, and what leaves by a clock must not wait.
         wants_more = book and (logs or book.questions)
-        may_count = not (reading.chooses_frames or expirer.is_asked or wants_more)
+        may_count = captures.is_alone and not (reading.chooses_frames or expirer.is_asked or wants_more)
         counter = reading.tracker(
             book, partition=owners.partition, owners=owners.table, is_behind=threads > 1 and may_count
         )
-        ahead = WorkAhead(counter, threads, counts=may_count, may_begin=owners.is_quiet) if threads > 1 else None
+        ahead = (
+            WorkAhead(counter, threads, decodes=not reading.chooses_frames, counts=may_count, may_begin=owners.is_quiet)
+            if threads > 1
+            else None
+        )
         captures.ahead = ahead
         early = reading.early_rows(book)
         if book:

@@ -63,12 +63,17 @@ class CaptureSet:
         self._bytes_read: dict[str, int] = {}
         self._in_runs = in_runs
         self.ahead: ReadsAhead | None = None
-        """What may read ahead, where there is one plain file; None: nobody does."""
+        """What may read ahead of one plain file at a time; None: nobody does."""
 
     @property
     def paths(self) -> Sequence[str]:
         """The files that are read."""
         return self._paths
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is one capture, read from its beginning to its end."""
+        return len(self._paths) == 1 and not self._in_runs
 
     @property
     def has_pipe(self) -> bool:
@@ -85,7 +90,7 @@ class CaptureSet:
 
         SectionsOverlapError where the files must be read in runs, and can be.
         """
-        if len(self._paths) == 1 and not self._in_runs:
+        if self.is_alone:
             yield from self._of_path(self._paths[0])
             return
         merge = Merge(list(self._waiting()), min(MOST_OPEN, (open_files_allowed() or 2 * MOST_OPEN) // 2))
@@ -130,8 +135,7 @@ class CaptureSet:
 
     def _of_path(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[FrameBatch]:
         try:
-            is_alone = len(self._paths) == 1 and not self._in_runs
-            capture = open_capture(path, start, stop, self._owners, self.ahead if is_alone else None)
+            capture = open_capture(path, start, stop, self._owners, None if self._in_runs else self.ahead)
         except CaptureError as problem:
             self.problems.append(problem)
         else:

@@ -27,10 +27,10 @@ NAMES = list(capture_catalogue.read(CAPTURES))
 RAW_IP = 101
 
 
-def told(path, **options):
+def told(*paths, **options):
     """All that a run says: rows, what they cover, notes and problems."""
     try:
-        outcome = offline.read([str(path)], **{"by": "flow", **options})
+        outcome = offline.read(list(map(str, paths)), **{"by": "flow", **options})
     except PortcallError as error:
         return str(error)
     notes = [note for note in outcome.report.degradations if note.feature != "copies"]  # which a secret seed decides
@@ -96,6 +96,58 @@ def test_a_long_capture_is_the_same_and_its_threads_have_ended(long_capture, job
 
     assert told(long_capture, jobs=jobs) == told(long_capture, jobs=1)
     assert threading.active_count() == before
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """The captures that threads read, by their first bytes behind the header."""
+    begun = []
+    begin = WorkAhead.begin
+
+    def note(ahead, descriptor, offset):
+        has_begun = begin(ahead, descriptor, offset)
+        if has_begun:
+            begun.append(os.pread(descriptor, 16, 24))
+        return has_begun
+
+    monkeypatch.setattr(WorkAhead, "begin", note)
+    return begun
+
+
+def dealt(folder, names, whose):
+    """Captures of the same frames, each with those that ``whose`` deals to it, by their number."""
+    paths = [folder / f"{name}.pcap" for name in names]
+    records = [pcap_record(frame, seconds=i // 100) for i, frame in enumerate(datagrams(6000))]
+    for number, path in enumerate(paths):
+        path.write_bytes(pcap_header(link=RAW_IP) + b"".join(r for i, r in enumerate(records) if whose(i) == number))
+        assert path.stat().st_size > 2 * rooms.WINDOW_BYTES
+    return paths
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"names": False}, {"by": "host", "bucket": "auto"}, {"filter": "udp"}], ids=str
+)
+def test_captures_that_follow_each_other_are_each_read_ahead(tmp_path, begun, options):
+    paths = dealt(tmp_path, "ab", lambda number: number // 3000)
+
+    assert told(*paths, jobs=2, **options) == told(*paths, jobs=1, **options)
+    assert begun == [path.read_bytes()[24:40] for path in paths]
+
+
+def test_of_captures_that_overlap_one_is_read_ahead(tmp_path, begun):
+    paths = dealt(tmp_path, "ab", lambda number: number // 30 % 2)
+
+    assert told(*paths, jobs=3) == told(*paths, jobs=1)
+    assert begun == [paths[0].read_bytes()[24:40]]
+
+
+@pytest.mark.parametrize("by", ["flow", "app"])
+def test_captures_of_all_kinds_say_the_same_together(monkeypatch, by):
+    monkeypatch.setattr(rooms, "WINDOW_BYTES", 3000)  # none of their frames is longer
+    paths = [CAPTURES / name for name in ("office.pcapng", "tunnels.pcap", "owners.pcapng", "dns.pcap")]
+    alone = told(*paths, by=by, jobs=1)
+
+    assert [told(*paths, by=by, jobs=jobs) == alone for jobs in (2, 5)] == [True] * 2
 
 
 def test_captures_of_both_kinds_in_one_file_are_walked_as_they_come(tmp_path):
