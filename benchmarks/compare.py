@@ -20,20 +20,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shlex
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from generate import SHARED
+from measuring import circumstances, cost_of, read_once
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 BASE = "limit"
 WITH_NAMES = "portcall with names"
 _EMPTY_BYTES = 24  # a pcap's header
@@ -77,7 +75,7 @@ def main() -> int:
             Measurement(one, capture) for one in contenders for capture in one.captures if capture in captures
         ]
         for capture in {measurement.capture for measurement in measurements}:
-            _read_once(captures[capture])
+            read_once(captures[capture])
         # The round before the first leaves bytecode behind, and does not count.
         for number in range(-1, options.rounds):
             for measurement in measurements:
@@ -115,6 +113,7 @@ def _contenders(options: argparse.Namespace, workshop: Path) -> list[Contender]:
     limit = _compiled(options.shared / "limit.c", workshop)
     peers = [
         Contender("tcpdump, reading alone", ("tcpdump", "-r", "{capture}", "-w", "/dev/null"), ("mix.pcap",), 3),
+        Contender("capinfos -c", ("capinfos", "-c", "{capture}"), ("mix.pcap",), 3),
         Contender("argus", ("argus", "-X", "-r", "{capture}", "-w", "/dev/null"), ("mix.pcap",), 3),
         Contender("nfpcapd", ("nfpcapd", "-r", "{capture}", "-w", "{directory}"), ("mix.pcap",), 3),
         Contender(
@@ -125,8 +124,8 @@ def _contenders(options: argparse.Namespace, workshop: Path) -> list[Contender]:
             3,
         ),
         # The peers that name applications: their ratio is of their time to ours with names.
-        Contender("ndpiReader", ("ndpiReader", "-q", "-i", "{capture}"), ("mix.pcap",), 3, WITH_NAMES),
-        Contender("nfstream", (options.nfstream, "-c", _NFSTREAM, "{capture}"), ("mix.pcap",), 3, WITH_NAMES),
+        Contender("ndpiReader", ("ndpiReader", "-q", "-i", "{capture}"), all_kinds, 1, WITH_NAMES),
+        Contender("nfstream", (options.nfstream, "-c", _NFSTREAM, "{capture}"), all_kinds, 1, WITH_NAMES),
         Contender(
             "tshark", ("tshark", "-n", "-r", "{capture}", "-q", "-z", "conv,tcp", "-z", "conv,udp"), ("mix.pcap",), 1
         ),
@@ -140,7 +139,9 @@ def _contenders(options: argparse.Namespace, workshop: Path) -> list[Contender]:
         *([Contender(BASE, (limit, "{capture}"), all_kinds)] if limit else []),
         *([Contender("limit -m read", (limit, "-m", "read", "{capture}"), all_kinds)] if limit else []),
         Contender("portcall", (*read, "-o", os.devnull), (*all_kinds[:1], "mix.pcapng", *all_kinds[1:], "empty.pcap")),
-        Contender(WITH_NAMES, (*named, "-o", os.devnull), ("mix.pcap",), baseline="portcall"),
+        Contender("portcall, one job", (*read, "--jobs", "1", "-o", os.devnull), all_kinds),
+        Contender(WITH_NAMES, (*named, "-o", os.devnull), all_kinds, baseline="portcall"),
+        Contender(f"{WITH_NAMES}, one job", (*named, "--jobs", "1", "-o", os.devnull), all_kinds, baseline="portcall"),
         *(one for one in decompressors if _is_installed(one)),
         *(
             Contender("portcall", (*read, "-o", os.devnull), (f"mix.pcap.{suffix}",), baseline=program)
@@ -200,13 +201,6 @@ def _captures(directory: Path, workshop: Path) -> dict[str, Path]:
     return {**captures, "empty.pcap": empty, "few.pcap": few, "none": Path(os.devnull)}
 
 
-def _read_once(path: Path) -> None:
-    if path.is_file():
-        with path.open("rb", buffering=0) as file:
-            while file.read(1 << 20):
-                pass
-
-
 def _measure(measurement: Measurement, capture: Path, workshop: Path, *, counts: bool) -> None:
     """Run a contender once; its failure ends everything, for half a run costs half as much."""
     with tempfile.TemporaryDirectory(dir=workshop) as directory:
@@ -214,28 +208,12 @@ def _measure(measurement: Measurement, capture: Path, workshop: Path, *, counts:
             word.replace("{capture}", str(capture)).replace("{directory}", directory)
             for word in measurement.contender.command
         ]
-        with (workshop / "messages").open("wb") as messages:
-            began = time.monotonic()
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages, env=_environment())
-            _, status, usage = os.wait4(process.pid, 0)
-            wall_s = time.monotonic() - began
-            process.returncode = os.waitstatus_to_exitcode(status)  # it is waited for, and must not be again
-    if process.returncode:
-        words = (workshop / "messages").read_text(errors="replace")[-2000:]
-        sys.exit(f"compare.py: {shlex.join(command)} failed with {process.returncode}: {words}")
-    cpu_s = usage.ru_utime + usage.ru_stime
-    print(f"{measurement.contender.name:24} {measurement.capture:12} {cpu_s:8.3f} s", file=sys.stderr)
+        cost = cost_of(command, workshop)
+    print(f"{measurement.contender.name:24} {measurement.capture:12} {cost.cpu_s:8.3f} s", file=sys.stderr)
     if counts:
-        measurement.cpu_s.append(round(cpu_s, 4))
-        measurement.wall_s.append(round(wall_s, 4))
-        # Linux counts KiB, macOS bytes.
-        measurement.memory_mb.append(round(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6, 1))
-
-
-def _environment() -> dict[str, str]:
-    """Ours, with the package of this checkout, and with bytecode kept as an installation does."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPATH": str(REPOSITORY / "src")}
+        measurement.cpu_s.append(cost.cpu_s)
+        measurement.wall_s.append(cost.wall_s)
+        measurement.memory_mb.append(cost.memory_mb)
 
 
 def _table(measurements: list[Measurement]) -> str:
@@ -271,9 +249,7 @@ def _spread(values: list[float], digits: int) -> str:
 
 def _result(measurements: list[Measurement]) -> dict[str, object]:
     return {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": _sent_by("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"),
-        "machine": _machine(),
+        **circumstances(),
         "measurements": [
             {
                 "contender": one.contender.name,
@@ -286,27 +262,6 @@ def _result(measurements: list[Measurement]) -> dict[str, object]:
             for one in measurements
         ],
     }
-
-
-def _machine() -> dict[str, object]:
-    processors = [
-        line.split(":")[1].strip() for line in _sent_by("cat", "/proc/cpuinfo").splitlines() if "model name" in line
-    ]
-    return {
-        "processor": processors[0] if processors else platform.processor(),
-        "processors": os.cpu_count(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "compiler": next(iter(_sent_by(os.environ.get("CC", "cc"), "--version").splitlines()), ""),
-    }
-
-
-def _sent_by(*command: str) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 if __name__ == "__main__":

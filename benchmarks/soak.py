@@ -1,0 +1,140 @@
+"""Does ``portcall live`` take the same memory and the same time after half an hour as after a minute?
+
+    sudo PYTHONPATH=src python benchmarks/soak.py [--minutes 30] [--connections 200] [--processes 20]
+
+In a network namespace of its own, a client makes so many connections a second on loopback, and so many processes a
+second (``nc``) make one each and end. ``portcall live --every 60`` writes a report a minute. Every ten seconds a line
+of JSON tells memory (resident, of the process and its helpers), descriptors and CPU seconds since the line before; the
+last line has the slope of memory after the first five minutes, and for each report what share of bytes has an owner.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import linear_regression
+from threading import Thread
+from typing import Any
+
+REQUEST, ANSWER = b"x" * 300, b"y" * 700
+_NEW_NETWORK = 0x40000000  # linux/sched.h: CLONE_NEWNET
+_SAMPLE_S, _WARM_UP_S = 10, 300
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def main() -> int:
+    """Make the traffic, and print what the command took."""
+    parser = argparse.ArgumentParser(description="Measure memory and CPU of portcall live over time")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--connections", type=int, default=200, help="a second (default: 200)")
+    parser.add_argument("--processes", type=int, default=20, help="a second (default: 20)")
+    options = parser.parse_args()
+    if not shutil.which("nc"):
+        sys.exit("soak.py: nc is not installed. On Debian: apt install netcat-openbsd")
+    if ctypes.CDLL(None, use_errno=True).unshare(_NEW_NETWORK):
+        sys.exit("soak.py: run it as root, it makes a network namespace")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+        Thread(target=_serve, args=(server,), daemon=True).start()
+        port = server.getsockname()[1]
+        words = ["live", "-i", "lo", "--every", "60", "-o", f"{name}/%Y%m%d-%H%M%S.json"]
+        live = subprocess.Popen([sys.executable, "-m", "portcall", *words], stderr=subprocess.PIPE, text=True)
+        print((live.stderr.readline() if live.stderr else "").strip(), file=sys.stderr)
+        samples, made = _talk(live.pid, port, options)
+        live.send_signal(signal.SIGINT)
+        live.communicate()
+        print(json.dumps({**_summary(samples), "connections": made, "reports": _shares(Path(name))}))
+    return 0
+
+
+def _serve(server: socket.socket) -> None:
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            while len(connection.recv(4096)):
+                connection.sendall(ANSWER)
+
+
+def _talk(pid: int, port: int, options: argparse.Namespace) -> tuple[list[dict[str, float]], int]:
+    """Connections and processes at their rates; gives a sample for each ten seconds, and how many connections."""
+    began = time.monotonic()
+    made, started, samples, running, last_cpu_s = 0, 0, [], [], _cpu_s(pid)
+    with selectors.DefaultSelector() as nothing:
+        while (now := time.monotonic() - began) < options.minutes * 60:
+            while started < now * options.processes:
+                running.append(subprocess.Popen(["nc", "-N", "127.0.0.1", str(port)], stdin=-3, stdout=-3))
+                started += 1
+            running = [process for process in running if process.poll() is None]
+            while made < now * options.connections:
+                with socket.create_connection(("127.0.0.1", port)) as client:
+                    client.sendall(REQUEST)
+                    client.recv(4096)
+                made += 1
+            if now >= _SAMPLE_S * (len(samples) + 1):
+                cpu_s = _cpu_s(pid)
+                sample = {"second": round(now), "memory_mb": _memory_mb(pid), "cpu_s": round(cpu_s - last_cpu_s, 2)}
+                samples.append(
+                    {**sample, "descriptors": len(list(Path(f"/proc/{pid}/fd").iterdir())), "connections": made}
+                )
+                last_cpu_s = cpu_s
+                print(json.dumps(samples[-1]), flush=True)
+            nothing.select(0.005)
+    for process in running:
+        process.wait()
+    return samples, made + started
+
+
+def _family(pid: int) -> list[int]:
+    """The process, and its helpers."""
+    children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    return [pid, *(other for child in children for other in _family(child))]
+
+
+def _memory_mb(pid: int) -> float:
+    pages = sum(int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1]) for one in _family(pid))
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 2)
+
+
+def _cpu_s(pid: int) -> float:
+    ticks = 0
+    for one in _family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / _TICKS
+
+
+def _summary(samples: list[dict[str, float]]) -> dict[str, Any]:  # Any: numbers
+    late = [sample for sample in samples if sample["second"] > _WARM_UP_S] or samples
+    result: dict[str, Any] = {"memory_mb": [samples[0]["memory_mb"], samples[-1]["memory_mb"]]}
+    if len(late) > 1:
+        seconds = [sample["second"] for sample in late]
+        slope = linear_regression(seconds, [sample["memory_mb"] for sample in late]).slope
+        result["memory_mb_an_hour"] = round(slope * 3600, 2)
+        result["cpu_s_slope_an_hour"] = round(linear_regression(seconds, [s["cpu_s"] for s in late]).slope * 3600, 3)
+    return result
+
+
+def _shares(folder: Path) -> list[list[float]]:
+    """Of each report: frames, frames dropped, and the share of credited bytes that have an owner."""
+    shares = []
+    for path in sorted(folder.glob("*.json")):
+        coverage = json.loads(path.read_text(encoding="utf-8"))["coverage"]
+        credited = coverage["bytes"] + coverage["bytes_credited_twice"]
+        share = coverage["bytes_attributed"] / credited if credited else 1.0
+        shares.append([coverage["frames"], coverage["dropped_by_kernel"], round(share, 6)])
+    return shares
+
+
+if __name__ == "__main__":
+    sys.exit(main())
