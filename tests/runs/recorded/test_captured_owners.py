@@ -536,6 +536,16 @@ def test_what_live_found_at_last_counts_before_packets(rows_of):
     assert [row[name] for name in names] == ["late", "web", "job", "ann", "listener", "portcall"]
 
 
+def test_a_block_of_somebody_else_under_the_number_for_examples_says_nothing(rows_of):
+    theirs = own_data([ProcessLine(7, None, Program("other"), "eve")]).replace(b"portcall", b"somebody", 1)
+
+    (row,) = rows_of(
+        recorded(process_block(7, "curl"), made.custom(made.PORTCALL, theirs), packets(TALK, pid_option(7)))
+    )
+
+    assert (row["client_process"], row["client_user"]) == ("curl", None)
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
