@@ -33,8 +33,11 @@ COMMANDS = {
     "check": "test whether ports of a host are open, closed or filtered",
     "explain": "say what a port, a socket or a conversation is, and who has it here",
     "doctor": "try what portcall needs on this machine, and say what mends the rest",
+    "mcp": "answer an agent's questions about captures and ports",
 }
 """Every command's module, and its line in ``--help``, in that order."""
+_PLACES = {"mcp": "agents.mcp"}
+"""The modules that stand in a folder of ``commands``."""
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE
 _FOLLOWS_COMMANDS = ("live",)
@@ -123,8 +126,12 @@ def parser_of(commands: Collection[str]) -> argparse.ArgumentParser:
             allow_abbrev=False,  # or every new option could break somebody's script
         )
         if name in commands:
-            import_module(f"portcall.commands.{name}").add_options(command)
+            _module_of(name).add_options(command)
     return parser
+
+
+def _module_of(command: str) -> Any:  # Any: modules have no protocol; they have ``add_options``
+    return import_module(f"portcall.commands.{_PLACES.get(command, command)}")
 
 
 def _commands_in(words: Sequence[str]) -> list[str]:
@@ -187,7 +194,7 @@ def _refuse(parser: argparse.ArgumentParser, command: str, word: str) -> NoRetur
 
 def _options_of(command: str) -> list[str]:
     parser = argparse.ArgumentParser()
-    import_module(f"portcall.commands.{command}").add_options(parser)
+    _module_of(command).add_options(parser)
     return re.findall(r"(?<![\w-])--?[a-z0-9][\w-]*", parser.format_usage())
 
 

@@ -1,0 +1,1 @@
+"""Doors for programs that ask in the place of people."""
