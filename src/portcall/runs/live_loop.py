@@ -11,6 +11,8 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from portcall.system.heap import return_free_memory
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -26,6 +28,8 @@ _ASKING_CROWD_S = 0.003
 _POLLING_S = 0.25
 _LOOK_COST = 20
 """How many times longer than the last look at all flows took the next one waits at least."""
+_TRIM_S = 60.0
+"""Between two times that free memory goes back to the system."""
 _MATCH_COST = 4
 """The same of looking for owners, which are forgotten some time after their sockets were closed."""
 
@@ -50,6 +54,7 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
     if descriptor is not None:
         poll.register(descriptor, select.POLLIN)
     next_look = next_match = clock() + interval_s
+    next_trim = clock() + _TRIM_S
     while not is_over():
         wait_s = max(min(next_look, next_match) - clock(), 0)
         if tracker.recorder and tracker.recorder.wait_ns is not None:
@@ -70,6 +75,9 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
             began = clock()
             on_interval()
             next_look = clock() + max(interval_s, _LOOK_COST * (clock() - began))
+        if clock() >= next_trim:
+            return_free_memory()
+            next_trim = clock() + _TRIM_S
 
 
 def turn(source: LiveSource, owners: Owners, tracker: LiveTracker | IntervalTracker, *, asks: bool) -> None:
