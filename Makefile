@@ -1,6 +1,8 @@
 PYTHON = .venv/bin/python
+BENCH = /tmp/bench
+TODAY := $(shell date -u +%Y-%m-%d)
 
-.PHONY: help check quick test deep fix kernels golden docs pictures bench
+.PHONY: help check quick test deep fix kernels golden docs pictures bench performance
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
@@ -39,3 +41,10 @@ pictures: ## write the pictures of the HTML report in docs/images, with Chromium
 
 bench: ## what to run is in benchmarks/README.md
 	@cat benchmarks/README.md
+
+performance: ## measure all contenders anew, and draw docs/images/performance.svg: an hour, 12 GB; needs matplotlib
+	$(PYTHON) benchmarks/generate.py $(BENCH)
+	$(PYTHON) benchmarks/compare.py --captures $(BENCH) -o benchmarks/results/$(TODAY).json
+	$(PYTHON) benchmarks/scaling.py --directory $(BENCH) -o benchmarks/results/scaling/$(TODAY).json
+	$(PYTHON) benchmarks/picture.py benchmarks/results/$(TODAY).json benchmarks/results/scaling/$(TODAY).json
+	$(PYTHON) tools/document_numbers.py

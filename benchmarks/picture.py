@@ -1,6 +1,6 @@
 """Draw docs/images/performance.svg from what compare.py and scaling.py have left in results.
 
-    picture.py results/NAME.json results/NAME-scaling.json [-o ../docs/images/performance.svg]
+    picture.py results/NAME.json results/scaling/NAME.json [-o ../docs/images/performance.svg]
 
 Above: every contender on every capture, by CPU seconds. Below: how portcall's CPU seconds grow with packets and with
 conversations, and how time on the clock shrinks with jobs. Needs matplotlib.

@@ -1,6 +1,6 @@
 """How portcall's cost grows: with packets, with conversations, and with jobs. Captures are made, read and removed.
 
-    scaling.py [--directory DIRECTORY] [--most 50] [--rounds 3] [-o results/NAME-scaling.json]
+    scaling.py [--directory DIRECTORY] [--most 50] [--rounds 3] [-o results/scaling/NAME.json]
 
 Frames are 64 bytes of Ethernet, IPv4 and TCP, an acknowledgement to and fro, so that what counts is work per packet and
 per conversation. Every round runs each point once. Needs 4 GB of disk for 50 million packets, and as much memory for
@@ -77,6 +77,7 @@ def main() -> int:
     result = {**circumstances(), "points": [vars(point) for point in points]}
     text = json.dumps(result, indent=1) + "\n"
     if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(text, encoding="utf-8")
     else:
         print(text, end="")
