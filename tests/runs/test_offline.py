@@ -354,17 +354,43 @@ def test_secrets_that_a_capture_brings_show_who_is_asked_inside_tls(tmp_path, se
     path = tmp_path / "opened.pcapng"
     suite = "TLS_AES_128_GCM_SHA256"
     client, server, key_log = conversation(certificate_files(tmp_path), suite, server_name=server_name)
-    hello = 5 + int.from_bytes(client[3:5], "big")
-    sent = [(40000, 443, 1, client[:hello]), (443, 40000, 1, server), (40000, 443, 1 + hello, client[hello:])]
-    frames = [
-        enhanced(bytes(between(source) / TCP(sport=source, dport=target, flags="PA", seq=sequence) / data))
-        for source, target, sequence, data in sent
-    ]
-    path.write_bytes(section() + interface(link=101) + secrets(key_log) + b"".join(frames))
+    path.write_bytes(section() + interface(link=101) + secrets(key_log) + b"".join(frames_of(client, server)))
 
     [row] = offline.read([str(path)], **options).report
 
     assert {column: row[column] for column in told} == told
+
+
+def frames_of(client, server):
+    """The blocks of a conversation over TLS, as its ends have said it."""
+    hello = 5 + int.from_bytes(client[3:5], "big")
+    sent = [(40000, 443, 1, client[:hello]), (443, 40000, 1, server), (40000, 443, 1 + hello, client[hello:])]
+    return [
+        enhanced(bytes(between(source) / TCP(sport=source, dport=target, flags="PA", seq=sequence) / data))
+        for source, target, sequence, data in sent
+    ]
+
+
+def test_a_file_of_secrets_tells_what_those_in_the_capture_tell(tmp_path):
+    plain, opened, keys = (tmp_path / name for name in ("plain.pcapng", "opened.pcapng", "keys.txt"))
+    client, server, key_log = conversation(certificate_files(tmp_path), "TLS_AES_128_GCM_SHA256")
+    frames = b"".join(frames_of(client, server))
+    plain.write_bytes(section() + interface(link=101) + frames)
+    opened.write_bytes(section() + interface(link=101) + secrets(key_log) + frames)
+    keys.write_bytes(key_log)
+
+    told = [
+        list(offline.read([str(path)], by="flow", **options).report)
+        for path, options in ((plain, {"tls_keys": [str(keys)]}), (opened, {}), (plain, {}))
+    ]
+
+    assert told[0] == told[1] != told[2]
+    assert told[0][0]["http_host"] == "inside.example"
+
+
+def test_secrets_are_of_no_use_where_payloads_are_not_inspected(tmp_path):
+    with pytest.raises(UsageError, match="--no-names"):
+        offline.read([str(CAPTURES / "ssh.pcap")], names=False, tls_keys=[str(tmp_path / "keys.txt")])
 
 
 def test_what_ftp_announces_is_its_data_however_late(tmp_path):

@@ -66,6 +66,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", metavar="TIME", help="count only frames before this time")
     parser.add_argument(
+        "--tls-keys",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="secrets of TLS sessions, as programs write them where SSLKEYLOGFILE says, to read what is inside",
+    )
+    parser.add_argument(
         "--jobs",
         type=positive,
         metavar="N",
@@ -111,6 +118,7 @@ def run(options: argparse.Namespace) -> int:
             from_=options.from_,
             to=options.to,
             bucket=options.bucket,
+            tls_keys=options.tls_keys,
             logs=format_name in LOGS,
             stream=stream,
             page=format_name in PAGES,

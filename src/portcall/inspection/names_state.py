@@ -10,8 +10,9 @@ from portcall.inspection.asked_questions import QuestionNumbers
 from portcall.inspection.detection_table import DetectionTable
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
-from portcall.inspection.server_names import MOST_SECRETS, ServerNames
+from portcall.inspection.server_names import ServerNames
 from portcall.records.plain_data import items, octets, text, whole
+from portcall.records.tls_secrets import MOST_SECRETS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +27,7 @@ def merge_names(
     """
     names.dns_cache.merge(later.dns_cache)
     names.expected_flows.merge(later.expected_flows, frames_before, places.tolist())
-    for session, secret in later.key_log.items():
-        if len(names.key_log) < MOST_SECRETS:
-            names.key_log[session] = secret
+    names.note_secrets(later.key_log.items())
     return names.detections.merge(later.detections)
 
 

@@ -25,9 +25,11 @@ from portcall.labels.port_services import Rank, ranks
 from portcall.labels.registry import Registry
 from portcall.labels.service_keys import has_ports, server_ports
 from portcall.records.packets import NO_TIME
-from portcall.records.tls_secrets import read_key_log
+from portcall.records.tls_secrets import MOST_SECRETS, read_key_log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from portcall.flows.table import FlowTable
@@ -35,9 +37,9 @@ if TYPE_CHECKING:
     from portcall.inspection.handover import PayloadKeeper
     from portcall.records.detections import Detection
     from portcall.records.packets import FrameBatch
+    from portcall.records.tls_secrets import Secret
 
 _MOST_TOLD = 1 << 18  # remembered
-MOST_SECRETS = 1 << 17
 
 
 class ServerLabels(NamedTuple):
@@ -108,7 +110,12 @@ class ServerNames:
         """Keep what the capture itself says beside its frames: what hosts are called, and secrets of TLS sessions."""
         for name, address in batch.host_names:
             self.dns_cache.note_capture(name, address)
-        for session, secret in read_key_log(batch.key_log) if batch.key_log else ():
+        if batch.key_log:
+            self.note_secrets(read_key_log(batch.key_log))
+
+    def note_secrets(self, secrets: Iterable[Secret]) -> None:
+        """Keep secrets of TLS sessions, as many as there is room for."""
+        for session, secret in secrets:
             if len(self.key_log) < MOST_SECRETS:
                 self.key_log[session] = secret
 

@@ -1,4 +1,4 @@
-"""Secrets of TLS sessions that a capture brings along: the lines of an SSLKEYLOGFILE (draft-ietf-tls-keylogfile).
+"""Secrets of TLS sessions, as a capture or a file beside it brings them: the lines of an SSLKEYLOGFILE (RFC 9850).
 
     CLIENT_TRAFFIC_SECRET_0 <the client's random, 64 hexadecimal digits> <the secret, in such digits>
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 KeyLog = Mapping[tuple[str, bytes], bytes]
 """(label, the client's random) → secret."""
 
+Secret = tuple[tuple[str, bytes], bytes]
+"""One item of a KeyLog."""
+
+MOST_SECRETS = 1 << 17
+"""That one run keeps."""
+
 MASTER = "CLIENT_RANDOM"
 """Up to TLS 1.2: the master secret."""
 CLIENT_SECRETS = ("CLIENT_EARLY_TRAFFIC_SECRET", "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0")
@@ -26,9 +32,16 @@ _LINE = (
     rb"(?m)^(" + "|".join((MASTER, *CLIENT_SECRETS)).encode() + rb") ([0-9A-Fa-f]{64}) ((?:[0-9A-Fa-f]{2}){32,64})\r?$"
 )
 """Compiled when it is first needed, by ``re``, which keeps it."""
+_ANY_LINE = rb"(?m)^(?:#.*|[A-Z][A-Z0-9_]+ [0-9A-Fa-f]+ [0-9A-Fa-f]+\s*|RSA Session-ID:\S* Master-Key:\S+\s*)$"
+"""A comment, what any label says, or how Wireshark's ancestors wrote it."""
 
 
-def read_key_log(text: bytes) -> Iterator[tuple[tuple[str, bytes], bytes]]:
+def is_key_log(text: bytes) -> bool:
+    """Whether a line of it is one of a key log, of use here or not."""
+    return re.search(_ANY_LINE, text) is not None
+
+
+def read_key_log(text: bytes) -> Iterator[Secret]:
     """The secrets that open what clients say, as items of a KeyLog; other lines are passed over."""
     for match in re.finditer(_LINE, text):
         label, random, secret = (part.decode() for part in match.groups())

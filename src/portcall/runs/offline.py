@@ -63,6 +63,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     from_: str | None = None,
     to: str | None = None,
     bucket: str | None = None,
+    tls_keys: Sequence[str] = (),
     logs: bool = False,
     stream: StreamOptions = ALL_STAY,
     page: bool = False,
@@ -76,6 +77,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``deduplicate`` counts copies of frames as such.
     ``bucket`` is how wide the buckets of time are that rows are of besides, see ``queries.bucket_widths``.
     ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
+    ``tls_keys`` are files with secrets of TLS sessions, beside those that captures bring.
     ``stream``: which conversations leave before the end, and who takes them.
     ``jobs`` is how many threads read, which changes nothing else; None: one for each processor that we may use.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
@@ -95,6 +97,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
             from_=from_,
             to=to,
             bucket=bucket,
+            tls_keys=tls_keys,
             logs=logs,
             page=page,
             stream=stream,

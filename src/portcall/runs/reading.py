@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from portcall.attribution.attribution import Attribution
@@ -13,11 +14,13 @@ from portcall.enrichment.geoip import Origins
 from portcall.errors import UsageError
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.records.report import Degradation
+from portcall.records.tls_secrets import MOST_SECRETS
 from portcall.runs.arguments import check_grouping
 from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.runs.tracker import Shard, Tracker
 from portcall.sources.filters import FrameFilter
+from portcall.sources.key_logs import secrets_of
 from portcall.sources.selection import TimeWindow, selected
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from portcall.records.packets import CapturePoint, FrameBatch, Tally, Verdict
     from portcall.records.recorded.claims import ClaimTable
     from portcall.records.report import Report
+    from portcall.records.tls_secrets import Secret
     from portcall.runs.streaming.early_rows import EarlyRows
 
 _TEN_YEARS_NS = 3653 * 86_400 * 1_000_000_000
@@ -56,6 +60,8 @@ class ReadOptions:
     from_: str | None = None
     to: str | None = None
     bucket: str | None = None
+    tls_keys: Sequence[str] = ()
+    """Files with secrets of TLS sessions."""
     logs: bool = False
     """Whether rows by flow have what logs say of them."""
     page: bool = False
@@ -74,6 +80,7 @@ class ReadOptions:
             "--from": self.from_,
             "--to": self.to,
             "--bucket": self.bucket,
+            "--tls-keys": list(self.tls_keys),
             "--format html": self.page,
         }
 
@@ -88,6 +95,7 @@ class Reading:
     _filter: FrameFilter | None = field(init=False, default=None)
     _window: TimeWindow | None = field(init=False, default=None)
     _bucketing: Bucketing | None = field(init=False, default=None)
+    _secrets: list[Secret] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         options = self.options
@@ -98,6 +106,10 @@ class Reading:
             self._where = compile_where(options.where, options.by)
         self._completed = Origins(options.geo).completed_columns if options.geo else None
         self._filter = FrameFilter(options.filter) if options.filter else None
+        if options.tls_keys:
+            if not options.names:
+                raise UsageError("--tls-keys opens what --no-names skips: leave out one of them")
+            self._secrets = list(islice(secrets_of(options.tls_keys), MOST_SECRETS))
         self._window = window_of(options.from_, options.to)
         self._bucketing = (
             bucketing_of(options.bucket or "auto", "app") if options.page else bucketing_of(options.bucket, options.by)
@@ -121,11 +133,13 @@ class Reading:
             return before and before.begun_anew()
         from portcall.inspection.server_names import ServerNames  # and all dissectors
 
-        return ServerNames(
+        names = ServerNames(
             with_details=options.by == "flow" and not options.logs,
             with_questions=options.by == "query",
             with_logs=options.logs,
         )
+        names.note_secrets(self._secrets)
+        return names
 
     def tracker(
         self,
