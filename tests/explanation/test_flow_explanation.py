@@ -12,7 +12,7 @@ from portcall.explanation.flow_explanation import MOST_DNS_ANSWERS, TCP_STATES, 
 from portcall.flows.conn_state import STATES
 from portcall.flows.originator import OriginatorEvidence
 from portcall.inspection.dns_cache import CachedAnswer
-from portcall.records.detections import NameKind
+from portcall.records.detections import OUTER_KINDS, NameKind
 from portcall.records.flows import FlowKind
 from portcall.records.packets import NO_TIME, Tally
 from portcall.records.schema import column_names
@@ -129,12 +129,38 @@ def test_a_foreign_protocol_on_a_well_known_port_is_said():
 def test_a_name_has_its_source_and_where_it_was_heard(kind):
     is_inspected = kind not in (NameKind.DNS, NameKind.CAPTURE)
 
-    (sentence,) = sent(
+    sentence, *more = sent(
         explain_flow(row(hostname="www.example.org", hostname_source=kind.value, evidence_frame=7), 1, []), "name"
     )
 
     assert sentence.startswith("www.example.org: ")
     assert sentence.endswith(", frame 7") == is_inspected
+    assert more == (["behind it: not known"] if kind in OUTER_KINDS.values() else [])
+
+
+def test_a_cover_has_the_names_behind_it_and_the_app_rests_on_one_of_them():
+    covered = row(
+        hostname="cover.example",
+        hostname_source="tls-sni-outer",
+        app="example.com",
+        app_source="name",
+        said=["ech=yes"],
+    )
+
+    story = explain_flow(covered, 1, [], ["shop.example.com"])
+
+    assert "behind it: shop.example.com" in sent(story, "name")[1]
+    assert story.evidence.hidden == ("shop.example.com",)
+    assert sent(story, "app") == [
+        "example.com: by the name, the domain that somebody registered below the public suffix com"
+    ]
+
+
+@pytest.mark.parametrize("said", [["ech=yes"], ["alpn=h2"], None])
+def test_what_may_be_grease_is_said_to_be_untellable(said):
+    story = explain_flow(row(hostname="www.example.org", hostname_source="tls-sni", said=said), 1, [])
+
+    assert any("nobody on the way can tell" in sentence for sentence in sent(story, "name")) == (said == ["ech=yes"])
 
 
 def test_a_name_as_sent_is_told_where_it_differs():

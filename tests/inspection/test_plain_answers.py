@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
+from dissectors.ech_vectors import CONFIGURATIONS
 from examples import examples
 from made_conversations import CLIENT, RESOLVER, batch_of, names_by_dissectors
 from portcall.decoding.decoder import Decoder
@@ -18,7 +19,22 @@ from portcall.records.packets import NO_TIME
 
 QUESTION = b"\x03www\x07example\x03com\0"
 ALIAS, ADDRESSES = 5, {1: 4, 28: 16}
+ADDRESSES_OF_HINTS = {4: 4, 6: 16}
 CLIENT_BYTES = bytes(12) + bytes(map(int, CLIENT.split(".")))
+
+
+@st.composite
+def bindings(draw):
+    """What an HTTPS record has: a target, and parameters, mostly in order."""
+    target = draw(st.sampled_from([b"\0", b"\0", b"\3cdn\4test\0", b"\xc0\x0c"]))
+    keys = draw(st.lists(st.sampled_from([1, 4, 5, 6, 7]), unique=True, max_size=4))
+    data = bytes([0, draw(st.sampled_from([0, 1, 1]))]) + target
+    for key in draw(st.sampled_from([keys, sorted(keys), sorted(keys)])):
+        width = ADDRESSES_OF_HINTS.get(key, 3)
+        value = draw(st.binary(min_size=width, max_size=width)) * draw(st.sampled_from([1, 1, 2, 9]))
+        value = CONFIGURATIONS if key == 5 else value[: draw(st.sampled_from([len(value), len(value), 1, 0]))]
+        data += struct.pack(">HH", key, len(value)) + value
+    return data
 
 
 @st.composite
@@ -31,12 +47,13 @@ def messages(draw):
     owners, count = [12], draw(st.integers(0, 5))
     for _ in range(count):
         owner = draw(st.sampled_from([owners[-1], owners[-1], owners[0]]))
-        kind = draw(st.sampled_from([1, 1, 28, ALIAS, 16]))
+        kind = draw(st.sampled_from([1, 1, 28, ALIAS, 16, 64, 65, 65]))
         # No name twice: in a circle of aliases the kernel takes the least time, the dissector that of the first.
         alias = b"\1%c" % (0x61 + len(owners))
         rest = draw(st.sampled_from([alias + b"\xc0\x10", alias + b"\4test\0", b""])) if kind == ALIAS else b"text"
         size = ADDRESSES.get(kind)
         rest = draw(st.binary(min_size=size, max_size=size)) if size else rest
+        rest = draw(bindings()) if kind in (64, 65) else rest
         data += struct.pack(">HHHIH", 0xC000 | owner, kind, 1, draw(st.sampled_from([0, 30, 2**32 - 1])), len(rest))
         owners += [len(data)] if kind == ALIAS else []
         data += rest
@@ -68,6 +85,7 @@ def told(data, names):
     return (
         dns_answers,
         len(names.dns_cache.store),
+        names.dns_cache.offers.plain(),
         [names.detection(number) for number in numbers],
     )
 
@@ -87,7 +105,7 @@ def test_an_answer_by_way_of_aliases_is_of_the_name_that_was_asked_for():
     data += struct.pack(">HHHIH", 0xC00C, ALIAS, 1, 20, 6) + b"\3cdn\xc0\x10"
     data += struct.pack(">HHHIH", 0xC000 | len(data) - 6, 1, 1, 300, 4) + b"\xc0\0\2\x50"
 
-    (cached_answer,), count, (detection,) = told(data, ServerNames())
+    (cached_answer,), count, _, (detection,) = told(data, ServerNames())
 
     address, time_ns, until_ns, name = cached_answer
     assert (address[-4:], name, until_ns - time_ns) == (b"\xc0\0\2\x50", "www.example.com", 80 * 10**9 + 1)

@@ -16,6 +16,12 @@ def test_a_secret_is_found_by_label_and_random(label):
     assert read(f"{label} {RANDOM} {SECRET}") == {(label, b"\xab" * 32): b"\xcd" * 48}
 
 
+@pytest.mark.parametrize("label", ["ECH_SECRET", "ECH_CONFIG"])
+@pytest.mark.parametrize("size", [32, 60])
+def test_what_opens_an_encrypted_hello_is_found_likewise(label, size):
+    assert read(f"{label} {RANDOM} {'cd' * size}") == {(label, b"\xab" * 32): b"\xcd" * size}
+
+
 def test_lines_may_end_as_on_windows_and_in_any_case():
     assert read(f"CLIENT_RANDOM {RANDOM.upper()} {SECRET}\r", "") == {("CLIENT_RANDOM", b"\xab" * 32): b"\xcd" * 48}
 

@@ -13,7 +13,7 @@ from portcall.flows.originator import OriginatorEvidence
 from portcall.labels.port_services import PROTOCOL_NAMES, PortClass
 from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched
 from portcall.records.column_values import Addresses, Numbers, Words, of_values
-from portcall.records.detections import NameKind
+from portcall.records.detections import OUTER_KINDS, NameKind
 from portcall.records.flows import NEVER
 from portcall.records.log_entries import CLOSED_NS
 from portcall.records.packets import NO_TIME
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     _Pair = tuple[Match | None, Match | None]
 
-_SERVER_NAMES = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI})
+_SERVER_NAMES = frozenset({*OUTER_KINDS, *OUTER_KINDS.values()})
 _HOST_HEADER = frozenset({NameKind.HTTP_HOST})
 _HOLDER = ("pid", "process", "script", "exe", "user", "container")
 _PORT_CLASSES = tuple(port_class.label for port_class in PortClass)

@@ -73,10 +73,12 @@ def _explanation(outcome: Outcome, index: int) -> FlowExplanation:
     from portcall.explanation.flow_explanation import explain_flow
 
     row, names = outcome.report.rows[index], outcome.names
-    told = (
-        names.answered_before(row["client_ip"], row["server_ip"], row["first_ns"]) if names and row["protocol"] else []
-    )
-    return explain_flow(row, index + 1, told)
+    if not (names and row["protocol"]):
+        return explain_flow(row, index + 1, [])
+    spoke = row["client_ip"], row["server_ip"], row["first_ns"]
+    is_cover = str(row["hostname_source"]).endswith("-outer")
+    hidden = names.hidden_behind(*spoke, row["tls_server_name"] or "") if is_cover else ()
+    return explain_flow(row, index + 1, names.answered_before(*spoke), hidden)
 
 
 def _write(explanations: list[FlowExplanation], choice: FlowChoice, format_name: str, stream: TextIO) -> None:

@@ -26,8 +26,8 @@ _MOST_RECORDS = 512
 _POINTERS = 0xC000
 """Two bytes from here on are an offset in the message (RFC 1035 §4.1.4); fewer are a label, below 0 here."""
 
-ADDRESS, ALIAS, START_OF_AUTHORITY, TEXT, ADDRESS_6, SUBTREE, OPTIONS = 1, 5, 6, 16, 28, 39, 41
-"""Types of records: A, CNAME, SOA, TXT, AAAA, DNAME, OPT."""
+ADDRESS, ALIAS, START_OF_AUTHORITY, TEXT, ADDRESS_6, SUBTREE, OPTIONS, SERVICE, HTTPS = 1, 5, 6, 16, 28, 39, 41, 64, 65
+"""Types of records: A, CNAME, SOA, TXT, AAAA, DNAME, OPT, SVCB, HTTPS."""
 
 
 class DnsQuestion(NamedTuple):

@@ -14,7 +14,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors._ja4 import GREASE, ja4
-from portcall.records.detections import Name
+from portcall.labels.cover_names import is_cover_name
+from portcall.records.detections import OUTER_KINDS, Name
 
 if TYPE_CHECKING:
     from portcall.records.detections import NameKind
@@ -45,6 +46,8 @@ _MOST_NAME_CHARACTERS = 1024
 _MOST_EXTENSIONS = 128  # browsers send some 18, and there are not as many in IANA's registry
 _MOST_PROTOCOLS = 32
 _RANDOM_END = 34
+_RETRY = bytes.fromhex("cf21ad74e59a6111")
+"""The random of a HelloRetryRequest begins so (RFC 8446 §4.1.3)."""
 _MOST_SESSION_ID_BYTES = 32
 _DATAGRAMS = 0xFE
 """The first byte of DTLS's versions."""
@@ -90,7 +93,13 @@ class ClientHello(NamedTuple):
         body = self.extensions.get(SERVER_NAME, b"")
         if len(body) < 6 or body[2]:  # noqa: PLR2004 - the fields above, and a character
             return ()
-        return named(kind, body[5 : 5 + _SHORT.unpack_from(body, 3)[0]])
+        sent = named(kind, body[5 : 5 + _SHORT.unpack_from(body, 3)[0]])
+        return tuple([beside_ech(name) for name in sent]) if self.has_outer_ech else sent
+
+    @property
+    def has_outer_ech(self) -> bool:
+        """Whether an encrypted hello is in it, or what looks like one (RFC 9849 §5: a first byte of 0)."""
+        return self.extensions.get(ENCRYPTED_CLIENT_HELLO, b"")[:1] == b"\0"
 
     def details(self, carrier: str) -> tuple[tuple[str, str], ...]:
         """What else is worth saying; the carrier is ``t`` for TCP, ``q`` for QUIC, ``d`` for DTLS."""
@@ -113,6 +122,8 @@ class ServerHello(NamedTuple):
 
     version: int
     extensions: dict[int, bytes]
+    asks_again: bool
+    """Whether it is a HelloRetryRequest (RFC 8446 §4.1.4), which wants another hello of the client's."""
 
     def details(self) -> tuple[tuple[str, str], ...]:
         """Its version, and the application protocol unless that was encrypted."""
@@ -144,12 +155,29 @@ def server_hello_of(body: bytes) -> ServerHello | None:
         return None
     extensions = _extensions(body, _RANDOM_END + 1 + body[_RANDOM_END] + 3)
     chosen = extensions.get(SUPPORTED_VERSIONS, b"")
-    return ServerHello(_SHORT.unpack(chosen if len(chosen) == _SHORT.size else body[:2])[0], extensions)
+    version = _SHORT.unpack(chosen if len(chosen) == _SHORT.size else body[:2])[0]
+    return ServerHello(version, extensions, body.startswith(_RETRY, 2))
 
 
 def named(kind: NameKind, raw: bytes) -> tuple[Name, ...]:
     """The name that these bytes are, if any."""
     return (Name(kind, printed(raw)),) if raw else ()
+
+
+def beside_ech(name: Name) -> Name:
+    """A server's name in a hello that has an encrypted one, or what looks like it: a cover, or perhaps one."""
+    outer = OUTER_KINDS.get(name.kind)
+    return Name(outer, name.text) if outer and is_cover_name(name.text) else name._replace(may_be_cover=True)
+
+
+def covers(names: tuple[Name, ...]) -> tuple[Name, ...]:
+    """Names of a hello whose encrypted one was opened."""
+    return tuple([Name(OUTER_KINDS.get(name.kind, name.kind), name.text) for name in names])
+
+
+def random_of(body: bytes) -> bytes:
+    """The random in the body of a hello."""
+    return body[2:_RANDOM_END]
 
 
 def printed(raw: bytes) -> str:

@@ -66,6 +66,43 @@ def client_hello(data: bytes) -> ClientHello | Wait | None:
     return hello or (None if is_whole else WAIT)
 
 
+def hello_after_change(data: bytes) -> ClientHello | None:
+    """A whole ClientHello behind a record of ChangeCipherSpec, as one that was asked for again (RFC 8446 §D.4)."""
+    if data[:1] != bytes((CHANGE_CIPHER_SPEC,)) or len(data) < HEADER_BYTES or not (at := _record_bytes(data, 0)):
+        return None
+    message_at = at + HEADER_BYTES
+    size = int.from_bytes(data[message_at + 1 : message_at + _MESSAGE_HEADER_BYTES], "big")
+    is_alone = int.from_bytes(data[at + 3 : message_at], "big") == _MESSAGE_HEADER_BYTES + size
+    hello = client_hello(data[at:]) if is_alone and data[at : at + 1] == bytes((HANDSHAKE,)) else None
+    return hello if isinstance(hello, ClientHello) and hello.is_whole else None
+
+
+def second_hello(data: bytes) -> ClientHello | Wait | None:
+    """The ClientHello that follows the whole one which a stream begins with, where a server asked for it.
+
+    ``WAIT`` where it may not all be there; None where something else follows, or nothing.
+    """
+    hello_bytes = _MESSAGE_HEADER_BYTES + int.from_bytes(read_handshake(data).data[1:_MESSAGE_HEADER_BYTES], "big")
+    at = 0
+    while hello_bytes > 0 and at + HEADER_BYTES <= len(data):
+        size = _record_bytes(data, at)
+        hello_bytes -= size - HEADER_BYTES
+        at += size
+    rest = data[at:]
+    if rest[:1] == bytes((CHANGE_CIPHER_SPEC,)):
+        behind = rest[_record_bytes(rest, 0) :] if len(rest) >= HEADER_BYTES else b""
+        if not behind:
+            return WAIT
+    else:
+        behind = rest
+    if behind[:1] != bytes((HANDSHAKE,)):
+        return None
+    hello = client_hello(behind)
+    if isinstance(hello, ClientHello) and hello.is_whole:
+        return hello
+    return WAIT if count_records(behind)[1] > len(behind) or len(behind) < HEADER_BYTES else None
+
+
 def read_handshake(data: bytes) -> Handshake:
     """The handshake messages at the beginning of a stream that looks like records."""
     size = _record_bytes(data, 0)

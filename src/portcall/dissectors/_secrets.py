@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from portcall.dissectors._hello import CLIENT_HELLO, SERVER_HELLO, TLS_1_3, server_hello_of
+from portcall.dissectors._hello import SERVER_HELLO, TLS_1_3, server_hello_of
 from portcall.dissectors._records import (
     APPLICATION_DATA,
     CHANGE_CIPHER_SPEC,
@@ -56,17 +56,18 @@ class _Keys(NamedTuple):
     """TLS 1.2's AES has the first four bytes of it, and each record the others."""
 
 
-def has_secrets(hello: bytes, key_log: KeyLog) -> bool:
-    """Whether the key log has a secret of the session that this stream, which begins with a ClientHello, begins."""
-    random = _random(hello, CLIENT_HELLO)
+def has_secrets(random: bytes, key_log: KeyLog) -> bool:
+    """Whether the key log has a secret of the session that a ClientHello with this random begins."""
     return any((label, random) in key_log for label in (MASTER, *CLIENT_SECRETS))
 
 
-def opened(sent: Payload, answered: Payload, key_log: KeyLog) -> Payload:
-    """The application data of a client whose stream begins with its hello; nothing as long as no key is known."""
+def opened(sent: Payload, answered: Payload, key_log: KeyLog, random: bytes) -> Payload:
+    """The application data of a client whose stream begins with its hello; nothing as long as no key is known.
+
+    ``random``: of that hello, or of the one that is encrypted in it.
+    """
     nothing = Payload(b"", is_ended=sent.is_ended)
-    random = _random(sent.data, CLIENT_HELLO)
-    body = _body(answered.data, SERVER_HELLO)
+    body = first_message(answered.data, SERVER_HELLO)
     hello = server_hello_of(body)
     if hello is None or len(body) < _RANDOM_END + 3 + body[_RANDOM_END]:
         return nothing
@@ -83,6 +84,11 @@ def opened(sent: Payload, answered: Payload, key_log: KeyLog) -> Payload:
     return Payload(data, is_ended=sent.is_ended)
 
 
+def unsealed(key: bytes, nonce: bytes, content: bytes, authenticated: bytes, *, is_chacha: bool) -> bytes | None:
+    """What was sealed by AES-GCM or ChaCha20-Poly1305; None where this is not its key."""
+    return _decrypted(_chosen(key, is_chacha=is_chacha), nonce, content, authenticated)
+
+
 def expanded(secret: bytes, label: bytes, size: int, hash_name: str = "sha256") -> bytes:
     """HKDF-Expand-Label (RFC 8446 §7.1) with an empty context, for no more than one hash."""
     label = b"tls13 " + label
@@ -96,19 +102,15 @@ def keyed_hash(key: bytes, data: bytes, hash_name: str = "sha256") -> bytes:
     return hmac.digest(key, data, hash_name)
 
 
-def _body(data: bytes, kind: int) -> bytes:
+def first_message(data: bytes, kind: int) -> bytes:
     """The first handshake message of a stream, as far as it is there, without its header; empty if of another kind."""
     message = read_handshake(data).data if len(data) > HEADER_BYTES else b""
     return message[4 : 4 + int.from_bytes(message[1:4], "big")] if message[:1] == bytes((kind,)) else b""
 
 
-def _random(data: bytes, kind: int) -> bytes:
-    return _body(data, kind)[_RANDOM_AT:_RANDOM_END]
-
-
 def _keys_1_3(secret: bytes, suite: _Suite) -> _Keys:
     key = expanded(secret, b"key", suite.key_bytes, suite.hash)
-    return _Keys(_cipher(suite, key), expanded(secret, b"iv", _NONCE_BYTES, suite.hash))
+    return _Keys(_chosen(key, is_chacha=suite.is_chacha), expanded(secret, b"iv", _NONCE_BYTES, suite.hash))
 
 
 def _keys_1_2(master: bytes, client_random: bytes, server_random: bytes, suite: _Suite) -> _Keys:
@@ -120,13 +122,13 @@ def _keys_1_2(master: bytes, client_random: bytes, server_random: bytes, suite: 
         chained = keyed_hash(master, chained, suite.hash)
         block += keyed_hash(master, chained + seed, suite.hash)
     nonce = block[2 * suite.key_bytes :][:nonce_bytes]
-    return _Keys(_cipher(suite, block[: suite.key_bytes]), nonce)
+    return _Keys(_chosen(block[: suite.key_bytes], is_chacha=suite.is_chacha), nonce)
 
 
-def _cipher(suite: _Suite, key: bytes) -> AESGCM | ChaCha20Poly1305:
+def _chosen(key: bytes, *, is_chacha: bool) -> AESGCM | ChaCha20Poly1305:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-    return ChaCha20Poly1305(key) if suite.is_chacha else AESGCM(key)
+    return ChaCha20Poly1305(key) if is_chacha else AESGCM(key)
 
 
 def _opened_1_3(data: bytes, keys: list[_Keys]) -> bytes:
@@ -137,7 +139,7 @@ def _opened_1_3(data: bytes, keys: list[_Keys]) -> bytes:
         if kind != APPLICATION_DATA:
             continue
         plain = None
-        while keys and (plain := _decrypted(keys[0], _numbered(keys[0].nonce, number), content, header)) is None:
+        while keys and (plain := _decrypted(keys[0].cipher, _numbered(keys[0].nonce, number), content, header)) is None:
             if number == 0 and len(keys) == 1:
                 break  # of a secret that is not known, before those that are
             keys, number = keys[1:], 0
@@ -162,7 +164,7 @@ def _opened_1_2(data: bytes, keys: _Keys) -> bytes:
         nonce = keys.nonce + content[:explicit] if explicit else _numbered(keys.nonce, number)
         size = max(len(content) - explicit - _TAG_BYTES, 0)
         authenticated = _PLAIN_HEADER.pack(number, kind, int.from_bytes(header[1:3], "big"), size)
-        plain = _decrypted(keys, nonce, content[explicit:], authenticated)
+        plain = _decrypted(keys.cipher, nonce, content[explicit:], authenticated)
         if plain is None:
             break
         number += 1
@@ -176,13 +178,13 @@ def _numbered(nonce: bytes, number: int) -> bytes:
     return (int.from_bytes(nonce, "big") ^ number).to_bytes(_NONCE_BYTES, "big")
 
 
-def _decrypted(keys: _Keys, nonce: bytes, content: bytes, authenticated: bytes) -> bytes | None:
+def _decrypted(cipher: AESGCM | ChaCha20Poly1305, nonce: bytes, content: bytes, authenticated: bytes) -> bytes | None:
     """A record's content; None where these are not its keys."""
     from cryptography.exceptions import InvalidTag
 
     if len(nonce) != _NONCE_BYTES or len(content) < _TAG_BYTES:
         return None
     try:
-        return keys.cipher.decrypt(nonce, content, authenticated)
+        return cipher.decrypt(nonce, content, authenticated)
     except InvalidTag:
         return None

@@ -28,14 +28,16 @@ def server_detection(protocol: str, messages: Iterable[tuple[int, bytes, bool]],
     """
     details: tuple[tuple[str, str], ...] = ()
     names: tuple[Name, ...] = ()
+    asks_again = False
     for kind, body, is_whole in messages:
         if kind == SERVER_HELLO and is_whole:
             hello = server_hello_of(body)
             details = hello.details() if hello else ()
+            asks_again = hello is not None and hello.asks_again
             is_over = is_over or hello is None or hello.version in (TLS_1_3, DTLS_1_3)
         elif kind == CERTIFICATE:
             certified = certificate_names(body)
             names, is_over = certified or (), is_over or certified is not None
         elif kind == SERVER_HELLO_DONE:
             is_over = True
-    return Detection(protocol, Role.SERVER, names, details, is_final=is_over)
+    return Detection(protocol, Role.SERVER, names, details, is_final=is_over, asks_again=asks_again)

@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._dns_aliases import asked_names
-from portcall.dissectors._dns_message import ADDRESS, ADDRESS_6, OPTIONS, START_OF_AUTHORITY, read_message
+from portcall.dissectors._dns_message import (
+    ADDRESS,
+    ADDRESS_6,
+    HTTPS,
+    OPTIONS,
+    SERVICE,
+    START_OF_AUTHORITY,
+    read_message,
+)
 from portcall.dissectors._domain_names import netbios_name
 from portcall.dissectors._prefixes import ZERO
+from portcall.dissectors._service_bindings import read_binding, service_name
 from portcall.dissectors._text import as_text
-from portcall.records.detections import TCP, UDP, WAIT, Detection, DnsAnswer, Role
+from portcall.records.detections import TCP, UDP, WAIT, Detection, DnsAnswer, EchOffer, Role
 
 if TYPE_CHECKING:
     from portcall.dissectors._dns_message import Message, Record
@@ -170,9 +179,10 @@ def _may_become_message(data: bytes) -> bool:
 
 def _joined(earlier: Detection | None, later: Detection, *, is_final: bool) -> Detection:
     if earlier is None:
-        return Detection(later.protocol, later.role, (), later.details, later.answers, is_final)
+        return later._replace(is_final=is_final)
     details = (earlier.details + later.details)[:_MOST_QUERIES]
-    return Detection(earlier.protocol, earlier.role, (), details, earlier.answers + later.answers, is_final)
+    answers, offers = earlier.answers + later.answers, earlier.offers + later.offers
+    return Detection(earlier.protocol, earlier.role, (), details, answers, is_final, offers=offers)
 
 
 def _detection(data: bytes, message: Message, protocol: str) -> Detection:
@@ -186,29 +196,36 @@ def _detection(data: bytes, message: Message, protocol: str) -> Detection:
     is_query = opcode == _QUERY or protocol == "netbios-ns"
     if not is_query:
         details = (("opcode", _OPCODES.get(opcode, str(opcode))), *details)
-    return Detection(
-        protocol,
-        Role.SERVER if is_response else Role.CLIENT,
-        (),
-        details,
-        _answers(data, message, protocol) if is_response and is_query and message.records else (),
-    )
+    has_answers = is_response and is_query and message.records
+    answers, offers = _answers(data, message, protocol) if has_answers else ((), ())
+    role = Role.SERVER if is_response else Role.CLIENT
+    return Detection(protocol, role, (), details, answers, offers=offers)
 
 
-def _answers(data: bytes, message: Message, protocol: str) -> tuple[DnsAnswer, ...]:
-    """The addresses, each for the first name of its chain of aliases, with the least time to live on the way."""
+def _answers(data: bytes, message: Message, protocol: str) -> tuple[tuple[DnsAnswer, ...], tuple[EchOffer, ...]]:
+    """The addresses, each for the first name of its chain of aliases, with the least time to live on the way.
+
+    And the names that are reached by ECH.
+    """
     if protocol == "netbios-ns":
-        return _netbios_answers(data, message.records[: message.answer_count])
+        return _netbios_answers(data, message.records[: message.answer_count]), ()
     # What mDNS adds is its sender's own, so it counts; glue in DNS was not asked for.
     records = message.records if protocol == "mdns" else message.records[: message.answer_count]
     asked_for = asked_names(data, [question.name for question in message.questions], records)
     answers: list[DnsAnswer] = []
+    offers: list[EchOffer] = []
     for name, kind, _, time_to_live_s, start, end in records:
         if end - start == _ADDRESS_BYTES.get(kind):
             owner = name.lower()
             asked, least_s = asked_for.get(owner, (owner, time_to_live_s))
             answers.append(DnsAnswer(as_text(asked), data[start:end], min(least_s, time_to_live_s)))
-    return tuple(answers)
+        elif kind in (HTTPS, SERVICE) and (binding := read_binding(data, start, end)):
+            owner = name.lower()
+            asked, least_s = asked_for.get(owner, (owner, time_to_live_s))
+            served, seconds = as_text(service_name(asked, binding.target)), min(least_s, time_to_live_s)
+            answers += [DnsAnswer(served, address, seconds) for address in binding.addresses]
+            offers += [EchOffer(served, cover) for cover in binding.covers]
+    return tuple(answers), tuple(offers)
 
 
 def _netbios_answers(data: bytes, records: list[Record]) -> tuple[DnsAnswer, ...]:

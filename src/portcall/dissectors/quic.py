@@ -10,7 +10,8 @@ from itertools import dropwhile, islice
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, _google_quic
-from portcall.dissectors._hello import CLIENT_HELLO, client_hello_of
+from portcall.dissectors._encrypted_hello import inner_hello
+from portcall.dissectors._hello import CLIENT_HELLO, client_hello_of, covers
 from portcall.dissectors._pieces import joined
 from portcall.dissectors._prefixes import DIGITS
 from portcall.dissectors._quic_packets import (
@@ -31,8 +32,9 @@ from portcall.records.detections import UDP, WAIT, Detection, NameKind, Role, Wa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from portcall.dissectors._hello import ClientHello
     from portcall.dissectors._prefixes import Prefix
-    from portcall.records.detections import Ends, Payload
+    from portcall.records.detections import Ends, Name, Payload
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC
@@ -80,13 +82,13 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     packets = [packet for datagram in datagrams for packet in long_packets(datagram)]
     is_last = sent.is_ended or len(datagrams) == _MOST_DATAGRAMS
     return (
-        _from_client(packets, is_last=is_last)
+        _from_client(packets, ends, is_last=is_last)
         or _from_server(packets, answered)
         or Detection("quic", details=(_version_detail(first.version),), is_final=is_last)
     )
 
 
-def _from_client(packets: list[LongPacket], *, is_last: bool) -> Detection | None:
+def _from_client(packets: list[LongPacket], ends: Ends, *, is_last: bool) -> Detection | None:
     """What Initial packets say that open with a client's keys; None where none does."""
     best = None
     for version, stream in _client_streams(packets):
@@ -99,13 +101,20 @@ def _from_client(packets: list[LongPacket], *, is_last: bool) -> Detection | Non
         best = Detection(
             "quic",
             Role.CLIENT,
-            hello.names(NameKind.QUIC_SNI) if hello else (),
+            _names(hello, stream[_MESSAGE_HEADER_BYTES:size], ends) if hello else (),
             (_version_detail(version), *(hello.details("q") if hello and (is_whole or is_last) else ())),
             is_final=is_whole or is_last,
         )
         if is_whole:
             break
     return best
+
+
+def _names(hello: ClientHello, body: bytes, ends: Ends) -> tuple[Name, ...]:
+    """The server's name, and the one inside an encrypted hello where keys open it."""
+    names = hello.names(NameKind.QUIC_SNI)
+    inner = inner_hello(body, hello, ends.key_log) if ends.key_log and hello.is_whole else None
+    return (*inner.hello.names(NameKind.QUIC_SNI), *covers(names)) if inner else names
 
 
 def _client_streams(packets: Iterable[LongPacket]) -> Iterator[tuple[int, bytes]]:

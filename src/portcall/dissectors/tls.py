@@ -12,25 +12,31 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
 from portcall.dissectors._certificate import names_of
+from portcall.dissectors._encrypted_hello import inner_hello, is_accepted
 from portcall.dissectors._hello import (
     CLIENT_HELLO,
     SERVER_HELLO,
     TLS_1_3,
     ClientHello,
     client_hello_of,
+    covers,
+    random_of,
     server_hello_of,
     version_text,
 )
 from portcall.dissectors._inside import with_inside
 from portcall.dissectors._records import (
+    CHANGE_CIPHER_SPEC,
     HANDSHAKE,
     HEADER_BYTES,
     client_hello,
     count_records,
+    hello_after_change,
     looks_like_records,
     read_handshake,
+    second_hello,
 )
-from portcall.dissectors._secrets import has_secrets, opened
+from portcall.dissectors._secrets import first_message, has_secrets, opened
 from portcall.dissectors._server_messages import server_detection
 from portcall.records.detections import NO_PAYLOAD, TCP, WAIT, Detection, NameKind, Role, Wait
 
@@ -63,12 +69,12 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     """What the beginning of a stream shows."""
     data = sent.data
     hello = client_hello(data)
+    if hello is None and data[:1] == bytes((CHANGE_CIPHER_SPEC,)) and _asks_again(answered):
+        hello = hello_after_change(data)
+        if hello is None and not sent.is_ended:
+            return WAIT
     if isinstance(hello, ClientHello):
-        is_final = hello.is_whole or sent.is_ended
-        detection = Detection("tls", Role.CLIENT, hello.names(NameKind.TLS_SNI), hello.details("t"), is_final=is_final)
-        if ends.key_log and has_secrets(data, ends.key_log):
-            return with_inside(detection, opened(sent, answered, ends.key_log), NO_PAYLOAD, ends, _INSIDE)
-        return detection
+        return _from_client(hello, sent, answered, ends)
     if hello is WAIT:
         return _from_cut_hello(data) if sent.is_ended else WAIT
     if looks_like_records(data):
@@ -77,6 +83,35 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
             return server_detection("tls", handshake.messages(), is_over=sent.is_ended or handshake.is_over)
         return _from_the_middle(sent, ends)
     return _from_old_hello(data, is_ended=sent.is_ended) if data and data[0] & 0x80 else None
+
+
+def _from_client(hello: ClientHello, sent: Payload, answered: Payload, ends: Ends) -> Detection:
+    """What a hello shows, the one that the server asked for after it, and what keys open."""
+    second = second_hello(sent.data) if hello.is_whole else None
+    names, details = hello.names(NameKind.TLS_SNI), hello.details("t")
+    if isinstance(second, ClientHello):
+        details = tuple(dict.fromkeys((*details, *second.details("t"))))
+    if is_accepted(second if isinstance(second, ClientHello) else hello):
+        details = (*details, ("ech", "accepted"))
+    is_final = (hello.is_whole and second is not WAIT) or sent.is_ended
+    detection = Detection("tls", Role.CLIENT, names, details, is_final=is_final)
+    if not ends.key_log:
+        return detection
+    body = first_message(sent.data, CLIENT_HELLO)
+    random = random_of(body)
+    inner = inner_hello(body, hello, ends.key_log) if hello.is_whole else None
+    if inner:
+        detection = detection._replace(names=(*inner.hello.names(NameKind.TLS_SNI), *covers(names)))
+        random = inner.random if has_secrets(inner.random, ends.key_log) else random
+    if has_secrets(random, ends.key_log):
+        return with_inside(detection, opened(sent, answered, ends.key_log, random), NO_PAYLOAD, ends, _INSIDE)
+    return detection
+
+
+def _asks_again(answered: Payload) -> bool:
+    """Whether the server wants another hello."""
+    hello = server_hello_of(first_message(answered.data, SERVER_HELLO))
+    return hello is not None and hello.asks_again
 
 
 def offered(hello: bytes) -> Detection:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from portcall.explanation.flow_selector import conversation_text
+from portcall.explanation.name_sentences import COVERS, name_sentences
 from portcall.explanation.owner_sentences import owner_sentences, process_sentence
 from portcall.labels.curated_services import curated, range_of
 from portcall.labels.hostnames import app_of_hostname
@@ -22,7 +23,6 @@ from portcall.labels.port_services import (
     service_name_of,
 )
 from portcall.labels.service_keys import WITHOUT_FIRST
-from portcall.records.detections import NameKind
 from portcall.records.packets import NO_TIME
 from portcall.records.schema import REASONS
 from portcall.records.traffic_columns import is_unknown_service, unknown_service
@@ -74,15 +74,6 @@ _UDP_STATES = {
     "OTH": "nothing was sent",
 }
 _WITHOUT_CONNECTIONS = "a protocol without connections, which have states"
-_NAME_SOURCES = {
-    NameKind.TLS_SNI.value: "the client asked for it when it began TLS (SNI)",
-    NameKind.QUIC_SNI.value: "the client asked for it when it began QUIC (SNI)",
-    NameKind.HTTP_HOST.value: "the client's HTTP request is to it (Host)",
-    NameKind.CERTIFICATE.value: "the server's certificate is for it",
-    NameKind.REALM.value: "a STUN or TURN relay of it says that it serves this domain",
-    NameKind.DNS.value: "inferred: the conversation does not say it, but its client had been told that it is there",
-    NameKind.CAPTURE.value: "the capture file itself says so",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +95,8 @@ class FlowEvidence:
     """Of an app by name: ``curated spotify.com``, or ``public suffix co.uk``."""
     told: tuple[dict[str, Any], ...] = ()  # Any: text or number
     """What resolvers told the client of the server's address before: ``name``, ``time_ns``, ``until_ns``."""
+    hidden: tuple[str, ...] = ()
+    """Of a cover: the names that resolvers had offered this client to reach behind it (HTTPS records with ``ech``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +112,17 @@ class FlowExplanation:
     row: Row = field(repr=False)
 
 
-def explain_flow(row: Row, row_number: int, told: Sequence[CachedAnswer]) -> FlowExplanation:
-    """The explanation of a row of ``--by flow``; ``told``: the names that its client got for its server."""
+def explain_flow(
+    row: Row, row_number: int, told: Sequence[CachedAnswer], hidden: Sequence[str] = ()
+) -> FlowExplanation:
+    """The explanation of a row of ``--by flow``; ``told``: the names that its client got for its server.
+
+    ``hidden``: those that it may have asked for behind a cover.
+    """
     if row["protocol"] is None:
         reason = f"these frames are on no conversation: {REASONS[row['unattributed_reason']]}"
         return FlowExplanation(row_number, "no conversation", (Section("why", (reason,)),), None, row)
-    evidence = _evidence(row, told)
+    evidence = _evidence(row, told, hidden)
     sections = {
         "client": _end_sentences(row, "client"),
         "server": _end_sentences(row, "server"),
@@ -136,7 +134,7 @@ def explain_flow(row: Row, row_number: int, told: Sequence[CachedAnswer]) -> Flo
         "state": [f"{row['state']}: {_state_words(row)}"] if row["state"] else [],
         "traffic": _traffic_sentences(row),
         "protocol": _protocol_sentences(row, evidence),
-        "name": _name_sentences(row, evidence),
+        "name": name_sentences(row, [str(one["name"]) for one in evidence.told], evidence.hidden),
         "said": [": ".join(sent.split("=", 1)) for sent in row["said"] or ()],
         "dns": _dns_sentences(row, told),
         "app": [_app_sentence(row, evidence)],
@@ -151,21 +149,24 @@ def explain_flow(row: Row, row_number: int, told: Sequence[CachedAnswer]) -> Flo
     )
 
 
-def _evidence(row: Row, told: Sequence[CachedAnswer]) -> FlowEvidence:
+def _evidence(row: Row, told: Sequence[CachedAnswer], hidden: Sequence[str]) -> FlowEvidence:
     number, port = protocol_number(row["protocol"]), row["server_port"]
-    labels = [label for label in map(app_of_hostname, _names(row, told)) if label and label.app == row["app"]]
+    labels = [label for label in map(app_of_hostname, _names(row, told, hidden)) if label and label.app == row["app"]]
     has_ports = row["server_port_class"] is not None
     return FlowEvidence(
         service_by_port=service_name_of(number, port) if has_ports else None,
         service_evidence=service_evidence(number, port) if has_ports else None,
         app_evidence=labels[0].evidence if labels and row["app_source"] == "name" else None,
         told=tuple({"name": one.name, "time_ns": _time(one.time_ns), "until_ns": _time(one.until_ns)} for one in told),
+        hidden=tuple(hidden),
     )
 
 
-def _names(row: Row, told: Sequence[CachedAnswer]) -> list[str]:
+def _names(row: Row, told: Sequence[CachedAnswer], hidden: Sequence[str]) -> list[str]:
     """The names that the app may come from."""
-    return [row["hostname"]] if row["hostname"] else list(dict.fromkeys(one.name for one in told))
+    if row["hostname"] and row["hostname_source"] not in COVERS:
+        return [row["hostname"]]
+    return list(dict.fromkeys((*hidden, *(one.name for one in told))))
 
 
 def _end_sentences(row: Row, end: str) -> Iterator[str]:
@@ -221,22 +222,6 @@ def _protocol_sentences(row: Row, evidence: FlowEvidence) -> Iterator[str]:
     yield f"{protocol}, recognised by what was said in frame {row['evidence_frame']}"
     if evidence.service_by_port not in (None, row["service"]):
         yield f"this is not what the port promises, which is {evidence.service_by_port}"
-
-
-def _name_sentences(row: Row, evidence: FlowEvidence) -> Iterator[str]:
-    hostname, source = row["hostname"], row["hostname_source"]
-    if hostname is None:
-        if source:
-            names = ", ".join(dict.fromkeys(str(one["name"]) for one in evidence.told))
-            yield f"ambiguous: several names share the address, and none is guessed: {names}"
-        elif row["server_port_class"] is not None:
-            yield "none: nothing names the server"
-        return
-    is_inspected = source not in (NameKind.DNS.value, NameKind.CAPTURE.value)
-    where = f", frame {row['evidence_frame']}" if is_inspected and row["evidence_frame"] else ""
-    yield f"{hostname}: {_NAME_SOURCES[source]}{where}"
-    sent = dict.fromkeys(name for name in (row["tls_server_name"], row["http_host"]) if name not in (None, hostname))
-    yield from (f"as sent: {name}" for name in sent)
 
 
 def _dns_sentences(row: Row, told: Sequence[CachedAnswer]) -> Iterator[str]:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty, find_dissectors
 from portcall.inspection.prefilter import candidates_by_prefix, dissectors_of, hinted_ports
-from portcall.inspection.reassembly import Datagrams
+from portcall.inspection.reassembly import Datagrams, Stream
 from portcall.records.detections import NO_PAYLOAD, TCP, UDP, WAIT, Detection, Ends, NameKind, Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from portcall.dissectors import Dissector
-    from portcall.inspection.reassembly import Stream
     from portcall.records.detections import Name, Wait
 
     Reassembled = Stream | Datagrams
@@ -111,6 +110,15 @@ class Conversation:
         stream = self.streams[side]
         if isinstance(stream, Datagrams):
             stream.forget_earlier()
+
+    def expect_again(self, side: int) -> None:
+        """Hear what a side says from now on, also where it was the kernel that heard its beginning."""
+        if side in self._of_sides or len(self.streams[side]) or not self.detection:
+            return
+        self.streams = (Stream(None), self.streams[1]) if side == 0 else (self.streams[0], Stream(None))
+        known, other = self._of_sides.get(None), self._of_sides[1 - side]
+        before: dict[int | None, Detection] = {None: known} if known else {}
+        self._of_sides = {**before, side: Detection(self.detection.protocol), 1 - side: other}
 
     def learn(self, side: int, detection: Detection) -> Detection:
         """What is known with this of both sides. A stream is inspected from its beginning, so this has all of it."""

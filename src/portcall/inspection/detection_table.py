@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.records.detections import Detection, Name, NameKind
+from portcall.records.detections import OUTER_KINDS, Detection, Name, NameKind
 from portcall.records.dns_questions import placed
-from portcall.records.plain_data import items, text
+from portcall.records.plain_data import items, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+MAY_BE_COVER, IS_COVER = 1, 2
+_OUTER = frozenset(OUTER_KINDS.values())
 _MOST_CHARACTERS = 32 << 20
 _LASTING = 8  # detections, of which kernels know some from the beginning
 _CHARACTERS_OF_A_DETECTION = 200  # about what one takes besides its texts
@@ -71,7 +73,7 @@ class DetectionTable:
     def __init__(self) -> None:
         self._numbers: dict[Detection, int] = {}
         self._detections: list[Detection | None] = [None]
-        self._have_names = bytearray(1)
+        self._have_names, self._covers = bytearray(1), bytearray(1)
         self._characters = 0
         self.left_out = 0
         """Conversations whose names found no room."""
@@ -83,6 +85,10 @@ class DetectionTable:
     def have_names(self) -> NDArray[np.bool_]:
         """bool[numbers]: whether each finding has a name."""
         return np.frombuffer(bytes(self._have_names), np.bool_)
+
+    def covers(self) -> NDArray[np.uint8]:
+        """uint8[numbers]: whether a finding's name is a cover (IS_COVER), may be one (MAY_BE_COVER), or neither (0)."""
+        return np.frombuffer(bytes(self._covers), np.uint8)
 
     def number(self, detection: Detection) -> int:
         """The number of a finding; where there is no room for its names, of one without them."""
@@ -97,6 +103,8 @@ class DetectionTable:
         self._numbers[detection] = len(self._detections)
         self._detections.append(detection)
         self._have_names.append(bool(detection.names))
+        covers = (IS_COVER if name.kind in _OUTER else MAY_BE_COVER * name.may_be_cover for name in detection.names)
+        self._covers.append(max(covers, default=0))
         return len(self._detections) - 1
 
     @property
@@ -113,7 +121,8 @@ class DetectionTable:
         for number in kept[1:].tolist():
             left.number(self._detections[number] or Detection(""))
         self._numbers, self._detections = left._numbers, left._detections
-        self._have_names, self._characters = left._have_names, left._characters
+        self._have_names, self._covers = left._have_names, left._covers
+        self._characters = left._characters
         return new
 
     def merge(self, later: DetectionTable) -> NDArray[np.int32]:
@@ -125,7 +134,11 @@ class DetectionTable:
     def plain(self) -> list[Any]:
         """All that was found, in the order of its numbers, as lists and texts."""
         return [
-            [found.protocol, [[name.kind.value, name.text] for name in found.names], list(map(list, found.details))]
+            [
+                found.protocol,
+                [[name.kind.value, name.text, int(name.may_be_cover)] for name in found.names],
+                list(map(list, found.details)),
+            ]
             for found in self._detections
             if found
         ]
@@ -139,7 +152,8 @@ class DetectionTable:
             detection = Detection(
                 text(protocol),
                 names=tuple(
-                    Name(NameKind(text(kind)), text(name)) for kind, name in (items(one, 2) for one in items(names))
+                    Name(NameKind(text(kind)), text(name), bool(whole(may_be_cover, 0, 1)))
+                    for kind, name, may_be_cover in (items(one, 3) for one in items(names))
                 ),
                 details=tuple((text(key), text(value)) for key, value in (items(one, 2) for one in items(details))),
             )

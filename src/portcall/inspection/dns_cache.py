@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from portcall.flows.reserved_memory import reserved
+from portcall.inspection.ech_offers import EchOffers
 from portcall.kernels.dns_answers import SEVERAL, DnsAnswerStore
 from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NameKind
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.records.detections import DnsAnswer
+    from portcall.records.detections import DnsAnswer, EchOffer
 
 CACHED_ANSWER = np.dtype(
     [
@@ -64,6 +65,8 @@ class DnsCache:
     """Which names an address had for a client at a time."""
 
     def __init__(self) -> None:
+        self.offers = EchOffers()
+        """Which names are reached by ECH."""
         self._of_capture: dict[bytes, tuple[str, ...]] = {}
         self._number_of_set: dict[tuple[tuple[str, ...], NameKind], int] = {NO_NAMES: 0}
         self._sets = [NO_NAMES]
@@ -99,8 +102,9 @@ class DnsCache:
             self._names.append(name)
         return number
 
-    def note(self, client: bytes, time_ns: int, answers: Iterable[DnsAnswer]) -> None:
+    def note(self, client: bytes, time_ns: int, answers: Iterable[DnsAnswer], offers: Iterable[EchOffer] = ()) -> None:
         """A resolver answered a client (16 bytes, IPv4 in the last four)."""
+        self.offers.note(client, time_ns, offers)
         for answer in answers:
             number = self.number_of(answer.name)
             self.store.note(client, answer.address.rjust(16, b"\0"), time_ns, answer.time_to_live_s, number)
@@ -126,6 +130,7 @@ class DnsCache:
             self._begin()
         names = np.array([0, *map(self.number_of, later._names[1:])], np.uint32)
         self.store.absorb(later.answers(), names)
+        self.offers.merge(later.offers)
         for address, of_address in later._of_capture.items():
             for name in of_address:
                 self.note_capture(name, address)
@@ -139,7 +144,7 @@ class DnsCache:
     def plain(self) -> dict[str, Any]:
         """What belongs to ``answers``, as lists and texts: the names by number, and those of the capture by address."""
         of_capture = [[address.hex(), list(names)] for address, names in self._of_capture.items()]
-        return {"names": self._names[1:], "of_capture": of_capture}
+        return {"names": self._names[1:], "of_capture": of_capture, "offers": self.offers.plain()}
 
     @classmethod
     def of_plain(cls, plain: dict[str, Any], answers: NDArray[np.void]) -> DnsCache:
@@ -148,6 +153,7 @@ class DnsCache:
         names = texts(plain["names"])
         below(np.array([len(names), len(answers)]), np.array([_MOST_NAMES + 1, _MOST_ANSWERS + 1]))
         cache.store.absorb(answers, np.array([0, *map(cache.number_of, names)], np.uint32))
+        cache.offers = EchOffers.of_plain(plain["offers"])
         for address, of_address in (items(one, 2) for one in items(plain["of_capture"])):
             for name in texts(of_address):
                 cache.note_capture(name, octets(address, 16))
@@ -187,6 +193,21 @@ class DnsCache:
                 if names_of_capture:
                     numbers[row] = self._number_of((names_of_capture, NameKind.CAPTURE))
         return numbers
+
+    def hidden(self, client: bytes, server: bytes, time_ns: int, public_name: str) -> tuple[str, ...] | None:
+        """The names behind a cover that a client may have asked a server for; None where nobody offered it ECH with it.
+
+        Those of which it was told that they are at the server's address, where it was told that of any name.
+        """
+        offered = self.offers.names(client, public_name, time_ns)
+        if not offered:
+            return None
+        there = {entry.name for entry in self.answered_before(client, server, time_ns)}
+        return tuple(sorted(offered & there if there else offered))
+
+    def number_of_hidden(self, names: tuple[str, ...]) -> int:
+        """The number of such names, in the place of one that ``find`` gives."""
+        return self._number_of((names, NameKind.TLS_SNI_OUTER))
 
     def _alive(self, client: bytes, server: bytes, time_ns: int) -> tuple[str, ...]:
         before = self.answered_before(client, server, time_ns)

@@ -34,7 +34,8 @@ HELLO = np.dtype(
         ("row", "u4"),
         ("kind", "u1"),
         ("is_part", "u1"),  # 1 where the rest of it is awaited
-        ("reserved", "u1", (6,)),
+        ("has_ech", "u1"),  # 1 where an encrypted hello, or what looks like one, is in it
+        ("reserved", "u1", (5,)),
     ]
 )
 """A hello of which something is new to the kernel, or an address of a name that is. 80 bytes."""

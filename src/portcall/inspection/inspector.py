@@ -23,7 +23,7 @@ from portcall.inspection.plain_inspector import plain_inspector
 from portcall.inspection.reassembly import Datagrams, Stream
 from portcall.kernels.deferral import DNS_ANSWER, MOST_KEPT_BYTES, Deferral
 from portcall.kernels.interning import NameNumbers
-from portcall.records.detections import NO_PAYLOAD, TCP, UDP, Detection, Ends, NameKind, Payload, Role
+from portcall.records.detections import NO_PAYLOAD, OUTER_KINDS, TCP, UDP, Detection, Ends, NameKind, Payload, Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ _HELLOS_AT_ONCE, _DEFERRED_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KE
 _BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
 RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that inspects all of a row
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
-_SAYS_ALL = frozenset({NameKind.TLS_SNI, NameKind.QUIC_SNI, NameKind.HTTP_HOST})
+_SAYS_ALL = frozenset({*OUTER_KINDS, *OUTER_KINDS.values(), NameKind.HTTP_HOST})
 """Names that no later word of either end makes better."""
 
 
@@ -59,8 +59,7 @@ class Inspector:
     """Listens to the conversations of one flow table, which must be one that listens.
 
     ``dns_cache`` is told who asked a resolver, when, and what it answered; ``expected_flows`` keep what is announced
-    of other conversations. ``with_details``: keep what is found besides protocol and names. ``tls_secrets``: secrets of
-    TLS sessions, which may yet become more.
+    of other conversations. ``with_details``: keep what is found besides protocol and names. ``key_log`` may yet grow.
     """
 
     def __init__(  # noqa: PLR0913 (the last three by name)
@@ -241,6 +240,9 @@ class Inspector:
         if is_first or (known.names and not is_named):
             self.evidence[row] = conversation.streams[side].number
         self._note_role(row, side, detection, conversation.streams[side].number)
+        if detection.asks_again and self._with_details:
+            conversation.expect_again(1 - side)
+            self._inspected[row] &= ~(1 << 1 - side)
         if inspects_all(dissector, conversation.ends[side], detection):
             self._inspected[row] = (1 + resolvers().index(dissector)) << RESOLVER_SHIFT
         elif detection.is_final and not self._with_details and any(name.kind in _SAYS_ALL for name in detection.names):
@@ -269,10 +271,10 @@ class Inspector:
 
     def _pass_on(self, sent: DeferredPayload, detection: Detection | None) -> None:
         """Tell what concerns other conversations."""
-        if detection and (detection.answers or detection.expected):
+        if detection and (detection.answers or detection.expected or detection.offers):
             deferred = self._deferred[sent.at]
             ts_ns, ends = int(deferred["ts_ns"]), (deferred["source"].tobytes(), deferred["target"].tobytes())
-            self._dns_cache.note(ends[1], ts_ns, detection.answers)
+            self._dns_cache.note(ends[1], ts_ns, detection.answers, detection.offers)
             self._expected_flows.note(ends, ts_ns, sent.number, detection.expected, (sent.row, detection.protocol))
 
     def _number_of(self, kind: int, about: int, content: bytes) -> int:

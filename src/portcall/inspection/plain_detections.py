@@ -10,11 +10,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import rtp, tls
+from portcall.dissectors._hello import beside_ech
 from portcall.dissectors._text import as_text
 from portcall.inspection.candidates import joined
 from portcall.inspection.handover import plain_name
 from portcall.kernels.deferral import (
     BOTH,
+    COVERED,
     DNS_QUESTION,
     HTTP_ANSWER,
     HTTP_REQUEST,
@@ -53,4 +55,6 @@ def plain_detection(detections: DetectionTable, kind: int, about: int, content: 
         raise ValueError(f"no detection has the number {about}")
     if kind == BOTH:
         return joined(known, detections[int.from_bytes(content, sys.byteorder)] or known)
+    if kind == COVERED:
+        return known._replace(names=(beside_ech(Name(NameKind.TLS_SNI, content.decode("ascii"))),))
     return known._replace(names=(Name(_NAMES[kind], content.decode("ascii")),))

@@ -12,11 +12,12 @@ import numpy as np
 
 from portcall.labels.hostnames import app_of_hostname
 from portcall.labels.service_keys import identity_by_port
+from portcall.records.detections import OUTER_KINDS, NameKind
 
 if TYPE_CHECKING:
     from portcall.labels.registry import Registry
     from portcall.labels.service_keys import Identity
-    from portcall.records.detections import Detection, NameKind
+    from portcall.records.detections import Detection
 
 AMBIGUOUS = "ambiguous"
 """Stands in ``hostname_source`` where resolvers gave several names for the address."""
@@ -52,6 +53,7 @@ _ENVELOPES = frozenset({"proxy-protocol"})
 _PART_OF = {"ftp-data": "ftp"}
 """Protocol → the app that it is a part of."""
 _IPV4_NUMBERS = 4
+_COVERS = frozenset(kind.value for kind in OUTER_KINDS.values())
 
 FACTS = np.dtype([("service", "i4"), ("is_curated", "?"), ("found", "i4"), ("inferred", "i4"), ("are_clients", "?")])
 """What is known of a row, as ``Facts`` names it: all that ``ServerLabel`` follows from. 14 bytes."""
@@ -97,7 +99,8 @@ def tell(
     hostname = names[0] if len(names) == 1 else None
     host = registry.host_number(hostname) if hostname else 0
     protocol = detection.protocol if detection else None
-    key = _key(fact, protocol, names, registry)
+    is_cover = source in _COVERS  # then the app is that of the name behind it, if a resolver told one
+    key = _key(fact, protocol, inferred[0] if is_cover else names, registry)
     return ServerLabel(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
 
 
@@ -138,11 +141,20 @@ def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:
 def _names(
     detection: Detection | None, inferred: tuple[tuple[str, ...], NameKind]
 ) -> tuple[tuple[str, ...], str | None]:
-    """The host names to choose from, and where they stood; addresses in the place of a name are none."""
+    """The host names to choose from, and where they stood; addresses in the place of a name are none.
+
+    A cover comes after the names that the conversation shows otherwise, and before those that resolvers gave.
+    """
+    cover: tuple[tuple[str, ...], str] | None = None
     for name in detection.names if detection else ():
         host = _host(name.text)
-        if host:
-            return (host,), name.kind.value
+        is_offered = name.may_be_cover and inferred[1] is NameKind.TLS_SNI_OUTER
+        kind = OUTER_KINDS[name.kind] if is_offered else name.kind
+        if host and kind.value not in _COVERS:
+            return (host,), kind.value
+        cover = cover or ((host,), kind.value) if host else cover
+    if cover or inferred[1] is NameKind.TLS_SNI_OUTER:
+        return cover or ((), None)
     return inferred[0], inferred[1].value if inferred[0] else None
 
 

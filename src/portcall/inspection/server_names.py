@@ -16,7 +16,7 @@ import numpy as np
 from portcall.flows.aggregation import grouped
 from portcall.flows.originator import Asker
 from portcall.inspection.asked_questions import QuestionNumbers
-from portcall.inspection.detection_table import Detected, DetectionTable
+from portcall.inspection.detection_table import IS_COVER, Detected, DetectionTable
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
 from portcall.inspection.inspector import Inspector
@@ -139,8 +139,11 @@ class ServerNames:
     ) -> tuple[NDArray[np.void], NDArray[np.int64]]:
         """FACTS[m], each of them once, of FLOW[n]; and int64[n], 1 + which of them are a row's, 0 for none."""
         are_clients = (found.askers > 0) & ((found.askers == Asker.LOW) != client_is_low)
-        nameless = (~self.detections.have_names()[found.numbers] | are_clients) & has_ports(flows)
-        inferred = self._inferred(flows, client_is_low, nameless)
+        covers = self.detections.covers()[found.numbers] * ~are_clients
+        has_no_own = ~self.detections.have_names()[found.numbers] | are_clients | (covers == IS_COVER)
+        inferred = self._inferred(flows, client_is_low, has_no_own & has_ports(flows))
+        if self.dns_cache.offers:
+            self._look_behind(flows, client_is_low, np.where(covers > 0, found.numbers, 0), inferred)
         rows = np.flatnonzero(found.numbers | inferred)
         server_port = server_ports(flows, client_is_low)[rows]
         columns = {
@@ -178,8 +181,13 @@ class ServerNames:
 
     def answered_before(self, client: str, server: str, time_ns: int | None) -> list[CachedAnswer]:
         """What resolvers told an address (as text) of another one before a time; of a capture without times, all."""
-        asker, asked = (ipaddress.ip_address(end).packed.rjust(16, b"\0") for end in (client, server))
+        asker, asked = _packed(client), _packed(server)
         return self.dns_cache.answered_before(asker, asked, NO_TIME if time_ns is None else time_ns)
+
+    def hidden_behind(self, client: str, server: str, time_ns: int | None, name: str) -> tuple[str, ...]:
+        """The names that a client may have asked a server for behind a name as sent, as resolvers had offered it."""
+        asker, asked = _packed(client), _packed(server)
+        return self.dns_cache.hidden(asker, asked, NO_TIME if time_ns is None else time_ns, name) or ()
 
     @property
     def left_out(self) -> int:
@@ -194,6 +202,29 @@ class ServerNames:
             return np.zeros(len(flows), np.int64)
         return self.dns_cache.find(flows, client_is_low, nameless)
 
+    def _look_behind(
+        self,
+        flows: NDArray[np.void],
+        client_is_low: NDArray[np.bool_],
+        covered: NDArray[np.int32],
+        inferred: NDArray[np.int64],
+    ) -> None:
+        """Put in ``inferred`` what is behind the covers that FLOW[n] ask for.
+
+        ``covered``: int32[n], number of a finding whose name is a cover or may be one, 0 where it is none.
+        """
+        for number in np.unique(covered[covered > 0]).tolist():
+            detection = self.detections[number]
+            for name in detection.names if detection else ():
+                if not self.dns_cache.offers.has_cover(name.text):
+                    continue
+                for row in np.flatnonzero(covered == number).tolist():
+                    low, high = flows["low"][row].tobytes(), flows["high"][row].tobytes()
+                    client, server = (low, high) if client_is_low[row] else (high, low)
+                    hidden = self.dns_cache.hidden(client, server, int(flows["first_ns"][row]), name.text)
+                    if hidden is not None:
+                        inferred[row] = self.dns_cache.number_of_hidden(hidden)
+
     def _tell(self, known: tuple[int, bool, int, int, bool]) -> ServerLabel:
         told = self._told.get(known)
         if told is None:
@@ -203,3 +234,8 @@ class ServerNames:
             inferred = self.dns_cache[fact.inferred]
             told = self._told[known] = tell(fact, self.detections[fact.found], inferred, self.registry)
         return told
+
+
+def _packed(address: str) -> bytes:
+    """An address in 16 bytes, IPv4 in the last four."""
+    return ipaddress.ip_address(address).packed.rjust(16, b"\0")

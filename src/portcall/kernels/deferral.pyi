@@ -9,6 +9,7 @@ TLS_ANSWER: int
 HTTP_ANSWER: int
 MEDIA: int
 MEDIA_ANSWER: int
+COVERED: int
 BOTH: int
 SAID: int
 MOST_KEPT_BYTES: int

@@ -14,8 +14,8 @@ TLS_ANSWER, HTTP_ANSWER = plain_parsers.TLS_ANSWER, plain_parsers.HTTP_ANSWER
 MEDIA, MEDIA_ANSWER = plain_parsers.MEDIA, plain_parsers.MEDIA_ANSWER
 """Kinds of Hello, and of names that are numbered …"""
 
-BOTH, SAID = hello_numbers.BOTH, hello_numbers.SAID
-"""… and of what else is: what both sides of a row say; and, with a kind added, what one of that says besides its name."""
+COVERED, BOTH, SAID = hello_numbers.COVERED, hello_numbers.BOTH, hello_numbers.SAID
+"""… and of what else is: a name that may be a cover; what both sides of a row say; and, with a kind added, what one of that says besides its name."""
 
 MOST_KEPT_BYTES = _MOST_KEPT_BYTES
 """Of one payload."""

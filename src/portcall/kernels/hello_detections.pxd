@@ -190,7 +190,7 @@ cdef inline bint begin_hello(
     """
     cdef Hello *out = next_hellos(rows.deferral)
     cdef int plain = _parse_beginning(sent, out)
-    cdef bint is_enough = plain == NAMED and not rows.reads_details
+    cdef bint is_enough = plain == NAMED and not rows.reads_details and (out.kind != TLS_HELLO or out.has_ech)
     cdef Said said
     if plain == NOT_PLAIN or (sent.size > HELD_BYTES and not is_enough) or not put_said(rows, sent, plain, out, &said):
         return False
@@ -213,7 +213,9 @@ cdef inline int _parse_joined(HelloDetections rows, const PayloadBytes *sent, He
     if sent.bytes[0] != 0x16:
         return parse_http(sent, False, out)
     plain = parse_tls(sent, False, out)
-    return plain if plain == NAMED or rows.reads_details else parse_tls(sent, True, out)
+    if plain != NAMED and not rows.reads_details and parse_tls(sent, True, out) == NAMED and out.has_ech:
+        plain = NAMED
+    return plain
 
 
 cdef inline bint continue_hello(

@@ -1,11 +1,12 @@
 # Numbers of what hellos make of their rows: a detection is numbered by what is said, then with its name, then with the other side.
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
-from portcall.kernels.plain_parsers cimport DNS_QUESTION, HTTP_ANSWER, HTTP_REQUEST, MEDIA, MEDIA_ANSWER, MEDIA_REPORT, TLS_ANSWER
+from portcall.kernels.plain_parsers cimport DNS_QUESTION, HTTP_ANSWER, HTTP_REQUEST, MEDIA, MEDIA_ANSWER, MEDIA_REPORT, TLS_ANSWER, TLS_HELLO
 from portcall.kernels.records cimport Hello
 from portcall.kernels.row_detections cimport RowDetections, tell
 
 cdef enum:  # kinds of what is numbered, besides those of Hello, whose number is that of one with its name
+    COVERED = 14  # a name in a ClientHello that has an encrypted one, or what looks like it
     BOTH = 15  # what both sides of a row say
     SAID = 16  # + the kind of a hello: what one says besides its name
 
@@ -49,7 +50,9 @@ cdef inline void number_of(
     if hello.said_length:
         _find(rows, SAID + hello.kind, 0, said, hello.said_length, out)
     if out.number and hello.name_length:
-        _find(rows, hello.kind, out.number, name, hello.name_length, out)
+        _find(
+            rows, COVERED if hello.kind == TLS_HELLO and hello.has_ech else hello.kind, out.number, name, hello.name_length, out
+        )
     if out.number and is_answer(hello) and rows.found[hello.row]:
         out.side = out.number
         _find(rows, BOTH, rows.found[hello.row], <const uint8_t *>&out.side, sizeof(int32_t), out)

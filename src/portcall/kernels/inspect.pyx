@@ -1,4 +1,4 @@
-"""Payloads → what is plain in them: the commonest beginnings of flows, read where they lie (``plain_parsers``), and
+"""Payloads → what is plain in them: the commonest beginnings of flows, read where they lie (``plain_parsers``, ``plain_dns``), and
 the commonest of what shows that one has long begun (``row_detections``).
 
 That is most of what networks carry. What the capture has cut is read as far as it goes. Whatever is spread over more than two
@@ -18,9 +18,10 @@ from portcall.kernels.hello_detections cimport (
 from portcall.kernels.hello_numbers cimport Numbering, number_of, tell_number
 from portcall.kernels.interning cimport NameNumbers
 from portcall.kernels.payload_bytes cimport PayloadBytes, captured_payload, is_padding
-from portcall.kernels.plain_details cimport Said
+from portcall.kernels.plain_details cimport Said, is_retry
+from portcall.kernels.plain_dns cimport parse_dns
 from portcall.kernels.plain_parsers cimport MOST_ANSWERS as _MOST_ANSWERS
-from portcall.kernels.plain_parsers cimport DNS_ANSWER, HTTP_REQUEST, NAMED, NOT_PLAIN, TLS_HELLO, parse_dns, parse_http, parse_tls
+from portcall.kernels.plain_parsers cimport DNS_ANSWER, HTTP_REQUEST, NAMED, NOT_PLAIN, TLS_HELLO, parse_http, parse_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.prefix_tables cimport PrefixTables
 from portcall.kernels.records cimport FRAGMENT_NONE, Deferred, Frame, Hello, Packet, Payload
@@ -207,6 +208,8 @@ cdef class PlainInspector(HelloDetections):
             if packet.protocol == UDP and not self.inspected[payload.row] & IS_OPEN:
                 self.inspected[payload.row] &= ~(1 << (1 - payload.side))  # nobody knew it alone: now there is more to go by
             self.inspected[payload.row] |= IS_OPEN
+            if self.reads_details and packet.protocol == TCP and is_retry(sent):
+                self.inspected[payload.row] &= ~(1 << (1 - payload.side))  # the client begins anew
         leave_payload(self.deferral, packet, sent, payload, number, prefixes)
 
     cdef inline bint _is_for_dissectors(

@@ -131,18 +131,29 @@ cdef inline bint put_client_hello(const PayloadBytes *sent, bint is_whole, Said 
     return True
 
 
+cdef inline bint is_retry(const PayloadBytes *sent) noexcept nogil:
+    """Whether a ServerHello asks for another ClientHello, by how its random begins (RFC 8446 §4.1.3)."""
+    return (
+        sent.size >= 19 and sent.bytes[0] == 22 and sent.bytes[5] == 2
+        and memcmp(sent.bytes + 11, b"\xcf\x21\xad\x74\xe5\x9a\x61\x11", 8) == 0
+    )
+
+
 cdef inline int parse_server_hello(const PayloadBytes *sent, Said *said) noexcept nogil:
     """The first message of a TLS server, whole in its record, be it a ServerHello (RFC 8446 §4.1.3): what it chose.
 
     0 type=22  1 version:16  3 length:16  5 handshake type=2  6 length:24  9 version:16  11 random:256  43 session id:8+n
     cipher suite:16  compression:8  extensions:16+n
 
-    Put are  version:16  extensions:16+n, of them the version and the application protocol.
+    Put are  version:16  extensions:16+n, of them the version and the application protocol. One that asks for another hello is not
+    plain.
     """
     cdef Py_ssize_t record_end = record_bytes(sent, 0), at = 43, end, size, length_at
     cdef bint has_version = False, has_protocol = False
     said.size = 0
     if sent.size < 44 or sent.bytes[0] != 22 or sent.bytes[5] != 2 or sent.bytes[6] or sent.bytes[9] != 3 or not record_end:
+        return NOT_PLAIN
+    if is_retry(sent):
         return NOT_PLAIN
     end = 9 + <Py_ssize_t>u16(sent, 7)
     if end < 44 or end > sent.size or end > record_end or sent.bytes[43] > 32 or not _put(said, sent, 9, 2):

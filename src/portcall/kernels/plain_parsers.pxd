@@ -1,8 +1,8 @@
-# The commonest beginnings of flows in their plainest form: a TLS ClientHello, an HTTP request with its Host field, a DNS
-# message, each in one payload. Where the capture has cut it (``is_cut``), they are read as far as they go, and may have no name.
+# The commonest beginnings of flows in their plainest form: a TLS ClientHello, an HTTP request with its Host field (DNS has
+# ``plain_dns``), each in one payload. Where the capture has cut it (``is_cut``), they are read as far as they go, and may have no name.
 # Whatever is spread over payloads or odd in any way is not plain, and left to the dissectors.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp
 
 from portcall.kernels.records cimport Hello
 from portcall.kernels.payload_bytes cimport PayloadBytes, u8, u16
@@ -21,6 +21,7 @@ cdef enum:
     MOST_HEAD_BYTES = 8192
     MOST_RECORD_BYTES = 16384 + 2048
     APPLICATION_DATA = 23
+    ENCRYPTED_CLIENT_HELLO = 0xFE0D
 
 
 cdef enum:  # what a payload is, by these parsers
@@ -30,7 +31,7 @@ cdef enum:  # what a payload is, by these parsers
     TOLD_BY_KIND = 3  # cut so early that hardly more shows than what it is
 
 
-cdef inline bint _is_plain(const PayloadBytes *sent, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+cdef inline bint is_plain(const PayloadBytes *sent, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
     """Whether these are printable ASCII bytes without space and backslash, at least one."""
     cdef Py_ssize_t i
     if at < 0 or end > sent.size or at >= end:
@@ -71,7 +72,7 @@ cdef inline int parse_tls(const PayloadBytes *sent, bint is_cut, Hello *out) noe
     """
     cdef Py_ssize_t at = 43, end, extension_end, record_end = record_bytes(sent, 0)
     cdef uint16_t kind
-    out.name_length = 0
+    out.name_length = out.has_ech = 0
     if sent.size < 10 or sent.bytes[5] != 1 or sent.bytes[6] or sent.bytes[9] != 3 or record_end == 0:
         return NOT_PLAIN
     is_cut = is_cut and record_end > sent.size
@@ -106,10 +107,12 @@ cdef inline int parse_tls(const PayloadBytes *sent, bint is_cut, Hello *out) noe
             if (
                 out.name_length or at + 9 > extension_end or u16(sent, at + 4) != extension_end - at - 6
                 or u8(sent, at + 6) != 0 or u16(sent, at + 7) != extension_end - at - 9
-                or extension_end - at - 9 > 255 or not _is_plain(sent, at + 9, extension_end)
+                or extension_end - at - 9 > 255 or not is_plain(sent, at + 9, extension_end)
             ):
                 return NOT_PLAIN
             out.name_at, out.name_length = <uint32_t>(at + 9), <uint32_t>(extension_end - at - 9)
+        elif kind == ENCRYPTED_CLIENT_HELLO and extension_end > at + 4 and sent.bytes[at + 4] == 0:  # not the inner one
+            out.has_ech = 1
         at = extension_end
     out.kind = TLS_HELLO
     if not is_cut and at != end:
@@ -172,7 +175,7 @@ cdef inline int parse_http(const PayloadBytes *sent, bint is_cut, Hello *out) no
     line_end = line_end_of(sent, at)
     if line_end < at + 11 or not _is_version(sent, line_end - 9):
         return NOT_PLAIN
-    if not _is_plain(sent, at + 1, line_end - 9):
+    if not is_plain(sent, at + 1, line_end - 9):
         return NOT_PLAIN
     at = line_end + 2
     out.kind = HTTP_REQUEST
@@ -196,7 +199,7 @@ cdef inline int parse_http(const PayloadBytes *sent, bint is_cut, Hello *out) no
                 at += 1
             while end > at and u8(sent, end - 1) == 0x20:
                 end -= 1
-            if not _is_plain(sent, at, end) or end - at > 255:
+            if not is_plain(sent, at, end) or end - at > 255:
                 return NOT_PLAIN
             out.name_at, out.name_length = <uint32_t>at, <uint32_t>(end - at)
         at = line_end + 2
@@ -233,82 +236,3 @@ cdef inline bint _is_version(const PayloadBytes *sent, Py_ssize_t at) noexcept n
         if sent.bytes[at + i] != <uint8_t>words[i]:
             return False
     return sent.bytes[at + 8] == 0x30 or sent.bytes[at + 8] == 0x31
-
-
-cdef inline Py_ssize_t _question_end(const PayloadBytes *sent) noexcept nogil:
-    """Where the one question of a DNS message ends (RFC 1035 §4.1.2), if its name is plain and its class IN; else -1."""
-    cdef Py_ssize_t at = 12, label, i
-    while u8(sent, at):
-        label = u8(sent, at)
-        if label > 63 or at + label >= 12 + 255 or not _is_plain(sent, at + 1, at + 1 + label):
-            return -1
-        for i in range(at + 1, at + 1 + label):
-            if sent.bytes[i] == 0x2E:  # a dot within a label is written in another way
-                return -1
-        at += 1 + label
-    if at + 5 > sent.size or at == 12 or u16(sent, at + 3) != 1:
-        return -1
-    return at + 5
-
-
-cdef inline bint _is_name(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
-    """Whether labels and pointers to earlier ones end in the root (RFC 1035 §4.1.4)."""
-    cdef Py_ssize_t target
-    cdef int step
-    for step in range(128):
-        if at >= sent.size or (0x40 <= sent.bytes[at] < 0xC0):
-            return False
-        if sent.bytes[at] == 0:
-            return True
-        if sent.bytes[at] >= 0xC0:
-            target = u16(sent, at) & 0x3FFF
-            if at + 2 > sent.size or target >= at:
-                return False
-            at = target
-        else:
-            at += 1 + sent.bytes[at]
-    return False
-
-
-cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noexcept nogil:
-    """A query, or a response whose answers are of the very name or a chain of its aliases; gives how many addresses they have,
-    -1 for not plain. Of one that is cut, those that are there. ``out`` is these, and then the question. No more is looked at.
-
-    0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
-    answer: pointer=0xc000 + offset  type:16 (1 A, 5 CNAME, 28 AAAA)  class:16  time to live:32  length:16  data
-    """
-    cdef Py_ssize_t question_end, at, data, i, answers = u16(sent, 6), owner_at = 12, count = 0
-    cdef uint16_t flags = u16(sent, 2), kind, size
-    cdef uint32_t seconds, least_seconds = 0xFFFFFFFF
-    if sent.size < 17 or u16(sent, 4) != 1 or answers > MOST_ANSWERS or flags & 0x7840:
-        return -1
-    at = question_end = _question_end(sent)
-    if at < 0 or (not flags & 0x8000 and answers):
-        return -1
-    for i in range(answers):
-        data, kind, size = at + 12, u16(sent, at + 2), u16(sent, at + 10)
-        if is_cut and at + 2 > sent.size:
-            break
-        if u16(sent, at) != 0xC000 + owner_at:
-            return -1
-        if is_cut and data + size > sent.size:
-            break
-        if data + size > sent.size or u16(sent, at + 4) != 1:
-            return -1
-        seconds = <uint32_t>u16(sent, at + 6) << 16 | u16(sent, at + 8)
-        seconds = min(seconds, least_seconds)
-        if kind == 5:
-            if not _is_name(sent, data):
-                return -1
-            owner_at, least_seconds = data, seconds
-        elif kind == 1 or kind == 28:
-            if size != (4 if kind == 1 else 16):
-                return -1
-            out[count].kind, out[count].seconds = DNS_ANSWER, seconds
-            out[count].name_at, out[count].name_length = 12, <uint32_t>(question_end - 5 - 12)
-            memset(out[count].address, 0, 16)
-            memcpy(&out[count].address[16 - size], &sent.bytes[data], size)  # it is within the payload: checked above
-            count += 1
-        at = data + size
-    out[count].kind, out[count].name_at, out[count].name_length = DNS_QUESTION, 12, <uint32_t>(question_end - 5 - 12)
-    return <int>count

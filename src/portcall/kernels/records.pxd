@@ -119,7 +119,8 @@ cdef struct Hello:
     uint32_t row
     uint8_t kind
     uint8_t is_part
-    uint8_t reserved[6]
+    uint8_t has_ech
+    uint8_t reserved[5]
 
 
 cdef struct Deferred:

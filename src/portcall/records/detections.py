@@ -67,6 +67,9 @@ class NameKind(enum.Enum):
     CERTIFICATE = "certificate"
     REALM = "stun-realm"
     """The domain that a STUN or TURN server says its users belong to (RFC 8489 §14.9)."""
+    TLS_SNI_OUTER = "tls-sni-outer"
+    """The name outside an encrypted hello (ECH, RFC 9849), which many servers share: a cover for theirs."""
+    QUIC_SNI_OUTER = "quic-sni-outer"
     DNS = "dns"
     CAPTURE = "capture"
     """The name resolution block of a pcapng file."""
@@ -78,6 +81,12 @@ class Name(NamedTuple):
     kind: NameKind
     text: str
     """Bytes that are not ASCII as backslash escapes (``\\xff``); at most 1024 characters. Not fit for a terminal."""
+    may_be_cover: bool = False
+    """Whether an encrypted hello stands beside it, or what looks like one (GREASE): nobody on the way can tell."""
+
+
+OUTER_KINDS = {NameKind.TLS_SNI: NameKind.TLS_SNI_OUTER, NameKind.QUIC_SNI: NameKind.QUIC_SNI_OUTER}
+"""What a name is where it is known to be a cover."""
 
 
 class DnsAnswer(NamedTuple):
@@ -89,6 +98,15 @@ class DnsAnswer(NamedTuple):
     """4 or 16 bytes."""
     time_to_live_s: int
     """The least of the chain."""
+
+
+class EchOffer(NamedTuple):
+    """A resolver said that a name is reached by ECH, behind a cover (RFC 9848)."""
+
+    name: str
+    """As of DnsAnswer."""
+    public_name: str
+    """The cover, likewise."""
 
 
 class ExpectedFlow(NamedTuple):
@@ -117,6 +135,10 @@ class Detection(NamedTuple):
     """Whether later bytes of this end can add nothing."""
     expected: tuple[ExpectedFlow, ...] = ()
     """Conversations that it announces."""
+    offers: tuple[EchOffer, ...] = ()
+    """Names that are reached by ECH; DNS only."""
+    asks_again: bool = False
+    """Whether it has the other end say anew what it said (HelloRetryRequest)."""
 
 
 class Wait(enum.Enum):

@@ -27,9 +27,13 @@ MASTER = "CLIENT_RANDOM"
 """Up to TLS 1.2: the master secret."""
 CLIENT_SECRETS = ("CLIENT_EARLY_TRAFFIC_SECRET", "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0")
 """TLS 1.3: what the secrets of a client's records are called, in the order of their use."""
+ECH_SECRET, ECH_CONFIG = "ECH_SECRET", "ECH_CONFIG"
+"""What opens an encrypted hello: the secret of its HPKE, and the configuration; both by the outer hello's random."""
 
 _LINE = (
-    rb"(?m)^(" + "|".join((MASTER, *CLIENT_SECRETS)).encode() + rb") ([0-9A-Fa-f]{64}) ((?:[0-9A-Fa-f]{2}){32,64})\r?$"
+    rb"(?m)^(?:(" + "|".join((MASTER, *CLIENT_SECRETS)).encode() + rb") ([0-9A-Fa-f]{64}) ((?:[0-9A-Fa-f]{2}){32,64})"
+    rb"|(ECH_SECRET) ([0-9A-Fa-f]{64}) ((?:[0-9A-Fa-f]{2}){16,64})"
+    rb"|(ECH_CONFIG) ([0-9A-Fa-f]{64}) ((?:[0-9A-Fa-f]{2}){8,2048}))\r?$"
 )
 """Compiled when it is first needed, by ``re``, which keeps it."""
 _ANY_LINE = rb"(?m)^(?:#.*|[A-Z][A-Z0-9_]+ [0-9A-Fa-f]+ [0-9A-Fa-f]+\s*|RSA Session-ID:\S* Master-Key:\S+\s*)$"
@@ -44,5 +48,5 @@ def is_key_log(text: bytes) -> bool:
 def read_key_log(text: bytes) -> Iterator[Secret]:
     """The secrets that open what clients say, as items of a KeyLog; other lines are passed over."""
     for match in re.finditer(_LINE, text):
-        label, random, secret = (part.decode() for part in match.groups())
+        label, random, secret = (part.decode() for part in match.groups() if part is not None)
         yield (label, bytes.fromhex(random)), bytes.fromhex(secret)

@@ -155,6 +155,7 @@ FLOW = (
         "text",
         "",
         "where the name comes from: tls-sni, quic-sni, http-host, certificate, stun-realm, dns or capture; "
+        "tls-sni-outer, quic-sni-outer where it is a cover, and an encrypted hello (ECH) asks for another one; "
         "ambiguous where resolvers gave several names for the address",
     ),
     _APP,

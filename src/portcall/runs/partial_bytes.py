@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAGIC = b"portcall partial "
-_FORMAT = 1
+_FORMAT = 2
 _MOST_BUILD_BYTES = 200
 _LENGTH = struct.Struct("<I")
 _ARRAYS = {

@@ -1,0 +1,17 @@
+"""Names that are known to cover others in encrypted hellos (ECH): our list in ``data/cover_names.txt``."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+
+def is_cover_name(name: str) -> bool:
+    """Whether a server name, as sent, is one that many servers share as their outer one."""
+    return name.lower().rstrip(".") in _cover_names()
+
+
+@cache
+def _cover_names() -> frozenset[str]:
+    text = (Path(__file__).parents[1] / "data" / "cover_names.txt").read_text(encoding="utf-8")
+    return frozenset(filter(None, (line.partition("#")[0].strip() for line in text.splitlines())))
