@@ -116,10 +116,11 @@ def test_in_whatever_order_its_segments_come_kernel_and_dissectors_tell_the_same
 
 
 def test_what_is_held_is_bounded_and_the_oldest_goes_first(monkeypatch):
-    monkeypatch.setattr(handover, "_HELD_AT_ONCE", 5)
+    monkeypatch.setattr(handover, "MOST_HELD", 5)
     packets = [packet for number in range(20) for packet in connection([GET[:40]], 80, client_port=40000 + number)]
     table = FlowTable(inspects=True)
-    inspector = ServerNames().inspector_for(table)
+    names = ServerNames()
+    inspector = names.inspector_for(table)
     batch = batch_of(packets)
     decoded = Decoder().decode(batch)
 
@@ -128,3 +129,22 @@ def test_what_is_held_is_bounded_and_the_oldest_goes_first(monkeypatch):
     assert (table.inspected[:15] & 3 == 3).all()
     assert (table.inspected[15:20] & 3 == 0).all()
     assert (inspector.of(np.arange(20)).numbers > 0).all()
+    (note,) = names.shortfalls("read less")
+    assert note.reason.startswith("15 conversations were given up in mid-hello")
+
+
+def test_hellos_that_go_on_at_once_push_out_none_that_waits(monkeypatch):
+    monkeypatch.setattr(handover, "MOST_HELD", 2)
+    packets = connection([GET[:40]], 80)
+    packets += [
+        packet for port in range(40001, 40011) for packet in connection([GET[:40], GET[40:]], 80, client_port=port)
+    ]
+    names, table = ServerNames(), FlowTable(inspects=True)
+    inspector = names.inspector_for(table)
+    batch = batch_of(packets)
+    decoded = Decoder().decode(batch)
+
+    inspector.inspect(batch, decoded, table.update(decoded), 1)
+
+    assert (inspector.of(np.arange(11)).numbers > 0).all()
+    assert names.shortfalls("") == []

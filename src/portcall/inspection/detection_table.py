@@ -77,6 +77,8 @@ class DetectionTable:
         self._characters = 0
         self.left_out = 0
         """Conversations whose names found no room."""
+        self.unfinished = 0
+        """Those that were given up in the middle of their hello, or of the answer."""
 
     def __getitem__(self, number: int) -> Detection | None:
         """What has this number."""
@@ -129,6 +131,7 @@ class DetectionTable:
         """Take in what another table has; gives the number here of each of its numbers."""
         numbers = [0 if detection is None else self.number(detection) for detection in later._detections]
         self.left_out += later.left_out
+        self.unfinished += later.unfinished
         return np.array(numbers, np.int32)
 
     def plain(self) -> list[Any]:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     Reassembled = Stream | Datagrams
 
-_HELD_AT_ONCE = 1 << 14  # hellos, or answers, whose next segment has not come: 35 MB at the most, as they come
+MOST_HELD = 1 << 14
+"""Hellos, or answers, whose next segment has not come: 35 MB at the most, as they come.
+
+It mostly comes within a millisecond, so even 100,000 new conversations a second hold a hundred; who needs more
+holds them open on purpose.
+"""
 
 HELLO = np.dtype(
     [
@@ -96,8 +101,8 @@ class DeferredPayload(NamedTuple):
 
 def held_segments(table: FlowTable) -> HeldSegments:
     """Room for first segments of hellos in the rows of a table."""
-    room = reserved((_HELD_AT_ONCE + 2) * MOST_HELD_BYTES, np.dtype(np.uint8))
-    return HeldSegments(reserved(_HELD_AT_ONCE, DEFERRED), room, table.column(np.dtype(np.uint32)))
+    room = reserved((MOST_HELD + 2) * MOST_HELD_BYTES, np.dtype(np.uint8))
+    return HeldSegments(reserved(MOST_HELD, DEFERRED), room, table.column(np.dtype(np.uint32)))
 
 
 def plain_name(labels: bytes) -> str:

@@ -170,6 +170,8 @@ class Inspector:
         for deferred in iter(kernel.next_deferred, None):
             self._inspect_payload(DeferredPayload(*deferred))
         self._deferral.clear()
+        self._detections.unfinished += kernel.given_up
+        kernel.given_up = 0
         self._share_dns_cache()
         while self._held_bytes > _MOST_HELD_BYTES:
             oldest = next(iter(self._conversations))

@@ -57,6 +57,7 @@ def plain_names(names: ServerNames) -> dict[str, Any]:
         "questions": names.questions and names.questions.plain(),
         "detections": names.detections.plain(),
         "left_out": names.left_out,
+        "unfinished": names.detections.unfinished,
         "dns": names.dns_cache.plain(),
         "expected": names.expected_flows.plain(),
         "secrets": [[label, who.hex(), secret.hex()] for (label, who), secret in names.key_log.items()],
@@ -69,6 +70,7 @@ def names_of_plain(plain: dict[str, Any], arrays: dict[str, NDArray[Any]], rows:
     names = ServerNames(with_details=bool(plain["with_details"]))
     names.questions = None if questions is None else QuestionNumbers.of_plain(questions)
     names.detections = DetectionTable.of_plain(plain["detections"], whole(plain["left_out"]))
+    names.detections.unfinished = whole(plain["unfinished"])
     names.dns_cache = DnsCache.of_plain(plain["dns"], arrays["answers"])
     names.expected_flows = ExpectedFlows.of_plain(plain["expected"], rows)
     for label, who, secret in (items(one, 3) for one in items(plain["secrets"])[:MOST_SECRETS]):

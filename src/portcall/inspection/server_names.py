@@ -19,12 +19,14 @@ from portcall.inspection.asked_questions import QuestionNumbers
 from portcall.inspection.detection_table import IS_COVER, Detected, DetectionTable
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
+from portcall.inspection.handover import MOST_HELD
 from portcall.inspection.inspector import Inspector
 from portcall.inspection.server_labels import FACTS, NOTHING, Facts, ServerLabel, tell
 from portcall.labels.port_services import Rank, ranks
 from portcall.labels.registry import Registry
 from portcall.labels.service_keys import has_ports, server_ports
 from portcall.records.packets import NO_TIME
+from portcall.records.report import Degradation
 from portcall.records.tls_secrets import MOST_SECRETS, read_key_log
 
 if TYPE_CHECKING:
@@ -193,6 +195,15 @@ class ServerNames:
     def left_out(self) -> int:
         """Conversations whose names found no room."""
         return self.detections.left_out
+
+    def shortfalls(self, remedy: str) -> list[Degradation]:
+        """What the bounds of memory cost."""
+        unfinished = self.detections.unfinished
+        lost = {
+            f"there was no room for what {self.left_out} conversations called their servers": self.left_out,
+            f"{unfinished} conversations were given up in mid-hello, as {MOST_HELD} others were": unfinished,
+        }
+        return [Degradation("names", reason, remedy) for reason, count in lost.items() if count]
 
     def _inferred(
         self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], nameless: NDArray[np.bool_]

@@ -23,6 +23,7 @@ cdef class HelloDetections(RowDetections):
     cdef public bint reads_hellos
     cdef public uint8_t[::1] awaited  # by row: the kind of what is to answer a hello, 0 for none; where details are wanted
     cdef public HeldSegments held_answers  # likewise
+    cdef public uint64_t given_up  # rows of which the rest of a hello, or of an answer's header, did not come in time
     cdef bint tells_media  # False while what media carry cannot be told
 
 
@@ -124,6 +125,7 @@ cdef inline bint _inspect_status(
 cdef inline void give_up(HelloDetections rows, uint32_t row) noexcept nogil:
     """Inspect no more of the row that made room for another one, if any: what it is stays told, and the rest has not come for long."""
     if row != NOBODY:
+        rows.given_up += 1
         rows.inspected[row] = BOTH_SIDES
 
 

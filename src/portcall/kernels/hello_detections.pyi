@@ -9,4 +9,5 @@ class HelloDetections(RowDetections):
     reads_hellos: bool
     awaited: NDArray[np.uint8]
     held_answers: HeldSegments
+    given_up: int
     def __init__(self, inspected: NDArray[np.uint8], deferral: Deferral, held: HeldSegments) -> None: ...

@@ -81,9 +81,8 @@ class CaptureTracker:
     def shortfalls(self) -> list[Degradation]:
         """What the bounds of memory cost, and what counts more than once."""
         shortfalls = self.expirer.notes()
-        if self.tracker.names and self.tracker.names.left_out:
-            reason = f"there was no room for what {self.tracker.names.left_out} conversations called their servers"
-            shortfalls.append(Degradation("names", reason, _READ_LESS))
+        if self.tracker.names:
+            shortfalls += self.tracker.names.shortfalls(_READ_LESS)
         if self.entries_left_out:
             reason = f"there was no room for {self.entries_left_out} lines of logs"
             shortfalls.append(Degradation("logs", reason, _READ_LESS))
