@@ -14,7 +14,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-ARGUMENTS = [] if sys.platform == "win32" else ["-O3", "-g0"]
+SANITIZERS = os.environ.get("PORTCALL_SANITIZE", "")
+"""What sanitizers the kernels are built with, as ``-fsanitize=`` takes them; docs/fuzzing.md says how to use it."""
+SANITIZED = [f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=all", "-fno-wrapv"] if SANITIZERS else []
+PLAIN = [] if sys.platform == "win32" else ["-O3", "-g0"]
+ARGUMENTS = ["-O1", "-g1", "-fno-omit-frame-pointer", *SANITIZED] if SANITIZERS else PLAIN
 ALWAYS_INLINE = {"headers"}
 """Kernels whose inline functions the compiler must inline: its own guess costs decoding a quarter of its speed."""
 KERNELS = sorted(Path("src/portcall/kernels").rglob("*.pyx"))
@@ -91,10 +95,11 @@ if __name__ == "__main__":  # and not in the processes that translate, where the
                 ".".join(source.with_suffix("").parts[1:]),
                 [str(source)],
                 extra_compile_args=ARGUMENTS,
+                extra_link_args=SANITIZED,
                 define_macros=_macros(source.stem),
             )
             for source in KERNELS
         ]
-        + [Extension(SHARED, [], extra_compile_args=ARGUMENTS)],
+        + [Extension(SHARED, [], extra_compile_args=ARGUMENTS, extra_link_args=SANITIZED)],
         cmdclass={"build_ext": BuildKernels},
     )
