@@ -2,7 +2,9 @@ PYTHON = .venv/bin/python
 BENCH = /tmp/bench
 TODAY := $(shell date -u +%Y-%m-%d)
 
-.PHONY: help check quick test deep fix kernels golden docs pictures bench performance
+T = 600
+
+.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs pictures bench performance
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
@@ -18,6 +20,12 @@ test: ## all tests but the slow ones and the corpus: some minutes
 
 deep: ## the tests with generated examples, a hundred times as many: hours; sh tests/run has their short form
 	PORTCALL_DEEPER=100 $(PYTHON) -m pytest -m "" $$(grep -rl "@given" tests --include="test_*.py")
+
+fuzz: ## the fuzzers, T seconds in all (make fuzz T=600), going on where they ended; docs/fuzzing.md
+	$(PYTHON) fuzz/run_fuzzers.py --seconds $(T)
+
+sanitize: ## the tests of the kernels, and all findings and seeds of the fuzzers, with sanitizers: minutes
+	$(PYTHON) fuzz/sanitized_tests.py
 
 fix: ## let ruff mend style
 	$(PYTHON) -m ruff check --fix .
