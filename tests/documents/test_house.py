@@ -25,6 +25,7 @@ TESTS_OF_NO_FOLDER = {
     "corpus",
     "documents",
     "golden",
+    "hostile",
     "packaging",
     "root",
 }
