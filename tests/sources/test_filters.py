@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from capture_bytes import enhanced, interface, pcap_header, pcap_record, read_frames, section
-from frame_bytes import ETHERNET, IP4
+from frame_bytes import BY_LINK, ETHERNET, IP4
 from portcall.errors import UsageError
 from portcall.sources.captures import open_capture
 from portcall.sources.filters import FrameFilter
@@ -84,6 +84,16 @@ def test_the_same_holds_for_cooked_frames(tmp_path, link, expression):
     check_against_tcpdump(path, expression, tmp_path / "matching.pcap")
 
 
+@NEEDS_TCPDUMP
+@pytest.mark.parametrize("expression", ["udp", "tcp", "port 5678", "ip[9] = 17"])
+def test_the_same_holds_for_bsd_loopback_whose_number_is_zero(tmp_path, expression):
+    _, content = BY_LINK["BSD loopback, little endian"]
+    path = tmp_path / "loopback.pcap"
+    path.write_bytes(pcap_header(link=0) + pcap_record(content))
+
+    check_against_tcpdump(path, expression, tmp_path / "matching.pcap")
+
+
 def test_matching_frames_are_numbered_as_if_there_were_no_others():
     numbers = [number for number, _ in matching(CAPTURES / "office.pcapng", "udp")]
 
@@ -111,3 +121,10 @@ def test_a_wrong_expression_is_refused_before_anything_is_read(expression):
         FrameFilter(expression)
 
     assert expression in str(caught.value)
+
+
+def test_bytes_on_the_command_line_that_are_no_text_are_refused():
+    with pytest.raises(UsageError) as caught:
+        FrameFilter("tcp \udcff")
+
+    assert "no text" in str(caught.value)

@@ -69,12 +69,21 @@ class FrameFilter:
     def _program(self, link: int) -> Any:  # Any: scapy's bpf_program
         if link not in self._programs:
             try:
-                self._programs[link] = self._compile_filter(self._expression, linktype=link)
+                self._programs[link] = self._compile_filter(self._expression, linktype=_LinkType(link))
+            except UnicodeEncodeError as error:  # bytes on the command line that are no text
+                raise UsageError(f"--filter {self._expression!r}: it has bytes that are no text in UTF-8") from error
             except self._failure as error:
                 raise UsageError(f"--filter {self._expression!r} (link type {link}): {error}") from error
             except ImportError as error:
                 raise PortcallError(f"--filter needs libpcap, which is not here; {_REMEDY}") from error
         return self._programs[link]
+
+
+class _LinkType(int):
+    """A link type for scapy, which takes 0, that of BSD loopback, for none, and that of an interface here instead."""
+
+    def __bool__(self) -> bool:
+        return True
 
 
 def _address(pointer: Any) -> int:  # Any: ctypes knows pointers by run time only
