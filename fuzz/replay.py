@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from capture_seeds import ROOT
 from mutations import mutations
+from run_fuzzers import HANG_S
 from target_family import find_targets
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def main(*arguments: str) -> None:
     for target in targets:
         if arguments[1:]:
             for path in arguments[1:]:
+                began_s = time.process_time()
                 _examine(target, Path(path).read_bytes())
+                if time.process_time() - began_s > HANG_S:
+                    sys.exit(f"{target.name}: more than {HANG_S} s for {path}")
         print(f"{target.name}: {len(arguments) - 1 if arguments[1:] else replayed(target, 1)} inputs", flush=True)
 
 

@@ -12,12 +12,13 @@ from capture_seeds import capture_files
 from portcall.owners.recorded.inside import OwnersOfCapture
 from portcall.records.packets import FRAME
 from portcall.records.recorded.claims import PACKET_OPTION, ClaimTable
+from portcall.records.recorded.process_blocks import OWN_ENTERPRISE, PCAPDROID_ENTERPRISE, WIRESHARK_ENTERPRISE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _KINDS = (0x0A0D0D0A, 1, 0x80000001, 0xBAD, 0x40000BAD)
-_ENTERPRISES = (0, 37250, 55555, 64137)
+_ENTERPRISES = (0, WIRESHARK_ENTERPRISE, PCAPDROID_ENTERPRISE, OWN_ENTERPRISE)
 _CODES = (1, 8, 0x8001, 0x8003)
 _IS_FRAMES = 5
 _MOST_STEPS = 60
