@@ -15,6 +15,8 @@ from portcall.runs.streaming.expirer import Expirer, time_of
 from portcall.runs.tracker import InspectedRows, Tracker, sum_tallies
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from portcall.attribution.page_groupings import PageGroupings
     from portcall.decoding.copies import Copies
     from portcall.records.packets import FrameBatch, Tally, Verdict
@@ -92,18 +94,23 @@ class CaptureTracker:
         return shortfalls
 
     def _take(self, left: InspectedRows) -> None:
+        left = left._replace(flows=self._placed(left.flows))
         if self.early:
-            self.early.take(left)
+            self.early.take(left, capture_points=self.owners.points)
         else:
             (self.kept or self.attribution).add(left.flows, found=left.detected, cells=left.cells)
 
     def _take_owned(self, part: Part) -> None:
-        flows = with_capture_points(part.flows) if self.owners.points else part.flows
+        flows = self._placed(part.flows)
         if self.early:
             left = InspectedRows(np.zeros(len(flows), np.int64), flows, part.detected, part.cells)
             self.early.take(left, (part.low, part.high), self.owners.points)
         else:
             (self.kept or self.attribution).add(flows, part.low, part.high, part.detected, part.cells)
+
+    def _placed(self, flows: NDArray[np.void]) -> NDArray[np.void]:
+        """Rows as they are attributed: where they were seen, if a capture says so, whether or not it names owners."""
+        return with_capture_points(flows) if self.owners.points else flows
 
     def _attribute(self) -> None:
         if self.kept and isinstance(self.attribution, Attribution):
@@ -117,7 +124,8 @@ class CaptureTracker:
             else:
                 tallies = table.flows.tallies()
                 for rows, chunk in table.flows.indexed_chunks():
-                    self.attribution.add(chunk, found=table.detected(rows), cells=cells.of(rows) if cells else None)
+                    chunk_cells = cells.of(rows) if cells else None
+                    self.attribution.add(self._placed(chunk), found=table.detected(rows), cells=chunk_cells)
             if buckets:
                 self.attribution.add_on_no_flow(buckets)
             self.entries_left_out += table.logs.left_out if table.logs else 0
@@ -129,7 +137,7 @@ class CaptureTracker:
         """Attribute rows with owners, as live does; gives the frames that count, by verdict."""
         parts = list(owned.parts(by_time=owned.buckets is not None))
         for part in parts:
-            flows = with_capture_points(part.flows) if self.owners.points else part.flows
+            flows = self._placed(part.flows)
             self.attribution.add(flows, part.low, part.high, part.detected, part.cells)
         return owned.tallies(parts)
 

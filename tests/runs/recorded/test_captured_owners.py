@@ -38,6 +38,7 @@ from named_captures import (
 from named_oracle import named_frames
 from portcall.errors import UsageError
 from portcall.records.ownership import MatchQuality, Program
+from portcall.records.recorded.claims import MOST_POINTS
 from portcall.records.recorded.process_blocks import EndLine, InterfaceLine, ProcessLine, TurnLine, own_data
 from portcall.records.schema import LIVE_GROUPINGS, directions
 
@@ -494,6 +495,34 @@ def test_rows_are_those_of_each_interface_and_namespace(rows_of):
 
     seen = {(row["interface"], row["namespace"], row["client_process"]) for row in rows}
     assert seen == {("eth0", None, "curl"), ("veth1", "blue", None)}
+
+
+@pytest.mark.parametrize("options", [{}, {"idle_timeout": 1}])
+def test_so_they_are_where_a_recording_names_nobody(rows_of, options):
+    data = recorded(
+        own(InterfaceLine(1, "blue")),
+        packets([(frame, 0) for frame, _ in TALK]),
+        packets([(frame, 0) for frame, _ in TALK], index=1),
+        names=(b"eth0", b"veth1"),
+    )
+
+    rows = rows_of(data, **options)
+
+    assert {(row["interface"], row["namespace"]) for row in rows} == {("eth0", None), ("veth1", "blue")}
+
+
+def test_interfaces_for_whose_names_there_is_no_room_are_one_and_the_report_says_so(tmp_path):
+    path = tmp_path / "capture.pcapng"
+    names = [f"eth{number}".encode() for number in range(MOST_POINTS + 10)]
+    shown = b"".join(packets([(TALK[0][0], 0)], index=number) for number in range(len(names)))
+    path.write_bytes(recorded(shown, names=names))
+
+    report = portcall.read(str(path), by="flow")
+
+    found = [row["interface"] for row in report]
+    assert (found.count(None), len(found)) == (1, MOST_POINTS)
+    reasons = [note.reason for note in report.degradations]
+    assert "there was no room for the names of 11 interfaces or more" in reasons
 
 
 def test_what_passes_two_interfaces_counts_on_the_one_where_it_is_owned(rows_of):

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from portcall.records.ownership import Owner, Program
+from portcall.records.packets import CapturePoint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.records.ownership import MatchQuality
-    from portcall.records.packets import CapturePoint
     from portcall.records.recorded.process_blocks import TurnLine
 
 MOST_OWNERS = 1 << 16
@@ -32,7 +32,8 @@ OWN_INTERFACES = 1 << 20
 RUSTNET_SIDECAR = ".connections.jsonl"
 """Behind a capture's name: what the file is called in which RustNet says whose its connections are."""
 UNKNOWN_PROGRAM = Program("unknown")
-_MOST_POINTS = 1 << 11
+MOST_POINTS = 1 << 11
+"""Capture points of one run; all others are one without a name."""
 NOBODY = 0
 """The number of no owner, and of no claim."""
 
@@ -125,7 +126,11 @@ class ClaimTable:
     """Owners and claims of one run, by number."""
 
     def __init__(
-        self, most_owners: int = MOST_OWNERS, most_claims: int = MOST_CLAIMS, most_ends: int = MOST_ENDS
+        self,
+        most_owners: int = MOST_OWNERS,
+        most_claims: int = MOST_CLAIMS,
+        most_ends: int = MOST_ENDS,
+        most_points: int = MOST_POINTS,
     ) -> None:
         self.owners: list[RecordedOwner] = [RecordedOwner(Owner(0, None, UNKNOWN_PROGRAM), "")]
         self.claims: list[Claim] = [Claim((), ClaimedEnd.BY_DIRECTION)]
@@ -143,7 +148,10 @@ class ClaimTable:
         """The formats that were found, in order."""
         self.left_out = self.damaged = self.claims_left_out = self.ends_left_out = 0
         """Owners, claims and ends for which there was no room; blocks and lines that could not be read."""
+        self.points_left_out: set[CapturePoint] = set()
+        """Some of the capture points for which there was no room."""
         self._most_owners, self._most_claims, self._most_ends = most_owners, most_claims, most_ends
+        self._most_points = most_points
         self._numbers: dict[RecordedOwner, int] = {}
         self._claim_numbers: dict[Claim, int] = {}
         self._point_numbers: dict[CapturePoint, int] = {}
@@ -215,10 +223,13 @@ class ClaimTable:
         return bool(self.points) and bool(frames["interface"][0] >= OWN_INTERFACES)
 
     def point(self, point: CapturePoint) -> int:
-        """The number of a capture point."""
+        """The number of a capture point; where there is no room, that of all others."""
         number = self._point_numbers.get(point)
-        if number is None and len(self.points) == _MOST_POINTS:
-            return _MOST_POINTS - 1
+        if number is None and len(self.points) >= self._most_points - 1:
+            if len(self.points_left_out) < self._most_points:
+                self.points_left_out.add(point)
+            point = CapturePoint()
+            number = self._point_numbers.get(point)
         if number is None:
             number = self._point_numbers[point] = len(self.points)
             self.points.append(point)

@@ -157,11 +157,15 @@ class CapturedOwners:
     def notes(self) -> list[Degradation]:
         """Where owners come from, and what is not sure of them."""
         table = self.table
+        notes = []
+        if table.points_left_out:
+            reason = f"there was no room for the names of {len(table.points_left_out)} interfaces or more"
+            notes.append(Degradation("interfaces", reason, "read fewer captures"))
         if not table.has_any:
-            return []
+            return notes
         formats = ", ".join(table.sources)
         reason = f"the capture itself names them ({formats}), for {self._named} of {self._rows} conversations"
-        notes = [Degradation("owners", reason, _WHERE)]
+        notes.append(Degradation("owners", reason, _WHERE))
         if self._ambiguous:
             reason = f"at {self._ambiguous} ends the capture names several processes, so none is taken"
             notes.append(Degradation("owners", reason, "--by flow names them in owner_search"))
