@@ -97,9 +97,11 @@ def names_by_dissectors():
     return names
 
 
-def inspected_in(packets, *, by="flow", with_details=False, by_dissectors=False, batch_size=1000, snap=None):
+def inspected_in(
+    packets, *, by="flow", with_details=False, by_dissectors=False, batch_size=1000, snap=None, names=None
+):
     """The rows of these packets, the most bytes first, listened to in batches."""
-    names = names_by_dissectors() if by_dissectors else ServerNames(with_details=with_details)
+    names = names or (names_by_dissectors() if by_dissectors else ServerNames(with_details=with_details))
     table = FlowTable(inspects=True)
     inspector = names.inspector_for(table)
     decoder, number = Decoder(), 1

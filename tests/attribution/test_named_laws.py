@@ -17,7 +17,7 @@ import capture_damage
 from portcall.attribution.attribution import Attribution
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
-from portcall.inspection import inspector
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.server_names import ServerNames
 from portcall.records.ownership import Match, MatchQuality, Owner, Program
 from portcall.records.packets import FRAME, FrameBatch
@@ -102,10 +102,10 @@ def flood(first, count, sent):
     return FrameBatch(rows, np.frombuffer(b"".join(frames), np.uint8), first + 1)
 
 
-def test_conversations_that_say_one_byte_each_are_held_within_the_bound(monkeypatch):
-    monkeypatch.setattr(inspector, "_MOST_HELD_BYTES", 1 << 20)
+def test_conversations_that_say_one_byte_each_are_held_within_the_bound():
+    names = ServerNames(bounds=InspectionBounds(most_held_bytes=1 << 20))
     table, decoder = FlowTable(seed=1, max_flows=1 << 14, inspects=True), Decoder("outer")
-    listener = ServerNames().inspector_for(table)
+    listener = names.inspector_for(table)
     listener.of(np.zeros(0, np.int64))  # what the library itself takes once is not the conversations'
 
     tracemalloc.start()
@@ -118,6 +118,7 @@ def test_conversations_that_say_one_byte_each_are_held_within_the_bound(monkeypa
 
     assert len(table) == 6000
     assert 0 < len(listener._conversations) < 1000
+    assert 0 < names.bounds.given_up <= 6000 - len(listener._conversations)
     assert held < 4 << 20
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from flow_builder import SECOND_NS, START_NS, flow
 from portcall.flows.originator import clients_are_low
-from portcall.inspection import dns_cache as timelines
 from portcall.inspection.dns_cache import DnsCache
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.records.detections import DnsAnswer, NameKind
 from portcall.records.flows import NEVER
 from portcall.records.packets import NO_TIME
@@ -139,26 +139,39 @@ def test_a_resolver_is_believed_before_the_capture():
     assert names(timeline) == (("www.example.com",), NameKind.DNS)
 
 
-def test_the_timeline_is_bounded(monkeypatch):
-    monkeypatch.setattr(timelines, "_MOST_ANSWERS", 8)
-    timeline = DnsCache()
+def test_the_timeline_is_bounded():
+    timeline = DnsCache(InspectionBounds(most_answers=8))
 
     for number in range(100):
         told(timeline, "www.example.com", server=f"192.0.2.{number}")
 
     assert names(timeline, server="192.0.2.99")[0] == ("www.example.com",)
     assert names(timeline, server="192.0.2.1")[0] == ()
+    assert timeline.forgotten == 92
 
 
-def test_a_timeline_with_too_many_names_begins_anew(monkeypatch):
-    monkeypatch.setattr(timelines, "_MOST_NAMES", 10)
-    timeline = DnsCache()
+def test_addresses_that_the_capture_names_are_bounded():
+    bounds = InspectionBounds(most_addresses=8)
+    timeline = DnsCache(bounds)
+
+    for number in range(10):
+        timeline.note_capture("www.example.com", bytes([192, 0, 2, number]))
+
+    assert names(timeline, server="192.0.2.7")[0] == ("www.example.com",)
+    assert names(timeline, server="192.0.2.8")[0] == ()
+    assert bounds.addresses_left_out == 2
+
+
+def test_a_timeline_with_too_many_names_begins_anew():
+    bounds = InspectionBounds(most_names=10)
+    timeline = DnsCache(bounds)
 
     for number in range(15):
         told(timeline, f"{number}.example.com", server=f"192.0.2.{number}")
 
     assert names(timeline, server="192.0.2.14")[0] == ("14.example.com",)
     assert names(timeline, server="192.0.2.3")[0] == ()
+    assert bounds.answers_forgotten == 10
 
 
 def naively(dns_answers, client, server, first_ns):
@@ -249,9 +262,8 @@ def test_names_of_the_capture_merge_too():
     assert names(timeline) == (("from-the-file.example.com",), NameKind.CAPTURE)
 
 
-def test_timelines_that_have_too_many_names_together_begin_anew_with_the_later_ones(monkeypatch):
-    monkeypatch.setattr(timelines, "_MOST_NAMES", 10)
-    one, later = DnsCache(), DnsCache()
+def test_timelines_that_have_too_many_names_together_begin_anew_with_the_later_ones():
+    one, later = DnsCache(InspectionBounds(most_names=10)), DnsCache()
     for number in range(7):
         told(one, f"{number}.example.com", server=f"192.0.2.{number}")
         told(later, f"{number}.example.org", server=f"198.51.100.{number}")

@@ -5,6 +5,7 @@ import pytest
 import oracle
 from packet_rows import packet, packet_rows
 from portcall.inspection.expected_flows import ExpectedFlows
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.records.detections import TCP, UDP, ExpectedFlow
 from portcall.records.packets import NO_TIME
 
@@ -71,9 +72,9 @@ def test_others_were_not_announced(other):
     assert noted(SECOND_NS).find(flow(ts_ns=SECOND_NS, **other)) == []
 
 
-def test_what_was_announced_longest_ago_goes_first(monkeypatch):
-    monkeypatch.setattr("portcall.inspection.expected_flows._MOST_ENDS", 2)
-    expectations = ExpectedFlows()
+def test_what_was_announced_longest_ago_goes_first():
+    bounds = InspectionBounds(most_announced=2)
+    expectations = ExpectedFlows(bounds)
     for port in (50000, 50001, 50002):
         expectations.note((SERVER, CLIENT), SECOND_NS, port, (ExpectedFlow("ftp-data", TCP, port),))
 
@@ -82,6 +83,7 @@ def test_what_was_announced_longest_ago_goes_first(monkeypatch):
     ]
 
     assert known == [False, True, True]
+    assert bounds.announcements_forgotten == 1
 
 
 @pytest.mark.parametrize("cut", range(4))

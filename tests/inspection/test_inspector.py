@@ -24,8 +24,7 @@ from made_conversations import (
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
 from portcall.inspection import detection_table as detections
-from portcall.inspection import dns_cache as timeline
-from portcall.inspection import inspector as inspectors
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.server_names import ServerNames
 
 
@@ -216,14 +215,14 @@ def test_two_names_of_one_app_still_tell_the_app():
     assert told(row) == (None, None, "ambiguous", "example.com", "name")
 
 
-def test_a_new_name_for_which_the_timeline_begins_anew_is_told(monkeypatch):
-    monkeypatch.setattr(timeline, "_MOST_NAMES", 10)
+def test_a_new_name_for_which_the_timeline_begins_anew_is_told():
+    few = ServerNames(bounds=InspectionBounds(most_names=10))
     packets = [packet for number in range(15) for packet in answered(f"{number}.example.com", f"192.0.2.{number}")]
     packets += [
         IP(src=CLIENT, dst=f"192.0.2.{number}") / UDP(sport=50000, dport=29997) / (b"\xf1" * 900) for number in (3, 14)
     ]
 
-    rows = {row["server_ip"]: row["hostname"] for row in inspected_in(packets)}
+    rows = {row["server_ip"]: row["hostname"] for row in inspected_in(packets, names=few)}
 
     assert rows["192.0.2.3"] is None
     assert rows["192.0.2.14"] == "14.example.com"
@@ -255,11 +254,11 @@ def test_a_conversation_that_nobody_knows_is_given_up():
     assert not len(table.update(later, 6))
 
 
-def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch):
-    monkeypatch.setattr(inspectors, "_MOST_HELD_BYTES", 2000)
+def test_what_waits_is_bounded_and_the_oldest_goes_first():
     unfinished = client_hello("www.example.com")[:300]
     packets = [packet for number in range(20) for packet in connection([unfinished], client_port=40000 + number)]
     names, table = names_by_dissectors(), FlowTable(inspects=True)
+    names.bounds.most_held_bytes = 2000
     inspector = names.inspector_for(table)
     batch = batch_of(packets)
     decoded = Decoder().decode(batch)
@@ -268,6 +267,7 @@ def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch):
     inspector.of(np.zeros(0, np.int64))
 
     assert inspector._held_bytes <= 2000
+    assert names.bounds.given_up == 20 - len(inspector._conversations)
     assert (table.inspected[:10] & 3 == 3).all()
 
 

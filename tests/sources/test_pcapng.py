@@ -29,6 +29,7 @@ from capture_bytes import (
 )
 from portcall.records.packets import NO_TIME, Direction
 from portcall.sources.captures import open_capture
+from portcall.sources.pcapng import PcapngSource
 
 SECOND_NS = 10**9
 START_NS = 1_700_000_000_123_456_789
@@ -336,3 +337,12 @@ def test_tshark_reads_the_same_frames_of_two_sections(written):
     frames, _ = read_frames(path)
 
     assert [frame.ts_ns for frame in frames] == tshark_times(path)
+
+
+def test_a_section_with_more_interfaces_than_any_machine_has_is_damaged(written, monkeypatch):
+    monkeypatch.setitem(PcapngSource.__init__.__kwdefaults__, "most_interfaces", 100)
+
+    frames, error = read_frames(written(section(), interface() * 100, enhanced(FRAMES[0], index=99), interface()))
+
+    assert [frame.content for frame in frames] == FRAMES[:1]
+    assert error.reason == "a section describes more than 100 interfaces"

@@ -81,7 +81,7 @@ class FlowTable:
         """uint8[rows]: bit 0 where the low end was inspected enough, bit 1 the high end. Inspectors set them."""
         self._payloads = np.zeros(MAX_BATCH if inspects else 0, PAYLOAD)
         self._store.inspected, self._store.out_payloads = self.inspected, self._payloads
-        self._is_behind = is_behind
+        self._is_behind, self.datagrams_forgotten = is_behind, 0
         if is_behind and inspects:
             self._store.inspected = self.column(np.dtype(np.uint8))  # nothing is, as far as it knows
         self._store.out_rows = self._told_rows = np.zeros(0, np.uint32)
@@ -287,6 +287,7 @@ class FlowTable:
         self._unmatched_fragments = fragments.unmatched
         if self.buckets:
             self.buckets.settle_fragments(fragments)
+        self.datagrams_forgotten += self._store.datagram_count
         self._hold(self._datagrams[:0])
 
     def _hold(self, datagrams: NDArray[np.void]) -> None:

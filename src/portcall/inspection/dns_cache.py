@@ -14,6 +14,7 @@ import numpy as np
 
 from portcall.flows.reserved_memory import reserved
 from portcall.inspection.ech_offers import EchOffers
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.kernels.dns_answers import SEVERAL, DnsAnswerStore
 from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NameKind
@@ -54,9 +55,7 @@ class CachedAnswer(NamedTuple):
 
 NO_NAMES: tuple[tuple[str, ...], NameKind] = ((), NameKind.DNS)
 
-_MOST_ANSWERS = 1 << 18  # a power of two; 19 MB
-_MOST_NAMES = 1 << 18
-_MOST_OF_CAPTURE, _MOST_OF_ADDRESS = 1 << 17, 8
+_MOST_OF_ADDRESS = 8
 _EVERYBODY = bytes(16)
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 
@@ -64,7 +63,9 @@ _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 class DnsCache:
     """Which names an address had for a client at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: InspectionBounds | None = None) -> None:
+        """``bounds`` are those of the run, in which is counted what is forgotten; None: the usual ones."""
+        self._bounds = bounds or InspectionBounds()
         self.offers = EchOffers()
         """Which names are reached by ECH."""
         self._of_capture: dict[bytes, tuple[str, ...]] = {}
@@ -73,13 +74,23 @@ class DnsCache:
         self._begin()
 
     def _begin(self) -> None:
-        slots = reserved(2 * _MOST_ANSWERS, np.dtype(np.uint64))
-        self.store = DnsAnswerStore(reserved(_MOST_ANSWERS, CACHED_ANSWER), slots, _SEED)
+        most = self._bounds.most_answers
+        slots = reserved(2 * most, np.dtype(np.uint64))
+        self.store = DnsAnswerStore(reserved(most, CACHED_ANSWER), slots, _SEED)
         """What was told, by number of the name."""
         self.numbers = NameNumbers(_SEED)
         """Numbers of names for who tells the store by itself; they hold as long as this object does."""
         self._names = [""]
         self._number_of_name: dict[str, int] = {}
+
+    def _begin_anew(self) -> None:
+        self._bounds.answers_forgotten += len(self.store) + self.store.forgotten
+        self._begin()
+
+    @property
+    def forgotten(self) -> int:
+        """Answers that are no longer known, since the timeline began last; the bounds count those before."""
+        return self.store.forgotten
 
     def forget_sets(self) -> None:
         """Number what ``find`` gives anew; nobody may know the former numbers."""
@@ -96,8 +107,8 @@ class DnsCache:
         """The number of a name. Where there are too many, the timeline begins anew with this one."""
         number = self._number_of_name.get(name)
         if number is None:
-            if len(self._names) > _MOST_NAMES:
-                self._begin()
+            if len(self._names) > self._bounds.most_names:
+                self._begin_anew()
             number = self._number_of_name[name] = len(self._names)
             self._names.append(name)
         return number
@@ -113,8 +124,12 @@ class DnsCache:
         """The capture file says that an address (4 or 16 bytes) has a name."""
         address = address.rjust(16, b"\0")
         known = self._of_capture.get(address, ())
-        if name not in known and len(known) < _MOST_OF_ADDRESS and len(self._of_capture) < _MOST_OF_CAPTURE:
+        if name in known or len(known) >= _MOST_OF_ADDRESS:
+            return
+        if known or len(self._of_capture) < self._bounds.most_addresses:
             self._of_capture[address] = (*known, name)
+        else:
+            self._bounds.addresses_left_out += 1
 
     def names_of_addresses(self) -> Iterator[tuple[bytes, str]]:
         """What resolvers called addresses, each pair once, the latest first; addresses of 4 or 16 bytes."""
@@ -126,8 +141,8 @@ class DnsCache:
     def merge(self, later: DnsCache) -> None:
         """Take in what another one was told after this one."""
         new = sum(name not in self._number_of_name for name in later._names[1:])
-        if len(self._names) + new > _MOST_NAMES + 1:
-            self._begin()
+        if len(self._names) + new > self._bounds.most_names + 1:
+            self._begin_anew()
         names = np.array([0, *map(self.number_of, later._names[1:])], np.uint32)
         self.store.absorb(later.answers(), names)
         self.offers.merge(later.offers)
@@ -147,11 +162,16 @@ class DnsCache:
         return {"names": self._names[1:], "of_capture": of_capture, "offers": self.offers.plain()}
 
     @classmethod
-    def of_plain(cls, plain: dict[str, Any], answers: NDArray[np.void]) -> DnsCache:
+    def of_plain(
+        cls, plain: dict[str, Any], answers: NDArray[np.void], bounds: InspectionBounds | None = None
+    ) -> DnsCache:
         """The cache that gave these. ValueError for what none can give."""
-        cache = cls()
+        cache = cls(bounds)
         names = texts(plain["names"])
-        below(np.array([len(names), len(answers)]), np.array([_MOST_NAMES + 1, _MOST_ANSWERS + 1]))
+        below(
+            np.array([len(names), len(answers)]),
+            np.array([cache._bounds.most_names + 1, cache._bounds.most_answers + 1]),
+        )
         cache.store.absorb(answers, np.array([0, *map(cache.number_of, names)], np.uint32))
         cache.offers = EchOffers.of_plain(plain["offers"])
         for address, of_address in (items(one, 2) for one in items(plain["of_capture"])):

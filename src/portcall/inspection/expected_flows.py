@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.records.packets import NO_TIME
 from portcall.records.plain_data import below, items, octets, text, whole
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from portcall.records.detections import ExpectedFlow
 
-_MOST_ENDS = 1 << 16
 _ROWS_AT_ONCE = 1 << 14
 _MOST_TIMES = 16  # of one end: ports are used again
 _LONGEST_WAIT_NS = 300 * 10**9  # as long as Zeek waits for FTP's data
@@ -44,7 +44,9 @@ class _Announced(NamedTuple):
 class ExpectedFlows:
     """Who will be called by whom, and for what."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: InspectionBounds | None = None) -> None:
+        """``bounds`` are those of the run, in which is counted what is forgotten; None: the usual ones."""
+        self._bounds = bounds or InspectionBounds()
         self._announced: dict[tuple[int, bytes, int, bytes], list[_Announced]] = {}
 
     def note(
@@ -68,8 +70,7 @@ class ExpectedFlows:
             else:
                 times = [*times[1 - _MOST_TIMES :], _Announced(one.protocol, packet, time_ns, time_ns, *teller)]
             self._announced[key] = times
-            if len(self._announced) > _MOST_ENDS:
-                del self._announced[next(iter(self._announced))]
+            self._forget_oldest()
 
     def merge(self, later: ExpectedFlows, frames_before: int = 0, places: Sequence[int] | None = None) -> None:
         """Take in what another one was told, whose frame 1 comes after ``frames_before``.
@@ -90,8 +91,12 @@ class ExpectedFlows:
                 else:
                     times.append(one)
             self._announced[key] = times[-_MOST_TIMES:]
-            if len(self._announced) > _MOST_ENDS:
-                del self._announced[next(iter(self._announced))]
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        if len(self._announced) > self._bounds.most_announced:
+            del self._announced[next(iter(self._announced))]
+            self._bounds.announcements_forgotten += 1
 
     def forget(self, is_wrong: Callable[[int, str], bool]) -> None:
         """Forget what was announced in rows that turned out to be something else than their teller was taken for."""
@@ -110,9 +115,9 @@ class ExpectedFlows:
         ]
 
     @classmethod
-    def of_plain(cls, plain: object, rows: int = 1) -> ExpectedFlows:
+    def of_plain(cls, plain: object, rows: int = 1, bounds: InspectionBounds | None = None) -> ExpectedFlows:
         """What gave these, of a table with so many rows. ValueError for what nothing can give."""
-        expected = cls()
+        expected = cls(bounds)
         for entry in items(plain):
             transport, address, port, listener, times = items(entry, 5)
             key = whole(transport, most=255), octets(address, 16), whole(port, most=65535), octets(listener, 16)
@@ -123,7 +128,7 @@ class ExpectedFlows:
                 )
                 for protocol, packet, first_ns, last_ns, row, teller in (items(one, 6) for one in items(times))
             ][-_MOST_TIMES:]
-        below(np.array([len(expected._announced)]), _MOST_ENDS + 1)
+        below(np.array([len(expected._announced)]), expected._bounds.most_announced + 1)
         return expected
 
     def find_in(self, flows: NDArray[np.void], rows: NDArray[np.int64]) -> Iterator[tuple[int, int, str, int]]:

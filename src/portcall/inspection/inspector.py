@@ -3,8 +3,8 @@
 The flow table says with each batch which payloads are of ends that need more inspection. The kernel ``inspect`` reads
 the plain ones where they lie, and passes over those that nobody can know; the others are deferred, and the
 dissectors are asked. As soon as nothing more is to be learnt an end is marked as inspected: its further packets cost
-nothing. What is found is a number per row of the table. Nothing is kept of a conversation that is known, and of all
-those that are not no more than ``_MOST_HELD_BYTES``: the oldest go first.
+nothing. What is found is a number per row of the table. Of conversations that are not known no more is kept than the
+bounds say: the oldest go first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from portcall.inspection.candidates import Conversation, answers, first_asked, inspects_all, recognisers, resolvers
 from portcall.inspection.detection_table import Detected
 from portcall.inspection.handover import DEFERRED, HELLO, DeferredPayload, held_segments, plain_name
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.plain_detections import plain_detection
 from portcall.inspection.plain_inspector import plain_inspector
 from portcall.inspection.reassembly import Datagrams, Stream
@@ -40,13 +41,10 @@ if TYPE_CHECKING:
 
     Reassembled = Stream | Datagrams
 
-
 MOST_PACKETS = 24
 """Of one end, before it is given up."""
-_MOST_HELD_BYTES = 64 << 20
 _CONVERSATION_BYTES = 1500  # that one takes before a payload came: its streams and its candidates
-# The more at once, the seldomer Python finds its own memory out of the processor's caches when it is its turn; but the
-# more is gathered of conversations that it gives up then.
+# The more at once, the seldomer Python finds its own memory out of the caches; but the more is gathered for nothing.
 _HELLOS_AT_ONCE, _DEFERRED_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
 _BOTH, _IS_OPEN = 3, 4  # the marks of a row, as the kernel has them
 RESOLVER_SHIFT = 3  # above the bits that the table and the kernel read: 1 + the dissector that inspects all of a row
@@ -72,8 +70,9 @@ class Inspector:
         key_log: KeyLog | None = None,
         with_details: bool = False,
         holder: PayloadKeeper | None = None,
+        bounds: InspectionBounds | None = None,
     ) -> None:
-        self._table, self._holder = table, holder
+        self._table, self._holder, self._bounds = table, holder, bounds or InspectionBounds()
         # What is held is wanted longer than what is inspected, so then the table's marks are the holder's.
         self.marks = table.column(np.dtype(np.uint8)) if holder else table.inspected
         """uint8[rows or more]: bit 0 where the low end was inspected enough, bit 1 the high end, and who hears all."""
@@ -173,7 +172,8 @@ class Inspector:
         self._detections.unfinished += kernel.given_up
         kernel.given_up = 0
         self._share_dns_cache()
-        while self._held_bytes > _MOST_HELD_BYTES:
+        while self._held_bytes > self._bounds.most_held_bytes:
+            self._bounds.given_up += 1
             oldest = next(iter(self._conversations))
             self._inspected[oldest] = _BOTH
             self._forget(oldest)

@@ -12,7 +12,6 @@ from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
 from portcall.inspection.server_names import ServerNames
 from portcall.records.plain_data import items, octets, text, whole
-from portcall.records.tls_secrets import MOST_SECRETS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +27,7 @@ def merge_names(
     names.dns_cache.merge(later.dns_cache)
     names.expected_flows.merge(later.expected_flows, frames_before, places.tolist())
     names.note_secrets(later.key_log.items())
+    names.bounds.count_more(later.bounds.counts())
     return names.detections.merge(later.detections)
 
 
@@ -58,6 +58,7 @@ def plain_names(names: ServerNames) -> dict[str, Any]:
         "detections": names.detections.plain(),
         "left_out": names.left_out,
         "unfinished": names.detections.unfinished,
+        "beyond_bounds": names.bounds.counts(),
         "dns": names.dns_cache.plain(),
         "expected": names.expected_flows.plain(),
         "secrets": [[label, who.hex(), secret.hex()] for (label, who), secret in names.key_log.items()],
@@ -71,8 +72,9 @@ def names_of_plain(plain: dict[str, Any], arrays: dict[str, NDArray[Any]], rows:
     names.questions = None if questions is None else QuestionNumbers.of_plain(questions)
     names.detections = DetectionTable.of_plain(plain["detections"], whole(plain["left_out"]))
     names.detections.unfinished = whole(plain["unfinished"])
-    names.dns_cache = DnsCache.of_plain(plain["dns"], arrays["answers"])
-    names.expected_flows = ExpectedFlows.of_plain(plain["expected"], rows)
-    for label, who, secret in (items(one, 3) for one in items(plain["secrets"])[:MOST_SECRETS]):
-        names.key_log[text(label), octets(who)] = octets(secret)
+    names.dns_cache = DnsCache.of_plain(plain["dns"], arrays["answers"], names.bounds)
+    names.expected_flows = ExpectedFlows.of_plain(plain["expected"], rows, names.bounds)
+    secrets = (items(one, 3) for one in items(plain["secrets"]))
+    names.note_secrets(((text(label), octets(who)), octets(secret)) for label, who, secret in secrets)
+    names.bounds.count_more(plain["beyond_bounds"])
     return names

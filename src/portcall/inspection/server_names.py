@@ -9,6 +9,7 @@ is that of the packets. Equal facts are told once, so a million conversations co
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from portcall.inspection.detection_table import IS_COVER, Detected, DetectionTab
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
 from portcall.inspection.handover import MOST_HELD
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.inspector import Inspector
 from portcall.inspection.server_labels import FACTS, NOTHING, Facts, ServerLabel, tell
 from portcall.labels.port_services import Rank, ranks
@@ -27,7 +29,7 @@ from portcall.labels.registry import Registry
 from portcall.labels.service_keys import has_ports, server_ports
 from portcall.records.packets import NO_TIME
 from portcall.records.report import Degradation
-from portcall.records.tls_secrets import MOST_SECRETS, read_key_log
+from portcall.records.tls_secrets import read_key_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,15 +74,24 @@ class ServerNames:
     ``with_questions``: which packets carry which DNS question. ``with_logs``: what logs say of conversations.
     """
 
-    def __init__(self, *, with_details: bool = False, with_questions: bool = False, with_logs: bool = False) -> None:
-        self.registry = Registry()
+    def __init__(
+        self,
+        *,
+        with_details: bool = False,
+        with_questions: bool = False,
+        with_logs: bool = False,
+        bounds: InspectionBounds | None = None,
+    ) -> None:
+        """``bounds``: how much is remembered; None: as much as usual."""
+        self.bounds = bounds or InspectionBounds()
+        self.registry = Registry(self.bounds.most_labels)
         """What the numbers in labels mean."""
         self.with_details = with_details
         self.with_logs = with_logs
         self.questions = QuestionNumbers() if with_questions else None
         self.detections = DetectionTable()
-        self.dns_cache = DnsCache()
-        self.expected_flows = ExpectedFlows()
+        self.dns_cache = DnsCache(self.bounds)
+        self.expected_flows = ExpectedFlows(self.bounds)
         self.key_log: dict[tuple[str, bytes], bytes] = {}
         self.rows_leave = False
         """Whether nothing that was found is asked for by its number once its row has left its table."""
@@ -90,7 +101,10 @@ class ServerNames:
     def begun_anew(self) -> ServerNames:
         """One that detected nothing, but knows the names that resolvers gave, and the secrets of TLS."""
         anew = ServerNames(
-            with_details=self.with_details, with_questions=self.questions is not None, with_logs=self.with_logs
+            with_details=self.with_details,
+            with_questions=self.questions is not None,
+            with_logs=self.with_logs,
+            bounds=self.bounds,
         )
         anew.dns_cache, anew.key_log, anew.rows_leave = self.dns_cache, self.key_log, self.rows_leave
         return anew
@@ -106,6 +120,7 @@ class ServerNames:
             key_log=self.key_log,
             with_details=self.with_details,
             holder=holder,
+            bounds=self.bounds,
         )
 
     def note_capture(self, batch: FrameBatch) -> None:
@@ -118,8 +133,23 @@ class ServerNames:
     def note_secrets(self, secrets: Iterable[Secret]) -> None:
         """Keep secrets of TLS sessions, as many as there is room for."""
         for session, secret in secrets:
-            if len(self.key_log) < MOST_SECRETS:
+            if session in self.key_log or len(self.key_log) < self.bounds.most_secrets:
                 self.key_log[session] = secret
+            else:
+                self.bounds.secrets_left_out += 1
+
+    def shortfalls(self) -> list[Degradation]:
+        """What it cost that no more than so much is remembered."""
+        now = replace(self.bounds, answers_forgotten=self.bounds.answers_forgotten + self.dns_cache.forgotten)
+        unfinished = self.detections.unfinished
+        beyond = {
+            f"there was no room for what {self.left_out} conversations called their servers": self.left_out,
+            f"{unfinished} conversations were given up in mid-hello, as {MOST_HELD} others were": unfinished,
+        }
+        remedy = "read fewer captures at a time, or choose with --filter"
+        notes = now.notes(self.registry.left_out)
+        return [*notes, *(Degradation("names", reason, remedy) for reason, count in beyond.items() if count)]
+
 
     def label(
         self,
@@ -195,15 +225,6 @@ class ServerNames:
     def left_out(self) -> int:
         """Conversations whose names found no room."""
         return self.detections.left_out
-
-    def shortfalls(self, remedy: str) -> list[Degradation]:
-        """What the bounds of memory cost."""
-        unfinished = self.detections.unfinished
-        lost = {
-            f"there was no room for what {self.left_out} conversations called their servers": self.left_out,
-            f"{unfinished} conversations were given up in mid-hello, as {MOST_HELD} others were": unfinished,
-        }
-        return [Degradation("names", reason, remedy) for reason, count in lost.items() if count]
 
     def _inferred(
         self, flows: NDArray[np.void], client_is_low: NDArray[np.bool_], nameless: NDArray[np.bool_]

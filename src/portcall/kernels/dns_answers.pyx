@@ -77,6 +77,11 @@ cdef class DnsAnswerStore:
     def __len__(self):
         return min(self.count, <uint64_t>self.ring.shape[0])
 
+    @property
+    def forgotten(self):
+        """How many answers gave way to later ones."""
+        return self.count - min(self.count, <uint64_t>self.ring.shape[0])
+
     def note(self, bytes client, bytes server, int64_t time_ns, uint32_t seconds, uint32_t name):
         """A client was told a name for a server (16 bytes each), for so many seconds; a multicast group is everybody."""
         if len(client) != 16 or len(server) != 16:

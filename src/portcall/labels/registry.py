@@ -16,15 +16,19 @@ from portcall.labels.service_keys import KIND_SHIFT, SOURCES, Identity, ServiceK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MOST_FOUND = 1 << 20
-_MOST_HOSTS = 1 << 20
+MOST_LABELS = 1 << 20
+"""Names of hosts in rows, and apps with their services: so many of each."""
 _NUMBER = (1 << KIND_SHIFT) - 1
 
 
 class Registry:
     """What was found behind services, numbered, and for each number the keys of its app and its service."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_LABELS) -> None:
+        """``most`` hosts, and as many services that were found."""
+        self.left_out = 0
+        """How often there was no room for the name of a host, or for an app."""
+        self._most = most
         self._identities: list[Identity] = []
         self._keys: dict[tuple[Identity, int | None], int] = {}
         self._app_keys: list[int] = []
@@ -73,7 +77,8 @@ class Registry:
         """A number for the name of a host, from 1 on; 0 once there are too many."""
         number = self._number_of_host.get(name)
         if number is None:
-            if len(self._hosts) > _MOST_HOSTS:
+            if len(self._hosts) > self._most:
+                self.left_out += 1
                 return 0
             number = self._number_of_host[name] = len(self._hosts)
             self._hosts.append(name)
@@ -87,7 +92,9 @@ class Registry:
         """The key for this identity, whose service has ``label_key`` (None: its own); None when there are too many."""
         entry = known, label_key
         key = self._keys.get(entry)
-        if key is None and len(self._identities) < _MOST_FOUND:
+        if key is None and len(self._identities) >= self._most:
+            self.left_out += 1
+        elif key is None:
             key = self._keys[entry] = first_key(ServiceKind.FOUND) | len(self._identities)
             at = len(self._identities)
             self._identities.append(known)

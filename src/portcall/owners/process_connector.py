@@ -37,10 +37,11 @@ _MAX_WAITING = 1 << 18
 class ProcessConnector:
     """Process events as they happen. ``OSError`` where the kernel does not tell us."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_waiting: int = _MAX_WAITING) -> None:
+        """Of events that nobody drains ``most_waiting`` are kept, the latest."""
         self.lost = 0
-        """Times that the kernel had to drop events."""
-        self._events: deque[ProcessEvent] = deque(maxlen=_MAX_WAITING)
+        """Times that the kernel had to drop events, and events that gave way to later ones."""
+        self._events: deque[ProcessEvent] = deque(maxlen=most_waiting)
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _CONNECTOR)
         self._ending, self._end = os.pipe()
         try:
@@ -87,7 +88,9 @@ class ProcessConnector:
                     raise
                 self.lost += 1
                 continue
-            self._events.extend(_events(message))
+            for event in _events(message):
+                self.lost += len(self._events) == self._events.maxlen
+                self._events.append(event)
 
 
 def _events(message: bytes) -> Iterator[ProcessEvent]:

@@ -12,7 +12,7 @@ from portcall.records.report import Degradation
 from portcall.runs.owned_table import OwnedTable, with_capture_points
 from portcall.runs.recorded.captured_owners import CapturedOwners
 from portcall.runs.streaming.expirer import Expirer, time_of
-from portcall.runs.tracker import InspectedRows, Tracker, sum_tallies
+from portcall.runs.tracker import InspectedRows, Tracker, notes_of_fragments, sum_tallies
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,7 @@ class CaptureTracker:
     ahead: WorkAhead | None = None
     """Threads that do some of it before a batch is fed; None: nobody does."""
     entries_left_out: int = 0
+    datagrams_forgotten: int = 0
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -83,8 +84,8 @@ class CaptureTracker:
     def shortfalls(self) -> list[Degradation]:
         """What the bounds of memory cost, and what counts more than once."""
         shortfalls = self.expirer.notes()
-        if self.tracker.names:
-            shortfalls += self.tracker.names.shortfalls(_READ_LESS)
+        shortfalls += self.tracker.names.shortfalls() if self.tracker.names else []
+        shortfalls += notes_of_fragments(self.datagrams_forgotten)
         if self.entries_left_out:
             reason = f"there was no room for {self.entries_left_out} lines of logs"
             shortfalls.append(Degradation("logs", reason, _READ_LESS))
@@ -128,6 +129,7 @@ class CaptureTracker:
                     self.attribution.add(self._placed(chunk), found=table.detected(rows), cells=chunk_cells)
             if buckets:
                 self.attribution.add_on_no_flow(buckets)
+            self.datagrams_forgotten += table.flows.datagrams_forgotten
             self.entries_left_out += table.logs.left_out if table.logs else 0
             for verdict, tally in tallies.items():
                 self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)

@@ -23,7 +23,7 @@ from portcall.records.sightings import FLOW_END
 from portcall.runs.owned_table import OwnedTable, counted, flow_ends, with_capture_points
 from portcall.runs.partitions import Partitions
 from portcall.runs.streaming.settled import Grouping, Settled
-from portcall.runs.tracker import Tracker, sum_tallies
+from portcall.runs.tracker import Tracker, notes_of_fragments, sum_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -248,8 +248,14 @@ class LiveTracker:
                 attribution.add_on_no_flow(one)
         report = attribution.report(tallies, source, where=where, top=top, completed=completed)
         report = self.early.covered(report) if self.early and by == "flow" else report
-        notes = [*report.degradations, *self._notes(duplicates), *(self.expirer.notes() if self.expirer else ())]
+        notes = [*report.degradations, *self._notes(duplicates), *self._shortfalls()]
         return replace(report, degradations=notes, rows_left_out=report.rows_left_out + left_out)
+
+    def _shortfalls(self) -> list[Degradation]:
+        """What it cost that memory has bounds."""
+        datagrams = sum(table.flows.datagrams_forgotten for table in self._tracker.tables)
+        of_names = self.names.shortfalls() if self.names else []
+        return [*(self.expirer.notes() if self.expirer else ()), *of_names, *notes_of_fragments(datagrams)]
 
     def _buckets(self) -> list[TimeBuckets]:
         """The buckets of all tables, as wide as the widest."""

@@ -221,7 +221,6 @@ class LiveRun:
                 *notes,
                 *notes_of_buckets(self._bucketing, report.counted_width_ns),
                 *losses(dropped, self.owners.lost, tracker.entries_left_out),
-                *(tracker.names.shortfalls("choose with --filter") if tracker.names else ()),
                 *(self.tracker.recorder.losses() if self.tracker.recorder else ()),
             ],
         )

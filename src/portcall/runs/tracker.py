@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from portcall.decoding.decoder import Decoder
 from portcall.errors import PortcallError
 from portcall.flows.eviction import LEAVING_AT_ONCE
-from portcall.flows.table import MAX_FLOWS, FlowTable
+from portcall.flows.table import MAX_DATAGRAMS, MAX_FLOWS, FlowTable
 from portcall.records.packets import Tally
+from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,6 +209,7 @@ class Tracker:
     """Collects what the traffic says of servers; None: payloads are not inspected."""
     max_flows: int = MAX_FLOWS
     """Of one table; those beyond are in the next."""
+    max_datagrams: int = MAX_DATAGRAMS
     copies: Copies | None = None
     """Looks for frames that are copies of others; None: nobody does."""
     partition: Callable[[FrameBatch, NDArray[np.void]], None] | None = None
@@ -265,6 +267,7 @@ class Tracker:
         flows = FlowTable(
             seed=self._seed,
             max_flows=self.max_flows,
+            max_datagrams=self.max_datagrams,
             inspects=self.names is not None,
             is_behind=self.is_behind,
             bucketing=self.bucketing,
@@ -272,6 +275,14 @@ class Tracker:
         if flows.buckets and self._width_ns:
             flows.buckets.widen(self._width_ns)
         return InspectedTable.new(flows, self.names, self.shard)
+
+
+def notes_of_fragments(datagrams: int) -> list[Degradation]:
+    """That so many fragmented datagrams were forgotten, for there were too many at once."""
+    if not datagrams:
+        return []
+    reason = f"{datagrams} fragmented datagrams were forgotten; later fragments of them are on no conversation"
+    return [Degradation("fragments", reason, "choose with --filter")]
 
 
 def sum_tallies(tally: Tally | None, later: Tally) -> Tally:

@@ -50,6 +50,7 @@ INTERFACE = np.dtype(
 )
 _SECTION = b"\x0a\x0d\x0d\x0a"
 _MAX_BLOCK_BYTES = 16 << 20
+_MOST_INTERFACES = 1 << 18
 _ALIGNED_BYTES = 4  # every block has a multiple of them
 _BINARY = 0x80
 _SECTION_HEADER_BYTES = 28
@@ -68,8 +69,17 @@ class PcapngSource:
 
     MAGICS = frozenset({_SECTION})
 
-    def __init__(self, path: str, window: Window, padding: Padding, owners: OwnersInside | None = None) -> None:
-        """``owners`` reads whom the capture names, None: nobody does."""
+    def __init__(
+        self,
+        path: str,
+        window: Window,
+        padding: Padding,
+        owners: OwnersInside | None = None,
+        *,
+        most_interfaces: int = _MOST_INTERFACES,
+    ) -> None:
+        """``owners`` reads whom the capture names, None: nobody does. A section has ``most_interfaces`` at the most."""
+        self._most_interfaces = most_interfaces
         self._path, self._window, self._padding, self._owners = path, window, padding, owners
         self._options = np.zeros(0, PACKET_OPTION)
         self._walk = PcapngWalk(lists_options=owners is not None)
@@ -166,6 +176,8 @@ class PcapngSource:
         return mark[0] == 0x1A  # noqa: PLR2004
 
     def _describe(self, block: bytes, order: str) -> None:
+        if self._count == self._most_interfaces:
+            raise self._damage(f"a section describes more than {self._most_interfaces} interfaces")
         if self._count == len(self._interfaces):
             self._interfaces = np.concatenate([self._interfaces, np.zeros(len(self._interfaces), INTERFACE)])
         link, _, snap_length = struct.unpack(order + "HHI", block[8:16])

@@ -1,0 +1,68 @@
+"""How much of a run inspection remembers, and what it cost that this has an end.
+
+Everything here is filled by what strangers send, so each has its bound, and a policy at it: what was told longest ago
+goes, or what is new finds no room. Either is counted, and the report says it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from portcall.records.plain_data import items, whole
+from portcall.records.report import Degradation
+
+_CHOOSE = "read fewer captures at a time, or choose with --filter"
+
+
+@dataclass(slots=True)
+class InspectionBounds:
+    """Bounds of one run, and counts of what was beyond them."""
+
+    most_held_bytes: int = 64 << 20
+    """Of payloads of conversations that are not known yet; those that were met longest ago are given up."""
+    most_answers: int = 1 << 18
+    """Of resolvers, a power of two, 19 MB; the oldest give way."""
+    most_names: int = 1 << 18
+    """In these answers; with one more, all answers are forgotten."""
+    most_addresses: int = 1 << 17
+    """That the capture itself names; others find no room."""
+    most_secrets: int = 1 << 17
+    """Of TLS sessions; others find no room."""
+    most_announced: int = 1 << 16
+    """Conversations that others announced; what was announced longest ago goes."""
+    most_labels: int = 1 << 20
+    """Names of hosts, and apps with their services, in rows; others count without."""
+    given_up: int = 0
+    answers_forgotten: int = 0
+    addresses_left_out: int = 0
+    secrets_left_out: int = 0
+    announcements_forgotten: int = 0
+
+    def counts(self) -> list[int]:
+        """What was beyond them, as ``count_more`` takes it."""
+        return [getattr(self, name) for name in _COUNTS]
+
+    def count_more(self, counts: Any) -> None:  # Any: what JSON has
+        """Add what was beyond the bounds of another run. ValueError for what no run can say."""
+        for name, count in zip(_COUNTS, items(counts, len(_COUNTS)), strict=True):
+            setattr(self, name, getattr(self, name) + whole(count, most=1 << 48))
+
+    def notes(self, labels_left_out: int = 0) -> list[Degradation]:
+        """That, in words; with how often a row found no room for the name of its host, or its app."""
+        told = (
+            (
+                "inspection",
+                self.given_up,
+                "conversations were given up before their protocol was known: too many at once",
+            ),
+            ("names", self.answers_forgotten, "answers of resolvers were forgotten before the end: too many"),
+            ("names", self.addresses_left_out, "addresses that the capture names found no room"),
+            ("secrets", self.secrets_left_out, "secrets of TLS sessions found no room"),
+            ("inspection", self.announcements_forgotten, "announced conversations were forgotten before the end"),
+            ("names", labels_left_out, "times there was no room for the name of a host, or for an app"),
+        )
+        return [Degradation(feature, f"{count} {what}", _CHOOSE) for feature, count, what in told if count]
+
+
+_COUNTS = tuple(field.name for field in fields(InspectionBounds) if not field.name.startswith("most_"))

@@ -1,0 +1,70 @@
+"""docs/bounds.md says the bounds that the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from portcall.flows import table
+from portcall.flows.time_buckets import MAX_CELLS
+from portcall.inspection.asked_questions import MOST_MESSAGES
+from portcall.inspection.detection_table import _MOST_CHARACTERS
+from portcall.inspection.inspection_bounds import InspectionBounds
+from portcall.inspection.inspector import MOST_PACKETS
+from portcall.inspection.logs.conversation_logs import _MOST_ENTRIES
+from portcall.labels.bucketing import MOST_AUTO_BUCKETS
+from portcall.labels.registry import MOST_LABELS
+from portcall.owners.process_connector import _MAX_WAITING
+from portcall.ownership.row_claims import MOST_OTHERS
+from portcall.ownership.socket_timeline import MAX_PEERS, MAX_SOCKETS
+from portcall.records.recorded import claims
+from portcall.sources.folders import MOST_ENTRIES
+from portcall.sources.merging import MOST_OPEN
+from portcall.sources.pcapng import _MOST_INTERFACES, _MOST_NAMES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "bounds.md").read_text(encoding="utf-8")
+ROWS = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", PAGE, re.MULTILINE))
+BOUNDS = InspectionBounds()
+
+
+def spaced(number):
+    return f"{number:,}".replace(",", " ")
+
+
+@pytest.mark.parametrize(
+    ("what", "bound"),
+    [
+        ("interfaces of a section", spaced(_MOST_INTERFACES)),
+        ("names in a name resolution block", f"{spaced(_MOST_NAMES)} of 255 bytes"),
+        ("captures open at once", f"{MOST_OPEN}, or half of `ulimit -n`"),
+        ("files of a folder", spaced(MOST_ENTRIES)),
+        ("rows of a table", spaced(table.MAX_FLOWS)),
+        ("fragmented datagrams", spaced(table.MAX_DATAGRAMS)),
+        ("cells of time", spaced(MAX_CELLS)),
+        ("buckets that `auto` counts in", spaced(MOST_AUTO_BUCKETS)),
+        ("payloads of conversations that are not known yet", f"{BOUNDS.most_held_bytes >> 20} MiB"),
+        ("packets of one end", spaced(MOST_PACKETS)),
+        ("answers of resolvers", spaced(BOUNDS.most_answers)),
+        ("names in them", spaced(BOUNDS.most_names)),
+        ("addresses that the capture names", f"{spaced(BOUNDS.most_addresses)}, 8 names each"),
+        ("secrets of TLS sessions", spaced(BOUNDS.most_secrets)),
+        ("announced conversations", f"{spaced(BOUNDS.most_announced)}, 16 times each"),
+        ("names of hosts, apps and services in rows", f"{spaced(MOST_LABELS)} of each"),
+        ("texts of detections", f"{spaced(_MOST_CHARACTERS)} characters"),
+        ("DNS messages of `--by query`", f"{spaced(MOST_MESSAGES)}, and 33 554 432 characters"),
+        ("lines of logs", spaced(_MOST_ENTRIES)),
+        ("owners, claims, ends", ", ".join(map(spaced, (claims.MOST_OWNERS, claims.MOST_CLAIMS, claims.MOST_ENDS)))),
+        ("other owners of a row", spaced(MOST_OTHERS)),
+        ("events of processes that wait", spaced(_MAX_WAITING)),
+        ("sockets remembered", spaced(MAX_SOCKETS)),
+        ("peers of one socket", spaced(MAX_PEERS)),
+    ],
+)
+def test_a_bound_is_the_one_of_the_code(what, bound):
+    assert ROWS[what] == bound
+
+
+def test_labels_have_one_bound_wherever_it_is_named():
+    assert BOUNDS.most_labels == MOST_LABELS
