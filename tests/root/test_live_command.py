@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from namespaces import ip, namespace
-from portcall.owners.ebpf import syscalls
+from portcall.system.kernel_calls import NUMBERS
 from portcall.system.remedies import is_private_interpreter
 
 pytestmark = [
@@ -189,7 +189,7 @@ def kernel_ids(kind):
     libc, found, number = ctypes.CDLL(None, use_errno=True), set(), 0
     while True:
         attribute = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 144)
-        if libc.syscall(syscalls._NUMBERS[platform.machine()], BPF_GET_NEXT_ID[kind], attribute, 144) < 0:
+        if libc.syscall(NUMBERS[platform.machine()]["bpf"], BPF_GET_NEXT_ID[kind], attribute, 144) < 0:
             return found
         number = struct.unpack_from("=I", attribute.raw, 4)[0]
         found.add(number)

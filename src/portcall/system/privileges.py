@@ -1,16 +1,27 @@
 """Rights of this process: given up as soon as sockets and programs are open, before a packet is parsed.
 
-sudo says who asked (SUDO_UID, SUDO_GID): that user is what is left, in fact and for good. Root itself, or capabilities
-of the interpreter's file, have nobody to become, and stay what they are. This module opens nothing and reads no packet.
+sudo says who asked (SUDO_UID, SUDO_GID): that user is what is left, in fact and for good. Root that nobody called by
+sudo becomes ``nobody``, but towards files whoever owns the folder that is written to, so that files belong to whom they
+would belong. Who is no root stays who it is, and loses capabilities. This module opens nothing and reads no packet.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
+from portcall.records.report import Degradation
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from portcall.system.confinement import Scope
+
+NOBODY = 65534
+"""Number of the user and the group who own nothing, on every Linux (fs/overflowuid)."""
+_KEEP_CAPABILITIES = 8  # PR_SET_KEEPCAPS: those permitted outlive that this is no root any more
+_file_user: list[int] = []
 
 
 def raise_priority() -> int | None:
@@ -41,3 +52,80 @@ def become_invoking_user(environment: Mapping[str, str]) -> str | None:
     os.setresgid(int(group), int(group), int(group))
     os.setresuid(int(user), int(user), int(user))
     return user
+
+
+def give_up_rights(environment: Mapping[str, str], scope: Scope, *, imports_later: bool = False) -> list[Degradation]:
+    """Be an unprivileged user, and reach nothing else, from now on and for good; gives what of it cannot be had here.
+
+    Of what is named to be read, or with ``imports_later`` where Python is installed, some may be for root alone: then
+    the one capability to read it is kept, which Landlock bounds to that.
+    """
+    from portcall.system.confinement import FEATURE, confine
+
+    if sys.platform != "linux":
+        become_invoking_user(environment)
+        return confine(scope)
+    if os.geteuid() != 0:
+        return confine(scope)
+    try:
+        return _become_unprivileged(environment, scope, imports_later=imports_later)
+    except OSError as error:  # as in a container whose root may become nobody
+        reason = f"it stays root, who may not become another user here: {error.strerror or error}"
+        return [Degradation(FEATURE, reason, "give the container CAP_SETUID and CAP_SETGID"), *confine(scope)]
+
+
+def may_write(path: str | os.PathLike[str]) -> bool:
+    """Whether this process may write there, as what it is towards files."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def file_user() -> int:
+    """Whose files are made here."""
+    return _file_user[-1] if _file_user else os.geteuid()
+
+
+def _become_unprivileged(environment: Mapping[str, str], scope: Scope, *, imports_later: bool) -> list[Degradation]:
+    from dataclasses import replace
+
+    from portcall.system.confinement import FEATURE, capabilities, confine, places_of_python
+    from portcall.system.kernel_calls import process_control
+
+    rights = capabilities.permitted()
+    wanted = [*scope.reads, *(places_of_python() if imports_later else ())]
+    readable = [path for path in wanted if os.access(path, os.R_OK)]
+    capabilities.shrink_bounding_set()
+    process_control(_KEEP_CAPABILITIES, 1)
+    if become_invoking_user(environment) is None:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        capabilities.have(rights, rights)
+        _become_towards_files(scope.writes)
+    capabilities.have(0, rights)
+    unreadable = [path for path in readable if not os.access(path, os.R_OK, effective_ids=True)]
+    if not unreadable:
+        return confine(scope)
+    ways = (capabilities.Capability.DAC_READ_SEARCH, capabilities.Capability.DAC_OVERRIDE)
+    kept = next((way for way in ways if rights >> way & 1), None)
+    lacking = confine(replace(scope, keeps=(kept,) if kept else ()))
+    if not lacking:
+        return lacking
+    reason = f"{unreadable[0]} is for root alone, so the right to read any file is kept"
+    return [*lacking, Degradation(FEATURE, reason, "read it as its owner, or copy it")]
+
+
+def _become_towards_files(folders: Sequence[str]) -> None:
+    """Be who owns the first folder that is there; or else root, where only that one's own files may be reached."""
+    from portcall.system.kernel_calls import file_system_user
+
+    for folder in folders:
+        try:
+            status = os.stat(folder)  # noqa: PTH116 - no pathlib, as above
+        except (OSError, ValueError):
+            continue
+        for user, group in ((status.st_uid, status.st_gid), (0, 0)):
+            file_system_user(user, group)
+            _file_user.append(user)
+            if may_write(folder):
+                break
+        break

@@ -1,19 +1,18 @@
 """bpf(2) through ctypes: maps, programs, links; each result is a file descriptor, and dies with it.
 
 The structures passed are the members of ``union bpf_attr`` in the kernel's include/uapi/linux/bpf.h, packed by hand and
-padded with zeros, which the kernel takes for "not given". Only the number of the system call depends on the machine.
+padded with zeros, which the kernel takes for "not given".
 """
 
 from __future__ import annotations
 
 import ctypes
 import enum
-import errno
 import os
-import platform
 import struct
 
-_NUMBERS = {"x86_64": 321, "aarch64": 280}  # arm64 is written for, and untested
+from portcall.system.kernel_calls import call
+
 _MAP_CREATE, _MAP_UPDATE, _PROGRAM_LOAD, _RAW_TRACEPOINT_OPEN, _LINK_CREATE = 0, 2, 5, 17, 28
 _ATTRIBUTE_BYTES = 144
 _LOG_BYTES = 1 << 18
@@ -129,13 +128,8 @@ def _load_program(
 
 
 def _bpf(command: int, attribute: bytes, what: str) -> int:
-    number = _NUMBERS.get(platform.machine())
-    if number is None:
-        raise BpfError(errno.ENOSYS, f"{what}: bpf(2) is not known for {platform.machine()}")
-    libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(attribute, max(len(attribute), _ATTRIBUTE_BYTES))
-    result = libc.syscall(ctypes.c_long(number), ctypes.c_long(command), buffer, ctypes.c_ulong(len(buffer)))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise BpfError(code, f"{what}: {os.strerror(code)}")
-    return int(result)
+    try:
+        return call("bpf", command, buffer, len(buffer))
+    except OSError as error:
+        raise BpfError(error.errno, f"{what}: {os.strerror(error.errno or 0)}") from None

@@ -1,0 +1,84 @@
+"""Programs that confine themselves and then try what an intruder would: what came of each attempt, by its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+ATTEMPTS = """
+import ctypes, json, os, signal, socket, subprocess, sys, threading
+
+def system_call(number, *words):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(number, *words) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+def in_a_thread(action):
+    caught = []
+    def run():
+        try:
+            action()
+        except OSError as error:
+            caught.append(error)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if caught:
+        raise caught[0]
+
+def what_came_of(attempts):
+    outcomes = {}
+    for name, action in attempts.items():
+        try:
+            action()
+            outcomes[name] = "done"
+        except OSError as error:
+            outcomes[name] = error.strerror
+    return outcomes
+
+ELSEWHERE = sys.argv[1]
+INTRUSIONS = {
+    "read a file": lambda: open(ELSEWHERE),
+    "read a file in a thread": lambda: in_a_thread(lambda: open(ELSEWHERE)),
+    "list a folder": lambda: os.listdir(os.path.dirname(ELSEWHERE)),
+    "write a file": lambda: open(ELSEWHERE + ".new", "w"),
+    "make a folder": lambda: os.mkdir(ELSEWHERE + ".folder"),
+    "make a link": lambda: os.symlink("/etc/passwd", ELSEWHERE + ".link"),
+    "remove a file": lambda: os.unlink(ELSEWHERE),
+    "change a mode": lambda: os.chmod(ELSEWHERE, 0o777),
+    "change times": lambda: os.utime(ELSEWHERE),
+    "read another's memory": lambda: open("/proc/%d/mem" % os.getppid()),
+    "read another's environment": lambda: open("/proc/%d/environ" % os.getppid()),
+    "open a socket": lambda: socket.socket(),
+    "open a socket in a thread": lambda: in_a_thread(socket.socket),
+    "open a pair of sockets": lambda: socket.socketpair(),
+    "fork": lambda: os.fork() or os._exit(0),
+    "run a program": lambda: subprocess.run(["true"]),
+    "become a program": lambda: os.execv("/bin/true", ["true"]),
+    "signal another": lambda: os.kill(os.getppid(), 0),
+    "limit another": lambda: __import__("resource").prlimit(os.getppid(), 0),
+    "trace another": lambda: system_call(101 if os.uname().machine == "x86_64" else 117, 16, os.getppid(), 0, 0),
+    "make a namespace": lambda: system_call(272 if os.uname().machine == "x86_64" else 97, 0x10000000),
+    "be another user": lambda: os.setuid(0),
+    "a call of tomorrow": lambda: system_call(2000),
+}
+"""
+"""What a program begins with; its first argument is a file that nobody named."""
+
+REFUSALS = {"Permission denied", "Operation not permitted", "Function not implemented"}
+
+
+def outcomes(program, *arguments, environment=(), **how):
+    """What a program printed as JSON, run behind ATTEMPTS."""
+    ran = subprocess.run(
+        [sys.executable, "-c", ATTEMPTS + program, *map(str, arguments)],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **dict(environment)},
+        capture_output=True,
+        text=True,
+        check=False,
+        **how,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
