@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from confined_program import LANDLOCK, SECCOMP, kernel_without
 from portcall.owners.ebpf import btf
 from portcall.records.schema import column_names
 from portcall.runs import doctor as examinations
 from portcall.runs.doctor import EXAMINATIONS
+from portcall.system.confinement import landlock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has Landlock and seccomp")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 COMMAND = [sys.executable, "-m", "portcall", "doctor"]
 UNGUARDED = [sys.executable, "-c", "import sys; from portcall.cli import main; sys.exit(main(sys.argv[1:]))", "doctor"]
@@ -196,3 +199,28 @@ def test_rows_can_be_chosen():
 
     assert set(rows_of(run)) == {"kernels"}
     assert json.loads(run.stdout)["rows_left_out"] == 1
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("numbers", "lacking"),
+    [((LANDLOCK,), "Landlock"), ((SECCOMP,), "seccomp"), ((LANDLOCK, SECCOMP), "Landlock and seccomp")],
+)
+def test_what_the_kernel_lacks_to_confine_is_named_with_what_would_bring_it(numbers, lacking):
+    row = rows_of(doctor("confinement", "--format", "json", command=[*kernel_without(*numbers), *COMMAND]))[
+        "confinement"
+    ]
+
+    assert row["state"] == "works less well"
+    assert f"lacks {lacking}:" in row["detail"]
+    assert "a kernel" in row["remedy"]
+
+
+@on_linux
+def test_a_kernel_that_has_all_to_confine_works():
+    if landlock.abi() < max(landlock.SINCE):
+        pytest.skip("this kernel has an older Landlock")
+    row = rows_of(doctor("confinement", "--format", "json"))["confinement"]
+
+    assert (row["state"], row["remedy"]) == ("works", None)
+    assert f"ABI {landlock.abi()}" in row["detail"]

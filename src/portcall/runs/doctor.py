@@ -51,6 +51,12 @@ EXAMINATIONS = (
     Examination("bpf", "bpftool feature probe", (), machine_features.bpf),
     Examination("btf", "bpftool btf dump file /sys/kernel/btf/vmlinux", (), machine_features.btf),
     Examination("cgroup2", "findmnt -t cgroup2", (), machine_features.cgroup2),
+    Examination(
+        "confinement",
+        "cat /sys/kernel/security/lsm /proc/sys/kernel/seccomp/actions_avail",
+        (),
+        machine_features.confinement,
+    ),
     Examination("tshark", "tshark --version", (), installed_parts.tshark),
     Examination("terminal", "tput cols; tput colors; locale charmap", (), machine_features.terminal),
 )

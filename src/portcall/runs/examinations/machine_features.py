@@ -116,6 +116,33 @@ def cgroup2() -> CheckResult:
     return CheckResult("works", f"mounted at {mount}")
 
 
+def confinement() -> CheckResult:
+    """What keeps a process that parses packets from everything else."""
+    if sys.platform != "linux":
+        return CheckResult("missing", _NOT_HERE)
+    from portcall.system.confinement import REMEDIES, capabilities, landlock, seccomp_filter
+
+    abi = landlock.abi()
+    lacking = [] if abi else ["Landlock"]
+    lacking += [] if seccomp_filter.is_known() else ["seccomp"]
+    try:
+        capabilities.permitted()
+    except OSError:
+        lacking.append("capabilities")
+    if lacking:
+        told = f"this kernel lacks {' and '.join(lacking)}: a process that parses packets reaches more than is named"
+        return CheckResult("works less well", told, REMEDIES[lacking[0]])
+    partly = [words for since, words in landlock.SINCE.items() if since > abi]
+    if partly:
+        told = (
+            f"Landlock (ABI {abi}) does not guard {', '.join(partly)}; seccomp, capabilities and no_new_privs do more"
+        )
+        return CheckResult("works less well", told, "a newer kernel")
+    return CheckResult(
+        "works", f"Landlock (ABI {abi}), seccomp, no capabilities: what parses packets reaches only what is named"
+    )
+
+
 def terminal() -> CheckResult:
     """What stdout can show."""
     from portcall.views.terminal import look

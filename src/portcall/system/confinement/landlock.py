@@ -55,6 +55,8 @@ WRITE = Right.WRITE_FILE | Right.TRUNCATE | Right.MAKE_FILE | Right.REMOVE_FILE 
 _OF_FILES = Right.EXECUTE | Right.WRITE_FILE | Right.READ_FILE | Right.TRUNCATE | Right.DEVICE_IOCTL
 _SINCE = {1: 13, 2: 14, 3: 15, 5: 16}
 """ABI → how many of the rights it knows."""
+SINCE = {2: "moves between folders", 3: "truncation", 4: "TCP", 5: "devices", 6: "signals and abstract sockets"}
+"""ABI → what it guards besides; to what is older, for people."""
 _BIND_AND_CONNECT = 0b11
 _ABSTRACT_SOCKETS, _SIGNALS = 0b01, 0b10
 
