@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from portcall.endings import PatientStream, ending_status, inspect_endings
 from portcall.errors import PortcallError
-from portcall.isolation import ensure
+from portcall.isolation import ensure, own_process
 from portcall.system.scarcity import what_is_scarce
 from portcall.views.text import terminal_columns, visible
 
@@ -56,6 +56,7 @@ example:
 def run() -> NoReturn:
     """The command: ``main``, and the end of the process."""
     ensure()
+    own_process()
     inspect_endings()
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - closed: see ``ensure``
     sys.stderr = cast("TextIO", PatientStream(_there(sys.stderr)))

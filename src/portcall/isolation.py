@@ -34,6 +34,7 @@ _NAMES_NONE = frozenset(
 )
 _before: dict[str, str] = {}
 _is_begun_again = False
+_is_own_process = False
 
 
 def ensure() -> None:
@@ -48,6 +49,17 @@ def ensure() -> None:
     cleaned = clean_environment(os.environ)
     os.environ.clear()
     os.environ.update(cleaned)
+
+
+def own_process() -> None:
+    """This process is the command's from its first line to its end, and nobody else's: it may be confined."""
+    global _is_own_process  # noqa: PLW0603 - a fact of this process
+    _is_own_process = True
+
+
+def is_own_process() -> bool:
+    """Whether that is so; not where a program calls the library, or the command's ``main``."""
+    return _is_own_process
 
 
 def has_rights() -> bool:

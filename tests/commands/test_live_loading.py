@@ -59,6 +59,10 @@ for module in modules:
 ON_OTHER_OCCASIONS = {"tomllib", "tomli", "difflib", "portcall.views.pages", "pyarrow"}
 ON_OTHER_OCCASIONS |= {"portcall.inspection.held_payloads", "portcall.inspection.inspection_state"}
 ON_OTHER_OCCASIONS |= {"portcall.ownership.row_claims"}  # captures that name owners
+ON_OTHER_OCCASIONS |= {
+    "portcall.system.confinement",
+    "portcall.system.helper_process",
+}  # helpers, before it is confined
 """What only explanations, refusals, lists, captures and shards import, or what is imported when its format is asked."""
 
 

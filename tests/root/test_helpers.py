@@ -28,9 +28,9 @@ SINCE = re.compile(r"since \d\d:\d\d:\d\d: the process that .* has ended")
 
 
 def helper_of(pid):
-    """Its child; those of multiprocessing belong to other tests in the same process."""
+    """Its child that keeps rights, beside forks of it."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    (helper,) = [child for child in children if b"multiprocessing" not in Path(f"/proc/{child}/cmdline").read_bytes()]
+    (helper,) = [child for child in children if b"_helper" in Path(f"/proc/{child}/cmdline").read_bytes()]
     return int(helper)
 
 

@@ -518,7 +518,8 @@ def test_a_namespace_that_is_made_anew_by_its_name_is_listened_to_again():
 
 def test_nothing_but_the_end_is_heard_by_the_part_that_keeps_its_rights():
     with flows("--netns", "all") as running:
-        (keeper,) = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        (keeper,) = [child for child in children if b"_helper" in Path(f"/proc/{child}/cmdline").read_bytes()]
         running.end(signal.SIGKILL)
 
         assert wait_until(lambda: not Path(f"/proc/{keeper}").exists())

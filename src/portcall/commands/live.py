@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 import socket
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import LiveConfinement, begin_live_helpers
+from portcall.commands.followed_command import FollowedCommand
 from portcall.commands.following.follow_option import add_every_option
 from portcall.commands.following.live_reports import (
     LiveReports,
@@ -48,9 +48,8 @@ from portcall.commands.recording_options import (
 )
 from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import Wishes
-from portcall.errors import PortcallError, UsageError
+from portcall.errors import UsageError
 from portcall.exports import LOGS, PAGES
-from portcall.isolation import original_environment
 from portcall.records.schema import LIVE_GROUPINGS
 
 if TYPE_CHECKING:
@@ -135,7 +134,8 @@ def run(options: argparse.Namespace) -> int:
         metrics_address(options.metrics)
     check_live_reports(options, format_name)
     from portcall.runs.live_run import LiveOptions, LiveRun
-    from portcall.system.privileges import become_invoking_user, has_invoking_user, raise_priority
+    from portcall.system.privileges import raise_priority
+    from portcall.system.remedies import is_root
 
     recording = recording_asked_for(options)
     options.snap_length = recording.snaplen if recording else 0
@@ -143,19 +143,22 @@ def run(options: argparse.Namespace) -> int:
     leaving = rows_as_they_leave(options, format_name, options.by) if asks and not options.every else None
     options.stream, options.counts_by_app = stream_options(options, leaving), options.metrics is not None
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
-    with LiveRun(wanted) as capture, ExitStack() as stack:
+    with ExitStack() as stack:
+        followed = _begin_helpers(options, stack)
+        capture = stack.enter_context(LiveRun(wanted))
         metrics = None if options.metrics is None else stack.enter_context(Metrics(options.metrics))
-        if has_invoking_user(os.environ):
+        if is_root():
             load_what_comes_later()
-        priority = raise_priority()
-        become_invoking_user(os.environ)
+        raise_priority()
+        confinement = LiveConfinement(options, format_name)
         if not options.every:
             try_place(options.output, format_name)
         recorder = begin(capture, recording)
         reports = LiveReports(capture, options, format_name)
+        capture.missing += confinement.complete()
         view = _view(capture, options)
         with Wishes(hangup_begins_anew=hangup_begins_anew(options)) as stop:
-            status = _watch(capture, view, stop, options, priority, Telling(metrics, reports))
+            status = _watch(capture, view, stop, options, followed, Telling(metrics, reports))
         report = capture.report()
         if reports.are_of_intervals:
             reports.finish()
@@ -170,6 +173,14 @@ def run(options: argparse.Namespace) -> int:
         return status
     is_empty = not report.rows and not (leaving and leaving.has_begun)
     return NOTHING_FOUND if is_empty and options.where else SUCCESS
+
+
+def _begin_helpers(options: argparse.Namespace, stack: ExitStack) -> FollowedCommand | None:
+    """Fork them, before anything is open; gives who starts the command that is followed."""
+    followed = stack.enter_context(FollowedCommand(options.command)) if options.command else None
+    for helper in begin_live_helpers(options):
+        stack.callback(helper.close)
+    return followed
 
 
 def _deliver(
@@ -211,7 +222,7 @@ def _watch(
     view: LiveView,
     stop: Wishes,
     options: argparse.Namespace,
-    priority: int | None,
+    followed: FollowedCommand | None,
     telling: Telling,
 ) -> int | None:
     """Watch until the time is over, the command has ended or somebody interrupts; the command's status if it did."""
@@ -221,16 +232,16 @@ def _watch(
         recorder.files.is_ending = lambda: stop.is_asked
     metrics, reports = telling
     with view:
-        process = _start(options.command, priority)
-        if process:
-            capture.tracker.follow(_is_of(process.pid))
+        if followed:
+            followed.begin()
+            capture.tracker.follow(_is_of(followed.pid))
 
         def is_over() -> bool:
             reports.turn(stop)
             if metrics:
                 metrics.turn(time.monotonic())
             has_failed = recorder is not None and recorder.failure is not None
-            has_ended = process is not None and process.poll() is not None
+            has_ended = followed is not None and followed.poll() is not None
             return stop.is_asked or has_failed or has_ended or time.monotonic() >= ends_s
 
         def on_interval() -> None:
@@ -243,40 +254,16 @@ def _watch(
         if metrics:
             metrics.tell(capture.report_by_app())
         interval_s = min(1.0, options.duration or 1.0)
-        wakes = [stop.descriptor, *([metrics.fileno()] if metrics else [])]
-        capture.watch(is_over, on_interval, wakes=wakes, interval_s=interval_s)
+        wakes = [one.fileno() for one in (metrics, followed) if one]
+        capture.watch(is_over, on_interval, wakes=[stop.descriptor, *wakes], interval_s=interval_s)
         capture.settle()
-        return _status_of(process)
+        return _status_of(followed)
 
 
-def _status_of(process: subprocess.Popen[bytes] | None) -> int | None:
-    """The status that a command has ended with, as shells say it; None where there is none, also of one ended here."""
-    if process is None:
-        return None
-    status = process.poll()
-    if status is None:
-        process.terminate()
-        process.wait()
-        return None
-    return status if status >= 0 else _KILLED - status
-
-
-def _start(command: list[str], priority: int | None) -> subprocess.Popen[bytes] | None:
-    if not command:
-        return None
-
-    def lower_priority() -> None:
-        if priority is not None:
-            os.setpriority(os.PRIO_PROCESS, 0, priority)
-
-    try:
-        return subprocess.Popen(  # noqa: S603 - asked for
-            command,
-            env=original_environment(),
-            preexec_fn=lower_priority,  # noqa: PLW1509 - there is one thread
-        )
-    except OSError as error:
-        raise PortcallError(f"{command[0]}: {error.strerror}") from error
+def _status_of(followed: FollowedCommand | None) -> int | None:
+    """The status that a command has ended with, as shells say it; None where there is none, or is to be ended yet."""
+    status = followed.poll() if followed else None
+    return status if status is None or status >= 0 else _KILLED - status
 
 
 def _is_of(pid: int) -> Callable[[Match | None], bool]:

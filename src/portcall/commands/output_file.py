@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
+from portcall.system.privileges import may_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ def try_output(output: str | None) -> None:
             path.open("a").close()
         elif path.is_dir():
             raise IsADirectoryError(0, "this is a directory")
-        elif not os.access(path, os.W_OK):  # a device or a pipe, which may wait for a reader
+        elif not may_write(path):  # a device or a pipe, which may wait for a reader
             raise PermissionError(0, "permission denied")
 
 
@@ -50,7 +51,7 @@ def try_folder(output: str | None) -> None:
             raise NotADirectoryError(0, "this is a file, and several are to be written")
         if not path.is_dir() and not path.parent.is_dir():
             raise PortcallError(f"-o {output}: there is no directory {path.parent}")
-        if not os.access(path if path.is_dir() else path.parent, os.W_OK):
+        if not may_write(path if path.is_dir() else path.parent):
             raise PermissionError(0, "permission denied")
 
 
@@ -100,7 +101,7 @@ def opened(output: str | None) -> Iterator[TextIO]:
 def _places(output: str) -> tuple[Path, Path]:
     """The file, and where to write it first: beside it, or in place what cannot be replaced by a file."""
     path = Path(os.path.realpath(output))
-    is_replaceable = os.access(path.parent, os.W_OK) if path.is_file() else not path.exists()
+    is_replaceable = may_write(path.parent) if path.is_file() else not path.exists()
     return path, path.with_name(f".{path.name[:200]}.{os.getpid()}.part") if is_replaceable else path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import begin_read_helpers, confine_read
 from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
 from portcall.commands.explain_option import add_explain_option, flow_choice, show_explanations
 from portcall.commands.following.follow_option import add_follow_options, check_follow, is_wanted, run_following
@@ -94,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
     by = grouping_for(options, format_name)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
+    begin_read_helpers(options)
     if is_wanted(options):
         check_follow(options, format_name)
         return run_following(options, by, format_name)
@@ -124,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
             page=format_name in PAGES,
             jobs=options.jobs,
             progress=progress if sys.stderr.isatty() else None,  # else each window was counted for nobody
+            before_parsing=lambda: confine_read(options, format_name, "flow" if choice else by),
         )
     status = SUCCESS
     try:

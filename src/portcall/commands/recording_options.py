@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import LiveConfinement, begin_live_helpers, say_what_lacks
 from portcall.commands.output import INTERRUPTED, PARTLY_READ, SUCCESS, positive, say, say_degradations
 from portcall.endings import Stop
 from portcall.errors import UsageError
@@ -117,17 +117,23 @@ def watch_owners(options: argparse.Namespace) -> int:
     for name, written in _ABOUT_PACKETS.items():
         if getattr(options, name):
             raise UsageError(f"{written} is about packets, and --owners-only sees none: leave one out")
+    from portcall.commands.live_loading import load_what_comes_later
     from portcall.owners import open_owners
     from portcall.recording.capture_files import STDOUT, CaptureFiles
     from portcall.recording.rotation import Rotation
     from portcall.runs.recording.owners_only import OwnersRecorder
-    from portcall.system.privileges import become_invoking_user, raise_priority
+    from portcall.system.privileges import raise_priority
+    from portcall.system.remedies import is_root
 
+    helpers = begin_live_helpers(options)
     owners = open_owners(options.owners)
     try:
         raise_priority()
-        become_invoking_user(os.environ)
+        if is_root():
+            load_what_comes_later()
+        confinement = LiveConfinement(options, "jsonl")
         files = CaptureFiles(options.output or STDOUT, Rotation(), "-o")
+        lacking = confinement.complete()
         recorder = OwnersRecorder(owners, files, with_arguments=options.record_arguments)
         say(f"sockets are watched, by {owners.name}; Ctrl-C ends it")
         with Stop() as stop:
@@ -139,6 +145,9 @@ def watch_owners(options: argparse.Namespace) -> int:
             recorder.record(is_over, [stop.descriptor])
     finally:
         owners.close()
+        for helper in helpers:
+            helper.close()
+    say_what_lacks(lacking)
     say_degradations(recorder)
     if recorder.failure:
         return PARTLY_READ

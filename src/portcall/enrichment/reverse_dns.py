@@ -7,6 +7,8 @@ waits for: a resolver may take half a minute for one address, and its call canno
 from __future__ import annotations
 
 import ipaddress
+import json
+import os
 import queue
 import socket
 import threading
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from portcall.records.column_values import Columns
     from portcall.records.report import Report
     from portcall.records.report_rows import Rows
+    from portcall.system.helper_process import ForkedHelper
 
 MOST_ADDRESSES = 1000
 """Asked in one go; what is more stays without a name."""
 _AT_ONCE = 16
 _TIMEOUT_S = 3.0
+_resolver: list[ForkedHelper] = []
 
 
 def reverse_names(
@@ -40,13 +44,19 @@ def reverse_names(
 
     What is no address, such as a host by its name, is not asked.
     """
+    if _resolver and ask is None:
+        return _asked_elsewhere(addresses, _resolver[0].link)
+    return _asked_here(addresses, timeout_s, ask or system_name)
+
+
+def _asked_here(addresses: Iterable[str], timeout_s: float, ask: Callable[[str], str | None]) -> dict[str, str]:
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     distinct = _distinct(addresses, MOST_ADDRESSES)
     for address in distinct:
         waiting.put(address)
     answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
     for _ in range(min(_AT_ONCE, len(distinct))):
-        threading.Thread(target=_answer, args=(waiting, answers, ask or system_name), daemon=True).start()
+        threading.Thread(target=_answer, args=(waiting, answers, ask), daemon=True).start()
     return _collected(answers, len(distinct), time.monotonic() + timeout_s, waiting)
 
 
@@ -59,6 +69,38 @@ def _distinct(addresses: Iterable[str], most: int) -> list[str]:
             if len(found) == most:
                 break
     return list(found)
+
+
+def begin_resolver() -> ForkedHelper:
+    """Have a fork of this process ask from now on: one that may talk to others, when this one may no more.
+
+    It gets addresses, which it checks, and gives names: both as lines of JSON. What resolvers
+    answer is parsed there, without rights and without files.
+    """
+    from portcall.system.helper_process import ForkedHelper
+
+    _resolver.append(ForkedHelper("portcall names", _serve))
+    return _resolver[-1]
+
+
+def _serve(link: socket.socket) -> None:
+    from portcall.system.confinement import Scope
+    from portcall.system.privileges import give_up_rights
+
+    give_up_rights(os.environ, Scope(may_connect=True))
+    with link.makefile("rwb") as stream:
+        for line in stream:
+            names = _asked_here(map(str, json.loads(line)), _TIMEOUT_S, system_name)
+            stream.write(json.dumps(names).encode() + b"\n")
+            stream.flush()
+
+
+def _asked_elsewhere(addresses: Iterable[str], link: socket.socket) -> dict[str, str]:
+    with link.makefile("rwb") as stream:
+        stream.write(json.dumps(_distinct(addresses, MOST_ADDRESSES)).encode() + b"\n")
+        stream.flush()
+        line = stream.readline()
+    return dict(json.loads(line)) if line else {}
 
 
 def named(report: Report) -> Report:

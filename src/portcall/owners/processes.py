@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from portcall.owners import process_links
 from portcall.records.ownership import DELETED, ProcessChange, ProcessEvent, Program
 from portcall.system import interpreters
 from portcall.system.interpreters import is_interpreter, script_of
@@ -103,15 +104,23 @@ def read_program_path(pid: int) -> str | None:
     None for kernel threads and for what may not be looked at.
     """
     try:
-        return str((PROC / str(pid) / "exe").readlink())
+        return _program_link(PROC / str(pid))
     except FileNotFoundError:
         living = _living_thread(pid)
     except OSError:
         return None
     try:
-        return str((living / "exe").readlink())
+        return _program_link(living)
     except OSError:
         return None
+
+
+def _program_link(place: Path) -> str:
+    """Of a process's place, or of one of its threads'."""
+    if process_links.are_asked():
+        _, _, pid, *thread = place.parts
+        return process_links.program_link(int(pid), int(thread[-1]) if thread else 0)
+    return str((place / "exe").readlink())
 
 
 def read_script(pid: int, arguments: bytes, exe: str | None, most_bytes: int) -> str | None:
@@ -161,8 +170,8 @@ def place_of_path(path: str) -> tuple[str | None, str | None]:
 def user_name(user: int) -> str:
     """A user's name; the number where it has none."""
     try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
+        return process_links.asked_user_name(user) if process_links.are_asked() else pwd.getpwuid(user).pw_name
+    except (KeyError, OSError):
         return str(user)
 
 

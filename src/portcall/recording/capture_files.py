@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.errors import PortcallError
+from portcall.system.privileges import file_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +149,7 @@ class CaptureFiles:
         status = os.fstat(there)
         try:
             if stat.S_ISREG(status.st_mode):
-                if status.st_uid != os.geteuid() or status.st_nlink > 1:
+                if status.st_uid != file_user() or status.st_nlink > 1:
                     raise PermissionError(0, "it is another user's file, or has several names")
                 os.fchmod(there, _MODE)
                 os.ftruncate(there, 0)

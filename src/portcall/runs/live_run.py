@@ -137,7 +137,7 @@ class LiveRun:
             ring_bytes=_ring_bytes(options),
             snap_length=options.snap_length,
         )
-        self.source, self._missing = best_source(spec)
+        self.source, self.missing = best_source(spec)
         try:
             self.owners = open_owners(options.owners)
         except BaseException:
@@ -213,7 +213,7 @@ class LiveRun:
         )
         dropped = self.source.dropped_by_kernel()
         dropped = None if dropped is None else dropped - dropped_before
-        notes = [*report.degradations, *self._missing, *self.source.degradations, *self.owners.degradations]
+        notes = [*report.degradations, *self.missing, *self.source.degradations, *self.owners.degradations]
         return replace(
             report,
             coverage=replace(report.coverage, dropped_by_kernel=dropped),

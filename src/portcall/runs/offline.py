@@ -69,6 +69,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     page: bool = False,
     jobs: int | None = None,
     progress: Callable[[int, int | None], None] | None = None,
+    before_parsing: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
 
@@ -80,7 +81,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``tls_keys`` are files with secrets of TLS sessions, beside those that captures bring.
     ``stream``: which conversations leave before the end, and who takes them.
     ``jobs`` is how many threads read, which changes nothing else; None: one for each processor that we may use.
-    ``progress`` is called with bytes read and bytes in all (None for a pipe). CaptureError where nothing can be read at
+    ``progress`` is called with bytes read and bytes in all (None for a pipe). ``before_parsing`` is called once,
+    when all is ready and no byte of a capture was looked at. CaptureError where nothing can be read at
     all, UsageError where an expression or a network is not one; both before any frame is read.
     """
     reading = Reading(
@@ -136,6 +138,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         return tracker, False
 
     threads = jobs or processors()
+    before_parsing()
     owners = CapturedOwners(local)
     captures = CaptureSet(paths, progress, owners=owners.reader)
     try:

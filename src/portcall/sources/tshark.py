@@ -13,15 +13,15 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from portcall.errors import CaptureError, PortcallError
+from portcall.sources.tshark_starter import CONVERT, PROGRAM, StartedElsewhere, starts_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 REMEDY = "install tshark: 'sudo apt install tshark' (Debian), 'brew install wireshark' (macOS)"
-_PROGRAM = "tshark"
 _PORTED = {"tcp": "tcp", "udp": "udp", "udplite": "udp", "sctp": "sctp", "dccp": "dccp"}
 """Protocol of a flow row → the prefix of its port fields in tshark; UDP-Lite has those of UDP."""
 _WITH_CONTENT = {"tcp": "tcp.len > 0", "icmp": "icmp", "icmp6": "icmpv6"}
@@ -31,7 +31,7 @@ _TOLD_BY_THE_ROW = frozenset({"eth", "vlan", "sll", "null", "raw", "ppp", "ip", 
 
 def is_installed() -> bool:
     """Whether there is a tshark to run."""
-    return shutil.which(_PROGRAM) is not None
+    return shutil.which(PROGRAM) is not None
 
 
 # --- formats
@@ -43,9 +43,15 @@ class ConvertedStream:
     def __init__(self, path: str) -> None:
         self._path = path
         self._position = 0
+        self._process: subprocess.Popen[bytes] | StartedElsewhere
+        self._complaints: IO[bytes]
+        if starts_elsewhere():
+            self._process = elsewhere = StartedElsewhere(path)
+            self._complaints = elsewhere.complaints
+            return
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (close closes it); a pipe could fill up
         self._process = subprocess.Popen(  # noqa: S603 - fixed options; the path is the value of one
-            [shutil.which(_PROGRAM) or _PROGRAM, "-n", "-r", path, "-F", "pcapng", "-w", "-"],
+            [shutil.which(PROGRAM) or PROGRAM, *CONVERT, path],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
@@ -102,7 +108,7 @@ def dissect(path: str, row: Mapping[str, Any], most_packets: int) -> Iterator[Di
             display_filter=filter_for(row),
             keep_packets=False,
             custom_parameters=["-n"],
-            tshark_path=shutil.which(_PROGRAM),
+            tshark_path=shutil.which(PROGRAM),
         )
         started: list[Any] = []
         try:

@@ -15,6 +15,7 @@ NUMBERS: dict[str, dict[str, int]] = {
     "x86_64": {"capget": 125, "capset": 126, "seccomp": 317, "bpf": 321},
     "aarch64": {"capget": 90, "capset": 91, "seccomp": 277, "bpf": 280},
 }
+_SET_NAME = 15  # PR_SET_NAME
 _OF_ALL = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
 """Calls that are so young that every machine has the same number for them."""
 
@@ -33,6 +34,13 @@ def process_control(option: int, *arguments: int) -> int:
     """What prctl(2) gives; OSError where it refuses."""
     words = [ctypes.c_ulong(word) for word in (*arguments, 0, 0, 0, 0)[:4]]
     return _checked(_libc().prctl(option, *words), "prctl")
+
+
+def name_process(name: str) -> None:
+    """What ps and top call this process; of longer names the first 15 bytes. Only Linux has such names."""
+    if os.uname().sysname == "Linux":
+        text = ctypes.create_string_buffer(name.encode())
+        process_control(_SET_NAME, ctypes.addressof(text))
 
 
 def file_system_user(user: int, group: int) -> None:

@@ -55,23 +55,33 @@ def become_invoking_user(environment: Mapping[str, str]) -> str | None:
 
 
 def give_up_rights(environment: Mapping[str, str], scope: Scope, *, imports_later: bool = False) -> list[Degradation]:
-    """Be an unprivileged user, and reach nothing else, from now on and for good; gives what of it cannot be had here.
+    """Be an unprivileged user, and reach nothing else, from now on and for good; gives what cannot be had here."""
+    from portcall.system.confinement import confine
+
+    kept, lacking = become_unprivileged(environment, scope, imports_later=imports_later)
+    return [*lacking, *confine(kept)]
+
+
+def become_unprivileged(
+    environment: Mapping[str, str], scope: Scope, *, imports_later: bool = False
+) -> tuple[Scope, list[Degradation]]:
+    """The first half of it: which user this is. Gives what to confine it to, and what could not be had.
 
     Of what is named to be read, or with ``imports_later`` where Python is installed, some may be for root alone: then
     the one capability to read it is kept, which Landlock bounds to that.
     """
-    from portcall.system.confinement import FEATURE, confine
-
     if sys.platform != "linux":
         become_invoking_user(environment)
-        return confine(scope)
+        return scope, []
     if os.geteuid() != 0:
-        return confine(scope)
+        return scope, []
+    from portcall.system.confinement import FEATURE
+
     try:
         return _become_unprivileged(environment, scope, imports_later=imports_later)
     except OSError as error:  # as in a container whose root may become nobody
         reason = f"it stays root, who may not become another user here: {error.strerror or error}"
-        return [Degradation(FEATURE, reason, "give the container CAP_SETUID and CAP_SETGID"), *confine(scope)]
+        return scope, [Degradation(FEATURE, reason, "give the container CAP_SETUID and CAP_SETGID")]
 
 
 def may_write(path: str | os.PathLike[str]) -> bool:
@@ -84,10 +94,12 @@ def file_user() -> int:
     return _file_user[-1] if _file_user else os.geteuid()
 
 
-def _become_unprivileged(environment: Mapping[str, str], scope: Scope, *, imports_later: bool) -> list[Degradation]:
+def _become_unprivileged(
+    environment: Mapping[str, str], scope: Scope, *, imports_later: bool
+) -> tuple[Scope, list[Degradation]]:
     from dataclasses import replace
 
-    from portcall.system.confinement import FEATURE, capabilities, confine, places_of_python
+    from portcall.system.confinement import FEATURE, capabilities, landlock, places_of_python
     from portcall.system.kernel_calls import process_control
 
     rights = capabilities.permitted()
@@ -104,14 +116,14 @@ def _become_unprivileged(environment: Mapping[str, str], scope: Scope, *, import
     capabilities.have(0, rights)
     unreadable = [path for path in readable if not os.access(path, os.R_OK, effective_ids=True)]
     if not unreadable:
-        return confine(scope)
-    ways = (capabilities.Capability.DAC_READ_SEARCH, capabilities.Capability.DAC_OVERRIDE)
+        return scope, []
+    ways = (capabilities.DAC_READ_SEARCH, capabilities.DAC_OVERRIDE)
     kept = next((way for way in ways if rights >> way & 1), None)
-    lacking = confine(replace(scope, keeps=(kept,) if kept else ()))
-    if not lacking:
-        return lacking
+    scope = replace(scope, keeps=(*scope.keeps, *(() if kept is None else (kept,))))
+    if landlock.abi():
+        return scope, []
     reason = f"{unreadable[0]} is for root alone, so the right to read any file is kept"
-    return [*lacking, Degradation(FEATURE, reason, "read it as its owner, or copy it")]
+    return scope, [Degradation(FEATURE, reason, "read it as its owner, or copy it")]
 
 
 def _become_towards_files(folders: Sequence[str]) -> None:

@@ -60,7 +60,14 @@ def test_every_number_is_that_of_the_kernels_header(machine):
     column = [one for _, one in HEADERS.values()].index(number)
     single = {"clone": refused_calls.CLONE, "clone3": refused_calls.CLONE3, "ioctl": refused_calls.IOCTL}
     of_this = {name: numbers for name, (numbers, _) in refused_calls.OF_THIS_PROCESS.items()}
-    tables = {**refused_calls.REFUSED, **refused_calls.FORKS, **refused_calls.EXECUTES, **single, **of_this}
+    tables = {
+        **refused_calls.REFUSED,
+        **refused_calls.FORKS,
+        **refused_calls.EXECUTES,
+        **refused_calls.IDENTITY,
+        **single,
+        **of_this,
+    }
 
     newer = max(known.values())  # than this header
     told = {name: numbers[column] for name, numbers in tables.items()}
@@ -81,7 +88,7 @@ def test_what_is_listed_is_refused(machine):
     column = [one for _, one in HEADERS.values()].index(number)
     program = seccomp_filter.build()
 
-    listed = {**refused_calls.REFUSED, **refused_calls.FORKS, **refused_calls.EXECUTES}
+    listed = {**refused_calls.REFUSED, **refused_calls.FORKS, **refused_calls.EXECUTES, **refused_calls.IDENTITY}
     assert {run(program, one[column], number) for one in listed.values() if one[column] is not None} == {REFUSE}
 
 

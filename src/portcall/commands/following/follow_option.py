@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from portcall.commands.confining import confine_read
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,
@@ -105,6 +106,7 @@ def run_following(options: argparse.Namespace, by: str, format_name: str) -> int
             stack.callback(checkpoint.close)
         hangup_begins_anew = bool(options.every) and not sys.stderr.isatty()
         wishes = stack.enter_context(Wishes(hangup_begins_anew=hangup_begins_anew))
+        confine_read(options, format_name, by)
         if checkpoint and not options.follow:
             report, problems = _resume(options, reading, checkpoint, wishes)
         else:

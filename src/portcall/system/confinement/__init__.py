@@ -23,8 +23,6 @@ from portcall.records.report import Degradation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from portcall.system.confinement.capabilities import Capability
-    from portcall.system.confinement.landlock import Right
 
 FEATURE = "confinement"
 _NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
@@ -50,10 +48,14 @@ class Scope:
     """Files, and folders with all that is beneath them."""
     writes: Sequence[str] = ()
     """Folders in which files may be made, written and removed, or files that are there."""
+    runs: Sequence[str] = ()
+    """Folders, or files, of programs that may be begun, with all that lies beneath; they are as confined."""
     may_connect: bool = False
-    may_execute: bool = False
-    keeps: Sequence[Capability] = ()
-    """Capabilities without which what is named could not be reached."""
+    """Whether it may talk to others by new sockets."""
+    files_are_bounded: bool = True
+    """Whether Landlock is set, which also keeps it from looking at other processes."""
+    keeps: Sequence[int] = ()
+    """Capabilities, by number, without which what is named could not be reached."""
 
 
 def confine(scope: Scope) -> list[Degradation]:
@@ -70,8 +72,10 @@ def confine(scope: Scope) -> list[Degradation]:
         "no_new_privs": lambda: process_control(_NO_NEW_PRIVILEGES, 1),
         "capabilities": lambda: capabilities.keep_only(*scope.keeps),
         "Landlock": lambda: landlock.restrict(_places(scope), has_network=scope.may_connect),
-        "seccomp": lambda: seccomp_filter.install(may_connect=scope.may_connect, may_execute=scope.may_execute),
+        "seccomp": lambda: seccomp_filter.install(may_connect=scope.may_connect, may_execute=bool(scope.runs)),
     }
+    if not scope.files_are_bounded:
+        del steps["Landlock"]
     for name, step in steps.items():
         try:
             step()
@@ -100,15 +104,15 @@ def _lacking(reason: str, remedy: str) -> Degradation:
     return Degradation(FEATURE, reason, remedy)
 
 
-def _places(scope: Scope) -> Iterator[tuple[str, Right]]:
-    from portcall.system.confinement.landlock import READ, RUN, WRITE
+def _places(scope: Scope) -> Iterator[tuple[str, int]]:
+    from portcall.system.confinement.landlock import DEVICE_IOCTL, READ, RUN, WRITE
 
-    of_the_system = RUN if scope.may_execute else READ
+    of_the_system = RUN if scope.runs else READ
     for path in (*_OF_THE_SYSTEM, *places_of_python()):
         yield path, of_the_system
-    if scope.may_execute:
-        yield from ((path, RUN) for path in ("/bin", "/usr/bin", "/usr/local/bin"))
-    yield "/dev/null", READ | WRITE
+    for path in scope.runs:
+        yield path, RUN
+    yield "/dev/null", READ | WRITE | DEVICE_IOCTL  # or C libraries take it for broken
     for path in scope.reads:
         yield path, READ
     for path in scope.writes:

@@ -7,7 +7,6 @@ of the interface: u32 version, s32 thread; twice u32 effective, permitted, inher
 from __future__ import annotations
 
 import ctypes
-import enum
 import struct
 from contextlib import suppress
 
@@ -19,11 +18,8 @@ _READ_BOUNDING, _DROP_BOUNDING, _AMBIENT, _CLEAR_AMBIENT = 23, 24, 47, 4
 _MOST = 64
 
 
-class Capability(enum.IntEnum):
-    """Those that are ever kept."""
-
-    DAC_OVERRIDE = 1
-    DAC_READ_SEARCH = 2
+DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE = 1, 2, 19
+"""Those that are ever kept (linux/capability.h)."""
 
 
 def permitted() -> int:
@@ -42,13 +38,13 @@ def have(effective: int, permitted: int) -> None:
 
 def shrink_bounding_set() -> None:
     """Have no program that is begun get any, whatever its file says; as far as this thread may."""
-    for number in range(_MOST):
-        with suppress(OSError):  # EINVAL beyond the last one, EPERM without CAP_SETPCAP
+    with suppress(OSError):  # EINVAL beyond the last one, EPERM without CAP_SETPCAP
+        for number in range(_MOST):
             if process_control(_READ_BOUNDING, number):
                 process_control(_DROP_BOUNDING, number)
 
 
-def keep_only(*kept: Capability) -> None:
+def keep_only(*kept: int) -> None:
     """Have no others, in any of the five sets. OSError for one that is not there to keep."""
     shrink_bounding_set()
     with suppress(OSError):  # Linux before 4.3 has no ambient ones

@@ -16,15 +16,20 @@ CLONE3: _Numbers = (435, 435)
 """Has its flags in memory, where no filter can look: C libraries take ``clone`` without it."""
 IOCTL: _Numbers = (16, 29)
 FORKS: dict[str, _Numbers] = {"fork": (57, None), "vfork": (58, None)}
-EXECUTES: dict[str, _Numbers] = {"execve": (59, 221), "execveat": (322, 281)}
-NETWORK: dict[str, _Numbers] = {
-    "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "listen": (50, 201)
-}  # fmt: skip
+EXECUTES: dict[str, _Numbers] = {"execve": (59, 221), "execveat": (322, 281), "socketpair": (53, 199)}
+"""Who begins programs talks with them by pairs, which reach nobody else."""
+NETWORK: dict[str, _Numbers] = {"socket": (41, 198), "connect": (42, 203), "listen": (50, 201)}
 """What begins a conversation. To accept one at a socket that listens, or to send where one is open, is allowed."""
 OF_THIS_PROCESS: dict[str, tuple[_Numbers, bool]] = {
     "kill": ((62, 129), False), "tgkill": ((234, 131), False), "prlimit64": ((302, 261), True)
 }  # fmt: skip
 """Allowed where the first argument is this process, or where True also 0, which means it."""
+IDENTITY: dict[str, _Numbers] = {
+    "setuid": (105, 146), "setgid": (106, 144), "setreuid": (113, 145), "setregid": (114, 143),
+    "setresuid": (117, 147), "setresgid": (119, 149), "setfsuid": (122, 151), "setfsgid": (123, 152),
+    "setgroups": (116, 159), "capset": (126, 91),
+}  # fmt: skip
+"""Who this process is: nobody changes that without capabilities, and programs that give up rights try."""
 REFUSED: dict[str, _Numbers] = {
     # other processes, and what they hold
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
@@ -50,10 +55,6 @@ REFUSED: dict[str, _Numbers] = {
     "fsmount": (432, 432), "fsconfig": (431, 431), "fspick": (433, 433), "open_tree": (428, 428),
     "open_tree_attr": (467, 467), "mount_setattr": (442, 442), "pivot_root": (155, 41), "chroot": (161, 51),
     "unshare": (272, 97), "setns": (308, 268), "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
-    # who this process is
-    "setuid": (105, 146), "setgid": (106, 144), "setreuid": (113, 145), "setregid": (114, 143),
-    "setresuid": (117, 147), "setresgid": (119, 149), "setfsuid": (122, 151), "setfsgid": (123, 152),
-    "setgroups": (116, 159), "capset": (126, 91),
     # what a file is, which Landlock does not guard
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
     "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "setxattr": (188, 5),

@@ -8,6 +8,7 @@ Classic BPF over struct seccomp_data (include/uapi/linux/seccomp.h), which the k
     number?   ─newer than all that we know→ ENOSYS, at which C libraries take an older one
               ─one of ``refused_calls``→ EPERM
               ─clone→ threads of this process only         ─kill, prlimit→ this process only
+               (neither for who begins programs, whose children have other numbers)
               ─ioctl→ nothing that types for the user of a terminal
               ─any other→ allowed
 """
@@ -25,6 +26,7 @@ from portcall.system.confinement.refused_calls import (
     CLONE3,
     EXECUTES,
     FORKS,
+    IDENTITY,
     IOCTL,
     NETWORK,
     NEWEST,
@@ -80,7 +82,7 @@ def build(*, may_connect: bool = False, may_execute: bool = False) -> bytes:
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"seccomp: numbers of system calls are not known for {machine}")
     refused = {name: numbers for name, numbers in REFUSED.items() if not (may_connect and name in NETWORK)}
-    refused |= {} if may_execute else EXECUTES
+    refused |= {} if may_execute else {**EXECUTES, **IDENTITY}
     column = list(_MACHINES).index(machine)
     own = os.getpid()
     program = [_step(_LOAD, _MACHINE), *_unless(_IF_EQUAL, _MACHINES[machine], _KILL), _step(_LOAD, _NUMBER)]
@@ -89,9 +91,9 @@ def build(*, may_connect: bool = False, may_execute: bool = False) -> bytes:
         program += _of(CLONE[column], [*_unless_bits(_THREAD), *_if_bits(_NAMESPACES)])
         program += _of(CLONE3[column], [_step(_RETURN, _UNKNOWN)])
         program += _refused(FORKS.values(), column)
+        for numbers, takes_zero in OF_THIS_PROCESS.values():
+            program += _of(numbers[column], _only(own, takes_zero=takes_zero))
     program += _of(IOCTL[column], _among(_SECOND_ARGUMENT, _TYPES_FOR_THE_USER))
-    for numbers, whom in OF_THIS_PROCESS.values():
-        program += _of(numbers[column], _but(whom, own))
     program += [*_refused(refused.values(), column), _step(_RETURN, _ALLOW)]
     return b"".join(program)
 
@@ -138,9 +140,9 @@ def _among(argument: int, words: Iterable[int]) -> list[bytes]:
     return steps
 
 
-def _but(argument_is_zero_too: bool, own: int) -> list[bytes]:  # noqa: FBT001 - what a call allows besides
-    """Refused, unless its first argument is this process."""
+def _only(process: int, *, takes_zero: bool) -> list[bytes]:
+    """Refused, unless the first argument is this process, or 0 where that means it."""
     steps = [_step(_LOAD, _FIRST_ARGUMENT)]
-    if argument_is_zero_too:
+    if takes_zero:
         steps += _where(_IF_EQUAL, 0, [_step(_RETURN, _ALLOW)])
-    return steps + _unless(_IF_EQUAL, own, _REFUSE)
+    return steps + _unless(_IF_EQUAL, process, _REFUSE)
