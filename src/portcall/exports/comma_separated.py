@@ -10,6 +10,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from portcall.records.printable_text import printable
 from portcall.records.schema import column_names
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from portcall.records.schema import Listing
 
 
-_FORMULAS = ("=", "+", "-", "@")
+_FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide ones, which Excel takes too
 """How formulas begin in what people open CSV with; a packet may put them in a name."""
 
 
@@ -53,11 +54,10 @@ def _encoded(value: Any) -> str:  # Any: as below
 
 def _cell(value: Any) -> Any:  # Any: a plain value of several types
     if isinstance(value, list):
-        return ";".join(map(_printable, map(str, value)))
-    return _printable(value) if isinstance(value, str) else value
+        return ";".join(map(_harmless, map(str, value)))
+    return _harmless(value) if isinstance(value, str) else value
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _harmless(text: str) -> str:
+    text = printable(text)
     return f"'{text}" if text.startswith(_FORMULAS) else text

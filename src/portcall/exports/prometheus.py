@@ -17,6 +17,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.errors import UsageError
+from portcall.records.printable_text import printable
 from portcall.records.report import Coverage
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Counters:
         if known is None:
             if len(self._labels) >= self._most_labels:
                 return OTHER
-            known = self._labels[name] = _printable(name)
+            known = self._labels[name] = printable(name)[:_MOST_LABEL_CHARACTERS]
         return known
 
     def held(self, values: dict[_Key, int]) -> tuple[dict[_Key, int], int]:
@@ -163,9 +164,3 @@ def _label_text(labels: Iterable[tuple[str, str]]) -> str:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _printable(name: str) -> str:
-    """A name as a label: what is not printable as an escape, and cut where it is too long."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-    return text[:_MOST_LABEL_CHARACTERS]

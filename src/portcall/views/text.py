@@ -11,6 +11,8 @@ import unicodedata
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from portcall.records.printable_text import shown
+
 if TYPE_CHECKING:
     from portcall.records.report import Degradation
 
@@ -29,15 +31,15 @@ def visible(text: str, width: int | None = None) -> str:
         return text  # nearly all there is, and much faster
     kept: list[str] = []
     used = marks = 0
-    for shown in chain.from_iterable(map(_shown, text)):
-        is_mark = unicodedata.category(shown).startswith("M")
+    for letter in chain.from_iterable(map(shown, text)):
+        is_mark = unicodedata.category(letter).startswith("M")
         marks = marks + 1 if is_mark else 0
         if marks > _MOST_MARKS:
             continue
-        used += columns(shown)
+        used += columns(letter)
         if width is not None and used > width:
             return _with_ellipsis(kept, width)
-        kept.append(shown)
+        kept.append(letter)
     return "".join(kept)
 
 
@@ -62,10 +64,6 @@ def terminal_columns(otherwise: int = 80) -> int:
         return os.get_terminal_size(sys.__stdout__.fileno()).columns or otherwise  # type: ignore[union-attr] # caught
     except (AttributeError, ValueError, OSError):  # closed, or no terminal
         return otherwise
-
-
-def _shown(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def _with_ellipsis(kept: list[str], width: int) -> str:
