@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from portcall.records.flows import NEVER
+from portcall.records.packets import NO_TIME
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,12 +22,22 @@ class Continued(NamedTuple):
     continuations: NDArray[np.int64]
 
 
-def continued(flows: NDArray[np.void]) -> Continued:
-    """The rows of FLOW[n], a whole table, that go on in another one."""
+def continued(flows: NDArray[np.void], idle_ns: int = 0) -> Continued:
+    """The rows of FLOW[n], a whole table, that go on in another one.
+
+    ``idle_ns``: none does after a longer silence; 0: silence ends nothing.
+    """
     continuations = np.flatnonzero(flows["earlier"])
     beginnings = flows["earlier"][continuations].astype(np.int64) - 1
     previous = flows[beginnings]
     is_open = (previous["has_syn"] == 0) & ((previous["tcp_flags"] & _FIN_OR_RST) == 0).all(axis=1)
+    if idle_ns:
+        began_ns, ended_ns = flows["first_ns"][continuations], previous["last_ns"]
+        have_times = (began_ns != NEVER) & (ended_ns != NO_TIME) & (began_ns > ended_ns)
+        silence_ns = np.where(have_times, began_ns, 0).astype(np.uint64) - np.where(have_times, ended_ns, 0).astype(
+            np.uint64
+        )
+        is_open &= silence_ns <= np.uint64(idle_ns)
     return Continued(beginnings[is_open], continuations[is_open])
 
 

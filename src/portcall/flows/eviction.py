@@ -35,7 +35,7 @@ NO_OWNER = np.uint32(0xFFFFFFFF)
 class Eviction:
     """What leaves a table with some of its rows, as things stand before the next update.
 
-    ``before_ns``: fragments that wait for a first since then wait no more.
+    ``before_ns``: fragments that wait for a first since then wait no more. ``idle_ns`` as ``continued`` has it.
     """
 
     def __init__(
@@ -45,9 +45,10 @@ class Eviction:
         unmatched_fragments: NDArray[np.void],
         are_leaving: NDArray[np.bool_],
         before_ns: int,
+        idle_ns: int = 0,
     ) -> None:
         self._flows, self._datagrams = flows, datagrams
-        self.continued = continued(flows)
+        self.continued = continued(flows, idle_ns)
         both = are_leaving[self.continued.beginnings] & are_leaving[self.continued.continuations]
         leave = are_leaving.copy()
         leave[self.continued.beginnings] = leave[self.continued.continuations] = both

@@ -49,7 +49,8 @@ class FlowTable:
 
     ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
     A table that ``inspects`` tells with every batch which payloads are of ends that are not inspected enough yet, where
-    it ``is_behind`` when their turn comes; one with a ``bucketing`` counts all by time as well.
+    it ``is_behind`` when their turn comes; one with a ``bucketing`` counts all by time as well. A silence
+    longer than ``idle_ns`` ends a conversation; 0: none does.
     """
 
     def __init__(  # noqa: PLR0913 (all by name)
@@ -62,6 +63,7 @@ class FlowTable:
         is_behind: bool = False,
         bucketing: Bucketing | None = None,
         max_cells: int = MAX_CELLS,
+        idle_ns: int = 0,
     ) -> None:
         self._max_datagrams = max_datagrams
         self._flows = reserved_rows(max_flows + MAX_BATCH, FLOW, 2 * MAX_BATCH)
@@ -72,8 +74,8 @@ class FlowTable:
         self._unmatched_fragments = np.zeros(0, FLOW)
         self._tallies = tallies_of_nothing()
         self._store = FlowStore(seed & 0xFFFFFFFFFFFFFFFF)
-        self._store.tallies = self._tallies
-        self._store.flows = self._flows
+        self._store.tallies, self.idle_ns = self._tallies, idle_ns
+        self._store.flows, self._store.idle_ns = self._flows, idle_ns
         self._store.flow_slots = reserved(_LEAST_SLOTS, np.dtype(np.uint64))
         self._store.datagrams = self._datagrams
         self._store.datagram_slots = np.zeros(2 * len(self._datagrams), np.uint64)
@@ -169,10 +171,11 @@ class FlowTable:
         inspects: bool = False,
         bucketing: Bucketing | None = None,
         width_ns: int = 0,
+        idle_ns: int = 0,
     ) -> FlowTable:
         """The table that had these arrays, and buckets so wide. ValueError where no table can have them."""
         flows, datagrams, tallies = (arrays[name] for name in ("flows", "datagrams", "tallies"))
-        table = cls(seed=seed, inspects=inspects, bucketing=bucketing)
+        table = cls(seed=seed, inspects=inspects, bucketing=bucketing, idle_ns=idle_ns)
         below(np.array([len(flows)]), len(table._flows))
         check_arrays(arrays)
         table._reserve(len(flows), len(datagrams))
@@ -219,7 +222,8 @@ class FlowTable:
 
     def leaving(self, are_leaving: NDArray[np.bool_], before_ns: int) -> Eviction:
         """What leaves with these rows, bool[rows], as it is until the next update; see ``Eviction``."""
-        return Eviction(self.rows(), self._fragmented(), self._unmatched_fragments, are_leaving, before_ns)
+        held = (self.rows(), self._fragmented(), self._unmatched_fragments)
+        return Eviction(*held, are_leaving, before_ns, self.idle_ns)
 
     def evict(self, eviction: Eviction) -> None:
         """Let go what leaves, and number the others anew, in their order; it takes time as all of the table does."""
@@ -237,7 +241,7 @@ class FlowTable:
 
     def continued(self) -> Continued:
         """Rows that go on in another one."""
-        return continued(self.rows())
+        return continued(self.rows(), self.idle_ns)
 
     def _waiting(self) -> NDArray[np.void]:
         """Later fragments that came before their first, which has come by now."""

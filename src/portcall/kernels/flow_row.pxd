@@ -70,6 +70,12 @@ cdef inline bint opens(const Packet *packet) noexcept nogil:
     return (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
 
 
+cdef inline bint is_silent(const Flow *flow, int64_t ts_ns, uint64_t idle_ns) noexcept nogil:
+    """Whether the row had been silent for longer than that when something came at that time; 0: no silence is too long."""
+    return (idle_ns != 0 and flow.last_ns != NO_TIME and ts_ns > flow.last_ns and ts_ns != NEVER
+            and <uint64_t>ts_ns - <uint64_t>flow.last_ns > idle_ns)
+
+
 cdef inline bint is_wanted(const Packet *packet, int inspected) noexcept nogil:
     """Whether it has a payload, where bit 0 of ``inspected`` says whether its end was inspected enough. Nobody can foresee either,
     so no branch asks.

@@ -20,6 +20,7 @@ cdef class FlowStore:
     cdef Py_ssize_t payload_count
     cdef public Py_ssize_t flow_count, datagram_count
     cdef readonly uint64_t seed
+    cdef public uint64_t idle_ns  # a row that was silent for longer is over; 0: none ever is
     cdef object packet_dtype
 
     cdef int _compare(self, const Packet[::1] packets) except -1

@@ -15,6 +15,7 @@ class FlowStore:
     out_rows: NDArray[np.uint32]
     flow_count: int
     datagram_count: int
+    idle_ns: int
     @property
     def seed(self) -> int: ...
     def __init__(self, seed: int) -> None: ...

@@ -102,6 +102,7 @@ class Partial:
             "copies_are_exact": self.copies_are_exact,
             "names": self.state and self.state.plain(),
             "buckets": buckets and [*buckets.bucketing, buckets.width_ns],
+            "idle_ns": self.flows.idle_ns,
             "owners": self.claims and partial_owners.plain(self.claims),
         }
         claims = {"row_claims": self.claims.all()} if self.claims else {}
@@ -120,7 +121,12 @@ class Partial:
         names, frames = plain["names"], whole(plain["frames"], most=1 << 48)
         bucketing, width_ns = _bucketing(plain["buckets"])
         flows = FlowTable.of_arrays(
-            arrays, seed=new_seed(), inspects=names is not None, bucketing=bucketing, width_ns=width_ns
+            arrays,
+            seed=new_seed(),
+            inspects=names is not None,
+            bucketing=bucketing,
+            width_ns=width_ns,
+            idle_ns=whole(plain["idle_ns"], most=1 << 63),
         )
         state = None
         if names is not None:
@@ -134,7 +140,7 @@ class Partial:
     def _kind(self) -> tuple[object, ...]:
         names, buckets = self.state and self.state.names, self.flows.buckets
         inspected = names and (names.with_details, names.questions is not None)
-        return self.layer, inspected, buckets.bucketing if buckets else None
+        return self.layer, inspected, buckets.bucketing if buckets else None, self.flows.idle_ns
 
 
 def _bucketing(plain: Any) -> tuple[Bucketing | None, int]:  # Any: what JSON has

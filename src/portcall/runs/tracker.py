@@ -224,6 +224,8 @@ class Tracker:
     """Told of PACKET[n] of each batch, the table that counted them, and its rows of them; None: nobody is."""
     is_behind: bool = False
     """Whether batches may be counted before those before them are inspected."""
+    idle_ns: int = 0
+    """After a longer silence a conversation is another one; 0: no silence ends any."""
     frames: int = 0
     tables: list[InspectedTable] = field(default_factory=list)
     _seed: int = field(default_factory=new_seed)
@@ -271,6 +273,7 @@ class Tracker:
             inspects=self.names is not None,
             is_behind=self.is_behind,
             bucketing=self.bucketing,
+            idle_ns=self.idle_ns,
         )
         if flows.buckets and self._width_ns:
             flows.buckets.widen(self._width_ns)
