@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from portcall.commands.confining import begin_read_helpers, confine_read
 from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
+from portcall.commands.engine_option import add_engine_options, is_engine_wanted, run_engine
 from portcall.commands.explain_option import add_explain_option, flow_choice, show_explanations
 from portcall.commands.following.follow_option import add_follow_options, check_follow, is_wanted, run_following
 from portcall.commands.output import (
@@ -83,6 +84,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_dissect_option(parser)
     add_explain_option(parser)
     add_follow_options(parser)
+    add_engine_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -91,6 +93,8 @@ def run(options: argparse.Namespace) -> int:
 
     Another signal that ended it is 128 and its number.
     """
+    if is_engine_wanted(options):
+        return run_engine(options)
     format_name = output_format(options, TRAFFIC_FORMATS, tries_output=not options.every)
     by = grouping_for(options, format_name)
     check_dissect(options, format_name)

@@ -49,8 +49,7 @@ class FlowTable:
 
     ``seed`` makes the hash unpredictable to those who send the packets; it changes no result. Merging tables share it.
     A table that ``inspects`` tells with every batch which payloads are of ends that are not inspected enough yet, where
-    it ``is_behind`` when their turn comes; one with a ``bucketing`` counts all by time as well. A silence
-    longer than ``idle_ns`` ends a conversation; 0: none does.
+    it ``is_behind`` when their turn comes; ``bucketing`` counts by time too; a silence over ``idle_ns`` ends one.
     """
 
     def __init__(  # noqa: PLR0913 (all by name)
@@ -220,10 +219,9 @@ class FlowTable:
         if len(unmatched_fragments):
             yield np.full(len(unmatched_fragments), -1), unmatched_fragments
 
-    def leaving(self, are_leaving: NDArray[np.bool_], before_ns: int) -> Eviction:
+    def leaving(self, which: NDArray[np.bool_], before_ns: int) -> Eviction:
         """What leaves with these rows, bool[rows], as it is until the next update; see ``Eviction``."""
-        held = (self.rows(), self._fragmented(), self._unmatched_fragments)
-        return Eviction(*held, are_leaving, before_ns, self.idle_ns)
+        return Eviction(self.rows(), self._fragmented(), self._unmatched_fragments, which, before_ns, self.idle_ns)
 
     def evict(self, eviction: Eviction) -> None:
         """Let go what leaves, and number the others anew, in their order; it takes time as all of the table does."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE = 1 << 14
 _MOST_TIMES = 16  # of one end: ports are used again
-_LONGEST_WAIT_NS = 300 * 10**9  # as long as Zeek waits for FTP's data
+LONGEST_WAIT_NS = 300 * 10**9
+"""After its announcement a flow begins: as long as Zeek waits for FTP's data."""
 
 
 class _Announced(NamedTuple):
@@ -65,7 +66,7 @@ class ExpectedFlows:
         for one in expected:
             key = one.transport, one.address.rjust(16, b"\0") if one.address else sender, one.port, listener
             times = self._announced.pop(key, [])
-            if times and times[-1].protocol == one.protocol and time_ns - times[-1].last_ns <= _LONGEST_WAIT_NS:
+            if times and times[-1].protocol == one.protocol and time_ns - times[-1].last_ns <= LONGEST_WAIT_NS:
                 times[-1] = times[-1]._replace(last_ns=max(time_ns, times[-1].last_ns))
             else:
                 times = [*times[1 - _MOST_TIMES :], _Announced(one.protocol, packet, time_ns, time_ns, *teller)]
@@ -86,7 +87,7 @@ class ExpectedFlows:
             times = known[:1]
             for one in known[1:]:
                 last = times[-1]
-                if last.protocol == one.protocol and one.first_ns - last.last_ns <= _LONGEST_WAIT_NS:
+                if last.protocol == one.protocol and one.first_ns - last.last_ns <= LONGEST_WAIT_NS:
                     times[-1] = last._replace(last_ns=max(one.last_ns, last.last_ns))
                 else:
                     times.append(one)
@@ -106,6 +107,19 @@ class ExpectedFlows:
                 self._announced[key] = kept
             else:
                 del self._announced[key]
+
+    def rows(self) -> list[int]:
+        """The rows of the conversations that announced something."""
+        return [one.row for times in self._announced.values() for one in times]
+
+    def of_rows(self, numbers: NDArray[np.uint32]) -> ExpectedFlows:
+        """What some rows announced: uint32[rows], 1 + the new number of each, 0 for the others."""
+        some = ExpectedFlows()
+        for key, times in self._announced.items():
+            kept = [one._replace(row=int(numbers[one.row]) - 1) for one in times if numbers[one.row]]
+            if kept:
+                some._announced[key] = kept
+        return some
 
     def plain(self) -> list[Any]:
         """All that was announced, as lists, texts and numbers, what was announced longest ago first."""
@@ -156,7 +170,7 @@ class ExpectedFlows:
         for called, (end, other) in enumerate((("low", "high"), ("high", "low"))):
             key = int(flow["protocol"]), flow[end].tobytes(), int(flow[f"{end}_port"]), flow[other].tobytes()
             for announced in self._announced.get(key, ()):
-                is_soon = announced.first_ns <= first_ns <= announced.last_ns + _LONGEST_WAIT_NS
+                is_soon = announced.first_ns <= first_ns <= announced.last_ns + LONGEST_WAIT_NS
                 if is_soon or announced.first_ns == NO_TIME:
                     return called, announced
         return None

@@ -111,7 +111,7 @@ class InspectionState:
         """Drop what nobody can ask for any more, and what is more than the bounds."""
         rows, row_of = self.rows, self.said.held["row"]
         may_have_begun_before = table.rows()["has_syn"] == 0
-        are_wanted = (may_have_begun_before | ~_are_known(rows)) & (rows["is_lost"] == 0)
+        are_wanted = (may_have_begun_before | ~are_known(rows)) & (rows["is_lost"] == 0)
         hear_all = rows["marks"] >= _RESOLVERS
         self.said = self.said.kept(are_wanted[row_of] & (self.said.within_an_end() | hear_all[row_of]))
         gone = self.said.too_many()
@@ -123,7 +123,7 @@ class InspectionState:
         """An inspector of the table, and the questions in it, that know what those of all shards as one would."""
         known, row_of = self.rows.copy(), self.said.held["row"]
         hear_all = known["marks"] >= _RESOLVERS
-        again = _have(self.said, len(known)) & ~_are_known(known) & (known["is_lost"] == 0)
+        again = _have(self.said, len(known)) & ~are_known(known) & (known["is_lost"] == 0)
         again &= ~hear_all | (known["is_halved"] == 1)
         known[again & ~hear_all] = np.zeros(1, INSPECTED)
         known["marks"][~again & ~hear_all] = _BOTH
@@ -205,7 +205,7 @@ def _have(said: Payloads, rows: int) -> NDArray[np.bool_]:
     return have
 
 
-def _are_known(rows: NDArray[np.void]) -> NDArray[np.bool_]:
+def are_known(rows: NDArray[np.void]) -> NDArray[np.bool_]:
     """bool[n]: whether nothing more is to be learnt of INSPECTED[n]."""
     return np.asarray((rows["marks"] == _BOTH) & (rows["is_halved"] == 0))
 
@@ -217,9 +217,9 @@ def _joined(
     are_silent = (rows["found"] == 0) & (rows["marks"] == 0) & (rows["is_lost"] == 0) & ~have_said
     later_is_silent = (later["found"] == 0) & (later["marks"] == 0) & (later["is_lost"] == 0) & ~later_have_said
     # Its SYN was sent again, and what followed was enough: it is not held.
-    is_told_later = ~_are_known(rows) & (rows["found"] == 0)
-    is_told_later &= _are_known(later) & (later["found"] > 0) & ~later_have_said
-    are_open = ~(are_silent | is_told_later | _are_known(rows) | later_is_silent)
+    is_told_later = ~are_known(rows) & (rows["found"] == 0)
+    is_told_later &= are_known(later) & (later["found"] > 0) & ~later_have_said
+    are_open = ~(are_silent | is_told_later | are_known(rows) | later_is_silent)
     joined = np.where(are_silent | is_told_later, later, rows)
     # A message of DNS means the same whatever came before it, so the later shard heard all; FTP begins with a greeting.
     hear_alike = (rows["marks"] >> RESOLVER_SHIFT == 1 + resolvers().index(dns)) & (later["marks"] == rows["marks"])

@@ -88,6 +88,42 @@ class Registry:
         """The name with this number."""
         return self._hosts[number]
 
+    def merge(self, later: Registry) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Take in what another one has numbered; gives the key here of each FOUND one, and the number of each host.
+
+        Where there is no room a host has number 0, and a service the key of its label.
+        """
+        keys = np.zeros(len(later._identities), np.int64)
+        for number, known in enumerate(later._identities):
+            label = later._label_keys[number]
+            if label == first_key(ServiceKind.FOUND) | number:
+                keys[number] = self._key(known) or first_key(ServiceKind.NO_OWNER)
+            else:
+                label = int(keys[label & _NUMBER]) if label >> KIND_SHIFT == ServiceKind.FOUND else label
+                keys[number] = self._key(known, label) or label
+        return keys, np.array([0, *map(self.host_number, later._hosts[1:])], np.int64)
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as lists, texts and numbers."""
+        labels = [
+            None if label == first_key(ServiceKind.FOUND) | number else label
+            for number, label in enumerate(self._label_keys)
+        ]
+        return {
+            "found": [[*known, label] for known, label in zip(self._identities, labels, strict=True)],
+            "hosts": self._hosts[1:],
+        }
+
+    @classmethod
+    def of_plain(cls, plain: dict[str, Any]) -> Registry:
+        """The registry that gave this."""
+        registry = cls()
+        for *known, label in plain["found"]:
+            registry._key(Identity(*known), label)
+        for name in plain["hosts"]:
+            registry.host_number(name)
+        return registry
+
     def _key(self, known: Identity, label_key: int | None = None) -> int | None:
         """The key for this identity, whose service has ``label_key`` (None: its own); None when there are too many."""
         entry = known, label_key

@@ -224,13 +224,11 @@ class Tracker:
     """Told of PACKET[n] of each batch, the table that counted them, and its rows of them; None: nobody is."""
     is_behind: bool = False
     """Whether batches may be counted before those before them are inspected."""
-    idle_ns: int = 0
-    """After a longer silence a conversation is another one; 0: no silence ends any."""
+    idle_ns: int = 0  # as ``FlowTable`` has it
     frames: int = 0
     tables: list[InspectedTable] = field(default_factory=list)
     _seed: int = field(default_factory=new_seed)
-    _width_ns: int = 0
-    """Of the buckets of the last table: the next one has as wide ones."""
+    _width_ns: int = 0  # of the buckets of the last table: the next one has as wide ones
 
     def feed(self, batch: FrameBatch, ahead: Ahead | None = None) -> None:
         """Count one batch, as far as nobody did ``ahead``. It may fill the last table, which is then ``is_full``."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from portcall.errors import CaptureError, UsageError
 from portcall.records.packets import NO_TIME
 from portcall.sources.consecutive import MAGICS, ConsecutiveCaptures
+from portcall.sources.lakes.remote_files import is_remote, listed
 from portcall.sources.streams import open_stream
 from portcall.sources.window import Window
 
@@ -102,9 +103,12 @@ def _is_known(captures: ConsecutiveCaptures, window: Window) -> bool:
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
-    """The files that are meant: patterns as the shell has them, for those that reach us unexpanded."""
+    """The files that are meant: patterns as the shell has them, for those that reach us unexpanded, and addresses."""
     paths: list[str] = []
     for pattern in patterns:
+        if is_remote(pattern):
+            paths += listed(pattern)
+            continue
         # Not Path.glob: it refuses absolute patterns.
         found = sorted(glob.glob(pattern, recursive=True)) if _GLOB & set(pattern) else []  # noqa: PTH207
         if "**" in pattern:  # it means the files in the folders that it means

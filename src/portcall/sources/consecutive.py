@@ -48,7 +48,7 @@ class ConsecutiveCaptures:
         number = 1
         with closing(self._window):
             while format_ := self._format():
-                self._window.section_at = self._window.position
+                self._window.section_at = self._window.told_at = self._window.position
                 try:
                     owners = self._owners() if self._owners else None
                     for batch in format_(self._path, self._window, self._padding, owners).batches():

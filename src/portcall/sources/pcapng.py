@@ -57,6 +57,7 @@ _SECTION_HEADER_BYTES = 28
 _INTERFACE_HEADER_BYTES = 20
 _TIME_RESOLUTION, _TIME_OFFSET = 9, 14
 _SECTION_HEADER, _INTERFACE_DESCRIPTION, _NAME_RESOLUTION, _DECRYPTION_SECRETS = 0x0A0D0D0A, 1, 4, 10
+_STATISTICS = 5
 _LEAST_OPTIONS = 1 << 12  # that there is room for, where packets have some
 _END_OF_RECORDS, _ADDRESS_BYTES = 0, {1: 4, 2: 16}
 _MOST_NAME_BYTES = 255  # RFC 1035 §2.3.4
@@ -129,6 +130,8 @@ class PcapngSource:
         """Read a block that is no packet; gives what is in it for others."""
         order = ">" if self._walk.big else "<"
         kind, length = struct.unpack(order + "II", self._window.bytes[self._window.start :][:8].tobytes())
+        if kind != _STATISTICS:
+            self._window.told_at = self._window.position
         if kind in (_SECTION_HEADER, _INTERFACE_DESCRIPTION):
             self._read_section_block(kind)
             return _Said()

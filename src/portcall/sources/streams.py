@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from portcall.errors import CaptureError
 from portcall.sources.decompression import PIECE_BYTES, DecompressionError, is_compressed, is_slow, plain_pieces
+from portcall.sources.lakes.remote_files import is_remote, open_remote
 from portcall.sources.read_ahead import BATCH_BYTES, ReadAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import RawIOBase
 
 TELLING_BYTES = 7
 """So many tell whether a stream is compressed."""
@@ -34,7 +36,9 @@ class ByteStream(Protocol):
 
 
 def open_stream(path: str) -> tuple[ByteStream, Callable[[], int], int | None]:
-    """The plain bytes of a file, or of standard input for ``-``; a count of bytes read so far; all bytes, if known."""
+    """The plain bytes of a file, an object or (``-``) standard input; a count of bytes read so far; all, if known."""
+    if is_remote(path):
+        return opened(path, *open_remote(path))
     is_ours = path != "-"
     raw: BinaryIO | None = None
     try:
@@ -47,10 +51,22 @@ def open_stream(path: str) -> tuple[ByteStream, Callable[[], int], int | None]:
         if raw and is_ours:
             raw.close()
         raise CaptureError(path, None, why(error), _remedy(error)) from error
-    size = None if path == "-" else Path(path).stat().st_size or None
-    if is_compressed(magic):
-        return counted.decompressed(), counted.tell, size
-    return counted, counted.tell, size
+    return _plain(counted, magic, None if path == "-" else Path(path).stat().st_size or None)
+
+
+def opened(path: str, raw: BinaryIO | RawIOBase, size: int | None) -> tuple[ByteStream, Callable[[], int], int | None]:
+    """The same of what is open already, and is closed with it."""
+    counted = CountedStream(path, raw, is_ours=True)  # type: ignore[arg-type]  # all of it that is used they have
+    try:
+        magic = counted.peek()
+    except OSError as error:
+        raw.close()
+        raise CaptureError(path, None, why(error)) from error
+    return _plain(counted, magic, size or None)
+
+
+def _plain(counted: CountedStream, magic: bytes, size: int | None) -> tuple[ByteStream, Callable[[], int], int | None]:
+    return counted.decompressed() if is_compressed(magic) else counted, counted.tell, size
 
 
 def _standard_input() -> BinaryIO:

@@ -62,6 +62,8 @@ class Window:
         self._base = -size.HEAD_BYTES
         self.section_at = 0
         """Where the present section begins: what reads the stream says so, at whatever sets all that it knows anew."""
+        self.told_at = 0
+        """Where the last block begins that means something for packets behind it."""
 
     @property
     def position(self) -> int:

@@ -1,0 +1,1 @@
+"""Captures of lakes: objects in stores, and parts of large files."""
