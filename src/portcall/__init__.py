@@ -6,7 +6,7 @@ What a command prints, a program can have: each command is a call of the same na
     ports    who listens where              → Listing      conns    who talks with whom    → Listing
     who      who has a port                 → Listing      check    is that port open?     → Listing
     explain  what a port or an address is   → Explanation  doctor   what works here        → Listing
-    annotate a capture, with owners         → Joined
+    annotate a capture, with owners         → Joined         diff     two captures or reports      → Listing
 
 Reports and listings are iterable: a row maps the columns of docs/columns.md to plain values. Wrong arguments are a
 UsageError before anything is read or asked, what fails is a PortcallError.
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from portcall.owners import BackEnd
     from portcall.records.report import Report
     from portcall.records.schema import Listing
+    from portcall.runs.comparing.compared import diff
+    from portcall.runs.doctor_report import doctor
     from portcall.runs.live_run import LiveArguments
     from portcall.runs.recording.annotating import annotate
 
@@ -46,6 +48,7 @@ __all__ = [
     "annotate",
     "check",
     "conns",
+    "diff",
     "doctor",
     "explain",
     "live",
@@ -54,6 +57,8 @@ __all__ = [
     "who",
 ]
 _SOURCE_VERSION = "0.1.0"
+_ELSEWHERE = {"annotate": "recording.annotating", "diff": "comparing.compared", "doctor": "doctor_report"}
+"""Calls that stand where they are carried out."""
 
 
 def read(  # noqa: PLR0913 (the options of the command, all by name)
@@ -86,7 +91,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     from portcall.enrichment.reverse_dns import named
     from portcall.records.schema import LIVE_GROUPINGS
     from portcall.runs import arguments as given
-    from portcall.runs import offline as offline
+    from portcall.runs import offline
 
     given.flag("resolve", resolve)
     outcome = offline.read(
@@ -277,19 +282,10 @@ def explain(subject: str | int | None = None, *, geo: Texts = (), resolve: bool 
     return explaining.explain(given.text("subject", subject), geo=databases, resolve=is_resolved)
 
 
-def doctor(subjects: str | Iterable[str] = (), *, where: str | None = None, top: int | None = None) -> Listing:
-    """Try for real what portcall needs on this machine, all or the subjects: a row per thing, with what mends it."""
-    from portcall.runs import arguments as given
-    from portcall.runs.doctor_report import tried
-
-    where, top = given.optional_text("where", where), given.optional_count("top", top)
-    return tried(given.texts("subjects", subjects), where=where, top=top).listing
-
-
 def __getattr__(name: str) -> object:
-    """What is looked up when somebody asks: the version, in the installed package's metadata, and ``annotate``."""
-    if name == "annotate":
-        return import_module("portcall.runs.recording.annotating").annotate
+    """What is looked up when somebody asks: the version, in the installed package's metadata, and some calls."""
+    if name in _ELSEWHERE:
+        return getattr(import_module(f"portcall.runs.{_ELSEWHERE[name]}"), name)
     if name != "__version__":
         raise AttributeError(f"module 'portcall' has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 def envelope(report: Report | Listing) -> dict[str, Any]:  # Any: what JSON has
     """What a report says besides its rows."""
+    coverage = report.coverage or getattr(report, "compared", None)
     return {
         "source": report.source,
         "by": report.by,
         "window_ns": report.window_ns,
-        "coverage": report.coverage and asdict(report.coverage),
+        "coverage": coverage and asdict(coverage),
         "degradations": [asdict(degradation) for degradation in report.degradations],
         "rows_left_out": report.rows_left_out,
         **({"bucket_width_ns": width_ns} if (width_ns := getattr(report, "bucket_width_ns", None)) else {}),

@@ -76,6 +76,39 @@ class Report:
         return [dict(row) for row in self.rows]
 
 
+@dataclass(frozen=True, slots=True)
+class SideTotals:
+    """One side of a comparison, all together."""
+
+    source: str
+    window_ns: tuple[int, int] | None
+    bytes: int
+    flows: int
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTotals:
+    """All rows of a comparison that changed alike."""
+
+    rows: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+
+    def plus(self, bytes_before: int, bytes_after: int) -> ChangeTotals:
+        """The same with one row more."""
+        return ChangeTotals(self.rows + 1, self.bytes_before + bytes_before, self.bytes_after + bytes_after)
+
+
+@dataclass(frozen=True, slots=True)
+class DiffCoverage:
+    """What both sides of a comparison have, and how it changed: the changes add up to each side."""
+
+    before: SideTotals
+    after: SideTotals
+    changes: dict[str, ChangeTotals]
+
+
 class PageReports(NamedTuple):
     """The same traffic, counted in the same pass, in the other groupings of a page."""
 

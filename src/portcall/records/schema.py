@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from portcall.errors import UsageError
 from portcall.records.columns import Column, address_columns
 from portcall.records.socket_columns import CONVERSATIONS, COUNTED_BY, COUNTED_CONVERSATIONS, COUNTS, HELD, PORTS
-from portcall.records.traffic_columns import FIRST, FLOW, GROUPED, PROCESS_AND_PID, QUERY, REASONS
+from portcall.records.traffic_columns import DIFF, FIRST, FLOW, GROUPED, PROCESS_AND_PID, QUERY, REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.records.report import Degradation
+    from portcall.records.report import Degradation, DiffCoverage
     from portcall.records.sockets import SocketCoverage
 
 __all__ = [
     "ADDRESS_ENDS",
+    "COMPARED_BY",
     "COUNTS",
     "GROUPINGS",
     "LISTS",
@@ -44,12 +45,15 @@ GROUPINGS = ("app", "service", "host", "query", "flow", "time")
 """What ``--by`` accepts of traffic whose owners nobody names; the first is the default."""
 LIVE_GROUPINGS = ("app", "process", "user", "service", "host", "query", "flow", "time")
 """What it accepts where owners are known: live, and of captures that name them."""
+COMPARED_BY = ("app+host", "app", "host", "process", "user", "service")
+"""What ``diff`` may compare two sides by; the first is the default."""
 LISTS = {
     "ports": "socket that listens",
     "conns": "socket with a peer",
     **dict.fromkeys(COUNTS.values(), "what the conversations are counted by"),
     "who": "socket on the port, of the process, or connected to such a port",
     "check": "port of one address",
+    "diff": "app and host, or what else two sides are compared by",
     "doctor": "thing that portcall needs, or works better with",
 }
 """What commands list that is no traffic, by the command's name, and what a row of each stands for."""
@@ -78,6 +82,8 @@ class Listing:
     degradations: list[Degradation] = field(default_factory=list)
     rows_left_out: int = 0
     """Rows that ``--where`` or ``--top`` left out."""
+    compared: DiffCoverage | None = None
+    """What both sides of a comparison have, where they are rows of one; the ``coverage`` of exports."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # Any: as above
         return iter(self.rows)
@@ -135,6 +141,7 @@ _OF_LIST = {
     "conns": CONVERSATIONS,
     **{counts: (COUNTED_BY[by], *COUNTED_CONVERSATIONS) for by, counts in COUNTS.items()},
     "who": HELD,
+    "diff": DIFF,
     "check": (
         Column("host", "address", "", "the host as it was asked for"),
         Column("ip_version", "integer", "", "4 or 6; null where the name has no address"),

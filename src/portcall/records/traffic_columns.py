@@ -191,3 +191,31 @@ FLOW = (
     BUCKET,
 )
 """What ``--by flow`` says of a conversation."""
+
+_BOTH_WAYS: tuple[tuple[str, Unit, str], ...] = (
+    ("bytes", "bytes", "frame bytes both ways"),
+    ("flows", "", "conversations"),
+    ("packets", "", "frames both ways"),
+)
+DIFF = (
+    Column("change", "text", "", "new, gone, grown, shrunk or same"),
+    _APP,
+    Column("host", "address", "", "name of the server, else its address; of grouped reports, of the remote host"),
+    PROCESS_AND_PID[0],
+    FIRST["user"],
+    FIRST["service"],
+    *(
+        Column(f"{count}_{side}", "integer", unit, f"{words} on the {which} side")
+        for count, unit, words in _BOTH_WAYS
+        for side, which in (("before", "first"), ("after", "second"))
+    ),
+    Column("bytes_change", "integer", "bytes", "bytes_after less bytes_before"),
+    Column(
+        "ratio_percent",
+        "integer",
+        "",
+        "bytes_after in per cent of bytes_before, with --rates of both rates; null where that is 0",
+    ),
+    Column("unattributed_reason", "text", "", f"{_REASON.meaning}; further: keys beyond half a million"),
+)
+"""What ``diff`` says of whatever two sides are compared by; of those that it is not compared by, null."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Word = TypeVar("Word", bound=object)
     Text = str | os.PathLike[str]
+    Texts = Text | Iterable[Text]
 
 _MOST_SHOWN = 60
 _LONGEST_WORD = 20

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from portcall.errors import UsageError
 from portcall.queries.row_choice import chooser
 from portcall.records.schema import Listing, did_you_mean
+from portcall.runs import arguments as given
 from portcall.runs.doctor import EXAMINATIONS, examine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from portcall.runs.doctor import Examination
 
@@ -51,6 +52,12 @@ def tried(
     chosen = choose(rows)
     is_broken = any(row["state"] == "missing" and "read" in row["needed_for"] for row in rows)
     return DoctorOutcome(Listing("doctor", "this machine", chosen, rows_left_out=len(rows) - len(chosen)), is_broken)
+
+
+def doctor(subjects: str | Iterable[str] = (), *, where: str | None = None, top: int | None = None) -> Listing:
+    """Try for real what portcall needs on this machine, all or the subjects: a row per thing, with what mends it."""
+    where, top = given.optional_text("where", where), given.optional_count("top", top)
+    return tried(given.texts("subjects", subjects), where=where, top=top).listing
 
 
 def _chosen(subjects: Sequence[str]) -> list[Examination]:
