@@ -39,6 +39,7 @@ class Outcome:
     report: Report
     problems: list[CaptureError] = field(default_factory=list)
     interrupted: bool = False
+    expecting: None = None
 
     @property
     def noted_report(self) -> Report:
@@ -95,7 +96,7 @@ def test_options_reach_the_library_under_their_own_names(offline):
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
         "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"], "deduplicate": True,
         "from_": "2024-05-01", "to": "2024-05-02", "bucket": "1s", "logs": False, "page": False,
-        "stream": StreamOptions(15.0, 1800.0, 10**9), "jobs": 2, "tls_keys": ["keys.txt"],
+        "stream": StreamOptions(15.0, 1800.0, 10**9), "jobs": 2, "tls_keys": ["keys.txt"], "expect": None,
     }  # fmt: skip
 
 
@@ -119,7 +120,7 @@ def test_defaults_are_those_of_the_interface(offline):
     assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
         "names": True, "geo": [], "deduplicate": False, "from_": None, "to": None, "bucket": None,
-        "logs": False, "page": False, "stream": StreamOptions(), "jobs": None, "tls_keys": [],
+        "logs": False, "page": False, "stream": StreamOptions(), "jobs": None, "tls_keys": [], "expect": None,
     }  # fmt: skip
 
 

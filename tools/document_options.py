@@ -27,10 +27,12 @@ Written by `make docs` from the parser; a test compares the two. `portcall COMMA
 | 1 | failed, or a search found nothing |
 | 2 | wrong usage |
 | 3 | done, but part of the input could not be read; the report covers the rest |
+| 4 | done, and with `--expect` something is new; goes before 3 and 0 |
 | 130 | interrupted; the report covers what was counted until then |
 | 141 | whoever read the output has gone |
 
-`portcall check` and `portcall doctor` end with 0 or 1 by what they found. `portcall live -- COMMAND` ends with
+With `--expect`, 130 goes before 4, and so does the status of a COMMAND that failed. `portcall check` and
+`portcall doctor` end with 0 or 1 by what they found. `portcall live -- COMMAND` ends with
 the status of COMMAND.
 """
 

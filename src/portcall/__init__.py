@@ -7,6 +7,7 @@ What a command prints, a program can have: each command is a call of the same na
     who      who has a port                 → Listing      check    is that port open?     → Listing
     explain  what a port or an address is   → Explanation  doctor   what works here        → Listing
     annotate a capture, with owners         → Joined         diff     two captures or reports      → Listing
+    baseline what is usual in captures      → Baseline
 
 Reports and listings are iterable: a row maps the columns of docs/columns.md to plain values. Wrong arguments are a
 UsageError before anything is read or asked, what fails is a PortcallError.
@@ -26,18 +27,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from portcall.comparison.baselines import Baseline
     from portcall.decoding.decoder import Layer
     from portcall.explanation.facts import Explanation
     from portcall.explanation.tutorial import Tutorial
     from portcall.owners import BackEnd
     from portcall.records.report import Report
     from portcall.records.schema import Listing
+    from portcall.runs.arguments import LiveArguments, Texts
     from portcall.runs.comparing.compared import diff
+    from portcall.runs.comparing.learned import baseline
     from portcall.runs.doctor_report import doctor
-    from portcall.runs.live_run import LiveArguments
     from portcall.runs.recording.annotating import annotate
-
-    Texts = str | PathLike[str] | Iterable[str | PathLike[str]]
 
     __version__: str
 
@@ -46,6 +47,7 @@ __all__ = [
     "PortcallError",
     "UsageError",
     "annotate",
+    "baseline",
     "check",
     "conns",
     "diff",
@@ -57,8 +59,8 @@ __all__ = [
     "who",
 ]
 _SOURCE_VERSION = "0.1.0"
-_ELSEWHERE = {"annotate": "recording.annotating", "diff": "comparing.compared", "doctor": "doctor_report"}
-"""Calls that stand where they are carried out."""
+_ELSEWHERE = {"baseline": "comparing.learned", "diff": "comparing.compared", "doctor": "doctor_report"}
+_ELSEWHERE["annotate"] = "recording.annotating"  # calls that stand where they are carried out
 
 
 def read(  # noqa: PLR0913 (the options of the command, all by name)
@@ -83,20 +85,20 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     memory: str | None = None,
     page: bool = False,
     jobs: int | None = None,
+    expect: str | PathLike[str] | Baseline | None = None,
 ) -> Report:
     """Attribute saved captures, one or many, as one capture in time order: the report that ``portcall read`` prints.
 
     What could not be read, or ran with less, is in ``report.degradations``; PortcallError where nothing could be read.
     """
     from portcall.enrichment.reverse_dns import named
-    from portcall.records.schema import LIVE_GROUPINGS
     from portcall.runs import arguments as given
     from portcall.runs import offline
 
     given.flag("resolve", resolve)
     outcome = offline.read(
         given.paths("paths", paths),
-        by=given.one_of("by", by, LIVE_GROUPINGS),
+        by=given.grouping(by, expect),
         layer=given.one_of("layer", layer, ("outer", "inner")),
         filter=given.optional_text("filter", filter),
         local=given.texts("local", local),
@@ -112,6 +114,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         stream=given.stream(idle_timeout, active_timeout, memory),
         page=given.flag("page", page),
         jobs=given.optional_count("jobs", jobs),
+        expect=given.baseline(expect, by, page=page),
     )
     if outcome.interrupted:
         raise KeyboardInterrupt
@@ -145,6 +148,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
     source: Literal["ring", "scapy"] | None = None,
     ring_size: str | None = None,
     owners: BackEnd | None = None,
+    expect: str | PathLike[str] | Baseline | None = None,
 ) -> Report | Iterator[Report]:
     """Attribute traffic to processes as it passes, for ``duration`` seconds or until Ctrl-C: the report of that time.
 
@@ -153,7 +157,6 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
     """
     from portcall.enrichment.reverse_dns import named
     from portcall.owners import BACK_ENDS
-    from portcall.records.schema import LIVE_GROUPINGS
     from portcall.runs import arguments as given
     from portcall.runs import live_run
 
@@ -164,7 +167,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
         source=given.one_of_or_none("source", source, ("ring", "scapy")),
         ring_size=given.optional_text("ring_size", ring_size),
         owners=given.one_of_or_none("owners", owners, BACK_ENDS),
-        by=given.one_of("by", by, LIVE_GROUPINGS),
+        by=given.grouping(by, expect),
         local=given.texts("local", local),
         where=given.optional_text("where", where),
         top=given.optional_count("top", top),
@@ -172,6 +175,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
         geo=given.texts("geo", geo),
         bucket=given.optional_text("bucket", bucket),
         page=given.flag("page", page),
+        expect=given.baseline(expect, by, page=page),
     )
     live_run.check_options(options)
     reports = live_run.captured(options, *map(given.optional_seconds, ("duration", "every"), (duration, every)))

@@ -27,6 +27,7 @@ COMMANDS = {
     "read": "attribute the traffic of captures to apps",
     "live": "attribute traffic to processes as it passes",
     "diff": "show what changed between two captures or reports",
+    "baseline": "learn from captures who talks to whom, for --expect",
     "annotate": "join a capture with the owners that were watched meanwhile",
     "ports": "list who listens where, and who can reach it",
     "conns": "list the conversations that exist now",
@@ -37,7 +38,7 @@ COMMANDS = {
     "mcp": "answer an agent's questions about captures and ports",
 }
 """Every command's module, and its line in ``--help``, in that order."""
-_PLACES = {"mcp": "agents.mcp", "diff": "comparing.diff"}
+_PLACES = {"mcp": "agents.mcp", "diff": "comparing.diff", "baseline": "comparing.baseline"}
 """The modules that stand in a folder of ``commands``."""
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE

@@ -105,6 +105,19 @@ def test_what_has_no_app_is_told_apart_by_its_reason():
     }
 
 
+def test_rows_of_a_store_that_have_app_and_host_are_a_side_too():
+    stored = {"app": "curl", "host": "a.example", "bytes_out": 1, "bytes_in": 2, "packets_out": 1, "packets_in": 1}
+    sums = KeyedSums("app+host", "app")
+    sums.add_rows([stored | {"flows": 4}, stored | {"flows": 1, "host": "b.example"}])
+
+    rows, _ = difference(side([row("curl", 3)]), Side("yesterday", None, sums), Thresholds(least_bytes=0))
+
+    assert [(one["host"], one["change"], one["flows_after"]) for one in rows] == [
+        ("b.example", "new", 1),
+        ("a.example", "same", 4),
+    ]
+
+
 def test_a_conversation_without_a_name_is_with_its_address():
     (told,), _ = difference(side([row("ssh", 1, None)]), side([]))
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from portcall.commands.comparing import expect_option as expect
 from portcall.commands.confining import LiveConfinement, begin_live_helpers
 from portcall.commands.followed_command import FollowedCommand
 from portcall.commands.following.follow_option import add_every_option
@@ -102,6 +103,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_owners_option(parser)
     add_report_options(parser, LIVE_GROUPINGS)
     add_every_option(parser)
+    expect.add_expect_option(parser)
     add_metrics_option(parser)
     add_stream_options(parser, idle="default: 120", memory="default: 512MB")
     parser.add_argument(
@@ -128,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
     if options.owners_only:
         return watch_owners(options)
     format_name = output_format(options, TRAFFIC_FORMATS, tries_output=False)
+    expect.check_expect(options, format_name)
     options.by, options.logs = grouping_for(options, format_name), format_name in LOGS
     options.page = format_name in PAGES
     if options.metrics is not None:
@@ -141,6 +144,7 @@ def run(options: argparse.Namespace) -> int:
     options.snap_length = recording.snaplen if recording else 0
     asks = options.idle_timeout or options.active_timeout or options.memory
     leaving = rows_as_they_leave(options, format_name, options.by) if asks and not options.every else None
+    options.expect = expect.baseline_asked_for(options)
     options.stream, options.counts_by_app = stream_options(options, leaving), options.metrics is not None
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
     with ExitStack() as stack:
@@ -164,15 +168,15 @@ def run(options: argparse.Namespace) -> int:
             reports.finish()
         else:
             _deliver(report, format_name, options, view, leaving)
+    expect.say_news(capture.expecting)
     recorded = status_of(recorder)
-    if recorded is not None:
-        return recorded
-    if stop.is_asked:
-        return SUCCESS if stop.is_terminated and is_service(options) else INTERRUPTED
-    if status is not None:
-        return status
+    if recorded is None and stop.is_asked:
+        recorded = SUCCESS if stop.is_terminated and is_service(options) else INTERRUPTED
     is_empty = not report.rows and not (leaving and leaving.has_begun)
-    return NOTHING_FOUND if is_empty and options.where else SUCCESS
+    ended = NOTHING_FOUND if is_empty and options.where and status is None else SUCCESS
+    if recorded is None and status:
+        return status  # the command's own
+    return expect.status_with_expect(ended if recorded is None else recorded, capture.expecting)
 
 
 def _begin_helpers(options: argparse.Namespace, stack: ExitStack) -> FollowedCommand | None:
@@ -247,7 +251,10 @@ def _watch(
         def on_interval() -> None:
             reports.on_interval()
             if reports.leave_room_for_a_view:
-                view.show(capture.glance(keeps_silent=options.sort == "total"), time.monotonic())
+                glance = capture.glance(keeps_silent=options.sort == "total")
+                if not reports.are_of_intervals:
+                    expect.say_fresh(capture.expecting, glance)
+                view.show(glance, time.monotonic())
             if metrics:
                 metrics.tell(capture.report_by_app())
 

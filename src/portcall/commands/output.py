@@ -183,6 +183,8 @@ def grouping_for(options: argparse.Namespace, format_name: str) -> str:
         require_grouping(options.by)
     if options.bucket and format_name in (*LOGS, *TRAFFIC_ONLY):
         raise UsageError(f"--format {format_name} has no room for buckets of time: leave out --bucket")
+    if options.expect is not None:
+        return "flow"
     if format_name not in LOGS:
         return str(options.by)
     if options.by not in (GROUPINGS[0], "flow"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from portcall.commands.comparing import expect_option as expect
 from portcall.commands.confining import begin_read_helpers, confine_read
 from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
 from portcall.commands.engine_option import add_engine_options, is_engine_wanted, run_engine
@@ -83,6 +84,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_stream_options(parser, idle="default: none leaves", memory="default: 512MB for a pipe, else none")
     add_dissect_option(parser)
     add_explain_option(parser)
+    expect.add_expect_option(parser)
     add_follow_options(parser)
     add_engine_options(parser)
     parser.set_defaults(run=run)
@@ -91,11 +93,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read, show, and say how it went: 0, 1 where nothing matches, 3 where part could not be read, 130 interrupted.
 
+    With ``--expect`` it is 4 where something is new.
+
     Another signal that ended it is 128 and its number.
     """
     if is_engine_wanted(options):
         return run_engine(options)
     format_name = output_format(options, TRAFFIC_FORMATS, tries_output=not options.every)
+    follows = {f"--{name}": getattr(options, name) for name in ("follow", "checkpoint", "explain")}
+    expect.check_expect(options, format_name, follows)
     by = grouping_for(options, format_name)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
@@ -105,6 +111,7 @@ def run(options: argparse.Namespace) -> int:
         return run_following(options, by, format_name)
     leaving = None if choice or options.dissect else rows_as_they_leave(options, format_name, by)
     stream = stream_options(options, leaving)
+    baseline = expect.baseline_asked_for(options)
     from portcall.runs import offline  # numpy and more
     from portcall.sources.folders import NamedFiles
     from portcall.views.progress import ProgressBar
@@ -129,6 +136,7 @@ def run(options: argparse.Namespace) -> int:
             stream=stream,
             page=format_name in PAGES,
             jobs=options.jobs,
+            expect=baseline,
             progress=progress if sys.stderr.isatty() else None,  # else each window was counted for nobody
             before_parsing=lambda: confine_read(options, format_name, "flow" if choice else by),
         )
@@ -145,8 +153,10 @@ def run(options: argparse.Namespace) -> int:
     finally:
         for problem in outcome.problems:
             say(str(problem))
+    expect.say_news(outcome.expecting)
     is_search = bool(options.filter or options.where or options.from_ or options.to)
-    return status or _status(outcome, is_search=is_search and not (leaving and leaving.has_begun))
+    status = status or _status(outcome, is_search=is_search and not (leaving and leaving.has_begun))
+    return expect.status_with_expect(status, outcome.expecting)
 
 
 def _status(outcome: Outcome, *, is_search: bool) -> int:

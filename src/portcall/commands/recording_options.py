@@ -32,6 +32,7 @@ _ONLY_WITH_FILE = {
 _ABOUT_PACKETS = {
     "write": "-w", "interface": "-i", "netns": "--netns", "filter": "--filter", "where": "--where", "top": "--top",
     "bucket": "--bucket", "metrics": "--metrics", "source": "--source", "command": "-- COMMAND", "format": "--format",
+    "expect": "--expect",
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """One side of a comparison: rows of traffic, added up by what they are compared by.
 
     rows by flow         app and host (the server's name, else its address), or one of the two
-    grouped rows         what they are grouped by: app, process, user, service, host
+    grouped rows         what they are grouped by: app, process, user, service, host; or columns of them, as app+host
 
 What has no app, or no such thing, is told apart by its reason. So nothing is left out: the sums of all keys are those
 of all rows. A side keeps half a million keys at the most; rows of further ones are added to one that says so.
@@ -82,7 +82,7 @@ class KeyedSums:
         self._counted = {
             count: [f"{count}_{direction}" for direction in directions(grouping)] for count in ("bytes", "packets")
         }
-        read = ["app", "hostname", "server_ip", "protocol"] if self._of_flows else [by, "flows"]
+        read = ["app", "hostname", "server_ip", "protocol"] if self._of_flows else [*self.key_columns, "flows"]
         self.names = frozenset([*read, "unattributed_reason", *self._counted["bytes"], *self._counted["packets"]])
         """The columns that it reads."""
 

@@ -60,6 +60,14 @@ def app_of_hostname(hostname: str) -> AppLabel | None:
     return _registrable(host)
 
 
+def registered_domain(hostname: str) -> str | None:
+    """The domain that somebody registered, one label below a public suffix; None where nobody registered the name."""
+    host = _host_of(hostname)
+    if host is None or host.endswith(_INFRASTRUCTURE):
+        return None
+    return _public_suffixes(host.rpartition(".")[2], idna="xn--" in host).privatesuffix(host)
+
+
 def read_suffixes(text: str) -> dict[str, str]:
     """The name of the app of each suffix of the list, without parsing TOML.
 

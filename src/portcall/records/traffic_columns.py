@@ -189,6 +189,9 @@ FLOW = (
         "or other-time",
     ),
     BUCKET,
+    Column(
+        "expected", "text", "", "known, new or unknown, against the baseline of --expect; null without, and on no flow"
+    ),
 )
 """What ``--by flow`` says of a conversation."""
 

@@ -10,17 +10,42 @@ import os
 from typing import TYPE_CHECKING, TypeVar
 
 from portcall.errors import UsageError
-from portcall.records.schema import did_you_mean
+from portcall.records.schema import LIVE_GROUPINGS, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from typing import Literal, TypedDict
 
+    from portcall.comparison.baselines import Baseline
+    from portcall.owners import BackEnd
     from portcall.probes.scanner import Manner
     from portcall.runs.streaming.stream_options import StreamOptions
 
     Word = TypeVar("Word", bound=object)
     Text = str | os.PathLike[str]
     Texts = Text | Iterable[Text]
+
+    class LiveArguments(TypedDict, total=False):
+        """What a program may hand to ``portcall.live``, but for ``every``."""
+
+        duration: float | None
+        interface: Texts
+        netns: Texts
+        by: str
+        filter: str | None
+        local: Texts
+        where: str | None
+        top: int | None
+        names: bool
+        geo: Texts
+        bucket: str | None
+        page: bool
+        resolve: bool
+        source: Literal["ring", "scapy"] | None
+        ring_size: str | None
+        owners: BackEnd | None
+        expect: Text | Baseline | None
+
 
 _MOST_SHOWN = 60
 _LONGEST_WORD = 20
@@ -123,6 +148,28 @@ def manner(timeout: float, concurrency: int, banner: bool) -> Manner:  # noqa: F
     from portcall.probes.scanner import Manner
 
     return Manner(seconds("timeout", timeout), count("concurrency", concurrency), flag("banner", banner))
+
+
+def grouping(by: str, expect: Text | Baseline | None) -> str:
+    """What rows are of; what is held against a baseline is a conversation."""
+    return one_of("by", by, LIVE_GROUPINGS) if expect is None else "flow"
+
+
+def baseline(given: Text | Baseline | None, by: str, *, page: bool) -> Baseline | None:
+    """What rows by flow are held against: a baseline, or the path of one."""
+    from portcall.comparison.baselines import Baseline
+
+    if given is None:
+        return None
+    if by not in ("app", "flow") or page:
+        raise UsageError("expect judges conversations, and has rows by flow: leave out by and page")
+    if isinstance(given, Baseline):
+        return given
+    if not isinstance(given, str | os.PathLike):
+        raise refused("expect", given, "must be a path, or what portcall.baseline gave")
+    from portcall.runs.comparing.baseline_file import read_baseline
+
+    return read_baseline(os.fspath(given), "expect")
 
 
 def check_grouping(by: str, *, names: bool) -> None:

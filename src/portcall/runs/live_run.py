@@ -21,6 +21,7 @@ from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.queries.byte_sizes import size_bytes
 from portcall.queries.row_filter import compile_where
 from portcall.runs.arguments import check_grouping
+from portcall.runs.comparing.expecting import Expecting
 from portcall.runs.live import LiveTracker, losses
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
 from portcall.runs.streaming.early_rows import EarlyRows
@@ -31,36 +32,13 @@ from portcall.sources.devices.ring_size import LEAST_RING_BYTES, MOST_RING_BYTES
 from portcall.system.network_namespaces import choose_namespaces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from os import PathLike
-    from typing import Literal, TypedDict
+    from collections.abc import Callable, Iterator, Sequence
 
+    from portcall.comparison.baselines import Baseline
     from portcall.labels.bucketing import Bucketing
     from portcall.owners import BackEnd
     from portcall.records.report import Degradation, Report
     from portcall.runs.following.live_intervals import IntervalTracker
-
-    Texts = str | PathLike[str] | Iterable[str | PathLike[str]]
-
-    class LiveArguments(TypedDict, total=False):
-        """What a program may hand to ``portcall.live``, but for ``every``."""
-
-        duration: float | None
-        interface: Texts
-        netns: Texts
-        by: str
-        filter: str | None
-        local: Texts
-        where: str | None
-        top: int | None
-        names: bool
-        geo: Texts
-        bucket: str | None
-        page: bool
-        resolve: bool
-        source: Literal["ring", "scapy"] | None
-        ring_size: str | None
-        owners: BackEnd | None
 
 
 _RECENT_NS = 4_000_000_000
@@ -97,6 +75,8 @@ class LiveOptions:
     """How much of each frame is to be caught at least; 0: as much as is looked at."""
     page: bool = False
     """Whether reports have what a page shows besides."""
+    expect: Baseline | None = None
+    """What rows by flow are held against."""
 
     @property
     def bucketing(self) -> Bucketing | None:
@@ -122,6 +102,9 @@ class LiveRun:
         self._where = compile_where(options.where, options.by) if options.where else None
         self._completed = Origins(options.geo).completed_columns if options.geo else None
         check_options(options)
+        self.expecting = None if options.expect is None else Expecting(options.expect, self._where, self._completed)
+        """What is new in the reports that were made; None where nobody asked."""
+        self._completed = self.expecting.completed if self.expecting else self._completed
         names = None
         if options.names:
             names = ServerNames(
@@ -158,7 +141,11 @@ class LiveRun:
             groupings=groupings(options, is_by_time=self._bucketing is not None),
             local=options.local,
             store=stream.store(options.by, has_no_end=True) if not options.logs else None,
-            early=EarlyRows(stream.take_rows, names, self._where, self._completed) if stream.take_rows else None,
+            early=EarlyRows(
+                stream.take_rows, names, self.expecting.leaving if self.expecting else self._where, self._completed
+            )
+            if stream.take_rows
+            else None,
         )
         self._intervals: IntervalTracker | None = None
 
@@ -206,7 +193,7 @@ class LiveRun:
             by=options.by,
             source=self.name,
             local=options.local,
-            where=self._where,
+            where=self.expecting.choosing() if self.expecting else self._where,
             top=options.top,
             completed=self._completed,
             page=options.page,

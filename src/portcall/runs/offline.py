@@ -23,10 +23,12 @@ from portcall.system.processors import processors
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from portcall.comparison.baselines import Baseline
     from portcall.decoding.decoder import Layer
     from portcall.errors import CaptureError
     from portcall.inspection.server_names import ServerNames
     from portcall.records.report import Report
+    from portcall.runs.comparing.expecting import Expecting
 
 
 class Outcome(NamedTuple):
@@ -38,6 +40,9 @@ class Outcome(NamedTuple):
     interrupted: bool
     names: ServerNames | None = None
     """What the traffic said of servers; None where payloads were not inspected."""
+
+    expecting: Expecting | None = None
+    """What was new against what was expected; None where nobody asked."""
 
     @property
     def noted_report(self) -> Report:
@@ -68,6 +73,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     stream: StreamOptions = ALL_STAY,
     page: bool = False,
     jobs: int | None = None,
+    expect: Baseline | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     before_parsing: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -80,6 +86,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     ``from_`` and ``to`` are moments, see ``queries.moments``: frames before ``from_``, or from ``to`` on, do not count.
     ``tls_keys`` are files with secrets of TLS sessions, beside those that captures bring.
     ``stream``: which conversations leave before the end, and who takes them.
+    ``expect``: what rows by flow are held against.
     ``jobs`` is how many threads read, which changes nothing else; None: one for each processor that we may use.
     ``progress`` is called with bytes read and bytes in all (None for a pipe). ``before_parsing`` is called once,
     when all is ready and no byte of a capture was looked at. CaptureError where nothing can be read at
@@ -103,6 +110,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
             logs=logs,
             page=page,
             stream=stream,
+            expect=expect,
         )
     )
 
@@ -153,4 +161,4 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     notes = [*tracker.shortfalls(), *owners.notes(), *captures.notes]
     report = reading.report(tracker.attribution, tallies, ", ".join(paths), notes)
     report = tracker.early.covered(report) if tracker.early else report
-    return Outcome(report, captures.problems, interrupted, tracker.tracker.names)
+    return Outcome(report, captures.problems, interrupted, tracker.tracker.names, reading.expecting)

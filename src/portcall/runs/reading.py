@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.page_groupings import PageGroupings
+    from portcall.comparison.baselines import Baseline
     from portcall.decoding.decoder import Layer
     from portcall.inspection.server_names import ServerNames
     from portcall.labels.bucketing import Bucketing
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from portcall.records.recorded.claims import ClaimTable
     from portcall.records.report import Report
     from portcall.records.tls_secrets import Secret
+    from portcall.runs.comparing.expecting import Expecting
     from portcall.runs.streaming.early_rows import EarlyRows
 
 _TEN_YEARS_NS = 3653 * 86_400 * 1_000_000_000
@@ -68,6 +70,8 @@ class ReadOptions:
     """Whether reports have what a page shows besides."""
     stream: StreamOptions = ALL_STAY
     """Which conversations leave before the end, and who takes them."""
+    expect: Baseline | None = None
+    """What rows by flow are held against."""
 
     def words(self) -> dict[str, Any]:  # Any: what JSON has
         """What of them must be the same for what was counted before to be counted on."""
@@ -96,6 +100,8 @@ class Reading:
     _window: TimeWindow | None = field(init=False, default=None)
     _bucketing: Bucketing | None = field(init=False, default=None)
     _secrets: list[Secret] = field(init=False, default_factory=list)
+    expecting: Expecting | None = field(init=False, default=None)
+    """What is new in the reports that were made; None where nobody asked."""
 
     def __post_init__(self) -> None:
         options = self.options
@@ -105,6 +111,11 @@ class Reading:
 
             self._where = compile_where(options.where, options.by)
         self._completed = Origins(options.geo).completed_columns if options.geo else None
+        if options.expect is not None:
+            from portcall.runs.comparing.expecting import Expecting
+
+            self.expecting = Expecting(options.expect, self._where, self._completed)
+            self._completed = self.expecting.completed
         self._filter = FrameFilter(options.filter) if options.filter else None
         if options.tls_keys:
             if not options.names:
@@ -164,7 +175,8 @@ class Reading:
 
     def early_rows(self, names: ServerNames | None) -> EarlyRows | None:
         """What hands out rows by flow as they leave; None where they wait for the end."""
-        return self.options.stream.early_rows(names, self._where, self._completed)
+        where = self.expecting.leaving if self.expecting else self._where
+        return self.options.stream.early_rows(names, where, self._completed)
 
     def run(self, before: ServerNames | None = None) -> CaptureTracker:
         """A run that was fed nothing yet, and keeps as much as there is room for."""
@@ -192,7 +204,8 @@ class Reading:
     ) -> Report:
         """What was counted, with what else is to be said of it."""
         options = self.options
-        report = attribution.report(tallies, source, where=self._where, top=options.top, completed=self._completed)
+        where = self.expecting.choosing() if self.expecting else self._where
+        report = attribution.report(tallies, source, where=where, top=options.top, completed=self._completed)
         all_notes = [
             *report.degradations,
             *notes_of_buckets(self._bucketing, report.counted_width_ns),

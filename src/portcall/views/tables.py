@@ -81,7 +81,13 @@ def _table(report: Report, rows: list[Row], credited: int, width: int, *, is_pla
     choice = table(report.by, credited, is_plain=is_plain)
     if report.bucket_width_ns and report.by != "time":
         choice = (TableColumn("time", 0, bucket_text, NAME_WIDTH), *choice)
-    return fitting_table(choice, rows, width, lambda row: "dim" if row["unattributed_reason"] else "")
+    return fitting_table(choice, rows, width, _style)
+
+
+def _style(row: Row) -> str:
+    if row.get("expected") == "new":
+        return "bold yellow"
+    return "dim" if row["unattributed_reason"] else ""
 
 
 def _group_table(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, ...]:
@@ -126,6 +132,7 @@ def _flow_table(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn,
     return (
         TableColumn("server", 0, partial(flow_end, "server"), END_WIDTH),
         *end_columns(),
+        TableColumn("expected", 0.5, lambda row: row["expected"] or "", NAME_WIDTH, is_needed=False),
         TableColumn("app", 2, lambda row: row["app"] or "", NAME_WIDTH),
         *holder_columns(by),
         TableColumn("bytes", 1, lambda row: bytes_text(_bytes(by, row))),

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from portcall.commands.comparing.expect_option import say_fresh
 from portcall.commands.output import present, say
 from portcall.errors import UsageError
 
@@ -85,6 +86,7 @@ class LiveReports:
     def _write(self, due: Iterable[Ended]) -> None:
         for ended in due:
             report = self._capture.report(ended.tracker, self._dropped)
+            say_fresh(self._capture.expecting)
             self._dropped += report.coverage.dropped_by_kernel or 0
             if self._outputs:
                 self._outputs.prepare(report, ended.begins_ns)

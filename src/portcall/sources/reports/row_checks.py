@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from portcall.records.schema import LISTS, LIVE_GROUPINGS, column_names, columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from portcall.records.columns import Column
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
@@ -38,17 +41,24 @@ def checked(row: object, names: Iterable[str], by: str) -> Row:
     """The row with just these columns, each of which is there with values of its type."""
     if not isinstance(row, dict):
         raise ValueError(f"a row is {_shown(row)}")  # noqa: TRY004 - it is what was read that is wrong
-    types = {column.name: column.type for column in columns(by)}
-    return {name: _checked(name, row.get(name, _MISSING), types[name], by) for name in names}
+    known = _known(by)
+    return {name: _checked(known[name], row.get(name, _MISSING), by) for name in names}
 
 
-def _checked(name: str, value: object, wanted: str, by: str) -> object:
+@cache
+def _known(by: str) -> dict[str, Column]:
+    return {column.name: column for column in columns(by)}
+
+
+def _checked(column: Column, value: object, by: str) -> object:
+    name, wanted = column.name, column.type
     if value is None:
         return None
     if value is _MISSING:
         raise ValueError(f"a row by {by} has no '{name}'")
     if wanted == "integer":
-        if type(value) is int and 0 <= value <= _GREATEST:
+        least = -_GREATEST if column.unit == "ns" else 0  # there are times before 1970
+        if type(value) is int and least <= value <= _GREATEST:
             return value
     elif wanted in ("text", "address") and isinstance(value, str) and len(value) <= MOST_CHARACTERS:
         return value
