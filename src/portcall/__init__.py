@@ -7,7 +7,7 @@ What a command prints, a program can have: each command is a call of the same na
     who      who has a port                 → Listing      check    is that port open?     → Listing
     explain  what a port or an address is   → Explanation  doctor   what works here        → Listing
     annotate a capture, with owners         → Joined         diff     two captures or reports      → Listing
-    baseline what is usual in captures      → Baseline
+    baseline what is usual in captures      → Baseline       history  what live --history kept     → Report
 
 Reports and listings are iterable: a row maps the columns of docs/columns.md to plain values. Wrong arguments are a
 UsageError before anything is read or asked, what fails is a PortcallError.
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from portcall.runs.comparing.compared import diff
     from portcall.runs.comparing.learned import baseline
     from portcall.runs.doctor_report import doctor
+    from portcall.runs.keeping.asked_history import history
     from portcall.runs.recording.annotating import annotate
 
     __version__: str
@@ -53,14 +54,21 @@ __all__ = [
     "diff",
     "doctor",
     "explain",
+    "history",
     "live",
     "ports",
     "read",
     "who",
 ]
 _SOURCE_VERSION = "0.1.0"
-_ELSEWHERE = {"baseline": "comparing.learned", "diff": "comparing.compared", "doctor": "doctor_report"}
-_ELSEWHERE["annotate"] = "recording.annotating"  # calls that stand where they are carried out
+_ELSEWHERE = {
+    "annotate": "recording.annotating",
+    "baseline": "comparing.learned",
+    "diff": "comparing.compared",
+    "doctor": "doctor_report",
+    "history": "keeping.asked_history",
+}
+"""Calls that stand where they are carried out."""
 
 
 def read(  # noqa: PLR0913 (the options of the command, all by name)
@@ -159,6 +167,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
     from portcall.owners import BACK_ENDS
     from portcall.runs import arguments as given
     from portcall.runs import live_run
+    from portcall.runs.following import captured_reports
 
     options = live_run.LiveOptions(
         interface=given.texts("interface", interface),
@@ -178,7 +187,7 @@ def live(  # noqa: PLR0913 (the options of the command, all by name)
         expect=given.baseline(expect, by, page=page),
     )
     live_run.check_options(options)
-    reports = live_run.captured(options, *map(given.optional_seconds, ("duration", "every"), (duration, every)))
+    reports = captured_reports.captured(options, *map(given.optional_seconds, ("duration", "every"), (duration, every)))
     completed = map(named, reports) if given.flag("resolve", resolve) else reports
     return next(completed) if every is None else completed
 
@@ -292,9 +301,7 @@ def __getattr__(name: str) -> object:
         return getattr(import_module(f"portcall.runs.{_ELSEWHERE[name]}"), name)
     if name != "__version__":
         raise AttributeError(f"module 'portcall' has no attribute {name!r}")
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import distribution, distributions
 
-    try:
-        return version("portcall")
-    except PackageNotFoundError:  # a source tree
-        return _SOURCE_VERSION
+    is_installed = any(distributions(name="portcall"))  # else it is a source tree
+    return distribution("portcall").version if is_installed else _SOURCE_VERSION

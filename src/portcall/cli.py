@@ -28,6 +28,7 @@ COMMANDS = {
     "live": "attribute traffic to processes as it passes",
     "diff": "show what changed between two captures or reports",
     "baseline": "learn from captures who talks to whom, for --expect",
+    "history": "say who used the network in the past, as 'live --history' kept it",
     "annotate": "join a capture with the owners that were watched meanwhile",
     "ports": "list who listens where, and who can reach it",
     "conns": "list the conversations that exist now",

@@ -50,7 +50,7 @@ class _User(NamedTuple):
     name: str | None
 
 
-class _Holder(NamedTuple):
+class Holder(NamedTuple):
     """The process behind a principal, what it runs if that is an interpreter, and whose it is."""
 
     process: Process | None = None
@@ -58,7 +58,7 @@ class _Holder(NamedTuple):
     user: str | None = None
 
 
-_NOBODY = _Holder()
+_NOBODY = Holder()
 
 
 def told_principal(known: Identity) -> Principal:
@@ -83,6 +83,15 @@ def principal_of(match: Match | None, by_port: int) -> Principal:
     if reason == NO_OWNER and known.app_source == "protocol":
         return Principal(known.app, known.app_source, f"[{known.app}]", None)
     return Principal(None, None, _KERNEL_PROCESS if reason == _KERNEL else None, reason)
+
+
+def credited_to(match: Match | None, by_port: int) -> tuple[Principal, Holder]:
+    """The same, with the process behind it."""
+    owner, principal = owner_of(match), principal_of(match, by_port)
+    if not owner or principal.app_source != "process":
+        return principal, _NOBODY
+    process = (owner.pid, owner.start_ns) if owner.pid else None
+    return principal, Holder(process, owner.program.script, owner.user)
 
 
 def owner_of(match: Match | None) -> Owner | None:
@@ -129,13 +138,7 @@ class Principals:
 
     def number(self, match: Match | None, by_port: int) -> int:
         """The number of the principal that one end of a flow with this service key is credited to."""
-        owner = owner_of(match)
-        principal = principal_of(match, by_port)
-        is_process = owner and principal.app_source == "process"
-        if not owner or not is_process:
-            return self._number(principal, _NOBODY)
-        process = (owner.pid, owner.start_ns) if owner.pid else None
-        return self._number(principal, _Holder(process, owner.program.script, owner.user))
+        return self._number(*credited_to(match, by_port))
 
     def numbers(self, low: Matches, high: Matches, by_port: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[2, n]: the numbers of both ends' principals."""
@@ -147,10 +150,10 @@ class Principals:
 
     def merge(self, other: Principals) -> NDArray[np.int64]:
         """int64[n]: the numbers that the principals of another one have from now on in this one."""
-        holders = map(_Holder, other._processes, other._scripts, other._users)
+        holders = map(Holder, other._processes, other._scripts, other._users)
         return np.array([self._number(*one) for one in zip(other._principals, holders, strict=True)], np.int64)
 
-    def _number(self, principal: Principal, holder: _Holder) -> int:
+    def _number(self, principal: Principal, holder: Holder) -> int:
         key = self._key(principal, holder)
         number = self._numbers.setdefault(key, len(self._principals))
         if number == len(self._principals):
@@ -170,7 +173,7 @@ class Principals:
             self._users[number] = holder.user if key == holder.process else _SEVERAL
         return number
 
-    def _key(self, principal: Principal, holder: _Holder) -> Principal | Process | _User:
+    def _key(self, principal: Principal, holder: Holder) -> Principal | Process | _User:
         """What tells a principal of this grouping from all others."""
         if self._by == "user" and principal.app_source == "process":
             return _User(holder.user)

@@ -135,6 +135,10 @@ def scope_of(options: argparse.Namespace, format_name: str, reads: Sequence[str]
     for name in ("write", "checkpoint"):
         if (given := getattr(options, name, None)) and given != _STDIN:
             writes += places_written(given)
+    if getattr(options, "history", None) is not None and hasattr(options, "history_size"):
+        from portcall.commands.following.history_option import history_path
+
+        writes.append(str(history_path(options).parent))  # where SQLite keeps its log, beside the file
     if keeps_rows:
         writes.append(os.environ.get("TMPDIR") or _SPILL_FOLDER)
     return Scope(reads=reads, writes=writes)

@@ -14,6 +14,7 @@ from portcall.commands.comparing import expect_option as expect
 from portcall.commands.confining import LiveConfinement, begin_live_helpers
 from portcall.commands.followed_command import FollowedCommand
 from portcall.commands.following.follow_option import add_every_option
+from portcall.commands.following.history_option import add_history_options, check_history, window_sums
 from portcall.commands.following.live_reports import (
     LiveReports,
     Telling,
@@ -104,6 +105,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_report_options(parser, LIVE_GROUPINGS)
     add_every_option(parser)
     expect.add_expect_option(parser)
+    add_history_options(parser)
     add_metrics_option(parser)
     add_stream_options(parser, idle="default: 120", memory="default: 512MB")
     parser.add_argument(
@@ -127,10 +129,11 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.words:
         raise UsageError(_stray(options.words))
-    if options.owners_only:
+    if options.owners_only and options.history is None:
         return watch_owners(options)
     format_name = output_format(options, TRAFFIC_FORMATS, tries_output=False)
     expect.check_expect(options, format_name)
+    check_history(options, format_name)
     options.by, options.logs = grouping_for(options, format_name), format_name in LOGS
     options.page = format_name in PAGES
     if options.metrics is not None:
@@ -144,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
     options.snap_length = recording.snaplen if recording else 0
     asks = options.idle_timeout or options.active_timeout or options.memory
     leaving = rows_as_they_leave(options, format_name, options.by) if asks and not options.every else None
-    options.expect = expect.baseline_asked_for(options)
+    options.expect, options.windows = expect.baseline_asked_for(options), window_sums(options)
     options.stream, options.counts_by_app = stream_options(options, leaving), options.metrics is not None
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
     with ExitStack() as stack:
@@ -164,9 +167,8 @@ def run(options: argparse.Namespace) -> int:
         with Wishes(hangup_begins_anew=hangup_begins_anew(options)) as stop:
             status = _watch(capture, view, stop, options, followed, Telling(metrics, reports))
         report = capture.report()
-        if reports.are_of_intervals:
-            reports.finish()
-        else:
+        reports.finish()
+        if not reports.are_of_intervals:
             _deliver(report, format_name, options, view, leaving)
     expect.say_news(capture.expecting)
     recorded = status_of(recorder)

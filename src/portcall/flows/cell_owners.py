@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 COUNTED = ("packets", "bytes", "payload")
 """What a cell counts, of each end."""
+NO_OWNER = np.uint32(0xFFFFFFFF)
+"""Of cells that leave."""
 
 
 def moved(owners: NDArray[np.uint32], first: int, new: NDArray[np.uint32]) -> None:

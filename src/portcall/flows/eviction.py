@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from portcall.flows.cell_owners import NO_OWNER
 from portcall.flows.continuations import Continued, continued
 from portcall.flows.fragments import settled
 from portcall.flows.reserved_memory import release_left
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 _MOVED_AT_ONCE = 1 << 14
 LEAVING_AT_ONCE = 1 << 14
 """Rows that are handed out together, unless somebody wants more."""
-NO_OWNER = np.uint32(0xFFFFFFFF)
-"""Of cells that leave."""
 
 
 class Eviction:

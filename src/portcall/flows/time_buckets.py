@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.flows.cell_owners import COUNTED, moved, owners_here, turned
+from portcall.flows.cell_owners import COUNTED, NO_OWNER, moved, owners_here, turned
 from portcall.flows.reserved_memory import release, release_left, reserved, reserved_rows
 from portcall.flows.row_chunks import picked
 from portcall.kernels.time_cells import CellStore
@@ -134,6 +134,12 @@ class TimeBuckets:
         before = self.count
         self.store.renumber(owners)
         release_left(self._cells, self.count, before)
+
+    def forget(self, before_ns: int) -> None:
+        """Let the cells of buckets go that begin before, where a bucket begins."""
+        cells = self.cells
+        if len(cells) and (is_past := cells["first_ns"] < before_ns).any():
+            self.renumber(np.where(is_past, NO_OWNER, cells["owner"]))
 
     def add(self, cells: NDArray[np.void], width_ns: int) -> None:
         """Take in cells of others, whose owners are known here, and whose buckets were so wide."""

@@ -36,7 +36,7 @@ from portcall.queries.typed_patterns import compile_pattern
 from portcall.records.schema import LISTS, Column, columns, did_you_mean, directions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from fractions import Fraction
 
     from portcall.queries.row_tests import RowTest
@@ -60,9 +60,12 @@ _EXAMPLE = "Write it like: bytes>1MB and service=https"
 _MAX_LENGTH = 4096  # deeper nesting than fits in here would exhaust the parser's stack
 
 
-def compile_where(text: str, by: str) -> RowTest:
-    """A test of one row of the grouping ``by``; UsageError says what in the expression cannot be understood."""
-    known = _columns(by)
+def compile_where(text: str, by: str, also: Sequence[Column] = ()) -> RowTest:
+    """A test of one row of the grouping ``by``; UsageError says what in the expression cannot be understood.
+
+    ``also`` are other columns that may be named.
+    """
+    known = {**{column.name: (column, Read(column.name)) for column in also}, **_columns(by)}
 
     def comparison(tokens: Any) -> RowTest:  # Any: pyparsing's ParseResults, imported only below
         name, sign, (value, is_quoted) = tokens

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from portcall.errors import UsageError
 from portcall.records.columns import Column, address_columns
 from portcall.records.socket_columns import CONVERSATIONS, COUNTED_BY, COUNTED_CONVERSATIONS, COUNTS, HELD, PORTS
-from portcall.records.traffic_columns import DIFF, FIRST, FLOW, GROUPED, PROCESS_AND_PID, QUERY, REASONS
+from portcall.records.traffic_columns import DIFF, FIRST, FLOW, GROUPED, PROCESS_AND_PID, QUERY, REASONS, WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,7 @@ __all__ = [
     "LIVE_GROUPINGS",
     "REASONS",
     "VERDICTS",
+    "WINDOW_COLUMNS",
     "Column",
     "Listing",
     "Verdict",
@@ -47,6 +48,8 @@ LIVE_GROUPINGS = ("app", "process", "user", "service", "host", "query", "flow", 
 """What it accepts where owners are known: live, and of captures that name them."""
 COMPARED_BY = ("app+host", "app", "host", "process", "user", "service")
 """What ``diff`` may compare two sides by; the first is the default."""
+WINDOW_COLUMNS = WINDOW
+"""Of what ``history`` sums, before it is summed."""
 LISTS = {
     "ports": "socket that listens",
     "conns": "socket with a peer",

@@ -116,6 +116,12 @@ GROUPED = (
     BUCKET,
 )
 """What follows the first column of a group."""
+WINDOW = (
+    *(FIRST[name] for name in ("app", "user", "service", "host")),
+    PROCESS_AND_PID[0],
+    *(column for column in GROUPED if column.name in ("app_source", "owner_quality", "unattributed_reason", "script")),
+)
+"""What tells rows of a window of a history apart."""
 QUERY = (
     Column("query", "text", "", "name that was asked for, in lower case, without the last dot; null in the remainder"),
     Column("query_type", "text", "", "type of record that was asked for: A, AAAA, PTR …; TYPE65300 without a name"),

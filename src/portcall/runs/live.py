@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.kept_matches import RowStore
+    from portcall.attribution.window_sums import WindowSums
     from portcall.flows.time_buckets import TimeBuckets
     from portcall.inspection.server_names import ServerNames
     from portcall.labels.bucketing import Bucketing
@@ -75,6 +76,8 @@ class LiveTracker:
     """Hands out rows by flow that leave; None: they are kept for the report."""
     store: RowStore | None = None
     """Keeps these outside of memory; None: in it."""
+    windows: WindowSums | None = None
+    """Takes what came in each window of time of conversations that leave, for a history; None: nobody keeps one."""
     settled: Settled = field(init=False)
     """What left."""
     _is_matching: bool = False
@@ -92,6 +95,7 @@ class LiveTracker:
         self._tracker = Tracker(names=self.names, partition=self._partition, bucketing=self.bucketing)
         points = self._partitions.points.names
         self.settled = Settled(self.groupings, self.names, points, self.local, self.early, self.store)
+        self.settled.windows = self.windows
 
     def _partition(self, batch: FrameBatch, packets: NDArray[np.void]) -> None:
         if self.locate:
@@ -119,12 +123,18 @@ class LiveTracker:
         successor._partitions = self._partitions  # noqa: SLF001 - its own kind
         points = self._partitions.points.names
         successor.settled = Settled(self.groupings, names, points, self.local, self.early, None)
+        successor.settled.windows = self.windows
         return successor
 
     @property
     def points(self) -> CapturePoints:
         """Where frames were seen."""
         return self._partitions.points
+
+    @property
+    def tables(self) -> Sequence[OwnedTable]:
+        """What is here, in order."""
+        return self._tables
 
     @property
     def frames(self) -> int:

@@ -6,20 +6,20 @@ before, as the command does.
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from portcall.enrichment.geoip import Origins
 from portcall.flows.local_networks import networks
 from portcall.inspection.server_names import ServerNames
+from portcall.labels.bucketing import Bucketing
 from portcall.owners import open_owners
 from portcall.owners.processes import user_name
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
 from portcall.queries.byte_sizes import size_bytes
 from portcall.queries.row_filter import compile_where
+from portcall.records.kept.windows import WINDOW_S
 from portcall.runs.arguments import check_grouping
 from portcall.runs.comparing.expecting import Expecting
 from portcall.runs.live import LiveTracker, losses
@@ -32,10 +32,10 @@ from portcall.sources.devices.ring_size import LEAST_RING_BYTES, MOST_RING_BYTES
 from portcall.system.network_namespaces import choose_namespaces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
+    from portcall.attribution.window_sums import WindowSums
     from portcall.comparison.baselines import Baseline
-    from portcall.labels.bucketing import Bucketing
     from portcall.owners import BackEnd
     from portcall.records.report import Degradation, Report
     from portcall.runs.following.live_intervals import IntervalTracker
@@ -77,6 +77,8 @@ class LiveOptions:
     """Whether reports have what a page shows besides."""
     expect: Baseline | None = None
     """What rows by flow are held against."""
+    windows: WindowSums | None = None
+    """Takes what comes in each window of time, for a history; then there are no other buckets of time."""
 
     @property
     def bucketing(self) -> Bucketing | None:
@@ -135,7 +137,8 @@ class LiveRun:
             timeline,
             names=names,
             name_capture_point=self.source.capture_point,
-            bucketing=self._bucketing,
+            bucketing=Bucketing(WINDOW_S * 10**9) if options.windows else self._bucketing,
+            windows=options.windows,
             namespaces=None if options.netns else [one.number for one in choose_namespaces(())],
             expirer=stream.live_expirer(),
             groupings=groupings(options, is_by_time=self._bucketing is not None),
@@ -197,6 +200,7 @@ class LiveRun:
             top=options.top,
             completed=self._completed,
             page=options.page,
+            by_time=self._bucketing is not None,
         )
         dropped = self.source.dropped_by_kernel()
         dropped = None if dropped is None else dropped - dropped_before
@@ -214,6 +218,10 @@ class LiveRun:
 
     def _counting(self) -> LiveTracker:
         return self._intervals.open if self._intervals else self.tracker
+
+    def trackers(self) -> Sequence[LiveTracker]:
+        """Those that count, or may still be matched."""
+        return self._intervals.trackers if self._intervals else [self.tracker]
 
     def in_intervals(self, width_ns: int) -> IntervalTracker:
         """Count in intervals from now on, before anything is counted."""
@@ -258,30 +266,3 @@ def _ring_bytes(options: LiveOptions) -> int | None:
     if options.ring_size is None:
         return None
     return size_bytes(options.ring_size, "--ring-size", LEAST_RING_BYTES, MOST_RING_BYTES)
-
-
-def captured(options: LiveOptions, duration_s: float | None, every_s: float | None = None) -> Iterator[Report]:
-    """A report of everything so far every so often, and one at the end: after the time, or an interrupt (Ctrl-C).
-
-    The capture is opened when the first is asked for, and closed after the last.
-    """
-    with LiveRun(options) as run:
-        yield from _reports(run, duration_s, every_s)
-
-
-def _reports(run: LiveRun, duration_s: float | None, every_s: float | None) -> Iterator[Report]:
-    end = math.inf if duration_s is None else time.monotonic() + duration_s
-    try:
-        while every_s and time.monotonic() + every_s < end:
-            _watch_until(run, time.monotonic() + every_s, every_s)
-            yield run.report()
-        _watch_until(run, end, INTERVAL_S)
-    except KeyboardInterrupt:
-        pass  # it ends the watching, not the report
-    run.settle()
-    yield run.report()
-
-
-def _watch_until(run: LiveRun, end: float, interval_s: float) -> None:
-    left_s = max(end - time.monotonic(), 0)
-    run.watch(lambda: time.monotonic() >= end, interval_s=min(interval_s, left_s))

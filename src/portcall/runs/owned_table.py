@@ -147,6 +147,18 @@ class OwnedTable:
             cells = by_row.of(indexes).copied() if by_row else None
             yield self._part(InspectedRows(indexes, flows, self._table.detected(indexes), cells))
 
+    def counted_parts(self) -> Iterator[Part]:
+        """The rows of which something came in buckets that are there, with their cells, without duplicates."""
+        by_row = self._table.flows.cells()
+        if not by_row:
+            return
+        for indexes, flows in self._table.flows.indexed_chunks(self._at_once(CHUNK_ROWS)):
+            cells = by_row.of(indexes).copied()
+            here = np.arange(len(indexes)) if self._points.has_several else np.unique(cells.rows)
+            if len(here):
+                detected = self._table.detected(indexes[here])
+                yield self._part(InspectedRows(indexes[here], flows[here], detected, cells.at(here)))
+
     def evict(self, are_leaving: NDArray[np.bool_], before_ns: int, take: Callable[[Part], None]) -> NDArray[np.int64]:
         """Let rows go, as ``InspectedTable.evict`` does; what passed several capture points leaves together, once."""
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.commands.comparing.expect_option import say_fresh
+from portcall.commands.following.history_option import begun_history
 from portcall.commands.output import present, say
 from portcall.errors import UsageError
 
@@ -48,6 +49,7 @@ class LiveReports:
             self._outputs = interval_outputs(options, format_name)
             self._intervals = capture.in_intervals(round(options.every * _SECOND_NS))
             say(f"{capture.name}: reports of each {options.every:g} s")
+        self._history = begun_history(options, capture)
 
     @property
     def are_of_intervals(self) -> bool:
@@ -74,20 +76,26 @@ class LiveReports:
                 write_table(report, sys.stderr, most_rows=self._options.top or MOST_ROWS)
 
     def on_interval(self) -> None:
-        """Write the reports that are due."""
+        """Write the reports that are due, and the windows of a history."""
         if self._intervals:
             self._write(self._intervals.settled())
+        if self._history:
+            self._history.turn()
 
     def finish(self) -> None:
         """Write all that are left."""
         if self._intervals:
             self._write(self._intervals.finish())
+        if self._history:
+            self._history.finish()
 
     def _write(self, due: Iterable[Ended]) -> None:
         for ended in due:
             report = self._capture.report(ended.tracker, self._dropped)
             say_fresh(self._capture.expecting)
             self._dropped += report.coverage.dropped_by_kernel or 0
+            if self._history:
+                self._history.keeper.take_over(ended.tracker)
             if self._outputs:
                 self._outputs.prepare(report, ended.begins_ns)
                 self._outputs.publish()
@@ -102,7 +110,7 @@ class Telling(NamedTuple):
 
 def is_service(options: argparse.Namespace) -> bool:
     """Whether it runs until somebody ends it with SIGTERM, which is then no interruption."""
-    return options.every is not None or options.metrics is not None
+    return any(given is not None for given in (options.every, options.metrics, options.history))
 
 
 def hangup_begins_anew(options: argparse.Namespace) -> bool:

@@ -49,6 +49,11 @@ class IntervalTracker:
         """That of the open interval."""
         return self._tracker
 
+    @property
+    def trackers(self) -> list[LiveTracker]:
+        """That of the open interval, and before it those that are not settled."""
+        return [*(ended.tracker for _, ended in self._settling), self._tracker]
+
     def note(self, events: OwnerEvents) -> None:
         """Take in what the owners reported."""
         self._tracker.note(events)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from portcall.attribution.kept_matches import RowStore
+    from portcall.attribution.window_sums import WindowSums
     from portcall.inspection.server_names import ServerNames
     from portcall.records.ownership import Match
     from portcall.records.packets import CapturePoint, Tally, Verdict
@@ -54,6 +55,8 @@ class Settled:
         self._groupings, self._names, self._local = groupings, names, local
         self._sums: dict[Grouping, Attribution | PageGroupings] = {}
         self._capture_points, self.early, self._store = capture_points, early, store
+        self.windows: WindowSums | None = None
+        """Takes what came in each window of time; None: nobody keeps a history."""
         self.tallies: dict[Verdict, Tally] = {}
         """Of what somebody wants, where not everything counts."""
         self.duplicates: list[Duplicates] = []
@@ -67,6 +70,8 @@ class Settled:
             part = part.of_wanted(is_wanted)
             for verdict, tally in counted([part]).items():
                 self.tallies[verdict] = sum_tallies(self.tallies.get(verdict), tally)
+        if self.windows:
+            self.windows.add(part, self._names)
         if not self._sums:
             local = () if is_wanted else self._local
             self._sums = {one: self._new(one, local) for one in self._groupings}

@@ -1,0 +1,1 @@
+"""What a history keeps: rows of windows of time."""
