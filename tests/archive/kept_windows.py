@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcall.archive.levels import LEVELS, pieces
 from portcall.archive.period_sums import PeriodSums
 from portcall.archive.store import HistoryStore
 from portcall.records.kept.windows import CountedIn, WindowKey
@@ -34,17 +35,12 @@ def stored(path, windows, *, now_s=None, **how):
 
 
 def octets_of(path):
-    """All bytes in that a file has, by app; each level must say the same of all that is made."""
-    with PeriodSums(path) as sums:
-        from portcall.archive.levels import LEVELS, pieces
-
-        keys = sums.keys()
-        begin_s, end_s = sums.span_s() or (0, 0)
-        found = []
-        for level in LEVELS:
-            of_level = {}
-            for number, *measures in sums.by_key(pieces(begin_s, end_s, sums.extent, level.width_s)):
-                app = keys[number].app
-                of_level[app] = of_level.get(app, 0) + measures[4]
-            found.append(of_level)
+    """All bytes in that a file has, by app, as each level says it with those that are finer."""
+    found = []
+    for level in LEVELS:
+        with PeriodSums(path) as sums:
+            sums.gather(pieces(*(sums.span_s() or (0, 0)), sums.extent, level.width_s))
+            groups = sums.groups("app", ends=int(CountedIn.APP), is_once=False)
+            texts = sums.texts({group.identity[0] for group in groups})
+            found.append({texts[group.identity[0]]: group.measures[4] for group in groups})
     return found

@@ -77,6 +77,7 @@ def opened_to_read(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(_uri(path, "ro"), uri=True, timeout=5, isolation_level=None)
         _check(path, connection)
+        connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("BEGIN")
     except sqlite3.Error as error:
         raise refusal(path, error) from error

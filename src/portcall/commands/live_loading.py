@@ -7,7 +7,7 @@ from importlib import import_module
 from portcall.exports import LOGS, MODULES, PAGES, TRAFFIC_ONLY
 
 _LATER = (
-    *("rich.live", "numpy.ma", "hashlib", "hmac", "uuid", "hpack"),
+    *("sqlite3", "rich.live", "numpy.ma", "hashlib", "hmac", "uuid", "hpack"),
     *("cryptography.x509.oid", "cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead"),
     *("cryptography.hazmat.primitives.ciphers.algorithms", "cryptography.hazmat.primitives.ciphers.modes"),
 )
@@ -20,6 +20,8 @@ def load_what_comes_later() -> None:
         "runs.live_loop",
         "runs.following.live_intervals",
         "commands.following.interval_outputs",
+        "archive.store",
+        "runs.keeping.window_keeper",
         "inspection.server_names",
         "exports._row_writer",
         "enrichment.reverse_dns",

@@ -9,9 +9,7 @@ import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.archive.history_file import default_path
 from portcall.archive.levels import DAY_S, LEVELS, pieces
@@ -22,23 +20,21 @@ from portcall.queries.periods import past_moment_s
 from portcall.queries.row_filter import compile_where
 from portcall.queries.row_tests import Every, Some
 from portcall.records.column_values import Columns, Numbers, Words
-from portcall.records.kept.windows import COUNTED, CountedIn
 from portcall.records.packets import Tally, Verdict
 from portcall.records.report import Degradation, PageReports, Report
 from portcall.records.report_rows import Rows, in_order
 from portcall.records.schema import WINDOW_COLUMNS, column_names
-from portcall.runs.keeping.past_rows import CREDITED_ONCE, KeySums, group_of, merged, rows_of, time_row
+from portcall.runs.keeping.past_rows import CREDITED_ONCE, ENDS, group_columns, merged, time_columns
 
 if TYPE_CHECKING:
     from os import PathLike
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from portcall.archive.levels import Piece
     from portcall.queries.row_tests import RowTest
     from portcall.records.report import Coverage
-
-    Row = dict[str, Any]  # Any: plain values of several types
 
 GROUPINGS = ("app", "host", "process", "user", "service", "hour", "day", "month")
 """What ``--by`` accepts."""
@@ -50,9 +46,6 @@ _CHART_WIDTHS_S = (10, 60, 300, 600, 1800, _HOUR_S, 6 * _HOUR_S, *(DAY_S * times
 _MOST_IN_CHART = 500
 _PAGE = ("app", "process", "host", "service")
 _NS_PER_S, _NS_PER_MS = 10**9, 10**6
-_NOTHING = np.zeros(0, np.int64)
-_OUT, _IN = 1 + COUNTED.index("packets_out"), 1 + COUNTED.index("packets_in")
-_BYTES_OUT, _BYTES_IN = 1 + COUNTED.index("bytes_out"), 1 + COUNTED.index("bytes_in")
 
 
 class Period(NamedTuple):
@@ -136,10 +129,9 @@ class _Past:
         begin_s, end_s = options.period
         self._begin_s = max(span[0], span[0] if begin_s is None else begin_s)
         self._end_s = min(span[1], span[1] if end_s is None else end_s)
-        names = sums.keys()
-        self._keys = [KeySums(names[one[0]], one) for one in sums.by_key(self._pieces())]
-        test = choice.keys
-        self._chosen = self._keys if test is None else [one for one in self._keys if test(one.key._asdict())]
+        sums.gather(self._pieces())
+        if choice.keys:
+            sums.choose(sorted(choice.keys.names), choice.keys)
 
     def report(self) -> Report:
         """The one that was asked for."""
@@ -148,54 +140,45 @@ class _Past:
         if not options.page:
             return report
         others = [self._report_by(by) for by in _PAGE if by != options.by]
-        if not any(one.key.app_source == "process" for one in self._chosen):  # nobody knows owners
-            others = [one for one in others if one.by != "process"]
+        if not any(row["app_source"] == "process" for one in others if one.by == "process" for row in one.rows):
+            others = [one for one in others if one.by != "process"]  # nobody knows owners
         return replace(report, page=PageReports(tuple(others), self._over_time()))
 
     def _pieces(self, widest_s: int = DAY_S) -> list[Piece]:
         return pieces(self._begin_s, self._end_s, self._sums.extent, widest_s)
 
     def _report_by(self, by: str) -> Report:
-        rows = self._time_rows(by) if by in _WIDTHS_S else rows_of(by, self._chosen)
-        count = len(rows) if by in _WIDTHS_S else len({group_of(by, one.key) for one in self._keys})
-        if self._options.is_new and by == self._options.by:
-            rows = self._new(by, rows)
-        schema = _schema(by)
-        columns = _columns(rows)
+        is_asked, schema = by == self._options.by, _schema(by)
+        if by in _WIDTHS_S:
+            columns = self._by_time(by)
+            count = len(columns)
+        else:
+            groups = self._sums.groups(by, ends=int(ENDS[by]), is_once=by in CREDITED_ONCE)
+            count = self._sums.count_groups(by) if self._choice.keys else len(groups)
+            texts = self._sums.texts({number for one in groups for number in one.numbers()})
+            if self._options.is_new and is_asked:
+                met, period = self._sums.first_met_ms(by), self._new_ms()
+                groups = [one for one in groups if met.get(texts[one.identity[0]] or "", -1) in period]
+            columns = group_columns(by, groups, texts)
         of_all = Rows(column_names(schema), [columns], _order(schema, columns))
-        test = self._choice.rows if by == self._options.by else None
+        test = self._choice.rows if is_asked else None
         chosen = of_all.where(test.among, test.names) if test else of_all
         chosen = chosen[: self._options.top]
         if by in _WIDTHS_S:
             chosen = chosen.ordered_by("bucket_ns")
         width_ns = _WIDTHS_S[by] * _NS_PER_S if by in ("hour", "day") else None
-        return Report(
-            schema,
-            f"history {self._sums.path}",
-            self._window_ns(),
-            self._coverage(by),
-            chosen,
-            self._notes(by),
-            count - len(chosen),
-            width_ns,
-        )
+        left_out, notes = count - len(chosen), self._notes(by)
+        return Report(schema, self._source, self._window_ns(), self._coverage(by), chosen, notes, left_out, width_ns)
 
-    def _time_rows(self, by: str) -> list[Row]:
+    def _by_time(self, by: str) -> Columns:
         """A row an hour, a day or a month, of UTC."""
         width_s = _WIDTHS_S[by]
-        keys = None if self._choice.keys is None else [one.sums[0] for one in self._chosen]
-        found = self._sums.by_time(self._pieces(width_s), width_s, CountedIn.FIRST, keys)
-        begins = [(one[0] * width_s, one) for one in found]
-        if by == "month":
-            return [
-                time_row(at * _NS_PER_S, one) for at, one in merged((_month_s(at), one) for at, one in begins).items()
-            ]
-        return [time_row(at * _NS_PER_S, one) for at, one in begins]
+        found = [(one[0] * width_s, one[1:]) for one in self._sums.by_time(self._pieces(width_s), width_s)]
+        return time_columns(merged((_month_s(at), counts) for at, counts in found).items() if by == "month" else found)
 
-    def _new(self, by: str, rows: list[Row]) -> list[Row]:
-        met = self._sums.first_met_ms(by)
-        begin_ms, end_ms = ((0 if at is None else at) * 1000 for at in (self._options.period.begin_s, self._end_s))
-        return [row for row in rows if row[by] is not None and begin_ms <= met.get(row[by], -1) < end_ms]
+    def _new_ms(self) -> range:
+        """When somebody must have been met first to be new."""
+        return range((self._options.period.begin_s or 0) * 1000, self._end_s * 1000)
 
     def _over_time(self) -> Report:
         """By app, in buckets of time so wide that there are some hundred."""
@@ -203,22 +186,22 @@ class _Past:
         least_s = next((one.width_s for one in LEVELS if extent.kept.get(one.name, 0) <= self._begin_s), DAY_S)
         widths = [width for width in _CHART_WIDTHS_S if width >= least_s]
         width_s = next((width for width in widths if span_s <= width * _MOST_IN_CHART), widths[-1])
-        names = self._sums.app_names()
-        rows = []
-        for packed, *sums in self._sums.by_key_and_time(self._pieces(min(width_s, DAY_S)), width_s):
-            row = time_row((packed >> 32) * width_s * _NS_PER_S, (0, *sums))
-            rows.append({**row, "app": names.get(packed & 0xFFFFFFFF)})
-        columns = _columns(rows)
-        ordered = Rows(column_names("app"), [columns], _order("app", columns)).ordered_by("bucket_ns")
-        source = f"history {self._sums.path}"
-        return Report("app", source, self._window_ns(), self._coverage("app"), ordered, [], 0, width_s * _NS_PER_S)
+        found = self._sums.by_app_and_time(self._pieces(min(width_s, DAY_S)), width_s)
+        columns = time_columns(((one[0] >> 32) * width_s, one[1:]) for one in found)
+        numbers = [one[0] & 0xFFFFFFFF for one in found]
+        apps = Words.each(map(self._sums.texts(set(numbers)).get, numbers))
+        columns = Columns(len(found), {**columns.by_name, "app": apps})
+        rows = Rows(column_names("app"), [columns], _order("app", columns)).ordered_by("bucket_ns")
+        width_ns = width_s * _NS_PER_S
+        return Report("app", self._source, self._window_ns(), self._coverage("app"), rows, [], 0, width_ns)
+
+    @property
+    def _source(self) -> str:
+        return f"history {self._sums.path}"
 
     def _window_ns(self) -> tuple[int, int] | None:
-        if not self._keys:
-            return None
-        return min(one.sums[-2] for one in self._keys) * _NS_PER_MS, max(
-            one.sums[-1] for one in self._keys
-        ) * _NS_PER_MS
+        found = self._sums.window_ms()
+        return found and (found[0] * _NS_PER_MS, found[1] * _NS_PER_MS)
 
     def _coverage(self, by: str) -> Coverage:
         """How much came in the period, whatever was chosen of it."""
@@ -226,17 +209,19 @@ class _Past:
         verdicts = {verdict.reason: verdict for verdict in Verdict if verdict.reason}
         tallies: dict[Verdict, Tally] = {}
         twice = attributed = 0
-        for key, sums in self._keys:
-            if is_once and not key.ends & CountedIn.FIRST:
+        rows = self._sums.covered()
+        texts = self._sums.texts({number for number, *_ in rows})
+        for number, is_first, frames, octets in rows:
+            if is_once and not is_first:
                 continue
-            octets = sums[_BYTES_OUT] + sums[_BYTES_IN]
-            attributed += 0 if key.unattributed_reason else octets
-            if not key.ends & CountedIn.FIRST:
+            reason = texts[number]
+            attributed += 0 if reason else octets
+            if not is_first:
                 twice += octets
                 continue
-            verdict = verdicts.get(key.unattributed_reason or "", Verdict.OK)
+            verdict = verdicts.get(reason or "", Verdict.OK)
             known = tallies.get(verdict, Tally(0, 0, None, None))
-            tallies[verdict] = known._replace(frames=known.frames + sums[_OUT] + sums[_IN], bytes=known.bytes + octets)
+            tallies[verdict] = known._replace(frames=known.frames + frames, bytes=known.bytes + octets)
         dropped = self._sums.watched(self._begin_s, self._end_s).dropped
         return replace(covered(tallies, twice, attributed), dropped_by_kernel=dropped)
 
@@ -262,12 +247,6 @@ class _Past:
             reason = f"{given_up} rows of windows were given up, the oldest first, as the file had no room"
             notes.append(Degradation("history", reason, "'live --history-size' gives it more"))
         return notes
-
-
-def _columns(rows: list[Row]) -> Columns:
-    """Columns of dictionaries; those that count are there even where no row is."""
-    columns = Columns.of_rows(rows)
-    return columns if rows else Columns(0, {name: Numbers(_NOTHING) for name in (*COUNTED, "bucket_ns")})
 
 
 def _order(by: str, columns: Columns) -> NDArray[np.int64]:

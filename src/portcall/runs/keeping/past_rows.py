@@ -1,19 +1,24 @@
-"""Rows of a history in one grouping: sums of keys → what a report has of an app, a process, a host."""
+"""Rows of a history as columns: groups of numbers → what a report has of an app, a process, a user, a host, a time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from portcall.archive.period_sums import RANKED, SINGLE
 from portcall.attribution.principals import QUALITIES
 from portcall.labels.service_keys import SOURCES
+from portcall.records.column_values import Columns, Numbers, Words
 from portcall.records.kept.windows import COUNTED, CountedIn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from portcall.records.kept.windows import WindowKey
+    from portcall.archive.period_sums import Group
+    from portcall.records.column_values import ColumnValues
 
-    Row = dict[str, Any]  # Any: plain values of several types
+    Texts = Mapping[int, str | None]
 
 ENDS = {
     "app": CountedIn.APP,
@@ -26,135 +31,65 @@ ENDS = {
 """Grouping → which bit of a key's ``ends`` says that its conversations count."""
 CREDITED_ONCE = ("service", "time")
 """Groupings of which the other rows do not count at all."""
-_MOST_SERVICES = 10
-_SEVERAL: Any = object()  # Any: it stands for a text
+_OF_OWNERS = ("app", "process", "user")
+_ORDERS = {"app_source": SOURCES, "owner_quality": QUALITIES}
+"""The surest first."""
 _NS_PER_MS = 1_000_000
-_BYTES_OUT = 1 + COUNTED.index("bytes_out")
 
 
-class KeySums(NamedTuple):
-    """What there is of one key."""
-
-    key: WindowKey
-    sums: tuple[int, ...]
-    """Its number, COUNTED, first and last in ms."""
-
-
-def group_of(by: str, key: WindowKey) -> tuple[str | None, ...]:
-    """What tells a row of the grouping from others."""
-    name = getattr(key, by)
-    if by == "user" and key.app_source == "process":
-        return (name,)
-    if by == "user":
-        return name, key.process, key.unattributed_reason
-    if by in ("host", "service"):
-        return name, None if name else key.unattributed_reason
-    return name, key.unattributed_reason
+def group_columns(by: str, groups: Sequence[Group], texts: Texts) -> Columns:
+    """The columns of rows of one grouping, in no order."""
+    names = [texts[one.identity[0]] for one in groups]
+    columns: dict[str, ColumnValues] = _counted([one.measures for one in groups])
+    reasons = [one.identity[-1] if by in _OF_OWNERS or not one.identity[0] else 0 for one in groups]
+    columns["unattributed_reason"] = Words.each(map(texts.get, reasons))
+    columns["top_host"] = Words.each(names if by == "host" else [texts[one.top_host] for one in groups])
+    columns["services"] = Words.each([texts[number] for number in one.services] for one in groups)
+    if by in _OF_OWNERS:
+        for place, column in enumerate(SINGLE):
+            columns[column] = Words.each(texts[one.single[place]] for one in groups)
+        for place, column in enumerate(RANKED):
+            columns[column] = Words.each(_weakest(column, one.ranked[place], texts) for one in groups)
+    columns[by] = Words.each(names)
+    return Columns(len(groups), columns)
 
 
-class _Group:
-    """A row while it is summed."""
-
-    def __init__(self, key: WindowKey) -> None:
-        self.sums = [0] * len(COUNTED)
-        self.first, self.last = 1 << 62, -(1 << 62)
-        self.app, self.process, self.script, self.user = key.app, key.process, key.script, key.user
-        self.reason, self.source, self.quality = key.unattributed_reason, key.app_source, key.owner_quality
-        self.hosts: dict[str, int] = {}
-        self.services: dict[str, int] = {}
-
-    def add(self, key: WindowKey, sums: tuple[int, ...], *, counts_flows: bool) -> None:
-        """Count one key in."""
-        own = self.sums
-        if counts_flows:
-            own[0] += sums[1]
-        for place in range(1, len(COUNTED)):
-            own[place] += sums[place + 1]
-        self.first, self.last = min(self.first, sums[-2]), max(self.last, sums[-1])
-        octets = sums[_BYTES_OUT] + sums[_BYTES_OUT + 1]
-        if key.host:
-            self.hosts[key.host] = self.hosts.get(key.host, 0) + octets
-        if key.service:
-            self.services[key.service] = self.services.get(key.service, 0) + octets
-        for name in ("app", "process", "script", "user"):
-            if getattr(self, name) != getattr(key, name):
-                setattr(self, name, _SEVERAL)
-        if self.reason != key.unattributed_reason:
-            self.reason = None
-        self.source = _weaker(SOURCES, self.source, key.app_source)
-        self.quality = _weaker(QUALITIES, self.quality, key.owner_quality)
-
-    def _top_host(self) -> str | None:
-        return max(self.hosts, key=lambda host: (self.hosts[host], host), default=None)
-
-    def row(self, by: str, name: str | None) -> Row:
-        """As a report has it."""
-        is_of_owners = by in ("app", "process", "user")
-        services = sorted(self.services.items(), key=lambda one: (-one[1], one[0]))[:_MOST_SERVICES]
-        told = {column: _one(getattr(self, column)) for column in ("app", "process", "script", "user")}
-        return {
-            **(told if is_of_owners else {}),
-            by: name,
-            **dict(zip(COUNTED, self.sums, strict=True)),
-            "first_ns": self.first * _NS_PER_MS,
-            "last_ns": self.last * _NS_PER_MS,
-            "app_source": self.source if is_of_owners else None,
-            "owner_quality": self.quality if is_of_owners else None,
-            "unattributed_reason": self.reason if is_of_owners or name is None else None,
-            "top_host": name
-            if by == "host"
-            else max(self.hosts, key=lambda host: (self.hosts[host], host), default=None),
-            "services": [service for service, _ in services],
-        }
+def time_columns(rows: Iterable[tuple[int, tuple[int, ...]]]) -> Columns:
+    """The columns of rows by time: when each bucket begins, in s, and COUNTED with first and last in ms."""
+    begins, measures = [], []
+    for begins_s, counts in rows:
+        begins.append(begins_s)
+        measures.append(counts)
+    columns = _counted(measures)
+    columns["bucket_ns"] = Numbers(np.array(begins, np.int64) * 10**9)
+    nothing = np.zeros(len(begins), np.int64)
+    columns["services"], columns["unattributed_reason"] = Words(nothing, [[]]), Words(nothing, [None])
+    return Columns(len(begins), columns)
 
 
-def rows_of(by: str, keys: Iterable[KeySums]) -> list[Row]:
-    """The rows of one grouping, in no order."""
-    groups: dict[tuple[str | None, ...], _Group] = {}
-    bit, once = ENDS[by], by in CREDITED_ONCE
-    for key, sums in keys:
-        if once and not key.ends & CountedIn.FIRST:
-            continue
-        identity = group_of(by, key)
-        group = groups.get(identity)
-        if group is None:
-            group = groups[identity] = _Group(key)
-        group.add(key, sums, counts_flows=bool(key.ends & bit))
-    return [group.row(by, identity[0]) for identity, group in groups.items()]
-
-
-def time_row(begins_ns: int, sums: tuple[int, ...]) -> Row:
-    """The row of one bucket of time."""
-    first_ns, last_ns = (at_ms * _NS_PER_MS for at_ms in sums[-2:])
-    return {
-        "bucket_ns": begins_ns,
-        **dict(zip(COUNTED, sums[1:], strict=False)),
-        "first_ns": first_ns,
-        "last_ns": last_ns,
-        "services": [],
-        "unattributed_reason": None,
-    }
-
-
-def merged(rows: Iterable[tuple[int, tuple[int, ...]]]) -> Mapping[int, tuple[int, ...]]:
-    """Sums under one number each."""
+def merged(rows: Iterable[tuple[int, tuple[int, ...]]]) -> dict[int, tuple[int, ...]]:
+    """Measures under one number each."""
     found: dict[int, tuple[int, ...]] = {}
-    for number, sums in rows:
+    for number, counts in rows:
         known = found.get(number)
         if known is None:
-            found[number] = sums
+            found[number] = counts
         else:
-            added = (a + b for a, b in zip(known[1:-2], sums[1:-2], strict=True))
-            found[number] = (number, *added, min(known[-2], sums[-2]), max(known[-1], sums[-1]))
+            added = (a + b for a, b in zip(known[:-2], counts[:-2], strict=True))
+            found[number] = (*added, min(known[-2], counts[-2]), max(known[-1], counts[-1]))
     return found
 
 
-def _weaker(order: tuple[str, ...], one: str | None, other: str | None) -> str | None:
-    """What is sure of both."""
-    if one == other or other is None:
-        return one
-    return other if one is None else max(one, other, key=order.index)
+def _counted(measures: Sequence[tuple[int, ...]]) -> dict[str, ColumnValues]:
+    table = np.array(measures, np.int64).reshape(len(measures), len(COUNTED) + 2).T
+    return {
+        **{name: Numbers(table[place]) for place, name in enumerate(COUNTED)},
+        "first_ns": Numbers(table[-2] * _NS_PER_MS),
+        "last_ns": Numbers(table[-1] * _NS_PER_MS),
+    }
 
 
-def _one(value: Any) -> Any:  # Any: text, None, or that there are several
-    return None if value is _SEVERAL else value
+def _weakest(column: str, numbers: Sequence[int], texts: Texts) -> str | None:
+    """What is sure of all."""
+    known = [text for text in map(texts.get, numbers) if text is not None]
+    return max(known, key=_ORDERS[column].index, default=None) if len(known) != 1 else known[0]
