@@ -301,7 +301,6 @@ def __getattr__(name: str) -> object:
         return getattr(import_module(f"portcall.runs.{_ELSEWHERE[name]}"), name)
     if name != "__version__":
         raise AttributeError(f"module 'portcall' has no attribute {name!r}")
-    from importlib.metadata import distribution, distributions
+    from importlib.metadata import distributions
 
-    is_installed = any(distributions(name="portcall"))  # else it is a source tree
-    return distribution("portcall").version if is_installed else _SOURCE_VERSION
+    return next((one.version for one in distributions(name="portcall")), _SOURCE_VERSION)  # the latter in a source tree

@@ -7,7 +7,7 @@ from importlib import import_module
 from portcall.exports import LOGS, MODULES, PAGES, TRAFFIC_ONLY
 
 _LATER = (
-    *("sqlite3", "rich.live", "numpy.ma", "hashlib", "hmac", "uuid", "hpack"),
+    *("sqlite3", "fcntl", "pwd", "rich.live", "numpy.ma", "hashlib", "hmac", "uuid", "hpack"),
     *("cryptography.x509.oid", "cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead"),
     *("cryptography.hazmat.primitives.ciphers.algorithms", "cryptography.hazmat.primitives.ciphers.modes"),
 )

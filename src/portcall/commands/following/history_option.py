@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from portcall.commands.output import say
 from portcall.errors import UsageError
 from portcall.exports import PAGES
+from portcall.isolation import original_environment
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +57,7 @@ def history_path(options: argparse.Namespace) -> Path:
     """The file that is filled: the one that was named, or the user's or the service's own."""
     from portcall.archive.history_file import default_path
 
-    return Path(options.history) if options.history else default_path(os.environ)
+    return Path(options.history) if options.history else default_path(original_environment())
 
 
 def window_sums(options: argparse.Namespace) -> WindowSums | None:

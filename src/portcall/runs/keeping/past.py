@@ -5,7 +5,6 @@ A name in ``--where`` chooses what is summed, a count which rows are shown; join
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +15,7 @@ from portcall.archive.levels import DAY_S, LEVELS, pieces
 from portcall.archive.period_sums import PeriodSums
 from portcall.attribution.no_flow_rows import covered
 from portcall.errors import UsageError
+from portcall.isolation import original_environment
 from portcall.queries.periods import past_moment_s
 from portcall.queries.row_filter import compile_where
 from portcall.queries.row_tests import Every, Some
@@ -77,7 +77,7 @@ class _Choice(NamedTuple):
 
 def place_of(path: str | PathLike[str] | None) -> Path:
     """Where the file is: there, or where this user's is without a word."""
-    return default_path(os.environ) if path is None else Path(path)
+    return default_path(original_environment()) if path is None else Path(path)
 
 
 def period_of(from_: str | None, to: str | None, now_s: int) -> Period:
