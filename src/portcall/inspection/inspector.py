@@ -21,7 +21,7 @@ from portcall.inspection.handover import DEFERRED, HELLO, DeferredPayload, held_
 from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.plain_detections import plain_detection
 from portcall.inspection.plain_inspector import plain_inspector
-from portcall.inspection.reassembly import Datagrams, Stream
+from portcall.inspection.reassembly import new_streams
 from portcall.kernels.deferral import DNS_ANSWER, MOST_KEPT_BYTES, Deferral
 from portcall.kernels.interning import NameNumbers
 from portcall.records.detections import NO_PAYLOAD, OUTER_KINDS, TCP, UDP, Detection, Ends, NameKind, Payload, Role
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from portcall.records.packets import FrameBatch
     from portcall.records.tls_secrets import KeyLog
 
-    Reassembled = Stream | Datagrams
 
 MOST_PACKETS = 24
 """Of one end, before it is given up."""
@@ -203,7 +202,8 @@ class Inspector:
 
     def _begin(self, sent: DeferredPayload) -> None:
         """Hear the first payload of a conversation, which is kept only if somebody may know it."""
-        row, side, streams, first = sent.row, sent.side, self._new_streams(sent), None
+        row, side, first = sent.row, sent.side, None
+        streams = new_streams(self._table.opening(row) if sent.protocol == TCP else None)
         ends, known = self._ends(sent), self._detections[self.found[row]]  # the kernel may have known the other side
         if streams[side].add(sent.sequence, sent.payload, sent.number, is_cut=sent.is_cut):
             payload = streams[side].payload()
@@ -293,12 +293,6 @@ class Inspector:
 
     def _ends(self, sent: DeferredPayload) -> Ends:
         return Ends(sent.protocol, sent.source_port, sent.target_port, self._key_log)
-
-    def _new_streams(self, sent: DeferredPayload) -> tuple[Reassembled, Reassembled]:
-        if sent.protocol != TCP:
-            return Datagrams(), Datagrams()
-        originator, beginning = self._table.opening(sent.row)
-        return Stream(beginning if originator == 0 else None), Stream(beginning if originator == 1 else None)
 
     def _forget(self, row: int) -> None:
         self._held_bytes -= _CONVERSATION_BYTES + sum(map(len, self._conversations.pop(row).streams))

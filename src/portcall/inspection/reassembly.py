@@ -111,3 +111,11 @@ class Datagrams:
     def __len__(self) -> int:
         """Bytes held."""
         return sum(map(len, self._payloads))
+
+
+def new_streams(opening: tuple[int, int] | None) -> tuple[Stream, Stream] | tuple[Datagrams, Datagrams]:
+    """Of both ends of a conversation; ``opening``: of TCP, as ``FlowTable.opening`` has it."""
+    if opening is None:
+        return Datagrams(), Datagrams()
+    originator, beginning = opening
+    return Stream(beginning if originator == 0 else None), Stream(beginning if originator == 1 else None)

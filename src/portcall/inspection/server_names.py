@@ -150,7 +150,6 @@ class ServerNames:
         notes = now.notes(self.registry.left_out)
         return [*notes, *(Degradation("names", reason, remedy) for reason, count in beyond.items() if count)]
 
-
     def label(
         self,
         flows: NDArray[np.void],

@@ -8,14 +8,14 @@ from portcall.kernels.hello_numbers cimport Numbering, is_answer, is_numbered, n
 from portcall.kernels.mid_stream cimport are_records
 from portcall.kernels.payload_bytes cimport PayloadBytes
 from portcall.kernels.plain_details cimport (
-    OVER, UNFINISHED, Said, parse_server_hello, parse_status, put_client_hello, put_field,
+    OVER, UNFINISHED, Said, is_retry, parse_server_hello, parse_status, put_client_hello, put_field,
 )
 from portcall.kernels.plain_parsers cimport (
     HTTP_ANSWER, HTTP_REQUEST, NAMED, NOT_PLAIN, TLS_ANSWER, TLS_HELLO, TOLD_BY_KIND, UNNAMED, is_cut_server_hello, is_host,
     parse_http, parse_tls, record_bytes,
 )
 from portcall.kernels.records cimport FRAGMENT_NONE, Hello, Packet, Payload
-from portcall.kernels.row_detections cimport BOTH_SIDES, IS_OPEN, RowDetections, adds_nothing, note_asker, tell
+from portcall.kernels.row_detections cimport BOTH_SIDES, IS_OPEN, TCP, RowDetections, adds_nothing, note_asker, tell
 
 
 cdef class HelloDetections(RowDetections):
@@ -120,6 +120,14 @@ cdef inline bint _inspect_status(
     rows.inspected[payload.row] |= IS_OPEN
     give_up(rows, hold(rows.held_answers, packet, sent, payload, number))
     return True
+
+
+cdef inline void note_retry(
+    HelloDetections rows, const Packet *packet, const PayloadBytes *sent, const Payload *payload
+) noexcept nogil:
+    """Listen to a client again whose server, in what is left to the dissectors, asks for another hello."""
+    if rows.reads_details and packet.protocol == TCP and is_retry(sent):
+        rows.inspected[payload.row] &= ~(1 << (1 - payload.side))
 
 
 cdef inline void give_up(HelloDetections rows, uint32_t row) noexcept nogil:

@@ -1,8 +1,7 @@
 """Payloads → what is plain in them: the commonest beginnings of flows, read where they lie (``plain_parsers``, ``plain_dns``), and
-the commonest of what shows that one has long begun (``row_detections``).
+the commonest of what shows that one has long begun (``row_detections``). What the capture has cut is read as far as it goes.
 
-That is most of what networks carry. What the capture has cut is read as far as it goes. Whatever is spread over more than two
-segments or odd in any way is left to the dissectors, with all later packets of its flow; so it tells what they would tell.
+Whatever is spread over more than two segments or odd is left to the dissectors, with all later packets of its flow.
 """
 
 from cpython.buffer cimport PyBuffer_Release
@@ -13,14 +12,13 @@ from portcall.kernels.deferral cimport Deferral, has_room, leave_hellos, leave_p
 from portcall.kernels.dns_answers cimport DnsAnswerStore
 from portcall.kernels.held_segments cimport HeldSegments
 from portcall.kernels.hello_detections cimport (
-    HelloDetections, begin_hello, continue_held, inspect_answer, note_client, put_said, tell_hello,
+    HelloDetections, begin_hello, continue_held, inspect_answer, note_client, note_retry, put_said, tell_hello,
 )
 from portcall.kernels.hello_numbers cimport Numbering, number_of, tell_number
 from portcall.kernels.interning cimport NameNumbers
 from portcall.kernels.payload_bytes cimport PayloadBytes, captured_payload, is_padding
-from portcall.kernels.plain_details cimport Said, is_retry
-from portcall.kernels.plain_dns cimport parse_dns
-from portcall.kernels.plain_parsers cimport MOST_ANSWERS as _MOST_ANSWERS
+from portcall.kernels.plain_details cimport Said
+from portcall.kernels.plain_dns cimport MOST_ANSWERS as _MOST_ANSWERS, parse_dns
 from portcall.kernels.plain_parsers cimport DNS_ANSWER, HTTP_REQUEST, NAMED, NOT_PLAIN, TLS_HELLO, parse_http, parse_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.prefix_tables cimport PrefixTables
@@ -208,8 +206,7 @@ cdef class PlainInspector(HelloDetections):
             if packet.protocol == UDP and not self.inspected[payload.row] & IS_OPEN:
                 self.inspected[payload.row] &= ~(1 << (1 - payload.side))  # nobody knew it alone: now there is more to go by
             self.inspected[payload.row] |= IS_OPEN
-            if self.reads_details and packet.protocol == TCP and is_retry(sent):
-                self.inspected[payload.row] &= ~(1 << (1 - payload.side))  # the client begins anew
+            note_retry(self, packet, sent, payload)
         leave_payload(self.deferral, packet, sent, payload, number, prefixes)
 
     cdef inline bint _is_for_dissectors(
