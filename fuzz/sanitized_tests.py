@@ -21,7 +21,8 @@ def main(*words: str) -> int:
     os.environ.update(environment())
     suites = words or [str(ROOT / "tests" / suite) for suite in _SUITES]
     places = f"pythonpath={LIBRARY} {ROOT / 'tests'} {ROOT / 'tools'} {ROOT / 'fuzz'}"
-    tests = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-o", places, *suites]
+    tests = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    tests += ["-p", "patient_examples", "-o", places, *suites]
     replay = [sys.executable, str(ROOT / "fuzz" / "replay.py")]
     return max(subprocess.run(command, cwd=ROOT, check=False).returncode for command in (tests, replay))
 
