@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from portcall.records.tls_secrets import KeyLog
 
 
-MOST_PACKETS = 24
-"""Of one end, before it is given up."""
+MOST_PACKETS = 24  # of one end, before it is given up
 _CONVERSATION_BYTES = 1500  # that one takes before a payload came: its streams and its candidates
 # The more at once, the seldomer Python finds its own memory out of the caches; but the more is gathered for nothing.
 _HELLOS_AT_ONCE, _DEFERRED_AT_ONCE, _ARENA_BYTES = 1 << 12, 1 << 9, 64 * MOST_KEPT_BYTES
@@ -76,11 +75,8 @@ class Inspector:
         self.marks = table.column(np.dtype(np.uint8)) if holder else table.inspected
         """uint8[rows or more]: bit 0 where the low end was inspected enough, bit 1 the high end, and who hears all."""
         self._inspected = self.marks.data  # a view: single items cost a third of an array's
-        self._detections = detections
-        self._dns_cache = dns_cache
-        self._expected_flows = expected_flows
-        self._key_log = key_log
-        self._with_details = with_details
+        self._detections, self._dns_cache, self._expected_flows = detections, dns_cache, expected_flows
+        self._key_log, self._with_details = key_log, with_details
         self._conversations: dict[int, Conversation] = {}
         self._held_bytes = 0
         self._deferred = np.zeros(_DEFERRED_AT_ONCE, DEFERRED)
