@@ -34,8 +34,8 @@ fix: ## let ruff mend style
 kernels: ## compile the kernels in place after a change to them
 	$(PYTHON) setup.py -q build_ext --inplace
 
-golden: ## write the tables that tests compare with; read their difference before you commit
-	PORTCALL_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/views/test_views.py
+golden: ## write the tables and screens that tests compare with; read their difference before you commit
+	PORTCALL_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/views/test_views.py tests/views/screen/test_application.py
 
 docs: ## write what the pages in docs/ have from the code: columns, options, links, dissectors, figures
 	$(PYTHON) tools/document_columns.py
@@ -44,8 +44,9 @@ docs: ## write what the pages in docs/ have from the code: columns, options, lin
 	$(PYTHON) tools/document_layers.py
 	$(PYTHON) tools/document_numbers.py
 
-pictures: ## write the pictures of the HTML report in docs/images, with Chromium
+pictures: ## write the pictures of the HTML report, with Chromium, and of the screen in docs/images
 	$(PYTHON) tools/picture_page.py
+	$(PYTHON) tools/picture_screen.py
 
 bench: ## what to run is in benchmarks/README.md
 	@cat benchmarks/README.md

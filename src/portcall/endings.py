@@ -68,6 +68,10 @@ class Stop:
         os.close(self.descriptor)
         os.close(self._bell)
 
+    def ask(self) -> None:
+        """End as by Ctrl-C, where that is a key and no signal."""
+        self._ask(signal.SIGINT, None)
+
     def _ask(self, number: int, _: FrameType | None) -> None:
         self.is_asked = True
         _first.append(number)

@@ -37,11 +37,33 @@ main(["read", *captures, "--format", "html"])
 """
 
 
+SCREEN = """
+import asyncio, os, sys, sysconfig
+sys.path[:0] = sys.argv[1:3]
+from portcall.commands.live_loading import load_what_comes_later
+
+load_what_comes_later(with_screen=True)
+import textual.drivers.headless_driver, textual.pilot  # a test's own
+from shown_screens import application_of, feed_of, shown_after
+
+feed = feed_of("owners.pcapng")
+ours = (sys.argv[1], *map(os.path.realpath, set(sysconfig.get_paths().values())))
+
+def refuse(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and os.path.realpath(arguments[0]).startswith(ours):
+        print("opened", arguments[0], file=sys.stderr)
+
+keys = "j enter enter escape tab tab tab tab escape a s S"
+keys += " slash b y t e s > 1 enter p d t x z z space question_mark escape w escape"
+sys.addaudithook(refuse)
+for line in shown_after(application_of(feed), *keys.split()):
+    print(line)
+"""
 IMPORTS = """
 import ast, sys
 from portcall.commands.live_loading import load_what_comes_later
 
-load_what_comes_later()
+load_what_comes_later(with_screen=True)
 ROOMS = "dissectors inspection labels attribution flows ownership exports views records enrichment runs owners sources"
 ROOMS = tuple(f"portcall.{room}." for room in ROOMS.split())
 modules = [one for name, one in sys.modules.items() if name.startswith(ROOMS) and one.__file__.endswith(".py")]
@@ -71,6 +93,16 @@ def test_what_the_parsing_part_imports_where_it_is_used_is_loaded_before():
 
     imported = {line.split()[1].removesuffix(".parquet").removesuffix(".compute") for line in ran.stdout.splitlines()}
     assert imported - ON_OTHER_OCCASIONS == set()
+
+
+def test_nothing_is_opened_by_keys_of_the_screen_once_rights_are_given_up():
+    places = [str(Path(portcall.__file__).parents[1]), str(Path(__file__).parents[1])]
+
+    ran = subprocess.run([sys.executable, "-c", SCREEN, *places], capture_output=True, text=True, check=False)
+
+    assert [line for line in ran.stderr.splitlines() if line.startswith("opened")] == []
+    assert "q quit" in ran.stdout
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_nothing_of_portcall_is_opened_once_rights_are_given_up():

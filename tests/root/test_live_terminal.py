@@ -37,7 +37,7 @@ def shown(conversation, *options, is_enough):
     client, server = conversation
     primary, secondary = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "portcall", "live", "-i", "lo", *options],
+        [sys.executable, "-m", "portcall", "live", "-i", "lo", "--plain", *options],
         stdout=subprocess.PIPE,
         stderr=secondary,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm", "COLUMNS": "120", "LINES": "30"},

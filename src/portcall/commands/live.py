@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import socket
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import fields
@@ -48,6 +47,8 @@ from portcall.commands.recording_options import (
     takes_stdout,
     watch_owners,
 )
+from portcall.commands.screens.live_views import groupings_of, view_of
+from portcall.commands.screens.screen_option import add_plain_option, is_wanted_live
 from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import Wishes
 from portcall.errors import UsageError
@@ -56,13 +57,13 @@ from portcall.records.schema import LIVE_GROUPINGS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from portcall.commands.screens.live_views import LiveDisplay
     from portcall.commands.stream_option import RowsAsTheyLeave
     from portcall.records.ownership import Match
-    from portcall.records.report import Report
+    from portcall.records.report import Degradation, Report
     from portcall.runs.live_run import LiveRun
-    from portcall.views.live import LiveView
 
 _KILLED = 128
 """Plus the signal's number, as shells say it."""
@@ -113,6 +114,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what rows are sorted by while it runs: bytes a second now, without silent rows, or bytes so far, "
         "as at the end (default: %(default)s)",
     )  # fmt: skip
+    add_plain_option(parser)
     parser.add_argument(
         "words",
         nargs="*",
@@ -148,14 +150,15 @@ def run(options: argparse.Namespace) -> int:
     asks = options.idle_timeout or options.active_timeout or options.memory
     leaving = rows_as_they_leave(options, format_name, options.by) if asks and not options.every else None
     options.expect, options.windows = expect.baseline_asked_for(options), window_sums(options)
-    options.stream, options.counts_by_app = stream_options(options, leaving), options.metrics is not None
+    options.stream, options.on_screen = stream_options(options, leaving), is_wanted_live(options)
+    options.looks_by = groupings_of(options.by) if options.on_screen else ["app"] * (options.metrics is not None)
     wanted = LiveOptions(**{field.name: getattr(options, field.name) for field in fields(LiveOptions)})
     with ExitStack() as stack:
         followed = _begin_helpers(options, stack)
         capture = stack.enter_context(LiveRun(wanted))
         metrics = None if options.metrics is None else stack.enter_context(Metrics(options.metrics))
         if is_root():
-            load_what_comes_later()
+            load_what_comes_later(with_screen=options.on_screen)
         raise_priority()
         confinement = LiveConfinement(options, format_name)
         if not options.every:
@@ -163,13 +166,13 @@ def run(options: argparse.Namespace) -> int:
         recorder = begin(capture, recording)
         reports = LiveReports(capture, options, format_name)
         capture.missing += confinement.complete()
-        view = _view(capture, options)
+        display = view_of(capture, options, reports)
         with Wishes(hangup_begins_anew=hangup_begins_anew(options)) as stop:
-            status = _watch(capture, view, stop, options, followed, Telling(metrics, reports))
+            status = _watch(capture, display, stop, options, followed, Telling(metrics, reports))
         report = capture.report()
         reports.finish()
         if not reports.are_of_intervals:
-            _deliver(report, format_name, options, view, leaving)
+            _deliver(report, format_name, options, display.said, leaving)
     expect.say_news(capture.expecting)
     recorded = status_of(recorder)
     if recorded is None and stop.is_asked:
@@ -190,15 +193,19 @@ def _begin_helpers(options: argparse.Namespace, stack: ExitStack) -> FollowedCom
 
 
 def _deliver(
-    report: Report, format_name: str, options: argparse.Namespace, view: LiveView, leaving: RowsAsTheyLeave | None
+    report: Report,
+    format_name: str,
+    options: argparse.Namespace,
+    said: Sequence[Degradation],
+    leaving: RowsAsTheyLeave | None,
 ) -> None:
     """Write the report where it was asked for, behind the rows that are there already."""
     if takes_stdout(options):
-        say_degradations(report, view.said)
+        say_degradations(report, said)
     elif leaving and leaving.has_begun:
-        leaving.finish(report, view.said)
+        leaving.finish(report, said)
     else:
-        present(report, format_name, options, view.said)
+        present(report, format_name, options, said)
 
 
 def _stray(words: list[str]) -> str:
@@ -210,22 +217,9 @@ def _stray(words: list[str]) -> str:
     return f"{words[0]!r}: only what stands behind -- is a command. {did_you_mean_command('live', '--', *words)}"
 
 
-def _view(capture: LiveRun, options: argparse.Namespace) -> LiveView:
-    from portcall.views.live import LiveView
-
-    return LiveView(
-        sys.stderr,
-        capture.name,
-        sort=options.sort,
-        most_rows=options.top,
-        is_shown=capture.is_shown,
-        began_s=time.monotonic(),
-    )
-
-
 def _watch(
     capture: LiveRun,
-    view: LiveView,
+    display: LiveDisplay,
     stop: Wishes,
     options: argparse.Namespace,
     followed: FollowedCommand | None,
@@ -237,34 +231,31 @@ def _watch(
     if recorder:
         recorder.files.is_ending = lambda: stop.is_asked
     metrics, reports = telling
-    with view:
+    with display:
         if followed:
             followed.begin()
             capture.tracker.follow(_is_of(followed.pid))
 
         def is_over() -> bool:
+            display.turn()
             reports.turn(stop)
             if metrics:
                 metrics.turn(time.monotonic())
             has_failed = recorder is not None and recorder.failure is not None
             has_ended = followed is not None and followed.poll() is not None
-            return stop.is_asked or has_failed or has_ended or time.monotonic() >= ends_s
+            return display.is_left or stop.is_asked or has_failed or has_ended or time.monotonic() >= ends_s
 
         def on_interval() -> None:
             reports.on_interval()
-            if reports.leave_room_for_a_view:
-                glance = capture.glance(keeps_silent=options.sort == "total")
-                if not reports.are_of_intervals:
-                    expect.say_fresh(capture.expecting, glance)
-                view.show(glance, time.monotonic())
+            display.on_interval()
             if metrics:
-                metrics.tell(capture.report_by_app())
+                metrics.tell(capture.look("app"))
 
         if metrics:
-            metrics.tell(capture.report_by_app())
+            metrics.tell(capture.look("app"))
         interval_s = min(1.0, options.duration or 1.0)
-        wakes = [one.fileno() for one in (metrics, followed) if one]
-        capture.watch(is_over, on_interval, wakes=[stop.descriptor, *wakes], interval_s=interval_s)
+        wakes = [stop.descriptor, *display.descriptors, *(one.fileno() for one in (metrics, followed) if one)]
+        display.show(lambda: capture.watch(is_over, on_interval, wakes=wakes, interval_s=interval_s), stop.ask)
         capture.settle()
         return _status_of(followed)
 

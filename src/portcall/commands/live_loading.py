@@ -14,8 +14,22 @@ _LATER = (
 """Packages that are imported where they are used, which is then."""
 
 
-def load_what_comes_later() -> None:
-    """Import what is needed then: the invoking user may not be allowed to read where it is installed."""
+_SCREEN = (
+    *(
+        f"portcall.{name}"
+        for name in ("runs.screens.live_screen", "views.screen.application", "views.screen.background")
+    ),
+    *("portcall.views.screen.palette", "pyparsing", "termios", "tty"),
+    *("textual.layouts.factory", "textual.layouts.horizontal", "textual.layouts.stream", "rich.traceback"),
+)
+"""The same for the screen."""
+
+
+def load_what_comes_later(*, with_screen: bool = False) -> None:
+    """Import what is needed then, as the invoking user may not be allowed to read where it is installed.
+
+    ``with_screen``: also what that needs.
+    """
     for name in (
         "runs.live_loop",
         "runs.following.live_intervals",
@@ -34,12 +48,14 @@ def load_what_comes_later() -> None:
         ),
     ):
         import_module(f"portcall.{name}")
-    for name in _LATER:
+    for name in (*_LATER, *(_SCREEN if with_screen else ())):
         import_module(name)
     import_module("portcall.views.live").rehearse()
     import_module("portcall.exports.html_page").assets()
     import_module("portcall.dissectors").find_dissectors()
     import_module("portcall.labels.port_services").service_id_of("dns")  # the lists, which are read at a first question
     import_module("portcall.labels.port_services").ranks_of(6)
+    if with_screen:
+        import_module("portcall.runs.screens.screen_feed").rehearse()
     for name in ("www.example.com", "www.example.xn--p1ai"):
         import_module("portcall.labels.hostnames").app_of_hostname(name)

@@ -195,16 +195,18 @@ def grouping_for(options: argparse.Namespace, format_name: str) -> str:
 
 
 def _format_asked_for(options: argparse.Namespace, formats: Sequence[str]) -> str:
-    output = options.output and Path(options.output)
     if options.format:
         return str(options.format)
-    if not output:
-        return "table"
+    return format_of_suffix(options.output, formats) if options.output else "table"
+
+
+def format_of_suffix(output: str, formats: Sequence[str]) -> str:
+    """The format that a file's name asks for; UsageError where it asks for none of these."""
+    suffix = Path(output).suffix
     suffixes = tuple(suffix for suffix, name in _FORMAT_OF_SUFFIX.items() if name in formats)
-    if output.suffix not in suffixes:
-        remedy = did_you_mean(output.suffix, suffixes)
-        raise UsageError(f"-o {output}: no format has the suffix '{output.suffix}'{remedy}")
-    return _FORMAT_OF_SUFFIX[output.suffix]
+    if suffix not in suffixes:
+        raise UsageError(f"-o {output}: no format has the suffix '{suffix}'{did_you_mean(suffix, suffixes)}")
+    return _FORMAT_OF_SUFFIX[suffix]
 
 
 def say(sentence: str) -> None:

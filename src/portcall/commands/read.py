@@ -23,6 +23,8 @@ from portcall.commands.output import (
     present,
     say,
 )
+from portcall.commands.screens.screen_option import add_screen_option, check_screen
+from portcall.commands.screens.shown_screen import is_counted_beside, show_read
 from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import ending_status
 from portcall.exports import LOGS, PAGES
@@ -87,6 +89,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     expect.add_expect_option(parser)
     add_follow_options(parser)
     add_engine_options(parser)
+    add_screen_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -105,11 +108,13 @@ def run(options: argparse.Namespace) -> int:
     by = grouping_for(options, format_name)
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
+    if options.screen:
+        check_screen(options, by)
     begin_read_helpers(options)
     if is_wanted(options):
         check_follow(options, format_name)
         return run_following(options, by, format_name)
-    leaving = None if choice or options.dissect else rows_as_they_leave(options, format_name, by)
+    leaving = None if choice or options.dissect or options.screen else rows_as_they_leave(options, format_name, by)
     stream = stream_options(options, leaving)
     baseline = expect.baseline_asked_for(options)
     from portcall.runs import offline  # numpy and more
@@ -119,12 +124,12 @@ def run(options: argparse.Namespace) -> int:
     with ProgressBar(sys.stderr) as progress:
         outcome = offline.read(
             options.captures,
-            by="flow" if choice else by,
+            by="flow" if choice or (options.screen and is_counted_beside(by, format_name)) else by,
             layer=options.layer,
             filter=options.filter,
             local=options.local,
-            where=options.where,
-            top=options.top,
+            where=None if options.screen else options.where,
+            top=None if options.screen else options.top,
             names=options.names,
             geo=options.geo,
             deduplicate=options.deduplicate,
@@ -134,13 +139,15 @@ def run(options: argparse.Namespace) -> int:
             tls_keys=options.tls_keys,
             logs=format_name in LOGS,
             stream=stream,
-            page=format_name in PAGES,
+            page=format_name in PAGES or options.screen,
             jobs=options.jobs,
             expect=baseline,
             progress=progress if sys.stderr.isatty() else None,  # else each window was counted for nobody
             before_parsing=lambda: confine_read(options, format_name, "flow" if choice else by),
         )
     status = SUCCESS
+    if options.screen:
+        outcome = show_read(outcome, by, options)
     try:
         if choice:
             status = show_explanations(outcome, choice, format_name, options.output)

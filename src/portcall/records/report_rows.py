@@ -99,6 +99,15 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
                 columns = self._parts[part].take(some - starts[part], names)
                 yield self._complete(columns) if self._complete else columns
 
+    def taken(self, indexes: NDArray[np.int64]) -> Rows:
+        """Some of them, in the order of these indexes, int64[m]."""
+        return Rows(self.names, self._parts, self._order[indexes], self._complete)
+
+    def followed_by(self, part: RowPart) -> Rows:
+        """These rows, and behind them all of another part."""
+        more = np.arange(len(part)) + self.of_all
+        return Rows(self.names, [*self._parts, part], np.concatenate([self._order, more]), self._complete)
+
     def where(self, are_wanted: Callable[[Columns], NDArray[np.bool_]], names: frozenset[str] | None = None) -> Rows:
         """Those that are wanted: bool[n] of n rows. ``names`` are the columns that it asks for, None for all."""
         needed = None if self._complete else names  # what is added may depend on any column

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _RECENT_NS = 4_000_000_000
 """How long ago the last packet is of conversations shown while it runs: a little longer than rates look back."""
+_EVER_NS = 1 << 62
 _MOST_SEEN = 5000
 """Conversations of a part of the table among which those are that people see while it runs."""
 
@@ -67,8 +68,8 @@ class LiveOptions:
     bucket: str | None = None
     stream: StreamOptions = ALL_STAY
     """How long conversations stay, in how much memory, and who takes rows by flow as they leave."""
-    counts_by_app: bool = False
-    """Whether ``report_by_app`` will be asked for, whatever the grouping."""
+    looks_by: Sequence[str] = ()
+    """Groupings that ``look`` will be asked for."""
     ring_size: str | None = None
     """Memory that the kernel fills with packets, as ``64MB``; None: as much as is usual."""
     snap_length: int = 0
@@ -231,27 +232,26 @@ class LiveRun:
         return self._intervals
 
     def glance(self, *, keeps_silent: bool = False) -> Report:
-        """What people see while it runs: all rows, but by flow only so many, of the last seconds or of all the time.
+        """What people see while it runs: all rows, but by flow only so many, of the last seconds or of all the time."""
+        return self.look(self.options.by, None if keeps_silent else _RECENT_NS, _MOST_SEEN)
 
-        They are of no bucket of time unless that is all that they are of: rates tell what happens now.
+    def look(self, by: str, recent_ns: int | None = _EVER_NS, most_flows: int | None = None) -> Report:
+        """Everything counted so far by one of ``looks_by``, as ``LiveTracker.report`` does; by flow what is in memory.
 
-        Its degradations are those that came while it ran.
+        Rows are of no bucket of time unless that is all that they are of. Its degradations are those that came while it
+        ran.
         """
         report = self._counting().report(
-            by=self.options.by,
+            by=by,
             source=self.name,
             local=self.options.local,
             completed=self._completed,
-            recent_ns=None if keeps_silent else _RECENT_NS,
-            most_flows=_MOST_SEEN,
-            by_time=self.options.by == "time",
+            recent_ns=recent_ns,
+            most_flows=most_flows,
+            by_time=by == "time",
         )
-        return replace(report, degradations=self._news())
-
-    def report_by_app(self) -> Report:
-        """Everything counted so far by app, whatever else was asked for; with what the kernel dropped."""
-        report = self._counting().report(by="app", source=self.name, local=self.options.local, by_time=False)
-        return replace(report, coverage=replace(report.coverage, dropped_by_kernel=self.source.dropped_by_kernel()))
+        coverage = replace(report.coverage, dropped_by_kernel=self.source.dropped_by_kernel())
+        return replace(report, coverage=coverage, degradations=self._news())
 
     def _news(self) -> list[Degradation]:
         now = [*self.source.degradations, *self.owners.degradations]

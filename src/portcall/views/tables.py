@@ -158,7 +158,7 @@ def holder_columns(by: str) -> tuple[TableColumn, ...]:
     """Whose processes they are, where the grouping says it; of a conversation both, if both are known."""
     if by == "flow":
         return (
-            TableColumn("process", 2.5, _programs, END_WIDTH, is_needed=False, least=_LEAST_PROGRAMS_WIDTH),
+            TableColumn("process", 2.5, programs, END_WIDTH, is_needed=False, least=_LEAST_PROGRAMS_WIDTH),
             TableColumn("pid", 2.6, _pids, NAME_WIDTH, is_needed=False),
         )
     return (TableColumn("pid", 2, lambda row: str(row["pid"] or ""), is_needed=False),)
@@ -202,13 +202,13 @@ def flow_end(end: str, row: Row) -> str:
 def _share_columns(by: str, credited: int, *, is_plain: bool) -> tuple[TableColumn, TableColumn]:
     return (
         TableColumn("share", 3, lambda row: share_text(_bytes(by, row), credited)),
-        TableColumn("", 3, lambda row: _bar(_bytes(by, row), credited, is_plain=is_plain), _BAR_WIDTH),
+        TableColumn("", 3, lambda row: bar(_bytes(by, row), credited, is_plain=is_plain), _BAR_WIDTH),
     )
 
 
-def _bar(part: int, whole: int, *, is_plain: bool) -> str:
+def bar(part: int, whole: int, width: int = _BAR_WIDTH, *, is_plain: bool = False) -> str:
     """A bar of eighths of a character, at least one where there is anything."""
-    eighths = -(-part * _BAR_WIDTH * 8 // whole) if whole else 0
+    eighths = -(-part * width * 8 // whole) if whole else 0
     if is_plain:
         return "#" * (-(-eighths // 8))
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
@@ -227,7 +227,7 @@ def _reason(row: Row) -> str:
     return f"({REASONS.get(reason, reason)})"
 
 
-def _programs(row: Row) -> str:
+def programs(row: Row) -> str:
     """The client's process, and after an arrow the server's, as far as they are known."""
     known = ((row[f"{end}_process"], row[f"{end}_script"]) for end in ("client", "server"))
     return " → ".join(program_text(*program) for program in known if program[0])

@@ -13,7 +13,7 @@ from portcall.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from portcall.commands.metrics_option import Metrics
     from portcall.endings import Wishes
@@ -43,6 +43,8 @@ class LiveReports:
         self._capture, self._options, self._format_name = capture, options, format_name
         self._intervals = self._outputs = None
         self._dropped = 0
+        self.refuse: Callable[[str], None] | None = None
+        """Says that there is no place for a report; None where stderr has one."""
         if options.every:
             from portcall.commands.following.interval_outputs import interval_outputs
 
@@ -67,8 +69,12 @@ class LiveReports:
         if wishes.wants_new_file() and self._intervals:
             self._intervals.end_interval()
         if wishes.wants_report():
+            has_file = self._options.output and not self._options.every
+            if self.refuse and not has_file:
+                self.refuse("SIGUSR1 asks for a report: w writes one to a file, and -o FILE says to which")
+                return
             report = self._capture.report()
-            if self._options.output and not self._options.every:
+            if has_file:
                 present(report, self._format_name, self._options)
             else:
                 from portcall.views.tables import MOST_ROWS, write_table  # rich

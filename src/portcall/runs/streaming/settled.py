@@ -34,7 +34,7 @@ class Grouping(NamedTuple):
 def groupings(options: LiveOptions, *, is_by_time: bool) -> list[Grouping]:
     """How a live run will be asked to report: in the end, while it runs, and for metrics."""
     wanted = [Grouping(options.by, is_by_time, options.page), Grouping(options.by, options.by == "time")]
-    return list(dict.fromkeys([*wanted, *([Grouping("app")] if options.counts_by_app else [])]))
+    return list(dict.fromkeys([*wanted, *(Grouping(by) for by in options.looks_by if by != "flow")]))
 
 
 class Settled:
@@ -62,6 +62,8 @@ class Settled:
         self.duplicates: list[Duplicates] = []
         """What passed several capture points, in one, if anything did."""
         self.conversations = 0
+        self.also: Callable[[Part], None] | None = None
+        """Gets what leaves, too."""
 
     def take(self, part: Part, is_wanted: Callable[[Match | None], bool] | None) -> None:
         """Count what leaves; ``is_wanted`` as ``LiveTracker`` has it."""
@@ -76,6 +78,8 @@ class Settled:
             local = () if is_wanted else self._local
             self._sums = {one: self._new(one, local) for one in self._groupings}
         self.conversations += len(part.flows)
+        if self.also:
+            self.also(part)
         is_handed_out = False
         for grouping, attribution in self._sums.items():
             cells = part.cells if grouping.by_time else None
@@ -94,10 +98,10 @@ class Settled:
         """
         if not self.conversations:
             return 0
-        if grouping not in self._sums:
-            raise ValueError(f"conversations have left, and none was counted by {grouping.by}")
         if only_recent and grouping.by == "flow":
             return self.conversations
+        if grouping not in self._sums:
+            raise ValueError(f"conversations have left, and none was counted by {grouping.by}")
         settled = self._sums[grouping]
         if isinstance(attribution, PageGroupings):
             attribution.merge(settled)

@@ -1,0 +1,1 @@
+"""What feeds the screen: live traffic as it is counted, or a capture that was read."""
