@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from portcall.endings import PatientStream, ending_status, inspect_endings
 from portcall.errors import PortcallError
-from portcall.isolation import ensure, own_process
+from portcall.isolation import ensure, original_environment, own_process
 from portcall.system.scarcity import what_is_scarce
 from portcall.views.text import terminal_columns, visible
 
@@ -37,9 +37,15 @@ COMMANDS = {
     "explain": "say what a port, a socket or a conversation is, and who has it here",
     "doctor": "try what portcall needs on this machine, and say what mends the rest",
     "mcp": "answer an agent's questions about captures and ports",
+    "completion": "print what makes a shell complete command lines",
 }
 """Every command's module, and its line in ``--help``, in that order."""
-_PLACES = {"mcp": "agents.mcp", "diff": "comparing.diff", "baseline": "comparing.baseline"}
+_PLACES = {
+    "mcp": "agents.mcp",
+    "diff": "comparing.diff",
+    "baseline": "comparing.baseline",
+    "completion": "shell.completion",
+}
 """The modules that stand in a folder of ``commands``."""
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE
@@ -63,6 +69,8 @@ def run() -> NoReturn:
     inspect_endings()
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - closed: see ``ensure``
     sys.stderr = cast("TextIO", PatientStream(_there(sys.stderr)))
+    if "_ARGCOMPLETE" in original_environment():
+        _answer_shell()
     status = main()
     try:
         sys.stdout.flush()
@@ -71,6 +79,15 @@ def run() -> NoReturn:
         status = status or PortcallError.exit_status  # what is in the way was said, or nobody reads it
     # Python would free every object by itself, and look for cycles among them: 2 % of the time of a run.
     os._exit(status)
+
+
+def _answer_shell() -> None:
+    """Where a shell asks how a word may go on, tell it and end."""
+    from portcall.commands.shell.answers import answer, is_asked, typed_words
+
+    environment = original_environment()
+    if is_asked(environment):
+        answer(parser_of([word for word in typed_words(environment) if word in COMMANDS]), environment)
 
 
 def _there(stream: TextIO | None) -> TextIO:

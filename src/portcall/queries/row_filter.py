@@ -108,8 +108,13 @@ def _parsed(text: str, comparison: Callable[[Any], RowTest]) -> RowTest:
     return predicate
 
 
+def comparable(by: str) -> dict[str, Column]:
+    """What an expression about these rows may name: the output columns, and some that are derived from them."""
+    return {name: column for name, (column, _) in _columns(by).items()}
+
+
 def _columns(by: str) -> dict[str, tuple[Column, Read]]:
-    """Every name that may be compared: the output columns, and some that are derived from them."""
+    """The same, with how each is read from a row."""
     known: dict[str, tuple[Column, Read]] = {column.name: (column, Read(column.name)) for column in columns(by)}
     if by in LISTS:
         if "bytes_sent" in known:

@@ -113,6 +113,11 @@ def every_namespace() -> list[Namespace]:
     return list(found.values())
 
 
+def named_namespaces() -> list[str]:
+    """The names that ``ip netns`` and Docker gave, whether or not this user may enter what they name."""
+    return sorted({path.name for folder in (_NAMED, _NAMED_BY_DOCKER) for path in folder.glob("*")})
+
+
 def has_gone(namespace: Namespace) -> bool:
     """Whether its name, or the process that it was found by, is no more, or is of another one; it may live on."""
     try:
