@@ -90,6 +90,7 @@ def _macros(kernel: str) -> list[tuple[str, str | None]]:
 if __name__ == "__main__":  # and not in the processes that translate, where these are spawned
     runpy.run_path("tools/layer_declarations.py")["write_tables"]()
     setup(
+        data_files=runpy.run_path("tools/manual_pages.py")["write_share"](),
         ext_modules=[
             Extension(
                 ".".join(source.with_suffix("").parts[1:]),

@@ -9,6 +9,17 @@ from portcall.cli import COMMANDS, parser_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "options.md"
 
+EXIT_STATUS = {
+    0: "done",
+    1: "failed, or a search found nothing",
+    2: "wrong usage",
+    3: "done, but part of the input could not be read; the report covers the rest",
+    4: "done, and with `--expect` something is new; goes before 3 and 0",
+    130: "interrupted; the report covers what was counted until then",
+    141: "whoever read the output has gone",
+}
+"""What each exit status means, of every command but those that are named beside."""
+
 _HEAD = """\
 # Commands and options
 
@@ -21,15 +32,7 @@ Written by `make docs` from the parser; a test compares the two. `portcall COMMA
 - `-o FILE` appears under its name only when it is complete. Its suffix chooses the format.
 - `--where` is explained in [captures.md](captures.md#choose-rows).
 
-| exit status | meaning |
-|---|---|
-| 0 | done |
-| 1 | failed, or a search found nothing |
-| 2 | wrong usage |
-| 3 | done, but part of the input could not be read; the report covers the rest |
-| 4 | done, and with `--expect` something is new; goes before 3 and 0 |
-| 130 | interrupted; the report covers what was counted until then |
-| 141 | whoever read the output has gone |
+{exit_status}
 
 With `--expect`, 130 goes before 4, and so does the status of a COMMAND that failed. `portcall check` and
 `portcall doctor` end with 0 or 1 by what they found. `portcall live -- COMMAND` ends with
@@ -41,7 +44,9 @@ def page() -> str:
     """The whole page: a section for ``portcall`` itself, and one for each command."""
     parser = parser_of(COMMANDS)
     (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001 - argparse has no public way
-    sections = [_HEAD, *_section("portcall", parser, "")]
+    statuses = [f"| {status} | {meaning} |" for status, meaning in EXIT_STATUS.items()]
+    head = _HEAD.format(exit_status="\n".join(["| exit status | meaning |", "|---|---|", *statuses]))
+    sections = [head, *_section("portcall", parser, "")]
     for name, line in COMMANDS.items():
         sections += _section(f"portcall {name}", commands.choices[name], line)
     return "\n".join(sections)
