@@ -7,6 +7,7 @@ comes behind them may be compressed too, by the same format or another, or be a 
 from __future__ import annotations
 
 import io
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ PLAIN_PIECE_BYTES = 1 << 18
 _SIZE_BYTES = 4  # the end of a gzip member: how long it is plain, RFC 1952 §2.3.1
 _ISAL_READS_BYTES, _ISAL_PIECE_BYTES = 1 << 17, 1 << 17
 _GZIP, _XZ = b"\x1f\x8b\x08", b"\xfd7zXZ\x00"
-_ONE_BYTE_REPEATED = 1  # the kind of a zstd block whose size is that of its content when decompressed
+_ZSTD_WINDOW_LOG = 27  # 128 MB, what the program zstd accepts without being asked
 
 
 class DecompressionError(Exception):
@@ -154,78 +155,39 @@ def _last_bytes(engine: Any, piece: bytes | memoryview) -> Iterator[bytes]:  # A
 def _unxz(stream: CountedStream) -> Iterator[bytes]:
     import lzma
 
-    engine = lzma.LZMADecompressor(memlimit=256 << 20)
+    return _by_engine(stream, lzma.LZMADecompressor(memlimit=256 << 20), lzma.LZMAError)
+
+
+def _unzstd(stream: CountedStream) -> Iterator[bytes]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+
+    window = {int(zstd.DecompressionParameter.window_log_max): _ZSTD_WINDOW_LOG}
+    return _by_engine(stream, zstd.ZstdDecompressor(options=window), zstd.ZstdError)
+
+
+def _unlz4(stream: CountedStream) -> Iterator[bytes]:
+    import lz4.frame
+
+    return _by_engine(stream, lz4.frame.LZ4FrameDecompressor(), RuntimeError)  # lz4 has no error type of its own
+
+
+def _by_engine(stream: CountedStream, engine: Any, error: type[Exception]) -> Iterator[bytes]:  # Any: three packages'
+    """What a decompressor of lzma's interface makes of the stream, to the end of its frame."""
     for piece in stream.pieces():
         rest: bytes | memoryview = piece
         while rest or not engine.needs_input:
             try:
                 yield engine.decompress(rest, PLAIN_PIECE_BYTES)
-            except lzma.LZMAError as error:
-                raise DecompressionError(str(error)) from error
+            except error as raised:
+                raise DecompressionError(str(raised)) from raised
             if engine.eof:
-                stream.put_back(engine.unused_data)
+                stream.put_back(engine.unused_data or b"")
                 return
             rest = b""
     raise DecompressionError("the file is cut short")
-
-
-def _unzstd(stream: CountedStream) -> Iterator[bytes]:
-    import zstandard
-
-    frame = _ZstdFrame(stream)
-    reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-        frame,  # type: ignore[arg-type]  # it asks for read() alone
-        read_size=PIECE_BYTES,
-    )
-    try:
-        while piece := reader.read1(PLAIN_PIECE_BYTES):
-            yield piece
-    except zstandard.ZstdError as error:
-        raise DecompressionError(str(error)) from error
-    if not frame.is_whole:
-        raise DecompressionError("the file is cut short")
-
-
-class _ZstdFrame(io.RawIOBase):
-    """The bytes of one zstd frame as the file object that zstandard reads from, which does not tell where one ended.
-
-    RFC 8878 §3.1.1: 0 magic:32  4 descriptor:8  5 window:8 (not of a single segment)  dictionary:0, 8, 16, 32
-    content size:0 (8 of a single segment), 16, 32, 64; blocks; checksum:32.  Block: 0 size:21 kind:2 last:1  3 content
-    """
-
-    def __init__(self, stream: CountedStream) -> None:
-        self._stream = stream
-        self._pieces = self._parts()
-        self.is_whole = False
-
-    def read(self, _: int = -1) -> bytes:
-        return next(self._pieces, b"")
-
-    def _parts(self) -> Iterator[bytes]:
-        start = self._take(5)
-        descriptor = start[4] if len(start) == 5 else 0  # noqa: PLR2004
-        is_single, has_checksum = descriptor >> 5 & 1, descriptor >> 2 & 1
-        yield start + self._take(1 - is_single + (0, 1, 2, 4)[descriptor & 3] + (is_single, 2, 4, 8)[descriptor >> 6])
-        is_last = False
-        while not is_last:
-            header = self._take(3)
-            if len(header) < 3:  # noqa: PLR2004
-                return
-            number = int.from_bytes(header, "little")
-            is_last, left = bool(number & 1), 1 if number >> 1 & 3 == _ONE_BYTE_REPEATED else number >> 3
-            yield header
-            while left:
-                content = self._take(min(left, PIECE_BYTES))
-                if not content:
-                    return
-                left -= len(content)
-                yield content
-        checksum = self._take(4 * has_checksum)
-        self.is_whole = len(checksum) == 4 * has_checksum
-        yield checksum
-
-    def _take(self, count: int) -> bytes:
-        return _take(self._stream, count)
 
 
 def _take(stream: CountedStream, count: int) -> bytes:
@@ -243,24 +205,6 @@ def _skip(stream: CountedStream) -> Iterator[bytes]:
     while left and (passed := len(_take(stream, min(left, PIECE_BYTES)))):
         left -= passed
     yield b""
-
-
-def _unlz4(stream: CountedStream) -> Iterator[bytes]:
-    import lz4.frame
-
-    engine = lz4.frame.LZ4FrameDecompressor()
-    for piece in stream.pieces():
-        rest: bytes | memoryview = piece
-        while rest or not engine.needs_input:
-            try:
-                yield engine.decompress(rest, PLAIN_PIECE_BYTES)
-            except RuntimeError as error:  # lz4 has no error type of its own
-                raise DecompressionError(str(error)) from error
-            if engine.eof:
-                stream.put_back(engine.unused_data or b"")
-                return
-            rest = b""
-    raise DecompressionError("the file is cut short")
 
 
 _DECOMPRESSORS = {
