@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from portcall.commands.shell.configured_options import add_no_config, configure
 from portcall.endings import PatientStream, ending_status, inspect_endings
 from portcall.errors import PortcallError
 from portcall.isolation import ensure, original_environment, own_process
@@ -148,7 +149,15 @@ def parser_of(commands: Collection[str]) -> argparse.ArgumentParser:
         )
         if name in commands:
             _module_of(name).add_options(command)
+            add_no_config(command)
     return parser
+
+
+def _parser_below(parser: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:
+    """The command's own parser."""
+    (below,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001 - argparse has no public way
+    found: argparse.ArgumentParser = below.choices[command]
+    return found
 
 
 def _module_of(command: str) -> Any:  # Any: modules have no protocol; they have ``add_options``
@@ -170,6 +179,7 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(own)
     if rest:
         _refuse(parser, str(command), rest[0])
+    configure(options, _parser_below(parser, str(command)), own, COMMANDS)
     if behind is not None:
         if not behind:
             parser.error("behind -- stands a command, and there is none")

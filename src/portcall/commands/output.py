@@ -104,6 +104,10 @@ def present(report: Report, format_name: str, options: argparse.Namespace, said:
         from portcall.enrichment.reverse_dns import named
 
         report = named(report)
+    if own_networks := getattr(options, "own_networks", None):
+        from portcall.enrichment.own_networks import name_networks
+
+        report = name_networks(report, own_networks)
 
     def draw(stream: TextIO) -> None:
         from portcall.views.tables import MOST_ROWS, write_table  # rich

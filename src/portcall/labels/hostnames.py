@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from publicsuffixlist import PublicSuffixList
 
 MOST_NAME_CHARACTERS = 253
@@ -66,6 +68,12 @@ def registered_domain(hostname: str) -> str | None:
     if host is None or host.endswith(_INFRASTRUCTURE):
         return None
     return _public_suffixes(host.rpartition(".")[2], idna="xn--" in host).privatesuffix(host)
+
+
+def know_apps(app_of_suffix: Mapping[str, str]) -> None:
+    """Have these suffixes, too, mean these apps from now on in this process, before those of the list."""
+    _app_of_suffix().update(app_of_suffix)
+    app_of_hostname.cache_clear()
 
 
 def read_suffixes(text: str) -> dict[str, str]:

@@ -58,6 +58,7 @@ EXAMINATIONS = (
         machine_features.confinement,
     ),
     Examination("tshark", "tshark --version", (), installed_parts.tshark),
+    Examination("configuration", "cat ~/.config/portcall/config.toml", (), installed_parts.configuration),
     Examination("terminal", "tput cols; tput colors; locale charmap", (), machine_features.terminal),
 )
 """Everything that is tried, what matters most first."""

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from portcall.configuration.config_file import configuration_path, read_configuration
 from portcall.errors import PortcallError
 from portcall.runs.examinations.check_result import CheckResult
 from portcall.system.remedies import pip_install
@@ -101,6 +102,20 @@ def libpcap() -> CheckResult:
     library = ctypes.CDLL(ctypes.util.find_library("pcap"))
     library.pcap_lib_version.restype = ctypes.c_char_p
     return CheckResult("works", library.pcap_lib_version().decode(errors="replace"))
+
+
+def configuration() -> CheckResult:
+    """The file with what the user has set."""
+    path = configuration_path()
+    try:
+        found = read_configuration(path)
+    except PortcallError as error:
+        return CheckResult("works less well", str(error), f"edit {path}")
+    if found is None:
+        return CheckResult("works", f"there is none; it would be {path}")
+    options = [f"[{command}] {', '.join(names)}" for command, names in found.options.items()]
+    says = [f"{len(found.networks)} networks", f"{len(set(found.apps.values()))} apps", *options]
+    return CheckResult("works", f"{path}: {'; '.join(says)}")
 
 
 def tshark() -> CheckResult:
