@@ -4,10 +4,10 @@ TODAY := $(shell date -u +%Y-%m-%d)
 
 T = 600
 
-.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs pictures bench performance
+.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs pictures bench performance release-check
 
 help: ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
 
 check: ## all that CI runs: style, types, import directions, every test
 	sh tests/run
@@ -57,3 +57,6 @@ performance: ## measure all contenders anew, and draw docs/images/performance.sv
 	$(PYTHON) benchmarks/scaling.py --directory $(BENCH) -o benchmarks/results/scaling/$(TODAY).json
 	$(PYTHON) benchmarks/picture.py benchmarks/results/$(TODAY).json benchmarks/results/scaling/$(TODAY).json
 	$(PYTHON) tools/document_numbers.py
+
+release-check: ## build what a release publishes, audit it, and install it for each Python that is here: some minutes
+	$(PYTHON) tools/release_check.py

@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import Cython
@@ -25,6 +26,14 @@ KERNELS = sorted(Path("src/portcall/kernels").rglob("*.pyx"))
 SHARED = "portcall.kernels._memoryviews"
 """What Cython knows of memoryviews, which takes longer to compile than most kernels: once, and not in each of them."""
 
+LIMITED = (
+    sys.implementation.name == "cpython"
+    and sys.version_info >= (3, 11)  # which has buffers in it
+    and not sysconfig.get_config_var("Py_GIL_DISABLED")
+)
+"""Whether a wheel can keep to what later Pythons promise of their C interface: one for all of them, from 3.11 on."""
+LIMITED_TO = ("Py_LIMITED_API", "0x030B0000")
+
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": True,  # hostile bytes are met with root's rights here
@@ -43,6 +52,10 @@ class BuildKernels(build_ext):
         """On all of them, unless somebody said on how many."""
         super().finalize_options()
         self.parallel = self.parallel or True
+        if LIMITED and not (self.inplace or self.editable_mode):
+            for extension in self.extensions:
+                extension.py_limited_api = True
+                extension.define_macros.append(LIMITED_TO)
 
     def build_extensions(self) -> None:
         """Compile them all, or leave with that sentence."""
@@ -103,4 +116,5 @@ if __name__ == "__main__":  # and not in the processes that translate, where the
         ]
         + [Extension(SHARED, [], extra_compile_args=ARGUMENTS, extra_link_args=SANITIZED)],
         cmdclass={"build_ext": BuildKernels},
+        options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
     )

@@ -56,8 +56,8 @@ def shell(program):
 # --- the door
 
 
-def test_every_command_but_those_for_shells_is_a_call():
-    commands = set(COMMANDS) - {"completion"}
+def test_every_command_but_those_for_shells_and_agents_is_a_call():
+    commands = set(COMMANDS) - {"completion", "mcp"}
 
     assert commands <= set(portcall.__all__)
     assert all(callable(getattr(portcall, command)) for command in commands)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import manual_pages
+import release_check
 from archives import unpack
 from quick_compiler import quick_compiler
 
@@ -78,6 +80,31 @@ def test_a_wheel_from_the_source_archive_reads_a_capture_without_a_compiler(inst
     assert json.loads(said)["rows"] == here["rows"]
     where = run("-c", "import portcall; print(portcall.__file__)", cwd=tmp_path, PYTHONPATH=packages)
     assert Path(where.strip()).is_relative_to(installed)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="its limited interface has no buffers")
+def test_the_wheel_is_for_all_later_pythons(wheel, installed):
+    assert "-cp311-abi3-" in wheel.name
+    kernels = (installed / "portcall" / "kernels").rglob("*.so")
+    assert {path.name.partition(".")[2] for path in kernels} == {"abi3.so"}
+
+
+def test_the_wheel_brings_manual_pages_and_completion(installed):
+    assert (installed / "share/man/man1/portcall.1").is_file()
+    for place in manual_pages.COMPLETIONS.values():
+        assert (installed / "share" / place).is_file()
+
+
+def test_what_no_wheel_may_have_in_it_is_found():
+    names = [
+        "portcall/cli.py",
+        "portcall-1.dist-info/RECORD",
+        "portcall/kernels/ends.c",
+        "tests/test_cli.py",
+        "portcall/x.pyc",
+    ]
+
+    assert release_check.unwanted_in(names) == names[2:]
 
 
 def test_the_wheel_holds_kernels_data_and_types_but_no_source_of_kernels(installed):
