@@ -4,7 +4,7 @@ TODAY := $(shell date -u +%Y-%m-%d)
 
 T = 600
 
-.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs pictures bench performance release-check
+.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs pictures bench performance release-check package-deb package-rpm
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -60,3 +60,9 @@ performance: ## measure all contenders anew, and draw docs/images/performance.sv
 
 release-check: ## build what a release publishes, audit it, and install it for each Python that is here: some minutes
 	$(PYTHON) tools/release_check.py
+
+package-deb: ## a Debian package of the wheel that release-check left, with an environment of its own inside
+	$(PYTHON) tools/system_packages.py deb
+
+package-rpm: ## the same for Fedora
+	$(PYTHON) tools/system_packages.py rpm
