@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from portcall.engines.state_parts import part_of_state, rest_of_state
 from portcall.flows.division import Chosen, numbers_in, on_no_flow, pair_hashes, part_of_table
 from portcall.flows.table import FlowTable
 from portcall.inspection.expected_flows import LONGEST_WAIT_NS
-from portcall.inspection.state_parts import part_of_state, rest_of_state
 from portcall.ownership.row_claims import RowClaims
 from portcall.records.flows import NEVER
 from portcall.records.packets import NO_TIME

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.attribution.attribution import Attribution
+from portcall.engines.state_parts import nothing_of_state
 from portcall.flows.table import FlowTable
-from portcall.inspection.state_parts import nothing_of_state
 from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.partial import Partial
 from portcall.runs.tracker import Shard

@@ -5,8 +5,7 @@ in strides of 8: while one is counted, the rows of the next and the slots of the
 
 Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
 FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when it reports. Only so do shards merge in
-any grouping: what a row means never depends on what came before the shard. Where silence ends conversations, so does a
-packet after a longer one, and such rows are not joined.
+any grouping: what a row means never depends on what came before the shard. Rows that silence parts are not joined.
 """
 
 from cpython.buffer cimport PyBuffer_Release
@@ -142,9 +141,8 @@ cdef class FlowStore:
                 flow = &table.flows[row - 1]
                 side = side_of(flow, packet)
                 if side >= 0:
-                    if (not opens(packet) or (flow.has_syn and flow.syn_sequence == packet.tcp_sequence)) and not (
-                        is_silent(flow, packet.ts_ns, self.idle_ns)
-                    ):
+                    if ((not opens(packet) or (flow.has_syn and flow.syn_sequence == packet.tcp_sequence))
+                            and not is_silent(flow, packet.ts_ns, self.idle_ns)):
                         self._update(flow, row, packet, side)
                         return (row - 1) << 1 | side
                     return self._append(table, packet, slot, hash, number, row)
@@ -267,10 +265,9 @@ cdef class FlowStore:
             # A shard's first row of a key goes on with ours unless a SYN began it; and a SYN seen again goes on with the
             # row that it began, also where the shard put a row without a SYN before it.
             flow = &self.flows[before - 1]
-            if not is_silent(flow, later.first_ns, self.idle_ns) and (
-                (not later.has_syn and not later.earlier)
-                or (later.has_syn and flow.has_syn and flow.syn_sequence == later.syn_sequence)
-            ):
+            if not is_silent(flow, later.first_ns, self.idle_ns) and ((not later.has_syn and not later.earlier) or (
+                later.has_syn and flow.has_syn and flow.syn_sequence == later.syn_sequence
+            )):
                 join(flow, later)
                 self._link(before - 1)
                 return before
