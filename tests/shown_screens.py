@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from portcall.commands.screens.written_report import write_report
+from portcall.commands.screens.saved_report import write_report
 from portcall.runs import offline
 from portcall.runs.screens.read_screen import ReadScreen
 from portcall.views.screen.application import ScreenApplication

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portcall.commands.screens.written_report import write_report
+from portcall.commands.screens.saved_report import write_report
 from portcall.runs import offline
 from portcall.runs.screens.read_screen import ReadScreen
 from portcall.views.screen.application import ScreenApplication

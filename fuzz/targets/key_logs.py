@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from portcall.dissectors import tls
 from portcall.records.detections import NO_PAYLOAD, TCP, Ends, Payload
-from portcall.records.tls_secrets import read_key_log
+from portcall.records.payloads.tls_secrets import read_key_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

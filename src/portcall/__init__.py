@@ -61,14 +61,11 @@ __all__ = [
     "who",
 ]
 _SOURCE_VERSION = "0.1.0"
-_ELSEWHERE = {
-    "annotate": "recording.annotating",
-    "baseline": "comparing.learned",
-    "diff": "comparing.compared",
+_ELSEWHERE = {"annotate": "recording.annotating", "baseline": "comparing.learned", "diff": "comparing.compared"}
+_ELSEWHERE |= {
     "doctor": "doctor_report",
     "history": "keeping.asked_history",
-}
-"""Calls that stand where they are carried out."""
+}  # where they are carried out
 
 
 def read(  # noqa: PLR0913 (the options of the command, all by name)
@@ -131,8 +128,6 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
 
 @overload
 def live(*, every: None = None, **options: Unpack[LiveArguments]) -> Report: ...
-
-
 @overload
 def live(*, every: float, **options: Unpack[LiveArguments]) -> Iterator[Report]: ...
 
@@ -278,8 +273,6 @@ def check(  # noqa: PLR0913 (the options of the command, all by name)
 
 @overload
 def explain(subject: None = None, *, geo: Texts = (), resolve: bool = False) -> Tutorial: ...
-
-
 @overload
 def explain(subject: str | int, *, geo: Texts = (), resolve: bool = False) -> Explanation: ...
 

@@ -15,7 +15,7 @@ from scapy.layers.l2 import Ether
 
 import capture_damage
 from portcall.cli import main
-from portcall.commands import explain_option as explaining
+from portcall.commands.options import explain_option as explaining
 from portcall.explanation.flow_selector import parse_choice
 from portcall.runs import offline
 from portcall.views.live import LiveView

@@ -16,7 +16,7 @@ from dissectors.ech_vectors import (
 from dissectors.tls_handshakes import QUIC_ENDS, damaged, inspected, inspected_datagrams, is_sound
 from portcall.dissectors import quic, tls
 from portcall.records.detections import NO_PAYLOAD, TCP, WAIT, Ends, Name, NameKind
-from portcall.records.tls_secrets import read_key_log
+from portcall.records.payloads.tls_secrets import read_key_log
 
 HTTPS = Ends(TCP, 50_000, 443)
 FIRST = RETRY_TURNS[0]

@@ -10,7 +10,7 @@ from OpenSSL import SSL
 from dissectors.tls_handshakes import certificate_files, damaged, inspected, is_sound
 from portcall.dissectors import tls
 from portcall.records.detections import NO_PAYLOAD, TCP, Ends, Name, NameKind
-from portcall.records.tls_secrets import read_key_log
+from portcall.records.payloads.tls_secrets import read_key_log
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: inside.example\r\nUser-Agent: curl/8.5\r\n\r\n"
 SUITES_1_3 = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]

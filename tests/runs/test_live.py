@@ -21,9 +21,9 @@ from portcall.labels.bucketing import Bucketing
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.row_filter import compile_where
 from portcall.records.column_values import Columns, Words
-from portcall.records.log_entries import LOG_ENTRIES
 from portcall.records.ownership import OwnerEvents
 from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch, Verdict
+from portcall.records.payloads.log_entries import LOG_ENTRIES
 from portcall.records.schema import LIVE_GROUPINGS, directions
 from portcall.records.sightings import SIGHTING
 from portcall.runs.live import SETTLE_NS, LiveTracker

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 
 
-class Level(NamedTuple):
+class WindowLevel(NamedTuple):
     """Windows of one width."""
 
     name: str
@@ -28,10 +28,10 @@ class Level(NamedTuple):
 
 
 LEVELS = (
-    Level("ten_seconds", WINDOW_S, 2 * DAY_S),
-    Level("minutes", 60, 30 * DAY_S),
-    Level("hours", 3600, 3 * 365 * DAY_S),
-    Level("days", DAY_S, 20 * 365 * DAY_S),
+    WindowLevel("ten_seconds", WINDOW_S, 2 * DAY_S),
+    WindowLevel("minutes", 60, 30 * DAY_S),
+    WindowLevel("hours", 3600, 3 * 365 * DAY_S),
+    WindowLevel("days", DAY_S, 20 * 365 * DAY_S),
 )
 """The finest first; each width is a multiple of the one before."""
 
@@ -48,7 +48,7 @@ class Extent(NamedTuple):
 class Piece(NamedTuple):
     """Windows of one level that begin within a time."""
 
-    level: Level
+    level: WindowLevel
     begin_s: int
     end_s: int
 
@@ -62,7 +62,7 @@ def pieces(begin_s: int, end_s: int, extent: Extent, widest_s: int = DAY_S) -> l
     return list(_pieces(levels, begin_s, end_s, extent))
 
 
-def _pieces(levels: list[Level], begin_s: int, end_s: int, extent: Extent) -> Iterator[Piece]:
+def _pieces(levels: list[WindowLevel], begin_s: int, end_s: int, extent: Extent) -> Iterator[Piece]:
     *finer, level = levels
     if begin_s >= end_s:
         return
@@ -84,7 +84,7 @@ def _pieces(levels: list[Level], begin_s: int, end_s: int, extent: Extent) -> It
 class Forgetting(NamedTuple):
     """Windows of a level that are old enough to go."""
 
-    level: Level
+    level: WindowLevel
     before_s: int
 
 

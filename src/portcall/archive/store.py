@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from portcall.archive.history_file import WriterLock, made_ready
 from portcall.archive.layout import KINDS, MEASURES, extent_of, opened_to_write, refusal
-from portcall.archive.levels import LEVELS, Extent, Level, complete, due
+from portcall.archive.levels import LEVELS, Extent, WindowLevel, complete, due
 from portcall.records.kept.windows import COUNTED, WINDOW_S
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class HistoryStore:
         self._ids[key] = int(found[0])
         return self._ids[key]
 
-    def _let_go(self, level: Level, before_s: int) -> int:
+    def _let_go(self, level: WindowLevel, before_s: int) -> int:
         """Delete windows; how many rows they were."""
         run = self._connection.execute
         run("UPDATE extent SET kept_s=? WHERE level=?", (before_s, level.name))
@@ -181,7 +181,7 @@ class HistoryStore:
         pages, free, size = (run(f"PRAGMA {name}").fetchone()[0] for name in measures)
         return int((pages - free) * size)
 
-    def _oldest(self, now_s: int, *, least_s: int) -> tuple[Level, int] | None:
+    def _oldest(self, now_s: int, *, least_s: int) -> tuple[WindowLevel, int] | None:
         """A quarter of the finest level that reaches back for so long at least.
 
         Windows of which nothing wider was made yet stay, but where that leaves no choice.
@@ -198,7 +198,7 @@ class HistoryStore:
         return None
 
 
-def make_windows(connection: sqlite3.Connection, level: Level, begin_s: int, end_s: int) -> None:
+def make_windows(connection: sqlite3.Connection, level: WindowLevel, begin_s: int, end_s: int) -> None:
     """Make the windows of a level that begin within a time of the finer level's."""
     finer = LEVELS[LEVELS.index(level) - 1]
     times, width_ms = level.width_s // finer.width_s, finer.width_s * _MS_PER_S

@@ -15,8 +15,8 @@ from portcall.labels.service_keys import WITHOUT_FIRST, are_unmatched
 from portcall.records.column_values import Addresses, Numbers, Words, of_values
 from portcall.records.detections import OUTER_KINDS, NameKind
 from portcall.records.flows import NEVER
-from portcall.records.log_entries import CLOSED_NS
 from portcall.records.packets import NO_TIME
+from portcall.records.payloads.log_entries import CLOSED_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

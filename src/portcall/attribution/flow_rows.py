@@ -23,7 +23,7 @@ from portcall.labels.port_services import PROTOCOL_NAMES
 from portcall.labels.service_keys import are_attributed, identity_by_port
 from portcall.records.column_values import Columns, Numbers, Words
 from portcall.records.flows import TIME_SUM
-from portcall.records.log_entries import LOG_ENTRIES
+from portcall.records.payloads.log_entries import LOG_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from portcall.flows.local_networks import addresses
 from portcall.labels.dns_words import code_word, type_word
 from portcall.labels.service_keys import are_unmatched
 from portcall.records.column_values import Addresses, Columns, Numbers, Words, address_text
-from portcall.records.dns_questions import NO_CODE
+from portcall.records.payloads.dns_questions import NO_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.records.column_values import ColumnValues
-    from portcall.records.dns_questions import Question
+    from portcall.records.payloads.dns_questions import Question
 
 NO_QUESTION = "no-question"
 

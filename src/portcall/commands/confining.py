@@ -50,7 +50,7 @@ def begin_read_helpers(options: argparse.Namespace) -> None:
 
         begin_starter()
     if options.dissect:
-        from portcall.commands.dissect_option import begin_dissector
+        from portcall.commands.options.dissect_option import begin_dissector
 
         begin_dissector(options.captures)
 

@@ -22,7 +22,17 @@ from portcall.commands.following.live_reports import (
     is_service,
 )
 from portcall.commands.live_loading import load_what_comes_later
-from portcall.commands.metrics_option import Metrics, add_metrics_option, metrics_address
+from portcall.commands.options.metrics_option import Metrics, add_metrics_option, metrics_address
+from portcall.commands.options.recording_options import (
+    add_owners_option,
+    add_recording_options,
+    begin,
+    recording_asked_for,
+    status_of,
+    takes_stdout,
+    watch_owners,
+)
+from portcall.commands.options.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.commands.output import (
     INTERRUPTED,
     NOTHING_FOUND,
@@ -38,18 +48,8 @@ from portcall.commands.output import (
     say_degradations,
     try_place,
 )
-from portcall.commands.recording_options import (
-    add_owners_option,
-    add_recording_options,
-    begin,
-    recording_asked_for,
-    status_of,
-    takes_stdout,
-    watch_owners,
-)
 from portcall.commands.screens.live_views import groupings_of, view_of
 from portcall.commands.screens.screen_option import add_plain_option, is_wanted_live
-from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import Wishes
 from portcall.errors import UsageError
 from portcall.exports import LOGS, PAGES
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
+    from portcall.commands.options.stream_option import RowsAsTheyLeave
     from portcall.commands.screens.live_views import LiveDisplay
-    from portcall.commands.stream_option import RowsAsTheyLeave
     from portcall.records.ownership import Match
     from portcall.records.report import Degradation, Report
     from portcall.runs.live_run import LiveRun

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from portcall.commands.comparing import expect_option as expect
 from portcall.commands.confining import begin_read_helpers, confine_read
-from portcall.commands.dissect_option import add_dissect_option, check_dissect, show_dissection
-from portcall.commands.engine_option import add_engine_options, is_engine_wanted, run_engine
-from portcall.commands.explain_option import add_explain_option, flow_choice, show_explanations
 from portcall.commands.following.follow_option import add_follow_options, check_follow, is_wanted, run_following
+from portcall.commands.options.dissect_option import add_dissect_option, check_dissect, show_dissection
+from portcall.commands.options.engine_option import add_engine_options, is_engine_wanted, run_engine
+from portcall.commands.options.explain_option import add_explain_option, flow_choice, show_explanations
+from portcall.commands.options.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,
@@ -25,7 +26,6 @@ from portcall.commands.output import (
 )
 from portcall.commands.screens.screen_option import add_screen_option, check_screen
 from portcall.commands.screens.shown_screen import is_counted_beside, show_read
-from portcall.commands.stream_option import add_stream_options, rows_as_they_leave, stream_options
 from portcall.endings import ending_status
 from portcall.exports import LOGS, PAGES
 from portcall.records.schema import LIVE_GROUPINGS

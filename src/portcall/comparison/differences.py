@@ -14,7 +14,7 @@ from portcall.records.report import ChangeTotals, DiffCoverage, SideTotals
 from portcall.records.schema import column_names
 
 if TYPE_CHECKING:
-    from portcall.comparison.keyed_sums import Key, KeyedSums
+    from portcall.comparison.keyed_sums import KeyedSums, SumKey
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 
@@ -55,7 +55,7 @@ def difference(before: Side, after: Side, thresholds: Thresholds = Thresholds())
     return rows, DiffCoverage(_totals(before), _totals(after), totals)
 
 
-def _row(names: tuple[str, ...], key: Key, before: KeyedSums, after: KeyedSums, thresholds: Thresholds) -> Row:
+def _row(names: tuple[str, ...], key: SumKey, before: KeyedSums, after: KeyedSums, thresholds: Thresholds) -> Row:
     old, new = before.by_key.get(key), after.by_key.get(key)
     was, now = old or Counts(), new or Counts()
     return {

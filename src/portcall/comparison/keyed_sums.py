@@ -29,7 +29,7 @@ _GREATEST = (1 << 63) - 1
 _FURTHER = "further"
 
 
-class Key(NamedTuple):
+class SumKey(NamedTuple):
     """What rows of both sides have in common."""
 
     values: tuple[str | None, ...]
@@ -46,7 +46,7 @@ class Counts(NamedTuple):
     packets: int = 0
 
 
-FURTHER = Key((), _FURTHER)
+FURTHER = SumKey((), _FURTHER)
 """Where rows go that there is no room for."""
 
 
@@ -75,7 +75,7 @@ class KeyedSums:
 
     def __init__(self, by: str, grouping: str, most_keys: int = MOST_KEYS) -> None:
         self.key_columns = tuple(by.split("+"))
-        self.by_key: dict[Key, Counts] = {}
+        self.by_key: dict[SumKey, Counts] = {}
         self.rows_of_further_keys = 0
         self._of_flows = grouping == "flow"
         self._most_keys = most_keys
@@ -101,7 +101,7 @@ class KeyedSums:
         flows = (protocol is not None for protocol in values_of("protocol")) if self._of_flows else values_of("flows")
         counts = zip(both_ways("bytes"), flows, both_ways("packets"), strict=True)
         for values, reason, counted in zip(keys, values_of("unattributed_reason"), counts, strict=True):
-            self._count(Key(values, reason if values[0] is None else None), counted)
+            self._count(SumKey(values, reason if values[0] is None else None), counted)
 
     def add_rows(self, rows: Rows | Sequence[Row]) -> None:
         """Count in the rows of a report."""
@@ -128,7 +128,7 @@ class KeyedSums:
             *(names_or_addresses if name == "host" else values_of(name) for name in self.key_columns), strict=True
         )
 
-    def _count(self, key: Key, counted: tuple[int, int | None, int]) -> None:
+    def _count(self, key: SumKey, counted: tuple[int, int | None, int]) -> None:
         if key not in self.by_key and len(self.by_key) >= self._most_keys:
             key = FURTHER._replace(values=(None,) * len(self.key_columns))
             self.rows_of_further_keys += 1

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.dissectors._hello import ENCRYPTED_CLIENT_HELLO, ClientHello, client_hello_of, random_of
 from portcall.dissectors._secrets import unsealed
-from portcall.records.tls_secrets import ECH_CONFIG, ECH_SECRET
+from portcall.records.payloads.tls_secrets import ECH_CONFIG, ECH_SECRET
 
 if TYPE_CHECKING:
-    from portcall.records.tls_secrets import KeyLog
+    from portcall.records.payloads.tls_secrets import KeyLog
 
 _HASHES = {1: "sha256", 2: "sha384", 3: "sha512"}  # by KDF
 _KEY_BYTES = {1: 16, 2: 32, 3: 32}  # by AEAD: AES-128-GCM, AES-256-GCM, ChaCha20-Poly1305

@@ -18,12 +18,12 @@ from portcall.dissectors._records import (
     read_records,
 )
 from portcall.records.detections import Payload
-from portcall.records.tls_secrets import CLIENT_SECRETS, MASTER
+from portcall.records.payloads.tls_secrets import CLIENT_SECRETS, MASTER
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-    from portcall.records.tls_secrets import KeyLog
+    from portcall.records.payloads.tls_secrets import KeyLog
 
 _TLS_1_2 = 0x0303
 _RANDOM_AT, _RANDOM_END = 2, 34  # in both hellos' bodies

@@ -9,7 +9,7 @@ import numpy as np
 from portcall.flows.division import numbers_in
 from portcall.inspection.inspection_state import INSPECTED, InspectionState, are_known
 from portcall.inspection.server_names import ServerNames
-from portcall.records.dns_questions import ASKED
+from portcall.records.payloads.dns_questions import ASKED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from portcall.exports.json_lines import row_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from portcall.records.log_entries import LogValue
+    from portcall.records.payloads.log_entries import LogValue
 
 _UNSET, _EMPTY = "-", "(empty)"
 _ESCAPES = {byte: f"\\x{byte:02x}" for byte in (*range(0x20), *range(0x7F, 0x100))} | {ord("\\"): "\\\\"}

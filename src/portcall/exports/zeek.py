@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.errors import PortcallError
 from portcall.exports._zeek_lines import header, json_line, tab_separated
-from portcall.records.log_entries import CLOSED_NS, LOG_ENTRIES
+from portcall.records.payloads.log_entries import CLOSED_NS, LOG_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from typing import TextIO
 
-    from portcall.records.log_entries import LogValue
+    from portcall.records.payloads.log_entries import LogValue
     from portcall.records.report import Report
     from portcall.records.schema import Listing
 

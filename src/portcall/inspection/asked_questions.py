@@ -18,7 +18,7 @@ from portcall.inspection.candidates import resolvers
 from portcall.inspection.inspector import RESOLVER_SHIFT
 from portcall.inspection.payload_frames import captured_payloads
 from portcall.records.detections import TCP
-from portcall.records.dns_questions import ASKED, NO_CODE, Question, placed
+from portcall.records.payloads.dns_questions import ASKED, NO_CODE, Question, placed
 from portcall.records.plain_data import items, joined, text, whole
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from portcall.records.detections import OUTER_KINDS, Detection, Name, NameKind
-from portcall.records.dns_questions import placed
+from portcall.records.payloads.dns_questions import placed
 from portcall.records.plain_data import items, text, whole
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from portcall.inspection.expected_flows import ExpectedFlows
 from portcall.inspection.held_payloads import Payloads
 from portcall.inspection.inspector import RESOLVER_SHIFT
 from portcall.inspection.names_state import arrays_of_names, merge_names, merge_questions, names_of_plain, plain_names
-from portcall.records.dns_questions import ASKED
+from portcall.records.payloads.dns_questions import ASKED
 from portcall.records.plain_data import below, rows_of
 
 if TYPE_CHECKING:

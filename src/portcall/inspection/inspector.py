@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from portcall.inspection.expected_flows import ExpectedFlows
     from portcall.inspection.handover import PayloadKeeper
     from portcall.records.packets import FrameBatch
-    from portcall.records.tls_secrets import KeyLog
+    from portcall.records.payloads.tls_secrets import KeyLog
 
 
 MOST_PACKETS = 24  # of one end, before it is given up

@@ -28,8 +28,8 @@ from portcall.labels.port_services import Rank, ranks
 from portcall.labels.registry import Registry
 from portcall.labels.service_keys import has_ports, server_ports
 from portcall.records.packets import NO_TIME
+from portcall.records.payloads.tls_secrets import read_key_log
 from portcall.records.report import Degradation
-from portcall.records.tls_secrets import read_key_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from portcall.inspection.handover import PayloadKeeper
     from portcall.records.detections import Detection
     from portcall.records.packets import FrameBatch
-    from portcall.records.tls_secrets import Secret
+    from portcall.records.payloads.tls_secrets import Secret
 
 _MOST_TOLD = 1 << 18  # remembered
 

@@ -9,7 +9,7 @@ import enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from portcall.records.tls_secrets import KeyLog
+    from portcall.records.payloads.tls_secrets import KeyLog
 
 TCP, UDP = 6, 17
 

@@ -279,10 +279,8 @@ class LiveTracker:
         frames = sum(some.frames for some in duplicates)
         if not frames:
             return []
-        points = self._partitions.points
-        seen_on = ", ".join(
-            dict.fromkeys(points.title(number) for some in duplicates for number in some.capture_points)
-        )
+        title = self._partitions.points.title
+        seen_on = ", ".join(dict.fromkeys(title(number) for some in duplicates for number in some.capture_points))
         reason = f"{frames} frames passed several of {seen_on}; each conversation counts on one"
         return [Degradation("interfaces", reason, "the column 'interface' of --by flow says which; choose with -i")]
 

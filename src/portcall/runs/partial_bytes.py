@@ -25,8 +25,8 @@ from portcall.inspection.dns_cache import CACHED_ANSWER
 from portcall.inspection.held_payloads import HELD
 from portcall.inspection.inspection_state import INSPECTED
 from portcall.ownership.row_claims import ROW_CLAIM
-from portcall.records.dns_questions import ASKED
 from portcall.records.flows import DATAGRAM, FLOW, TIME_CELL
+from portcall.records.payloads.dns_questions import ASKED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ from portcall.decoding.decoder import Decoder
 from portcall.enrichment.geoip import Origins
 from portcall.errors import UsageError
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
+from portcall.records.payloads.tls_secrets import MOST_SECRETS
 from portcall.records.report import Degradation
-from portcall.records.tls_secrets import MOST_SECRETS
 from portcall.runs.arguments import check_grouping
 from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from portcall.queries.row_tests import RowTest
     from portcall.records.column_values import Columns
     from portcall.records.packets import CapturePoint, FrameBatch, Tally, Verdict
+    from portcall.records.payloads.tls_secrets import Secret
     from portcall.records.recorded.claims import ClaimTable
     from portcall.records.report import Report
-    from portcall.records.tls_secrets import Secret
     from portcall.runs.comparing.expecting import Expecting
     from portcall.runs.streaming.early_rows import EarlyRows
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
-from portcall.records.tls_secrets import is_key_log, read_key_log
+from portcall.records.payloads.tls_secrets import is_key_log, read_key_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcall.records.tls_secrets import Secret
+    from portcall.records.payloads.tls_secrets import Secret
 
 _LINES_BYTES = 1 << 20  # at once
 _MOST_LINE_BYTES = 1 << 16  # twice an ECHConfig's length, which has two bytes

@@ -10,7 +10,7 @@ from scapy.utils import wrpcap
 from dissectors.tls_handshakes import client_hello
 from made_conversations import dialogue
 from portcall.inspection.logs import conversation_logs
-from portcall.records.log_entries import LOG_ENTRIES
+from portcall.records.payloads.log_entries import LOG_ENTRIES
 from portcall.runs import offline
 
 CAPTURES = Path(__file__).parents[3] / "captures"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mcp.server.mcpserver import MCPServer
 
-    from portcall.runs.agents.answers import Answer, Answers
+    from portcall.runs.agents.bounded_answers import Answer, Answers
 
 _EPILOG = """\
 example:
@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer until stdin ends; PortcallError where the package for it is missing."""
-    from portcall.runs.agents.answers import Answers
+    from portcall.runs.agents.bounded_answers import Answers
     from portcall.runs.agents.folder import Folder
 
     answers = Answers(Folder(options.folder), options.memory)

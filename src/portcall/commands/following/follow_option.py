@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from portcall.commands.confining import confine_read
+from portcall.commands.options.stream_option import rows_as_they_leave, stream_options
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,
@@ -17,7 +18,6 @@ from portcall.commands.output import (
     present,
     say,
 )
-from portcall.commands.stream_option import rows_as_they_leave, stream_options
 from portcall.endings import Wishes, ending_status
 from portcall.errors import UsageError
 from portcall.exports import LOGS, PAGES

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
 
-    from portcall.commands.metrics_option import Metrics
+    from portcall.commands.options.metrics_option import Metrics
     from portcall.endings import Wishes
     from portcall.runs.following.live_intervals import Ended
     from portcall.runs.live_run import LiveRun

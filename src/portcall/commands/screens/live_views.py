@@ -9,8 +9,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
 from portcall.commands.comparing.expect_option import say_fresh
+from portcall.commands.screens.saved_report import write_report
 from portcall.commands.screens.shown_screen import application_of
-from portcall.commands.screens.written_report import write_report
 
 if TYPE_CHECKING:
     import argparse

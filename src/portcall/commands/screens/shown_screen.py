@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from portcall.commands.screens.written_report import write_report
+from portcall.commands.screens.saved_report import write_report
 from portcall.exports import PAGES
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from portcall.flows.table import FlowTable
     from portcall.inspection.detection_table import DetectionTable
     from portcall.inspection.inspector import Inspector
-    from portcall.records.log_entries import LogEntry
     from portcall.records.packets import FrameBatch
+    from portcall.records.payloads.log_entries import LogEntry
 
 _MOST_HELD_BYTES = 64 << 20
 _MOST_ENTRIES = 1 << 21

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from portcall.dissectors._dns_message import read_message
 from portcall.dissectors._domain_names import netbios_name, read_name
 from portcall.labels.dns_words import code_word, type_word
-from portcall.records.log_entries import LogEntry
+from portcall.records.payloads.log_entries import LogEntry
 
 if TYPE_CHECKING:
     from portcall.dissectors._dns_message import DnsQuestion, Message, Record
-    from portcall.records.log_entries import LogValue
+    from portcall.records.payloads.log_entries import LogValue
 
     Fields = dict[str, LogValue]
 

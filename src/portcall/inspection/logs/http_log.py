@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from portcall.dissectors._messages import field_pattern, find_end, read_fields, read_request, read_status
-from portcall.records.log_entries import LogEntry
+from portcall.records.payloads.log_entries import LogEntry
 
 if TYPE_CHECKING:
     from portcall.dissectors._messages import Request, Status
-    from portcall.records.log_entries import LogValue
+    from portcall.records.payloads.log_entries import LogValue
 
     Fields = dict[str, LogValue]
 

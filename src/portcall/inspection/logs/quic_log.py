@@ -15,11 +15,11 @@ from portcall.dissectors._quic_packets import (
     opened,
 )
 from portcall.inspection.logs.tls_log import Handshakes
-from portcall.records.log_entries import LogEntry
+from portcall.records.payloads.log_entries import LogEntry
 
 if TYPE_CHECKING:
     from portcall.dissectors._quic_packets import LongPacket
-    from portcall.records.log_entries import LogValue
+    from portcall.records.payloads.log_entries import LogValue
 
     Fields = dict[str, LogValue]
 

@@ -26,12 +26,12 @@ from portcall.dissectors._records import (
 )
 from portcall.labels.tls_words import alert_word, cipher_word, curve_word, version_word
 from portcall.records.detections import NameKind
-from portcall.records.log_entries import LogEntry
+from portcall.records.payloads.log_entries import LogEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from portcall.records.log_entries import LogValue
+    from portcall.records.payloads.log_entries import LogValue
 
     Fields = dict[str, LogValue]
 

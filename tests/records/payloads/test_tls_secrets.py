@@ -2,7 +2,7 @@
 
 import pytest
 
-from portcall.records.tls_secrets import read_key_log
+from portcall.records.payloads.tls_secrets import read_key_log
 
 RANDOM, SECRET = "ab" * 32, "cd" * 48
 

@@ -10,7 +10,7 @@ import pytest
 
 from portcall.errors import UsageError
 from portcall.runs.agents import answers as room
-from portcall.runs.agents.answers import MOST_BYTES, MOST_ROWS, Answers
+from portcall.runs.agents.bounded_answers import MOST_BYTES, MOST_ROWS, Answers
 from portcall.runs.agents.folder import Folder
 
 CAPTURES = Path(__file__).resolve().parents[3] / "captures"

@@ -13,7 +13,7 @@ import pytest
 
 from portcall import cli
 
-CAPTURES = Path(__file__).parents[2] / "captures"
+CAPTURES = Path(__file__).parents[3] / "captures"
 DNS = str(CAPTURES / "dns.pcap")
 needs_sail = pytest.mark.skipif(importlib.util.find_spec("pysail") is None, reason="pysail is not installed")
 

@@ -14,7 +14,7 @@ from scapy.layers.l2 import Ether
 import capture_damage
 from portcall.cli import main
 
-CAPTURES = Path(__file__).parents[2] / "captures"
+CAPTURES = Path(__file__).parents[3] / "captures"
 OFFICE = str(CAPTURES / "office.pcapng")
 MUSIC = "10.20.0.10:44854-198.51.100.20:443"
 

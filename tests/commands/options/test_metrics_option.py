@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from portcall.commands.metrics_option import Metrics, metrics_address
+from portcall.commands.options.metrics_option import Metrics, metrics_address
 from portcall.errors import UsageError
 
 
