@@ -50,6 +50,18 @@ def test_no_file_is_no_configuration(tmp_path):
     assert read_configuration(tmp_path / "config.toml") is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_home_that_is_somebody_elses_has_no_configuration(tmp_path):
+    (tmp_path / "config.toml").write_text("no TOML")
+    tmp_path.chmod(0o700)
+
+    os.seteuid(65534)
+    try:
+        assert read_configuration(tmp_path / "config.toml") is None
+    finally:
+        os.seteuid(0)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -68,6 +68,8 @@ def read_configuration(path: Path) -> Configuration | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if isinstance(error, PermissionError) and not os.access(path.parent, os.X_OK):
+            return None  # of a home that is somebody else's
         raise _wrong(path, error.strerror or str(error)) from error
     if len(content) > MOST_BYTES:
         raise _wrong(path, f"it is larger than {MOST_BYTES} bytes")

@@ -99,7 +99,13 @@ def _become_unprivileged(
 ) -> tuple[Scope, list[Degradation]]:
     from dataclasses import replace
 
-    from portcall.system.confinement import FEATURE, capabilities, landlock, places_of_python
+    from portcall.system.confinement import (
+        FEATURE,
+        capabilities,
+        landlock,
+        places_of_python,
+        seccomp_filter,  # noqa: F401 - wanted later, when it may be out of reach
+    )
     from portcall.system.kernel_calls import process_control
 
     rights = capabilities.permitted()
