@@ -4,7 +4,7 @@ TODAY := $(shell date -u +%Y-%m-%d)
 
 T = 600
 
-.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs pictures bench performance release-check package-deb package-rpm
+.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs site pictures bench performance release-check package-deb package-rpm
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -43,6 +43,9 @@ docs: ## write what the pages in docs/ have from the code: columns, options, lin
 	$(PYTHON) tools/document_dissectors.py
 	$(PYTHON) tools/document_layers.py
 	$(PYTHON) tools/document_numbers.py
+
+site: ## all pages as a site in build/site, strictly: a link that leads nowhere is an error; needs the extra docs
+	$(PYTHON) -m mkdocs build
 
 pictures: ## write the pictures of the HTML report, with Chromium, and of the screen in docs/images
 	$(PYTHON) tools/picture_page.py
