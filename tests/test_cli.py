@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -409,18 +408,6 @@ def test_help_has_a_worked_example(arguments):
 
     assert answer.returncode == 0
     assert "example:\n  portcall read " in answer.stdout
-
-
-@pytest.mark.parametrize(
-    "word",
-    [
-        "--engine",
-    ],
-)
-def test_help_does_not_promise_what_does_not_work_yet(word):
-    words = set(re.split(r"[^\w-]+", shell("-m", "portcall", "read", "--help").stdout))
-
-    assert word not in words
 
 
 def test_help_imports_nothing_heavy():

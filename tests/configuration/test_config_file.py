@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,12 +56,14 @@ def test_no_file_is_no_configuration(tmp_path):
 def test_a_home_that_is_somebody_elses_has_no_configuration(tmp_path):
     (tmp_path / "config.toml").write_text("no TOML")
     tmp_path.chmod(0o700)
+    ask = f"""
+import os, pathlib
+from portcall.configuration.config_file import read_configuration
+os.setuid(65534)
+assert read_configuration(pathlib.Path({str(tmp_path / "config.toml")!r})) is None
+"""
 
-    os.seteuid(65534)
-    try:
-        assert read_configuration(tmp_path / "config.toml") is None
-    finally:
-        os.seteuid(0)
+    subprocess.run([sys.executable, "-c", ask], check=True)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 CAPTURE = ROOT / "captures" / "office.pcapng"
 BASE = {
     *("argcomplete", "backports.zstd", "cryptography", "hpack", "isal", "lz4", "numpy", "orjson", "psutil"),
-    *("publicsuffixlist", "pyparsing", "pyshark", "rich", "scapy", "tomli", "zlib-ng"),
+    *("publicsuffixlist", "pyparsing", "pyshark", "rich", "scapy", "textual", "tomli", "zlib-ng"),
 }
 """Each has its reason in docs/decisions; another one needs a decision, and a smaller install than MOST_BYTES."""
 MOST_BYTES = 125_000_000

@@ -23,6 +23,7 @@ from portcall.owners.processes import user_name
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.records.ownership import ECHO_ASKED
 from portcall.records.sightings import FLOW_END
+from portcall.system import kernel_calls
 
 pytestmark = [
     pytest.mark.root,
@@ -279,7 +280,7 @@ def next_program(number):
 
     attribute = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 144)
     libc = ctypes.CDLL(None, use_errno=True)
-    machine_number = syscalls._NUMBERS[os.uname().machine]
+    machine_number = kernel_calls.NUMBERS[os.uname().machine]["bpf"]
     if libc.syscall(ctypes.c_long(machine_number), ctypes.c_long(11), attribute, ctypes.c_ulong(144)) < 0:
         raise BpfError(ctypes.get_errno(), "no more")
     return struct.unpack_from("=I", attribute, 4)[0]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
+from portcall.system.remedies import with_sudo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,11 +85,11 @@ def check_readable(path: Path) -> None:
             )
         except (FileNotFoundError, NotADirectoryError) as error:
             raise HistoryError(
-                path, f"there is no history yet. 'sudo portcall live --history' fills it{_hint(path)}"
+                path, f"there is no history yet. '{with_sudo('live', '--history')}' fills it{_hint(path)}"
             ) from error
         try:
             if _is_empty(path, descriptor):
-                raise HistoryError(path, "it is empty. 'sudo portcall live --history' fills it")
+                raise HistoryError(path, f"it is empty. '{with_sudo('live', '--history')}' fills it")
         finally:
             os.close(descriptor)
 
@@ -98,7 +99,7 @@ def _hint(path: Path) -> str:
     with suppress(OSError):
         is_there = SERVICE_PATH.exists() or SERVICE_PATH.parent.is_symlink()
     return (
-        f"; the service's is {SERVICE_PATH}: 'sudo portcall history {SERVICE_PATH}'"
+        f"; the service's is {SERVICE_PATH}: '{with_sudo('history', str(SERVICE_PATH))}'"
         if is_there and path != SERVICE_PATH
         else ""
     )

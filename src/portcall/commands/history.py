@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options, and what its help begins and ends with."""
     describe(
         parser,
-        "Say who used the network in the past, as 'sudo portcall live --history' kept it: by app, host, process, user, "
+        "Say who used the network in the past, as 'live --history' kept it: by app, host, process, user, "
         "or by hour, day or month (UTC).",
         _EPILOG,
     )

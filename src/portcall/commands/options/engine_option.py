@@ -20,7 +20,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
     parser.add_argument(
         "--engine", choices=ENGINES,
-        help="let Spark or Sail read: conversations go to the folder -o as Parquet, and captures may be s3://…",
+        help="let Spark or Sail read ('portcall[spark]', 'portcall[sail]'): conversations go to the folder -o as "
+        "Parquet, and captures may be s3://…",
     )  # fmt: skip
     parser.add_argument(
         "--master", metavar="URL", help="where the engine runs: spark://…, sc://HOST:PORT (default: this machine)"
