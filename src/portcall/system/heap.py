@@ -1,12 +1,14 @@
-"""The C library's heap: what is free in it goes back to the system only when somebody asks.
+"""Free memory goes back to the system when somebody asks: objects in circles, and pages between others.
 
-A run of months allocates and frees tables of all sizes, so free memory ends up between memory in use. Of glibc's heap
-that was half after half an hour (``malloc_info``), and it grew by 8 MB a minute at 220 connections a second.
+The command has Python look for the former less often than usual, which reports are twice as fast by. A run of months
+also frees tables of all sizes, and what is free ends up between memory in use: of glibc's heap half of it after half an
+hour (``malloc_info``). Both together grew by 8 MB a minute at 220 connections a second.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def return_free_memory() -> bool:
-    """Give free pages back, malloc_trim(3); whether there were some. False where the C library has no such call."""
+    """Collect, and give free pages back, malloc_trim(3): whether there were some. False without such a call."""
+    gc.collect()
     trim = _malloc_trim()
     return bool(trim and trim(0))
 
