@@ -8,6 +8,8 @@ import re
 import signal
 import sys
 import time
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,14 +26,32 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]
+BEGUN_AS_HELPER = re.compile(rb"isolation\.py\0[^\0]*_helper\0")
 SINCE = re.compile(r"since \d\d:\d\d:\d\d: the process that .* has ended")
 
 
-def helper_of(pid):
-    """Its child that keeps rights, beside forks of it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    (helper,) = [child for child in children if b"_helper" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    return int(helper)
+def helpers_of(pid):
+    """Its children that keep rights, beside forks of it; whichever of its threads began them."""
+    found = set()
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            with suppress(OSError):  # it has ended
+                begun_with = Path(f"/proc/{child}/cmdline").read_bytes()
+                found |= {int(child)} if BEGUN_AS_HELPER.search(begun_with) else set()
+    return found
+
+
+def helper_of(pid, before=frozenset()):
+    """The one that was not there before: it has its command line a moment after it is there."""
+    assert wait_until(lambda: helpers_of(pid) - before)
+    (helper,) = helpers_of(pid) - before
+    return helper
+
+
+@pytest.fixture
+def helper_here():
+    """Finds the helper that the test has begun in this process, whatever other tests have left here."""
+    return partial(helper_of, os.getpid(), frozenset(helpers_of(os.getpid())))
 
 
 def is_gone(pid):
@@ -79,50 +99,43 @@ def test_without_the_helper_that_follows_namespaces_counting_goes_on():
 
 
 @pytest.mark.parametrize("owners", ["netlink", "psutil"])
-def test_closing_waits_no_longer_than_a_moment_for_a_helper_that_stands_still(owners):
-    opened = open_owners(owners)
-    helper = helper_of(os.getpid())
-    os.kill(helper, signal.SIGSTOP)
-    assert wait_until(lambda: is_stopped(helper))
-
-    began_s = time.monotonic()
-    opened.close()
+def test_closing_waits_no_longer_than_a_moment_for_a_helper_that_stands_still(helper_here, owners):
+    with closing(open_owners(owners)):
+        helper = helper_here()
+        os.kill(helper, signal.SIGSTOP)
+        assert wait_until(lambda: is_stopped(helper))
+        began_s = time.monotonic()
 
     assert time.monotonic() - began_s < PATIENCE_S + 1
     assert is_gone(helper)
 
 
-def test_a_source_closes_although_its_helper_stands_still():
-    source = RingSource([select_interfaces(["lo"], own_namespace())], follow=[ALL])
-    helper = helper_of(os.getpid())
-    os.kill(helper, signal.SIGSTOP)
-    assert wait_until(lambda: is_stopped(helper))
-
-    source.close()
+def test_a_source_closes_although_its_helper_stands_still(helper_here):
+    with closing(RingSource([select_interfaces(["lo"], own_namespace())], follow=[ALL])):
+        helper = helper_here()
+        os.kill(helper, signal.SIGSTOP)
+        assert wait_until(lambda: is_stopped(helper))
 
     assert is_gone(helper)
 
 
-def test_a_helper_that_does_not_answer_is_said_to_and_waited_for_no_more():
-    opened = open_owners("psutil")
-    opened.patience_s = 0.1
-    helper = helper_of(os.getpid())
-    os.kill(helper, signal.SIGSTOP)
-    assert wait_until(lambda: is_stopped(helper))
+def test_a_helper_that_does_not_answer_is_said_to_and_waited_for_no_more(helper_here):
+    with closing(open_owners("psutil")) as opened:
+        opened.patience_s = 0.1
+        helper = helper_here()
+        os.kill(helper, signal.SIGSTOP)
+        assert wait_until(lambda: is_stopped(helper))
 
-    assert wait_until(lambda: opened.drain() is not None and opened.fileno() is None)
+        assert wait_until(lambda: opened.drain() is not None and opened.fileno() is None)
 
-    assert "does not answer" in opened.degradations[-1].reason
-    opened.close()
+        assert "does not answer" in opened.degradations[-1].reason
 
 
 @pytest.mark.parametrize("owners", ["netlink", "psutil"])
-def test_helpers_end_without_a_word_when_we_do(owners, capfd):
-    opened = open_owners(owners)
-    helper = helper_of(os.getpid())
-    opened.drain()
-
-    opened.close()
+def test_helpers_end_without_a_word_when_we_do(helper_here, owners, capfd):
+    with closing(open_owners(owners)) as opened:
+        helper = helper_here()
+        opened.drain()
 
     assert is_gone(helper)
     assert capfd.readouterr() == ("", "")
