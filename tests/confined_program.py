@@ -28,6 +28,11 @@ def in_a_thread(action):
     if caught:
         raise caught[0]
 
+def connect_again(pair):
+    for end in pair:
+        with end:
+            end.connect("\\0another")
+
 def what_came_of(attempts):
     outcomes = {}
     for name, action in attempts.items():
@@ -53,7 +58,8 @@ INTRUSIONS = {
     "read another's environment": lambda: open("/proc/%d/environ" % os.getppid()),
     "open a socket": lambda: socket.socket(),
     "open a socket in a thread": lambda: in_a_thread(socket.socket),
-    "open a pair of sockets": lambda: socket.socketpair(),
+    "open a pair that may send to others": lambda: socket.socketpair(type=socket.SOCK_DGRAM),
+    "connect a pair to another": lambda: connect_again(socket.socketpair()),
     "fork": lambda: os.fork() or os._exit(0),
     "run a program": lambda: subprocess.run(["true"]),
     "become a program": lambda: os.execv("/bin/true", ["true"]),

@@ -35,6 +35,7 @@ done = what_came_of({{
     "write where it is named": write,
     "write over what is there": lambda: open(output + "/whole", "w"),
     "remove it": lambda: os.unlink(output + "/whole"),
+    "wake itself by a pair of streams": lambda: [end.close() for end in __import__("socket").socketpair()],
     "begin a thread": lambda: threading.Thread(target=int).start(),
     "signal itself": lambda: os.kill(os.getpid(), 0),
     "look up a user": lambda: __import__("pwd").getpwuid(0),

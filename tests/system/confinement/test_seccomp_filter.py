@@ -59,6 +59,7 @@ def test_every_number_is_that_of_the_kernels_header(machine):
     known, number = machine
     column = [one for _, one in HEADERS.values()].index(number)
     single = {"clone": refused_calls.CLONE, "clone3": refused_calls.CLONE3, "ioctl": refused_calls.IOCTL}
+    single["socketpair"] = refused_calls.PAIR
     of_this = {name: numbers for name, (numbers, _) in refused_calls.OF_THIS_PROCESS.items()}
     tables = {
         **refused_calls.REFUSED,
@@ -108,6 +109,13 @@ def test_what_is_listed_is_refused(machine):
         ("prlimit64", (1, 7), REFUSE),
         ("ioctl", (0, 0x5413), ALLOW),  # TIOCGWINSZ
         ("ioctl", (0, 0x5412), REFUSE),  # TIOCSTI
+        ("socketpair", (1, 1), ALLOW),  # AF_UNIX, SOCK_STREAM
+        ("socketpair", (1, 0x80801), ALLOW),  # SOCK_CLOEXEC, SOCK_NONBLOCK
+        ("socketpair", (1, 2), REFUSE),  # SOCK_DGRAM
+        ("socketpair", (1, 0x80802), REFUSE),
+        ("socketpair", (1, 3), REFUSE),  # SOCK_RAW, which is SOCK_DGRAM there
+        ("socketpair", (1, 5), REFUSE),  # SOCK_SEQPACKET
+        ("socketpair", (30, 1), REFUSE),  # AF_TIPC
     ],
 )
 def test_some_calls_are_judged_by_what_they_ask_for(machine, name, arguments, verdict):

@@ -18,8 +18,10 @@ IOCTL: _Numbers = (16, 29)
 FORKS: dict[str, _Numbers] = {"fork": (57, None), "vfork": (58, None)}
 EXECUTES: dict[str, _Numbers] = {"execve": (59, 221), "execveat": (322, 281)}
 NETWORK: dict[str, _Numbers] = {"socket": (41, 198), "connect": (42, 203), "listen": (50, 201)}
-"""What begins a conversation. To accept one at a socket that listens, or to send where one is open, is allowed, and so
-are pairs, which reach nobody else: the screen's loop wakes itself by one."""
+"""What begins a conversation. To accept one at a socket that listens, or to send where one is open, is allowed."""
+PAIR: _Numbers = (53, 199)
+"""``socketpair``: the screen's loop wakes itself by one. Allowed for streams of AF_UNIX, which reach nobody else; one
+for datagrams may send to any socket that has a name, as the system's log has."""
 OF_THIS_PROCESS: dict[str, tuple[_Numbers, bool]] = {
     "kill": ((62, 129), False), "tgkill": ((234, 131), False), "prlimit64": ((302, 261), True)
 }  # fmt: skip

@@ -10,6 +10,7 @@ Classic BPF over struct seccomp_data (include/uapi/linux/seccomp.h), which the k
               ─clone→ threads of this process only         ─kill, prlimit→ this process only
                (neither for who begins programs, whose children have other numbers)
               ─ioctl→ nothing that types for the user of a terminal
+              ─socketpair→ streams, which reach nobody else
               ─any other→ allowed
 """
 
@@ -31,6 +32,7 @@ from portcall.system.confinement.refused_calls import (
     NETWORK,
     NEWEST,
     OF_THIS_PROCESS,
+    PAIR,
     REFUSED,
 )
 from portcall.system.kernel_calls import call
@@ -46,6 +48,8 @@ _REFUSE, _UNKNOWN = _ERROR | errno.EPERM, _ERROR | errno.ENOSYS
 _THREAD = 0x00010000  # CLONE_THREAD
 _NAMESPACES = 0x7E020000  # CLONE_NEW…
 _TYPES_FOR_THE_USER = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+_UNIX = 1  # AF_UNIX
+_NO_STREAM = 0xFFFFFFFF & ~(1 | 0x800 | 0x80000)  # but for SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC
 _SET_FILTER = 1  # SECCOMP_SET_MODE_FILTER
 _FLAGS = 1 | 4
 """SECCOMP_FILTER_FLAG_TSYNC, SPEC_ALLOW: else kernels before 5.16 slow all memory down, against code of other users in
@@ -94,6 +98,7 @@ def build(*, may_connect: bool = False, may_execute: bool = False) -> bytes:
         for numbers, takes_zero in OF_THIS_PROCESS.values():
             program += _of(numbers[column], _only(own, takes_zero=takes_zero))
     program += _of(IOCTL[column], _among(_SECOND_ARGUMENT, _TYPES_FOR_THE_USER))
+    program += _of(PAIR[column], _streams_only())
     program += [*_refused(refused.values(), column), _step(_RETURN, _ALLOW)]
     return b"".join(program)
 
@@ -138,6 +143,11 @@ def _among(argument: int, words: Iterable[int]) -> list[bytes]:
     for word in words:
         steps += _where(_IF_EQUAL, word, [_step(_RETURN, _REFUSE)])
     return steps
+
+
+def _streams_only() -> list[bytes]:
+    steps = [_step(_LOAD, _FIRST_ARGUMENT), *_unless(_IF_EQUAL, _UNIX, _REFUSE), _step(_LOAD, _SECOND_ARGUMENT)]
+    return [*steps, *_if_bits(_NO_STREAM)]
 
 
 def _only(process: int, *, takes_zero: bool) -> list[bytes]:
