@@ -101,6 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # NumPy's OpenBLAS starts a thread for each processor when it is imported, which takes as long as all other imports;
     # nothing here multiplies matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # pyarrow's jemalloc, which is not even used here, begins a thread when it is imported; a process can be confined
+    # only while it has one.
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     # Reports are many small objects and no cycles: looking for cycles every 700 of them doubled the time they take.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
