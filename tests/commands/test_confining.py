@@ -27,22 +27,26 @@ confines = pytest.mark.skipif(
 )
 needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark: apt install tshark")
 TAKEN_OVER = """
-from portcall.{module} import {name} as place
-before, told_to = place.{function}, int(sys.argv[2])
-done = []
+def take_over(title, module, name, function):
+    place, done = getattr(__import__("portcall." + module, fromlist=[name]), name), []
+    before = getattr(place, function)
 
-def hostile(*words, **named):
-    if not done:
-        done.append(what_came_of(INTRUSIONS))
-        os.write(told_to, json.dumps(done[0]).encode())
-    return before(*words, **named)
+    def hostile(*words, **named):
+        if not done:
+            done.append(what_came_of(INTRUSIONS))
+            os.write(told_to, json.dumps([title, done[0]]).encode() + b"\\n")
+        return before(*words, **named)
 
-place.{function} = hostile
+    setattr(place, function, hostile)
+
+told_to = int(sys.argv[2])
+for title, place in json.loads(sys.argv[3]).items():
+    take_over(title, *place)
 from portcall.cli import run
-sys.argv = ["portcall", *sys.argv[3:]]
+sys.argv = ["portcall", *sys.argv[4:]]
 run()
 """
-"""The command, in which this function is an intruder's once it is called."""
+"""The command, in which these functions are an intruder's once they are called."""
 INSIDE = {
     "a dissector": ("dissectors", "dns", "inspect"),
     "who calls a kernel": ("decoding.decoder", "Decoder", "decode"),
@@ -57,6 +61,22 @@ ISOLATED = [
     ),
 ]
 """A program that portcall takes for one that nobody else's code is in, and that is ours."""
+BEGUN = """
+import json, os, sys
+import numpy
+from portcall.cli import run
+for line in iter(sys.stdin.readline, ""):
+    words, environment, places = json.loads(line)
+    child = os.fork()
+    if not child:
+        for number, place in enumerate([os.devnull, *places]):
+            os.dup2(os.open(place, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
+        os.environ.update(environment)
+        sys.argv = ["portcall", *words]
+        run()
+    os.write(1, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+"""Runs commands in forks of itself, which need not begin Python and import NumPy each."""
 CALLERS = [{}, *([BY_SUDO] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
 
 
@@ -64,6 +84,31 @@ def run(*words, **how):
     how.setdefault("env", ENVIRONMENT)
     command = [*how.pop("before", ()), *PORTCALL, *map(str, words)]
     return subprocess.run(command, capture_output=True, check=False, timeout=DEADLINE_S, **how)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """Runs a command in a fork of a process that was begun once."""
+    if sys.platform != "linux":
+        yield lambda *words, environment: run(*words, env={**ENVIRONMENT, **environment})
+        return
+    places = [tmp_path_factory.mktemp("begun") / name for name in ("output", "complaints")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    with subprocess.Popen(
+        [*ISOLATED, BEGUN],
+        env={**environment, "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+
+        def ask(*words, environment):
+            server.stdin.write(json.dumps([list(map(str, words)), environment, list(map(str, places))]) + "\n")
+            server.stdin.flush()
+            status = int(server.stdout.readline())
+            return subprocess.CompletedProcess(words, status, *(place.read_bytes() for place in places))
+
+        yield ask
 
 
 def unconfined(capsysbinary, *words):
@@ -85,7 +130,6 @@ def folder(tmp_path):
     return made
 
 
-@pytest.mark.parametrize("environment", CALLERS, ids=["caller", "sudo"][: len(CALLERS)])
 @pytest.mark.parametrize(
     "words",
     [
@@ -93,8 +137,7 @@ def folder(tmp_path):
         ("{folder}/dns.pcap.gz", "--by", "host", "--format", "csv"),
         ("{folder}", "--format", "json"),
         ("{folder}/*.pcap*", "--format", "json"),
-        ("{folder}/dns.pcap", "--filter", "udp port 53", "--format", "json"),
-        ("{folder}/dns.pcap", "--where", "bytes>100", "--format", "json"),
+        ("{folder}/dns.pcap", "--filter", "udp port 53", "--where", "bytes>100", "--format", "json"),
         ("{folder}/dns.pcap", "--by", "flow", "--memory", "256MB", "--idle-timeout", "1", "--format", "json"),
         ("{folder}/dns.pcap", "--explain", ":53"),
         ("{folder}/dns.pcap", "--format", "prometheus"),
@@ -105,28 +148,30 @@ def folder(tmp_path):
     ],
     ids=lambda words: " ".join(words)[9:50],
 )
-def test_every_report_is_what_it_was(capsysbinary, folder, words, environment):
+def test_every_report_is_what_it_was(capsysbinary, folder, begun, words):
     words = ["read", *(word.format(folder=folder) for word in words)]
     if not all(Path(word).exists() for word in words if word.startswith(str(CAPTURES))):
         pytest.skip("there is no such capture")
 
-    ran = run(*words, env={**ENVIRONMENT, **environment})
+    expected = unconfined(capsysbinary, *words)
 
-    assert (ran.returncode, ran.stdout) == unconfined(capsysbinary, *words), ran.stderr
+    for ran in (run(*words), *(begun(*words, environment=environment) for environment in CALLERS[1:])):
+        assert (ran.returncode, ran.stdout) == expected, ran.stderr
 
 
 @pytest.mark.parametrize("environment", CALLERS, ids=["caller", "sudo"][: len(CALLERS)])
 @pytest.mark.parametrize("name", ["out.json", "out.csv", "out.parquet", "out.html", "logs", "link.json"])
-def test_outputs_are_written_and_belong_to_the_caller(folder, name, environment):
+def test_outputs_are_written_and_belong_to_the_caller(folder, begun, name, environment):
     options = ("--format", "zeek") if name == "logs" else ()
     if name.startswith("link"):
         (folder / "target.json").write_text("before")
         (folder / name).symlink_to(folder / "target.json")
         (folder / "target.json").chmod(0o666)
 
-    ran = run("read", DNS, "-o", folder / name, *options, env={**ENVIRONMENT, **environment})
+    ran = begun("read", DNS, "-o", folder / name, *options, environment=environment)
 
     assert ran.returncode == 0, ran.stderr
+    assert b"threads began before it" not in ran.stderr
     made = sorted((folder / name).iterdir()) if name == "logs" else [folder / name]
     assert made
     owners = {path.stat().st_uid for path in made}
@@ -143,22 +188,28 @@ def test_a_checkpoint_is_written_and_gone_on_from(folder):
     assert json.loads(first.stdout)["rows"] == json.loads(second.stdout)["rows"]
 
 
+@pytest.fixture(scope="module")
+def snoop():
+    """The capture in a format that only tshark reads."""
+    return subprocess.run(["tshark", "-n", "-r", DNS, "-F", "snoop", "-w", "-"], check=True, capture_output=True).stdout
+
+
 @needs_tshark
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", CALLERS, ids=["caller", "sudo"][: len(CALLERS)])
 @pytest.mark.parametrize("name", ["dns.snoop", "dns.snoop.gz"])
-def test_tshark_converts_in_a_process_that_was_begun_before(capsysbinary, folder, name, environment):
-    snoop = subprocess.run(
-        ["tshark", "-n", "-r", DNS, "-F", "snoop", "-w", "-"], check=True, capture_output=True
-    ).stdout
+def test_tshark_converts_in_a_process_that_was_begun_before(capsysbinary, folder, snoop, name, environment):
     (folder / name).write_bytes(gzip.compress(snoop) if name.endswith("gz") else snoop)
 
     ran = run("read", folder / name, "--format", "json", env={**ENVIRONMENT, **environment})
 
+    assert ran.returncode == 0, ran.stderr
     told, expected = json.loads(ran.stdout), json.loads(unconfined(capsysbinary, "read", DNS, "--format", "json")[1])
     assert told["rows"] == expected["rows"]
 
 
 @needs_tshark
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", CALLERS, ids=["caller", "sudo"][: len(CALLERS)])
 def test_what_tshark_reads_in_packets_is_shown(capsysbinary, folder, environment):
     words = ("read", folder / "dns.pcap", "--by", "flow", "--top", "2", "--dissect")
@@ -167,6 +218,25 @@ def test_what_tshark_reads_in_packets_is_shown(capsysbinary, folder, environment
 
     assert (ran.returncode, ran.stdout) == unconfined(capsysbinary, *words), ran.stderr
     assert b"Domain Name System" in ran.stdout or b"Name:" in ran.stdout
+
+
+@needs_tshark
+@pytest.mark.slow
+@pytest.mark.skipif(len(CALLERS) == 1, reason="only root has such folders")
+def test_who_was_begun_before_needs_nothing_that_only_root_may_read(folder, tmp_path, snoop):
+    (folder / "dns.snoop").write_bytes(snoop)
+    installed = tmp_path / "installed"
+    shutil.copytree(Path(main.__code__.co_filename).parent, installed / "portcall")
+    installed.chmod(0o700)
+    words = ["portcall", "read", str(folder / "dns.snoop"), "--format", "json"]
+    script = (
+        f"import sys\nsys.path.insert(0, {str(installed)!r})\nsys.argv = {words!r}\nfrom portcall.cli import run\nrun()"
+    )
+
+    ran = subprocess.run([*ISOLATED, script], env={"PATH": os.environ["PATH"]}, capture_output=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["rows"]
 
 
 @confines
@@ -187,18 +257,15 @@ run()
 
 @confines
 @pytest.mark.parametrize("environment", CALLERS, ids=["caller", "sudo"][: len(CALLERS)])
-@pytest.mark.parametrize("place", INSIDE)
-def test_who_takes_it_over_reaches_no_file_no_socket_no_program(tmp_path, folder, place, environment):
+def test_who_takes_it_over_reaches_no_file_no_socket_no_program(tmp_path, folder, environment):
     secret = tmp_path / "elsewhere" / "secret"
     secret.parent.mkdir()
     secret.write_text("secret")
-    module, name, function = INSIDE[place]
-    script = ATTEMPTS + TAKEN_OVER.format(module=module, name=name, function=function)
     ours, theirs = os.pipe()
     with os.fdopen(ours) as told:
         words = ["read", folder / "dns.pcap", "--by", "flow", "--format", "jsonl"]
         ran = subprocess.run(
-            [*ISOLATED, script, *map(str, [secret, theirs, *words])],
+            [*ISOLATED, ATTEMPTS + TAKEN_OVER, *map(str, [secret, theirs, json.dumps(INSIDE), *words])],
             env={**os.environ, **environment, "OPENBLAS_NUM_THREADS": "1"},
             pass_fds=[theirs],
             capture_output=True,
@@ -206,10 +273,12 @@ def test_who_takes_it_over_reaches_no_file_no_socket_no_program(tmp_path, folder
         )
         os.close(theirs)
         assert ran.returncode == 0, ran.stderr
-        came_of = json.loads(told.read())
+        came_of = dict(map(json.loads, told))
 
-    assert len(came_of) > 20
-    assert {name: outcome for name, outcome in came_of.items() if outcome not in REFUSALS} == {}
+    assert came_of.keys() == INSIDE.keys()
+    assert min(map(len, came_of.values())) > 20
+    done = [(place, *one) for place, outcomes in came_of.items() for one in outcomes.items() if one[1] not in REFUSALS]
+    assert done == []
     assert secret.read_text() == "secret"
 
 
