@@ -10,6 +10,7 @@ _LATER = (
     *("sqlite3", "fcntl", "pwd", "rich.live", "numpy.ma", "hashlib", "hmac", "uuid", "hpack"),
     *("cryptography.x509.oid", "cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead"),
     *("cryptography.hazmat.primitives.ciphers.algorithms", "cryptography.hazmat.primitives.ciphers.modes"),
+    *("encodings.ascii", "encodings.latin_1"),  # modules as well, which open() looks for when it is first asked
 )
 """Packages that are imported where they are used, which is then."""
 
