@@ -433,3 +433,24 @@ def test_what_a_process_is_credited_with_is_what_its_ends_sent_and_got(by, calls
     rows = [row for row in report(by, *calls).rows if row["app_source"] == "process"]
 
     assert sorted((row["bytes_out"], row["bytes_in"]) for row in rows) == sorted(expected.values())
+
+
+@pytest.mark.parametrize("by", [by for by in LIVE_GROUPINGS if by != "query"])
+def test_what_has_an_app_is_the_same_in_every_grouping(by):
+    calls = [call(match, None, sizes=(60, 40)) for match in (owned(CURL), NO_OWNER, AMBIGUOUS)]
+
+    assert report(by, *calls).coverage.bytes_attributed == 100
+
+
+@pytest.mark.parametrize(("by", "octets"), [("app", 117), ("host", 117), ("service", 100), ("time", 100)])
+def test_an_end_with_an_app_counts_wherever_it_is_credited(by, octets):
+    whole, first, second = (Attribution(by) for _ in range(3))
+    calls = [loop(owned(CURL), AMBIGUOUS, sizes=(60, 40)), loop(NO_OWNER, owned(NGINX), sizes=(10, 7))]
+    add_all(whole, calls)
+    add_all(first, calls[:1])
+    add_all(second, calls[1:])
+    first.merge(second)
+
+    for attribution in (whole, first):
+        tallies = tallies_of(np.concatenate([row for row, _, _ in calls]))
+        assert attribution.report(tallies, "test").coverage.bytes_attributed == octets

@@ -17,6 +17,7 @@ from portcall.attribution.flow_rows import FlowRows, starts_of_buckets
 from portcall.attribution.group_rows import group_rows, principal_rows
 from portcall.attribution.kept_flow_rows import KeptFlowRows, note_of_left_out
 from portcall.attribution.no_flow_rows import covered, rows_on_no_flow
+from portcall.attribution.owned_bytes import bytes_of, more_by_owners, of_local_ends
 from portcall.attribution.principals import Principals, quality_of
 from portcall.attribution.query_rows import QueryRows, rest_columns
 from portcall.errors import UsageError
@@ -84,7 +85,7 @@ class Attribution:
         self._inferred_flows = 0
         self._width_ns = 0
         self._cells_on_no_flow: dict[Verdict, list[Cells]] = {}
-        self.bytes_credited_twice = 0
+        self.bytes_credited_twice = self._more_by_owners = 0
 
     def add(
         self,
@@ -148,11 +149,15 @@ class Attribution:
         if self._names and found:
             label = self._names.label(flows, ends["client_is_low"].copy(), by_port, found)
             ends["service"], ends["server_name"] = label.services, label.hosts
+        by_owners = self._by in ("app", *_OF_OWNERS)
+        if matches and not by_owners:
+            both_ends = self._by not in _SEEN_FROM_THE_CLIENT
+            self._more_by_owners += more_by_owners(flows, ends, by_port, matches, both_ends=both_ends)
         if self._by == "query":
             self._queries.bytes_attributed += int(flows["bytes"][are_attributed(ends["service"])].sum())
             self._count_rest(self._queries.add(flows, found and found.asked))
             return
-        if matches and self._by in ("app", *_OF_OWNERS):
+        if matches and by_owners:
             self._own(ends, by_port, matches)
             self._count(flows, ends, self._principal_sums, self._principal_hosts, cells)
             return
@@ -178,6 +183,7 @@ class Attribution:
         self._principal_hosts.merge(other._principal_hosts, "row", numbers)
         self._inferred_flows += other._inferred_flows
         self.bytes_credited_twice += other.bytes_credited_twice
+        self._more_by_owners += other._more_by_owners
 
     def rows(self, tallies: Mapping[Verdict, Tally], most: int | None = None) -> Rows:
         """Rows, most bytes first, all or the first ``most``; ``tallies`` are of all frames of the capture."""
@@ -234,10 +240,7 @@ class Attribution:
 
     def _own(self, ends: NDArray[np.void], by_port: NDArray[np.int64], matches: tuple[Matches, Matches]) -> None:
         """Put in whom each end is credited to, and the quality of that."""
-        low, high = (
-            [match if bits & bit else None for match, bits in zip(end, ends["local"].tolist(), strict=True)]
-            for end, bit in zip(matches, (1, 2), strict=True)
-        )
+        low, high = of_local_ends(ends, matches)
         ends["principal"] = ends["row"] = self._principals.numbers(low, high, by_port).T
         ends["quality"] = [(quality_of(one), quality_of(other)) for one, other in zip(low, high, strict=True)]
 
@@ -289,12 +292,8 @@ class Attribution:
         if self._by == "flow":
             return self._flows.bytes_attributed()
         if self._by == "query":
-            return self._queries.bytes_attributed
+            return self._queries.bytes_attributed + self._more_by_owners
         # Not from the rows: a host's row may mix what has an app with what has none.
         sums, owned = self._sums.rows, self._principal_sums.rows
-        attributed = _bytes(sums[are_attributed(sums["service"])])
-        return attributed + _bytes(owned[self._principals.are_attributed(owned["principal"])])
-
-
-def _bytes(sums: NDArray[np.void]) -> int:
-    return int(sums["bytes_out"].sum()) + int(sums["bytes_in"].sum())
+        attributed = bytes_of(sums[are_attributed(sums["service"])]) + self._more_by_owners
+        return attributed + bytes_of(owned[self._principals.are_attributed(owned["principal"])])
