@@ -19,7 +19,7 @@ test: ## all tests but the slow ones and the corpus: some minutes
 	$(PYTHON) -m pytest
 
 deep: ## the tests with generated examples, a hundred times as many: hours; sh tests/run has their short form
-	PORTCALL_DEEPER=100 $(PYTHON) -m pytest -m "" $$(grep -rl "@given" tests --include="test_*.py")
+	PORTCALL_DEEPER=100 $(PYTHON) -m pytest -m "" $$(grep -rlE "@given|DEEPER" tests --include="test_*.py")
 
 fuzz: ## the fuzzers, T seconds in all (make fuzz T=600), going on where they ended; docs/fuzzing.md
 	$(PYTHON) fuzz/run_fuzzers.py --seconds $(T)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from capture_bytes import NANOSECONDS, block, pcap_header, section
 from engine_here import EngineHere
-from examples import examples
+from examples import DEEPER, examples
 from lake_rows import one_machines, written
 from portcall.engines.lake import LakeOptions, write_flows
 from portcall.engines.range_reading import RangeOptions
@@ -43,10 +43,11 @@ def lake(paths, out, options=IDLE, range_bytes=20_000, sensors="one", engine=Non
         ("", IDLE, 20_000),
         ("", FOR_EVER, 60_000),
         *(
-            pytest.param(sensor, options, size, marks=pytest.mark.slow)
+            (sensor, options, size)
             for sensor in ("east", "west", "")
             for options in (IDLE, FOR_EVER)
             for size in (0, 3_000, 40_000)
+            if DEEPER > 1
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -137,3 +138,39 @@ def test_a_run_that_is_killed_loses_no_more_than_the_open_window(folder):
                 live.wait()
             assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
             assert kept(path)["coverage"]["frames"] >= before > 0
+
+
+@pytest.mark.parametrize("user", [0, 61234])
+def test_without_a_name_it_is_in_the_home_of_root_or_of_who_called_sudo(user):
+    """Both homes have mode 0700; they are told by another /etc/passwd, in a mount namespace of its own."""
+    home = Path("/tmp") / f"portcall-{os.getpid()}-home-{user}"  # noqa: S108 - as above
+    home.mkdir(mode=0o700)
+    os.chown(home, user, user)
+    users = home.with_name(f"{home.name}-passwd")
+    others = [line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("root:")]
+    roots = str(home) if user == 0 else "/root"
+    users.write_text("\n".join([f"root:x:0:0::{roots}:", f"kept:x:{user or 61234}:61234::{home}:", *others, ""]))
+    sudo = {"SUDO_UID": str(user), "SUDO_GID": str(user), "SUDO_USER": "kept"} if user else {}
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "XDG_STATE_HOME"} | sudo
+    portcall = shlex.join([sys.executable, "-m", "portcall"])
+    send_some = shlex.join([sys.executable, "-c", SEND, "5"])
+    script = f"""
+        set -e
+        mount --bind {users} /etc/passwd
+        ip link set lo up
+        while :; do {send_some}; done &
+        {portcall} live -i lo --history --duration 1 >&2
+        kill $!
+        {portcall} history --format json
+        {portcall} history --forget all
+    """
+    try:
+        words = ["unshare", "--net", "--mount", "sh", "-c", script]
+        ran = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        assert (ran.returncode, "forgotten:" in ran.stderr) == (0, True), ran.stderr
+        assert json.loads(ran.stdout)["coverage"]["frames"] > 0
+        folder = home / ".local" / "state" / "portcall"
+        assert {(one.stat().st_uid, one.stat().st_mode & 0o777) for one in folder.iterdir()} == {(user, 0o600)}
+    finally:
+        shutil.rmtree(home)
+        users.unlink()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
+from portcall.system.privileges import file_user
 from portcall.system.remedies import with_sudo
 
 if TYPE_CHECKING:
@@ -37,21 +38,24 @@ class HistoryError(PortcallError):
         super().__init__(f"{path}: {why}")
 
 
-def default_path(environment: Mapping[str, str]) -> Path:
-    """The service's own state folder (systemd's STATE_DIRECTORY), else the user's (XDG Base Directory, 2021)."""
+def default_path(environment: Mapping[str, str], user: int | None = None) -> Path:
+    """The service's own state folder (systemd's STATE_DIRECTORY), else the user's (XDG Base Directory, 2021).
+
+    ``user`` is that user's number; without it, who this is.
+    """
     service = environment.get("STATE_DIRECTORY", "").split(":")[0]
     if service:
         return Path(service) / NAME
     state = environment.get("XDG_STATE_HOME", "")
-    return Path(state if state.startswith("/") else _home() / ".local" / "state") / "portcall" / NAME
+    return Path(state if state.startswith("/") else _home(user) / ".local" / "state") / "portcall" / NAME
 
 
-def _home() -> Path:
-    """That of the user who this is, which after sudo is not the one that HOME names."""
+def _home(user: int | None) -> Path:
+    """That of the user, which after sudo is not the one that HOME names."""
     import pwd
 
     try:
-        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+        return Path(pwd.getpwuid(os.geteuid() if user is None else user).pw_dir)
     except KeyError:
         return Path.home()
 
@@ -125,7 +129,7 @@ def _is_empty(path: Path, descriptor: int) -> bool:
 
 
 def _is_root() -> bool:
-    return os.geteuid() == 0
+    return 0 in (os.geteuid(), file_user())
 
 
 def _flags() -> int:

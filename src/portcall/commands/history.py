@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,6 +139,7 @@ def _forget(options: argparse.Namespace) -> int:
 
 def _give_up_rights(file: str | None) -> None:
     """With sudo, be the user who called it where the file is that user's: only a service's needs more."""
+    from portcall.commands.live_loading import load_what_comes_later
     from portcall.system.privileges import become_invoking_user, has_invoking_user
 
     if sys.platform == "win32" or not has_invoking_user(os.environ):
@@ -147,4 +149,7 @@ def _give_up_rights(file: str | None) -> None:
     except OSError:
         is_theirs = True
     if is_theirs:
+        for name in ("runs.keeping.past", "archive.forgetting", "queries.periods"):  # which they may not be let read
+            import_module(f"portcall.{name}")
+        load_what_comes_later()
         become_invoking_user(os.environ)

@@ -43,6 +43,13 @@ def has_invoking_user(environment: Mapping[str, str]) -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0 and user.isdigit() and group.isdigit() and user != "0"
 
 
+def user_behind(environment: Mapping[str, str]) -> int | None:
+    """The number of the user who this is, or who called sudo; None where the system has none."""
+    if has_invoking_user(environment):
+        return int(environment["SUDO_UID"])
+    return os.geteuid() if hasattr(os, "geteuid") else None
+
+
 def become_invoking_user(environment: Mapping[str, str]) -> str | None:
     """Give up root for the user who called sudo; gives that user's number, None where there was nobody to become."""
     if not has_invoking_user(environment):
@@ -136,9 +143,12 @@ def _become_towards_files(folders: Sequence[str]) -> None:
     """Be who owns the first folder that is there; or else root, where only that one's own files may be reached."""
     from portcall.system.kernel_calls import file_system_user
 
-    for folder in folders:
+    for named in folders:
+        folder = named
+        while not os.path.exists(folder) and folder != (above := os.path.dirname(folder)):  # noqa: PTH110, PTH120 - below
+            folder = above  # which it will be made in
         try:
-            status = os.stat(folder)  # noqa: PTH116 - no pathlib, as above
+            status = os.stat(folder or ".")  # noqa: PTH116 - no pathlib, as above
         except (OSError, ValueError):
             continue
         for user, group in ((status.st_uid, status.st_gid), (0, 0)):

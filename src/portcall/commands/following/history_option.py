@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,10 +55,17 @@ def check_history(options: argparse.Namespace, format_name: str) -> None:
 
 
 def history_path(options: argparse.Namespace) -> Path:
-    """The file that is filled: the one that was named, or the user's or the service's own."""
-    from portcall.archive.history_file import default_path
+    """The file that is filled: the one that was named, or the user's or the service's own.
 
-    return Path(options.history) if options.history else default_path(original_environment())
+    To be asked for while it can be told who that user is; afterwards it stays the same.
+    """
+    if not options.history:
+        from portcall.archive.history_file import default_path
+        from portcall.system.privileges import user_behind
+
+        options.history = str(default_path(original_environment(), user_behind(os.environ)))
+        options.makes_history_folder = True
+    return Path(options.history)
 
 
 def window_sums(options: argparse.Namespace) -> WindowSums | None:
@@ -75,7 +83,8 @@ def begun_history(options: argparse.Namespace, capture: LiveRun) -> HistoryWrite
     from portcall.runs.keeping.window_keeper import WindowKeeper
 
     path = history_path(options)
-    store = HistoryStore(path, makes_folder=not options.history, most_bytes=_size_bytes(options) or SIZE_BYTES)
+    makes_folder = getattr(options, "makes_history_folder", False)
+    store = HistoryStore(path, makes_folder=makes_folder, most_bytes=_size_bytes(options) or SIZE_BYTES)
     say(f"history is kept in {path}")
     return HistoryWriter(capture, WindowKeeper(store, capture.options.windows, capture.trackers))
 
