@@ -84,23 +84,44 @@ def test_live_traffic_is_filtered_sorted_opened_frozen_resized_and_left(place):
         assert screen.shows("ended with 0")
 
 
-def test_the_screen_works_after_rights_are_given_up_and_writes_as_that_user(place, tmp_path):
+def write(screen, path):
+    screen.press("w", "C-u")
+    screen.type(path)
+    screen.press("Enter")
+
+
+@pytest.mark.parametrize(
+    ("options", "taken", "refused"),
+    [([], "here", "elsewhere"), (["-o", "{}/end.json"], "elsewhere", "here")],
+    ids=["here", "beside-the-output"],
+)
+def test_the_screen_works_after_rights_are_given_up_and_writes_as_that_user(place, tmp_path, options, taken, refused):
     tmp_path.chmod(0o777)
     for folder in list(tmp_path.parents)[:2]:
         folder.chmod(0o755)
     environment = {**ENVIRONMENT, "SUDO_UID": NOBODY, "SUDO_GID": NOBODY, "SUDO_USER": "nobody"}
-    file = tmp_path / "report.csv"
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+        folder.chmod(0o777)
+    words = live(place, "--duration", "600", *(word.format(elsewhere) for word in options))
 
-    with Tmux(live(place, "--duration", "600"), 100, 24, environment) as screen:
+    with Tmux(["sh", "-c", f'cd {here}; exec "$@"', "sh", *words], 200, 24, environment) as screen:
         assert screen.shows("by process 100 %")
-        screen.press("w", "C-u")
-        screen.type(str(file))
-        screen.press("Enter")
+        write(screen, str(tmp_path / refused / "report.csv"))
+        assert screen.shows("not written: w writes beneath")
+        write(screen, str(tmp_path / taken / "report.csv"))
         assert screen.shows("by app written to")
+        screen.press("w", "Enter")  # the name that is proposed
+        assert screen.shows("portcall.json")
         screen.press("C-c")
         assert screen.shows("ended with 130")
-        assert "of bytes attributed" in screen.text()
-    assert file.stat().st_uid == int(NOBODY)
+        assert options or "of bytes attributed" in screen.text()
+    assert not list((tmp_path / refused).iterdir())
+    written = ["portcall.json", "report.csv", *(["end.json"] if options else [])]
+    files = sorted((tmp_path / taken).iterdir(), key=str)
+    assert [file.name for file in files] == sorted(written)
+    assert {file.stat().st_uid for file in files} == {int(NOBODY)}
 
 
 @pytest.mark.parametrize("option", [["--plain"], ["--", "sleep", "2"]], ids=["plain", "command"])

@@ -139,9 +139,27 @@ def scope_of(options: argparse.Namespace, format_name: str, reads: Sequence[str]
         from portcall.commands.following.history_option import history_path
 
         writes.append(str(history_path(options).parent))  # where SQLite keeps its log, beside the file
+    if is_on_screen(options) and not options.output:
+        writes += place_of_screen(options)
     if keeps_rows:
         writes.append(os.environ.get("TMPDIR") or _SPILL_FOLDER)
     return Scope(reads=reads, writes=writes)
+
+
+def is_on_screen(options: argparse.Namespace) -> bool:
+    """Whether somebody will look at the screen: ``read`` is asked for it, ``live`` has found out whether it can be."""
+    return bool(getattr(options, "on_screen", False) or getattr(options, "screen", False))
+
+
+def place_of_screen(options: argparse.Namespace) -> list[str]:
+    """The folder that the screen's key w may write to: that of ``-o``, or the current one, unless that is ``/``."""
+    if options.output:
+        return [os.path.dirname(os.path.realpath(options.output))]  # noqa: PTH120 - as below
+    try:
+        here = os.getcwd()  # noqa: PTH109 - as below
+    except OSError:  # it is gone
+        return []
+    return [here] if here != "/" else []
 
 
 def places_read(pattern: str, *, follows: bool = False) -> Iterator[str]:

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
 from portcall.commands.comparing.expect_option import say_fresh
-from portcall.commands.screens.saved_report import write_report
+from portcall.commands.screens.saved_report import first_answer, writer_for
 from portcall.commands.screens.shown_screen import application_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class OnScreen:
         from portcall.runs.screens.live_screen import LiveScreen
         from portcall.views.screen.pictures import ScreenFacts
 
-        self._feed = LiveScreen(capture, write_report)
+        self._feed = LiveScreen(capture, writer_for(options))
         self.descriptors: Sequence[int] = (self._feed.descriptor,)
         groupings = groupings_of(options.by)
         self._facts = ScreenFacts(
@@ -130,6 +130,7 @@ class OnScreen:
             where=options.where,
             most_rows=options.top,
             sorts_by_rate=options.sort == "rate",
+            writes_to=first_answer(options),
         )
         self._reports = reports
 

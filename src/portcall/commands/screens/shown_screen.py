@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from portcall.commands.screens.saved_report import write_report
+from portcall.commands.screens.saved_report import first_answer, writer_for
 from portcall.exports import PAGES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def show_read(outcome: Outcome, by: str, options: argparse.Namespace) -> Outcome
     from portcall.views.screen.application import INTERRUPTED, run_screen
     from portcall.views.screen.pictures import ScreenFacts
 
-    feed = ReadScreen(outcome, write_report)
+    feed = ReadScreen(outcome, writer_for(options))
     begins_by = by if by in feed.groupings else feed.groupings[0]
     facts = ScreenFacts(
         source=outcome.report.source,
@@ -39,6 +39,7 @@ def show_read(outcome: Outcome, by: str, options: argparse.Namespace) -> Outcome
         by=begins_by,
         where=options.where,
         most_rows=options.top,
+        writes_to=first_answer(options),
     )
     application = application_of(facts, feed)
     feed.take = application.arrive

@@ -95,7 +95,7 @@ class ScreenApplication(LevelScreen):
 
     def action_write(self) -> None:
         """Ask where to write."""
-        self._prompt.ask(_WRITE, "portcall.json")
+        self._prompt.ask(_WRITE, self._facts.writes_to)
 
     def action_open(self) -> None:
         """Open the row at the cursor."""

@@ -127,3 +127,5 @@ class ScreenFacts(NamedTuple):
     where: str | None = None
     most_rows: int | None = None
     sorts_by_rate: bool = True
+    writes_to: str = "portcall.json"
+    """The file that is proposed for the report."""
