@@ -112,7 +112,7 @@ fields = dict(line.split(":", 1) for line in open("/proc/thread-self/status"))
 told = {name: fields[name].split() for name in ("Uid", "Gid", "Groups", "CapPrm", "CapEff", "CapBnd")}
 made = None
 for folder in writes:
-    if may_write(folder):
+    if os.path.isdir(folder) and may_write(folder):
         with open(folder + "/made", "w"):
             made = os.stat(folder + "/made").st_uid
 print(json.dumps([said, told, made, file_user(), [len(open(path).read()) for path in reads]]))
@@ -156,6 +156,18 @@ def test_towards_files_plain_root_becomes_who_owns_the_folder(tmp_path, owner):
 
     assert (said, told["Uid"], made, user) == ([], [*["65534"] * 3, str(owner)], owner, owner)
     assert int(told["CapPrm"][0], 16) == 0
+
+
+@root
+def test_a_device_says_nothing_of_who_plain_root_becomes_towards_files(tmp_path):
+    open_for_everybody(tmp_path)
+    os.chown(tmp_path, 4321, 4321)
+
+    *_, user, _ = give_up(
+        writes=f"{tmp_path}/pipe {tmp_path}", prefix=("sh", "-c", f'mkfifo {tmp_path}/pipe; exec "$@"', "-")
+    )
+
+    assert user == 4321
 
 
 @root

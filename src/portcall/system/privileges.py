@@ -140,10 +140,13 @@ def _become_unprivileged(
 
 
 def _become_towards_files(folders: Sequence[str]) -> None:
-    """Be who owns the first folder that is there; or else root, where only that one's own files may be reached."""
+    """Be who owns the first folder that is there; or else root, where only that one's own files may be reached.
+
+    Devices, which mostly are for everybody, come last: /dev/null says nothing of who wants a recording beside it.
+    """
     from portcall.system.kernel_calls import file_system_user
 
-    for named in folders:
+    for named in sorted(folders, key=lambda place: os.path.exists(place) and not os.path.isdir(place)):  # noqa: PTH110, PTH112 - below
         folder = named
         while not os.path.exists(folder) and folder != (above := os.path.dirname(folder)):  # noqa: PTH110, PTH120 - below
             folder = above  # which it will be made in
