@@ -129,7 +129,7 @@ def test_what_is_held_is_bounded_and_the_oldest_goes_first(monkeypatch):
     assert (table.inspected[:15] & 3 == 3).all()
     assert (table.inspected[15:20] & 3 == 0).all()
     assert (inspector.of(np.arange(20)).numbers > 0).all()
-    (note,) = names.shortfalls("read less")
+    (note,) = names.shortfalls()
     assert note.reason.startswith("15 conversations were given up in mid-hello")
 
 
@@ -147,4 +147,4 @@ def test_hellos_that_go_on_at_once_push_out_none_that_waits(monkeypatch):
     inspector.inspect(batch, decoded, table.update(decoded), 1)
 
     assert (inspector.of(np.arange(11)).numbers > 0).all()
-    assert names.shortfalls("") == []
+    assert names.shortfalls() == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from portcall.errors import UsageError
-from portcall.runs.agents import answers as room
+from portcall.runs.agents import bounded_answers as room
 from portcall.runs.agents.bounded_answers import MOST_BYTES, MOST_ROWS, Answers
 from portcall.runs.agents.folder import Folder
 
