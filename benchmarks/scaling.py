@@ -2,8 +2,8 @@
 
     scaling.py [--directory DIRECTORY] [--most 50] [--rounds 3] [-o results/scaling/NAME.json]
 
-Frames are 64 bytes of Ethernet, IPv4 and TCP, an acknowledgement to and fro, so that what counts is work per packet and
-per conversation. Every round runs each point once. Needs 4 GB of disk for 50 million packets, and as much memory for
+Frames are 64 bytes of Ethernet, IPv4 and TCP, an acknowledgement to and fro, read without names: what counts is work per
+packet and per conversation. Every round runs each point once. Needs 4 GB of disk for 50 million packets, and as much memory for
 files to come from the page cache.
 """
 
@@ -119,7 +119,19 @@ def write_capture(path: Path, packets: int, flows: int) -> None:
 
 
 def _measure(point: Point, capture: Path, portcall: str, workshop: Path, *, counts: bool) -> None:
-    words = ["read", str(capture), "--by", "service", "--format", "json", "--jobs", str(point.jobs), "-o", os.devnull]
+    words = [
+        "read",
+        str(capture),
+        "--by",
+        "service",
+        "--no-names",
+        "--format",
+        "json",
+        "--jobs",
+        str(point.jobs),
+        "-o",
+        os.devnull,
+    ]
     cost = cost_of([*shlex.split(portcall), *words], workshop)
     what = f"{point.packets:>11,} packets {point.flows:>11,} conversations {point.jobs} jobs"
     print(f"{what} {cost.cpu_s:8.3f} s {cost.wall_s:8.3f} s {cost.memory_mb:6.0f} MB", file=sys.stderr)
