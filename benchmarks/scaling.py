@@ -2,9 +2,9 @@
 
     scaling.py [--directory DIRECTORY] [--most 50] [--rounds 3] [-o results/scaling/NAME.json]
 
-Frames are 64 bytes of Ethernet, IPv4 and TCP, an acknowledgement to and fro, read without names: what counts is work per
-packet and per conversation. Every round runs each point once. Needs 4 GB of disk for 50 million packets, and as much memory for
-files to come from the page cache.
+Frames are 64 bytes of Ethernet, IPv4 and TCP, an acknowledgement to and fro, read without names: what counts is work
+per packet and per conversation. Every round runs each point once. Needs 4 GB of disk for 50 million packets, and as
+much memory for files to come from the page cache.
 """
 
 from __future__ import annotations
