@@ -133,7 +133,7 @@ def _statuses() -> Iterator[str]:
 def _sentences(text: str) -> Iterator[str]:
     """The text as roff: each sentence on lines of its own, none over 78 characters."""
     for sentence in re.split(r"(?<=[.?!]) +(?=[A-Z])", " ".join(text.split())):
-        for line in textwrap.wrap(sentence, 70, break_long_words=False, break_on_hyphens=False):
+        for line in textwrap.wrap(sentence, 60, break_long_words=False, break_on_hyphens=False):
             yield _escaped(line)
 
 
