@@ -30,6 +30,7 @@ _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _SCAN_PAUSE_NS = 1_000_000_000
 _WHOLE_NAME_BYTES, _MOST_OF_A_LETTER, _NAMING_ARGUMENTS = 14, 3, 3
 _ENDED = ("Z", "X")
+_FLAGS, _EXITING = 6, 0x4  # field 9 of proc(5), of which two come before; PF_EXITING, include/linux/sched.h
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 # Docker, containerd, CRI-O and podman name a cgroup by 64 hexadecimal digits; LXC and systemd-nspawn by the name given.
 _CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
@@ -46,9 +47,10 @@ def find_process(pid: int) -> ProcessEvent | None:
     try:
         name = (place / "comm").read_text(errors="replace").rstrip("\n")
         after_name = _after_name(place)
-        living = _living_thread(pid) if after_name[0] in _ENDED else place
-        with (living / "cmdline").open("rb") as stream:
-            arguments = stream.read(MAX_ARGUMENTS_BYTES)
+        living, arguments = place, _arguments(place)
+        if not arguments:  # of the kernel's own, or the first thread ended, maybe just now
+            living = _living_thread(pid)
+            arguments = _arguments(living)
         user = _effective_user((living / "status").read_text(errors="replace"))
         container, unit = place_of((living / "cgroup").read_text(errors="replace"))
     except (OSError, ValueError):
@@ -233,9 +235,16 @@ def _living_thread(pid: int) -> Path:
     place = PROC / str(pid)
     with suppress(OSError):  # it ended
         for thread in thread_ids(pid):
-            if _after_name(place / "task" / str(thread))[0] not in _ENDED:
+            fields = _after_name(place / "task" / str(thread))
+            if fields[0] not in _ENDED and not int(fields[_FLAGS]) & _EXITING:
                 return place / "task" / str(thread)
     return place
+
+
+def _arguments(place: Path) -> bytes:
+    """The command line, as far as it is kept; a thread that ends has none, before its state says so."""
+    with (place / "cmdline").open("rb") as stream:
+        return stream.read(MAX_ARGUMENTS_BYTES)
 
 
 def _after_name(place: Path) -> list[str]:
