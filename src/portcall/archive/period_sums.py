@@ -165,6 +165,19 @@ class PeriodSums:
             for row in rows
         ]
 
+    def keyed(self, columns: Sequence[str], *, ends: int, is_once: bool) -> list[Sums]:
+        """Sums by several columns of WindowKey: the numbers of their texts, COUNTED, and the times of packets in ms.
+
+        ``ends`` and ``is_once`` as for ``groups``.
+        """
+        names = ", ".join(columns)
+        only = f" WHERE ends&{ends}" if is_once else ""
+        flows = f"SUM(CASE WHEN ends&{ends} THEN flows ELSE 0 END)"
+        counted = ", ".join(f"SUM({name})" for name in COUNTED[1:])
+        return self._rows(
+            f"SELECT {names}, {flows}, {counted}, MIN(first_ms), MAX(last_ms) FROM {self._from}{only} GROUP BY {names}"
+        )
+
     def _top_hosts(self, group: str, only: str) -> dict[tuple[int, ...], int]:
         """The host with most bytes of each group: MAX makes SQLite take the other columns from that row."""
         groups = (

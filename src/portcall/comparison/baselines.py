@@ -39,7 +39,8 @@ class Expectation(NamedTuple):
     """Name of the process; None for any app."""
     host: str
     port: str
-    """The number; for the ephemeral range the service or ``ephemeral``, without ports the protocol."""
+    """The number, or a service by name at any port; of the ephemeral range the service or ``ephemeral``, without ports
+    the protocol."""
 
 
 class Seen(NamedTuple):

@@ -4,8 +4,8 @@
 2. The app is that of the process: it counts where both know one, and an expectation without an app fits every app.
 3. A server with a name is expected by its name, or by one above it (``*.example.org``, which is also example.org); one
    without a name by its address; a network, or an address of a private one, fits whatever is there, named or not.
-4. The port is the server's, whatever the transport; ports of the ephemeral range are told apart by the service, and
-   protocols without ports by themselves.
+4. The port is the server's, whatever the transport, or its service by name; ports of the ephemeral range are told
+   apart by the service, and protocols without ports by themselves.
 5. What hides its name is unknown: ECH's outer names, and servers without a name in networks where expected names live
    at that port; everything else is new.
 """
@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from portcall.comparison.baselines import network_of
@@ -41,23 +42,27 @@ class Judge:
         self._network_bits = _bits(host for host in hosts if "/" in host)
         self._named = {(one.network, one.port) for one in baseline.named_networks}
         self._named_bits = _bits(one.network for one in baseline.named_networks)
-        self._remembered: dict[Server, str] = {}
+        self._remembered: dict[tuple[Server, str | None], str] = {}
 
     def judged(self, columns: Columns) -> list[str | None]:
         """One of JUDGEMENTS for each row by flow; None for what is on no flow."""
-        return [server and self.judgement(server) for server in servers_of(columns)]
+        services = columns.by_name["service"].plain() if "service" in columns.by_name else repeat(None, len(columns))
+        pairs = zip(servers_of(columns), services, strict=True)
+        return [server and self.judgement(server, service) for server, service in pairs]
 
-    def judgement(self, server: Server) -> str:
+    def judgement(self, server: Server, service: str | None = None) -> str:
         """One of JUDGEMENTS."""
-        found = self._remembered.get(server)
+        asked = server, service
+        found = self._remembered.get(asked)
         if found is None:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
-            found = self._remembered[server] = self._judgement(server)
+            found = self._remembered[asked] = self._judgement(server, service)
         return found
 
-    def _judgement(self, server: Server) -> str:
-        if any(self._is_expected(server.app, host, server.port) for host in self._hosts(server)):
+    def _judgement(self, server: Server, service: str | None) -> str:
+        ports = {server.port, service or server.port}
+        if any(self._is_expected(server.app, host, port) for host in self._hosts(server) for port in ports):
             return KNOWN
         if server.is_hidden:
             return UNKNOWN

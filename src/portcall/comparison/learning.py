@@ -1,4 +1,4 @@
-"""Rows by flow → what is to be expected.
+"""Rows by flow, or sums of a history → what is to be expected.
 
 A name is learned with all others below the domain that somebody registered, or as it is; an address as such, or as the
 network that somebody named; multicast groups, which are no hosts, as one. Where a named host lives on the internet is
@@ -13,19 +13,30 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from portcall.comparison.baselines import Baseline, Expectation, NamedNetwork, Seen
-from portcall.comparison.servers import AS_TEXT, COLUMNS, is_shared, neighbourhood, servers_of
+from portcall.comparison.servers import (
+    AS_TEXT,
+    COLUMNS,
+    Server,
+    host_name,
+    is_shared,
+    neighbourhood,
+    port_word,
+    servers_of,
+)
+from portcall.labels.addresses import plain_address
 from portcall.labels.hostnames import registered_domain
+from portcall.records.kept.windows import OTHER_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from portcall.comparison.baselines import Network
-    from portcall.comparison.servers import Server
     from portcall.records.column_values import Columns
 
 LEARNED_COLUMNS = frozenset({*COLUMNS, "first_ns", "last_ns"})
 """The columns of rows by flow that are looked at."""
-
+KEPT_COLUMNS = ("app", "app_source", "host", "service")
+"""What sums of a history are to be grouped by."""
 
 _GROUPS = (ipaddress.ip_network("224.0.0.0/4"), ipaddress.ip_network("ff00::/8"))  # RFC 5771, RFC 4291
 
@@ -55,6 +66,23 @@ class Learner:
             if is_name and network is None and is_shared(server.address):
                 baseline.name_in(NamedNetwork(neighbourhood(server.address), server.port))
 
+    def add_sums(self, columns: Columns) -> None:
+        """Learn from sums of a history, by KEPT_COLUMNS: a service by its name, wherever it listens.
+
+        PortcallError where a baseline has no room for them.
+        """
+        plain = (columns.by_name[name].plain() for name in (*KEPT_COLUMNS, "flows", "first_ns", "last_ns"))
+        for app, app_source, host, service, flows, first_ns, last_ns in zip(*plain, strict=True):
+            if not host or not service or host == OTHER_HOSTS:
+                continue
+            self.conversations += flows
+            address, port = plain_address(host), port_word(service.removeprefix("tcp/").removeprefix("udp/"))
+            process = app if app_source == "process" else None
+            server = Server(process, None if address else host_name(host), address or "", port, is_hidden=False)
+            network = self._network_around(address) if address else None
+            for expected in self._hosts(server, network):
+                self.baseline.expect(Expectation(process, expected, port), Seen(flows, first_ns, last_ns))
+
     def _find_network_around(self, address: str) -> str | None:
         """The network as which an address is learned."""
         parsed = ipaddress.ip_address(address)
@@ -67,7 +95,7 @@ class Learner:
             yield f"*.{domain}" if domain else server.name
         if network:
             yield network
-        elif not server.name or not is_shared(server.address):
+        elif server.address and not (server.name and is_shared(server.address)):
             yield server.address
 
 

@@ -73,11 +73,16 @@ def _server(values: tuple[Any, ...]) -> Server | None:
     elif port_class == EPHEMERAL:
         port = service or port_class
     process = app if app_source == "process" else None
-    word = str(port) if PORT_WORD.fullmatch(str(port)) else EPHEMERAL
-    return Server(process, _name(name) if name else None, plain.partition("%")[0], word, source in HIDDEN_NAMES)
+    host, address = host_name(name) if name else None, plain.partition("%")[0]
+    return Server(process, host, address, port_word(port), source in HIDDEN_NAMES)
 
 
-def _name(sent: str) -> str:
+def port_word(port: object) -> str:
+    """What stands for a port, a service or a protocol; ``ephemeral`` for what has no such word."""
+    return str(port) if PORT_WORD.fullmatch(str(port)) else EPHEMERAL
+
+
+def host_name(sent: str) -> str:
     """A name as it is expected; a certificate's name for all below one as that one."""
     name = _PORT_OF_NAME.sub("", sent.lower()).removesuffix(".")
     bare = name.removeprefix("*.")

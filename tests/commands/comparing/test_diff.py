@@ -136,7 +136,7 @@ def test_a_side_that_is_damaged_is_compared_as_far_as_it_goes_and_ends_with_3(ca
         ([OFFICE, DNS, "--least", "much"], "--least much: not a size"),
         ([OFFICE, DNS, "--where", "chnge=new"], "Did you mean 'change'?"),
         ([OFFICE, "REPORT", "--by", "host"], "--by host: the report is by app"),
-        (["REPORT", "REPORT", "--no-names"], "are about captures, and both sides are reports"),
+        (["REPORT", "REPORT", "--no-names"], "are about captures, and neither side is one"),
     ],
 )
 def test_what_makes_no_question_is_refused(capsys, tmp_path, arguments, why):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from portcall.commands.comparing.diff import add_history_option
 from portcall.commands.output import PARTLY_READ, SUCCESS, describe, say
 from portcall.commands.output_file import try_output
 
@@ -15,6 +16,7 @@ _EPILOG = """\
 examples:
   portcall baseline monday.pcapng tuesday.pcapng -o office.json
   portcall baseline wednesday.pcapng -o office.json --add --network 10.0.0.0/8
+  portcall baseline history:30d.. -o office.json
   portcall read thursday.pcapng --expect office.json --where expected=new
 """
 
@@ -23,13 +25,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options, and what its help begins and ends with."""
     describe(
         parser,
-        "Learn from captures who talks to whom: apps (where owners are known), servers and ports. "
+        "Learn from captures, or from what 'live --history' kept, who talks to whom: apps (where owners are known), "
+        "servers and ports. "
         "'read' and 'live' then say with --expect FILE what is new.",
         _EPILOG,
     )
     parser.add_argument(
         "captures", nargs="+", metavar="CAPTURE",
-        help="pcap or pcapng, a folder of them, or a report by flow as json, jsonl or parquet; - is stdin",
+        help="pcap or pcapng, a folder of them, a report by flow as json, jsonl or parquet, history:PERIOD; - is stdin",
     )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="write the baseline to FILE, as JSON")
     parser.add_argument("--add", action="store_true", help="keep what FILE expects already, and learn more")
@@ -45,6 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--local", metavar="CIDR", action="append", default=[], help="network whose addresses are local"
     )
+    add_history_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -66,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
             exact_names=options.exact_names,
             filter=options.filter,
             local=options.local,
+            history=options.history,
             progress=progress if sys.stderr.isatty() else None,
         )
     baseline.merge(lesson.baseline)

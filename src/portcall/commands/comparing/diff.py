@@ -1,4 +1,4 @@
-"""``portcall diff A B``: what changed between two captures or reports."""
+"""``portcall diff A B``: what changed between two captures, reports or periods of a history."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _EPILOG = """\
 examples:
   portcall diff monday.pcapng tuesday.pcapng --where 'change=new'
   portcall diff before.json after.json --by app --ratio 1.5 --least 1MB
+  portcall diff history:14d..7d history:7d..
 """
 
 
@@ -35,11 +36,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options, and what its help begins and ends with."""
     describe(
         parser,
-        "Show what changed between two captures, or reports that 'read' and 'live' wrote as json, jsonl or parquet: "
-        "what is new, gone, grown or shrunk, what changed by most bytes first.",
+        "Show what changed between two captures, reports that 'read' and 'live' wrote as json, jsonl or parquet, or "
+        "periods that 'live --history' kept: what is new, gone, grown or shrunk, what changed by most bytes first.",
         _EPILOG,
     )
-    parser.add_argument("before", metavar="A", help="capture (or a folder of them), or report; - is a capture on stdin")
+    parser.add_argument(
+        "before", metavar="A", help="capture (or a folder of them), report, or history:PERIOD; - is stdin"
+    )
     parser.add_argument("after", metavar="B", help="the same, of what came later")
     parser.add_argument(
         "--by", choices=COMPARED_BY,
@@ -61,9 +64,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--local", metavar="CIDR", action="append", default=[], help="network whose addresses are local"
     )
+    add_history_option(parser)
     parser.add_argument("--no-names", dest="names", action="store_false", help="skip payload inspection (faster)")
     parser.add_argument("--top", metavar="N", type=positive, help="show only the N rows that changed most")
     parser.set_defaults(run=run)
+
+
+def add_history_option(parser: argparse.ArgumentParser) -> None:
+    """Declare of which file a period is."""
+    parser.add_argument(
+        "--history", metavar="FILE", help="what history:PERIOD is of (default: yours, in the state folder)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

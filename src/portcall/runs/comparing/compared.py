@@ -15,6 +15,7 @@ from portcall.records.report import Degradation, Report
 from portcall.records.schema import COMPARED_BY, Listing
 from portcall.runs import arguments as given
 from portcall.runs import offline
+from portcall.runs.comparing.kept_period import PREFIX, KeptPeriod, kept_period
 from portcall.sources.reports.written_report import WrittenReport, written_report
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class DiffOptions:
     """Whether bytes a second are compared, instead of totals."""
     where: str | None = None
     top: int | None = None
+    history: str | None = None
+    """Of which periods are meant; None is the user's own."""
 
     @property
     def thresholds(self) -> Thresholds:
@@ -68,7 +71,7 @@ class Compared(NamedTuple):
 def compare(
     before: str | Report, after: str | Report, options: DiffOptions, progress: Progress | None = None
 ) -> Compared:
-    """What changed between two captures or reports, each a path or a report at hand.
+    """What changed between two captures, reports or periods, each a word of the command or a report at hand.
 
     UsageError where they cannot be compared, before anything is read; PortcallError where a side cannot be read at all.
     """
@@ -76,32 +79,32 @@ def compare(
     choose = chooser(options.where, "diff", options.top)
     if (before, after) == ("-", "-"):
         raise UsageError("stdin can be one side only: name a file for the other")
-    sides = [side if isinstance(side, Report) else (written_report(side) or side) for side in (before, after)]
-    by, grouping = grouping_of_both(options.by, [None if isinstance(side, str) else side.by for side in sides])
-    if not any(isinstance(side, str) for side in sides) and (options.filter or options.local or not options.names):
-        raise UsageError("--filter, --local and --no-names are about captures, and both sides are reports")
+    sides = [_known(side, options.history) for side in (before, after)]
+    by, grouping = grouping_of_both(
+        options.by, [side.by if isinstance(side, WrittenReport | Report) else None for side in sides]
+    )
+    _check(sides, options)
     problems: list[CaptureError] = []
     notes: list[Degradation] = []
     summed: list[Side] = []
     interrupted = False
     for side in sides:
-        sums = KeyedSums(by, grouping)
-        if isinstance(side, WrittenReport):
-            for columns in side.blocks(sums.names):
-                sums.add(columns)
-            notes += _notes_of_file(side)
-            summed.append(Side(side.path, side.window_ns, sums))
-        elif isinstance(side, Report):
-            sums.add_rows(side.rows)
-            notes += _notes_of_report(side.source, side.rows_left_out, is_by_time=bool(side.bucket_width_ns))
-            summed.append(Side(side.source, side.window_ns, sums))
-        else:
+        if isinstance(side, str):
             outcome = _read(side, grouping, options, progress)
-            sums.add_rows(outcome.report.rows)
             problems += outcome.problems
             interrupted = interrupted or outcome.interrupted
+            summed.append(_of_report(outcome.report, by, grouping)._replace(source=side))
             notes += outcome.report.degradations
-            summed.append(Side(side, outcome.report.window_ns, sums))
+        elif isinstance(side, Report):
+            summed.append(_of_report(side, by, grouping))
+            notes += _notes_of_report(side.source, side.rows_left_out, is_by_time=bool(side.bucket_width_ns))
+        elif isinstance(side, KeptPeriod):
+            one, lacks = _of_period(side, by, grouping)
+            summed.append(one)
+            notes += lacks
+        else:
+            summed.append(_of_file(side, by, grouping))
+            notes += _notes_of_file(side)
         notes += _notes_of_bound(summed[-1])
     first, second = summed
     times_as_long = _times_as_long(first, second)
@@ -137,10 +140,12 @@ def diff(  # noqa: PLR0913 (the options of the command, all by name)
     rates: bool = False,
     where: str | None = None,
     top: int | None = None,
+    history: str | PathLike[str] | None = None,
 ) -> Listing:
-    """What changed between two captures or reports: a row for each app and host, or what else ``by`` says.
+    """What changed between two captures, reports or periods: a row for each app and host, or what else ``by`` says.
 
-    Each is a path of a capture or of a report as json, jsonl or parquet, or a ``Report``.
+    Each is a path of a capture or of a report as json, jsonl or parquet, or a ``Report``, or a period of ``history``
+    (None: the user's own), as ``history:14d..7d``.
     """
     if not isinstance(ratio, int | float) or isinstance(ratio, bool):
         raise given.refused("ratio", ratio, "must be a number of at least 1")
@@ -154,6 +159,7 @@ def diff(  # noqa: PLR0913 (the options of the command, all by name)
         rates=given.flag("rates", rates),
         where=given.optional_text("where", where),
         top=given.optional_count("top", top),
+        history=given.optional_text("history", None if history is None else fspath(history)),
     )
     first, second = (
         side if isinstance(side, Report) else given.paths(name, fspath(side) if isinstance(side, PathLike) else side)[0]
@@ -164,6 +170,40 @@ def diff(  # noqa: PLR0913 (the options of the command, all by name)
         raise KeyboardInterrupt
     problems = [Degradation(problem.path, problem.reason, problem.remedy) for problem in compared.problems]
     return replace(compared.listing, degradations=[*compared.listing.degradations, *problems])
+
+
+def _known(side: str | Report, history: str | None) -> str | Report | WrittenReport | KeptPeriod:
+    """What a word names; a text is a capture."""
+    return side if isinstance(side, Report) else kept_period(side, history) or written_report(side) or side
+
+
+def _check(sides: Sequence[str | Report | WrittenReport | KeptPeriod], options: DiffOptions) -> None:
+    """UsageError for options that are about none of the sides."""
+    if not any(isinstance(side, str) for side in sides) and (options.filter or options.local or not options.names):
+        raise UsageError("--filter, --local and --no-names are about captures, and neither side is one")
+    if options.history is not None and not any(isinstance(side, KeptPeriod) for side in sides):
+        raise UsageError(f"--history {options.history}: name a period of it as a side, like {PREFIX}7d..")
+
+
+def _of_report(report: Report, by: str, grouping: str) -> Side:
+    sums = KeyedSums(by, grouping)
+    sums.add_rows(report.rows)
+    return Side(report.source, report.window_ns, sums)
+
+
+def _of_file(report: WrittenReport, by: str, grouping: str) -> Side:
+    sums = KeyedSums(by, grouping)
+    for columns in report.blocks(sums.names):
+        sums.add(columns)
+    return Side(report.path, report.window_ns, sums)
+
+
+def _of_period(period: KeptPeriod, by: str, grouping: str) -> tuple[Side, list[Degradation]]:
+    """Its sums are by the columns themselves, where those of a capture are by flow."""
+    sums = KeyedSums(by, by)
+    kept = period.sums((*sums.key_columns, "unattributed_reason"), grouping)
+    sums.add(kept.columns)
+    return Side(period.source, kept.window_ns, sums), kept.notes
 
 
 def _read(path: str, grouping: str, options: DiffOptions, progress: Progress | None) -> offline.Outcome:

@@ -1,4 +1,4 @@
-"""``portcall baseline``: who talks to whom, learned from captures and from reports by flow."""
+"""``portcall baseline``: who talks to whom, learned from captures, from reports by flow and from a history."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.comparison.baselines import Baseline, Learned
-from portcall.comparison.learning import LEARNED_COLUMNS, Learner
+from portcall.comparison.learning import KEPT_COLUMNS, LEARNED_COLUMNS, Learner
 from portcall.errors import PortcallError, UsageError
 from portcall.records.report_rows import Rows
 from portcall.runs import arguments as given
 from portcall.runs import offline
 from portcall.runs.comparing.baseline_file import read_baseline, write_baseline
+from portcall.runs.comparing.kept_period import PREFIX, kept_period
 from portcall.sources.reports.written_report import refusal, written_report
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from portcall.comparison.baselines import Network
     from portcall.errors import CaptureError
+    from portcall.runs.comparing.kept_period import KeptPeriod
     from portcall.sources.reports.written_report import WrittenReport
 
     Progress = Callable[[int, int | None], None]
@@ -33,24 +35,30 @@ class Lesson(NamedTuple):
     problems: list[CaptureError]
 
 
-def learn(
+def learn(  # noqa: PLR0913 (the options of the command, all by name)
     paths: Sequence[str],
     *,
     within: Sequence[str] = (),
     exact_names: bool = False,
     filter: str | None = None,  # noqa: A002 (the option's name)
     local: Sequence[str] = (),
+    history: str | None = None,
     progress: Progress | None = None,
 ) -> Lesson:
-    """Learn from files; captures among them are one capture, in order of time.
+    """Learn from files and periods of a history; captures among them are one capture, in order of time.
 
     KeyboardInterrupt where it was interrupted: half of what is usual is no baseline. PortcallError where nothing is to
     be learned, UsageError for what is no network.
     """
     learner = Learner(list(map(_network, within)), exact_names=exact_names)
-    reports = {path: report for path in paths if (report := written_report(path))}
-    captures = [path for path in paths if path not in reports]
+    periods = {path: period for path in paths if (period := kept_period(path, history))}
+    if history is not None and not periods:
+        raise UsageError(f"--history {history}: name a period of it to learn from, like {PREFIX}30d..")
+    reports = {path: report for path in paths if path not in periods and (report := written_report(path))}
+    captures = [path for path in paths if path not in reports and path not in periods]
     problems: list[CaptureError] = []
+    for period in periods.values():
+        _learn_period(learner, period)
     for report in reports.values():
         _learn_report(learner, report)
     if captures:
@@ -65,7 +73,7 @@ def learn(
             Learned(", ".join(captures), outcome.report.window_ns, learner.conversations - before)
         )
         problems = outcome.problems
-    if not learner.conversations:
+    if not learner.conversations and not learner.baseline.expected:
         raise PortcallError(f"{', '.join(paths)}: no conversation to learn from")
     return Lesson(learner.baseline, learner.conversations, problems)
 
@@ -79,8 +87,11 @@ def baseline(  # noqa: PLR0913 (the options of the command, all by name)
     exact_names: bool = False,
     filter: str | None = None,  # noqa: A002 (the option's name)
     local: given.Texts = (),
+    history: str | PathLike[str] | None = None,
 ) -> Baseline:
     """Learn from captures, or reports by flow, who talks to whom: what ``read`` and ``live`` take as ``expect``.
+
+    ``history:30d..`` among the paths is a period of ``history`` (None: the user's own).
 
     ``output`` is where to write it too, behind what is there already with ``add``.
     """
@@ -93,6 +104,7 @@ def baseline(  # noqa: PLR0913 (the options of the command, all by name)
         exact_names=given.flag("exact_names", exact_names),
         filter=given.optional_text("filter", filter),
         local=given.texts("local", local),
+        history=given.optional_text("history", None if history is None else fspath(history)),
     )
     former.merge(lesson.baseline)
     if output is not None:
@@ -107,6 +119,13 @@ def _learn_report(learner: Learner, report: WrittenReport) -> None:
     for columns in report.blocks(LEARNED_COLUMNS):
         learner.add(columns)
     learner.baseline.learned.append(Learned(report.path, report.window_ns, learner.conversations - before))
+
+
+def _learn_period(learner: Learner, period: KeptPeriod) -> None:
+    before = learner.conversations
+    kept = period.sums(KEPT_COLUMNS, "flow")
+    learner.add_sums(kept.columns)
+    learner.baseline.learned.append(Learned(period.source, kept.window_ns, learner.conversations - before))
 
 
 def _network(text: str) -> Network:

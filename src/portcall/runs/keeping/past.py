@@ -20,13 +20,15 @@ from portcall.queries.periods import past_moment_s
 from portcall.queries.row_filter import compile_where
 from portcall.queries.row_tests import Every, Some
 from portcall.records.column_values import Columns, Numbers, Words
+from portcall.records.kept.windows import CountedIn
 from portcall.records.packets import Tally, Verdict
 from portcall.records.report import Degradation, PageReports, Report
 from portcall.records.report_rows import Rows, in_order
 from portcall.records.schema import WINDOW_COLUMNS, column_names
-from portcall.runs.keeping.past_rows import CREDITED_ONCE, ENDS, group_columns, merged, time_columns
+from portcall.runs.keeping.past_rows import CREDITED_ONCE, ENDS, group_columns, keyed_columns, merged, time_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
     import numpy as np
@@ -95,7 +97,7 @@ def report_of(path: Path, options: PastOptions) -> Report:
     """The report. UsageError for what cannot be asked, HistoryError where the file cannot be read."""
     choice = check(options)
     with PeriodSums(path) as sums:
-        return _Past(sums, options, choice).report()
+        return Past(sums, options, choice).report()
 
 
 def check(options: PastOptions) -> _Choice:
@@ -120,18 +122,18 @@ def _schema(by: str) -> str:
     return "time" if by in _WIDTHS_S else by
 
 
-class _Past:
+class Past:
     """One period of a history, read once."""
 
-    def __init__(self, sums: PeriodSums, options: PastOptions, choice: _Choice) -> None:
-        self._sums, self._options, self._choice = sums, options, choice
+    def __init__(self, sums: PeriodSums, options: PastOptions, choice: _Choice | None = None) -> None:
+        self._sums, self._options, self._choice = sums, options, choice or _Choice(None, None)
         span = sums.span_s() or (0, 0)
         begin_s, end_s = options.period
         self._begin_s = max(span[0], span[0] if begin_s is None else begin_s)
         self._end_s = min(span[1], span[1] if end_s is None else end_s)
         sums.gather(self._pieces())
-        if choice.keys:
-            sums.choose(sorted(choice.keys.names), choice.keys)
+        if self._choice.keys:
+            sums.choose(sorted(self._choice.keys.names), self._choice.keys)
 
     def report(self) -> Report:
         """The one that was asked for."""
@@ -143,6 +145,20 @@ class _Past:
         if not any(row["app_source"] == "process" for one in others if one.by == "process" for row in one.rows):
             others = [one for one in others if one.by != "process"]  # nobody knows owners
         return replace(report, page=PageReports(tuple(others), self._over_time()))
+
+    def sums_by(self, names: Sequence[str], by: str) -> Columns:
+        """Sums by columns of a WindowKey, of what rows of grouping ``by`` count; each conversation once by flow."""
+        is_once = by in (*CREDITED_ONCE, "flow")
+        sums = self._sums.keyed(names, ends=int(ENDS.get(by, CountedIn.FIRST)), is_once=is_once)
+        return keyed_columns(names, sums, self._sums.texts({number for one in sums for number in one[: len(names)]}))
+
+    def window_ns(self) -> tuple[int, int]:
+        """From when to before when, as far as anything is kept."""
+        return self._begin_s * _NS_PER_S, max(self._begin_s, self._end_s) * _NS_PER_S
+
+    def notes(self) -> list[Degradation]:
+        """What the period lacks."""
+        return self._notes(self._options.by)
 
     def _pieces(self, widest_s: int = DAY_S) -> list[Piece]:
         return pieces(self._begin_s, self._end_s, self._sums.extent, widest_s)

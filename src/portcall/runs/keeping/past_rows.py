@@ -54,6 +54,15 @@ def group_columns(by: str, groups: Sequence[Group], texts: Texts) -> Columns:
     return Columns(len(groups), columns)
 
 
+def keyed_columns(names: Sequence[str], sums: Sequence[tuple[int, ...]], texts: Texts) -> Columns:
+    """The columns of sums by several columns of a WindowKey."""
+    width = len(names)
+    columns: dict[str, ColumnValues] = _counted([one[width:] for one in sums])
+    for place, name in enumerate(names):
+        columns[name] = Words.each([texts[one[place]] for one in sums])
+    return Columns(len(sums), columns)
+
+
 def time_columns(rows: Iterable[tuple[int, tuple[int, ...]]]) -> Columns:
     """The columns of rows by time: when each bucket begins, in s, and COUNTED with first and last in ms."""
     begins, measures = [], []
