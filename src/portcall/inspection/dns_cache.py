@@ -37,7 +37,7 @@ CACHED_ANSWER = np.dtype(
         ("until_ns", "i8"),  # when its time to live, and some grace, was over
         ("earlier", "u8"),  # reference of the one before it, of the same pair
         ("name", "u4"),  # number of the name
-        ("reserved", "u4"),
+        ("in_chain", "u4"),  # how many of the same pair were before it when it was told
     ]
 )
 """One name that a client was told for an address. 72 bytes."""

@@ -1,6 +1,7 @@
 """Which name resolvers gave a client for an address, and when: a ring of the latest DNS answers, found by client and server.
 
-An answer is an interval: the same answer while it holds lengthens it. Those of one pair are chained from the newest to
+An answer is an interval: the same answer while it holds lengthens it, and later too where its pair has as many as are
+looked at; so a conversation of days keeps its name, however often somebody asks again. Those of one pair are chained from the newest to
 the oldest by ``earlier``. References, in slots and chains, are 1 + the running number of an answer, so it shows where the
 ring has passed over one; what its slot then holds is a pair that is gone. As in ``flow_update``, rows go in strides. Most servers
 were never told to anybody: one bit, which stays in the cache, spares the search.
@@ -159,7 +160,7 @@ cdef class DnsAnswerStore:
         with nogil:
             for i in range(answers.shape[0]):
                 told = answers[i]
-                told.name, told.earlier, told.reserved = names[answers[i].name], 0, 0
+                told.name, told.earlier, told.in_chain = names[answers[i].name], 0, 0
                 self._note(&told)
 
     cdef void note_bytes(
@@ -173,7 +174,7 @@ cdef class DnsAnswerStore:
             told.client[0] = told.client[1] = 0
         told.first_ns = told.last_ns = time_ns
         told.until_ns = time_ns + lasts_ns if time_ns < NEVER - lasts_ns else NEVER
-        told.name, told.reserved, told.earlier = name, 0, 0
+        told.name, told.in_chain, told.earlier = name, 0, 0
         self._note(&told)
 
     cdef void _note(self, CachedAnswer *told) noexcept nogil:
@@ -183,6 +184,7 @@ cdef class DnsAnswerStore:
         slot = self._find(told.client, told.server)
         if self._is_held(self.slots[slot]):
             told.earlier = self.slots[slot]
+            told.in_chain = self.ring[(told.earlier - 1) & <uint64_t>(self.ring.shape[0] - 1)].in_chain + 1
             if self._extend(told.earlier, told):
                 return
         elif not self.slots[slot]:
@@ -216,16 +218,22 @@ cdef class DnsAnswerStore:
         return slot if gone > mask else gone
 
     cdef bint _extend(self, uint64_t reference, const CachedAnswer *told) noexcept nogil:
-        """Lengthen an answer of the pair that says the same and holds at the time; whether there is one."""
+        """Lengthen an answer of the pair that says the same and holds at the time; whether there is one.
+
+        Where one more would hide the oldest, the newest that says the same need not hold any more.
+        """
         cdef CachedAnswer *earlier
         cdef int step
+        cdef bint is_full = told.in_chain >= MOST_STEPS
         if told.first_ns == NO_TIME:
             return False  # the order alone tells what is new
-        for step in range(MOST_STEPS_BACK):
+        for step in range(MOST_STEPS if is_full else MOST_STEPS_BACK):
             if not self._is_held(reference):
                 break
             earlier = &self.ring[(reference - 1) & <uint64_t>(self.ring.shape[0] - 1)]
-            if earlier.name == told.name and earlier.first_ns <= told.until_ns and told.first_ns <= earlier.until_ns:
+            if earlier.name == told.name and (
+                is_full or earlier.first_ns <= told.until_ns and told.first_ns <= earlier.until_ns
+            ):
                 earlier.first_ns = min(earlier.first_ns, told.first_ns)
                 earlier.last_ns = max(earlier.last_ns, told.last_ns)
                 earlier.until_ns = max(earlier.until_ns, told.until_ns)

@@ -158,7 +158,7 @@ cdef struct CachedAnswer:
     int64_t until_ns
     uint64_t earlier
     uint32_t name
-    uint32_t reserved
+    uint32_t in_chain
 
 
 cdef struct VerdictTally:
