@@ -149,7 +149,8 @@ class OwnedTable:
 
     def counted_parts(self) -> Iterator[Part]:
         """The rows of which something came in buckets that are there, with their cells, without duplicates."""
-        by_row = self._table.flows.cells()
+        buckets = self.buckets
+        by_row = self._table.flows.cells() if buckets and buckets.count else None
         if not by_row:
             return
         for indexes, flows in self._table.flows.indexed_chunks(self._at_once(CHUNK_ROWS)):
