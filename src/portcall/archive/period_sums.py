@@ -57,7 +57,7 @@ class Group(NamedTuple):
     measures: tuple[int, ...]
     """COUNTED, and ms since 1970 UTC of the first and the last packet."""
     single: list[int]
-    """SINGLE, 0 where there are several."""
+    """SINGLE, 0 where there are several; of owners' groupings alone, as the next."""
     ranked: list[list[int]]
     """All that it has of RANKED."""
     top_host: int
@@ -141,18 +141,16 @@ class PeriodSums:
         group = _GROUPS.get(by, f"{by}, CASE WHEN {by} THEN 0 ELSE unattributed_reason END")
         only = f" WHERE ends&{ends}" if is_once else ""
         flows = f"SUM(CASE WHEN ends&{ends} THEN flows ELSE 0 END)"
-        told = ", ".join(f"MIN({name}), MAX({name})" for name in SINGLE)
-        lists = ", ".join(f"group_concat(DISTINCT {name})" for name in RANKED)
-        counted = ", ".join(f"SUM({name})" for name in COUNTED[1:])
-        rows = self._rows(
-            f"SELECT {group}, {flows}, {counted}, MIN(first_ms), MAX(last_ms), {told}, {lists} "
-            f"FROM {self._from}{only} GROUP BY {group}"
-        )
+        told = [f"MIN({name}), MAX({name})" for name in SINGLE] if by in _GROUPS else []
+        lists = [f"group_concat(DISTINCT {name})" for name in RANKED] if by in _GROUPS else []
+        counted = [f"SUM({name})" for name in COUNTED[1:]]
+        wanted = ", ".join([group, flows, *counted, "MIN(first_ms)", "MAX(last_ms)", *told, *lists])
+        rows = self._rows(f"SELECT {wanted} FROM {self._from}{only} GROUP BY {group}")
         width = len(group.split(", "))
         top = self._top_hosts(group, only)
         services = self._shares(group, "service", only)
         measures = width + len(MEASURES)
-        singles = measures + 2 * len(SINGLE)
+        singles = measures + 2 * len(told)
         return [
             Group(
                 row[:width],
