@@ -15,14 +15,17 @@ pytest.importorskip("mcp")
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from archive.kept_windows import DAY_S, MONDAY_S, key, stored
+
 CAPTURES = Path(__file__).resolve().parents[3] / "captures"
 
 
-def asked(folder, *calls):
+def asked(folder, *calls, options=()):
     """What a client is told of the tools, and what each call (tool, arguments) gives."""
 
     async def ask():
-        server = StdioServerParameters(command=sys.executable, args=["-m", "portcall", "mcp", str(folder)])
+        words = ["-m", "portcall", "mcp", str(folder), *options]
+        server = StdioServerParameters(command=sys.executable, args=words)
         async with Client(server) as client:
             tools = (await client.list_tools()).tools
             return tools, [await client.call_tool(tool, arguments) for tool, arguments in calls]
@@ -50,6 +53,44 @@ def test_a_client_learns_the_tools_and_has_answers_that_add_up():
     assert credited == apps.structured_content["coverage"]["bytes"]
     assert {row["service"] for row in flows.structured_content["rows"]} == {"dns"}
     assert port.structured_content["title"] == "Port 443: HTTPS"
+
+
+def test_what_changed_between_captures_and_days_and_what_was_in_the_past(tmp_path):
+    week = {MONDAY_S: {key("curl", "www.example.org"): 100_000}, MONDAY_S + DAY_S: {key("ssh", "10.0.0.1"): 2000}}
+    kept = stored(tmp_path / "it.sqlite", week)
+    monday, tuesday = "history:2024-03-04..2024-03-05", "history:2024-03-05..2024-03-06"
+
+    _, (captures, days, both, past, new) = asked(
+        CAPTURES,
+        ("diff", {"before": "office.pcapng", "after": "database.pcap", "by": "app", "where": "change=new"}),
+        ("diff", {"before": monday, "after": tuesday}),
+        ("diff", {"before": monday, "after": "office.pcapng"}),
+        ("history", {"by": "day"}),
+        ("history", {"by": "host", "begin": "2024-03-05", "new": True}),
+        options=("--history", str(kept)),
+    )
+
+    assert [row["app"] for row in captures.structured_content["rows"]] == ["mysql"]
+    assert [(row["change"], row["app"]) for row in days.structured_content["rows"]] == [
+        ("gone", "curl"),
+        ("new", "ssh"),
+    ]
+    assert both.structured_content["coverage"]["before"]["bytes"] == 110_000
+    assert [row["bytes_in"] for row in past.structured_content["rows"]] == [100_000, 2000]
+    assert [row["host"] for row in new.structured_content["rows"]] == ["10.0.0.1"]
+
+
+def test_the_past_is_nobodys_business_until_its_file_is_named():
+    _, results = asked(
+        CAPTURES,
+        ("history", {}),
+        ("diff", {"before": "history:7d..", "after": "office.pcapng"}),
+        ("diff", {"before": "../README.md", "after": "office.pcapng"}),
+    )
+
+    assert all(result.is_error for result in results)
+    assert "--history FILE allows it" in results[0].content[0].text
+    assert "--history FILE allows it" in results[1].content[0].text
 
 
 def test_hostile_arguments_are_refused_in_one_line_and_the_next_question_is_answered():

@@ -6,12 +6,17 @@ so, and its texts are cut. Command lines, which may hold secrets, are left out. 
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from portcall.comparison.keyed_sums import APP_AND_HOST
 from portcall.errors import UsageError
 from portcall.runs import explain as explaining
 from portcall.runs import offline, toolbox
+from portcall.runs.comparing.compared import DiffOptions, compare
+from portcall.runs.comparing.kept_period import PREFIX
+from portcall.runs.keeping import past
 from portcall.sockets.query import parse_query
 
 if TYPE_CHECKING:
@@ -39,11 +44,11 @@ Answer = dict[str, Any]  # Any: plain values, as JSON has them
 
 
 class Answers:
-    """What may be asked about captures beneath a folder, and about this machine."""
+    """What may be asked about captures beneath a folder, about this machine, and about its past."""
 
-    def __init__(self, folder: Folder, memory: str | None = None) -> None:
-        """``memory`` bounds each reading, as ``read --memory`` does."""
-        self._folder, self._memory = folder, memory
+    def __init__(self, folder: Folder, memory: str | None = None, kept: str | None = None) -> None:
+        """``memory`` bounds each reading, as ``read --memory`` does; ``kept`` is a history's file, None for none."""
+        self._folder, self._memory, self._kept = folder, memory, kept
 
     def overview(self, capture: str | None = None) -> Answer:
         """Of a capture, what it covers, and its greatest apps, hosts and services; without one, which there are."""
@@ -86,6 +91,43 @@ class Answers:
     def who(self, port: str, top: int = 50) -> Answer:
         """Which sockets have a port, or which a process has."""
         return _answer(**_listed(toolbox.who(parse_query(port), toolbox.chosen((), None, _rows_wanted(top)))))
+
+    def diff(self, before: str, after: str, by: str | None = None, where: str | None = None, top: int = 50) -> Answer:
+        """What changed between two captures, or periods of the history (history:14d..7d), most bytes first."""
+        options = DiffOptions(by=by, where=where, top=_rows_wanted(top), history=None)
+        first, second = (self._side(side, by) for side in (before, after))
+        if self._kept and any(isinstance(side, str) for side in (first, second)):
+            options = replace(options, history=self._kept)
+        return _answer(before=_cut(before), after=_cut(after), **_listed(compare(first, second, options).listing))
+
+    def history(
+        self,
+        by: str = "app",
+        begin: str | None = None,
+        end: str | None = None,
+        where: str | None = None,
+        new: bool = False,  # noqa: FBT001, FBT002 (tools have names for all)
+        top: int = 50,
+    ) -> Answer:
+        """Who used the network in the past, from begin to end (2024-05-01T12:30, or 7d ago); new: first met then."""
+        if self._kept is None:
+            raise UsageError("no history may be asked: portcall mcp FOLDER --history FILE allows it")
+        if by not in past.GROUPINGS:
+            raise UsageError(f"by {by}: ask for one of {', '.join(past.GROUPINGS)}")
+        period = past.period_of(begin, end, int(time.time()))
+        asked = past.PastOptions(by, period, where, _rows_wanted(top), is_new=new)
+        return _answer(**_listed(past.report_of(past.place_of(self._kept), asked)))
+
+    def _side(self, side: str, by: str | None) -> Report | str:
+        """A capture's report, or the word for a period."""
+        if side.startswith(PREFIX):
+            if self._kept is None:
+                raise UsageError(f"{side}: no history may be asked: portcall mcp FOLDER --history FILE allows it")
+            return side
+        grouping = "flow" if by in (None, APP_AND_HOST) else by
+        path = self._folder.file(side)
+        report = offline.read([path], by=grouping, stream=self._stream(), jobs=1).noted_report
+        return replace(report, source=side)
 
     def _rows(self, capture: str, by: str, where: str | None, top: int) -> Answer:
         path = self._folder.file(capture)
