@@ -61,7 +61,7 @@ def test_packets_are_those_of_the_capture(sail):
     rows = sail.read.format("pcap").options(mode="packets", range_bytes="20000").load(str(CAPTURES / "office.pcapng"))
 
     found = rows.selectExpr("count(*) as frames", "sum(bytes) as bytes", "count(source_ip) as ip").collect()[0]
-    assert (found["frames"], found["bytes"], found["ip"]) == (550, 120072, 542) or found["frames"] > found["ip"] > 0
+    assert (found["frames"], found["bytes"], found["ip"]) == (345, 120_072, 343)
 
 
 @of_sail
