@@ -61,6 +61,7 @@ class Group(NamedTuple):
     ranked: list[list[int]]
     """All that it has of RANKED."""
     top_host: int
+    """0 for groups that are hosts."""
     services: list[int]
     """Those of most bytes, these first."""
 
@@ -147,7 +148,7 @@ class PeriodSums:
         wanted = ", ".join([group, flows, *counted, "MIN(first_ms)", "MAX(last_ms)", *told, *lists])
         rows = self._rows(f"SELECT {wanted} FROM {self._from}{only} GROUP BY {group}")
         width = len(group.split(", "))
-        top = self._top_hosts(group, only)
+        top = {} if by == "host" else self._top_hosts(group, only)
         services = self._shares(group, "service", only)
         measures = width + len(MEASURES)
         singles = measures + 2 * len(told)
