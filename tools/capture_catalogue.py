@@ -35,11 +35,12 @@ PACKAGES = {
     "mariadbd": "mariadb-server-core",
     "mariadb": "mariadb-client-core",
     "openssl": "openssl",
+    "go": "golang-go",
     "zstd": "zstd",
     "xz": "xz-utils",
     "lz4": "lz4",
 }
-"""The program that the recorder runs, and the Debian package that has it."""
+"""The program that the recorder runs, and the Debian package that has it; Go must be 1.24 or later."""
 HEADING = """\
 # The captures of this project. It recorded or made each of them itself, in network namespaces of its own, with
 # made-up names and documentation addresses (RFC 2606, 5737, 3849). Written by tools/record_captures.py; to make them

@@ -78,8 +78,11 @@ class _Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
 
-def start_names(lab: Lab, host: Host) -> None:
-    """Run dnsmasq with our made-up names; ``long.example.com`` has texts that only TCP can carry."""
+def start_names(lab: Lab, host: Host, *records: str) -> None:
+    """Run dnsmasq with our made-up names; ``long.example.com`` has texts that only TCP can carry.
+
+    ``records`` are options of dnsmasq that tell more.
+    """
     texts = ",".join(f"text {number} " + "x" * 180 for number in range(12))
     lab.daemon(
         host,
@@ -94,8 +97,20 @@ def start_names(lab: Lab, host: Host) -> None:
         *("--pid-file=", "--local=/#/", "--cname=shop.example.com,www.example.com"),
         f"--txt-record=long.example.com,{texts}",
         *(f"--host-record={name},{addresses}" for name, addresses in NAMES.items()),
+        *records,
         ready=(NAME_SERVER, 53),
     )
+
+
+def encrypted_hellos(lab: Lab, host: Host, port: int, cover: str) -> tuple[str, str]:
+    """Answer TLS with ECH at BANK behind a cover; gives the program, which also asks, and its ECHConfigList."""
+    program = str(lab.folder / "ech_lab")
+    source = str(Path(__file__).with_name("ech_lab.go"))
+    subprocess.run(["go", "build", "-o", program, source], check=True, timeout=600)
+    made = subprocess.run([program, "config", cover], check=True, capture_output=True, text=True, timeout=60)
+    config, key = made.stdout.split()
+    lab.daemon(host, program, "serve", f"{BANK}:{port}", config, key, ready=(BANK, port))
+    return program, config
 
 
 @contextmanager

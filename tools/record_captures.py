@@ -288,6 +288,23 @@ def cooked(lab: Lab, out: Path) -> None:
     out.write_bytes(b"".join(sections))  # mergecap would write this machine's kernel into it
 
 
+def ech(lab: Lab, out: Path) -> None:
+    """Encrypted Client Hello (RFC 9849) by Go: DNS offers it for one name, which is then asked for behind a cover."""
+    client, server = _two_hosts(lab)
+    cover, hidden = "cover.example.net", "bank.example.org"
+    program, config = services.encrypted_hellos(lab, server, 443, cover)
+    # SVCB priority 1, target ".", and the parameter ech (5): RFC 9460 §2.2, RFC 9848 §3
+    record = f"000100{5:04x}{len(config) // 2:04x}{config}"
+    addresses = f"--host-record={cover},{services.BANK}"
+    services.start_names(lab, server, f"--dns-rr={hidden},65,{record}", addresses)
+    with lab.record(client, "lan0", out):
+        for question in ("HTTPS", "A"):
+            client.run("dig", f"@{NAME_SERVER}", hidden, question)
+        client.run(program, "ask", f"{services.BANK}:443", hidden, config)
+        client.run("dig", f"@{NAME_SERVER}", cover, "A")
+        client.run(program, "ask", f"{services.BANK}:443", cover)
+
+
 def scan(lab: Lab, out: Path) -> None:
     """Ports open, closed, silent and prohibited (ICMP), TCP and UDP; a half-open probe; a connection left open."""
     from scapy.layers.inet import IP, TCP
@@ -329,6 +346,7 @@ RECORDED: dict[str, Callable[[Lab, Path], None]] = {
     "loopback.pcap": loopback,
     "cooked.pcapng": cooked,
     "scan.pcap": scan,
+    "ech.pcap": ech,
 }
 
 

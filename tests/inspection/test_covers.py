@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 from scapy.layers.inet import IP, UDP
 
+import portcall
 from dissectors.ech_vectors import (
     CONFIGURATIONS,
     GREASE_HELLO,
@@ -17,6 +19,7 @@ from dissectors.ech_vectors import (
 )
 from made_conversations import CLIENT, RESOLVER, SERVER, answered, connection, dialogue, inspected_in
 
+CAPTURES = Path(__file__).parents[2] / "captures"
 FIRST, RETRY, SECOND = RETRY_TURNS
 HELLO = RETRIED_CLIENT[:FIRST]
 SERVER_BYTES = bytes(map(int, SERVER.split(".")))
@@ -168,3 +171,13 @@ def test_the_fingerprint_of_a_second_hello_is_told_where_the_server_asked_for_it
 
     assert len([said for said in row["said"] if said.startswith("ja4=")]) == 2
     assert "ech=accepted" in row["said"]
+
+
+def test_a_real_client_that_was_offered_ech_is_behind_a_cover_and_one_that_asks_for_the_cover_is_not():
+    rows = [row for row in portcall.read(CAPTURES / "ech.pcap", by="flow") if row["server_port"] == 443]
+
+    assert [named(row) for row in rows] == [
+        ("cover.example.net", "tls-sni-outer", "example.org", "name"),
+        ("cover.example.net", "tls-sni", "example.net", "name"),
+    ]
+    assert ["ech=yes" in row["said"] for row in rows] == [True, False]
