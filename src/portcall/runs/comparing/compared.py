@@ -29,6 +29,7 @@ _MOST_BYTES = 1 << 62
 _MOST_RATIO = 1_000_000
 _UNEVEN = 2
 """So many times as long is one side when people are told."""
+_MANY_TIMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,5 +247,6 @@ def _times_as_long(first: Side, second: Side) -> float:
 
 def _note_of_lengths(times_as_long: float) -> Degradation:
     longer, times = ("second", times_as_long) if times_as_long > 1 else ("first", 1 / times_as_long)
-    reason = f"the {longer} side is {times:.3g} times as long as the other, and totals are compared"
+    told = f"{times:.3g}" if times < _MANY_TIMES else f"{times:,.0f}".replace(",", " ")
+    reason = f"the {longer} side is {told} times as long as the other, and totals are compared"
     return Degradation("times", reason, "compare bytes a second: --rates")
