@@ -29,9 +29,9 @@ from memory_ring import MemoryRing
 from portcall.decoding.decoder import Decoder
 from portcall.inspection.server_names import ServerNames
 from portcall.ownership.socket_timeline import SocketTimeline
+from portcall.runs.inspected_table import InspectedTable
 from portcall.runs.live import LiveTracker
 from portcall.runs.partitions import Partitions
-from portcall.runs.tracker import InspectedTable
 from portcall.sources.captures import open_capture
 from portcall.sources.devices.afpacket import SNAP_LENGTH
 from portcall.sources.devices.ring_blocks import RingBlocks

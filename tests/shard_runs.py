@@ -13,8 +13,9 @@ from portcall.errors import CaptureError
 from portcall.inspection.server_names import ServerNames
 from portcall.owners.recorded.inside import OwnersOfCapture
 from portcall.runs.capture_tracker import CaptureTracker
+from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
-from portcall.runs.tracker import Shard, Tracker
+from portcall.runs.tracker import Tracker
 from portcall.sources.captures import open_capture
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from portcall.decoding.copies import Copies
 from portcall.inspection.server_names import ServerNames
 from portcall.records.detections import UDP
 from portcall.records.packets import FRAME, FrameBatch
+from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
-from portcall.runs.tracker import Shard, Tracker
+from portcall.runs.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,10 @@ from portcall.inspection.server_names import ServerNames
 from portcall.labels.bucketing import Bucketing
 from portcall.records.packets import FRAME, FrameBatch
 from portcall.runs.capture_tracker import CaptureTracker
+from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
 from portcall.runs.partial_bytes import build
-from portcall.runs.tracker import Shard, Tracker
+from portcall.runs.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

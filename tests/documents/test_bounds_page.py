@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from portcall.flows import table
+from portcall.flows.packet_order import MOST_ISLANDS
 from portcall.flows.time_buckets import MAX_CELLS
 from portcall.inspection.asked_questions import MOST_MESSAGES
 from portcall.inspection.detection_table import _MOST_CHARACTERS
 from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.inspector import MOST_PACKETS
 from portcall.inspection.logs.conversation_logs import _MOST_ENTRIES
+from portcall.kernels.histories.order_store import LETTERS
 from portcall.labels.bucketing import MOST_AUTO_BUCKETS
 from portcall.labels.registry import MOST_LABELS
 from portcall.owners.process_connector import _MAX_WAITING
@@ -42,6 +44,8 @@ def spaced(number):
         ("files of a folder", spaced(MOST_ENTRIES)),
         ("rows of a table", spaced(table.MAX_FLOWS)),
         ("fragmented datagrams", spaced(table.MAX_DATAGRAMS)),
+        ("stretches of TCP behind holes, for Zeek's conn.log", f"{spaced(MOST_ISLANDS)}, 512 of one end"),
+        ("letters of a history", str(LETTERS)),
         ("cells of time", spaced(MAX_CELLS)),
         ("buckets that `auto` counts in", spaced(MOST_AUTO_BUCKETS)),
         ("payloads of conversations that are not known yet", f"{BOUNDS.most_held_bytes >> 20} MiB"),

@@ -227,7 +227,7 @@ def test_where_chooses_lines_of_all_logs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "seconds"), [("S SA A FA FA A", 4.0), ("S SA A FA A A", 5.0), ("S SA R FA FA A", 5.0)]
+    ("flags", "seconds"), [("S SA A FA FA A", 4.0), ("S SA A FA A A", 5.0), ("S SA R FA FA A", 4.0)]
 )
 def test_a_connection_ends_when_both_ends_have_said_so_as_in_zeek(tmp_path, flags, seconds):
     frames = []

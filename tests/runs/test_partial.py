@@ -19,8 +19,9 @@ from portcall.errors import PortcallError
 from portcall.inspection import held_payloads, inspection_state
 from portcall.inspection.server_names import ServerNames
 from portcall.labels.bucketing import AUTO, Bucketing
+from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
-from portcall.runs.tracker import Shard, Tracker
+from portcall.runs.tracker import Tracker
 from shard_runs import Options, batches_of, merge_bytes, merged, partial_of, read_shard, rows_of, tracked
 
 CAPTURES = Path(__file__).parents[2] / "captures"

@@ -16,6 +16,7 @@ from portcall.attribution.flow_columns import (
     service_columns,
 )
 from portcall.attribution.flow_shares import FlowShare, TellingShares
+from portcall.attribution.history_columns import OF_HISTORIES, history_columns
 from portcall.flows.aggregation import grouped
 from portcall.flows.flow_values import FlowValues
 from portcall.labels.bucketing import bucket_starts
@@ -102,8 +103,12 @@ class FlowRows:
         for number, share, flows, places in picked:
             values.put(share.flows, told[number].clients_are_low, flows, places)
         columns = counted_columns(values, picked.told(np.int64, told, "evidence"))
-        if names is None or not names <= COUNTED:
+        if names is None or not names <= COUNTED | OF_HISTORIES:
             columns.update(self._further_columns(values, picked, told))
+        wants_histories = names is None or not names.isdisjoint(OF_HISTORIES)
+        if wants_histories and any(share.found and share.found.histories is not None for share in self._all.shares):
+            clients_are_low = picked.told(np.bool_, told, "clients_are_low")
+            columns.update(history_columns(values, picked.histories(), clients_are_low))
         if self._width_ns:
             clients_are_low = picked.told(np.bool_, told, "clients_are_low")
             columns.update(cell_columns(picked.counts(TIME_SUM), clients_are_low, self._width_ns))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from portcall.flows.flow_ends import flow_ends
+from portcall.records.histories import HISTORY
 from portcall.records.report_rows import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -190,6 +191,10 @@ class PickedRows:
                 entries[pick.places] = pick.share.found.entries[flows]
         return entries
 
+    def histories(self) -> NDArray[np.void]:
+        """What the order of the packets tells of each; zeros where nothing is known."""
+        return self.records(HISTORY, _histories_of)
+
     def matches(self) -> tuple[list[Match | None], list[Match | None]]:
         """Whose the low and the high ends are."""
         low: list[Match | None] = [None] * self.count
@@ -207,3 +212,8 @@ class PickedRows:
             if pick.share.cells:
                 counts[pick.places] = pick.share.cells.some(pick.rows).counts
         return counts
+
+
+def _histories_of(share: FlowShare) -> NDArray[np.void]:
+    histories = share.found.histories if share.found else None
+    return np.zeros(len(share.flows), HISTORY) if histories is None else histories

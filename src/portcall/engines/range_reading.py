@@ -18,11 +18,11 @@ from portcall.engines.receipts import Receipt
 from portcall.engines.time_windows import FileTimes
 from portcall.errors import CaptureError
 from portcall.records.packets import NO_TIME
+from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
 from portcall.runs.partial_bytes import build
 from portcall.runs.reading import Reading, ReadOptions
 from portcall.runs.recorded.captured_owners import CapturedOwners
-from portcall.runs.tracker import Shard
 from portcall.sources.captures import first_ns, open_capture
 from portcall.sources.lakes.capture_parts import CapturePart
 from portcall.sources.merging import MOST_OPEN, Merge, Waiting

@@ -12,8 +12,8 @@ from portcall.attribution.attribution import Attribution
 from portcall.engines.state_parts import nothing_of_state
 from portcall.flows.table import FlowTable
 from portcall.runs.capture_tracker import CaptureTracker
+from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
-from portcall.runs.tracker import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

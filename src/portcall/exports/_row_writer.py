@@ -7,27 +7,41 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from portcall.kernels.row_texts import ADDRESS, MOST_CHARACTERS, NUMBER, WORD, write_rows
+from portcall.kernels.row_texts import ADDRESS, IDENTIFIER, MOST_CHARACTERS, NUMBER, SECONDS, WORD, write_rows
 from portcall.records.column_values import Addresses, Numbers, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TextIO
 
     from numpy.typing import NDArray
 
-    from portcall.records.column_values import Columns
+    from portcall.records.column_values import ColumnValues
     from portcall.records.report_rows import Rows
 
 _MOST_REMEMBERED = 1 << 16  # words
 _ROWS_OF_TEXT = 1 << 10
 _SPARE = 8  # values that a cache line holds
+
+
+class Seconds(NamedTuple):
+    """Times and spans, written as seconds with six digits behind the point; each may be null."""
+
+    microseconds: NDArray[np.int64]
+    is_known: NDArray[np.bool_]
+
+
+class Identifiers(NamedTuple):
+    """Numbers of 128 bits, each in two halves, written as Zeek's identifiers are."""
+
+    first: NDArray[np.uint64]
+    second: NDArray[np.uint64]
 
 
 @dataclass
@@ -42,64 +56,70 @@ class RowWriter:
     encode: Callable[[Any], str]
     """A word as it stands in a row; also null."""
     quote: str = ""
-    """What stands around an address."""
+    """What stands around an address, and an identifier."""
+    leaves_out: bool = False
+    """Whether nothing stands for null, nor before it, where ``encode`` gives no text for it."""
+    _remembered: dict[Any, bytes] = field(default_factory=dict)
 
     def write(self, rows: Rows, stream: TextIO, head: str = "", leave_out: int = 0) -> None:
         """Write all rows, a thousand or so at once: ``head``, and all but so many characters of the first."""
-        put = _put_into(stream)
+        put = put_into(stream)
         put(memoryview(head.encode()))
-        for piece in self._pieces(rows):
-            put(piece[leave_out:])
-            leave_out = 0
-
-    def _pieces(self, rows: Rows) -> Iterator[memoryview]:
-        """All rows in UTF-8, each piece valid until the next."""
-        remembered: dict[Any, bytes] = {}
         for columns in rows.blocks():
-            if len(remembered) > _MOST_REMEMBERED:
-                remembered.clear()
-            yield from self._pieces_of(columns, remembered)
+            for piece in self.pieces(len(columns), columns.by_name):
+                put(piece[leave_out:])
+                leave_out = 0
+
+    def pieces(self, count: int, by_name: Mapping[str, ColumnValues | Seconds | Identifiers]) -> Iterator[memoryview]:
+        """So many rows of these columns in UTF-8, each piece valid until the next."""
+        if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.clear()
+        return self._pieces_of(count, by_name)
 
     @cached_property
     def _null(self) -> str:
         return self.encode(None)
 
-    def _pieces_of(self, columns: Columns, remembered: dict[Any, bytes]) -> Iterator[memoryview]:
-        steps, between = _Steps(len(columns)), [""]
+    def _pieces_of(
+        self, count: int, by_name: Mapping[str, ColumnValues | Seconds | Identifiers]
+    ) -> Iterator[memoryview]:
+        steps, between = _Steps(count), [""]
         for before, name in zip(self.before, self.names, strict=True):
+            values = by_name.get(name)
+            if values is None and self.leaves_out:
+                continue
             between[-1] += before
-            values = columns.by_name.get(name)
             if values is None:
                 between[-1] += self._null
                 continue
-            quote = self.quote if isinstance(values, Addresses) else ""
+            quote = self.quote if isinstance(values, Addresses | Identifiers) else ""
             between[-1] += quote
             if isinstance(values, Words):
-                steps.add_words(values, self._encoded(values.words, remembered))
+                steps.add_words(values, self._encoded(values.words))
             else:
                 steps.add(values)
             between.append(quote)
         between[-1] += self.end
-        return steps.pieces(between, self._null.encode())
+        return steps.pieces(between, self._null.encode(), leaves_out=self.leaves_out)
 
-    def _encoded(self, words: Sequence[Any], remembered: dict[Any, bytes]) -> list[bytes]:
+    def _encoded(self, words: Sequence[Any]) -> list[bytes]:
         """Words as they stand in a row. Most were met before, in another column or in rows before these."""
-        known, null = remembered.get, self._null.encode()
+        known, null = self._remembered.get, self._null.encode()
         return [
-            (known(word) or self._remember(word, word, remembered))
+            (known(word) or self._remember(word, word))
             if type(word) is str
             else null
             if word is None
-            else (known(tuple(word)) or self._remember(tuple(word), word, remembered))
+            else (known(tuple(word)) or self._remember(tuple(word), word))
             if type(word) is list
             else self.encode(word).encode()
             for word in words
         ]
 
-    def _remember(self, key: Any, word: Any, remembered: dict[Any, bytes]) -> bytes:
+    def _remember(self, key: Any, word: Any) -> bytes:
         encoded = self.encode(word).encode()
         if type(key) is str or set(map(type, key)) == {str}:  # 1 and True are equal, and not the same word
-            remembered[key] = encoded
+            self._remembered[key] = encoded
         return encoded
 
 
@@ -123,17 +143,26 @@ class _Steps:
         self._step(WORD, values.codes + len(self._words), None)
         self._words += encoded
 
-    def add(self, values: Numbers | Addresses) -> None:
+    def add(self, values: Numbers | Addresses | Seconds | Identifiers) -> None:
         """One more column."""
         self._columns.append(len(self._values))
         if isinstance(values, Numbers):
             self._step(NUMBER, values.values, values.is_known)
+        elif isinstance(values, Seconds):
+            self._step(SECONDS, values.microseconds, values.is_known)
+        elif isinstance(values, Identifiers):
+            self._step(IDENTIFIER, values.first.view(np.int64), None)
+            self._further(values.second)
         else:
             self._step(ADDRESS, values.high_half.view(np.int64), values.is_ipv6)
-            self._values.append(values.low_half.view(np.int64))
-            self._marks.append(np.zeros(self._count, np.bool_))
+            self._further(values.low_half)
 
-    def pieces(self, between: Sequence[str], null: bytes) -> Iterator[memoryview]:
+    def _further(self, half: NDArray[np.uint64]) -> None:
+        """The second half of the values before."""
+        self._values.append(half.view(np.int64))
+        self._marks.append(np.zeros(self._count, np.bool_))
+
+    def pieces(self, between: Sequence[str], null: bytes, *, leaves_out: bool) -> Iterator[memoryview]:
         """All rows, so many at once that their text stays in the processor's cache."""
         literals = [text.encode() for text in between]
         of_row = sum(map(len, literals)) + sum(MOST_CHARACTERS[kind] + len(null) for kind in self._kinds)
@@ -148,7 +177,19 @@ class _Steps:
             if room > len(out):
                 out = np.empty(room, np.uint8)
             size = write_rows(
-                kinds, numbers, values, marks, first, end, words, word_ends, literal, literal_ends, null, out
+                kinds,
+                numbers,
+                values,
+                marks,
+                first,
+                end,
+                words,
+                word_ends,
+                literal,
+                literal_ends,
+                null,
+                out,
+                leaves_out,
             )
             yield out[:size].data
 
@@ -165,7 +206,7 @@ class _Steps:
         self._marks.append(np.ones(self._count, np.bool_) if marks is None else marks)
 
 
-def _put_into(stream: TextIO) -> Callable[[memoryview], object]:
+def put_into(stream: TextIO) -> Callable[[memoryview], object]:
     """What writes UTF-8 into the stream: as it is, unless it has to pass through the stream's own encoding.
 
     To make Python's texts of it and bytes of these again takes twice as long as making it.

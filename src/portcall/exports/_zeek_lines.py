@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from portcall.exports._row_writer import RowWriter
 from portcall.exports._zeek_fields import FIELDS
 from portcall.exports.json_lines import row_text
 
@@ -46,6 +47,16 @@ def json_line(log: str, values: Mapping[str, LogValue]) -> str:
     """One line of a log in JSON."""
     known = ((name, values.get(name), kind) for name, kind in FIELDS[log].items())
     return row_text({name: _plain(value, kind) for name, value, kind in known if value is not None}) + "\n"
+
+
+def conn_writer(*, as_json: bool, has_time: bool) -> RowWriter:
+    """What writes lines of conn.log; in JSON without their time where that is unknown."""
+    names = list(FIELDS["conn"])
+    if not as_json:
+        return RowWriter(names, ["", *["\t"] * (len(names) - 1)], "\n", lambda word: _cell(word, "string"))
+    names = names if has_time else names[1:]
+    before = [f"{',' if place else '{'}{row_text(name)}:" for place, name in enumerate(names)]
+    return RowWriter(names, before, "}\n", lambda word: "" if word is None else row_text(word), '"', leaves_out=True)
 
 
 def _cell(value: LogValue, kind: str) -> str:

@@ -35,6 +35,8 @@ class Detected(NamedTuple):
     """ASKED[m], the DNS questions in these flows, by their place; None where nobody wants to know."""
     entries: NDArray[np.object_] | None = None
     """object[n], what logs say of each, as lists of LogEntry; None where nobody wants to know."""
+    histories: NDArray[np.void] | None = None
+    """HISTORY[n], what the order of packets tells of each; the same."""
 
     @staticmethod
     def of_rows(
@@ -53,13 +55,14 @@ class Detected(NamedTuple):
 
     def kept(self, keep: Callable[[NDArray[Any]], NDArray[Any]]) -> Detected:
         """The same with what ``keep`` gives for its columns, but for questions."""
-        return Detected(keep(self.numbers), keep(self.evidence), keep(self.askers), entries=self.entries)
+        return Detected(keep(self.numbers), keep(self.evidence), keep(self.askers), None, self.entries, self.histories)
 
     def part(self, rows: slice | list[int] | NDArray[np.int64]) -> Detected:
         """Of some rows."""
         asked = None if self.asked is None else placed(self.asked, np.arange(len(self.numbers))[rows])
         entries = None if self.entries is None else self.entries[rows]
-        return Detected(self.numbers[rows], self.evidence[rows], self.askers[rows], asked, entries)
+        histories = None if self.histories is None else self.histories[rows]
+        return Detected(self.numbers[rows], self.evidence[rows], self.askers[rows], asked, entries, histories)
 
 
 def earlier_askers(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:

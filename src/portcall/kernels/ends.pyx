@@ -12,17 +12,14 @@ from portcall.kernels.flow_row cimport goes_both_ways
 from portcall.kernels.flow_values cimport MARKS as _MARKS
 from portcall.kernels.flow_values cimport VALUES as _VALUES
 from portcall.kernels.flow_values cimport put
+from portcall.kernels.originators cimport Originator, by_port
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.records cimport (
-    NEVER, ORIGINATOR_ASKED, ORIGINATOR_CURATED_NAME, ORIGINATOR_FIRST_SENDER, ORIGINATOR_IANA_NAME, ORIGINATOR_LOWER_PORT, ORIGINATOR_PORT_CLASS, ORIGINATOR_SYN,
-    ORIGINATOR_SYN_ACK, UNMATCHED, Flow, FlowEnds, Network,
+    NEVER, ORIGINATOR_ASKED, ORIGINATOR_SYN, ORIGINATOR_SYN_ACK, UNMATCHED, Flow, FlowEnds, Network,
 )
 
 cdef enum:
     AHEAD = 12  # rows that are asked of memory before their turn
-    RANKS = 3  # the bits of a grade that tell how well the service is known, 0 best; above them is the class
-    NEXT_CLASS = RANKS + 1
-    LENT = 16  # the bit of a grade that tells that systems give the port to clients
     NOBODY_ASKED = 0  # who asked
     LOW_ASKED = 1
 
@@ -38,10 +35,6 @@ MARKS = ("is_ipv6", "is_tcp", "is_whole", "has_ports", "has_first_ns", "has_last
 if (len(VALUES), len(MARKS)) != (_VALUES, _MARKS):
     raise ImportError("the columns of flow values are not those of flow_values.pxd")
 
-cdef struct Originator:
-    uint8_t client_is_low
-    uint8_t evidence
-
 
 cdef inline bint _reached(const int64_t *milestone_ns) noexcept nogil:
     return (milestone_ns[0] != NEVER) | (milestone_ns[1] != NEVER)
@@ -49,25 +42,6 @@ cdef inline bint _reached(const int64_t *milestone_ns) noexcept nogil:
 
 cdef inline bint _low_was_earlier(const int64_t *milestone_ns, bint low_sent_first) noexcept nogil:
     return (milestone_ns[0] < milestone_ns[1]) | ((milestone_ns[0] == milestone_ns[1]) & low_sent_first)
-
-
-cdef inline Originator _by_port(uint32_t low, uint32_t high, uint32_t low_grade, uint32_t high_grade, bint low_sent_first) noexcept nogil:
-    # The greater grade is the client's, then the greater port; but of two that both are lent, only a curated name tells.
-    cdef uint32_t differs = (low_grade ^ high_grade) & ~LENT
-    if low_grade & high_grade & LENT and (low_grade & RANKS == 0) == (high_grade & RANKS == 0):
-        return Originator(low_sent_first, ORIGINATOR_FIRST_SENDER)
-    if low_grade & high_grade & LENT:
-        return Originator(low_grade & RANKS != 0, ORIGINATOR_CURATED_NAME)
-    low_grade, high_grade = low_grade & ~LENT, high_grade & ~LENT
-    if differs == 0:
-        if low == high:
-            return Originator(low_sent_first, ORIGINATOR_FIRST_SENDER)
-        return Originator(low > high, ORIGINATOR_LOWER_PORT)
-    if differs >= NEXT_CLASS:
-        return Originator(low_grade > high_grade, ORIGINATOR_PORT_CLASS)
-    if low_grade & RANKS == 0 or high_grade & RANKS == 0:
-        return Originator(low_grade > high_grade, ORIGINATOR_CURATED_NAME)
-    return Originator(low_grade > high_grade, ORIGINATOR_IANA_NAME)
 
 
 cdef class PortRules:
@@ -116,7 +90,7 @@ cdef inline Originator _originator(
         if flow.packets[asker - LOW_ASKED & 1] or not _is_group(address, flow.ip_version == 6):
             return Originator(asker == LOW_ASKED, ORIGINATOR_ASKED)
     ports = beginnings[flow.protocol]
-    return _by_port(flow.low_port, flow.high_port, grades[ports + flow.low_port], grades[ports + flow.high_port], low_sent_first)
+    return by_port(flow.low_port, flow.high_port, grades[ports + flow.low_port], grades[ports + flow.high_port], low_sent_first)
 
 
 cdef inline int32_t _service_key(const Flow *flow, bint client_is_low, PortRules rules) noexcept nogil:
@@ -166,7 +140,7 @@ def client_by_port(uint16_t near_port, uint16_t far_port, uint8_t near_grade, ui
 
     Where the ports do not tell, it is as if the near end had sent first.
     """
-    cdef Originator originator = _by_port(near_port, far_port, near_grade, far_grade, True)
+    cdef Originator originator = by_port(near_port, far_port, near_grade, far_grade, True)
     return bool(originator.client_is_low), int(originator.evidence)
 
 

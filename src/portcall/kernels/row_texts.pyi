@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 NUMBER: int
 WORD: int
 ADDRESS: int
+SECONDS: int
+IDENTIFIER: int
 MOST_CHARACTERS: dict[int, int]
 
 def write_rows(
@@ -21,4 +23,6 @@ def write_rows(
     between_ends: NDArray[np.int64],
     null: bytes,
     out: NDArray[Any],
+    leaves_out: bool = False,
 ) -> int: ...
+def identifier_text(first: int, second: int) -> str: ...

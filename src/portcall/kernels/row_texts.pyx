@@ -1,4 +1,4 @@
-"""Rows as text: numbers, words of a dictionary and addresses, with what stands between them, row after row.
+"""Rows as text: numbers, words of a dictionary, addresses, times and identifiers, with what stands between them, row after row.
 
 Formats differ in what stands between values and in how words are escaped, which is done once a word, before. Here they
 are put together.
@@ -18,16 +18,23 @@ cdef enum:
     _NUMBER = 0  # values[column]
     _WORD = 1  # values[column] is its index in the dictionary
     _ADDRESS = 2  # values[column] and values[column + 1] are its halves, IPv4 in the low 32 bits of the second one
+    _SECONDS = 3  # values[column] is microseconds
+    _IDENTIFIER = 4  # of values[column] and values[column + 1]
     _DIGITS = 20
     _ADDRESS_CHARACTERS = 45
+    _IDENTIFIER_CHARACTERS = 18
+    _OF_FIRST_HALF = 10  # digits of an identifier
     _AT_ONCE = 32  # bytes that are copied for less
 
-NUMBER, WORD, ADDRESS = _NUMBER, _WORD, _ADDRESS
+NUMBER, WORD, ADDRESS, SECONDS, IDENTIFIER = _NUMBER, _WORD, _ADDRESS, _SECONDS, _IDENTIFIER
 """Kinds of values."""
-MOST_CHARACTERS = {_NUMBER: _DIGITS, _WORD: 0, _ADDRESS: _ADDRESS_CHARACTERS}
+MOST_CHARACTERS = {
+    _NUMBER: _DIGITS, _WORD: 0, _ADDRESS: _ADDRESS_CHARACTERS, _SECONDS: _DIGITS + 1, _IDENTIFIER: _IDENTIFIER_CHARACTERS,
+}
 """What a value takes at the most, by kind; a word is as long as it is."""
 
 
+cdef const uint8_t *_BASE_62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 cdef uint8_t[200] _PAIRS  # the digits of 0 to 99
 cdef uint8_t[256][4] _OCTETS  # those of each octet, and how many
 for _pair in range(100):
@@ -91,6 +98,42 @@ cdef inline Py_ssize_t _write_address(uint8_t *out, uint64_t high, uint64_t low,
     return size
 
 
+cdef inline Py_ssize_t _write_seconds(uint8_t *out, int64_t microseconds) noexcept nogil:
+    """With six digits behind the point, as Zeek writes times."""
+    cdef uint64_t rest = <uint64_t>microseconds
+    cdef Py_ssize_t at = 0, place
+    if microseconds < 0:
+        out[0] = c'-'
+        at, rest = 1, 0 - rest
+    at += _write_number(out + at, <int64_t>(rest // 1000000))
+    rest %= 1000000
+    out[at] = c'.'
+    for place in range(3):
+        memcpy(out + at + 5 - 2 * place, &_PAIRS[2 * (rest % 100)], 2)
+        rest //= 100
+    return at + 7
+
+
+cdef inline Py_ssize_t _write_identifier(uint8_t *out, uint64_t first, uint64_t second) noexcept nogil:
+    """C and 17 digits of base 62, as Zeek's are."""
+    cdef Py_ssize_t place
+    cdef uint64_t rest = first
+    out[0] = c'C'
+    for place in range(1, _IDENTIFIER_CHARACTERS):
+        if place == _OF_FIRST_HALF + 1:
+            rest = second
+        out[place] = _BASE_62[rest % 62]
+        rest //= 62
+    return _IDENTIFIER_CHARACTERS
+
+
+def identifier_text(uint64_t first, uint64_t second):
+    """What ``write_rows`` writes of an identifier."""
+    cdef uint8_t text[18]
+    _write_identifier(text, first, second)
+    return (<const char *>text)[:_IDENTIFIER_CHARACTERS].decode("ascii")
+
+
 def write_rows(
     const uint8_t[::1] kinds,
     const uint32_t[::1] columns,
@@ -104,12 +147,15 @@ def write_rows(
     const int64_t[::1] between_ends,
     const uint8_t[::1] null,
     uint8_t[::1] out,
+    bint leaves_out=False,
 ):
     """Write the rows from ``first`` to before ``end`` into ``out``, and give how many bytes that are.
 
     A row is between[0], the value of kinds[0], between[1], …, and one more of ``between`` at its end. Value i is of
     column columns[i] of ``values``, int64[column, row]. ``marks``, of the same shape, say of a number whether it is known,
     ``null`` standing for others, and of an address whether it is IPv6.
+    Where it ``leaves_out`` what is null, that is no number that is not known and no word without a character, nor what stands
+    before it.
     Texts of ``words`` and ``between`` follow one another, and end where ``…_ends`` say, which begin with a 0.
     ValueError where there is no room: beside the texts and numbers, some for the longest address is wanted.
     """
@@ -129,15 +175,20 @@ def write_rows(
                 if at + size + _ADDRESS_CHARACTERS > room:
                     is_full = True
                     break
+                if leaves_out and i < kinds.shape[0] and not _is_there(kinds[i], columns[i], values, marks, word_ends, row):
+                    continue
                 if size:
                     _copy(&out[at], &between[start], size, between.shape[0] - start)
                     at += size
                 if i == kinds.shape[0]:
                     break
                 column, kind = columns[i], kinds[i]
-                if kind == _NUMBER:
+                if kind == _NUMBER or kind == _SECONDS:
                     if marks[column, row]:
-                        at += _write_number(&out[at], values[column, row])
+                        if kind == _NUMBER:
+                            at += _write_number(&out[at], values[column, row])
+                        else:
+                            at += _write_seconds(&out[at], values[column, row])
                         continue
                     start, size = 0, null.shape[0]
                     if at + size > room:
@@ -149,6 +200,8 @@ def write_rows(
                     size = _write_address(
                         &out[at], <uint64_t>values[column, row], <uint64_t>values[column + 1, row], marks[column, row]
                     )
+                elif kind == _IDENTIFIER:
+                    size = _write_identifier(&out[at], <uint64_t>values[column, row], <uint64_t>values[column + 1, row])
                 else:
                     word = values[column, row]
                     if word < 0 or word + 1 >= word_ends.shape[0]:
@@ -167,6 +220,18 @@ def write_rows(
     if is_full:
         raise ValueError("no room for all rows")
     return at
+
+
+cdef inline bint _is_there(
+    uint8_t kind, uint32_t column, const int64_t[:, ::1] values, const uint8_t[:, ::1] marks, const int64_t[::1] word_ends,
+    Py_ssize_t row
+) noexcept nogil:
+    """Whether a value is not null; a word without a place is, so that somebody says so."""
+    cdef int64_t word
+    if kind == _NUMBER or kind == _SECONDS:
+        return marks[column, row] != 0
+    word = values[column, row]
+    return kind != _WORD or not 0 <= word < word_ends.shape[0] - 1 or word_ends[word] < word_ends[word + 1]
 
 
 cdef bint _are_ends(const int64_t[::1] ends, Py_ssize_t size) noexcept nogil:

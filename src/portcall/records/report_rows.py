@@ -132,7 +132,9 @@ class Rows(Sequence[Any]):  # Any: Row, a dictionary of plain values
         """The same rows, the least number in this column first; those without one come before all others."""
         values = [
             np.where(True if of.is_known is None else of.is_known, of.values, np.iinfo(np.int64).min)
-            for of in (columns.by_name[name] for columns in self.blocks())
+            for of in (
+                columns.by_name[name] for columns in self.blocks(names=None if self._complete else frozenset({name}))
+            )
             if isinstance(of, Numbers)
         ]
         order = np.argsort(np.concatenate([*values, np.zeros(0, np.int64)]), kind="stable")

@@ -9,10 +9,12 @@ import numpy as np
 
 from portcall.attribution.attribution import Attribution
 from portcall.records.report import Degradation
+from portcall.runs.inspected_table import InspectedRows
 from portcall.runs.owned_table import OwnedTable, with_capture_points
 from portcall.runs.recorded.captured_owners import CapturedOwners
 from portcall.runs.streaming.expirer import Expirer, time_of
-from portcall.runs.tracker import InspectedRows, Tracker, notes_of_fragments, sum_tallies
+from portcall.runs.streaming.shortfalls import notes_of_fragments, notes_of_histories
+from portcall.runs.tracker import Tracker, sum_tallies
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +47,8 @@ class CaptureTracker:
     """Threads that do some of it before a batch is fed; None: nobody does."""
     entries_left_out: int = 0
     datagrams_forgotten: int = 0
+    segments_left_out: int = 0
+    histories_cut: int = 0
     _tallies: dict[Verdict, Tally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,6 +90,7 @@ class CaptureTracker:
         shortfalls = self.expirer.notes()
         shortfalls += self.tracker.names.shortfalls() if self.tracker.names else []
         shortfalls += notes_of_fragments(self.datagrams_forgotten)
+        shortfalls += notes_of_histories(self.segments_left_out, self.histories_cut)
         if self.entries_left_out:
             reason = f"there was no room for {self.entries_left_out} lines of logs"
             shortfalls.append(Degradation("logs", reason, _READ_LESS))
@@ -131,6 +136,8 @@ class CaptureTracker:
                 self.attribution.add_on_no_flow(buckets)
             self.datagrams_forgotten += table.flows.datagrams_forgotten
             self.entries_left_out += table.logs.left_out if table.logs else 0
+            self.segments_left_out += table.order.segments_left_out if table.order else 0
+            self.histories_cut += table.order.histories_cut if table.order else 0
             for verdict, tally in tallies.items():
                 self._tallies[verdict] = sum_tallies(self._tallies.get(verdict), tally)
         self.tracker.tables.clear()

@@ -23,7 +23,8 @@ from portcall.records.sightings import FLOW_END
 from portcall.runs.owned_table import OwnedTable, counted, flow_ends, with_capture_points
 from portcall.runs.partitions import Partitions
 from portcall.runs.streaming.settled import Grouping, Settled
-from portcall.runs.tracker import Tracker, notes_of_fragments, sum_tallies
+from portcall.runs.streaming.shortfalls import notes_of_fragments, notes_of_histories
+from portcall.runs.tracker import Tracker, sum_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -80,6 +81,8 @@ class LiveTracker:
     """Takes what came in each window of time of conversations that leave, for a history; None: nobody keeps one."""
     settled: Settled = field(init=False)
     """What left."""
+    with_histories: bool = False
+    """Whether rows have what the order of their packets tells."""
     _is_matching: bool = False
     _partitions: Partitions = field(init=False)
     _tracker: Tracker = field(init=False)
@@ -92,7 +95,13 @@ class LiveTracker:
 
     def __post_init__(self) -> None:
         self._partitions = Partitions(self.name_capture_point)
-        self._tracker = Tracker(names=self.names, partition=self._partition, bucketing=self.bucketing)
+        self._tracker = Tracker(
+            names=self.names,
+            partition=self._partition,
+            bucketing=self.bucketing,
+            with_histories=self.with_histories,
+            cut_is_missed=False,  # what nobody looks at is not caught
+        )
         points = self._partitions.points.names
         self.settled = Settled(self.groupings, self.names, points, self.local, self.early, self.store)
         self.settled.windows = self.windows
@@ -265,7 +274,13 @@ class LiveTracker:
         """What it cost that memory has bounds."""
         datagrams = sum(table.flows.datagrams_forgotten for table in self._tracker.tables)
         of_names = self.names.shortfalls() if self.names else []
-        return [*(self.expirer.notes() if self.expirer else ()), *of_names, *notes_of_fragments(datagrams)]
+        orders = [table.order for table in self._tracker.tables if table.order]
+        return [
+            *(self.expirer.notes() if self.expirer else ()),
+            *of_names,
+            *notes_of_fragments(datagrams),
+            *notes_of_histories(sum(one.segments_left_out for one in orders), sum(one.histories_cut for one in orders)),
+        ]
 
     def _buckets(self) -> list[TimeBuckets]:
         """The buckets of all tables, as wide as the widest."""
@@ -283,17 +298,3 @@ class LiveTracker:
         seen_on = ", ".join(dict.fromkeys(title(number) for some in duplicates for number in some.capture_points))
         reason = f"{frames} frames passed several of {seen_on}; each conversation counts on one"
         return [Degradation("interfaces", reason, "the column 'interface' of --by flow says which; choose with -i")]
-
-
-def losses(dropped: int | None, lost: int, left_out: int) -> list[Degradation]:
-    """What the kernel dropped, owners' reports that were lost, and lines of logs without room, in words."""
-    losses = []
-    if dropped:
-        remedy = "choose with --filter, listen on fewer interfaces, or give --ring-size more memory"
-        losses.append(Degradation("packets", f"the kernel dropped {dropped}", remedy))
-    if lost:
-        reason = f"{lost} reports were lost: some ends have no owner"
-        losses.append(Degradation("owners", reason, "run it with less load"))
-    if left_out:
-        losses.append(Degradation("logs", f"there was no room for {left_out} lines of logs", "choose with --filter"))
-    return losses

@@ -22,10 +22,11 @@ from portcall.queries.row_filter import compile_where
 from portcall.records.kept.windows import WINDOW_S
 from portcall.runs.arguments import check_grouping
 from portcall.runs.comparing.expecting import Expecting
-from portcall.runs.live import LiveTracker, losses
+from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import INTERVAL_S, settle, watch
 from portcall.runs.streaming.early_rows import EarlyRows
 from portcall.runs.streaming.settled import groupings
+from portcall.runs.streaming.shortfalls import losses
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
 from portcall.sources.devices.capture_devices import LiveSpec, best_source
 from portcall.sources.devices.ring_size import LEAST_RING_BYTES, MOST_RING_BYTES
@@ -140,6 +141,7 @@ class LiveRun:
             name_capture_point=self.source.capture_point,
             bucketing=Bucketing(WINDOW_S * 10**9) if options.windows else self._bucketing,
             windows=options.windows,
+            with_histories=options.logs,
             namespaces=None if options.netns else [one.number for one in choose_namespaces(())],
             expirer=stream.live_expirer(),
             groupings=groupings(options, is_by_time=self._bucketing is not None),

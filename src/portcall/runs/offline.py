@@ -118,7 +118,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
         book = reading.names()
         expirer = stream.expirer(has_no_end=captures.has_pipe)
         # Logs and questions want more payloads than inspection, and what leaves by a clock must not wait.
-        wants_more = book and (logs or book.questions)
+        wants_more = logs or (book and book.questions)
         may_count = captures.is_alone and not (reading.chooses_frames or expirer.is_asked or wants_more)
         counter = reading.tracker(
             book, partition=owners.partition, owners=owners.table, is_behind=threads > 1 and may_count

@@ -19,7 +19,8 @@ from portcall.records.flows import FlowKind
 from portcall.records.packets import NO_TIME, Tally, Verdict
 from portcall.records.sightings import FLOW_END
 from portcall.runs.echoes import write_echo_ports
-from portcall.runs.tracker import InspectedRows, sum_tallies
+from portcall.runs.inspected_table import InspectedRows
+from portcall.runs.tracker import sum_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from portcall.flows.time_buckets import Cells, TimeBuckets
     from portcall.inspection.detection_table import Detected
     from portcall.records.ownership import Match
+    from portcall.runs.inspected_table import InspectedTable
     from portcall.runs.partitions import CapturePoints
-    from portcall.runs.tracker import InspectedTable
 
     Matches = list[Match | None]
     FindOwners = Callable[[NDArray[np.void], NDArray[np.int64], str], list[Match]]
@@ -207,7 +208,7 @@ class OwnedTable:
         single = deduplicate(some.flows, self._points.networks(some.flows["namespace"]), is_owned)
         kept = single.kept.tolist()
         low, high = ([end[i] for i in kept] for end in (low, high))
-        detected = some.detected and some.detected.part(single.kept)
+        detected = some.detected and with_sides_of_histories(some.detected, single)
         cells = with_sides(some.cells, single.sides) if some.cells else None
         return Part(single.flows, low, high, detected, _duplicates(some.flows, single), cells)
 
@@ -271,6 +272,16 @@ def _duplicates(flows: NDArray[np.void], single: Deduplicated) -> Duplicates:
     frames, octets = (int(flows[name].sum()) - int(single.flows[name].sum()) for name in ("packets", "bytes"))
     points = flows["namespace"][np.concatenate([single.shared, single.duplicates])] >> TURN_BITS
     return Duplicates(frames, octets, np.unique(points).tolist())
+
+
+def with_sides_of_histories(detected: Detected, single: Deduplicated) -> Detected:
+    """What was detected in the rows that count, and what each end sent from where its counts are from."""
+    of_kept = detected.part(single.kept)
+    if detected.histories is not None and of_kept.histories is not None:
+        for name in ("packets", "payload", "ip_bytes"):
+            for side in (0, 1):
+                of_kept.histories[name][:, side] = detected.histories[name][single.sides[:, side], side]
+    return of_kept
 
 
 def _picked(matches: Matches, indexes: NDArray[np.int64]) -> Matches:

@@ -19,9 +19,10 @@ from portcall.labels.bucketing import MOST_AUTO_BUCKETS, WIDEST_NS, Bucketing
 from portcall.ownership.row_claims import RowClaims
 from portcall.records.plain_data import items, whole
 from portcall.records.recorded.claims import ClaimTable
+from portcall.runs.inspected_table import InspectedTable, Shard
 from portcall.runs.partial_bytes import packed, unpacked
 from portcall.runs.recorded import partial_owners
-from portcall.runs.tracker import InspectedTable, Shard, Tracker, new_seed
+from portcall.runs.tracker import Tracker, new_seed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ from portcall.records.report import Degradation
 from portcall.runs.arguments import check_grouping
 from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.streaming.stream_options import ALL_STAY, StreamOptions
-from portcall.runs.tracker import Shard, Tracker
+from portcall.runs.tracker import Tracker
 from portcall.sources.filters import FrameFilter
 from portcall.sources.key_logs import secrets_of
 from portcall.sources.selection import TimeWindow, selected
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from portcall.records.recorded.claims import ClaimTable
     from portcall.records.report import Report
     from portcall.runs.comparing.expecting import Expecting
+    from portcall.runs.inspected_table import Shard
     from portcall.runs.streaming.early_rows import EarlyRows
 
 _TEN_YEARS_NS = 3653 * 86_400 * 1_000_000_000
@@ -171,6 +172,7 @@ class Reading:
             bucketing=self._bucketing,
             owners=owners,
             is_behind=is_behind,
+            with_histories=self.options.logs,
         )
 
     def early_rows(self, names: ServerNames | None) -> EarlyRows | None:

@@ -18,8 +18,8 @@ from named_captures import (
 )
 from portcall.errors import PortcallError
 from portcall.records.recorded.claims import ClaimTable
+from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
-from portcall.runs.tracker import Shard
 from shard_runs import batches_of, merged, partial_of, rows_of, tracked
 
 TALKS = [connection((HERE[0], port)) for port in (40001, 40002, 40003)]

@@ -17,9 +17,9 @@ from portcall.inspection import detection_table
 from portcall.records.packets import NO_TIME
 from portcall.records.schema import GROUPINGS, directions
 from portcall.runs import offline
+from portcall.runs.inspected_table import InspectedTable
 from portcall.runs.streaming.expirer import CLOSED_NS, Expirer, time_of, timeouts_of
 from portcall.runs.streaming.stream_options import StreamOptions
-from portcall.runs.tracker import InspectedTable
 from portcall.sources import rooms
 
 RST = 0x04

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
 from portcall.runs.capture_tracker import CaptureTracker
+from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
-from portcall.runs.tracker import Shard, sum_tallies
+from portcall.runs.tracker import sum_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

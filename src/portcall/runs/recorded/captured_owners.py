@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from portcall.records.packets import FrameBatch
     from portcall.records.recorded.claims import OwnersInside
     from portcall.records.recorded.process_blocks import TurnLine
+    from portcall.runs.inspected_table import InspectedTable
     from portcall.runs.owned_table import Part
     from portcall.runs.partitions import CapturePoints
-    from portcall.runs.tracker import InspectedTable
 
 _NO_NAMESPACE = (1 << 32) - 1
 _WHERE = "docs/captures-with-owners.md says what each format tells, and how surely"

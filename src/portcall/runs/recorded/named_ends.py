@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from portcall.records.packets import CapturePoint
     from portcall.records.recorded.claims import ClaimTable, EndClaim
+    from portcall.runs.inspected_table import InspectedTable
     from portcall.runs.owned_table import OwnedTable
-    from portcall.runs.tracker import InspectedTable
 
 _SLACK_NS = 2_000_000_000
 """How far a sidecar's times may be beside those of packets."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from portcall.records.column_values import Columns
     from portcall.records.packets import CapturePoint
     from portcall.records.report import Report
-    from portcall.runs.tracker import InspectedRows
+    from portcall.runs.inspected_table import InspectedRows
 
     TakeRows = Callable[[Rows], None]
 

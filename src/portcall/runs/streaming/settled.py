@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.attribution.attribution import Attribution
 from portcall.attribution.page_groupings import PageGroupings
+from portcall.runs.inspected_table import InspectedRows
 from portcall.runs.owned_table import Duplicates, counted, with_capture_points
-from portcall.runs.tracker import InspectedRows, sum_tallies
+from portcall.runs.tracker import sum_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
