@@ -63,6 +63,9 @@ def test_questions_on_one_connection_are_told_apart_by_number_and_name():
         (DNSRRSRV(rrname="a", port=5060, target="sip.example"), b"sip.example"),
         (DNSRRSOA(rrname="a", mname="ns.example", rname="who.example"), b"ns.example"),
         (DNSRR(rrname="a", type="TXT", rdata=[b"one", b"tw\xff"]), b"TXT 3 one TXT 3 tw\xff"),
+        (DNSRR(rrname="a", type=99, rdata=b"\6v=spf1"), b"SPF 6 v=spf1"),
+        (DNSRR(rrname="a", type=35, rdata=b"\0\1\0\2\1s\3SIP\0\1b\0"), b"NAPTR 1 2 s SIP b"),
+        (DNSRR(rrname="a", type=35, rdata=b"\0\1"), b"NAPTR 1 0   "),
         (DNSRR(rrname="a", type=65300, rdata=b"x"), b"<unknown type=65300>"),
         (DNSRRRSIG(rrname="a", typecovered=28, signersname="Example"), b"RRSIG 28 example"),
         (DNSRRDNSKEY(rrname="a", algorithm=8, publickey=b"k"), b"DNSKEY 8"),
@@ -75,6 +78,14 @@ def test_questions_on_one_connection_are_told_apart_by_number_and_name():
 )
 def test_records_are_written_as_zeek_writes_them(record, text):
     assert logged((TELLS, told(record)))[0][1]["answers"] == [text]
+
+
+@pytest.mark.parametrize("kind", [13, 65, 249])
+def test_what_zeeks_scripts_take_no_note_of_is_no_answer(kind):
+    ((_, line),) = logged((ASKS, asked("a.example")), (TELLS, told(DNSRR(rrname="a", type=kind, rdata=b"x"), aa=1)))
+
+    assert {"answers", "rtt"}.isdisjoint(line)
+    assert (line["rcode_name"], line["AA"]) == ("NOERROR", False)
 
 
 def test_several_messages_of_a_stream_come_in_any_pieces():

@@ -50,9 +50,26 @@ def test_a_handshake_is_a_line_of_both_logs(datagrams):
     assert lines["quic"]["client_initial_dcid"] == first.target_id.hex()
     assert lines["quic"]["server_scid"] == answer.source_id.hex()
     assert (lines["quic"]["server_name"], lines["quic"]["client_protocol"]) == (b"example.org", b"h3")
-    assert lines["quic"]["history"].startswith("ISis")
+    assert lines["quic"]["history"].startswith("ISXis")  # aioquic fills the datagram up behind the packet
     assert (lines["ssl"]["version"], lines["ssl"]["ssl_history"]) == ("TLSv13", "Cs")
     assert lines["ssl"]["server_name"] == b"example.org"
+
+
+@pytest.mark.parametrize(("packets", "letters"), [(1, 1), (2, 2), (3, 2), (4, 3), (1000, 10)])
+def test_of_short_packets_the_powers_of_two_are_letters(datagrams, packets, letters):
+    short = (SERVER, b"\x40" + bytes(40))
+
+    history = logged([*datagrams[:1], *[short] * packets])["quic"]["history"]
+
+    assert history == "ISX" + "o" * letters
+
+
+def test_bytes_behind_an_initial_that_are_no_packet_are_a_letter(datagrams):
+    side, data = datagrams[0]
+    (packet,) = long_packets(data)
+
+    assert logged([(side, packet.data)])["quic"]["history"] == "IS"
+    assert logged([(side, packet.data + bytes(20))])["quic"]["history"] == "ISX"
 
 
 def test_a_connection_that_began_before_is_no_line():

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 _MOST_WAITING = 256  # questions of one conversation
 _NETBIOS, _MDNS = 137, 5353
-_A, _AAAA, _TXT, _ANY = 1, 28, 16, 255
+_A, _AAAA, _NAPTR, _ANY = 1, 28, 35, 255
+_TEXTS = {16: b"TXT", 99: b"SPF"}
+_WORDS = {50: b"NSEC3", 51: b"NSEC3PARAM", 65534: b"BIND9 signing signal"}
+_UNTOLD = frozenset({13, 41, 64, 65, 249, 250, 257})
+"""Types whose records Zeek's scripts take no note of: HINFO, OPT, SVCB, HTTPS, TKEY, TSIG, CAA."""
 _LOC, _DS, _SSHFP, _RRSIG, _NSEC, _DNSKEY = 29, 43, 44, 46, 47, 48
 _IN_BRIEF = frozenset({_LOC, _DS, _SSHFP, _RRSIG, _NSEC, _DNSKEY})
 _SIGNER_AT = 18  # RFC 4034 §3.1: behind type, algorithm, labels, three times and the key's tag
@@ -84,12 +88,17 @@ class DnsLog:
     def _response(self, data: bytes, message: Message, number: int, ts_ns: int) -> LogEntry:
         question = message.questions[0] if message.questions else None
         fields = self._fields(message, number, question) | _answered(data, message)
+        is_told = any(record[1] not in _UNTOLD for record in message.records[: message.answer_count])
+        if is_told:  # as Zeek's scripts, which take these from an answer that they write
+            fields |= {"AA": bool(message.flags & 0x0400), "RA": bool(message.flags & 0x0080)}
         if question is None and message.records:
             fields["query"] = self._name(message.records[0][0])
         if number not in self._waiting:
             return LogEntry("dns", ts_ns, fields)
         asked_ns, asked = self._taken(number, fields.get("query"))
-        return LogEntry("dns", asked_ns, {**asked, **fields, "rtt": max(ts_ns - asked_ns, 0) / 1e9})
+        if is_told and ts_ns > asked_ns:
+            fields["rtt"] = (ts_ns - asked_ns) / 1e9
+        return LogEntry("dns", asked_ns, {**asked, **fields})
 
     def _taken(self, number: int, query: LogValue) -> tuple[int, Fields]:
         """The question of this number that waited longest, rather one for that name."""
@@ -107,10 +116,10 @@ class DnsLog:
         fields: Fields = {
             "proto": self._transport,
             "trans_id": number,
-            "AA": bool(flags & 0x0400),
+            "AA": False,
             "TC": bool(flags & 0x0200),
             "RD": bool(flags & 0x0100),
-            "RA": bool(flags & 0x0080),
+            "RA": False,
             "Z": flags >> 4 & 7,
             "rejected": False,
             "opcode": opcode,
@@ -135,7 +144,7 @@ class DnsLog:
 
 def _answered(data: bytes, message: Message) -> Fields:
     code = message.flags & 15
-    answers = message.records[: message.answer_count]
+    answers = [record for record in message.records[: message.answer_count] if record[1] not in _UNTOLD]
     fields: Fields = {
         "rcode": code,
         "rcode_name": code_word(code),
@@ -157,9 +166,22 @@ def _data_text(data: bytes, record: Record) -> bytes:
         return _name_at(data, start + _NAME_AT[kind])
     if kind in _IN_BRIEF:
         return _in_brief(data, record)
-    if kind == _TXT:
-        return b" ".join(b"TXT %d %s" % (len(text), text) for text in _strings(data[start:end]))
-    return f"<unknown type={kind}>".encode()
+    if kind in _TEXTS:
+        return b" ".join(b"%s %d %s" % (_TEXTS[kind], len(text), text) for text in _strings(data[start:end]))
+    return _naptr(data, start, end) if kind == _NAPTR else _WORDS.get(kind) or f"<unknown type={kind}>".encode()
+
+
+def _naptr(data: bytes, start: int, end: int) -> bytes:
+    """Order, preference, flags, service, and what to put in place of a name (RFC 3403 §4.1)."""
+    texts, at = [], start + 4
+    for _ in range(3):
+        size = data[at] if at < end else 0
+        texts.append(data[at + 1 : min(at + 1 + size, end)])
+        at += 1 + size
+    flags, service, expression = texts
+    instead = b" ".join(filter(None, (expression, _name_at(data, at) if at < end else b"")))
+    order, preference = (int.from_bytes(data[at : min(at + 2, end)], "big") for at in (start, start + 2))
+    return b"NAPTR %d %d %s %s %s" % (order, preference, flags, service, instead)
 
 
 def _in_brief(data: bytes, record: Record) -> bytes:

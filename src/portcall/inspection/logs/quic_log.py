@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Fields = dict[str, LogValue]
 
 _MOST_HISTORY = 100
+_MOST_SHORT_PACKETS = 1 << 12  # that are counted
 _MOST_CRYPTO_BYTES = 32 << 10
 _LETTERS = {
     QuicPacketKind.INITIAL: "i",
@@ -45,12 +46,13 @@ class QuicLog:
         self._pieces: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
         self._said = Handshakes()
         self._has_said = [False, False]
+        self._short_packets = [0, 0]
         self._began_ns = 0
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to be learnt."""
-        return len(self._history) >= _MOST_HISTORY
+        return len(self._history) >= _MOST_HISTORY or sum(self._short_packets) >= _MOST_SHORT_PACKETS
 
     @property
     def held_bytes(self) -> int:
@@ -59,13 +61,18 @@ class QuicLog:
 
     def feed(self, side: int, data: bytes, ts_ns: int) -> list[LogEntry]:
         """Take in one datagram; what it completes comes at the end."""
-        size = 0
+        size, has_initial = 0, False
         for packet in long_packets(data):
             size += len(packet.data)
+            has_initial |= packet.kind is QuicPacketKind.INITIAL
             if packet.version:  # else it only lists versions
                 self._long_packet(side, packet, ts_ns)
+        if has_initial and size < len(data) and not data[size] & 0x40 and any(self._has_said):
+            self._note("x", side)  # bytes behind it that are none
         if self._client is not None and size < len(data) and data[size] & 0xC0 == 0x40:  # noqa: PLR2004 - form, fixed bit
-            self._note("o", side)
+            self._short_packets[side] += 1
+            if self._short_packets[side].bit_count() == 1:  # the 1st, 2nd, 4th, 8th …
+                self._note("o", side)
         return []
 
     def finish(self) -> list[LogEntry]:
