@@ -30,8 +30,8 @@ def originator(flow, asker=Asker.NOBODY):
         return asker is Asker.LOW, int(OriginatorEvidence.ASKED)
     ports = [int(flow["low_port"]), int(flow["high_port"])]
     low_rank, high_rank = (int(labels.port_table(int(flow["protocol"])).ranks[port]) for port in ports)
-    low_class, high_class = ((port >= 1024) + (port >= 49152) for port in ports)
-    low_is_lent, high_is_lent = (port >= 32768 for port in ports)
+    low_class, high_class = ((port >= 1024) + (port >= 49152) if port else 2 for port in ports)
+    low_is_lent, high_is_lent = (port == 0 or port >= 32768 for port in ports)
     for low, high, evidence in (
         (-low_class, -high_class, OriginatorEvidence.PORT_CLASS),
         (low_rank == 2, high_rank == 2, OriginatorEvidence.CURATED_NAME),

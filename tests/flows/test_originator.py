@@ -112,11 +112,17 @@ def test_who_is_answered_may_be_unheard():
 # --- the ports speak
 
 
-@pytest.mark.parametrize(("server", "client"), [(1023, 1024), (1023, 49152), (32767, 49152), (0, 65535)])
+@pytest.mark.parametrize(("server", "client"), [(1023, 1024), (1023, 49152), (32767, 49152), (1, 65535)])
 @pytest.mark.parametrize("first_sender", ["low", "high"])
 def test_the_end_of_the_lower_port_class_is_the_server(server, client, first_sender):
     assert between(client, server, first_sender=first_sender) == (True, OriginatorEvidence.PORT_CLASS)
     assert between(server, client, first_sender=first_sender) == (False, OriginatorEvidence.PORT_CLASS)
+
+
+@pytest.mark.parametrize("server", [53, 6081, 30000])
+def test_nobody_serves_at_port_0(server):
+    assert between(0, server, first_sender="high") == (True, OriginatorEvidence.PORT_CLASS)
+    assert between(server, 0, first_sender="low") == (False, OriginatorEvidence.PORT_CLASS)
 
 
 @pytest.mark.parametrize("other_rank", [0, 1])

@@ -10,10 +10,10 @@ heard the ports speak, and the server's is told by
     lower number
 
 Systems give clients ports from 32768 on, whatever IANA has registered there: of those its names tell nothing, and of
-two of them nothing tells but a curated name. What is still open (these, equal ports, protocols without ports) goes to
-the first sender. Only mergeable facts are read, so the answer is the same however the capture was cut. A compiled
-kernel applies the rules, with a table that says which port is likelier a server's. This module knows no packet and no
-hostname.
+two of them nothing tells but a curated name. Port 0 is reserved (RFC 6335 §6), and nobody's service. What is still open
+(ports lent to clients, equal ports, protocols without ports) goes to the first sender. Only mergeable facts are read,
+so the answer is the same however the capture was cut. A compiled kernel applies the rules, with a table that says which
+port is likelier a server's. This module knows no packet and no hostname.
 """
 
 from __future__ import annotations
@@ -83,15 +83,16 @@ def grades() -> bytes:
 
 def _grades(ranks: bytes) -> bytes:
     """Of one protocol's ports: whether systems give it to clients << 4 | class << 2 | how little is known."""
-    borders = {*labels.FIRST_PORTS, *(first for first, _ in labels.LENT), *(last + 1 for _, last in labels.LENT)}
+    borders = {1, *labels.FIRST_PORTS, *(first for first, _ in labels.LENT), *(last + 1 for _, last in labels.LENT)}
     return b"".join(ranks[first:end].translate(_grade_of_rank(first)) for first, end in pairwise(sorted(borders)))
 
 
 def _grade_of_rank(port: int) -> bytes:
     """Rank → grade, as it is from this port up to the next border of a range."""
-    is_lent = any(first <= port <= last for first, last in labels.LENT)
+    is_lent = port == 0 or any(first <= port <= last for first, last in labels.LENT)
     unknown = {rank: labels.Rank.CURATED - rank for rank in labels.Rank}
     if is_lent:
         unknown[labels.Rank.IANA] = unknown[labels.Rank.NONE]
-    grades_of_ranks = (is_lent << 4 | labels.class_of(port) << 2 | unknown[rank] for rank in labels.Rank)
+    port_class = labels.class_of(port) if port else labels.PortClass.EPHEMERAL
+    grades_of_ranks = (is_lent << 4 | port_class << 2 | unknown[rank] for rank in labels.Rank)
     return bytes(grades_of_ranks).ljust(256, b"\0")
