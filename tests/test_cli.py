@@ -94,7 +94,7 @@ def test_options_reach_the_library_under_their_own_names(offline):
     assert offline.asked == {
         "paths": ["a.pcap", "-"], "by": "host", "layer": "inner", "filter": "tcp", "where": "bytes>1", "top": 3,
         "local": ["10.0.0.0/8", "fd00::/8"], "names": False, "geo": ["one.mmdb"], "deduplicate": True,
-        "from_": "2024-05-01", "to": "2024-05-02", "bucket": "1s", "logs": False, "page": False,
+        "from_": "2024-05-01", "to": "2024-05-02", "bucket": "1s", "logs": False, "checksums": False, "page": False,
         "stream": StreamOptions(15.0, 1800.0, 10**9), "jobs": 2, "tls_keys": ["keys.txt"], "expect": None,
     }  # fmt: skip
 
@@ -102,7 +102,15 @@ def test_options_reach_the_library_under_their_own_names(offline):
 def test_logs_are_of_conversations_and_want_what_was_said(offline):
     main(["read", "a.pcap", "--format", "zeek"])
 
-    assert (offline.asked["by"], offline.asked["logs"]) == ("flow", True)
+    assert (offline.asked["by"], offline.asked["logs"], offline.asked["checksums"]) == ("flow", True, False)
+
+
+def test_checksums_are_judged_for_logs_alone(offline, capsys):
+    assert main(["read", "a.pcap", "--checksums"]) == 2
+    assert "--format zeek" in capsys.readouterr().err
+
+    main(["read", "a.pcap", "--format", "zeek", "--checksums"])
+    assert offline.asked["checksums"]
 
 
 def test_a_page_wants_all_groupings_of_one_pass(offline):
@@ -119,7 +127,7 @@ def test_defaults_are_those_of_the_interface(offline):
     assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
         "names": True, "geo": [], "deduplicate": False, "from_": None, "to": None, "bucket": None,
-        "logs": False, "page": False, "stream": StreamOptions(), "jobs": None, "tls_keys": [], "expect": None,
+        "logs": False, "checksums": False, "page": False, "stream": StreamOptions(), "jobs": None, "tls_keys": [], "expect": None,
     }  # fmt: skip
 
 

@@ -30,7 +30,12 @@ class Agreement:
     differing: dict = field(default_factory=lambda: defaultdict(list))
 
 
-def our_logs(path):
+def judges_checksums(command):
+    """Whether a run of Zeek does, which it does by default."""
+    return "-C" not in command.split()
+
+
+def our_logs(path, *, checksums):
     """Log → lines of both views, outer first, as they are written in JSON."""
     logs = defaultdict(list)
     for layer in ("outer", "inner"):
@@ -40,7 +45,11 @@ def our_logs(path):
         def opened(name, files=files):
             yield files[name]
 
-        write_logs(offline.read([str(path)], by="flow", layer=layer, logs=True).report, "zeek-json", opened)
+        write_logs(
+            offline.read([str(path)], by="flow", layer=layer, logs=True, checksums=checksums).report,
+            "zeek-json",
+            opened,
+        )
         for name, stream in files.items():
             logs[name.removesuffix(".log")].append(list(map(json.loads, stream.getvalue().splitlines())))
     return logs
@@ -106,16 +115,18 @@ def by_ends(lines):
 
 
 def of_baselines(oracle):
-    """The lines of conn.log that an ``oracles_zeek`` file has, of runs that switch nothing off."""
+    """Whether checksums were judged, and the lines of conn.log that an ``oracles_zeek`` file has, of runs that switch nothing off."""
     for baseline in oracle["baselines"]:
+        runs = [command for command in baseline["cmd"] if "zeek " in command and " -r " in command]
         if any(word in text for word in SPECIAL_RUNS for text in [baseline["test"], *baseline["cmd"]]):
             continue
         names = {"a_ip": "id.orig_h", "a_port": "id.orig_p", "b_ip": "id.resp_h", "b_port": "id.resp_p"}
-        yield [
+        lines = [
             {names.get(name, name): value for name, value in flow.items() if name != "in_tunnel"}
             for flow in baseline["flows"]
             if flow["proto"] in ("tcp", "udp")
         ]
+        yield all(map(judges_checksums, runs)), lines
 
 
 KINDS = ("same", "unset in both", "differs", "only zeek's", "only ours")

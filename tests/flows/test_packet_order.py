@@ -4,14 +4,21 @@ from pathlib import Path
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrHopByHop
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrHopByHop
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
 
 from portcall.exports._zeek_conn import NEEDED
 from portcall.flows.packet_order import PacketOrder
-from portcall.records.histories import HISTORY_TEXT, IP_BYTES_OF_CLIENT, IP_BYTES_OF_SERVER, MISSED_BYTES
+from portcall.records.histories import (
+    BYTES_OF_CLIENT,
+    HISTORY_TEXT,
+    IP_BYTES_OF_CLIENT,
+    IP_BYTES_OF_SERVER,
+    MISSED_BYTES,
+    PACKETS_OF_CLIENT,
+)
 from portcall.runs import offline
 from portcall.runs.streaming.stream_options import StreamOptions
 
@@ -200,3 +207,48 @@ def test_more_letters_than_there_is_room_for_are_counted(tmp_path):
     report = offline.read([path], by="flow", logs=True).report
 
     assert "1 conversations have more letters than 40" in " ".join(note.reason for note in report.degradations)
+
+
+def damaged_sum(frame):
+    built = Ether(bytes(frame))
+    layer = built[TCP] if built.haslayer(TCP) else built[UDP] if built.haslayer(UDP) else built[ICMP]
+    layer.chksum ^= 0x0101
+    return built
+
+
+def test_checksums_are_not_judged_unless_somebody_asks(tmp_path):
+    frames = [damaged_sum(segment(*one)) for one in HANDSHAKE]
+
+    assert only(told(tmp_path, frames))[HISTORY_TEXT] == "ShA"
+    assert only(told(tmp_path, frames, checksums=True))[HISTORY_TEXT] == "Cc"
+
+
+def test_a_packet_with_a_wrong_checksum_is_a_letter_and_counts_for_nothing(tmp_path):
+    data = segment("c", "PA", 101, 501, 10)
+    frames = [*(segment(*one) for one in HANDSHAKE), *[damaged_sum(data)] * 10, data]
+
+    row = only(told(tmp_path, frames, checksums=True))
+
+    assert (row[HISTORY_TEXT], row[IP_BYTES_OF_CLIENT]) == ("ShACCD", 2 * 40 + 50)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("transport", [TCP(sport=40000, dport=53), UDP(sport=40000, dport=53), ICMP()])
+@pytest.mark.parametrize("size", [0, 1, 8, 13])
+def test_right_checksums_are_known_by_another_programs(tmp_path, version, transport, size):
+    if version == 6 and transport.haslayer(ICMP):
+        transport = ICMPv6EchoRequest()
+    network = IP(src="10.0.0.1", dst="10.0.0.2") if version == 4 else IPv6(src="2001:db8::1", dst="2001:db8::2")
+    right = Ether() / network / transport.copy() / Raw(b"\xfe" * size)
+
+    assert only(told(tmp_path, [right], checksums=True))[PACKETS_OF_CLIENT] == 1
+    if version == 4:
+        assert only(told(tmp_path, [damaged_sum(right)], checksums=True))[PACKETS_OF_CLIENT] == 0
+
+
+def test_a_datagram_without_a_checksum_is_right(tmp_path):
+    frame = Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=40000, dport=53, chksum=0) / Raw(b"x")
+
+    row = only(told(tmp_path, [frame], checksums=True))
+
+    assert (row[HISTORY_TEXT], row[BYTES_OF_CLIENT]) == ("D", 1)

@@ -50,13 +50,14 @@ def history_columns(
     }
     for end, names in _OF_END.items():
         side = (clients_are_low != (end == "client")).astype(np.intp)[:, None]
-        packets, payload, ip_bytes, sizes = (
+        packets, payload, wrong, ip_bytes, sizes = (
             np.take_along_axis(histories[name], side, 1)[:, 0].astype(np.int64)
-            for name in ("packets", "payload", "ip_bytes", "sizes")
+            for name in ("packets", "payload", "wrong_payload", "ip_bytes", "sizes")
         )
         # A datagram that came in fragments is one, with its first header: later ones add what they carry.
-        of_fragments = np.maximum(flows[f"{end}_payload"] - payload, 0)
-        octets = np.where(is_tcp, sizes, flows[f"{end}_payload"])
+        right = np.maximum(flows[f"{end}_payload"] - wrong, 0)
+        of_fragments = np.maximum(right - payload, 0)
+        octets = np.where(is_tcp, sizes, right)
         for name, values in zip(names, (packets, ip_bytes + of_fragments, octets), strict=True):
             columns[name] = Numbers(values, is_known)
     return columns

@@ -27,6 +27,7 @@ from portcall.commands.output import (
 from portcall.commands.screens.screen_option import add_screen_option, check_screen
 from portcall.commands.screens.shown_screen import is_counted_beside, show_read
 from portcall.endings import ending_status
+from portcall.errors import UsageError
 from portcall.exports import LOGS, PAGES
 from portcall.records.schema import LIVE_GROUPINGS
 
@@ -78,6 +79,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="secrets of TLS sessions, as programs write them where SSLKEYLOGFILE says, to read what is inside",
     )
     parser.add_argument(
+        "--checksums",
+        action="store_true",
+        help="with --format zeek: packets with a wrong checksum are a letter of their history, and do not count",
+    )
+    parser.add_argument(
         "--jobs",
         type=positive,
         metavar="N",
@@ -106,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
     follows = {f"--{name}": getattr(options, name) for name in ("follow", "checkpoint", "explain")}
     expect.check_expect(options, format_name, follows)
     by = grouping_for(options, format_name)
+    if options.checksums and format_name not in LOGS:
+        raise UsageError("--checksums is for conn.log: use it with --format zeek or zeek-json")
     check_dissect(options, format_name)
     choice = flow_choice(options, format_name)
     if options.screen:
@@ -138,6 +146,7 @@ def run(options: argparse.Namespace) -> int:
             bucket=options.bucket,
             tls_keys=options.tls_keys,
             logs=format_name in LOGS,
+            checksums=options.checksums,
             stream=stream,
             page=format_name in PAGES or options.screen,
             jobs=options.jobs,

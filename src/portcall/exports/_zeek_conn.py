@@ -104,7 +104,7 @@ def conn_columns(columns: Columns) -> dict[str, Values]:
         "service": _services(columns),
         "duration": duration,
         **sizes,
-        "conn_state": by_name.get("state"),
+        "conn_state": _states(columns, counts["orig_pkts"], counts["resp_pkts"]),
         "local_orig": _are_private(by_name["client_ip"]),
         "local_resp": _are_private(by_name["server_ip"]),
         "history": by_name.get(HISTORY_TEXT),
@@ -152,6 +152,16 @@ def are_of_conversations(columns: Columns) -> NDArray[np.bool_]:
 def have_times(columns: Columns) -> NDArray[np.bool_]:
     """bool[n]: which conversations have a time."""
     return _is_known(_numbers(columns, "first_ns"))
+
+
+def _states(columns: Columns, sent: Numbers | None, answered: Numbers | None) -> ColumnValues | None:
+    """As the flows have it; of UDP by the packets that count here."""
+    states, protocols = columns.by_name.get("state"), _words(columns, "protocol")
+    if not isinstance(states, Words) or sent is None or answered is None:
+        return states
+    is_udp = np.array([word == "udp" for word in protocols.words], np.bool_)[protocols.codes]
+    codes = len(states.words) + 2 * (sent.values > 0) + (answered.values > 0)
+    return Words(np.where(is_udp, codes, states.codes), [*states.words, "OTH", "SHR", "S0", "SF"])
 
 
 def _duration(columns: Columns) -> Seconds:

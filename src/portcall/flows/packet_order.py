@@ -28,15 +28,18 @@ MOST_ISLANDS = 1 << 20
 class PacketOrder:
     """Of one table's rows: 300 bytes each, which take memory as they are used, and move with them.
 
-    ``cut_is_missed``: payload that was not captured counts as missed, as Zeek does.
+    ``cut_is_missed``: payload that was not captured counts as missed, as Zeek does. ``judges_sums``: packets whose
+    checksum is wrong are a letter, and do not count.
     """
 
-    def __init__(self, table: FlowTable, *, cut_is_missed: bool, most_islands: int = MOST_ISLANDS) -> None:
+    def __init__(
+        self, table: FlowTable, *, cut_is_missed: bool, judges_sums: bool = False, most_islands: int = MOST_ISLANDS
+    ) -> None:
         rows = table.column(np.dtype((np.void, ROW_BYTES)))
         islands = np.zeros((most_islands, ISLAND_BYTES), np.uint8)
         as_bytes = rows.view(np.uint8).reshape(-1, ROW_BYTES)
         store = table.room()[0]
-        self._store = OrderStore(store, as_bytes, islands, BEGINNINGS, grades(), cut_is_missed)
+        self._store = OrderStore(store, as_bytes, islands, BEGINNINGS, grades(), cut_is_missed, judges_sums)
 
     @property
     def segments_left_out(self) -> int:

@@ -11,6 +11,7 @@ HISTORY = np.dtype(
         # Index 0 is what the row's low end sent, 1 what the high end sent; without later fragments.
         ("packets", "u8", (2,)),
         ("payload", "u8", (2,)),
+        ("wrong_payload", "u8", (2,)),  # of packets whose checksum is wrong, which count for nothing else
         ("ip_bytes", "u8", (2,)),  # by the lengths in IP headers
         ("sizes", "u8", (2,)),  # TCP: bytes by sequence numbers
         ("letters", "u1", (40,)),  # upper case: of the originator; zeros behind the last one
@@ -19,7 +20,7 @@ HISTORY = np.dtype(
         ("reserved", "u1", (6,)),
     ]
 )
-"""The history of one conversation, in the letters of Zeek's conn.log. 128 bytes."""
+"""The history of one conversation, in the letters of Zeek's conn.log. 144 bytes."""
 
 HISTORY_TEXT, MISSED_BYTES = "history", "missed_bytes"
 """Columns of flow rows that only Zeek's conn.log reads, as those below."""

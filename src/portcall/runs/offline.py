@@ -70,6 +70,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
     bucket: str | None = None,
     tls_keys: Sequence[str] = (),
     logs: bool = False,
+    checksums: bool = False,
     stream: StreamOptions = ALL_STAY,
     page: bool = False,
     jobs: int | None = None,
@@ -79,7 +80,8 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
 ) -> Outcome:
     """Attribute saved captures as one capture in time order.
 
-    ``geo`` are databases that tell countries and networks. ``logs``: rows by flow have what logs say of them.
+    ``geo`` are databases that tell countries and networks. ``logs``: rows by flow have what logs say of them,
+    ``checksums``: without packets whose checksum is wrong.
     ``page``: the report has what a page shows besides, of the same pass; ``bucket`` is then that of its chart.
     ``deduplicate`` counts copies of frames as such.
     ``bucket`` is how wide the buckets of time are that rows are of besides, see ``queries.bucket_widths``.
@@ -108,6 +110,7 @@ def read(  # noqa: PLR0913 (the options of the command, all by name)
             bucket=bucket,
             tls_keys=tls_keys,
             logs=logs,
+            checksums=checksums,
             page=page,
             stream=stream,
             expect=expect,

@@ -278,7 +278,7 @@ def with_sides_of_histories(detected: Detected, single: Deduplicated) -> Detecte
     """What was detected in the rows that count, and what each end sent from where its counts are from."""
     of_kept = detected.part(single.kept)
     if detected.histories is not None and of_kept.histories is not None:
-        for name in ("packets", "payload", "ip_bytes"):
+        for name in ("packets", "payload", "wrong_payload", "ip_bytes"):
             for side in (0, 1):
                 of_kept.histories[name][:, side] = detected.histories[name][single.sides[:, side], side]
     return of_kept

@@ -67,6 +67,8 @@ class ReadOptions:
     """Files with secrets of TLS sessions."""
     logs: bool = False
     """Whether rows by flow have what logs say of them."""
+    checksums: bool = False
+    """Whether packets with a wrong checksum do not count in these."""
     page: bool = False
     """Whether reports have what a page shows besides."""
     stream: StreamOptions = ALL_STAY
@@ -173,6 +175,7 @@ class Reading:
             owners=owners,
             is_behind=is_behind,
             with_histories=self.options.logs,
+            judges_sums=self.options.checksums,
         )
 
     def early_rows(self, names: ServerNames | None) -> EarlyRows | None:

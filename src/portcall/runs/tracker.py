@@ -72,6 +72,7 @@ class Tracker:
     with_histories: bool = False
     """Whether rows have what the order of their packets tells."""
     cut_is_missed: bool = True  # as ``PacketOrder`` has it
+    judges_sums: bool = False
     frames: int = 0
     tables: list[InspectedTable] = field(default_factory=list)
     _seed: int = field(default_factory=new_seed)
@@ -129,7 +130,7 @@ class Tracker:
         if self.with_histories:
             from portcall.flows.packet_order import PacketOrder
 
-            table.order = PacketOrder(flows, cut_is_missed=self.cut_is_missed)
+            table.order = PacketOrder(flows, cut_is_missed=self.cut_is_missed, judges_sums=self.judges_sums)
         return table
 
 

@@ -28,6 +28,7 @@ cdef struct End:
     uint64_t packets  # without later fragments
     uint64_t ip_bytes
     uint64_t payload
+    uint64_t wrong_payload  # of packets whose checksum is wrong
     # Numbers from here on count from the SYN, which is 0.
     uint64_t delivered  # all before it came, or was given up
     uint64_t trimmed  # all before it is acknowledged
@@ -44,6 +45,7 @@ cdef struct End:
     uint32_t gaps
     uint32_t repeats
     uint32_t zero_windows
+    uint32_t wrong_sums
     uint32_t island  # 1 + the place of its first island, 0 for none
     uint32_t last_island  # and of its last one
     uint32_t island_count

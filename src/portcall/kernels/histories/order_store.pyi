@@ -21,6 +21,7 @@ class OrderStore:
         beginnings: array[int],
         grades: bytes,
         cut_is_missed: bool,
+        judges_sums: bool,
     ) -> None: ...
     def note(
         self, packets: NDArray[np.void], frames: NDArray[np.void], buffer: NDArray[np.uint8], rows: NDArray[np.uint32]

@@ -12,8 +12,9 @@ from libc.string cimport memcpy, memset
 from portcall.kernels.borrowing cimport borrow
 from portcall.kernels.flow_row cimport is_silent
 from portcall.kernels.flow_update cimport FlowStore
+from portcall.kernels.histories.checksums cimport is_wrong
 from portcall.kernels.histories.conversations cimport (
-    INACTIVE, SYN_ACK_SENT, Conversation, End, Island, Islands, add_letter, had, size_of,
+    INACTIVE, SYN_ACK_SENT, Conversation, End, Island, Islands, add_letter, had, note_scaled, size_of,
 )
 from portcall.kernels.histories.conversations cimport LETTERS as _LETTERS
 from portcall.kernels.histories.gaps cimport forget_islands
@@ -40,6 +41,7 @@ cdef struct History:
     uint64_t missed
     uint64_t packets[2]
     uint64_t payload[2]
+    uint64_t wrong_payload[2]
     uint64_t ip_bytes[2]
     uint64_t sizes[2]
     uint8_t letters[40]
@@ -60,6 +62,7 @@ cdef inline void _begin_anew(Conversation *one, Islands *islands) noexcept nogil
         former = end[0]
         memset(end, 0, sizeof(End))
         end.packets, end.ip_bytes, end.payload = former.packets, former.ip_bytes, former.payload
+        end.wrong_payload = former.wrong_payload
         end.delivered = end.trimmed = 1
 
 
@@ -68,7 +71,8 @@ cdef class OrderStore:
     """What the order of one flow table's packets tells. ``rows`` is uint8[rows, ROW_BYTES], zeros, ``islands`` uint8[n, ISLAND_BYTES] of those there may be.
 
     ``beginnings`` and ``grades`` tell by the port which end is likelier a server, as ``ends.PortRules`` has them. Where
-    ``cut_is_missed``, payload that was not captured was missed.
+    ``cut_is_missed``, payload that was not captured was missed; where it ``judges_sums``, what has a wrong checksum is a letter and
+    nothing more.
     """
 
     cdef FlowStore table
@@ -78,18 +82,19 @@ cdef class OrderStore:
     cdef const uint8_t[::1] grades
     cdef Islands islands
     cdef bint cut_is_missed
+    cdef bint judges_sums
     cdef readonly uint64_t histories_cut  # conversations with more letters than there is room for
     cdef object packet_dtype
     cdef object frame_dtype
 
     def __init__(
         self, FlowStore table, uint8_t[:, ::1] rows, uint8_t[:, ::1] islands, const Py_ssize_t[::1] beginnings,
-        const uint8_t[::1] grades, bint cut_is_missed
+        const uint8_t[::1] grades, bint cut_is_missed, bint judges_sums
     ):
         if rows.shape[1] != sizeof(Conversation) or islands.shape[1] != sizeof(Island) or not rows.shape[0] or not islands.shape[0]:
             raise ValueError("histories want rows of ROW_BYTES, and islands of ISLAND_BYTES")
         self.table, self.rows, self.places = table, rows, islands
-        self.beginnings, self.grades, self.cut_is_missed = beginnings, grades, cut_is_missed
+        self.beginnings, self.grades, self.cut_is_missed, self.judges_sums = beginnings, grades, cut_is_missed, judges_sums
         self.islands.first, self.islands.most = <Island *>&islands[0, 0], <uint32_t>islands.shape[0]
 
     @property
@@ -162,6 +167,11 @@ cdef class OrderStore:
         if not one.has_begun:
             one.has_begun = 1
             self._begin(one, packet, side)
+        if self.judges_sums and bytes != NULL and is_wrong(packet, bytes, captured):
+            if packet.protocol == TCP or packet.protocol == UDP:
+                note_scaled(one, side, &end.wrong_sums, c'C')
+            end.wrong_payload += packet.payload
+            return
         end.packets += 1
         end.payload += packet.payload
         end.ip_bytes += ip_length(packet, bytes, captured)
@@ -230,5 +240,6 @@ cdef class OrderStore:
             memcpy(history.letters, one.letters, _LETTERS)
             for side in range(2):
                 history.packets[side], history.payload[side] = one.ends[side].packets, one.ends[side].payload
+                history.wrong_payload[side] = one.ends[side].wrong_payload
                 history.ip_bytes[side] = one.ends[side].ip_bytes
                 history.sizes[side] = size_of(&one.ends[side], &one.ends[1 - side])
