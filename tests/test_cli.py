@@ -127,7 +127,8 @@ def test_defaults_are_those_of_the_interface(offline):
     assert offline.asked == {
         "paths": ["a.pcap"], "by": "app", "layer": "outer", "filter": None, "where": None, "top": None, "local": [],
         "names": True, "geo": [], "deduplicate": False, "from_": None, "to": None, "bucket": None,
-        "logs": False, "checksums": False, "page": False, "stream": StreamOptions(), "jobs": None, "tls_keys": [], "expect": None,
+        "logs": False, "checksums": False, "page": False, "stream": StreamOptions(), "jobs": None, "tls_keys": [],
+        "expect": None,
     }  # fmt: skip
 
 

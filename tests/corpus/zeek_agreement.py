@@ -115,7 +115,7 @@ def by_ends(lines):
 
 
 def of_baselines(oracle):
-    """Whether checksums were judged, and the lines of conn.log that an ``oracles_zeek`` file has, of runs that switch nothing off."""
+    """Whether checksums were judged, and lines of conn.log, of the runs of an oracle that switch nothing off."""
     for baseline in oracle["baselines"]:
         runs = [command for command in baseline["cmd"] if "zeek " in command and " -r " in command]
         if any(word in text for word in SPECIAL_RUNS for text in [baseline["test"], *baseline["cmd"]]):
