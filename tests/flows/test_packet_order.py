@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrHopByHop
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
 
+from examples import examples
 from portcall.exports._zeek_conn import NEEDED
 from portcall.flows.packet_order import PacketOrder
 from portcall.records.histories import (
@@ -252,3 +255,37 @@ def test_a_datagram_without_a_checksum_is_right(tmp_path):
     row = only(told(tmp_path, [frame], checksums=True))
 
     assert (row[HISTORY_TEXT], row[BYTES_OF_CLIENT]) == ("D", 1)
+
+
+def missed_by_hand(said):
+    """Bytes that were acknowledged and had not come by then, each once; ("d", first, size) or ("a", up to)."""
+    known, missed = set(), 0
+    for kind, first, *size in said:
+        if kind == "d":
+            known.update(range(first, first + size[0]))
+        else:
+            lost = set(range(first)) - known
+            missed, known = missed + len(lost), known | lost
+    return missed
+
+
+data_or_acks = st.lists(
+    st.one_of(
+        st.tuples(st.just("d"), st.integers(0, 60), st.integers(1, 20)),
+        st.tuples(st.just("a"), st.integers(1, 80)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(said=data_or_acks, start=st.sampled_from([100, 2**32 - 30]))
+def test_missed_bytes_are_those_of_a_plain_reading_in_any_order_and_where_numbers_wrap(tmp_path, said, start):
+    wrap = 1 << 32
+    frames = [segment("c", "S", start, 0, 0), segment("s", "SA", 500, (start + 1) % wrap, 0)]
+    frames.append(segment("c", "A", (start + 1) % wrap, 501, 0))
+    for kind, first, *size in said:
+        number = (start + 1 + first) % wrap
+        frames.append(segment("c", "PA", number, 501, size[0]) if kind == "d" else segment("s", "A", 501, number, 0))
+
+    assert only(told(tmp_path, frames))[MISSED_BYTES] == missed_by_hand(said)

@@ -21,6 +21,7 @@ from portcall.labels.bucketing import Bucketing
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.row_filter import compile_where
 from portcall.records.column_values import Columns, Words
+from portcall.records.histories import HISTORY_TEXT, IP_BYTES_OF_CLIENT, MISSED_BYTES
 from portcall.records.ownership import OwnerEvents
 from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch, Verdict
 from portcall.records.payloads.log_entries import LOG_ENTRIES
@@ -539,6 +540,20 @@ def test_a_conversation_goes_on_over_an_interface_that_was_made_anew():
     (row,) = tracker.report(by="flow", source="test")
 
     assert (row["packets_to_server"], row["interface"]) == (2, "vpn0")
+
+
+def test_the_order_of_packets_is_kept_where_somebody_asks_and_what_was_not_caught_is_not_missed():
+    tracker = LiveTracker(SocketTimeline("made"), with_histories=True)
+    long = [*packet(1, CLIENT, REMOTE, size=500, protocol=socket.IPPROTO_TCP)]
+    answer = packet(2, REMOTE, CLIENT, size=0, protocol=socket.IPPROTO_TCP)
+    caught = batch(long, answer)
+    caught.frames["captured"][0] = 80
+
+    tracker.feed(caught)
+
+    (row,) = tracker.report(by="flow", source="made").rows.blocks()
+    (told,) = row.rows((HISTORY_TEXT, MISSED_BYTES, IP_BYTES_OF_CLIENT))
+    assert told == {HISTORY_TEXT: "Da", MISSED_BYTES: 0, IP_BYTES_OF_CLIENT: 540}
 
 
 def test_logs_of_what_passed_are_there_when_nothing_more_comes():
