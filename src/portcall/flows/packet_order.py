@@ -26,7 +26,7 @@ MOST_ISLANDS = 1 << 20
 
 
 class PacketOrder:
-    """Of one table's rows: 300 bytes each, which take memory as they are used, and move with them.
+    """Of one table's rows: 336 bytes each, which take memory as they are used, and move with them.
 
     ``cut_is_missed``: payload that was not captured counts as missed, as Zeek does. ``judges_sums``: packets whose
     checksum is wrong are a letter, and do not count.
