@@ -394,6 +394,26 @@ def test_who_closes_stdout_is_told_that_nothing_could_be_printed():
     assert (answer.returncode, answer.stderr) == (1, "portcall: the output cannot be written: stdout is closed\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (
+            ["read", "-"],
+            1,
+            "portcall: -: at byte 0 the file is empty. Was the capture stopped before its first frame?",
+        ),
+        (["explain", "--quiz"], 0, ""),
+        (["ports"], 0, ""),
+    ],
+)
+def test_a_closed_stdin_is_one_without_bytes(arguments, status, said):
+    words = shlex.join([sys.executable, "-m", "portcall", *arguments])
+
+    answer = subprocess.run(["sh", "-c", f"{words} <&-"], capture_output=True, text=True, check=False)
+
+    assert (answer.returncode, answer.stderr.rstrip("\n")) == (status, said)
+
+
 def test_who_closes_stdout_and_names_a_file_gets_that(tmp_path):
     words = shlex.join([sys.executable, "-m", "portcall", "read", str(CAPTURE), "-o", str(tmp_path / "rows.csv")])
 

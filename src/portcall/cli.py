@@ -15,7 +15,7 @@ from portcall.commands.shell.configured_options import add_no_config, configure
 from portcall.endings import PatientStream, ending_status, inspect_endings
 from portcall.errors import PortcallError
 from portcall.isolation import ensure, original_environment, own_process
-from portcall.system.scarcity import what_is_scarce
+from portcall.system.scarcity import LIBRARIES_BYTES, ensure_room, what_is_scarce
 from portcall.views.text import terminal_columns, visible
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ _PLACES = {
 """The modules that stand in a folder of ``commands``."""
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE
+_IMPORT_LITTLE = ("ports", "conns", "who", "check", "explain", "completion")
+"""Those that need no NumPy."""
 _FOLLOWS_COMMANDS = ("live",)
 """Those that run what stands behind ``--``."""
 _NEAR = 0.7
@@ -68,6 +70,7 @@ def run() -> NoReturn:
     ensure()
     own_process()
     inspect_endings()
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: PTH123, SIM115 - closed: there is nothing to read
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - closed: see ``ensure``
     sys.stderr = cast("TextIO", PatientStream(_there(sys.stderr)))
     if "_ARGCOMPLETE" in original_environment():
@@ -120,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read has gone. Python would complain again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
-    except (OSError, MemoryError) as error:
+    except Exception as error:  # where memory is scarce, anything is raised; else it is a bug, and raised again
         scarce = what_is_scarce(error)
         if scarce:
             print(f"portcall: {scarce}", file=sys.stderr)
@@ -176,6 +179,8 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
     """The options of a command line; what it has too much, or wrong, leaves by SystemExit, with what may be meant."""
     (command, *_) = [*_commands_in(words), None]
     own, behind = _cut(words) if command in _FOLLOWS_COMMANDS else (words, None)
+    if command in COMMANDS and command not in _IMPORT_LITTLE:
+        ensure_room(LIBRARIES_BYTES)
     parser = parser_of([command] if command in COMMANDS else [])
     if command not in (None, *COMMANDS):
         parser.error(_no_command(str(command), words))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from portcall.runs.examinations import installed_parts, machine_features
 from portcall.runs.examinations.check_result import CheckResult
 from portcall.system.remedies import pip_install
+from portcall.system.scarcity import LIBRARIES_BYTES, ensure_room, what_is_scarce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +34,12 @@ class Examination:
 
 def examine(examination: Examination) -> CheckResult:
     """What one examination finds; a package that it cannot import is one more thing that is missing."""
+    ensure_room(LIBRARIES_BYTES)
     try:
         return examination.find()
     except ImportError as error:
+        if what_is_scarce(error):
+            raise
         return CheckResult("missing", str(error), pip_install("--force-reinstall", "portcall"))
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from portcall.errors import PortcallError, UsageError
 from portcall.system.remedies import ROOT_OF_THE_HOST, is_root, more_rights
+from portcall.system.scarcity import what_is_scarce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,7 +66,16 @@ class Namespace:
 
 def own_namespace() -> Namespace:
     """The one that this process is in."""
-    return Namespace(_OWN.stat().st_ino, "", str(_OWN))
+    return Namespace(_own_status().st_ino, "", str(_OWN))
+
+
+def _own_status() -> os.stat_result:
+    try:
+        return _OWN.stat()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        reason = f"{_OWN}: {why}; sockets and processes are only found in /proc"
+        raise PortcallError(f"{reason}: mount -t proc proc /proc. 'portcall read' needs none") from error
 
 
 def find_namespace(name: str) -> Namespace:
@@ -78,7 +88,7 @@ def find_namespace(name: str) -> Namespace:
         raise ForbiddenNamespaceError(reason, more_rights(ROOT_OF_THE_HOST)) from error
     except OSError as error:  # there is none, or cannot be one of that name
         raise UsageError(f"no network namespace {name!r}; 'ip netns' lists those with a name") from error
-    if status.st_dev != _OWN.stat().st_dev:  # a plain file: what is left of a name
+    if status.st_dev != _own_status().st_dev:  # a plain file: what is left of a name
         sudo = "" if is_root() else "sudo "
         remedy = f"; remove it: {sudo}ip netns del {shlex.quote(path.name)}" if path.parent == _NAMED else ""
         raise UsageError(f"{str(path)!r} is no network namespace (any more){remedy}")
@@ -102,7 +112,7 @@ def every_namespace() -> list[Namespace]:
     named = [*sorted(_NAMED.glob("*")), *sorted(_NAMED_BY_DOCKER.glob("*"))]
     places = [*((path.name, str(path)) for path in named), ("", str(_OWN))]
     places += [(path, path) for path in glob("/proc/[0-9]*/ns/net")]  # noqa: PTH207 - a Path for each process costs more
-    device = _OWN.stat().st_dev
+    device = _own_status().st_dev
     for name, path in places:
         try:
             status = os.stat(path)  # noqa: PTH116 - as above
@@ -195,7 +205,7 @@ def _enter_and_act(namespace: Namespace, action: Callable[[Namespace], Result]) 
     except FileNotFoundError:
         raise
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = what_is_scarce(error) or (error.strerror or str(error)).lower()
         remedy = more_rights(ROOT_OF_THE_HOST) if error.errno in (errno.EPERM, errno.EACCES) else ""
         raise ForbiddenNamespaceError(
             f"cannot enter the network namespace {namespace.name!r}: {why}", remedy

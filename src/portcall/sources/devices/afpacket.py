@@ -37,6 +37,7 @@ from portcall.sources.devices.ring_size import BLOCK_BYTES, BLOCKS, RingSize
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.system.helper_process import since_now
 from portcall.system.network_namespaces import ALL, has_gone, inside_each
+from portcall.system.scarcity import ensure_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -291,6 +292,10 @@ class RingSource:
 
 def _side_by_side(action: Callable[[Given], Made], things: Iterable[Given]) -> list[Made]:
     """What it makes of each; the first error, once all are done with."""
+    given = list(things)
+    if len(given) == 1:
+        return [action(given[0])]
+    ensure_room()
     with ThreadPoolExecutor(max_workers=_AT_A_TIME) as pool:
-        made = [pool.submit(action, thing) for thing in things]
+        made = [pool.submit(action, thing) for thing in given]
     return [each.result() for each in made]
