@@ -51,7 +51,7 @@ from portcall.commands.output import (
 from portcall.commands.screens.live_views import groupings_of, view_of
 from portcall.commands.screens.screen_option import add_plain_option, is_wanted_live
 from portcall.endings import Wishes
-from portcall.errors import UsageError
+from portcall.errors import PortcallError, UsageError
 from portcall.exports import LOGS, PAGES
 from portcall.records.schema import LIVE_GROUPINGS
 
@@ -174,7 +174,7 @@ def run(options: argparse.Namespace) -> int:
         if not reports.are_of_intervals:
             _deliver(report, format_name, options, display.said, leaving)
     expect.say_news(capture.expecting)
-    recorded = status_of(recorder)
+    recorded = PortcallError.exit_status if reports.have_failed else status_of(recorder)
     if recorded is None and stop.is_asked:
         recorded = SUCCESS if stop.is_terminated and is_service(options) else INTERRUPTED
     is_empty = not report.rows and not (leaving and leaving.has_begun)
@@ -257,7 +257,9 @@ def _watch(
         wakes = [stop.descriptor, *display.descriptors, *(one.fileno() for one in (metrics, followed) if one)]
         display.show(lambda: capture.watch(is_over, on_interval, wakes=wakes, interval_s=interval_s), stop.ask)
         capture.settle()
-        return _status_of(followed)
+        status = _status_of(followed)
+        capture.missing += followed.losses if followed else []
+        return status
 
 
 def _status_of(followed: FollowedCommand | None) -> int | None:

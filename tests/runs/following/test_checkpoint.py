@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import stat
 from pathlib import Path
 
@@ -74,6 +76,27 @@ def test_where_the_disk_is_full_the_former_one_stays(path, monkeypatch):
         written(path, Saved({}, b"more"))
 
     assert path.read_bytes() == before
+
+
+def test_once_something_is_saved_a_failure_may_wait_for_the_end(path):
+    """A real limit stands in for a full disk; nothing is left beside it."""
+    checkpoint = Checkpoint(str(path), COMMAND)
+    checkpoint.save(Saved({}, b"before"))
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        checkpoint.save(Saved({}, bytes(8192)), may_fail=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+    assert "cannot be written: file too large" in str(checkpoint.failure)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    checkpoint.save(Saved({}, b"after"))
+    assert checkpoint.failure is None
+    checkpoint.close()
 
 
 def test_it_says_how_large_it_is(path):

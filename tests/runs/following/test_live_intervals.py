@@ -97,6 +97,20 @@ def test_every_packet_is_in_the_interval_of_its_time(intervals, clock):
     assert set(made) == {start_of(second) for second in range(0, 40, 4)}
 
 
+@pytest.mark.parametrize("jump_s", [3600, -3600], ids=["suspended for an hour", "set back by an hour"])
+def test_a_clock_that_jumps_loses_no_packet_and_no_owner(intervals, clock, jump_s):
+    tell(intervals, sighting(3600, 7, 100, "USED", CLIENT, SERVER, protocol="udp"))
+    for second in (3601, 3602, 3602 + jump_s, 3603 + jump_s):
+        clock.go_to(second)
+        intervals.feed(batch((second, CLIENT, SERVER)))
+        intervals.match()
+
+    made = reports(intervals.finish())
+
+    assert sum(frames for frames, _ in made.values()) == 4
+    assert [100] in [pids for _, pids in made.values()]
+
+
 def test_a_report_waits_until_the_owners_of_the_last_packets_can_be_known(intervals, clock):
     begins = start_of(0)
     last = begins + 9

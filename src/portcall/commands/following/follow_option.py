@@ -19,12 +19,13 @@ from portcall.commands.output import (
     say,
 )
 from portcall.endings import Wishes, ending_status
-from portcall.errors import UsageError
+from portcall.errors import PortcallError, UsageError
 from portcall.exports import LOGS, PAGES
 
 if TYPE_CHECKING:
     import argparse
 
+    from portcall.commands.following.interval_outputs import IntervalOutputs
     from portcall.errors import CaptureError
     from portcall.records.report import Report
     from portcall.runs.following.checkpoint import Checkpoint
@@ -101,7 +102,7 @@ def run_following(options: argparse.Namespace, by: str, format_name: str) -> int
         **({"-o": options.output, "--format": format_name} if options.every else {}),
     }
     with ExitStack() as stack:
-        checkpoint = Checkpoint(options.checkpoint, command) if options.checkpoint else None
+        checkpoint, outputs = Checkpoint(options.checkpoint, command) if options.checkpoint else None, None
         if checkpoint:
             stack.callback(checkpoint.close)
         hangup_begins_anew = bool(options.every) and not sys.stderr.isatty()
@@ -110,7 +111,8 @@ def run_following(options: argparse.Namespace, by: str, format_name: str) -> int
         if checkpoint and not options.follow:
             report, problems = _resume(options, reading, checkpoint, wishes)
         else:
-            report, problems = _follow(options, format_name, reading, checkpoint, wishes)
+            outputs = _outputs(options, format_name)
+            report, problems = _follow(options, format_name, reading, checkpoint, wishes, outputs)
     has_begun = leaving is not None and leaving.has_begun
     if report and leaving and has_begun:
         leaving.finish(report)
@@ -118,26 +120,45 @@ def run_following(options: argparse.Namespace, by: str, format_name: str) -> int
         present(report, format_name, options)
     for problem in problems:
         say(str(problem))
-    if checkpoint:
+    if checkpoint and checkpoint.failure:
+        say(f"{checkpoint.failure}; what was saved before is still there")
+    elif checkpoint:
         say(f"--checkpoint {checkpoint.path}: {checkpoint.bytes} bytes hold all that was counted")
     if wishes.is_asked and not (options.follow and wishes.is_terminated):
         return ending_status()
-    if problems:
-        return PARTLY_READ
+    if status := _status(problems, checkpoint, outputs):
+        return status
     is_search = options.filter or options.where or options.from_ or options.to
     return NOTHING_FOUND if report and is_search and not report.rows and not has_begun else SUCCESS
 
 
+def _status(problems: list[CaptureError], checkpoint: Checkpoint | None, outputs: IntervalOutputs | None) -> int | None:
+    """The exit status where something could not be written, or read."""
+    if (checkpoint and checkpoint.failure) or (outputs and outputs.teller.has_failed):
+        return PortcallError.exit_status
+    return PARTLY_READ if problems else None
+
+
+def _outputs(options: argparse.Namespace, format_name: str) -> IntervalOutputs | None:
+    """Where reports of intervals go; None where there are none."""
+    if not options.every:
+        return None
+    from portcall.commands.following.interval_outputs import interval_outputs
+
+    return interval_outputs(options, format_name)
+
+
 def _follow(
-    options: argparse.Namespace, format_name: str, reading: Reading, checkpoint: Checkpoint | None, wishes: Wishes
+    options: argparse.Namespace,
+    format_name: str,
+    reading: Reading,
+    checkpoint: Checkpoint | None,
+    wishes: Wishes,
+    outputs: IntervalOutputs | None,
 ) -> Told:
     from portcall.runs.following.follow_run import FollowRun, Tellings
 
-    outputs, every_ns = None, None
-    if options.every:
-        from portcall.commands.following.interval_outputs import interval_outputs
-
-        outputs, every_ns = interval_outputs(options, format_name), round(options.every * _SECOND_NS)
+    every_ns = round(options.every * _SECOND_NS) if options.every else None
     run = FollowRun(options.captures, reading, checkpoint=checkpoint, every_ns=every_ns, outputs=outputs)
 
     def report_now(report: Report) -> None:

@@ -95,6 +95,8 @@ class HistoryWriter:
     def __init__(self, capture: LiveRun, keeper: WindowKeeper) -> None:
         self._capture, self.keeper = capture, keeper
         self._said: str | None = None
+        self.has_failed = False
+        """Whether some of it is not in the file, once all is written."""
 
     def turn(self) -> None:
         """Write what is over; to be asked about once a second."""
@@ -106,6 +108,7 @@ class HistoryWriter:
         self.keeper.finish(time.time_ns(), self._capture.source.dropped_by_kernel() or 0)
         self._tell()
         for note in self.keeper.notes():
+            self.has_failed = True
             say(f"{note.reason}; {note.remedy}")
         self.keeper.close()
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from portcall.commands.output import say_degradations
-from portcall.commands.output_file import refusals_sent, try_output
+from portcall.commands.output import say, say_degradations
+from portcall.commands.output_file import UnwritableOutputError, refusals_sent, try_output
 from portcall.errors import PortcallError, UsageError
 from portcall.exports import BINARY, CARRIES_DEGRADATIONS, LOGS, PAGES, write
 from portcall.records.plain_data import items, whole
@@ -67,6 +67,8 @@ class _Teller:
         self.format_name = format_name
         self._options = options
         self._said: list[Degradation] = []
+        self.has_failed = False
+        """Whether a file did not take its report."""
 
     def write(self, report: Report, stream: TextIO) -> None:
         """Write it."""
@@ -80,6 +82,14 @@ class _Teller:
             write_table(report, stream, most_rows=self._options.top or MOST_ROWS)
         else:
             write(report, self.format_name, stream)
+
+    def write_instead(self, report: Report, error: PortcallError) -> None:
+        """Print a report that its file did not take, and go on: the next one may find room again."""
+        is_text = self.format_name not in (*BINARY, *PAGES)
+        write(report, self.format_name if is_text and self.format_name != "table" else "jsonl", sys.stdout)
+        sys.stdout.flush()
+        say(f"{error}; so its rows are on stdout instead")
+        self.has_failed = True
 
     def tell(self, report: Report) -> None:
         """Say what was not said before."""
@@ -99,17 +109,17 @@ class _Printed:
     """On stdout, one after the other. It cannot be taken back: after a kill, the last one may come once more."""
 
     def __init__(self, teller: _Teller) -> None:
-        self._teller = teller
+        self.teller = teller
         self._is_first = True
 
     def prepare(self, report: Report, begins_ns: int) -> None:
         """Print it."""
-        if self._teller.format_name == "table":
+        if self.teller.format_name == "table":
             print(_moment("%Y-%m-%d %H:%M:%S UTC", begins_ns))
-        sys.stdout.write(self._teller.lines(report, is_first=self._is_first))
+        sys.stdout.write(self.teller.lines(report, is_first=self._is_first))
         sys.stdout.flush()
         self._is_first = False
-        self._teller.tell(report)
+        self.teller.tell(report)
 
     def plain(self) -> None:
         """Nothing."""
@@ -125,19 +135,25 @@ class _Appended:
     """At the end of one file, which is cut back to what was saved."""
 
     def __init__(self, teller: _Teller, output: str) -> None:
-        self._teller, self._output = teller, output
+        self.teller, self._output = teller, output
         self._bytes = _size(output)
 
     def prepare(self, report: Report, begins_ns: int) -> None:  # noqa: ARG002 - files need it
         """Write it behind what was saved."""
-        data = self._teller.lines(report, is_first=not self._bytes).encode()
-        with refusals_sent(self._output), Path(self._output).open("ab") as stream:
-            stream.truncate(self._bytes)
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        self._bytes += len(data)
-        self._teller.tell(report)
+        data = self.teller.lines(report, is_first=not self._bytes).encode()
+        try:
+            with refusals_sent(self._output), Path(self._output).open("ab") as stream:
+                stream.truncate(self._bytes)
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except UnwritableOutputError as error:
+            with suppress(OSError):
+                os.truncate(self._output, self._bytes)
+            self.teller.write_instead(report, error)
+        else:
+            self._bytes += len(data)
+        self.teller.tell(report)
 
     def plain(self) -> int:
         """How long the file is."""
@@ -163,7 +179,7 @@ class _Files:
     """A file of each interval, which appears under its name only when it is whole and saved."""
 
     def __init__(self, teller: _Teller, pattern: str) -> None:
-        self._teller, self._pattern = teller, pattern
+        self.teller, self._pattern = teller, pattern
         self._pending: tuple[int, int] | None = None
         """The interval whose file is to appear, and which of its names it gets."""
         try_output(str(self._path(time.time_ns(), 1)))
@@ -172,14 +188,20 @@ class _Files:
         """Write it beside its place."""
         number = next(number for number in self._numbers() if not os.path.lexists(self._path(begins_ns, number)))
         part = self._part(begins_ns, number)
-        with refusals_sent(self._pattern):
-            part.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("w", encoding="utf-8", newline="") as stream:
-                self._teller.write(report, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-        self._pending = begins_ns, number
-        self._teller.tell(report)
+        try:
+            with refusals_sent(self._pattern):
+                part.parent.mkdir(parents=True, exist_ok=True)
+                with part.open("w", encoding="utf-8", newline="") as stream:
+                    self.teller.write(report, stream)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+        except UnwritableOutputError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            self.teller.write_instead(report, error)
+        else:
+            self._pending = begins_ns, number
+        self.teller.tell(report)
 
     def plain(self) -> list[int] | None:
         """The file that is to appear."""

@@ -59,6 +59,12 @@ class LiveReports:
         return self._intervals is not None
 
     @property
+    def have_failed(self) -> bool:
+        """Whether a file did not take its report, which then was printed, or the history not all of its windows."""
+        is_unwritten = self._outputs is not None and self._outputs.teller.has_failed
+        return is_unwritten or (self._history is not None and self._history.has_failed)
+
+    @property
     def leave_room_for_a_view(self) -> bool:
         """Whether people see how it goes meanwhile: a service's log has its reports, and not a line a second."""
         return not self._intervals or sys.stderr.isatty()

@@ -55,6 +55,8 @@ class Checkpoint:
         self._held: int | None = None
         self.bytes = 0
         """How large it was when it was written last."""
+        self.failure: PortcallError | None = None
+        """Why it could not be written the last time."""
         if self._place.is_dir():
             raise PortcallError(f"--checkpoint {path}: this is a directory. Name a file in it")
         if not self._place.parent.is_dir():
@@ -88,26 +90,43 @@ class Checkpoint:
             raise self._refusal(f"it was written by another command: {_differences(command, self._command)}. {_ANEW}")
         return Saved(state, partial)
 
-    def save(self, saved: Saved) -> None:
-        """Replace what was saved. PortcallError where that is not possible; then the former one is still there."""
+    def save(self, saved: Saved, *, may_fail: bool = False) -> None:
+        """Replace what was saved. Where that is not possible, the former one is still there.
+
+        Then PortcallError, or, where it ``may_fail``, a ``failure`` that holds until it is written again.
+        """
+        try:
+            self._save(saved)
+        except PortcallError as error:
+            if not may_fail:
+                raise
+            self.failure = error
+        else:
+            self.failure = None
+
+    def _save(self, saved: Saved) -> None:
         state = {**saved.state, "build": build(), "command": self._command, "partial_bytes": len(saved.partial)}
         header = json.dumps(state).encode()
         head = [_MAGIC, _LENGTH.pack(len(header)), header, _digest(header, saved.partial)]
+        descriptor = None
         try:
             self._part.unlink(missing_ok=True)  # what a run that was killed left behind
             descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with open(descriptor, "wb", closefd=False) as stream:
                 stream.writelines([*head, saved.partial])
-                self.bytes = stream.tell()
+                written_bytes = stream.tell()
                 stream.flush()
                 os.fsync(descriptor)
             self._lock(descriptor)
             self._part.replace(self._place)
             flush_folder(self._place.parent)
         except OSError as error:
+            if descriptor is not None:
+                os.close(descriptor)
+                self._part.unlink(missing_ok=True)
             raise self._refusal(f"cannot be written: {(error.strerror or str(error)).lower()}") from error
         self.close()
-        self._held = descriptor
+        self._held, self.bytes = descriptor, written_bytes
 
     def close(self) -> None:
         """Let others have it."""

@@ -86,7 +86,7 @@ class FollowRun:
         self._counting = Counting(reading, is_saved=checkpoint is not None, before=partial)
         self._save_at_s = self._glance_at_s = 0.0
         self._is_changed = True
-        self._save()
+        self._save(may_fail=False)
 
     def follow(self, wishes: Wishes, tellings: Tellings) -> None:
         """Count until it is asked to end, and then what is there by then, unless that takes long."""
@@ -183,7 +183,8 @@ class FollowRun:
         self._save()
         self._outputs.publish()
 
-    def _save(self) -> None:
+    def _save(self, *, may_fail: bool = True) -> None:
+        """Save what has changed; PortcallError before anything is counted, and where intervals would be told twice."""
         if not self._checkpoint or not self._is_changed:
             return
         began_s = time.monotonic()
@@ -192,8 +193,8 @@ class FollowRun:
             "intervals": self._intervals.plain() if self._intervals else None,
             "outputs": self._outputs.plain() if self._outputs else None,
         }
-        self._checkpoint.save(Saved(state, self._counting.saved()))
-        self._is_changed = False
+        self._checkpoint.save(Saved(state, self._counting.saved()), may_fail=may_fail and not self._intervals)
+        self._is_changed = self._checkpoint.failure is not None
         self._save_at_s = self._later(SAVE_S, began_s)
 
     def _later(self, least_s: float, began_s: float) -> float:

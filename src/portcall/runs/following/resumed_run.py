@@ -51,6 +51,7 @@ class ResumedRun:
         self._counting = Counting(reading, is_saved=True, before=partial)
         self._captures = CaptureSet(patterns, progress, in_runs=self._in_runs)
         self._save_at_s = 0.0
+        self._save(may_fail=False)
 
     @property
     def problems(self) -> list[CaptureError]:
@@ -94,10 +95,11 @@ class ResumedRun:
             if len(new.frames) or batch.host_names or batch.key_log:
                 yield new
 
-    def _save(self) -> None:
+    def _save(self, *, may_fail: bool = True) -> None:
+        """Save it; PortcallError only before anything is counted: later that would be lost."""
         began_s = time.monotonic()
         state = {"captures": self._files, "frames": self._frames, "in_runs": self._in_runs}
-        self._checkpoint.save(Saved(state, self._counting.saved()))
+        self._checkpoint.save(Saved(state, self._counting.saved()), may_fail=may_fail)
         now_s = time.monotonic()
         self._save_at_s = now_s + max(SAVE_S, SAVE_COST * (now_s - began_s))
 
