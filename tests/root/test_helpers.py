@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from contextlib import closing, suppress
@@ -27,6 +28,15 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="live capture on Linux needs root"),
 ]
 BEGUN_AS_HELPER = re.compile(rb"isolation\.py\0[^\0]*_helper\0")
+TALK = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    one.bind(("127.0.0.1", 0))
+    one.sendto(b"x", one.getsockname())
+    print(one.getsockname()[1], flush=True)
+    input()
+"""
+"""A process that talks to itself, and stays until it may end."""
 SINCE = re.compile(r"since \d\d:\d\d:\d\d: the process that .* has ended")
 
 
@@ -58,8 +68,17 @@ def is_gone(pid):
     return not Path(f"/proc/{pid}").exists()
 
 
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def is_stopped(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return state_of(pid) == "T"
+
+
+def is_zombie(pid):
+    """Whether it has ended, and nobody has asked how: its parent ended before it."""
+    return state_of(pid) == "Z"
 
 
 def cpu_ticks(pid):
@@ -96,6 +115,77 @@ def test_without_the_helper_that_follows_namespaces_counting_goes_on():
     assert (status, len(of_port(report["rows"], port))) == (130, 1)
     (told,) = [told for told in report["degradations"] if SINCE.search(told["reason"])]
     assert told["feature"] == "later network namespaces"
+
+
+def fork_of(pid, name):
+    """The child that ps calls so."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if Path(f"/proc/{child}/comm").read_text().strip() == name:
+            return int(child)
+    return None
+
+
+def end_beside(running, helper):
+    """Status and stdout of a command that does not wait for its helper, which ends once it may go on."""
+    running.process.send_signal(signal.SIGINT)
+    running.process.wait(60)
+    with suppress(ProcessLookupError):
+        os.kill(helper, signal.SIGCONT)
+    return running.end()
+
+
+@pytest.mark.parametrize(("number", "how"), [(signal.SIGKILL, "has ended"), (signal.SIGSTOP, "does not answer")])
+def test_without_who_looks_up_programs_all_counts_and_what_is_unknown_is_said(number, how):
+    with flows("--format", "json") as running:
+        helper = fork_of(running.pid, "portcall links")
+        os.kill(helper, number)
+        with subprocess.Popen(
+            [sys.executable, "-c", TALK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as talker:
+            port = int(talker.stdout.readline())
+            while "note: paths of programs: unknown since" not in running.wait_for_line():
+                pass
+            talker.communicate("\n")
+        status, printed = end_beside(running, helper)
+
+    report = json.loads(printed)
+    (row,) = of_port(report["rows"], port)
+    assert (status, {row["server_pid"], row["client_pid"]}) == (130, {talker.pid})
+    (told,) = [told for told in report["degradations"] if told["feature"] == "paths of programs"]
+    assert told["reason"].endswith(f"the process that asks for them {how}")
+    assert wait_until(lambda: is_gone(helper) or is_zombie(helper))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_without_who_asks_for_reverse_names_the_report_comes_and_says_so(number):
+    with flows("--resolve", "--format", "json") as running:
+        helper = fork_of(running.pid, "portcall names")
+        os.kill(helper, number)
+        port, _, _ = converse(ANSWER, ASK)
+        status, printed = end_beside(running, helper)
+
+    report = json.loads(printed)
+    assert (status, len(of_port(report["rows"], port))) == (130, 1)
+    (told,) = [told for told in report["degradations"] if told["feature"] == "reverse DNS"]
+    assert "the process that asks for them has ended, or does not answer" in told["reason"]
+    assert wait_until(lambda: is_gone(helper) or is_zombie(helper))
+
+
+def test_a_command_ends_with_who_started_it_and_that_is_said():
+    with flows("--format", "json", "--", "sleep", "600") as running:
+        assert wait_until(lambda: children_of(fork_of(running.pid, "portcall starts")))
+        starter = fork_of(running.pid, "portcall starts")
+        (command,) = children_of(starter)
+        os.kill(starter, signal.SIGKILL)
+        status, printed = running.end()
+
+    assert status == 128 + signal.SIGTERM
+    assert [told["feature"] for told in json.loads(printed)["degradations"]] == ["command"]
+    assert wait_until(lambda: is_gone(command) or is_zombie(command))
+
+
+def children_of(pid):
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("owners", ["netlink", "psutil"])

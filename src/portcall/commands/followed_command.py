@@ -8,8 +8,10 @@ called sudo, tells its number and its status, and ends it when whoever asked is 
 
 from __future__ import annotations
 
+import math
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -17,10 +19,13 @@ from functools import partial
 
 from portcall.errors import PortcallError
 from portcall.isolation import original_environment
+from portcall.records.report import Degradation
 from portcall.system.helper_process import ForkedHelper
+from portcall.system.kernel_calls import end_with_parent
 from portcall.system.privileges import become_invoking_user
 
 _NUMBER = struct.Struct("=i")
+_STARTER_ENDED = "the process that started it has ended"
 _LOOK_S = 0.1
 """How often to look whether it has ended, where no descriptor tells (Linux before 5.3, macOS)."""
 
@@ -32,6 +37,8 @@ class FollowedCommand:
         self._words = words
         self._helper = ForkedHelper("portcall starts", partial(_serve, words))
         self._status: int | None = None
+        self.losses: list[Degradation] = []
+        """What went wrong with it."""
         self.pid = 0
         """The process that is followed, once it has begun."""
 
@@ -39,7 +46,7 @@ class FollowedCommand:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._helper.close()
+        self._helper.close(math.inf)  # the command may take its time to end
 
     def fileno(self) -> int:
         """Readable once it has ended."""
@@ -48,19 +55,29 @@ class FollowedCommand:
     def begin(self) -> None:
         """Have it run; PortcallError where it cannot."""
         self._helper.link.send(b"b")
-        self.pid = self._told()
-        if self.pid < 0:
-            raise PortcallError(f"{self._words[0]}: {os.strerror(-self.pid)}")
+        pid = self._told()
+        if pid is None:
+            raise PortcallError(f"{self._words[0]}: {_STARTER_ENDED}")
+        if pid < 0:
+            raise PortcallError(f"{self._words[0]}: {os.strerror(-pid)}")
+        self.pid = pid
 
     def poll(self) -> int | None:
         """Its status once it has ended, as ``subprocess`` has it."""
         if self._status is None and select.select([self._helper.link], [], [], 0)[0]:
-            self._status = self._told()
+            status = self._told()
+            if status is None:
+                self.losses = [Degradation("command", f"{_STARTER_ENDED}, and it was ended", "start portcall again")]
+            self._status = -signal.SIGTERM if status is None else status
         return self._status
 
-    def _told(self) -> int:
-        message = self._helper.link.recv(_NUMBER.size, socket.MSG_WAITALL)
-        return int(_NUMBER.unpack(message)[0]) if message else -1  # it was killed
+    def _told(self) -> int | None:
+        """None where who starts it was killed; then the kernel ends it."""
+        try:
+            message = self._helper.link.recv(_NUMBER.size, socket.MSG_WAITALL)
+        except ConnectionError:
+            return None
+        return int(_NUMBER.unpack(message)[0]) if message else None
 
 
 def _serve(words: list[str], link: socket.socket) -> None:
@@ -68,7 +85,7 @@ def _serve(words: list[str], link: socket.socket) -> None:
         return
     become_invoking_user(os.environ)
     try:
-        process = subprocess.Popen(words, env=original_environment())  # noqa: S603 - asked for
+        process = subprocess.Popen(words, env=original_environment(), preexec_fn=_end_with_us)  # noqa: S603, PLW1509 - asked for; there are no threads
     except OSError as error:
         link.send(_NUMBER.pack(-(error.errno or 1)))
         return
@@ -80,6 +97,10 @@ def _serve(words: list[str], link: socket.socket) -> None:
         link.send(_NUMBER.pack(status))
     finally:
         link.recv(1)
+
+
+def _end_with_us() -> None:
+    end_with_parent(signal.SIGTERM)
 
 
 def _has_ended(process: subprocess.Popen[bytes], link: socket.socket) -> bool:

@@ -13,11 +13,14 @@ import queue
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from portcall.records.report import Degradation
 from portcall.records.schema import ADDRESS_ENDS
+from portcall.system.helper_process import since_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +35,8 @@ MOST_ADDRESSES = 1000
 _AT_ONCE = 16
 _TIMEOUT_S = 3.0
 _resolver: list[ForkedHelper] = []
+_losses: list[Degradation] = []
+"""What is said once the resolver is no more; empty until then."""
 
 
 def reverse_names(
@@ -79,6 +84,7 @@ def begin_resolver() -> ForkedHelper:
     """
     from portcall.system.helper_process import ForkedHelper
 
+    _losses.clear()
     _resolver.append(ForkedHelper("portcall names", _serve))
     return _resolver[-1]
 
@@ -96,10 +102,17 @@ def _serve(link: socket.socket) -> None:
 
 
 def _asked_elsewhere(addresses: Iterable[str], link: socket.socket) -> dict[str, str]:
-    with link.makefile("rwb") as stream:
+    if _losses:
+        return {}
+    line = b""
+    link.settimeout(2 * _TIMEOUT_S)
+    with suppress(OSError), link.makefile("rwb") as stream:
         stream.write(json.dumps(_distinct(addresses, MOST_ADDRESSES)).encode() + b"\n")
         stream.flush()
         line = stream.readline()
+    if not line:
+        reason = f"none {since_now()}: the process that asks for them has ended, or does not answer"
+        _losses.append(Degradation("reverse DNS", reason, "start portcall again; what was counted stays"))
     return dict(json.loads(line)) if line else {}
 
 
@@ -109,7 +122,8 @@ def named(report: Report) -> Report:
     from portcall.records.report_rows import Rows
 
     if not isinstance(report.rows, Rows):
-        return replace(report, rows=with_reverse_names(report.rows))
+        rows = with_reverse_names(report.rows)
+        return replace(report, rows=rows, degradations=[*report.degradations, *_losses])
     groupings = report.page.groupings if report.page else ()
     of_rows = (row for one in (report, *groupings) if isinstance(one.rows, Rows) for row in _of_rows(one.rows))
     names = reverse_names(filter(None, chain.from_iterable(of_rows)))
@@ -125,7 +139,7 @@ def named(report: Report) -> Report:
         return replace(one, rows=one.rows.completed(complete)) if isinstance(one.rows, Rows) else one
 
     page = report.page and report.page._replace(groupings=tuple(map(completed, groupings)))
-    return replace(completed(report), page=page)
+    return replace(completed(report), page=page, degradations=[*report.degradations, *_losses])
 
 
 def _of_rows(rows: Rows) -> Iterator[tuple[str | None, ...]]:

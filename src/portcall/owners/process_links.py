@@ -15,16 +15,21 @@ import socket
 import struct
 from contextlib import suppress
 
-from portcall.system.helper_process import ForkedHelper
+from portcall.records.report import Degradation
+from portcall.system.helper_process import ForkedHelper, since_now
 
 _QUESTION = struct.Struct("=cii")
 _MOST_BYTES = 8192
 """Of an answer: paths are shorter (PATH_MAX)."""
+_PATIENCE_S = 2.0
 _helper: list[ForkedHelper] = []
+_losses: list[Degradation] = []
+"""What is said once nobody can be asked any more; empty until then."""
 
 
 def begin_process_links() -> ForkedHelper:
     """Have a fork of this process look, from now on."""
+    _losses.clear()
     _helper.append(ForkedHelper("portcall links", _serve, socket.SOCK_SEQPACKET))
     return _helper[-1]
 
@@ -44,13 +49,31 @@ def asked_user_name(user: int) -> str:
     return _asked(b"u", user, 0)
 
 
+def losses() -> list[Degradation]:
+    """Since when nobody can be asked."""
+    return list(_losses)
+
+
 def _asked(kind: bytes, number: int, thread: int) -> str:
-    link = _helper[-1].link
-    link.send(_QUESTION.pack(kind, number, thread))
-    told = link.recv(_MOST_BYTES)
+    told = b"" if _losses else _answer(_helper[-1].link, _QUESTION.pack(kind, number, thread))
     if told[:1] != b"1":
         raise FileNotFoundError(0, "nothing is there, or nobody may look")
     return os.fsdecode(told[1:])
+
+
+def _answer(link: socket.socket, question: bytes) -> bytes:
+    """Its bytes; none where whoever is asked has ended, or does not answer: then nothing is asked any more."""
+    link.settimeout(_PATIENCE_S)
+    try:
+        link.send(question)
+        if told := link.recv(_MOST_BYTES):
+            return told
+        how = "has ended"
+    except OSError as error:
+        how = "does not answer" if isinstance(error, TimeoutError) else "has ended"
+    reason = f"unknown {since_now()}: the process that asks for them {how}"
+    _losses.append(Degradation("paths of programs", reason, "start portcall again; what was counted stays"))
+    return b""
 
 
 def _serve(link: socket.socket) -> None:

@@ -14,6 +14,7 @@ from portcall.flows.local_networks import networks
 from portcall.inspection.server_names import ServerNames
 from portcall.labels.bucketing import Bucketing
 from portcall.owners import open_owners
+from portcall.owners.process_links import losses as links_lost
 from portcall.owners.processes import user_name
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.bucket_widths import bucketing_of, notes_of_buckets
@@ -207,7 +208,13 @@ class LiveRun:
         )
         dropped = self.source.dropped_by_kernel()
         dropped = None if dropped is None else dropped - dropped_before
-        notes = [*report.degradations, *self.missing, *self.source.degradations, *self.owners.degradations]
+        notes = [
+            *report.degradations,
+            *self.missing,
+            *self.source.degradations,
+            *self.owners.degradations,
+            *links_lost(),
+        ]
         return replace(
             report,
             coverage=replace(report.coverage, dropped_by_kernel=dropped),
@@ -256,7 +263,7 @@ class LiveRun:
         return replace(report, coverage=coverage, degradations=self._news())
 
     def _news(self) -> list[Degradation]:
-        now = [*self.source.degradations, *self.owners.degradations]
+        now = [*self.source.degradations, *self.owners.degradations, *links_lost()]
         return [note for note in now if note not in self._known_before]
 
     def is_shown(self, row: dict[str, object]) -> bool:

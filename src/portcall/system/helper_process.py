@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 1.0
 """How long a helper may take to end by itself."""
 
+_LOOK_S = 0.002
+
 
 class HelperProcess:
     """``main`` of a module, in a process of its own; its first word is the number of its end of ``link``."""
@@ -86,11 +88,16 @@ class ForkedHelper:
         finally:
             os._exit(status)
 
-    def close(self) -> None:
-        """End it, and wait for that: it does nothing that takes long once nobody asks."""
+    def close(self, patience_s: float = PATIENCE_S) -> None:
+        """End it, and wait for that: it does nothing that takes long once nobody asks.
+
+        One that stands still is waited for no longer than that; it ends when it goes on.
+        """
         self.link.close()
+        ends_s = time.monotonic() + patience_s
         with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+            while not os.waitpid(self._pid, os.WNOHANG)[0] and time.monotonic() < ends_s:
+                time.sleep(_LOOK_S)
 
 
 def since_now() -> str:

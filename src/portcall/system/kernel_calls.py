@@ -15,7 +15,7 @@ NUMBERS: dict[str, dict[str, int]] = {
     "x86_64": {"capget": 125, "capset": 126, "seccomp": 317, "bpf": 321},
     "aarch64": {"capget": 90, "capset": 91, "seccomp": 277, "bpf": 280},
 }
-_SET_NAME = 15  # PR_SET_NAME
+_SET_PARENT_DEATH_SIGNAL, _SET_NAME = 1, 15  # linux/prctl.h
 _OF_ALL = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
 """Calls that are so young that every machine has the same number for them."""
 
@@ -41,6 +41,12 @@ def name_process(name: str) -> None:
     if os.uname().sysname == "Linux":
         text = ctypes.create_string_buffer(name.encode())
         process_control(_SET_NAME, ctypes.addressof(text))
+
+
+def end_with_parent(number: int) -> None:
+    """Have the kernel send this process a signal when the one that began it has ended. Only Linux does."""
+    if os.uname().sysname == "Linux":
+        process_control(_SET_PARENT_DEATH_SIGNAL, number)
 
 
 def file_system_user(user: int, group: int) -> None:
