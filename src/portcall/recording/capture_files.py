@@ -73,6 +73,11 @@ class CaptureFiles:
             raise PortcallError(f"{option} {path}: cannot be written: {_why(error)}") from error
 
     @property
+    def name(self) -> str:
+        """What people call it."""
+        return "stdout" if self.path == STDOUT else self.path
+
+    @property
     def is_seekable(self) -> bool:
         """Whether it is a file that can be cut."""
         return stat.S_ISREG(os.fstat(self._file).st_mode)

@@ -8,6 +8,7 @@ gives ns that only rise.
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,9 +143,13 @@ class Recorder:
         """What is not in the capture, or not as it should be."""
         losses = []
         if self.failure:
-            reason = f"{self.files.path} takes no more: {(self.failure.strerror or str(self.failure)).lower()}; "
+            reason = f"{self.files.name} takes no more: {(self.failure.strerror or str(self.failure)).lower()}; "
             reason += f"{self.packets} packets are in it, whole and readable, and {self.lost} that came later are not"
-            losses.append(Degradation("recording", reason, "make room, or use --rotate with --keep"))
+            has_reader = self.failure.errno in (errno.EPIPE, errno.EAGAIN)
+            remedy = (
+                "read on to its end, or record to a file" if has_reader else "make room, or use --rotate with --keep"
+            )
+            losses.append(Degradation("recording", reason, remedy))
         if self.unwaited:
             reason = f"{self.unwaited} packets came too fast to wait for their owners"
             losses.append(Degradation("recorded owners", reason, "record less: --snaplen, --filter"))

@@ -7,22 +7,25 @@ as what was captured of it, 65 535 bytes at the most. Each frame comes once on l
 
 from __future__ import annotations
 
+import errno
 import platform
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from portcall.errors import PortcallError, UsageError
 from portcall.records.packets import FRAME, NO_TIME, CapturePoint, Direction, FrameBatch
+from portcall.records.report import Degradation
+from portcall.sources.devices.happenings import MOST_SAID
 from portcall.sources.devices.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Interface
 from portcall.sources.filters import FrameFilter, asks_for_tag
 from portcall.system.network_namespaces import own_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from portcall.records.report import Degradation
     from portcall.sources.devices.interfaces import Selection
 
 FRAMES_PER_BATCH = 1024
@@ -124,7 +127,7 @@ class ScapySource:
             self._sockets.popitem()[0].close()
 
     def _batch(self, opened: Any) -> FrameBatch | None:  # Any: scapy's socket
-        pieces, times_ns = _receive(opened, FRAMES_PER_BATCH)
+        pieces, times_ns = _receive(opened, FRAMES_PER_BATCH, lambda: self._note_down(opened))
         if not pieces:
             return None
         frames = np.zeros(len(pieces), FRAME)
@@ -136,6 +139,13 @@ class ScapySource:
         buffer = np.frombuffer(b"".join(pieces), np.uint8)
         number = own_namespace().number if platform.system() == "Linux" else 0
         return FrameBatch(frames, buffer, self._frames_given + 1, number)
+
+    def _note_down(self, opened: Any) -> None:  # Any: scapy's socket
+        name = self._names[self._sockets[opened][0]]
+        remedy = "none is needed where it comes up again; where it is made anew, start portcall again"
+        if len(self.degradations) < MOST_SAID:
+            reason = f"{name} went down at {time.strftime('%H:%M:%S')}"
+            self.degradations.append(Degradation("interfaces", reason, remedy))
 
 
 def list_interfaces() -> list[Interface]:
@@ -153,14 +163,19 @@ def list_interfaces() -> list[Interface]:
     ]
 
 
-def _receive(opened: Any, limit: int) -> tuple[list[bytes], list[int]]:  # Any: scapy's socket
-    """Frames that wait, and their times; at most ``limit``."""
+def _receive(opened: Any, limit: int, on_down: Callable[[], None]) -> tuple[list[bytes], list[int]]:  # Any: see above
+    """Frames that wait, and their times; at most ``limit``. ``on_down`` hears that the interface went down, or away."""
     pieces: list[bytes] = []
     times_ns: list[int] = []
     while len(pieces) < limit:
         try:
             _, piece, seconds = opened.recv_raw()
         except BlockingIOError:
+            break
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:  # which is told once
+                raise
+            on_down()
             break
         if piece is None:
             break
@@ -188,5 +203,5 @@ def _prepare(opened: Any, interface: Interface) -> None:  # Any: scapy's socket
     opened.ins.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER_BYTES)
     if interface.hardware == LOOPBACK:
         opened.ins.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-        while _receive(opened, FRAMES_PER_BATCH)[0]:  # what came before, some of it twice
+        while _receive(opened, FRAMES_PER_BATCH, lambda: None)[0]:  # what came before, some of it twice
             pass
