@@ -7,6 +7,7 @@ import fcntl
 import gzip
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -112,6 +113,39 @@ def test_the_output_file_is_written_whatever_signal_comes_and_however_often(numb
         process.communicate(timeout=DEADLINE_S)
 
     assert frames_of(output.read_bytes()) == all_frames()
+
+
+@pytest.mark.skipif(not shutil.which("tcpdump"), reason="needs tcpdump")
+def test_a_writer_that_is_killed_in_the_middle_leaves_what_came_before(tmp_path):
+    """tcpdump writes a whole buffer at a time, which may end within a record."""
+    capture, report = tmp_path / "long.pcap", tmp_path / "report.json"
+    content = CAPTURE.read_bytes()
+    capture.write_bytes(content[:24] + content[24:] * 100)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = ["read", "-", "-o", str(report)]
+    with running(*words, stdin=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            ["tcpdump", "-r", str(pipe), "-w", "-"], stdout=process.stdin, stderr=subprocess.DEVNULL
+        ) as tcpdump:
+            process.stdin.close()
+            process.stdin = None
+            with pipe.open("wb", buffering=0) as feed:
+                feed.write(capture.read_bytes()[: 100 * len(content) // 2])  # and no more, so that it waits
+                wait_until(lambda: has_slept(process))
+                tcpdump.kill()
+        _, said = process.communicate(timeout=DEADLINE_S)
+
+    assert 0 < frames_of(report.read_bytes()) < 100 * all_frames()
+    assert (process.returncode, said) in [(0, b""), (3, said)]
+    assert said == b"" or b"the file ends inside a record. The frames before it count" in said
+
+
+def has_slept(process):
+    """Whether it has read something, and waits for more."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    read = int(Path(f"/proc/{process.pid}/io").read_text().split("rchar: ")[1].split()[0])
+    return "State:\tS" in status and read > (1 << 20)
 
 
 def test_nohup_is_respected():

@@ -209,6 +209,22 @@ def test_what_is_appended_while_a_capture_is_read_counts_too(long_capture, jobs)
     assert report.coverage.frames == 9000
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_capture_that_shrinks_while_it_is_read_counts_up_to_its_new_end_and_that_is_said(long_capture, jobs):
+    content = long_capture.read_bytes()
+    long_capture.write_bytes(content + 4 * content[len(pcap_header()) :])  # more than is read ahead
+    size = long_capture.stat().st_size
+
+    def cut(*_):
+        os.truncate(long_capture, size * 3 // 4 - 1)
+
+    outcome = offline.read([str(long_capture)], jobs=jobs, progress=cut)
+
+    (problem,) = outcome.problems
+    assert 22_000 < outcome.report.coverage.frames < 23_000
+    assert "the file ends inside a record" in str(problem)
+
+
 @pytest.mark.parametrize("names", [True, False])
 def test_an_interrupt_keeps_what_was_counted_ahead(long_capture, names):
     calls = []
