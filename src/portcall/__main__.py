@@ -13,7 +13,11 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 def run() -> None:
     """The command; Ctrl-C while it is still being imported ends it without a word."""
     try:
-        ensure()
+        try:
+            ensure()
+        except OSError as error:  # no descriptor, no memory, no room in a file of memory (ulimit -n, -f)
+            os.write(2, f"portcall: it cannot begin: {error.strerror}; allow more: ulimit -a says what\n".encode())
+            os._exit(1)
         from portcall.cli import run as run_command
 
         run_command()

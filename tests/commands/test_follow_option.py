@@ -258,6 +258,19 @@ def test_options_that_contradict_each_other_are_refused(words, why, capsys, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("options", [[], ["--follow"]])
+def test_a_checkpoint_without_room_is_refused_before_anything_is_counted(tmp_path, options):
+    """A real limit of 0 bytes stands in for a full disk."""
+    limited = "import resource, sys; from portcall.cli import main; "
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", limited, "read", CAPTURE, "--checkpoint", tmp_path / "state", *options]
+    ran = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == f"portcall: --checkpoint {tmp_path}/state: cannot be written: file too large\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_pipe_is_no_input_for_a_checkpoint(capsys, tmp_path):
     assert main(["read", "-", "--checkpoint", str(tmp_path / "c")]) == 2
     assert "cannot be read again" in capsys.readouterr().err

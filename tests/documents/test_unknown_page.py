@@ -19,6 +19,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "unknown.md"
 SOURCE = Path(portcall.__file__).parent
 SAYERS = (
     *("attribution.attribution", "runs.live", "runs.live_run"),
+    *("sources.devices.scapy", "owners.process_links"),
     *("sources.devices.afpacket", "sources.devices.capture_devices", "sources.devices.happenings"),
     *("owners", "owners.privileged_helper", "owners.netlink", "owners.psutil_polling", "owners.snapshot"),
     *("owners.ebpf", "owners.ebpf.loader"),

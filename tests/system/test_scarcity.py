@@ -66,6 +66,15 @@ def test_live_in_too_little_memory_ends_with_one_line_or_counts(most_mib):
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files of memory")
+def test_who_may_not_even_begin_is_told_so():
+    """It begins anew where PYTHONPATH names code, and hands its environment on in a file of memory."""
+    ran = run_within("-f 0", "read", CAPTURE)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "portcall: it cannot begin: File too large; allow more: ulimit -a says what\n"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS does not keep to this limit")
 def test_commands_about_sockets_need_hardly_any():
     ran = run_within(f"-v {39 << 10}", "ports")
