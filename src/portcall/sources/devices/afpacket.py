@@ -292,8 +292,7 @@ class RingSource:
 
 def _side_by_side(action: Callable[[Given], Made], things: Iterable[Given]) -> list[Made]:
     """What it makes of each; the first error, once all are done with."""
-    given = list(things)
-    if len(given) == 1:
+    if len(given := list(things)) == 1:
         return [action(given[0])]
     ensure_room()
     with ThreadPoolExecutor(max_workers=_AT_A_TIME) as pool:
