@@ -62,7 +62,7 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_size_limit=4194304")
         connection.execute("PRAGMA secure_delete=ON")
         if (found := connection.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
-            raise sqlite3.DatabaseError(str(found and found[0]))
+            raise sqlite3.DatabaseError(str(found and found[0]).splitlines()[-1])  # above it stands which file
     except sqlite3.Error as error:
         connection.close()
         raise refusal(path, error) from error
