@@ -153,6 +153,7 @@ def prefixes_of(dissector):
     return [
         *chain.from_iterable(dissector.__dict__.get("PREFIXES", {}).values()),
         *chain.from_iterable(dissector.__dict__.get("TEXT_PREFIXES", {}).values()),
+        *chain.from_iterable(dissector.__dict__.get("LENGTH_PREFIXES", {}).values()),
         *(prefix for listed in dissector.__dict__.get("PREFIXES_ON_PORTS", {}).values() for prefix, _ in listed),
     ] or [{}]
 

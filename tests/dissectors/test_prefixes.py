@@ -147,13 +147,15 @@ def fits(dissector, transport, data, ends, *, is_whole):
     prefixes = dissector.__dict__
     plain = prefixes.get("PREFIXES", {}).get(transport, ({},))
     of_text = prefixes.get("TEXT_PREFIXES", {}).get(transport, ())
+    of_length = prefixes.get("LENGTH_PREFIXES", {}).get(transport, ())
     on_ports = prefixes.get("PREFIXES_ON_PORTS", {}).get(transport, ())
     words = prefixes.get("WORDS_ON_PORTS", {}).get(transport, ())
-    is_text = re.match(rb"[\t\r\x20-\xff]*(\n|\Z)", data[:64])
+    is_text = re.match(rb"[\t\r\x20-\xff]*(\n|\Z)", data[:64]) and not re.match(rb"[\x21-\xff]{33}", data)
     is_home = dissector.CERTAINTY < Certainty.PORT or ends.has_port(*dissector.PORTS)
     possible = [
         *(prefix for prefix in plain if is_home),
         *(prefix for prefix in of_text if is_home and is_text),
+        *(prefix for prefix in of_length if is_home and not data.startswith(bytes(8))),
         *(prefix for prefix, ports in on_ports if ends.has_port(*ports)),
         *({} for word, ports in words if ends.has_port(*ports) and word in data),
     ]
@@ -172,6 +174,8 @@ def fits(dissector, transport, data, ends, *, is_whole):
     st.one_of(
         st.binary(max_size=100),
         st.text("AEGTHP/1. +*\r\n\t\0", max_size=80).map(str.encode),
+        st.builds(lambda zeros, rest: bytes(zeros) + rest, st.integers(0, 40), st.binary(max_size=40)),
+        st.text("GET", min_size=30, max_size=40).map(str.encode),
         st.sampled_from([data for dissector in DISSECTORS for _, data in samples_of(dissector)]),
     ),
     st.sampled_from([80, 443, 514, 4500, 40000]),
@@ -187,3 +191,46 @@ def test_a_payload_opens_whom_the_openings_say(transport, data, port, is_whole):
     }
 
     assert candidates_by_prefix(ends, data, is_whole=is_whole) == stated
+
+
+def opened_by(transport, data):
+    """Who is asked about a whole first payload between ports that are nobody's."""
+    return candidates_by_prefix(Ends(transport, 50000, 40000), data, is_whole=transport == UDP)
+
+
+@pytest.mark.parametrize("transport", [TCP, UDP])
+@pytest.mark.parametrize("size", [8, 10, 16, 22, 64, 1200])
+def test_nobody_is_asked_about_zeros(transport, size):
+    asked = {dissector.__name__.rpartition(".")[2] for dissector in opened_by(transport, bytes(size))}
+
+    assert asked <= ({"gnutella"} if transport == UDP and size > 16 else set())
+
+
+@pytest.mark.parametrize("transport", [TCP, UDP])
+@pytest.mark.parametrize("size", [10, 16, 40, 400])
+def test_one_byte_again_and_again_opens_few_whatever_it_is(transport, size):
+    asked = [len(opened_by(transport, bytes([byte]) * size)) for byte in range(256)]
+
+    # The letters may be the beginning of a word that goes on, in the first 32 bytes of a stream.
+    is_word = transport == TCP and size <= 32
+    assert sum(asked) <= (500 if is_word else 120)
+    assert max(asked) <= (8 if is_word else 4)
+
+
+@pytest.mark.parametrize("transport", [TCP, UDP])
+@pytest.mark.parametrize("zeros", range(4, 12))
+def test_zeros_before_random_bytes_open_hardly_more_than_one(transport, zeros):
+    random = Random(zeros)
+
+    opened = [opened_by(transport, bytes(zeros) + random.randbytes(40)) for _ in range(1000)]
+
+    assert sum(map(len, opened)) <= (0.4 if transport == TCP else 1.1) * len(opened)
+
+
+@pytest.mark.parametrize("transport", [TCP, UDP])
+def test_letters_without_an_end_open_hardly_anything(transport):
+    random = Random(7)
+
+    opened = [opened_by(transport, bytes(random.choices(range(65, 91), k=40))) for _ in range(1000)]
+
+    assert sum(map(len, opened)) <= 0.25 * len(opened)

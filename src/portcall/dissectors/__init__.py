@@ -15,7 +15,9 @@ more bytes will not change that". It keeps no state, raises on no bytes, and doe
     PREFIXES            by transport the alternatives, each a dict: offset (below 256) → the bytes that may stand there
                         {TCP: ({0: {22}, 1: {3}}, {0: range(128, 256), 2: {1}})}
     TEXT_PREFIXES       the same, where besides no control character but tab and carriage return stands in the line,
-                        as far as 64 bytes go
+                        as far as 64 bytes go, and its first word ends within 32
+    LENGTH_PREFIXES     the same as PREFIXES, where besides not all of the first eight bytes are zeros: a length, or a
+                        kind, stands there
     PREFIXES_ON_PORTS   the same as PREFIXES, each with the only ports that it counts on:
                         {UDP: (({0: range(64, 128)}, PORTS),)}
     WORDS_ON_PORTS      words that have to stand somewhere in the first payload, with the only ports where they count:

@@ -20,7 +20,7 @@ class Expression:
     """An expression over bytes; its methods are those of ``re.Pattern``, and as fast from their second call on."""
 
     def __init__(self, pattern: bytes, flags: int = 0) -> None:
-        self._pattern = pattern
+        self.pattern = pattern
         self._flags = flags
 
     @cached_property
@@ -46,4 +46,4 @@ class Expression:
 
     @cached_property
     def _compiled(self) -> re.Pattern[bytes]:
-        return re.compile(self._pattern, self._flags)
+        return re.compile(self.pattern, self._flags)

@@ -18,6 +18,7 @@ PRINTABLE = bytes(range(0x21, 0x7F))
 TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + LETTERS
 """What methods are made of (RFC 9110 §5.6.2)."""
 LINE_END = b"\r\n"
+_KINDS = (ZERO, CAPITALS[:13], CAPITALS[13:], PRINTABLE, bytes(range(256)))
 
 
 def together(*beginnings: bytes, at: int = 0) -> Prefix:
@@ -28,6 +29,14 @@ def together(*beginnings: bytes, at: int = 0) -> Prefix:
 def words(*beginnings: bytes) -> Prefix:
     """The same, in upper and lower case."""
     return together(*[cased for word in beginnings for cased in (word.upper(), word.lower())])
+
+
+def by_first_byte(*beginnings: bytes) -> tuple[Prefix, ...]:
+    """A prefix for each kind of first byte: narrower than one for all, in few bits."""
+    groups: dict[int, list[bytes]] = {}
+    for beginning in beginnings:
+        groups.setdefault(next(at for at, kind in enumerate(_KINDS) if beginning[0] in kind), []).append(beginning)
+    return tuple(together(*group) for group in groups.values())
 
 
 REQUEST_LINES: tuple[Prefix, ...] = (

@@ -24,7 +24,7 @@ PREFIXES = {
         together(b"\0\0\x04\x17\x27\x10\x19\x80"),
         together(b"BT-SEARCH"),
         together(b"d1:a", b"d1:r", b"d1:e", b"d2:i", b"d1:v", b"d1:t"),
-        {0: b"\x01\x11\x21\x31\x41", 1: range(3)},
+        {0: b"\x01\x11\x21\x31\x41", 1: range(3), 19: range(256)},
     ),
 }
 

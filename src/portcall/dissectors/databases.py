@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 TRANSPORTS = frozenset({TCP})
 CERTAINTY = Certainty.STRUCTURE
+_MONGODB_OPCODES = frozenset({1, 2001, 2002, 2004, 2005, 2006, 2007, 2010, 2011, 2012, 2013})
+_MONGODB_LOW = frozenset(opcode & 0xFF for opcode in _MONGODB_OPCODES)
 PORTS = frozenset({1433, 1521, 3306, 5432, 6379, 9042, 11211, 27017, 50000})
 PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
         {1: range(3), 2: ZERO, 3: ZERO, 4: b"\x0a\xff"},  # MySQL
         {0: b"\x20", 1: ZERO, 2: ZERO, 3: b"\1", 13: ZERO, 14: ZERO, 15: ZERO},
-        {3: range(3), 13: b"\0\7", 14: ZERO, 15: ZERO},  # MongoDB
         {2: b"\xd0", 8: b"\x10\x14\x20\x22"},  # DRDA
         {0: ZERO, 1: ZERO, 2: range(0x28), 4: b"\0\4", 5: b"\3\xd2", 6: b"\0\x16", 7: b"\0\2./0"},  # PostgreSQL
         {0: b"RE", 1: ZERO, 2: ZERO, 3: range(5)},
@@ -39,6 +40,9 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
         {0: b"*+-%", 1: CAPITALS + DIGITS, 2: b"\r" + CAPITALS + DIGITS, 3: LINE_END + CAPITALS + DIGITS},  # Redis
         {0: b"\x80", 1: range(0x26), 5: ZERO, 6: ZERO, 7: ZERO},
     ),
+}
+LENGTH_PREFIXES: dict[int, tuple[Prefix, ...]] = {
+    TCP: ({3: range(3), 12: _MONGODB_LOW, 13: b"\0\7", 14: ZERO, 15: ZERO},)
 }
 TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: ({0: b"CIMPQadfgimprstv", 1: LETTERS, 2: b" " + LETTERS},)  # what people type to Redis and memcached
@@ -166,7 +170,6 @@ def _redis_inline(sent: Payload, answered: Payload, ends: Ends) -> Detection | N
     return Detection("redis", Role.CLIENT) if is_redis else None
 
 
-_MONGODB_OPCODES = frozenset({1, 2001, 2002, 2004, 2005, 2006, 2007, 2010, 2011, 2012, 2013})
 _MOST_MONGODB_BYTES = 48_000_000
 
 

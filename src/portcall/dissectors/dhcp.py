@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.dissectors import Certainty
+from portcall.dissectors._prefixes import together
 from portcall.dissectors._text import as_text
 from portcall.records.detections import UDP, Detection, Role
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.MAGIC
 PORTS = frozenset({67, 68})
-PREFIXES = {UDP: ({0: b"\1\2", 2: range(17)},)}
+_COOKIE, _COOKIE_AT, _OPTIONS_AT = b"\x63\x82\x53\x63", 236, 240
+PREFIXES = {UDP: ({0: b"\1\2", 2: range(17), **together(_COOKIE, at=_COOKIE_AT)},)}
+PREFIXES_ON_PORTS = {UDP: (({0: b"\1\2", 2: range(17)}, frozenset({67})),)}
+"""BOOTP has no cookie, nor has what the capture has cut."""
 
 _ROLES = {1: Role.CLIENT, 2: Role.SERVER}
-_COOKIE, _COOKIE_AT, _OPTIONS_AT = b"\x63\x82\x53\x63", 236, 240
 _ON_ETHERNET = (b"\1\1\6", b"\2\1\6")
 _MOST_ADDRESS_BYTES = 16
 _SHOWN = {12: "hostname", 60: "vendor_class", 15: "domain"}

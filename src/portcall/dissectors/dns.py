@@ -27,14 +27,17 @@ from portcall.records.detections import TCP, UDP, WAIT, Detection, DnsAnswer, Ec
 
 if TYPE_CHECKING:
     from portcall.dissectors._dns_message import Message, Record
+    from portcall.dissectors._prefixes import Prefix
     from portcall.records.detections import Ends, Payload, Wait
 
 TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 _BY_PORT = {53: "dns", 137: "netbios-ns", 5353: "mdns", 5355: "llmnr"}
 PORTS = frozenset(_BY_PORT)
-PREFIXES = {UDP: ({4: ZERO, 5: range(65)},), TCP: ({6: ZERO, 7: range(65)},)}
-"""How many questions there are, behind number and flags."""
+PREFIXES: dict[int, tuple[Prefix, ...]] = {UDP: (), TCP: ()}
+LENGTH_PREFIXES: dict[int, tuple[Prefix, ...]] = {UDP: ({4: ZERO, 5: range(65)},), TCP: ({6: ZERO, 7: range(65)},)}
+"""How many questions there are, behind number and flags; over TCP behind a length."""
+PREFIXES_ON_PORTS: dict[int, tuple[tuple[Prefix, frozenset[int]], ...]] = {UDP: (({4: ZERO, 5: ZERO}, PORTS),)}
 INSPECTS_ALWAYS = True
 
 _QUERY, _INVERSE, _STATUS, _NOTIFY, _UPDATE, _STATEFUL = 0, 1, 2, 4, 5, 6

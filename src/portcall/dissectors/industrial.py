@@ -33,7 +33,6 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
         {0: b"\6", 1: b"\x10", 2: range(2, 10)},  # KNX
         {0: b"\xaa", 1: [kind << 4 | version for kind in range(6) for version in range(1, 16)]},  # synchrophasors
         {0: b"\x7e", 1: range(0xA0, 0xB0)},  # DLMS
-        {0: ZERO, 1: ZERO, 22: range(1, 10), 23: ZERO},  # AMS
     ),
     UDP: (
         {0: b"\x05", 1: b"\x64"},
@@ -45,6 +44,9 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
         {0: b"\x7e", 1: range(0xA0, 0xB0)},
     ),
 }
+
+
+LENGTH_PREFIXES: dict[int, tuple[Prefix, ...]] = {TCP: ({0: ZERO, 1: ZERO, 22: range(1, 10), 23: ZERO},)}  # AMS
 
 
 def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | None:

@@ -24,10 +24,9 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
             *(b"CAP ", b"STAR", b"PASS", b"NICK", b"USER", b"NOTI", b"ERRO", b"PRIV", b"JOIN", b"PING", b"PONG"),
             *(b"MODE", b"WHO ", b"PART", b"QUIT"),
         ),
+        {0: b":", 1: PRINTABLE, **dict.fromkeys(range(2, 8), b" " + PRINTABLE)},
+        {0: b"@", 1: b"+" + LETTERS + DIGITS, **dict.fromkeys(range(2, 8), range(0x20, 0x100))},
     )
-}
-TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
-    TCP: ({0: b":", 1: PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE}, {0: b"@", 1: b"+" + LETTERS + DIGITS})
 }
 
 _CLIENT = Expression(

@@ -112,7 +112,8 @@ TEXT_PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: ({0: PRINTABLE, 1: b" " + PRINTABLE, 2: b" " + PRINTABLE, 3: b" " + PRINTABLE, 4: b" \r\n" + PRINTABLE},)
 }
 
-_LEAST_BYTES = 4
+_ANY = _words(b"|".join(beginning.pattern for protocol in _PROTOCOLS for beginning in protocol[2:6]))
+"""What any of them may begin with: one look at what none of them knows."""
 _HELLO_NAME = Expression(rb"(?:EHLO|HELO|LHLO) +([^\r\n]{1,255})", re.IGNORECASE)
 
 
@@ -123,6 +124,8 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
         is_text = len(sent.data) < 1024 and is_printable(sent.data.rstrip(b"\r"))  # noqa: PLR2004 - more than any line
         return WAIT if is_text and (sent.data[:1].isalnum() or sent.data[:1] in b'+*-"') else None
     if not is_printable(sent.data[:512].split(b"\n", 1)[0].rstrip(b"\r")):
+        return None
+    if not _ANY.match(sent.data):
         return None
     is_waiting = False
     for protocol in _PROTOCOLS:

@@ -30,13 +30,21 @@ PREFIXES: dict[int, tuple[Prefix, ...]] = {
         {0: b"\x10", 1: range(128, 256), 2: range(128), 3: ZERO, 4: b"\4\6", 5: b"M"},
         {0: b"\x10", 1: range(128, 256), 2: range(128, 256), 5: b"\0\4\6"},
         {0: b"\x20", 1: range(2, 128), 2: b"\0\1"},
-        {0: ZERO, 1: range(17)},  # Kafka, SMPP
         {0: b"\1", 3: range(0, 256, 4), 4: range(0, 256, 16)},  # Diameter
         {0: b"<", 1: b"?so"},  # XMPP
         {0: b"0", 4: b"g", 5: b"i", 6: b"t"},
         together(b"200 ", b"201 "),  # NNTP
         words(b"MODE", b"AUTH", b"GROU", b"LIST", b"CAPA", b"STAR"),
     )
+}
+LENGTH_PREFIXES: dict[int, tuple[Prefix, ...]] = {
+    TCP: (
+        {0: ZERO, 1: range(17), 4: ZERO, 5: range(93), 6: ZERO, 7: range(19)},  # what Kafka is asked
+        {0: ZERO, 1: ZERO, 2: range(3), 4: b"\0\x80", 5: ZERO, 6: ZERO, 7: b"\1\2\x09"},  # SMPP
+    )
+}
+PREFIXES_ON_PORTS: dict[int, tuple[tuple[Prefix, frozenset[int]], ...]] = {
+    TCP: (({0: ZERO, 1: range(17)}, frozenset({9092})),)  # what it answers
 }
 
 

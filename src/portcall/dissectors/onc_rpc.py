@@ -24,8 +24,28 @@ TRANSPORTS = frozenset({TCP, UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({111, 2049})
 PREFIXES: dict[int, tuple[Prefix, ...]] = {
-    UDP: ({4: ZERO, 5: ZERO, 6: ZERO, 7: b"\0\1", 8: ZERO},),
-    TCP: ({0: b"\0\x80", 1: range(0x41), 8: ZERO, 9: ZERO, 10: ZERO, 11: b"\0\1"},),
+    UDP: (
+        {4: ZERO, 5: ZERO, 6: ZERO, 7: ZERO, 8: ZERO, 9: ZERO, 10: ZERO, 11: b"\2", 12: ZERO, 13: range(1, 7)},
+        {4: ZERO, 5: ZERO, 6: ZERO, 7: b"\1", 8: ZERO, 9: ZERO, 10: ZERO, 11: b"\0\1"},
+    ),
+    TCP: (),
+}
+"""A call of version 2, and a reply."""
+LENGTH_PREFIXES: dict[int, tuple[Prefix, ...]] = {
+    TCP: (
+        {
+            0: b"\0\x80",
+            1: range(0x41),
+            8: ZERO,
+            9: ZERO,
+            10: ZERO,
+            11: b"\0\1",
+            12: ZERO,
+            13: ZERO,
+            14: ZERO,
+            15: range(3),
+        },
+    )
 }
 
 _CALL = Struct(">8I")

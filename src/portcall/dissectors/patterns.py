@@ -20,8 +20,11 @@ CERTAINTY = Certainty.STRUCTURE
 PORTS: frozenset[int] = frozenset()
 PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (
-        {0: b"\xff", 1: b"\0\xff", 2: b"\0\xff", 3: b"\0\xff"},  # BGP, ZMTP
-        {0: b"\1", 1: b"\0\1", 7: b"\0\1"},  # FastCGI, DICOM, raft, Radmin
+        {**dict.fromkeys(range(16), b"\xff"), 16: range(17), 18: range(1, 6)},  # BGP
+        {0: b"\xff", **dict.fromkeys(range(1, 8), ZERO), 8: b"\0\1", 9: b"\x7f"},  # ZMTP
+        {0: b"\1", 1: b"\1", 4: ZERO, 5: b"\x08", 7: ZERO, 8: ZERO, 9: range(1, 4)},  # FastCGI
+        {0: b"\1", 1: ZERO, 6: ZERO, 7: b"\1", 8: ZERO, 9: ZERO},  # DICOM
+        together(b"\1\0\0\0\0\0\0\0", b"\1\0\0\0\1\0\0\0"),  # raft, Radmin
         {0: b"\1", 1: b"IiSs", 2: DIGITS, 3: DIGITS},
         together(b"\x12\x34"),
         {0: ZERO, 1: ZERO, 2: ZERO, 3: range(4), 4: b"I", 5: b"H"},  # NBD

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({1645, 1646, 1812, 1813, 3799})
-PREFIXES = {UDP: ({0: bytes({1, 4, 12, 40, 43, 2, 3, 5, 11, 13, 41, 42, 44, 45}), 2: range(17)},)}
+PREFIXES = {UDP: ({0: bytes({1, 4, 12, 40, 43, 2, 3, 5, 11, 13, 41, 42, 44, 45}), 2: range(17), 19: range(256)},)}
 
 _REQUESTS = frozenset({1, 4, 12, 40, 43})
 _REPLIES = frozenset({2, 3, 5, 11, 13, 41, 42, 44, 45})

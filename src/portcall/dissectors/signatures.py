@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._families import wait_for_more
 from portcall.dissectors._inside import with_upgrade
-from portcall.dissectors._prefixes import together
+from portcall.dissectors._prefixes import by_first_byte
 from portcall.dissectors._signatures import SIGNATURES
 from portcall.records.detections import TCP, UDP, Detection, Role
 
@@ -21,7 +21,7 @@ CERTAINTY = Certainty.MAGIC
 PORTS: frozenset[int] = frozenset()
 _TLS_BEGINS = b"\x16"
 PREFIXES: dict[int, tuple[Prefix, ...]] = {
-    transport: (together(*[signature.magic for signature in SIGNATURES if signature.transport == transport]),)
+    transport: by_first_byte(*[signature.magic for signature in SIGNATURES if signature.transport == transport])
     for transport in TRANSPORTS
 }
 

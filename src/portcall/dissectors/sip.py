@@ -24,7 +24,10 @@ _WORDS = words(
 )
 PREFIXES: dict[int, tuple[Prefix, ...]] = {
     TCP: (_WORDS,),
-    UDP: (_WORDS, {0: b"\r\0", 1: b"\n\0", 2: b"\r\0", 3: b"\n\0"}),
+    UDP: (_WORDS,),
+}
+PREFIXES_ON_PORTS: dict[int, tuple[tuple[Prefix, frozenset[int]], ...]] = {
+    UDP: (({0: b"\r\0", 1: b"\n\0", 2: b"\r\0", 3: b"\n\0"}, PORTS),)
 }
 
 _METHODS = (

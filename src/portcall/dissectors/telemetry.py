@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING
 from portcall.dissectors import Certainty
 from portcall.dissectors._expressions import Expression
 from portcall.dissectors._families import text
-from portcall.dissectors._prefixes import ZERO
+from portcall.dissectors._prefixes import PRINTABLE, ZERO
 from portcall.records.detections import UDP, Detection, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from portcall.dissectors._prefixes import Prefix
     from portcall.records.detections import Ends, Payload
 
 TRANSPORTS = frozenset({UDP})
 CERTAINTY = Certainty.STRUCTURE
 PORTS = frozenset({2055, 4739, 6343, 9995, 9996, 25826})
-PREFIXES = {UDP: ({0: ZERO, 1: b"\0\5\7\x09\x0a"},)}
+PREFIXES: dict[int, tuple[Prefix, ...]] = {
+    UDP: (
+        {0: ZERO, 1: b"\5\7", 2: ZERO, 3: range(1, 31), 15: range(256)},  # NetFlow 5 and 7
+        {0: ZERO, 1: b"\x09\x0a", 15: range(256)},
+        {0: ZERO, 1: ZERO, 2: ZERO, 3: b"\2\4\5", 4: ZERO, 5: ZERO, 6: ZERO, 7: b"\1\2"},  # sFlow
+        {0: ZERO, 1: ZERO, 2: b"\0\1", 4: PRINTABLE},  # collectd
+    )
+}
 
 _LEAST_BYTES = 16
 _HOST = Expression(rb"[!-~]{1,255}\0\Z")

@@ -53,7 +53,9 @@ class Tables(NamedTuple):
     short: NDArray[np.uint64]
     """uint64[2, n, 2]: those that neither look there nor beyond, which a datagram that ends before may still fit."""
     text: NDArray[np.uint64]
-    """uint64[2, 2]: those whose first line has to be text."""
+    """uint64[2, 2]: those whose first line has to be text …"""
+    with_length: NDArray[np.uint64]
+    """uint64[2, 2]: … and those that say in their first bytes how long they are, which is not zero."""
     words: NDArray[np.uint8]
     """uint8[k, 16]: words with zeros behind them …"""
     of_words: NDArray[np.uint64]
@@ -70,6 +72,7 @@ class _Prefix(NamedTuple):
     ports: frozenset[int] | None
     """On which it counts; None for all."""
     is_text: bool = False
+    has_length: bool = False
     word: bytes = b""
     """That has to stand somewhere; empty where none has."""
 
@@ -103,6 +106,9 @@ def _tables() -> Tables:
         _packed(ends[:, None, :] < np.array(offsets)[:, None]),
         text=np.array(
             [_halves(_bits(transport, lambda prefix: prefix.is_text)) for transport in _TRANSPORTS], np.uint64
+        ),
+        with_length=np.array(
+            [_halves(_bits(transport, lambda prefix: prefix.has_length)) for transport in _TRANSPORTS], np.uint64
         ),
         words=np.array([list(word.ljust(WORD_BYTES, b"\0")) for word in wanted], np.uint8).reshape(-1, WORD_BYTES),
         of_words=np.array(
@@ -266,6 +272,8 @@ def _all_of(transport: int) -> Iterator[_Prefix]:
                 yield _Prefix(dissector, prefix, home)
             for prefix in getattr(dissector, "TEXT_PREFIXES", {}).get(transport, ()):
                 yield _Prefix(dissector, prefix, home, is_text=True)
+            for prefix in getattr(dissector, "LENGTH_PREFIXES", {}).get(transport, ()):
+                yield _Prefix(dissector, prefix, home, has_length=True)
             for prefix, ports in getattr(dissector, "PREFIXES_ON_PORTS", {}).get(transport, ()):
                 yield _Prefix(dissector, prefix, ports)
             for word, ports in getattr(dissector, "WORDS_ON_PORTS", {}).get(transport, ()):

@@ -60,6 +60,8 @@ class Stream:
 
     def __len__(self) -> int:
         """Bytes held."""
+        if not self._waiting:
+            return len(self._data)
         return len(self._data) + sum(len(payload) for payload, _, _ in self._waiting.values())
 
     def _append(self, at: int, payload: bytes, number: int, *, is_cut: bool) -> None:

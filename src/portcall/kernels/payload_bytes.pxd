@@ -6,6 +6,8 @@ from portcall.kernels.records cimport Frame, Packet
 
 cdef enum:
     TEXT_BYTES = 64  # of a first line that are looked at
+    MOST_WORD_BYTES = 32  # of its first word
+    LENGTH_BYTES = 8  # where a message says how long it is, or what
 
 
 cdef struct PayloadBytes:  # one payload, as far as the capture has it
@@ -51,12 +53,27 @@ cdef inline bint is_padding(const PayloadBytes *sent) noexcept nogil:
 
 
 cdef inline bint is_text(const PayloadBytes *sent) noexcept nogil:
-    """Whether its first line has no control characters but tab and carriage return, as far as one looks."""
+    """Whether its first line has no control characters but tab and carriage return, as far as one looks, and a first word that ends."""
     cdef Py_ssize_t i
+    cdef bint is_first_word = True
     for i in range(min(sent.size, <Py_ssize_t>TEXT_BYTES)):
         if sent.bytes[i] == 0x0A:
             return True
         if sent.bytes[i] < 0x20 and sent.bytes[i] != 0x09 and sent.bytes[i] != 0x0D:
+            return False
+        is_first_word = is_first_word and sent.bytes[i] > 0x20
+        if is_first_word and i >= MOST_WORD_BYTES:
+            return False
+    return True
+
+
+cdef inline bint has_no_length(const PayloadBytes *sent) noexcept nogil:
+    """Whether it begins with so many zeros that a message that begins so would be of no length and of no kind."""
+    cdef Py_ssize_t i
+    if sent.size < LENGTH_BYTES:
+        return False
+    for i in range(LENGTH_BYTES):
+        if sent.bytes[i]:
             return False
     return True
 

@@ -14,6 +14,7 @@ cdef class PrefixTables:
     cdef const uint64_t[:, :, ::1] of_ports
     cdef const uint64_t[:, :, ::1] short
     cdef const uint64_t[:, ::1] text
+    cdef const uint64_t[:, ::1] with_length
     cdef const uint8_t[:, ::1] words
     cdef const uint64_t[:, :, ::1] of_words
     cdef const uint8_t[::1] homes

@@ -16,6 +16,7 @@ class PrefixTables:
         of_ports: NDArray[np.uint64],
         short: NDArray[np.uint64],
         text: NDArray[np.uint64],
+        with_length: NDArray[np.uint64],
         words: NDArray[np.uint8],
         of_words: NDArray[np.uint64],
         homes: NDArray[np.uint8],

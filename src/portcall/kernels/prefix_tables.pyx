@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 from portcall.kernels.records cimport Packet
-from portcall.kernels.payload_bytes cimport PayloadBytes, contains, is_text
+from portcall.kernels.payload_bytes cimport PayloadBytes, contains, has_no_length, is_text
 
 cdef enum:
     UDP = 17
@@ -24,14 +24,14 @@ cdef class PrefixTables:
         self, const int64_t[::1] offsets, const uint64_t[:, :, ::1] looking, const uint16_t[:, :, ::1] classes,
         const uint64_t[:, ::1] allowed, const uint64_t[:, ::1] known_ports, const uint16_t[:, ::1] port_numbers,
         const uint64_t[:, :, ::1] of_ports, const uint64_t[:, :, ::1] short, const uint64_t[:, ::1] text,
-        const uint8_t[:, ::1] words, const uint64_t[:, :, ::1] of_words, const uint8_t[::1] homes,
+        const uint64_t[:, ::1] with_length, const uint8_t[:, ::1] words, const uint64_t[:, :, ::1] of_words, const uint8_t[::1] homes,
         const uint64_t[:, ::1] asked_after_tls,
     ):
         if words.shape[1] != _WORD_BYTES:
             raise ValueError(f"words are padded to {_WORD_BYTES} bytes")
         self.offsets, self.looking, self.classes, self.allowed = offsets, looking, classes, allowed
         self.known_ports, self.port_numbers, self.of_ports = known_ports, port_numbers, of_ports
-        self.short, self.text, self.words, self.of_words = short, text, words, of_words
+        self.short, self.text, self.with_length, self.words, self.of_words = short, text, with_length, words, of_words
         self.homes, self.asked_after_tls = homes, asked_after_tls
         self.far = sum([at < _FAR_BYTES for at in offsets])
 
@@ -84,11 +84,16 @@ cdef class PrefixTables:
         return (fitting[0] | fitting[1]) != 0
 
     cdef void _check_content(self, Py_ssize_t transport, const PayloadBytes *sent, uint64_t *out_prefixes) noexcept nogil:
-        """Leave out those that want text where it is none, and those that want a word that is not there."""
+        """Leave out those that want text where it is none, a length where zeros stand, and a word that is not there."""
         cdef Py_ssize_t i, size
         if (out_prefixes[0] & self.text[transport, 0] or out_prefixes[1] & self.text[transport, 1]) and not is_text(sent):
             out_prefixes[0] &= ~self.text[transport, 0]
             out_prefixes[1] &= ~self.text[transport, 1]
+        if (
+            out_prefixes[0] & self.with_length[transport, 0] or out_prefixes[1] & self.with_length[transport, 1]
+        ) and has_no_length(sent):
+            out_prefixes[0] &= ~self.with_length[transport, 0]
+            out_prefixes[1] &= ~self.with_length[transport, 1]
         for i in range(self.words.shape[0]):
             if not (out_prefixes[0] & self.of_words[transport, i, 0] or out_prefixes[1] & self.of_words[transport, i, 1]):
                 continue
