@@ -11,7 +11,6 @@ from portcall.flows import table
 from portcall.flows.packet_order import MOST_ISLANDS
 from portcall.flows.time_buckets import MAX_CELLS
 from portcall.inspection.asked_questions import MOST_MESSAGES
-from portcall.inspection.detection_table import _MOST_CHARACTERS
 from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.inspector import MOST_PACKETS
 from portcall.inspection.logs.conversation_logs import _MOST_ENTRIES
@@ -56,7 +55,7 @@ def spaced(number):
         ("secrets of TLS sessions", spaced(BOUNDS.most_secrets)),
         ("announced conversations", f"{spaced(BOUNDS.most_announced)}, 16 times each"),
         ("names of hosts, apps and services in rows", f"{spaced(MOST_LABELS)} of each"),
-        ("texts of detections", f"{spaced(_MOST_CHARACTERS)} characters"),
+        ("what was detected", f"{BOUNDS.most_detection_bytes >> 20} MiB, 80 bytes for a name of thirty letters"),
         ("DNS messages of `--by query`", f"{spaced(MOST_MESSAGES)}, and 33 554 432 characters"),
         ("lines of logs", spaced(_MOST_ENTRIES)),
         ("owners, claims, ends", ", ".join(map(spaced, (claims.MOST_OWNERS, claims.MOST_CLAIMS, claims.MOST_ENDS)))),

@@ -23,7 +23,6 @@ from made_conversations import (
 )
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
-from portcall.inspection import detection_table as detections
 from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.server_names import ServerNames
 
@@ -271,15 +270,15 @@ def test_what_waits_is_bounded_and_the_oldest_goes_first():
     assert (table.inspected[:10] & 3 == 3).all()
 
 
-def test_names_without_room_are_counted_and_the_protocol_stays(monkeypatch):
-    monkeypatch.setattr(detections, "_MOST_CHARACTERS", 300)
+def test_names_without_room_are_counted_and_the_protocol_stays():
+    names = ServerNames(with_details=True, bounds=InspectionBounds(most_detection_bytes=500))
     packets = [
         packet
         for number in range(4)
         for packet in connection([client_hello(f"host-{number}.example.com")], client_port=40000 + number)
     ]
 
-    rows = inspected_in(packets)
+    rows = inspected_in(packets, names=names)
 
     assert {row["application_protocol"] for row in rows} == {"tls"}
     assert len({row["hostname"] for row in rows} - {None}) < 4

@@ -17,6 +17,7 @@ from portcall.inspection.ech_offers import EchOffers
 from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.kernels.dns_answers import SEVERAL, DnsAnswerStore
 from portcall.kernels.interning import NameNumbers
+from portcall.labels.numbered_names import NumberedNames
 from portcall.records.detections import NameKind
 from portcall.records.packets import NO_TIME
 from portcall.records.plain_data import below, items, octets, texts
@@ -80,8 +81,7 @@ class DnsCache:
         """What was told, by number of the name."""
         self.numbers = NameNumbers(_SEED)
         """Numbers of names for who tells the store by itself; they hold as long as this object does."""
-        self._names = [""]
-        self._number_of_name: dict[str, int] = {}
+        self._names = NumberedNames()
 
     def _begin_anew(self) -> None:
         self._bounds.answers_forgotten += len(self.store) + self.store.forgotten
@@ -105,12 +105,11 @@ class DnsCache:
 
     def number_of(self, name: str) -> int:
         """The number of a name. Where there are too many, the timeline begins anew with this one."""
-        number = self._number_of_name.get(name)
+        number = self._names.find(name)
         if number is None:
-            if len(self._names) > self._bounds.most_names:
+            if len(self._names) >= self._bounds.most_names:
                 self._begin_anew()
-            number = self._number_of_name[name] = len(self._names)
-            self._names.append(name)
+            number = self._names.add(name)
         return number
 
     def note(self, client: bytes, time_ns: int, answers: Iterable[DnsAnswer], offers: Iterable[EchOffer] = ()) -> None:
@@ -140,10 +139,10 @@ class DnsCache:
 
     def merge(self, later: DnsCache) -> None:
         """Take in what another one was told after this one."""
-        new = sum(name not in self._number_of_name for name in later._names[1:])
-        if len(self._names) + new > self._bounds.most_names + 1:
+        new = sum(self._names.find(name) is None for name in later._names)
+        if len(self._names) + new > self._bounds.most_names:
             self._begin_anew()
-        names = np.array([0, *map(self.number_of, later._names[1:])], np.uint32)
+        names = np.array([0, *map(self.number_of, later._names)], np.uint32)
         self.store.absorb(later.answers(), names)
         self.offers.merge(later.offers)
         for address, of_address in later._of_capture.items():
@@ -159,7 +158,7 @@ class DnsCache:
     def plain(self) -> dict[str, Any]:
         """What belongs to ``answers``, as lists and texts: the names by number, and those of the capture by address."""
         of_capture = [[address.hex(), list(names)] for address, names in self._of_capture.items()]
-        return {"names": self._names[1:], "of_capture": of_capture, "offers": self.offers.plain()}
+        return {"names": list(self._names), "of_capture": of_capture, "offers": self.offers.plain()}
 
     @classmethod
     def of_plain(

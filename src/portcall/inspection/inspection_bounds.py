@@ -33,6 +33,8 @@ class InspectionBounds:
     """Conversations that others announced; what was announced longest ago goes."""
     most_labels: int = 1 << 20
     """Names of hosts, and apps with their services, in rows; others count without."""
+    most_detection_bytes: int = 24 << 20
+    """Of all that was detected, each kept once; with more, protocols stay, and names and details go."""
     given_up: int = 0
     answers_forgotten: int = 0
     addresses_left_out: int = 0

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from portcall.records.packets import FrameBatch
     from portcall.records.payloads.tls_secrets import Secret
 
-_MOST_TOLD = 1 << 18  # remembered
+_MOST_TOLD = 1 << 14  # remembered
 
 
 class ServerLabels(NamedTuple):
@@ -89,7 +89,7 @@ class ServerNames:
         self.with_details = with_details
         self.with_logs = with_logs
         self.questions = QuestionNumbers() if with_questions else None
-        self.detections = DetectionTable()
+        self.detections = DetectionTable(self.bounds.most_detection_bytes)
         self.dns_cache = DnsCache(self.bounds)
         self.expected_flows = ExpectedFlows(self.bounds)
         self.key_log: dict[tuple[str, bytes], bytes] = {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from portcall.labels.numbered_names import NumberedNames
 from portcall.labels.port_services import service_id_of
 from portcall.labels.service_keys import KIND_SHIFT, SOURCES, Identity, ServiceKind, first_key, identity_by_port
 
@@ -33,8 +34,7 @@ class Registry:
         self._keys: dict[tuple[Identity, int | None], int] = {}
         self._app_keys: list[int] = []
         self._label_keys: list[int] = []
-        self._hosts = [""]
-        self._number_of_host: dict[str, int] = {}
+        self._hosts = NumberedNames()
 
     def found_key(self, service: int, protocol: str | None, app: str, app_source: str) -> int:
         """The key for what was told of a server: its app, and its protocol where that is not the one of its port.
@@ -75,13 +75,12 @@ class Registry:
 
     def host_number(self, name: str) -> int:
         """A number for the name of a host, from 1 on; 0 once there are too many."""
-        number = self._number_of_host.get(name)
+        number = self._hosts.find(name)
         if number is None:
-            if len(self._hosts) > self._most:
+            if len(self._hosts) >= self._most:
                 self.left_out += 1
                 return 0
-            number = self._number_of_host[name] = len(self._hosts)
-            self._hosts.append(name)
+            number = self._hosts.add(name)
         return number
 
     def host_name(self, number: int) -> str:
@@ -101,7 +100,7 @@ class Registry:
             else:
                 label = int(keys[label & _NUMBER]) if label >> KIND_SHIFT == ServiceKind.FOUND else label
                 keys[number] = self._key(known, label) or label
-        return keys, np.array([0, *map(self.host_number, later._hosts[1:])], np.int64)
+        return keys, np.array([0, *map(self.host_number, later._hosts)], np.int64)
 
     def plain(self) -> dict[str, Any]:
         """All of it as lists, texts and numbers."""
@@ -111,7 +110,7 @@ class Registry:
         ]
         return {
             "found": [[*known, label] for known, label in zip(self._identities, labels, strict=True)],
-            "hosts": self._hosts[1:],
+            "hosts": list(self._hosts),
         }
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Kernels: what keeps texts in little memory."""
