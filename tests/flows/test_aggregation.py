@@ -138,3 +138,20 @@ def test_a_bounded_sum_is_never_too_high_and_misses_no_more_than_it_says(rows, b
     assert len(found) <= 2 * bound + 7
     for key, total in expected(rows).items():
         assert found.get(key, 0) <= total <= found.get(key, 0) + sums.missing_bytes
+
+
+def test_of_too_many_keys_the_greatest_are_kept_in_the_same_room():
+    sums = Sums(HOST_CREDIT, HOST_CREDITS, bound=100)
+    rows = np.zeros(50, HOST_CREDIT)
+    rooms = set()
+
+    for start in range(0, 2000, 50):
+        rows["row"] = np.arange(start, start + 50)
+        rows["bytes"] = rows["row"]
+        sums.add(rows)
+        rooms.add(len(sums._sums))
+
+    assert len(sums.rows) <= 250
+    assert set(range(1900, 2000)) <= set(sums.rows["row"].tolist())
+    assert max(rooms) == 256
+    assert len(rooms) <= 4  # it grows, and stays as it is

@@ -86,7 +86,7 @@ class Sums:
         self.missing_bytes = 0
         """No key has more bytes than its row says, plus this; a key without a row has at most this. 0 = exact."""
         self._bound = bound
-        self._sums = np.empty(0, dtype)
+        self._sums, self._slots = np.empty(0, dtype), np.zeros(0, np.uint32)
         self._table = SumTable(*layout, _SEED)
 
     @property
@@ -132,9 +132,12 @@ class Sums:
 
     def _begin(self, rows: NDArray[np.void], room: int) -> None:
         """Go on with these sums, and room for so many, a power of two."""
-        self._sums = np.empty(room, rows.dtype)
+        if room != len(self._sums):
+            self._sums, self._slots = np.empty(room, rows.dtype), np.zeros(2 * room, np.uint32)
+        else:
+            self._slots[:] = 0
         self._sums[: len(rows)] = rows
-        self._table.begin(_words(self._sums), np.zeros(2 * room, np.uint32), len(rows))
+        self._table.begin(_words(self._sums), self._slots, len(rows))
 
 
 def summed(rows: NDArray[np.void], layout: Layout) -> NDArray[np.void]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from portcall.flows.continuations import Continued
 
 CHUNK_ROWS = 1 << 16
+CELL_CHUNK_ROWS = 1 << 14
+"""Where each has cells of time as well, which are copied."""
 
 
 class Conversations:

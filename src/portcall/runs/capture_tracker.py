@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.attribution.attribution import Attribution
+from portcall.flows.row_chunks import CELL_CHUNK_ROWS, CHUNK_ROWS
 from portcall.records.report import Degradation
 from portcall.runs.inspected_table import InspectedRows
 from portcall.runs.owned_table import OwnedTable, with_capture_points
@@ -129,7 +130,7 @@ class CaptureTracker:
                 tallies = self._attribute_owned(owned)
             else:
                 tallies = table.flows.tallies()
-                for rows, chunk in table.flows.indexed_chunks():
+                for rows, chunk in table.flows.indexed_chunks(CELL_CHUNK_ROWS if cells else CHUNK_ROWS):
                     chunk_cells = cells.of(rows) if cells else None
                     self.attribution.add(self._placed(chunk), found=table.detected(rows), cells=chunk_cells)
             if buckets:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portcall.errors import PortcallError
+from portcall.flows.row_chunks import CELL_CHUNK_ROWS, CHUNK_ROWS
 from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.inspected_table import Shard
 from portcall.runs.partial import Partial
@@ -106,7 +107,7 @@ class Counting:
         tallies = run.tallies()
         for table in run.tracker.tables:
             cells, buckets = table.flows.cells(), table.flows.buckets
-            for rows, chunk in table.flows.indexed_chunks():
+            for rows, chunk in table.flows.indexed_chunks(CELL_CHUNK_ROWS if cells else CHUNK_ROWS):
                 attribution.add(chunk, found=table.detected(rows), cells=cells.of(rows) if cells else None)
             if buckets:
                 attribution.add_on_no_flow(buckets)
