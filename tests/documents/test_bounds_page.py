@@ -18,8 +18,8 @@ from portcall.kernels.histories.order_store import LETTERS
 from portcall.labels.bucketing import MOST_AUTO_BUCKETS
 from portcall.labels.registry import MOST_LABELS
 from portcall.owners.process_connector import _MAX_WAITING
+from portcall.ownership.owner_bounds import OwnerBounds
 from portcall.ownership.row_claims import MOST_OTHERS
-from portcall.ownership.socket_timeline import MAX_PEERS, MAX_SOCKETS
 from portcall.records.recorded import claims
 from portcall.sources.folders import MOST_ENTRIES
 from portcall.sources.merging import MOST_OPEN
@@ -27,7 +27,7 @@ from portcall.sources.pcapng import _MOST_INTERFACES, _MOST_NAMES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bounds.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", PAGE, re.MULTILINE))
-BOUNDS = InspectionBounds()
+BOUNDS, OWNERS = InspectionBounds(), OwnerBounds()
 
 
 def spaced(number):
@@ -61,8 +61,9 @@ def spaced(number):
         ("owners, claims, ends", ", ".join(map(spaced, (claims.MOST_OWNERS, claims.MOST_CLAIMS, claims.MOST_ENDS)))),
         ("other owners of a row", spaced(MOST_OTHERS)),
         ("events of processes that wait", spaced(_MAX_WAITING)),
-        ("sockets remembered", spaced(MAX_SOCKETS)),
-        ("peers of one socket", spaced(MAX_PEERS)),
+        ("sockets remembered", spaced(OWNERS.most_sockets)),
+        ("peers of one socket", spaced(OWNERS.most_peers)),
+        ("takeovers of ports that wait", spaced(OWNERS.most_takeovers)),
     ],
 )
 def test_a_bound_is_the_one_of_the_code(what, bound):

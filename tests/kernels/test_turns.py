@@ -9,17 +9,20 @@ from hypothesis import strategies as st
 
 from examples import examples
 from portcall.kernels.live.turns import HIGH_ASKS, IS_ECHO, MOST_DATAGRAMS, TURN_BITS
+from portcall.ownership.owner_bounds import OwnerBounds
 from portcall.records.ownership import ECHO_REQUESTS, ICMP_PROTOCOLS
 from portcall.records.packets import FRAME, PACKET, CapturePoint, Fragmentation, FrameBatch, Verdict
 from portcall.records.sightings import OWNER_CHANGE
 from portcall.runs import partitions as runs_partitions
 from portcall.runs.echoes import ROLES
-from portcall.runs.partitions import MOST_CHANGES, Partitions
+from portcall.runs.partitions import Partitions
 
 SECOND_NS = 1_000_000_000
 TCP, UDP, ICMP, GRE = 6, 17, 1, 47
 PORTS, IDENTIFIERS, INTERFACES, NAMESPACE = (0, 53, 443, 65535), (7, 443), (2, 5, 70_000), 4026531840
 TURNS = (1 << TURN_BITS) - 1
+
+MOST_CHANGES = OwnerBounds().most_takeovers
 
 
 def named(_namespace, interface):
@@ -141,7 +144,8 @@ def test_what_is_decoded_is_gone_over_once_a_batch_and_once_more_for_each_new_in
 
 
 def test_takeovers_that_nobody_sends_packets_after_are_bounded_and_still_count():
-    split = Partitions(named)
+    bounds = OwnerBounds()
+    split = Partitions(named, bounds=bounds)
     for start in range(0, 4 * MOST_CHANGES, MOST_CHANGES // 4):
         many = np.zeros(MOST_CHANGES // 4, OWNER_CHANGE)
         many["time_ns"], many["protocol"], many["local_port"] = start + np.arange(len(many)), UDP, 53
@@ -151,6 +155,7 @@ def test_takeovers_that_nobody_sends_packets_after_are_bounded_and_still_count()
     (partition,) = written(split, packet(5 * MOST_CHANGES, UDP, (53, 443)))
 
     assert partition & TURNS == 4 * MOST_CHANGES
+    assert MOST_CHANGES < bounds.takeovers_hurried < 4 * MOST_CHANGES
 
 
 def test_later_fragments_go_where_their_first_went():

@@ -408,20 +408,22 @@ def test_of_many_turns_at_one_socket_the_latest_are_remembered(timeline):
     assert len(socket.used) < 100
 
 
-def test_more_sockets_than_the_bound_push_out_the_oldest(timeline, monkeypatch):
-    monkeypatch.setattr(ownership, "MAX_SOCKETS", 2)
+def test_more_sockets_than_the_bound_push_out_the_oldest(timeline):
+    timeline.bounds.most_sockets = 2
     told(timeline, *(sighting(n, n, 100, "USED", f"127.0.0.1:{n}", SERVER) for n in (1, 2, 3)), until=11)
 
     assert [owner(timeline, f"127.0.0.1:{n}", SERVER, first=n)[0] for n in (1, 2, 3)] == [None, 100, 100]
+    assert [(note.feature, note.reason.split()[0]) for note in timeline.bounds.notes()] == [("owners", "1")]
 
 
-def test_more_peers_than_the_bound_are_found_by_the_port(timeline, monkeypatch):
-    monkeypatch.setattr(ownership, "MAX_PEERS", 2)
+def test_more_peers_than_the_bound_are_found_by_the_port(timeline):
+    timeline.bounds.most_peers = 2
     told(timeline, sighting(0, 5, 200, "BOUND", SERVER, protocol="udp"))
     told(timeline, *(sighting(n, 5, 200, "USED", SERVER, f"127.0.0.1:{n}", protocol="udp") for n in (1, 2, 3)))
 
     found = [owner(timeline, SERVER, f"127.0.0.1:{n}", first=n, protocol="udp")[1] for n in (1, 2, 3)]
     assert found == ["listener", "exact", "exact"]
+    assert timeline.bounds.peers_forgotten == 1
 
 
 def test_only_ends_that_no_sighting_named_are_unknown(timeline):

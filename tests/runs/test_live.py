@@ -18,6 +18,7 @@ from examples import examples
 from frame_bytes import udp
 from portcall.inspection.server_names import ServerNames
 from portcall.labels.bucketing import Bucketing
+from portcall.ownership.owner_bounds import OwnerBounds
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.queries.row_filter import compile_where
 from portcall.records.column_values import Columns, Words
@@ -360,6 +361,23 @@ def test_a_packet_more_costs_no_step_in_python(tracker, ports):
 
     assert steps[2000] - steps[50] < 150  # of 1950 packets more: room is made for them, and takeovers settle
     assert steps[50] > 5
+
+
+def test_what_comes_from_more_interfaces_than_have_numbers_counts_as_the_last_and_is_said():
+    tracker = LiveTracker(
+        SocketTimeline("test", bounds=OwnerBounds(most_capture_points=2)),
+        name_capture_point=lambda _namespace, interface: CapturePoint(f"eth{interface}", None),
+    )
+
+    for interface in (1, 2, 3, 4):
+        client = f"10.0.0.1:{40000 + interface}"
+        tracker.feed(batch(packet(1, client, REMOTE, direction=Direction.OUTBOUND), interface=interface))
+    report = tracker.report(by="flow", source="")
+
+    assert sorted(row["interface"] for row in report) == ["eth1", "eth2", "eth2", "eth2"]
+    assert [(note.feature, note.reason) for note in report.degradations if note.feature == "interfaces"] == [
+        ("interfaces", "2 times packets of more than 2 interfaces were called like the last of them")
+    ]
 
 
 def test_what_passes_two_interfaces_counts_once_where_its_owner_is_known():

@@ -8,7 +8,7 @@
 5. Two owners for one answer make no owner: AMBIGUOUS is said, never guessed.
 
 Pure: told by events, asked by time; it knows no back end, clock or file. A socket is forgotten FORGET_AFTER_NS after
-its end, and beyond MAX_SOCKETS the oldest go first.
+its end, and beyond its bounds (``OwnerBounds``) the oldest go first.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from portcall.ownership.observed_socket import (
     was_left,
     without_activators,
 )
+from portcall.ownership.owner_bounds import OwnerBounds
 from portcall.ownership.process_table import ProcessTable
 from portcall.records.ownership import Evidence, Match, MatchQuality, Owner, ProcessChange, Program
 from portcall.records.sightings import OWNER_CHANGE
@@ -52,9 +53,6 @@ LINGER_NS = 60 * SECOND_NS
 BOUND_LINGER_NS = 2 * SECOND_NS
 """The same for a port that was merely open: its next packets are most likely somebody else's."""
 FORGET_AFTER_NS = LINGER_NS + 15 * SECOND_NS  # by then packets have come, and rows are settled
-MAX_SOCKETS = 1 << 18
-MAX_PEERS = 1 << 14
-"""Peers remembered per socket; beyond, the oldest are recognised by the socket's own port only."""
 KERNEL = Owner(0, None, Program("[kernel]"))
 
 _SWEEP_NS = 10 * SECOND_NS
@@ -64,10 +62,10 @@ _PORTS_PER_SOCKET = 64  # a raw socket may send from every port there is
 
 
 class SocketTimeline:
-    """Sockets and processes over time. ``source`` names the back end that tells."""
+    """Sockets and processes over time. ``source`` names the back end that tells; ``bounds``: None, the usual ones."""
 
-    def __init__(self, source: str, user_name: Callable[[int], str] = str) -> None:
-        self.source = source
+    def __init__(self, source: str, user_name: Callable[[int], str] = str, bounds: OwnerBounds | None = None) -> None:
+        self.source, self.bounds = source, bounds or OwnerBounds()
         self.processes = ProcessTable(user_name)
         self._sockets: dict[int, ObservedSocket] = {}
         self._exact: dict[bytes, tuple[Use, ...]] = {}
@@ -188,7 +186,8 @@ class SocketTimeline:
         if known is None:
             known = socket.peers[key] = Use(socket, time_ns, key)
             self._exact[key] = (*self._exact.get(key, ()), known)
-            if len(socket.peers) > MAX_PEERS:
+            if len(socket.peers) > self.bounds.most_peers:
+                self.bounds.peers_forgotten += 1
                 unfile(self._exact, *pop_oldest(socket.peers))
         return known
 
@@ -262,8 +261,9 @@ class SocketTimeline:
             socket = self._sockets.get(cookie)
             if socket is not None and socket.closed_ns == closed_ns:
                 self._drop(socket)
-        while len(self._sockets) > MAX_SOCKETS:
-            self._drop(next(iter(self._sockets.values())))
+        while len(self._sockets) > self.bounds.most_sockets:
+            self.bounds.sockets_forgotten += (oldest := next(iter(self._sockets.values()))).closed_ns == NEVER_NS
+            self._drop(oldest)
         for pid in self.processes.exited(before_ns):
             self._let_go_of(pid)
         for socket in [one for one in self._sockets.values() if was_left(one, before_ns, self.processes)]:

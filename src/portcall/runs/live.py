@@ -94,7 +94,7 @@ class LiveTracker:
     _matched_until_ns: int = 0
 
     def __post_init__(self) -> None:
-        self._partitions = Partitions(self.name_capture_point)
+        self._partitions = Partitions(self.name_capture_point, bounds=self.timeline.bounds)
         self._tracker = Tracker(
             names=self.names,
             partition=self._partition,
@@ -277,6 +277,7 @@ class LiveTracker:
         orders = [table.order for table in self._tracker.tables if table.order]
         return [
             *(self.expirer.notes() if self.expirer else ()),
+            *self.timeline.bounds.notes(),
             *of_names,
             *notes_of_fragments(datagrams),
             *notes_of_histories(sum(one.segments_left_out for one in orders), sum(one.histories_cut for one in orders)),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portcall.kernels.live.turns import IDENTIFIERS, OTHER_PORTS, PROTOCOLS, TCP_PORTS, TURN_BITS, TurnWriter
+from portcall.ownership.owner_bounds import OwnerBounds
 from portcall.records.ownership import ICMP_PROTOCOLS
 from portcall.records.sightings import OWNER_CHANGE
 from portcall.runs.echoes import ROLES
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     NameCapturePoint = Callable[[int, int], CapturePoint]
 
-MOST_CHANGES = 1 << 16
-"""Takeovers that packets may still be older than: where there are more, the older half counts at once."""
 _MOST_CAPTURE_POINTS = 1 << (32 - TURN_BITS)
 _SKEW_NS = 1_000_000_000
 """How far packets of one interface may be behind those of another."""
@@ -42,14 +41,19 @@ class Partitions:
     """Writes partitions into packets, and reads them in flow rows."""
 
     def __init__(
-        self, name_capture_point: NameCapturePoint, number_namespace: Callable[[int, int], int] | None = None
+        self,
+        name_capture_point: NameCapturePoint,
+        number_namespace: Callable[[int, int], int] | None = None,
+        bounds: OwnerBounds | None = None,
     ) -> None:
         """``name_capture_point`` says what a namespace's interface is called, by their numbers.
 
         ``number_namespace`` tells the namespace of an interface, where batches do not; None: they do.
+        ``bounds`` count what is beyond them; None: the usual ones.
         """
         self._writer = TurnWriter(ROLES, int.from_bytes(os.urandom(8), "little"))
-        self.points = CapturePoints(name_capture_point, self._writer, number_namespace)
+        self._bounds = bounds or OwnerBounds()
+        self.points = CapturePoints(name_capture_point, self._writer, number_namespace, self._bounds)
         self._changes = np.zeros(0, OWNER_CHANGE)
         self._oldest_ns = 0
 
@@ -63,9 +67,11 @@ class Partitions:
         if not len(changes):
             return
         self._changes = np.concatenate([self._changes, changes])
-        if len(self._changes) > MOST_CHANGES:
+        if len(self._changes) > self._bounds.most_takeovers:
             self._changes = self._changes[np.argsort(self._changes["time_ns"], kind="stable")]
-            self._count(len(self._changes) - MOST_CHANGES // 2)
+            hurried = len(self._changes) - self._bounds.most_takeovers // 2
+            self._bounds.takeovers_hurried += hurried
+            self._count(hurried)
         self._await_packets()
 
     def write(self, batch: FrameBatch, packets: NDArray[np.void]) -> None:
@@ -113,9 +119,11 @@ class CapturePoints:
         self,
         name_capture_point: NameCapturePoint,
         writer: TurnWriter,
-        number_namespace: Callable[[int, int], int] | None = None,
+        number_namespace: Callable[[int, int], int] | None,
+        bounds: OwnerBounds,
     ) -> None:
         """``writer`` writes those that were learned into packets."""
+        self._bounds = bounds
         self.names: list[CapturePoint] = []
         self.has_several = False
         """Whether a namespace has more than one of them."""
@@ -151,8 +159,9 @@ class CapturePoints:
     def _number(self, namespace: int, interface: int) -> np.uint32:
         key = namespace, interface
         if key not in self._numbers:
-            if len(self.names) == _MOST_CAPTURE_POINTS:
-                return np.uint32(_MOST_CAPTURE_POINTS - 1)
+            if len(self.names) >= min(self._bounds.most_capture_points, _MOST_CAPTURE_POINTS):
+                self._bounds.capture_points_left_out += 1
+                return np.uint32(len(self.names) - 1)
             if len(self._numbers) > _MOST_NUMBERS:
                 self._numbers.clear()  # they are found again by their names
             point = self._name(*key)
