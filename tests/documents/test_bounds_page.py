@@ -13,7 +13,6 @@ from portcall.flows.time_buckets import MAX_CELLS
 from portcall.inspection.asked_questions import MOST_MESSAGES
 from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.inspector import MOST_PACKETS
-from portcall.inspection.logs.conversation_logs import _MOST_ENTRIES
 from portcall.kernels.histories.order_store import LETTERS
 from portcall.labels.bucketing import MOST_AUTO_BUCKETS
 from portcall.labels.registry import MOST_LABELS
@@ -57,7 +56,8 @@ def spaced(number):
         ("names of hosts, apps and services in rows", f"{spaced(MOST_LABELS)} of each"),
         ("what was detected", f"{BOUNDS.most_detection_bytes >> 20} MiB, 80 bytes for a name of thirty letters"),
         ("DNS messages of `--by query`", f"{spaced(MOST_MESSAGES)}, and 33 554 432 characters"),
-        ("lines of logs", spaced(_MOST_ENTRIES)),
+        ("lines of logs", spaced(BOUNDS.most_log_lines)),
+        ("payloads that logs wait with", f"{BOUNDS.most_log_bytes >> 20} MiB"),
         ("owners, claims, ends", ", ".join(map(spaced, (claims.MOST_OWNERS, claims.MOST_CLAIMS, claims.MOST_ENDS)))),
         ("other owners of a row", spaced(MOST_OTHERS)),
         ("events of processes that wait", spaced(_MAX_WAITING)),

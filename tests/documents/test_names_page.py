@@ -10,7 +10,6 @@ import pytest
 import document_dissectors
 from listed_apps import read_apps
 from portcall.dissectors import _text, find_dissectors
-from portcall.inspection import detection_table as detections
 from portcall.inspection import inspector
 from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.reassembly import _MOST_DATAGRAMS
@@ -58,7 +57,7 @@ def test_every_source_of_an_app_is_explained(source):
         f"the first {inspector.MOST_PACKETS} packets",
         f"{MOST_STREAM_BYTES >> 10} KiB of a TCP stream or {_MOST_DATAGRAMS} datagrams",
         f"at most {InspectionBounds().most_held_bytes >> 20} MiB",
-        f"at most {detections._MOST_CHARACTERS >> 20} million characters",
+        f"at most {InspectionBounds().most_detection_bytes >> 20} MiB; beyond",
         f"{InspectionBounds().most_answers:,}".replace(",", " ") + " answers, the latest ones",
         f"up to {_text.MOST_CHARACTERS} characters",
     ],

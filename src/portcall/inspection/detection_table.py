@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.kernels.texts.text_numbers import BYTES_OF_A_TEXT, TextNumbers
 from portcall.records.detections import OUTER_KINDS, Detection, Name, NameKind
 from portcall.records.payloads.dns_questions import placed
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
 MAY_BE_COVER, IS_COVER = 1, 2
 _OUTER = frozenset(OUTER_KINDS.values())
-MOST_BYTES = 24 << 20
-"""Of all that was detected; a name of thirty letters takes 80."""
+_MOST_BYTES = InspectionBounds().most_detection_bytes
 _LASTING = 8  # detections, of which kernels know some from the beginning
 _MOST_AT_HAND = 1 << 12
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
@@ -81,7 +81,7 @@ class DetectionTable:
     A detection is kept as bytes, a hundred or so; as an object it takes 400.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         """``most_bytes``: with more, what is new is kept without names and details."""
         self._most_bytes = most_bytes
         self._known = TextNumbers(_SEED)

@@ -35,11 +35,16 @@ class InspectionBounds:
     """Names of hosts, and apps with their services, in rows; others count without."""
     most_detection_bytes: int = 24 << 20
     """Of all that was detected, each kept once; with more, protocols stay, and names and details go."""
+    most_log_bytes: int = 64 << 20
+    """Of what logs wait with for what follows; conversations that began first are logged as they are."""
+    most_log_lines: int = 1 << 21
+    """Of logs; others are left out."""
     given_up: int = 0
     answers_forgotten: int = 0
     addresses_left_out: int = 0
     secrets_left_out: int = 0
     announcements_forgotten: int = 0
+    logged_early: int = 0
 
     def counts(self) -> list[int]:
         """What was beyond them, as ``count_more`` takes it."""
@@ -62,6 +67,7 @@ class InspectionBounds:
             ("names", self.addresses_left_out, "addresses that the capture names found no room"),
             ("secrets", self.secrets_left_out, "secrets of TLS sessions found no room"),
             ("inspection", self.announcements_forgotten, "announced conversations were forgotten before the end"),
+            ("logs", self.logged_early, "conversations were logged before they were over: too many at once"),
             ("names", labels_left_out, "times there was no room for the name of a host, or for an app"),
         )
         return [Degradation(feature, f"{count} {what}", _CHOOSE) for feature, count, what in told if count]

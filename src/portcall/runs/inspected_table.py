@@ -92,7 +92,7 @@ class InspectedTable:
         if names.with_logs:
             from portcall.inspection.logs.conversation_logs import ConversationLogs
 
-            logs = ConversationLogs(flows, names.detections)
+            logs = ConversationLogs(flows, names.detections, names.bounds)
         inspector = names.inspector_for(flows, holder or logs)
         if logs:
             logs.inspector = inspector

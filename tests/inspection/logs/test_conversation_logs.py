@@ -1,6 +1,8 @@
 """Which log a conversation goes to, and that what waits and what is kept is bounded."""
 
+import re
 from collections import defaultdict
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -9,7 +11,8 @@ from scapy.utils import wrpcap
 
 from dissectors.tls_handshakes import client_hello
 from made_conversations import dialogue
-from portcall.inspection.logs import conversation_logs
+from portcall.inspection import server_names
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.records.payloads.log_entries import LOG_ENTRIES
 from portcall.runs import offline
 
@@ -64,7 +67,7 @@ def test_every_request_of_a_connection_is_logged_not_only_the_first(said):
 
 
 def test_beyond_the_bound_of_entries_they_are_counted(monkeypatch):
-    monkeypatch.setattr(conversation_logs, "_MOST_ENTRIES", 3)
+    monkeypatch.setattr(server_names, "InspectionBounds", partial(InspectionBounds, most_log_lines=3))
 
     found, report = entries_of(CAPTURES / "dns.pcap")
 
@@ -76,10 +79,12 @@ def test_beyond_the_bound_of_entries_they_are_counted(monkeypatch):
 
 def test_where_much_waits_the_oldest_are_logged_as_they_are(monkeypatch):
     whole, _ = entries_of(CAPTURES / "office.pcapng")
-    monkeypatch.setattr(conversation_logs, "_MOST_HELD_BYTES", 6000)
+    monkeypatch.setattr(server_names, "InspectionBounds", partial(InspectionBounds, most_log_bytes=6000))
 
-    found, _ = entries_of(CAPTURES / "office.pcapng")
+    found, report = entries_of(CAPTURES / "office.pcapng")
 
+    [note] = [note.reason for note in report.degradations if note.feature == "logs"]
+    assert re.fullmatch(r"[1-9]\d* conversations were logged before they were over: too many at once", note)
     assert set(found) <= set(whole)
     assert 0 < sum(map(len, found.values())) <= sum(map(len, whole.values()))
 

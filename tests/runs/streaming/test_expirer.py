@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,8 @@ from made_streams import SECOND_NS, write_stream
 from packet_rows import packet, packet_rows, reply
 from portcall.flows.expiry import Timeouts
 from portcall.flows.table import FlowTable
-from portcall.inspection import detection_table
+from portcall.inspection import server_names
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.records.packets import NO_TIME
 from portcall.records.schema import GROUPINGS, directions
 from portcall.runs import offline
@@ -198,7 +200,7 @@ def test_rows_with_buckets_leave_early_bucket_by_bucket(capture):
 @pytest.mark.parametrize("by", ["host", "service", "app"])
 def test_names_of_conversations_that_left_make_room_for_others(capture, by, monkeypatch):
     whole = offline.read([capture], by=by).report
-    monkeypatch.setattr(detection_table, "_MOST_CHARACTERS", 6000)
+    monkeypatch.setattr(server_names, "InspectionBounds", partial(InspectionBounds, most_detection_bytes=2500))
 
     crowded, let_go = (
         offline.read([capture], by=by, stream=stream) for stream in (StreamOptions(), StreamOptions(1.0))

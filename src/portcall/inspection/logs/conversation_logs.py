@@ -28,12 +28,11 @@ if TYPE_CHECKING:
 
     from portcall.flows.table import FlowTable
     from portcall.inspection.detection_table import DetectionTable
+    from portcall.inspection.inspection_bounds import InspectionBounds
     from portcall.inspection.inspector import Inspector
     from portcall.records.packets import FrameBatch
     from portcall.records.payloads.log_entries import LogEntry
 
-_MOST_HELD_BYTES = 64 << 20
-_MOST_ENTRIES = 1 << 21
 _CONVERSATION_BYTES = 2000  # that one takes before anything waits
 _MOST_UNKNOWN_BYTES, _MOST_UNKNOWN_PACKETS = 16 << 10, 48
 _SYN, _BOTH, _HELLO_AT, _CLIENT_HELLO = 2, 3, 5, 1
@@ -81,8 +80,9 @@ class ConversationLogs:
 
     inspector: Inspector
 
-    def __init__(self, table: FlowTable, detections: DetectionTable) -> None:
-        self._table, self._detections = table, detections
+    def __init__(self, table: FlowTable, detections: DetectionTable, bounds: InspectionBounds) -> None:
+        """``bounds`` are those of the run, in which is counted what is logged before it is over."""
+        self._table, self._detections, self._bounds = table, detections, bounds
         self._open: dict[int, _Conversation] = {}
         self._entries: dict[int, list[LogEntry]] = {}
         self._done = table.column(np.dtype(np.uint8))
@@ -175,7 +175,8 @@ class ConversationLogs:
         )
         if is_unknown or getattr(conversation.log, "is_over", False):
             self._end(row)
-        while self._held_bytes > _MOST_HELD_BYTES and self._open:
+        while self._held_bytes > self._bounds.most_log_bytes and self._open:
+            self._bounds.logged_early += 1
             self._end(next(iter(self._open)))
 
     def _choose(self, row: int, conversation: _Conversation, content: bytes) -> None:
@@ -199,7 +200,7 @@ class ConversationLogs:
             self._end(row)
 
     def _note(self, row: int, entries: list[LogEntry]) -> None:
-        room = _MOST_ENTRIES - self._count
+        room = self._bounds.most_log_lines - self._count
         self.left_out += max(len(entries) - room, 0)
         if entries and room > 0:
             self._entries.setdefault(row, []).extend(entries[:room])
