@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from portcall.cli import COMMANDS, parser_of
+from progress_bars import without_bars
 from quick_compiler import quick_compiler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +81,7 @@ def output(command, environment, **options):
         **options,
     )
     assert run.returncode == 0, run.stdout
-    return NOTE_OF_RIGHTS.sub("", run.stdout)
+    return NOTE_OF_RIGHTS.sub("", without_bars(run.stdout))
 
 
 def compared(pattern, page, command, printed):
