@@ -4,7 +4,7 @@ TODAY := $(shell date -u +%Y-%m-%d)
 
 T = 600
 
-.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs site pictures bench performance release-check package-deb package-rpm
+.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs site pictures bench performance lock oldest reproducible sbom release-check package-deb package-rpm
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -37,11 +37,12 @@ kernels: ## compile the kernels in place after a change to them
 golden: ## write the tables and screens that tests compare with; read their difference before you commit
 	PORTCALL_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/views/test_views.py tests/views/screen/test_application.py
 
-docs: ## write what the pages in docs/ have from the code: columns, options, links, dissectors, figures
+docs: ## write what the pages in docs/ have from the code: columns, options, links, dissectors, figures, licences
 	$(PYTHON) tools/document_columns.py
 	$(PYTHON) tools/document_options.py
 	$(PYTHON) tools/document_dissectors.py
 	$(PYTHON) tools/document_layers.py
+	$(PYTHON) tools/document_licences.py
 	$(PYTHON) tools/document_numbers.py
 
 site: ## all pages as a site in build/site, strictly: a link that leads nowhere is an error; needs the extra docs
@@ -60,6 +61,18 @@ performance: ## measure all contenders anew, and draw build/performance.svg: an 
 	$(PYTHON) benchmarks/scaling.py --directory $(BENCH) -o benchmarks/results/scaling/$(TODAY).json
 	$(PYTHON) benchmarks/picture.py benchmarks/results/$(TODAY).json benchmarks/results/scaling/$(TODAY).json
 	$(PYTHON) tools/document_numbers.py
+
+lock: ## write the versions, with hashes, that CI and releases install; make lock UPGRADE=--upgrade takes the newest
+	$(PYTHON) tools/locked_versions.py $(UPGRADE)
+
+oldest: ## the tests of reading captures with the oldest of each package that pyproject.toml allows: minutes
+	$(PYTHON) tools/oldest_versions.py
+
+reproducible: ## build source archive and wheel twice, in other surroundings; their bytes must be the same
+	$(PYTHON) tools/reproducible_builds.py
+
+sbom: ## what the wheel in build/release brings along, as CycloneDX lists it
+	$(PYTHON) tools/bill_of_materials.py
 
 release-check: ## build what a release publishes, audit it, and install it for each Python that is here: some minutes
 	$(PYTHON) tools/release_check.py

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import runpy
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import time
 from pathlib import Path
 
 import Cython
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 from setuptools.errors import CompileError
 
 SANITIZERS = os.environ.get("PORTCALL_SANITIZE", "")
@@ -86,6 +90,30 @@ class BuildKernels(build_ext):
                 extension.sources = [_shared_in_c()]
 
 
+class SourceArchive(sdist):
+    """The same bytes from the same tree, wherever and by whomever it is made, if SOURCE_DATE_EPOCH says when."""
+
+    def make_archive(self, base_name: str, *_: object, base_dir: str, **__: object) -> str:
+        """Write it: names in order, one time for all, no user, and of modes only whether a file is a program."""
+        made_s = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+
+        def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+            entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = made_s, 0, 0, "", ""
+            entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+            return entry
+
+        path = f"{base_name}.tar.gz"
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with (
+            Path(path).open("wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=made_s) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for each in [Path(base_dir), *sorted(Path(base_dir).rglob("*"))]:
+                archive.add(each, recursive=False, filter=plain)
+        return path
+
+
 def _shared_in_c() -> str:
     """The C file of SHARED, made where there is none of this Cython."""
     path = Path("src", *SHARED.split(".")).with_suffix(".c")
@@ -101,6 +129,7 @@ def _macros(kernel: str) -> list[tuple[str, str | None]]:
 
 
 if __name__ == "__main__":  # and not in the processes that translate, where these are spawned
+    os.umask(0o022)  # archives keep modes, and theirs are the same whoever builds
     runpy.run_path("tools/layer_declarations.py")["write_tables"]()
     setup(
         data_files=runpy.run_path("tools/manual_pages.py")["write_share"](),
@@ -115,6 +144,6 @@ if __name__ == "__main__":  # and not in the processes that translate, where the
             for source in KERNELS
         ]
         + [Extension(SHARED, [], extra_compile_args=ARGUMENTS, extra_link_args=SANITIZED)],
-        cmdclass={"build_ext": BuildKernels},
+        cmdclass={"build_ext": BuildKernels, "sdist": SourceArchive},
         options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
     )
