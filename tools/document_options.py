@@ -62,7 +62,8 @@ def _table(parser: argparse.ArgumentParser) -> list[str]:
     """A row for each argument and option in the order of ``--help``, which itself is said once for all."""
     left_out = (argparse._SubParsersAction, argparse._HelpAction)  # noqa: SLF001 - the same
     actions = [action for action in parser._actions if not isinstance(action, left_out)]  # noqa: SLF001 - the same
-    rows = [f"| {_names(action)} | {_words(parser, action)} |" for action in actions]
+    cells = [(_names(action), _words(parser, action)) for action in actions]
+    rows = [f"| {_in_a_cell(names)} | {_in_a_cell(words)} |" for names, words in cells]
     return ["| option | what it does |", "|---|---|", *rows]
 
 
@@ -82,7 +83,12 @@ def _words(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
         words += ". One of " + ", ".join(f"`{choice}`" for choice in action.choices)
     if isinstance(action, argparse._AppendAction) and "more than one" not in words:  # noqa: SLF001 - the same
         words += ". May be given several times"
-    return words.replace("|", "\\|")
+    return words
+
+
+def _in_a_cell(text: str) -> str:
+    """A bar would begin another cell, in code too (GitHub Flavored Markdown, "Tables")."""
+    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":

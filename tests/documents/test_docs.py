@@ -80,6 +80,14 @@ def test_every_option_explains_itself(command, option):
     assert OPTIONS[command, option].help
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(path):
+    tables = re.findall(r"(?m)^\|.*\n\|[-:| ]+\|\n(?:\|.*\n)+", path.read_text(encoding="utf-8"))
+    cells = [[len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()] for table in tables]
+
+    assert [set(counts) for counts in cells if len(set(counts)) > 1] == []
+
+
 GENERATED = {
     "columns": lambda _: document_columns.page(),
     "options": lambda _: document_options.page(),
