@@ -37,6 +37,7 @@ COMMANDS = {
     "check": "test whether ports of a host are open, closed or filtered",
     "explain": "say what a port, a socket or a conversation is, and who has it here",
     "doctor": "try what portcall needs on this machine, and say what mends the rest",
+    "update-data": "list the files that names come from, or put your own in their place",
     "mcp": "answer an agent's questions about captures and ports",
     "completion": "print what makes a shell complete command lines",
 }
@@ -46,6 +47,7 @@ _PLACES = {
     "diff": "comparing.diff",
     "baseline": "comparing.baseline",
     "completion": "shell.completion",
+    "update-data": "update_data",
 }
 """The modules that stand in a folder of ``commands``."""
 
@@ -54,6 +56,8 @@ _IMPORT_LITTLE = ("ports", "conns", "who", "check", "explain", "completion")
 """Those that need no NumPy."""
 _FOLLOWS_COMMANDS = ("live",)
 """Those that run what stands behind ``--``."""
+_SHOW_OWN_DATA = ("doctor", "update-data")
+"""Those that say what is wrong with the user's own data, and so do without."""
 _NEAR = 0.7
 _MARGIN = 2  # that argparse leaves
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
@@ -187,12 +191,24 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(own)
     if rest:
         _refuse(parser, str(command), rest[0])
+    if not options.no_config and command not in _SHOW_OWN_DATA:
+        _use_own_data()
     configure(options, _parser_below(parser, str(command)), own, COMMANDS)
     if behind is not None:
         if not behind:
             parser.error("behind -- stands a command, and there is none")
         options.command = behind
     return options
+
+
+def _use_own_data() -> None:
+    """Before anything is labelled, and while the folder can still be reached."""
+    from portcall.configuration.own_data import own_files, own_folder
+
+    if own := own_files(own_folder()):
+        from portcall.labels.data_files import use_own
+
+        use_own({name: file.text for name, file in own.items()})
 
 
 def _cut(words: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:

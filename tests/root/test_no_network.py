@@ -35,6 +35,7 @@ COMMANDS = {
     "diff": ("diff", CAPTURE, OTHER),
     "baseline": ("baseline", CAPTURE, "-o", "known.json"),
     "doctor": ("doctor",),
+    "update-data": ("update-data",),
     "completion": ("completion", "bash"),
     "--help": ("--help",),
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
+
+from portcall.labels.data_files import data_text
 
 
 def is_cover_name(name: str) -> bool:
@@ -13,5 +14,5 @@ def is_cover_name(name: str) -> bool:
 
 @cache
 def _cover_names() -> frozenset[str]:
-    text = (Path(__file__).parents[1] / "data" / "cover_names.txt").read_text(encoding="utf-8")
-    return frozenset(filter(None, (line.partition("#")[0].strip() for line in text.splitlines())))
+    lines = data_text("cover_names.txt").splitlines()
+    return frozenset(filter(None, (line.partition("#")[0].strip() for line in lines)))

@@ -12,10 +12,10 @@ import itertools
 import re
 import sys
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-_LIST = Path(__file__).parents[1].joinpath("data", "services.toml")
+from portcall.labels.data_files import data_text
+
 _NAMES = re.compile(r'^ports? = (\d+|\[\d+, \d+\])\ntransports = \[(.+)\]\nname = "(.+)"$', re.MULTILINE)
 
 
@@ -106,9 +106,9 @@ def read_names(text: str) -> tuple[NamedPorts, NamedPorts]:
     return single, ranges
 
 
-def shipped_text() -> str:
-    """The list as it is shipped."""
-    return _LIST.read_text(encoding="utf-8")
+def listed_text() -> str:
+    """The list."""
+    return data_text("services.toml")
 
 
 @lru_cache(maxsize=1)
@@ -128,9 +128,9 @@ def _services_of(*, transports: list[str], avoid: str | None = None, **words: An
 
 @cache
 def _services() -> dict[tuple[int, str], Service]:
-    return read_services(shipped_text())
+    return read_services(listed_text())
 
 
 @cache
 def _ranges() -> list[Service]:
-    return read_ranges(shipped_text())
+    return read_ranges(listed_text())

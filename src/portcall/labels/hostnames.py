@@ -17,8 +17,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from portcall.labels.data_files import PUBLIC_SUFFIXES, data_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ def _registrable(host: str) -> AppLabel | None:
 
 @cache
 def _app_of_suffix() -> dict[str, str]:
-    return read_suffixes(Path(__file__).parents[1].joinpath("data").joinpath("apps.toml").read_text(encoding="utf-8"))
+    return read_suffixes(data_text("apps.toml"))
 
 
 @lru_cache(maxsize=1 << 12)
@@ -120,10 +121,8 @@ def _public_suffixes(top_level: str, *, idna: bool) -> PublicSuffixList:
 @cache
 def _rules_by_top_level() -> dict[bytes, list[bytes]]:
     """The lines of the list, by their last label."""
-    from publicsuffixlist import PSLFILE
-
     lines: dict[bytes, list[bytes]] = defaultdict(list)
-    for line in Path(PSLFILE).read_bytes().splitlines():
+    for line in data_text(PUBLIC_SUFFIXES).encode().splitlines():
         lines[line.rpartition(b".")[2]].append(line)
     return dict(lines)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portcall.labels.curated_services import read_names, shipped_text
+from portcall.labels.curated_services import listed_text, read_names
+from portcall.labels.data_files import data_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,21 +22,18 @@ PORTS = 1 << 16
 Entry = tuple[int, str, str]
 """A port, its transports joined by ``/``, and the name that it has there."""
 
-_IANA = Path(__file__).parents[1].joinpath("data", "iana-services.csv")
-
 
 @cache
 def iana_entries() -> list[Entry]:
     """IANA's list."""
-    text = _IANA.read_text(encoding="utf-8")
-    cells = text.partition("port,transports,name\n")[2].replace("\n", ",").split(",")[:-1]
+    cells = data_text("iana-services.csv").partition("port,transports,name\n")[2].replace("\n", ",").split(",")[:-1]
     return list(zip(map(int, cells[0::3]), cells[1::3], cells[2::3], strict=True))
 
 
 @cache
 def our_entries() -> tuple[list[Entry], list[Entry]]:
     """Those of ranges, each of their ports, and those of ports that have a name of their own."""
-    single, ranges = read_names(shipped_text())
+    single, ranges = read_names(listed_text())
     return _each_port(ranges), _each_port(single)
 
 

@@ -7,7 +7,8 @@ cipher suites are in ``data/tls_cipher_suites.csv``, as scapy 2.6 lists them and
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
+
+from portcall.labels.data_files import data_text
 
 _VERSIONS = {
     0x0002: "SSLv2",
@@ -91,6 +92,5 @@ def alert_word(number: int) -> str:
 
 @cache
 def _cipher_suites() -> dict[int, str]:
-    path = Path(__file__).resolve().parents[1] / "data" / "tls_cipher_suites.csv"
-    lines = path.read_text(encoding="ascii").splitlines()[1:]
+    lines = data_text("tls_cipher_suites.csv").partition("number,name\n")[2].splitlines()
     return {int(number): name for number, _, name in (line.partition(",") for line in lines)}

@@ -58,6 +58,7 @@ LISTS = {
     "check": "port of one address",
     "diff": "app and host, or what else two sides are compared by",
     "doctor": "thing that portcall needs, or works better with",
+    "update-data": "file that names come from",
 }
 """What commands list that is no traffic, by the command's name, and what a row of each stands for."""
 
@@ -173,6 +174,20 @@ _OF_LIST = {
             "what mends it; null where nothing is to be mended, or nothing can",
         ),
         Column("needed_for", "texts", "", "commands that do not run without it"),
+    ),
+    "update-data": (
+        Column("file", "text", "", "its name"),
+        Column("state", "text", "", "shipped, or own where the user has put another one in its place"),
+        Column(
+            "version", "text", "", "what it says of itself, else the release that it came with; null where neither is"
+        ),
+        Column(
+            "date", "text", "", "of a shipped one, the day of its version; of an own one, the day it was checked, UTC"
+        ),
+        Column("holds", "text", "", "what names come from it"),
+        Column("source", "text", "", "who makes it; of an own one, the file that it was copied from"),
+        Column("path", "text", "", "where it lies"),
+        Column("bytes", "integer", "bytes", "how large it is"),
     ),
 }
 

@@ -63,6 +63,7 @@ EXAMINATIONS = (
     ),
     Examination("tshark", "tshark --version", (), installed_parts.tshark),
     Examination("configuration", "cat ~/.config/portcall/config.toml", (), installed_parts.configuration),
+    Examination("data", "ls ~/.local/share/portcall", (), installed_parts.data),
     Examination("terminal", "tput cols; tput colors; locale charmap", (), machine_features.terminal),
 )
 """Everything that is tried, what matters most first."""

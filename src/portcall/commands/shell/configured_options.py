@@ -27,7 +27,9 @@ HARMLESS = frozenset(
 
 def add_no_config(parser: argparse.ArgumentParser) -> None:
     """Declare how the file is left out."""
-    parser.add_argument("--no-config", action="store_true", help="go without the configuration file")
+    parser.add_argument(
+        "--no-config", action="store_true", help="go without the configuration file, and data of your own"
+    )
 
 
 def configure(

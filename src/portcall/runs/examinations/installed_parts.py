@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from portcall.configuration.config_file import configuration_path, read_configuration
+from portcall.configuration.own_data import own_files, own_folder
 from portcall.errors import PortcallError
 from portcall.runs.examinations.check_result import CheckResult
 from portcall.system.remedies import pip_install
@@ -116,6 +117,19 @@ def configuration() -> CheckResult:
     options = [f"[{command}] {', '.join(names)}" for command, names in found.options.items()]
     says = [f"{len(found.networks)} networks", f"{len(set(found.apps.values()))} apps", *options]
     return CheckResult("works", f"{path}: {'; '.join(says)}")
+
+
+def data() -> CheckResult:
+    """The files that names come from, and which of them are the user's own."""
+    folder = own_folder()
+    try:
+        own = own_files(folder)
+    except PortcallError as error:
+        return CheckResult("works less well", str(error), "portcall update-data FILE")
+    if not own:
+        return CheckResult("works", f"all as shipped; your own would be in {folder}")
+    told = [f"{name} of {file.date}, from {file.source}" for name, file in own.items()]
+    return CheckResult("works", f"your own in {folder}: {'; '.join(told)}")
 
 
 def tshark() -> CheckResult:
