@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +115,19 @@ def test_no_cgroup2_is_none():
 )
 def test_a_name_that_the_kernel_cut_is_whole_where_the_path_or_the_script_says_it(name, path, arguments, whole):
     assert program_of(name, path, arguments).name == whole
+
+
+@pytest.mark.root
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root has rights to leave out")
+@pytest.mark.parametrize("left_out", ["-sys_ptrace", "-net_raw"])
+def test_root_that_may_not_look_at_others_does_not_take_what_it_misses_for_the_kernels(left_out):
+    program = "from portcall.owners.processes import sees_every_process; print(sees_every_process())"
+    ran = subprocess.run(
+        ["setpriv", f"--bounding-set={left_out}", sys.executable, "-P", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    is_first = str(Path("/proc/self/ns/pid").readlink()) == "pid:[4026531836]"
+    assert ran.stdout.strip() == str(is_first and left_out != "-sys_ptrace")

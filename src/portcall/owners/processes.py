@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from portcall.owners import process_links
 from portcall.records.ownership import DELETED, ProcessChange, ProcessEvent, Program
 from portcall.system import interpreters
+from portcall.system.confinement.capabilities import SYS_PTRACE, permitted
 from portcall.system.interpreters import is_interpreter, script_of
 
 if TYPE_CHECKING:
@@ -63,8 +64,12 @@ def find_process(pid: int) -> ProcessEvent | None:
 
 
 def sees_every_process() -> bool:
-    """Without root, /proc may be mounted so that it does not even list the processes of others."""
-    return os.geteuid() == 0 and str(Path("/proc/self/ns/pid").readlink()) == _FIRST_PID_NAMESPACE
+    """Without root, /proc may be mounted so that it does not even list the processes of others.
+
+    Root of a container may lack what it takes to look at the files of those that have more rights: CAP_SYS_PTRACE.
+    """
+    may_look = os.geteuid() == 0 and permitted() >> SYS_PTRACE & 1
+    return bool(may_look) and str(Path("/proc/self/ns/pid").readlink()) == _FIRST_PID_NAMESPACE
 
 
 def thread_ids(pid: int) -> list[int]:
