@@ -14,6 +14,7 @@ import tarfile
 import time
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import release_tools
@@ -21,7 +22,6 @@ from release_tools import ReleaseError, digest, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PLACE = release_tools.ROOT / "build" / "reproducible"
 DAY_S = 86_400
@@ -72,6 +72,8 @@ def source_archive(tools: Path, place: Path, around: Surroundings) -> Path:
     source = place / "tree" / "portcall"
     release_tools.copy_tree(source)
     _age(source, around)
+    for path in filter(Path.is_file, source.rglob("*")):  # as git checks out; who unpacks an archive has its modes
+        path.chmod(path.stat().st_mode & ~around.umask)
     _build(tools, source, place / "dist", around, "--sdist")
     (archive,) = (place / "dist").glob("*.tar.gz")
     tell("source archive", archive, f"{digest(archive)[:16]}, {archive.stat().st_size / 1e6:.1f} MB")
@@ -104,11 +106,9 @@ def _build(tools: Path, source: Path, output: Path, around: Surroundings, kind: 
 
 
 def _age(source: Path, around: Surroundings) -> None:
-    """Give all files the times and modes that they would have, laid down at another time by another user."""
-    for path in source.rglob("*"):
-        if path.is_file():
-            path.chmod(path.stat().st_mode & ~around.umask)
-            os.utime(path, (time.time() + around.later_s,) * 2)
+    """Give all files the time that they would have, laid down then."""
+    for path in filter(Path.is_file, source.rglob("*")):
+        os.utime(path, (time.time() + around.later_s,) * 2)
 
 
 def _same(one: Path, other: Path) -> None:

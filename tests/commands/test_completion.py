@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
 import shutil
+import struct
 import subprocess
 import sys
 import termios
@@ -124,7 +126,7 @@ def typed(tmp_path):
 
     def type_in(shell, text, behind):
         primary, secondary = pty.openpty()
-        termios.tcsetwinsize(secondary, (24, 200))
+        fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("4H", 24, 200, 0, 0))  # Python 3.10 has no other way
         environment = ENVIRONMENT | homes | {"PATH": f"{place}:{os.environ['PATH']}"}
         with subprocess.Popen(
             ["setsid", "--ctty", *commands[shell]], cwd=tmp_path / "words", env=environment,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from portcall.records.packets import CapturePoint, FrameBatch
 
 RING, SCAPY = "ring", "scapy"
+_NO_RING = "only Linux has one"
+_SCAPY_INSTEAD = "scapy captures: it is slower"
 CAPABILITIES = "cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"
 """What ring, eBPF programs and other users' processes need together."""
 
@@ -89,18 +91,20 @@ def best_source(spec: LiveSpec) -> tuple[LiveSource, list[Degradation]]:
         raise UsageError(f"--source {spec.source!r} is none of {RING}, {SCAPY}")
     if spec.ring_bytes is not None and spec.source == SCAPY:
         raise UsageError("--ring-size is of the kernel's ring, and scapy has none: leave out --source scapy")
+    if spec.source == RING and platform.system() != "Linux":
+        raise UsageError(f"--source {RING} needs Linux; leave it out, and scapy captures")
     selections = _selections(spec)
     try:
-        if spec.source == SCAPY:
-            return _scapy(spec, selections), []
+        if spec.source == SCAPY or platform.system() != "Linux":
+            missing = [] if spec.source else [Degradation("packet ring", _NO_RING, _SCAPY_INSTEAD)]
+            return _scapy(spec, selections), missing
         try:
             return _ring(spec, selections), []
         except (OSError, AttributeError) as error:  # AttributeError: a Python without packet sockets
             if spec.source == RING or isinstance(error, PermissionError) or what_is_scarce(error):
                 raise
-            reason = str(error).lower() if isinstance(error, OSError) else "only Linux has one"
-            missing = Degradation("packet ring", reason, "scapy captures: it is slower, and tells no directions")
-            return _scapy(spec, selections), [missing]
+            reason = str(error).lower() if isinstance(error, OSError) else _NO_RING
+            return _scapy(spec, selections), [Degradation("packet ring", reason, _SCAPY_INSTEAD)]
     except PermissionError as error:
         raise PortcallError(missing_rights()) from error
     except (OSError, AttributeError) as error:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.errors import PortcallError, UsageError
-from portcall.records.packets import FRAME, NO_TIME, CapturePoint, Direction, FrameBatch
+from portcall.records.packets import FRAME, NO_TIME, CapturePoint, FrameBatch
 from portcall.records.report import Degradation
+from portcall.sources.devices.frame_directions import OwnAddresses, direction_of
 from portcall.sources.devices.happenings import MOST_SAID
 from portcall.sources.devices.interfaces import COOKED, LINK_BY_HARDWARE, LOOPBACK, Interface
 from portcall.sources.filters import FrameFilter, asks_for_tag
@@ -67,10 +68,12 @@ class ScapySource:
         self._frames_given = 0
         self._dropped = 0
         self._sockets: dict[Any, tuple[int, int]] = {}  # scapy's socket → interface and link type
+        self._own: dict[int, OwnAddresses] = {}  # interface → its addresses
         try:
             for interface in selections[0].interfaces:
                 opened: Any = conf.L2listen(iface=interface.name, filter=in_kernel, promisc=is_promiscuous)
                 self._sockets[opened] = interface.index, _link(opened, interface)
+                self._own[interface.index] = _own_addresses(interface)
                 _prepare(opened, interface)
         except Scapy_Exception as error:
             self.close()
@@ -134,8 +137,10 @@ class ScapySource:
         frames["captured"] = frames["wire"] = [len(piece) for piece in pieces]
         frames["offset"][1:] = np.cumsum(frames["captured"][:-1])
         frames["ts_ns"] = times_ns
-        frames["direction"] = Direction.UNKNOWN
-        frames["interface"], frames["link"] = self._sockets[opened]
+        interface, link = self._sockets[opened]
+        own = self._own[interface]
+        frames["direction"] = [direction_of(piece, link, own) for piece in pieces]
+        frames["interface"], frames["link"] = interface, link
         buffer = np.frombuffer(b"".join(pieces), np.uint8)
         number = own_namespace().number if platform.system() == "Linux" else 0
         return FrameBatch(frames, buffer, self._frames_given + 1, number)
@@ -192,6 +197,14 @@ def _link(opened: Any, interface: Interface) -> int:  # Any: scapy's socket
         link = int(LINK_BY_HARDWARE[interface.hardware])
         return _UNKNOWN_LINK if link == COOKED else link
     return int(conf.l2types.layer2num.get(opened.LL, _UNKNOWN_LINK))
+
+
+def _own_addresses(interface: Interface) -> OwnAddresses:
+    from scapy.interfaces import resolve_iface
+
+    known = resolve_iface(interface.name)
+    addresses = [address for version in (4, 6) for address in known.ips[version]]
+    return OwnAddresses.of(known.mac or "", addresses, is_loopback=interface.hardware == LOOPBACK)
 
 
 def _prepare(opened: Any, interface: Interface) -> None:  # Any: scapy's socket
