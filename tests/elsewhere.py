@@ -1,23 +1,18 @@
 """portcall as it meets a system that is not Linux: run as ``python elsewhere.py WORD…``, on Linux.
 
 macOS cannot be had where the tests run. What portcall asks of a system is taken away as macOS lacks it: the names that
-``socket`` and ``os`` have on Linux alone, /proc and /sys, and ``sys.platform`` says darwin. scapy and psutil are imported
-before, and are Linux's: what they do elsewhere is theirs.
+``socket`` and ``os`` have on Linux alone, /proc and /sys, and ``sys.platform`` says darwin. scapy and psutil are
+imported before, and are Linux's: what they do elsewhere is theirs.
 """
 
 import builtins
-import ctypes.util
 import io
 import os
 import platform
 import socket
 import sys
-from pathlib import Path
 
 import psutil  # noqa: F401 - as Linux has it
-import scapy.all  # noqa: F401 - the same
-import scapy.arch.common
-import scapy.libs.winpcapy  # noqa: F401 - the same
 
 OF_LINUX = ("AF_NETLINK", "NETLINK_", "SO_BINDTODEVICE", "SOL_NETLINK", "CAN_", "AF_VSOCK")
 CALLS = (
@@ -42,8 +37,10 @@ def _refusing(real):
     return refuse
 
 
-def be_elsewhere():
-    """From now on this process is on such a system."""
+def be_elsewhere(*, captures):
+    """From now on this process is on such a system; ``captures``: whether it will use scapy, which takes a second."""
+    if captures:
+        _import_scapy()
     for name in [name for name in dir(socket) if name.startswith(OF_LINUX)]:
         delattr(socket, name)
     for name in CALLS:
@@ -59,8 +56,22 @@ def be_elsewhere():
     sys.platform, platform.system = "darwin", lambda: "Darwin"
 
 
+def _set_nonblock(listening, *, set_flag):
+    """What scapy's sockets have on macOS (scapy.arch.bpf.supersocket)."""
+    listening.ins.setblocking(not set_flag)
+
+
+def _import_scapy():
+    import scapy.all
+    import scapy.arch.common
+    import scapy.libs.winpcapy
+
+    listening = scapy.all.conf.L2listen
+    listening.set_nonblock, listening.LL = _set_nonblock, scapy.all.Ether
+
+
 if __name__ == "__main__":
-    be_elsewhere()
+    be_elsewhere(captures="live" in sys.argv or "--filter" in sys.argv)
     from portcall.cli import main
 
     sys.exit(main())
