@@ -1,7 +1,8 @@
-"""``make lock``: write which versions CI and releases install, with the hash of every file of theirs.
+"""``make lock``: write which versions CI, releases and packagers install, with the hash of every file of theirs.
 
     tests/locked.txt              what portcall and its tests need, for every system and Python that it supports
     packaging/release-tools.txt   what a release is built and checked with
+    packaging/installed.txt       what portcall itself needs, for who packages it; build-tools.txt is what builds it
 
 What is listed already stays, unless pyproject.toml wants another one; ``make lock UPGRADE=--upgrade`` takes the newest
 of all. A developer's own environment is not held to either of them.
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TESTS = release_tools.ROOT / "tests" / "locked.txt"
+INSTALLED = release_tools.ROOT / "packaging" / "installed.txt"
+BUILD = release_tools.ROOT / "packaging" / "build-tools.txt"
 OLDEST_PYTHON = "3.10"
-WANTED = {TESTS: ("--extra", "test", "pyproject.toml"), release_tools.LOCKED: ("--group", "release")}
+WANTED = {
+    TESTS: ("--extra", "test", "pyproject.toml"),
+    release_tools.LOCKED: ("--group", "release"),
+    INSTALLED: ("pyproject.toml",),
+    BUILD: ("--group", "build"),
+}
 """Each list, and what of pyproject.toml it is of."""
 
 
 def main() -> None:
-    """Write both."""
+    """Write them all."""
     for path, wanted in WANTED.items():
         write(path, *wanted, *sys.argv[1:])
         print(f"{path.relative_to(release_tools.ROOT)}: {path.read_text().count('==')} packages")
