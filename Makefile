@@ -4,7 +4,7 @@ TODAY := $(shell date -u +%Y-%m-%d)
 
 T = 600
 
-.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs site pictures bench performance lock oldest reproducible sbom release-check package-deb package-rpm
+.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs site pictures bench performance lock oldest reproducible sbom cross-wheels release-check package-deb package-rpm
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -76,6 +76,9 @@ sbom: ## what the wheel in build/release brings along, as CycloneDX lists it
 
 release-check: ## build what a release publishes, audit it, and install it for each Python that is here: some minutes
 	$(PYTHON) tools/release_check.py
+
+cross-wheels: ## wheels for aarch64 and musl by zig, of the archive that release-check left: to try them; minutes
+	$(PYTHON) tools/cross_wheels.py
 
 package-deb: ## a Debian package of the wheel that release-check left, with an environment of its own inside
 	$(PYTHON) tools/system_packages.py deb
