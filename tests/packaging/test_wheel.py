@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,7 @@ def wheel(tmp_path_factory):
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
-    run("setup.py", "-q", "sdist", "--dist-dir", folder, cwd=source)
+    run("setup.py", "-q", "sdist", "--dist-dir", folder, cwd=source, SOURCE_DATE_EPOCH="1790000000")
     (archive,) = folder.glob("portcall-*.tar.gz")
     unpack(archive, folder / "unpacked")
     (unpacked,) = (folder / "unpacked").iterdir()
@@ -87,6 +88,21 @@ def test_the_wheel_is_for_all_later_pythons(wheel, installed):
     assert "-cp311-abi3-" in wheel.name
     kernels = (installed / "portcall" / "kernels").rglob("*.so")
     assert {path.name.partition(".")[2] for path in kernels} == {"abi3.so"}
+
+
+def test_a_source_archive_of_other_times_modes_and_users_has_the_same_bytes(wheel, tmp_path):
+    source = tmp_path / "elsewhere" / "source"
+    shutil.copytree(wheel.parent / "source", source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    for path in filter(Path.is_file, source.rglob("*")):
+        path.chmod(path.stat().st_mode & 0o700)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        if os.geteuid() == 0:
+            os.chown(path, 12345, 12345)
+
+    run("setup.py", "-q", "sdist", "--dist-dir", tmp_path, cwd=source, SOURCE_DATE_EPOCH="1790000000", TZ="Asia/Tokyo")
+
+    (archive,), (other,) = (folder.glob("portcall-*.tar.gz") for folder in (wheel.parent, tmp_path))
+    assert archive.read_bytes() == other.read_bytes()
 
 
 def test_the_wheel_brings_manual_pages_and_completion(installed):
