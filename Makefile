@@ -62,7 +62,7 @@ performance: ## measure all contenders anew, and draw build/performance.svg: an 
 	$(PYTHON) benchmarks/picture.py benchmarks/results/$(TODAY).json benchmarks/results/scaling/$(TODAY).json
 	$(PYTHON) tools/document_numbers.py
 
-lock: ## write the versions, with hashes, that CI and releases install; make lock UPGRADE=--upgrade takes the newest
+lock: ## write the versions, with hashes, that releases install; make lock UPGRADE=--upgrade takes the newest
 	$(PYTHON) tools/locked_versions.py $(UPGRADE)
 
 oldest: ## the tests of reading captures with the oldest of each package that pyproject.toml allows: minutes

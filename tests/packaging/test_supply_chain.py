@@ -1,4 +1,4 @@
-"""What CI and releases install is listed by version and hash, and every package has a licence that goes with ours."""
+"""What releases install is listed by version and hash, and every package has a licence that goes with ours."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def test_what_is_asked_for_is_locked_to_versions_that_are_allowed(path):
     assert wrong == {}, "run: make lock"
 
 
-def test_ci_installs_by_hash_and_a_wrong_hash_stops_it():
+def test_a_release_is_tested_by_hash_and_a_wrong_hash_stops_it():
     script = (ROOT / "tests" / "run").read_text(encoding="utf-8")
 
-    assert re.search(r'\[ -n "\$\{CI:-\}" \]; then\n.*--require-hashes -r tests/locked\.txt', script)
+    assert re.search(r'\[ -n "\$\{PORTCALL_LOCKED:-\}" \]; then\n.*--require-hashes -r tests/locked\.txt', script)
     assert '*"DO NOT MATCH THE HASHES"*) exit 1' in script
 
 
