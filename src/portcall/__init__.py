@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from portcall.runs.arguments import LiveArguments, Texts
     from portcall.runs.comparing.compared import diff
     from portcall.runs.comparing.learned import baseline
-    from portcall.runs.doctor_report import doctor
+    from portcall.runs.installation.doctor_report import doctor
     from portcall.runs.keeping.asked_history import history
     from portcall.runs.recording.annotating import annotate
 

@@ -273,12 +273,11 @@ class LiveTracker:
     def _shortfalls(self) -> list[Degradation]:
         """What it cost that memory has bounds."""
         datagrams = sum(table.flows.datagrams_forgotten for table in self._tracker.tables)
-        of_names = self.names.shortfalls() if self.names else []
         orders = [table.order for table in self._tracker.tables if table.order]
         return [
             *(self.expirer.notes() if self.expirer else ()),
             *self.timeline.bounds.notes(),
-            *of_names,
+            *(self.names.shortfalls() if self.names else ()),
             *notes_of_fragments(datagrams),
             *notes_of_histories(sum(one.segments_left_out for one in orders), sum(one.histories_cut for one in orders)),
         ]
