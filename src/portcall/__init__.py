@@ -63,7 +63,7 @@ __all__ = [
 _SOURCE_VERSION = "0.1.0"
 _ELSEWHERE = {"annotate": "recording.annotating", "baseline": "comparing.learned", "diff": "comparing.compared"}
 _ELSEWHERE |= {
-    "doctor": "doctor_report",
+    "doctor": "installation.doctor_report",
     "history": "keeping.asked_history",
 }  # where they are carried out
 
