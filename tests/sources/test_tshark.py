@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,20 @@ def test_fields_are_read_also_after_something_else_has_run_an_event_loop():
     asyncio.run(asyncio.sleep(0))
 
     test_the_packets_of_a_flow_have_their_layers_and_fields()
+
+
+@needs_tshark
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_others_may_start_programs_with_asyncio_afterwards():
+    (row,) = portcall.read([SSH], by="flow", top=1)
+    list(tshark.dissect(SSH, row, 1))
+
+    async def ended():
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+        return await process.wait()
+
+    loop = asyncio.new_event_loop()  # without set_event_loop(), as Playwright's
+    try:
+        assert loop.run_until_complete(ended()) == 0
+    finally:
+        loop.close()

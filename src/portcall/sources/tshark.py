@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,9 +126,13 @@ def dissect(path: str, row: Mapping[str, Any], most_packets: int) -> Iterator[Di
 
 @contextmanager
 def _event_loop() -> Iterator[None]:
-    """The loop that pyshark asks asyncio for, which has none any more once something else has run one."""
+    """The loop that pyshark asks asyncio for, which has none any more once something else has run one.
+
+    pyshark also sets who watches children, for the whole process: nobody else could start any with asyncio afterwards.
+    """
     import asyncio
 
+    watcher = asyncio.get_child_watcher() if sys.version_info < (3, 12) else None  # later ones watch without
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -137,6 +142,8 @@ def _event_loop() -> Iterator[None]:
             loop.run_until_complete(asyncio.sleep(0))  # what was closed is told
         loop.close()
         asyncio.set_event_loop(None)
+        if watcher:
+            asyncio.set_child_watcher(watcher)
 
 
 def _last_line(crash: str) -> str:
