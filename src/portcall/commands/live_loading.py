@@ -38,6 +38,7 @@ def load_what_comes_later(*, with_screen: bool = False) -> None:
         "archive.store",
         "runs.keeping.window_keeper",
         "inspection.server_names",
+        "flows.packet_order",
         "exports._row_writer",
         "enrichment.reverse_dns",
         "inspection.logs.conversation_logs",
@@ -56,6 +57,7 @@ def load_what_comes_later(*, with_screen: bool = False) -> None:
     import_module("portcall.dissectors").find_dissectors()
     import_module("portcall.labels.port_services").service_id_of("dns")  # the lists, which are read at a first question
     import_module("portcall.labels.port_services").ranks_of(6)
+    import_module("portcall.labels.cover_names").is_cover_name("www.example.com")
     if with_screen:
         import_module("portcall.runs.screens.screen_feed").rehearse()
     for name in ("www.example.com", "www.example.xn--p1ai"):
