@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.errors import PortcallError
+from portcall.kernels.live.turns import TURN_BITS
 from portcall.ownership.row_claims import ROW_CLAIM, SLOTS, RowClaims
 from portcall.records.ownership import Owner, Program
 from portcall.records.plain_data import below, items, text, whole
@@ -99,6 +100,8 @@ def of_plain(told: Any, rows: NDArray[np.void], flows: FlowTable) -> RowClaims: 
         table.add_end(EndClaim(**said))
     for column, most in (("row", len(flows)), ("slot", SLOTS), ("owner", len(table.owners))):
         below(rows[column], most)
+    for counted in flows.chunks():
+        below(counted["namespace"], 1 << TURN_BITS)  # rows by capture point do not merge
     claims = RowClaims(table, flows.column)
     claims.take(rows.astype(ROW_CLAIM))
     return claims
