@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -107,16 +107,30 @@ def name_columns(
     }
 
 
+class ToldService(NamedTuple):
+    """What rows say of a service key where nobody asked for owners."""
+
+    service: str | None
+    """None for what has no name, as ``tcp/8444``."""
+    credit: Principal
+
+    @classmethod
+    def of(cls, known: Identity) -> ToldService:
+        """Of what the key stands for."""
+        return cls(known.label if known.label and "/" not in known.label else None, told_principal(known))
+
+
 def service_columns(
-    flows: FlowValues, named: NDArray[np.int64], identity: Callable[[int], Identity]
+    flows: FlowValues, named: NDArray[np.int64], told: Callable[[int], ToldService]
 ) -> dict[str, ColumnValues]:
-    """What each server is, and what its flow is credited to where nobody asked for owners."""
+    """What each server is, and what its flow is credited to where nobody asked for owners; ``told`` is asked by key."""
     numbers, members = grouped({"key": named}, ("key",))
-    known = list(map(identity, named[members].tolist()))
-    services = list(map(_service, known))
+    services = list(map(told, named[members].tolist()))
     return {
-        "service": Words(np.where(flows.are("has_ports"), numbers, len(services)), [*services, None]),
-        **_credit_columns(numbers, list(map(told_principal, known))),
+        "service": Words(
+            np.where(flows.are("has_ports"), numbers, len(services)), [*(one.service for one in services), None]
+        ),
+        **_credit_columns(numbers, [one.credit for one in services]),
     }
 
 
@@ -126,11 +140,6 @@ def _credit_columns(numbers: NDArray[np.int64], principals: list[Principal]) -> 
         "app_source": Words(numbers, [principal.app_source for principal in principals]),
         "unattributed_reason": Words(numbers, [principal.unattributed_reason for principal in principals]),
     }
-
-
-def _service(known: Identity) -> str | None:
-    """The service's name; ``tcp/8444`` is none."""
-    return known.label if known.label and "/" not in known.label else None
 
 
 def _name_of(detection: Detection | None, kinds: frozenset[NameKind]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from portcall.attribution.bucket_rows import cell_columns
 from portcall.attribution.flow_columns import (
     COUNTED,
+    ToldService,
     counted_columns,
     have_owners_app,
     name_columns,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from portcall.records.packets import CapturePoint
     from portcall.records.report_rows import RowPart
 
+_MOST_SERVICES = 1 << 16  # whose texts are remembered
+
 
 class FlowRows:
     """Conversations, whose columns are made when rows are asked for.
@@ -52,7 +56,8 @@ class FlowRows:
 
     def __init__(self, names: ServerNames | None = None, capture_points: Sequence[CapturePoint] = ()) -> None:
         self._names = names
-        self._identity = names.registry.identity if names else identity_by_port
+        identity = names.registry.identity if names else identity_by_port
+        self._told_service = lru_cache(_MOST_SERVICES)(lambda key: ToldService.of(identity(key)))
         self._capture_points = capture_points
         self._all = TellingShares(names)
         self._also: list[FlowRows] = []
@@ -145,7 +150,7 @@ class FlowRows:
         self, values: FlowValues, picked: PickedRows, told: Sequence[ToldFlows]
     ) -> dict[str, ColumnValues]:
         """All that is not counted."""
-        columns = service_columns(values, picked.told(np.int64, told, "services"), self._identity)
+        columns = service_columns(values, picked.told(np.int64, told, "services"), self._told_service)
         if self._names and any(share.found for share in self._all.shares):
             columns.update(self._name_columns(self._names, picked, told))
         if any(share.matches for share in self._all.shares):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from portcall.records.report_rows import Rows
 
 _MOST_REMEMBERED = 1 << 16  # words
+_ROWS_AT_ONCE = 1 << 16
+"""So many rows have their columns made at once: the more, the fewer words come up again in the next ones."""
 _ROWS_OF_TEXT = 1 << 10
 _SPARE = 8  # values that a cache line holds
 
@@ -62,10 +64,10 @@ class RowWriter:
     _remembered: dict[Any, bytes] = field(default_factory=dict)
 
     def write(self, rows: Rows, stream: TextIO, head: str = "", leave_out: int = 0) -> None:
-        """Write all rows, a thousand or so at once: ``head``, and all but so many characters of the first."""
+        """Write ``head`` and all rows, a thousand or so at once, and leave out so many characters of the first."""
         put = put_into(stream)
         put(memoryview(head.encode()))
-        for columns in rows.blocks():
+        for columns in rows.blocks(_ROWS_AT_ONCE):
             for piece in self.pieces(len(columns), columns.by_name):
                 put(piece[leave_out:])
                 leave_out = 0
@@ -130,49 +132,45 @@ class _Steps:
         self._count = count
         self._kinds: list[int] = []
         self._columns: list[int] = []
-        self._values: list[NDArray[Any]] = []
-        self._marks: list[NDArray[Any]] = []
+        self._values: list[tuple[NDArray[Any], int]] = []  # and what is added to each
+        self._marks: list[NDArray[np.bool_] | None] = []
         self._words: list[bytes] = []
         self._word_bytes = np.zeros(count, np.int64)  # of each row
 
     def add_words(self, values: Words, encoded: list[bytes]) -> None:
         """One more column, whose words are encoded."""
-        self._columns.append(len(self._values))
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
         self._word_bytes += lengths[values.codes]
-        self._step(WORD, values.codes + len(self._words), None)
+        self._step(WORD, values.codes, None, len(self._words))
         self._words += encoded
 
     def add(self, values: Numbers | Addresses | Seconds | Identifiers) -> None:
         """One more column."""
-        self._columns.append(len(self._values))
         if isinstance(values, Numbers):
             self._step(NUMBER, values.values, values.is_known)
         elif isinstance(values, Seconds):
             self._step(SECONDS, values.microseconds, values.is_known)
         elif isinstance(values, Identifiers):
             self._step(IDENTIFIER, values.first.view(np.int64), None)
-            self._further(values.second)
+            self._column(values.second.view(np.int64))
         else:
             self._step(ADDRESS, values.high_half.view(np.int64), values.is_ipv6)
-            self._further(values.low_half)
-
-    def _further(self, half: NDArray[np.uint64]) -> None:
-        """The second half of the values before."""
-        self._values.append(half.view(np.int64))
-        self._marks.append(np.zeros(self._count, np.bool_))
+            self._column(values.low_half.view(np.int64))
 
     def pieces(self, between: Sequence[str], null: bytes, *, leaves_out: bool) -> Iterator[memoryview]:
-        """All rows, so many at once that their text stays in the processor's cache."""
+        """All rows, so many at once that their values and their text stay in the processor's cache."""
         literals = [text.encode() for text in between]
         of_row = sum(map(len, literals)) + sum(MOST_CHARACTERS[kind] + len(null) for kind in self._kinds)
         kinds, numbers = np.array(self._kinds, np.uint8), np.array(self._columns, np.uint32)
-        values, marks = self._table(self._values, np.dtype(np.int64)), self._table(self._marks, np.dtype(np.uint8))
+        # [column, row]; the values of one row lie in different sets of the processor's cache.
+        shape = len(self._values), min(_ROWS_OF_TEXT, self._count) + _SPARE
+        values, marks = np.empty(shape, np.int64), np.ones(shape, np.uint8)
         words, word_ends = b"".join(self._words), _ends(self._words)
         literal, literal_ends = b"".join(literals), _ends(literals)
         out = np.empty(0, np.uint8)
         for first in range(0, self._count, _ROWS_OF_TEXT):
             end = min(first + _ROWS_OF_TEXT, self._count)
+            self._put(first, end, values, marks)
             room = (end - first) * of_row + int(self._word_bytes[first:end].sum()) + MOST_CHARACTERS[ADDRESS]
             if room > len(out):
                 out = np.empty(room, np.uint8)
@@ -181,8 +179,8 @@ class _Steps:
                 numbers,
                 values,
                 marks,
-                first,
-                end,
+                0,
+                end - first,
                 words,
                 word_ends,
                 literal,
@@ -193,17 +191,25 @@ class _Steps:
             )
             yield out[:size].data
 
-    def _table(self, columns: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """[column, row]; the values of one row lie in different sets of the processor's cache."""
-        table = np.empty((len(columns), self._count + _SPARE), dtype)
-        for number, column in enumerate(columns):
-            table[number, : self._count] = column
-        return table
+    def _put(self, first: int, end: int, values: NDArray[np.int64], marks: NDArray[np.uint8]) -> None:
+        """Put the values and marks of these rows into tables that begin with them."""
+        for row, (column, more) in zip(values, self._values, strict=True):
+            if more:
+                np.add(column[first:end], more, out=row[: end - first])
+            else:
+                row[: end - first] = column[first:end]
+        for row, are_known in zip(marks, self._marks, strict=True):
+            if are_known is not None:
+                row[: end - first] = are_known[first:end]
 
-    def _step(self, kind: int, values: NDArray[Any], marks: NDArray[np.bool_] | None) -> None:
+    def _step(self, kind: int, values: NDArray[Any], marks: NDArray[np.bool_] | None, more: int = 0) -> None:
         self._kinds.append(kind)
-        self._values.append(values)
-        self._marks.append(np.ones(self._count, np.bool_) if marks is None else marks)
+        self._columns.append(len(self._values))
+        self._column(values, marks, more)
+
+    def _column(self, values: NDArray[Any], marks: NDArray[np.bool_] | None = None, more: int = 0) -> None:
+        self._values.append((values, more))
+        self._marks.append(marks)
 
 
 def put_into(stream: TextIO) -> Callable[[memoryview], object]:
