@@ -55,7 +55,7 @@ pictures: ## write the pictures of the HTML report, with Chromium, and of the sc
 bench: ## what to run is in benchmarks/README.md
 	@cat benchmarks/README.md
 
-performance: ## measure all contenders anew, and draw build/performance.svg: an hour, 12 GB; needs matplotlib
+performance: ## measure all contenders anew, and draw docs/images/performance.svg: an hour, 12 GB; needs matplotlib
 	$(PYTHON) benchmarks/generate.py $(BENCH)
 	$(PYTHON) benchmarks/compare.py --captures $(BENCH) -o benchmarks/results/$(TODAY).json
 	$(PYTHON) benchmarks/scaling.py --directory $(BENCH) -o benchmarks/results/scaling/$(TODAY).json

@@ -1,6 +1,6 @@
-"""Draw build/performance.svg from what compare.py and scaling.py have left in results.
+"""Draw docs/images/performance.svg from what compare.py and scaling.py have left in results.
 
-    picture.py results/NAME.json results/scaling/NAME.json [-o ../build/performance.svg]
+    picture.py results/NAME.json results/scaling/NAME.json [-o FILE]
 
 Above: every contender on every capture, by CPU seconds. Below: how portcall's CPU seconds grow with packets and with
 conversations, and how time on the clock shrinks with jobs. Needs matplotlib.
@@ -22,7 +22,7 @@ from scaling import USUAL_FLOWS, USUAL_PACKETS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DRAWN = Path(__file__).resolve().parents[1] / "build" / "performance.svg"
+DRAWN = Path(__file__).resolve().parents[1] / "docs" / "images" / "performance.svg"
 _CAPTURES = ("mix.pcap", "snap.pcap", "tiny.pcap")
 _NO_PEERS = ("import", "--help", "-dc", "one job")
 _OURS, _BOUND, _PEER = "#1b6ca8", "#777777", "#d9822b"  # told apart by their names too
