@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from examples import DEEPER
 from inspected_flows import assert_same
 
 
@@ -18,5 +19,7 @@ def test_the_kernel_tells_what_the_dissectors_tell_of_the_corpus(corpus_folder):
 
 @pytest.mark.parametrize("snap_bytes", [96, 200])
 def test_the_kernel_tells_what_the_dissectors_tell_of_the_corpus_cut(corpus_folder, snap_bytes):
-    for path in sorted((corpus_folder / "captures").iterdir()):
+    captures = sorted((corpus_folder / "captures").iterdir())
+
+    for path in captures if DEEPER > 1 else captures[snap_bytes % 3 :: 3]:
         assert_same(path, snap_bytes)
