@@ -105,11 +105,15 @@ class _TaskReader(DataSourceReader):  # type: ignore[misc]  # as above
             answer = json.dumps(_TASKS[told["kind"]](work, task))
             yield pa.RecordBatch.from_arrays([pa.array([answer], pa.string())], names=["answer"])
             return
-        for bucket, data in parts(Store(work.work), task["range"], 0, work.options.buckets):
-            row = [[task["sensor"]], [bucket], [task["number"]]]
-            columns = [pa.array(value, pa.int64()) for value in row]
-            names = ["sensor", "bucket", "number", "partial"]
-            yield pa.RecordBatch.from_arrays([*columns, pa.array([data], pa.binary())], names=names)
+        found = list(parts(Store(work.work), task["range"], 0, work.options.buckets))
+        if not found:
+            return
+        # All in one batch: Sail holds Python's lock while it waits for room for the next one, which others want too.
+        buckets, data = zip(*found, strict=True)
+        sensors, numbers = [task["sensor"]] * len(found), [task["number"]] * len(found)
+        columns = [pa.array(value, pa.int64()) for value in (sensors, buckets, numbers)]
+        names = ["sensor", "bucket", "number", "partial"]
+        yield pa.RecordBatch.from_arrays([*columns, pa.array(data, pa.binary())], names=names)
 
 
 class _CaptureReader(DataSourceReader):  # type: ignore[misc]  # as above
