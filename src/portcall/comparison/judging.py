@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import ipaddress
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 from portcall.comparison.baselines import network_of
@@ -46,8 +45,7 @@ class Judge:
 
     def judged(self, columns: Columns) -> list[str | None]:
         """One of JUDGEMENTS for each row by flow; None for what is on no flow."""
-        services = columns.by_name["service"].plain() if "service" in columns.by_name else repeat(None, len(columns))
-        pairs = zip(servers_of(columns), services, strict=True)
+        pairs = zip(servers_of(columns), columns.plain("service"), strict=True)
         return [server and self.judgement(server, service) for server, service in pairs]
 
     def judgement(self, server: Server, service: str | None = None) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from portcall.comparison.baselines import Baseline, Expectation, NamedNetwork, Seen
 from portcall.comparison.servers import (
@@ -28,7 +27,7 @@ from portcall.labels.hostnames import registered_domain
 from portcall.records.kept.windows import OTHER_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from portcall.comparison.baselines import Network
     from portcall.records.column_values import Columns
@@ -54,7 +53,7 @@ class Learner:
     def add(self, columns: Columns) -> None:
         """Learn from rows by flow. PortcallError where a baseline has no room for them."""
         baseline = self.baseline
-        times = (_plain(columns, name) for name in ("first_ns", "last_ns"))
+        times = map(columns.plain, ("first_ns", "last_ns"))
         for server, first_ns, last_ns in zip(servers_of(columns), *times, strict=True):
             if server is None:
                 continue
@@ -71,7 +70,7 @@ class Learner:
 
         PortcallError where a baseline has no room for them.
         """
-        plain = (columns.by_name[name].plain() for name in (*KEPT_COLUMNS, "flows", "first_ns", "last_ns"))
+        plain = map(columns.plain, (*KEPT_COLUMNS, "flows", "first_ns", "last_ns"))
         for app, app_source, host, service, flows, first_ns, last_ns in zip(*plain, strict=True):
             if not host or not service or host == OTHER_HOSTS:
                 continue
@@ -97,7 +96,3 @@ class Learner:
             yield network
         elif server.address and not (server.name and is_shared(server.address)):
             yield server.address
-
-
-def _plain(columns: Columns, name: str) -> Iterable[Any]:  # Any: int or None
-    return columns.by_name[name].plain() if name in columns.by_name else repeat(None, len(columns))

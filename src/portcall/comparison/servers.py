@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from portcall.labels.addresses import address_kind, plain_address
@@ -18,7 +17,7 @@ from portcall.labels.hostnames import registered_domain
 from portcall.records.detections import OUTER_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from portcall.records.column_values import Columns
 
@@ -56,10 +55,7 @@ class Server(NamedTuple):
 
 def servers_of(columns: Columns) -> Iterator[Server | None]:
     """Of each row; None for what is on no flow."""
-    plain: list[Iterable[Any]] = [  # Any: plain values of several types
-        columns.by_name[name].plain() if name in columns.by_name else repeat(None, len(columns)) for name in COLUMNS
-    ]
-    return map(_server, zip(*plain, strict=True)) if len(columns) else iter(())
+    return map(_server, zip(*map(columns.plain, COLUMNS), strict=True)) if len(columns) else iter(())
 
 
 @lru_cache(1 << 14)

@@ -131,12 +131,13 @@ class Columns:
         wanted = self.by_name if names is None else names & self.by_name.keys()
         return Columns(len(rows), {name: self.by_name[name].take(rows) for name in wanted})
 
+    def plain(self, name: str) -> Iterable[Any]:  # Any: as above
+        """The plain values of a column; None for each row where it is not there."""
+        return self.by_name[name].plain() if name in self.by_name else repeat(None, self.count)
+
     def rows(self, names: Sequence[str]) -> Iterator[Row]:
         """Every row as a dictionary of these names."""
-        plain: list[Iterable[Any]] = [  # Any: as above
-            self.by_name[name].plain() if name in self.by_name else repeat(None, self.count) for name in names
-        ]
-        for values in zip(*plain, strict=True):
+        for values in zip(*map(self.plain, names), strict=True):
             yield dict(zip(names, values, strict=True))
 
     @staticmethod
