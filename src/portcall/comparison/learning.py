@@ -75,7 +75,7 @@ class Learner:
             if not host or not service or host == OTHER_HOSTS:
                 continue
             self.conversations += flows
-            address, port = plain_address(host), port_word(service.removeprefix("tcp/").removeprefix("udp/"))
+            address, port = plain_address(host), port_word(service.rpartition("/")[2])  # sctp/3868, tcp/ephemeral
             process = app if app_source == "process" else None
             server = Server(process, None if address else host_name(host), address or "", port, is_hidden=False)
             network = self._network_around(address) if address else None

@@ -79,6 +79,15 @@ def test_what_is_usual_is_learned_from_a_history(history):
     }
 
 
+@pytest.mark.parametrize(
+    ("service", "port"), [("tcp/8444", "8444"), ("sctp/3868", "3868"), ("udp/ephemeral", "ephemeral"), ("icmp", "icmp")]
+)
+def test_a_service_without_a_name_is_learned_by_its_port(tmp_path, service, port):
+    kept = stored(tmp_path / "it.sqlite", {MONDAY_S: {key("curl", "10.0.0.1", service): 100}})
+
+    assert {one.port for one in portcall.baseline(["history:all"], history=kept).expected} == {port}
+
+
 def test_a_service_that_was_learned_is_known_at_its_port(tmp_path):
     kept = stored(tmp_path / "it.sqlite", {MONDAY_S: {key(None, "10.20.0.1", "redis"): 5000}})
     usual = tmp_path / "usual.json"

@@ -1,1 +1,0 @@
-"""What is installed here, and whether it works, as rows."""
