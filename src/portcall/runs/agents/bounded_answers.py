@@ -94,10 +94,10 @@ class Answers:
 
     def diff(self, before: str, after: str, by: str | None = None, where: str | None = None, top: int = 50) -> Answer:
         """What changed between two captures, or periods of the history (history:14d..7d), most bytes first."""
-        options = DiffOptions(by=by, where=where, top=_rows_wanted(top), history=None)
+        wanted = _rows_wanted(top)
         first, second = (self._side(side, by) for side in (before, after))
-        if self._kept and any(isinstance(side, str) for side in (first, second)):
-            options = replace(options, history=self._kept)
+        history = self._kept if isinstance(first, str) or isinstance(second, str) else None
+        options = DiffOptions(by=by, where=where, top=wanted, history=history)
         return _answer(before=_cut(before), after=_cut(after), **_listed(compare(first, second, options).listing))
 
     def history(
@@ -110,19 +110,23 @@ class Answers:
         top: int = 50,
     ) -> Answer:
         """Who used the network in the past, from begin to end (2024-05-01T12:30, or 7d ago); new: first met then."""
-        if self._kept is None:
-            raise UsageError("no history may be asked: portcall mcp FOLDER --history FILE allows it")
+        kept = self._history()
         if by not in past.GROUPINGS:
             raise UsageError(f"by {by}: ask for one of {', '.join(past.GROUPINGS)}")
         period = past.period_of(begin, end, int(time.time()))
         asked = past.PastOptions(by, period, where, _rows_wanted(top), is_new=new)
-        return _answer(**_listed(past.report_of(past.place_of(self._kept), asked)))
+        return _answer(**_listed(past.report_of(past.place_of(kept), asked)))
+
+    def _history(self) -> str:
+        """The file of the history; UsageError where none may be asked."""
+        if self._kept is None:
+            raise UsageError("no history may be asked: portcall mcp FOLDER --history FILE allows it")
+        return self._kept
 
     def _side(self, side: str, by: str | None) -> Report | str:
         """A capture's report, or the word for a period."""
         if side.startswith(PREFIX):
-            if self._kept is None:
-                raise UsageError(f"{side}: no history may be asked: portcall mcp FOLDER --history FILE allows it")
+            self._history()
             return side
         grouping = "flow" if by in (None, APP_AND_HOST) else by
         path = self._folder.file(side)
