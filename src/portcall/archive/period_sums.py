@@ -141,11 +141,9 @@ class PeriodSums:
         """The rows of a grouping by a column of WindowKey; of rows that count there, once or with both ends."""
         group = _GROUPS.get(by, f"{by}, CASE WHEN {by} THEN 0 ELSE unattributed_reason END")
         only = f" WHERE ends&{ends}" if is_once else ""
-        flows = f"SUM(CASE WHEN ends&{ends} THEN flows ELSE 0 END)"
         told = [f"MIN({name}), MAX({name})" for name in SINGLE] if by in _GROUPS else []
         lists = [f"group_concat(DISTINCT {name})" for name in RANKED] if by in _GROUPS else []
-        counted = [f"SUM({name})" for name in COUNTED[1:]]
-        wanted = ", ".join([group, flows, *counted, "MIN(first_ms)", "MAX(last_ms)", *told, *lists])
+        wanted = ", ".join([group, _credited(ends), *told, *lists])
         rows = self._rows(f"SELECT {wanted} FROM {self._from}{only} GROUP BY {group}")
         width = len(group.split(", "))
         top = {} if by == "host" else self._top_hosts(group, only)
@@ -171,11 +169,7 @@ class PeriodSums:
         """
         names = ", ".join(columns)
         only = f" WHERE ends&{ends}" if is_once else ""
-        flows = f"SUM(CASE WHEN ends&{ends} THEN flows ELSE 0 END)"
-        counted = ", ".join(f"SUM({name})" for name in COUNTED[1:])
-        return self._rows(
-            f"SELECT {names}, {flows}, {counted}, MIN(first_ms), MAX(last_ms) FROM {self._from}{only} GROUP BY {names}"
-        )
+        return self._rows(f"SELECT {names}, {_credited(ends)} FROM {self._from}{only} GROUP BY {names}")
 
     def _top_hosts(self, group: str, only: str) -> dict[tuple[int, ...], int]:
         """The host with most bytes of each group: MAX makes SQLite take the other columns from that row."""
@@ -251,6 +245,12 @@ class PeriodSums:
             return self._connection.execute(line, values).fetchall()
         except sqlite3.Error as error:
             raise refusal(self.path, error) from error
+
+
+def _credited(ends: int) -> str:
+    """MEASURES of a group; conversations only where their end counts there."""
+    flows = f"SUM(CASE WHEN ends&{ends} THEN flows ELSE 0 END)"
+    return ", ".join([flows, *(f"SUM({name})" for name in COUNTED[1:]), "MIN(first_ms)", "MAX(last_ms)"])
 
 
 def _windows(group: str, pieces: Iterable[Piece], where: str = "1") -> tuple[str, list[int]]:
