@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from portcall.runs.arguments import LiveArguments, Texts
     from portcall.runs.comparing.compared import diff
     from portcall.runs.comparing.learned import baseline
-    from portcall.runs.installation.doctor_report import doctor
+    from portcall.runs.examinations.doctor_report import doctor
     from portcall.runs.keeping.asked_history import history
     from portcall.runs.recording.annotating import annotate
 
@@ -63,7 +63,7 @@ __all__ = [
 _SOURCE_VERSION = "0.1.0"
 _ELSEWHERE = {"annotate": "recording.annotating", "baseline": "comparing.learned", "diff": "comparing.compared"}
 _ELSEWHERE |= {
-    "doctor": "installation.doctor_report",
+    "doctor": "examinations.doctor_report",
     "history": "keeping.asked_history",
 }  # where they are carried out
 

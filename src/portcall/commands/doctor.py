@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Try, and show: 0, or 1 where something is missing that reading captures needs."""
     format_name = output_format(options)
-    from portcall.runs.installation.doctor_report import tried
+    from portcall.runs.examinations.doctor_report import tried
 
     outcome = tried(
         options.subjects,

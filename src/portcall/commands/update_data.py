@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     """Check and replace what is named, then list them all."""
     format_name = output_format(options)
     from portcall.configuration.own_data import own_folder
-    from portcall.runs.installation.data_report import data_listing
+    from portcall.runs.examinations.data_report import data_listing
 
     say_classic("wget; cp", options)
     folder = own_folder()

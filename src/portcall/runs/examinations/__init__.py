@@ -1,1 +1,1 @@
-"""What `doctor` tries on this machine: a function each, that gives what came of it."""
+"""What is installed here, and whether it works: what `doctor` tries, a function each, and its rows."""
