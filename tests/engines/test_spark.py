@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -54,6 +55,28 @@ def test_rows_by_sail_are_those_of_one_machine(sail, rotated, tmp_path, range_by
 
     assert written(tmp_path) == one_machines(rotated, OPTIONS)
     assert done.left_early > 0
+
+
+MANY_PARTS = """
+import sys
+from portcall.engines import sessions
+from portcall.engines.spark import PcapDataSource, write_flows
+
+out, idle, *paths = sys.argv[1:]
+with sessions.session("sail") as session:
+    session.dataSource.register(PcapDataSource)
+    write_flows(session, paths, out, range_bytes=3000, buckets=64, idle=float(idle))
+"""
+
+
+@of_sail
+def test_many_parts_of_many_ranges_end(rotated, tmp_path):
+    """In a process of its own, which can be ended: Sail waited for ever where a range gave a batch for each part."""
+    words = [sys.executable, "-c", MANY_PARTS, str(tmp_path), str(IDLE_NS / 1e9), *rotated]
+
+    subprocess.run(words, timeout=60, check=True, capture_output=True)
+
+    assert written(tmp_path) == one_machines(rotated, OPTIONS)
 
 
 @of_sail
