@@ -9,6 +9,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from portcall.views.pages import PlainPage, TerminalPage, text_of
 from portcall.views.text import columns, terminal_columns, visible
 
 if TYPE_CHECKING:
@@ -16,12 +17,10 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rich.console import Console
-    from rich.text import Text
 
-    from portcall.views.pages import Page
+    from portcall.views.pages import Lines, Page
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
-    Lines = list[tuple[str, str]]
 
 WIDTH_WITHOUT_TERMINAL = 100
 
@@ -93,8 +92,6 @@ def write_fitting(stream: TextIO, draw: Callable[[Console, bool], None], width: 
 
 def write_page(stream: TextIO, draw: Callable[[Page, bool], None], width: int | None = None) -> None:
     """The same of what is drawn on a page, for which rich is loaded only where a terminal shows it."""
-    from portcall.views.pages import PlainPage, TerminalPage
-
     if stream.isatty():
         write_fitting(stream, lambda console, is_plain: draw(TerminalPage(console), is_plain), width)
         return
@@ -147,13 +144,6 @@ def print_lines(console: Console, lines: Lines) -> None:
         console.print(text_of(lines), no_wrap=True, overflow="crop")
     else:
         console.file.writelines(f"{line}\n" for line, _ in lines)
-
-
-def text_of(lines: Lines) -> Text:
-    """The lines as one of rich's texts."""
-    from rich.text import Text
-
-    return Text("\n").join(Text(line, style) for line, style in lines)
 
 
 def _harmless(texts: list[str], most: int | None) -> list[str]:

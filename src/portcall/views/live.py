@@ -16,7 +16,8 @@ from rich.text import Text
 
 from portcall.records.ownership import program_text
 from portcall.records.schema import directions
-from portcall.views.fitting import TableColumn, fitting_table, text_of
+from portcall.views.fitting import TableColumn, fitting_table
+from portcall.views.pages import text_of
 from portcall.views.rates import Rates
 from portcall.views.tables import (
     END_WIDTH,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
+    from rich.text import Text
 
     Lines = list[tuple[str, str]]
 
@@ -56,8 +57,6 @@ class TerminalPage:
 
     def table(self, lines: Lines) -> None:
         """Write lines that fit."""
-        from portcall.views.fitting import text_of
-
         self._console.print(text_of(lines), no_wrap=True, overflow="crop")
 
 
@@ -83,6 +82,13 @@ class PlainPage:
     def table(self, lines: Lines) -> None:
         """Write lines that fit."""
         self._lines += [line for line, _ in lines]
+
+
+def text_of(lines: Lines) -> Text:
+    """The lines as one of rich's texts."""
+    from rich.text import Text
+
+    return Text("\n").join(Text(line, style) for line, style in lines)
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:

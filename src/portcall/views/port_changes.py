@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.live import Live
 
-    from portcall.views.fitting import Lines
+    from portcall.views.pages import Lines
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
     Marked = Sequence[tuple[str, Row]]
@@ -67,7 +67,8 @@ class PortChanges:
     def _draw(self, live: Live, there: Marked) -> None:
         from rich.console import Group
 
-        from portcall.views.fitting import TableColumn, fitting_table, text_of
+        from portcall.views.fitting import TableColumn, fitting_table
+        from portcall.views.pages import text_of
 
         rows = [{**row, "mark": mark} for mark, row in there[:MOST_ROWS]]
         mark = TableColumn("", 1, lambda row: row["mark"], 1)

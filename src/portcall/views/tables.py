@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from portcall.records.report import Report
-    from portcall.views.fitting import Lines
+    from portcall.views.pages import Lines
 
     Row = dict[str, Any]  # Any: plain values of several types, see schema
 

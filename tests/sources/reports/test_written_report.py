@@ -13,7 +13,8 @@ from portcall.errors import PortcallError
 from portcall.records.schema import LIVE_GROUPINGS, column_names
 from portcall.runs import offline
 from portcall.sources.reports import json_rows
-from portcall.sources.reports.written_report import SCHEMA, written_report
+from portcall.sources.reports.described_report import SCHEMA
+from portcall.sources.reports.written_report import written_report
 
 CAPTURES = Path(__file__).parents[3] / "captures"
 FORMATS = ("json", "jsonl", "parquet")

@@ -16,7 +16,8 @@ from portcall.records.schema import COMPARED_BY, Listing
 from portcall.runs import arguments as given
 from portcall.runs import offline
 from portcall.runs.comparing.kept_period import PREFIX, KeptPeriod, kept_period
-from portcall.sources.reports.written_report import WrittenReport, written_report
+from portcall.sources.reports.described_report import WrittenReport
+from portcall.sources.reports.written_report import written_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,8 @@ from portcall.runs import arguments as given
 from portcall.runs import offline
 from portcall.runs.comparing.baseline_file import read_baseline, write_baseline
 from portcall.runs.comparing.kept_period import PREFIX, kept_period
-from portcall.sources.reports.written_report import refusal, written_report
+from portcall.sources.reports.described_report import refusal
+from portcall.sources.reports.written_report import written_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from portcall.comparison.baselines import Network
     from portcall.errors import CaptureError
     from portcall.runs.comparing.kept_period import KeptPeriod
-    from portcall.sources.reports.written_report import WrittenReport
+    from portcall.sources.reports.described_report import WrittenReport
 
     Progress = Callable[[int, int | None], None]
 

@@ -12,8 +12,8 @@ import orjson
 
 from portcall.records.column_values import Columns
 from portcall.records.report_rows import ROWS_AT_ONCE
+from portcall.sources.reports.described_report import WrittenReport, check_schema, described, refusal
 from portcall.sources.reports.row_checks import checked, grouping_of_row
-from portcall.sources.reports.written_report import WrittenReport, check_schema, described, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from portcall.errors import PortcallError
 from portcall.records.arrow_columns import ENVELOPE, ArrowMissingError, require_arrow
 from portcall.records.column_values import Columns
 from portcall.records.report_rows import ROWS_AT_ONCE
+from portcall.sources.reports.described_report import WrittenReport, described, refusal
 from portcall.sources.reports.row_checks import checked
-from portcall.sources.reports.written_report import WrittenReport, described, refusal
 from portcall.system.remedies import pip_install
 
 if TYPE_CHECKING:
