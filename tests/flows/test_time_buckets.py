@@ -163,6 +163,22 @@ def test_buckets_become_wider_before_there_are_too_many_cells():
     assert [facts[2][0] for facts in cells_of(table)] == [[640, 0]]
 
 
+def test_tables_that_are_full_at_the_widest_have_room_in_one():
+    widest_ns = 1 << 62
+    first, second = (np.repeat(packet_rows([packet()]), 70_000) for _ in range(2))
+    for number, packets in enumerate((first, second)):
+        packets["source_port"] = np.arange(70_000) % 65_536
+        packets["source"][:, 15] = 10 * number + np.arange(70_000) // 65_536
+        packets["ts_ns"] = np.arange(70_000)
+    tables = [table_of(packets, Bucketing(widest_ns), max_cells=70_000) for packets in (first, second)]
+    assert [table.buckets.count for table in tables] == [70_000, 70_000]
+
+    tables[0].merge(tables[1])
+
+    assert len(tables[0]) == tables[0].buckets.count == 140_000
+    assert tables[0].buckets.cells["packets"].sum() == 140_000
+
+
 # --- auto
 
 

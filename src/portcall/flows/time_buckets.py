@@ -145,8 +145,10 @@ class TimeBuckets:
         """Take in cells of others, whose owners are known here, and whose buckets were so wide."""
         self.widen(max(width_ns, self.width_ns))
         for start in range(0, len(cells), _ROOM):
-            if self.is_full:
-                raise MemoryError(f"a table of {len(self._cells)} cells is asked for more")
+            if self.is_full:  # even at the widest: what two tables hold has room in one
+                twice = reserved_rows(2 * len(self._cells), TIME_CELL, self.count + 2 * _ROOM)
+                twice[: self.count] = self.cells
+                self._cells = self.store.cells = twice
             self.store.append(cells[start : start + _ROOM])
             self.settle()
 
