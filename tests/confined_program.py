@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 ATTEMPTS = """
 import ctypes, json, os, signal, socket, subprocess, sys, threading
@@ -109,3 +110,36 @@ LANDLOCK, SECCOMP = 444, 317 if os.uname().machine == "x86_64" else 277
 def kernel_without(*numbers):
     """What a command begins with to run on a kernel that lacks these calls: a filter answers for it that it does."""
     return [sys.executable, "-c", WITHOUT_CALLS, ",".join(map(str, numbers))]
+
+
+BY_SUDO = {"SUDO_UID": "1234", "SUDO_GID": "1234", "SUDO_USER": "nobody"}
+CALLERS = [{}, *([BY_SUDO] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
+ISOLATED = [
+    *(sys.executable, "-I", "-c"),
+    (
+        f"import sys; sys.path[:0] = {[path for path in sys.path if path not in ('', str(Path.cwd()))]!r}\n"
+        "exec(sys.argv.pop(1))"
+    ),
+]
+"""A program that portcall takes for one that nobody else's code is in, and that is ours."""
+TAKEN_OVER = """
+def take_over(title, module, name, function):
+    place, done = getattr(__import__("portcall." + module, fromlist=[name]), name), []
+    before = getattr(place, function)
+
+    def hostile(*words, **named):
+        if not done:
+            done.append(what_came_of(INTRUSIONS))
+            os.write(told_to, json.dumps([title, done[0]]).encode() + b"\\n")
+        return before(*words, **named)
+
+    setattr(place, function, hostile)
+
+told_to = int(sys.argv[2])
+for title, place in json.loads(sys.argv[3]).items():
+    take_over(title, *place)
+from portcall.cli import run
+sys.argv = ["portcall", *sys.argv[4:]]
+run()
+"""
+"""The command, in which these functions are an intruder's once they are called."""

@@ -12,9 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from confined_program import ATTEMPTS, LANDLOCK, REFUSALS, SECCOMP, kernel_without
+from confined_program import (
+    ATTEMPTS,
+    BY_SUDO,
+    CALLERS,
+    ISOLATED,
+    LANDLOCK,
+    REFUSALS,
+    SECCOMP,
+    TAKEN_OVER,
+    kernel_without,
+)
 from portcall.cli import main
-from portcall.commands.confining import places_read, places_written
+from portcall.commands.reached_places import places_read, places_written
 from portcall.system.confinement import landlock, seccomp_filter
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -26,41 +36,11 @@ confines = pytest.mark.skipif(
     sys.platform != "linux" or landlock.abi() < 6 or not seccomp_filter.is_known(), reason="this kernel lacks a part"
 )
 needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark: apt install tshark")
-TAKEN_OVER = """
-def take_over(title, module, name, function):
-    place, done = getattr(__import__("portcall." + module, fromlist=[name]), name), []
-    before = getattr(place, function)
-
-    def hostile(*words, **named):
-        if not done:
-            done.append(what_came_of(INTRUSIONS))
-            os.write(told_to, json.dumps([title, done[0]]).encode() + b"\\n")
-        return before(*words, **named)
-
-    setattr(place, function, hostile)
-
-told_to = int(sys.argv[2])
-for title, place in json.loads(sys.argv[3]).items():
-    take_over(title, *place)
-from portcall.cli import run
-sys.argv = ["portcall", *sys.argv[4:]]
-run()
-"""
-"""The command, in which these functions are an intruder's once they are called."""
 INSIDE = {
     "a dissector": ("dissectors", "dns", "inspect"),
     "who calls a kernel": ("decoding.decoder", "Decoder", "decode"),
     "an export": ("exports", "json_lines", "write"),
 }
-BY_SUDO = {"SUDO_UID": "1234", "SUDO_GID": "1234", "SUDO_USER": "nobody"}
-ISOLATED = [
-    *(sys.executable, "-I", "-c"),
-    (
-        f"import sys; sys.path[:0] = {[path for path in sys.path if path not in ('', str(Path.cwd()))]!r}\n"
-        "exec(sys.argv.pop(1))"
-    ),
-]
-"""A program that portcall takes for one that nobody else's code is in, and that is ours."""
 BEGUN = """
 import json, os, sys
 import numpy
@@ -77,7 +57,6 @@ for line in iter(sys.stdin.readline, ""):
     os.write(1, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 """Runs commands in forks of itself, which need not begin Python and import NumPy each."""
-CALLERS = [{}, *([BY_SUDO] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
 
 
 def run(*words, **how):

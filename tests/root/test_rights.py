@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from archive.kept_windows import MONDAY_S, key, stored
 from portcall.system.confinement import landlock, seccomp_filter
 
 pytestmark = [
@@ -27,6 +29,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 BY_SUDO = {"SUDO_UID": "1234", "SUDO_GID": "1234", "SUDO_USER": "nobody"}
 DEADLINE_S = 60
 READ_ANY, TRACE = 1 << 2, 1 << 19
+BITS = {"none": 0, "dac_read_search": READ_ANY, "sys_ptrace": TRACE}
 SERVICE = "+net_raw,+net_admin,+bpf,+perfmon,+sys_ptrace,+setpcap"
 AS_SERVICE = (
     "setpriv",
@@ -104,7 +107,7 @@ def started(words, before=(), environment=(), **how):
     process = subprocess.Popen(
         [*before, sys.executable, "-m", "portcall", *map(str, words)],
         env={**ENVIRONMENT, **dict(environment)},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # where mcp waits for questions
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -115,6 +118,7 @@ def started(words, before=(), environment=(), **how):
     finally:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stderr.close()
 
 
@@ -152,6 +156,8 @@ def command_of(row, pipe, tmp_path):
             AS_USER if "a user" in process else (),
             BY_SUDO if "sudo" in process else {},
         )
+    if not process.startswith("`live`") and not process.startswith("`live "):
+        return waiting(process.split("`")[1], pipe, tmp_path), (), BY_SUDO if "sudo" in process else {}
     options = ()
     if "-w" in process:
         options = ("-w", tmp_path / "recorded.pcapng")
@@ -159,6 +165,33 @@ def command_of(row, pipe, tmp_path):
         options += tuple(option.split()) if option in process else ()
     options += ("--", "sleep", "60") if "COMMAND" in process else ()
     return (*LIVE, *options), AS_SERVICE if "service" in process else (), BY_SUDO if "sudo" in process else {}
+
+
+def waiting(command, pipe, tmp_path):
+    """The words of a command that waits for what it would parse; a history waits 5 s for who has it to himself."""
+    if command == "history":
+        path = stored(tmp_path / "history.sqlite", {MONDAY_S: {key("curl"): 1000}})
+        _holders.append(sqlite3.connect(path))
+        _holders[-1].execute("PRAGMA locking_mode=EXCLUSIVE")
+        _holders[-1].execute("BEGIN EXCLUSIVE")
+        return (command, path)
+    output = ("-o", tmp_path / "output.pcapng")
+    return (
+        command,
+        *{"diff": (pipe, DNS), "baseline": (pipe, *output), "annotate": (DNS, pipe, *output), "mcp": (tmp_path,)}[
+            command
+        ],
+    )
+
+
+_holders = []
+
+
+@pytest.fixture(autouse=True)
+def _let_go():
+    yield
+    while _holders:
+        _holders.pop().close()
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
@@ -181,11 +214,24 @@ def test_a_process_has_the_rights_that_the_page_says(row, pipe, tmp_path, python
         assert min(kept) > TRACE
     else:
         (bits,) = kept
-        allowed = {"none": 0, "sys_ptrace": TRACE}[capabilities]
-        assert bits & ~(READ_ANY if words[0] == "read" else 0) == allowed  # see the page: where Python is root's alone
+        allowed = sum(BITS[one] for one in capabilities.split(", "))
+        may_have = 0 if words[0] == "live" else READ_ANY  # see the page: where Python is root's alone
+        assert bits in {allowed, allowed | may_have}
         assert {int(status[field], 16) for field in ("CapInh", "CapAmb")} == {0}
     assert (int(status["CapBnd"], 16) == 0) == (bounded == "yes")
     assert status["NoNewPrivs"] == ("1" if seccomp == "yes" else "0")
+
+
+def test_every_process_that_answers_an_agent_is_in_the_table(tmp_path):
+    names = {row[1] for row in rows()}
+
+    with started(("mcp", tmp_path)) as running:
+        wait_for(running, "portcall", lambda status: status["Seccomp"] == "2")
+        there = family(running.pid)
+        unknown = [words_of(one) for one in there if not any(is_meant(one, name) for name in names)]
+
+    assert len(there) == 2
+    assert unknown == []
 
 
 def test_every_process_of_a_run_is_in_the_table():

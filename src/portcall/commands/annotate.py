@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import begin_converter, confine_reader
 from portcall.commands.output import NOTHING_FOUND, PARTLY_READ, SUCCESS, describe, say, say_degradations
+from portcall.commands.reached_places import places_read
 
 if TYPE_CHECKING:
     import argparse
@@ -36,6 +38,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Join them; 0, 1 where no packet has an owner, 3 where only part could be read or written."""
+    begin_converter([options.capture])
+    confine_reader([*places_read(options.capture), options.owners], output=options.output)
     from portcall.runs.recording.annotating import annotate
 
     joined = annotate(options.capture, options.owners, options.output, annotate=options.annotate)

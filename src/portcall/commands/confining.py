@@ -6,29 +6,31 @@ Only the command's own process is confined (``isolation.is_own_process``), never
 from __future__ import annotations
 
 import os
-import re
-import stat
 import sys
 from typing import TYPE_CHECKING
 
 from portcall.commands.output import say, try_place
-from portcall.errors import PortcallError
+from portcall.commands.reached_places import (
+    STDIN,
+    control_group_mounts,
+    is_ours,
+    place_of_screen,
+    places_read,
+    places_written,
+)
 from portcall.exports import LOGS
 from portcall.isolation import has_rights, is_own_process
-from portcall.system.privileges import has_invoking_user
 from portcall.views.text import note_text
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from portcall.records.report import Degradation
     from portcall.system.confinement import Scope
     from portcall.system.helper_process import ForkedHelper
 
-_STDIN = "-"
-_BEGINS_A_PATTERN = re.compile(r"[*?\[]")
-_TELLING_BYTES = 4
 _SPILL_FOLDER = "/var/tmp"  # noqa: S108 - as ``runs/streaming/spill`` has it
 
 
@@ -45,14 +47,19 @@ def begin_read_helpers(options: argparse.Namespace) -> None:
         from portcall.enrichment.reverse_dns import begin_resolver
 
         begin_resolver()
-    if not all(map(_is_ours, options.captures)):
-        from portcall.sources.tshark_starter import begin_starter
-
-        begin_starter()
+    begin_converter(options.captures)
     if options.dissect:
         from portcall.commands.options.dissect_option import begin_dissector
 
         begin_dissector(options.captures)
+
+
+def begin_converter(captures: Sequence[str]) -> None:
+    """Fork what starts tshark for this process later, where one of these may be in a format that only tshark reads."""
+    if is_confined() and not all(map(is_ours, captures)):
+        from portcall.sources.tshark_starter import begin_starter
+
+        begin_starter()
 
 
 def confine_read(options: argparse.Namespace, format_name: str, by: str) -> None:
@@ -63,15 +70,59 @@ def confine_read(options: argparse.Namespace, format_name: str, by: str) -> None
 
     keeps_rows = by == "flow" and (options.memory is not None or any(map(is_pipe, options.captures)))
     reads = [place for pattern in options.captures for place in places_read(pattern, follows=options.follow)]
-    scope = scope_of(options, format_name, reads, keeps_rows=keeps_rows)
+    reads += options.tls_keys
     had_rights = has_rights()
+    _confine(scope_of(options, format_name, reads, keeps_rows=keeps_rows))
+    if had_rights and not options.every:
+        try_place(options.output, format_name)  # as whom it will be written
+
+
+def confine_reader(
+    reads: Sequence[str], *, output: str | None = None, format_name: str = "", history: Path | None = None
+) -> None:
+    """Leave a command the captures, reports and folders that it was named, its output, and a history.
+
+    That one is read as its owner, and ``become_writer`` is for afterwards.
+    """
+    if not is_confined():
+        return
+    from portcall.system.confinement import Scope
+
+    writes = places_written(output) if output else []
+    folder = str(history.parent) if history else ""
+    reads = [*reads, *(map(str, [history] if history else []))]
+    had_rights = has_rights()
+    _confine(Scope(reads=reads, writes=writes, history=folder))
+    if had_rights and not history:
+        try_place(output, format_name)
+
+
+def confine_sides(words: Sequence[str], options: argparse.Namespace, format_name: str = "") -> None:
+    """Leave what compares captures, reports and periods of a history these alone, and its output."""
+    if not is_confined():
+        return
+    begin_converter(words)
+    from portcall.runs.comparing.kept_period import PREFIX
+    from portcall.runs.keeping.past import place_of
+
+    periods = [word for word in words if word.startswith(PREFIX)]
+    if periods and options.history is None:
+        options.history = str(place_of(None))  # while it can be told who the user is
+    confine_reader(
+        [place for word in words if word not in periods for place in places_read(word)],
+        output=options.output,
+        format_name=format_name,
+        history=place_of(options.history) if periods else None,
+    )
+
+
+def _confine(scope: Scope) -> None:
     from portcall.system.privileges import give_up_rights
 
+    had_rights = has_rights()
     lacking = give_up_rights(os.environ, scope, imports_later=True)
     if had_rights:  # else nothing was lost that was there before; 'doctor' says it
         say_what_lacks(lacking)
-        if not options.every:
-            try_place(options.output, format_name)  # as whom it will be written
 
 
 def begin_live_helpers(options: argparse.Namespace) -> list[ForkedHelper]:
@@ -113,18 +164,6 @@ class LiveConfinement:
         return self._lacking
 
 
-def control_group_mounts() -> list[str]:
-    """Where control groups are mounted, whose names tell containers and units."""
-    from portcall.owners.ebpf.loader import control_group_mount
-
-    try:
-        with open("/proc/mounts", encoding="utf-8", errors="surrogateescape") as mounts:  # noqa: PTH123 - as below
-            mount = control_group_mount(mounts.read())
-    except OSError:
-        mount = None
-    return [mount] if mount else []
-
-
 def scope_of(options: argparse.Namespace, format_name: str, reads: Sequence[str], *, keeps_rows: bool) -> Scope:
     """What the options name, with the folder for rows that wait in files."""
     from portcall.system.confinement import Scope
@@ -133,7 +172,7 @@ def scope_of(options: argparse.Namespace, format_name: str, reads: Sequence[str]
     if options.output:
         writes += places_written(options.output, is_folder=format_name in LOGS, is_pattern=bool(options.every))
     for name in ("write", "checkpoint"):
-        if (given := getattr(options, name, None)) and given != _STDIN:
+        if (given := getattr(options, name, None)) and given != STDIN:
             writes += places_written(given)
     if getattr(options, "history", None) is not None and hasattr(options, "history_size"):
         from portcall.commands.following.history_option import history_path
@@ -151,88 +190,7 @@ def is_on_screen(options: argparse.Namespace) -> bool:
     return bool(getattr(options, "on_screen", False) or getattr(options, "screen", False))
 
 
-def place_of_screen(options: argparse.Namespace) -> list[str]:
-    """The folder that the screen's key w may write to: that of ``-o``, or the current one, unless that is ``/``."""
-    if options.output:
-        return [os.path.dirname(os.path.realpath(options.output))]  # noqa: PTH120 - as below
-    try:
-        here = os.getcwd()  # noqa: PTH109 - as below
-    except OSError:  # it is gone
-        return []
-    return [here] if here != "/" else []
-
-
-def places_read(pattern: str, *, follows: bool = False) -> Iterator[str]:
-    """What must be readable for one CAPTURE: a file and what lies beside it, or the folder that a pattern looks into.
-
-    A file that is followed may be another one soon, by the same name: then it is its folder.
-    """
-    if pattern == _STDIN:
-        return
-    from portcall.records.recorded.claims import RUSTNET_SIDECAR  # NumPy
-
-    magic = _BEGINS_A_PATTERN.search(pattern)
-    if magic:
-        yield os.path.dirname(pattern[: magic.start()]) or "."  # noqa: PTH120 - no pathlib: it is for thousands
-    elif follows and not os.path.isdir(pattern):  # noqa: PTH112 - as above
-        yield os.path.dirname(pattern) or "."  # noqa: PTH120 - as above
-    yield pattern
-    yield pattern + RUSTNET_SIDECAR
-
-
-def places_written(path: str, *, is_folder: bool = False, is_pattern: bool = False) -> list[str]:
-    """Where an output is written: the folder that it lies in, or a device or pipe that is there.
-
-    Of a name with the time in it, the folder before that.
-    """
-    _refuse_links_of_others(path)
-    place = os.path.realpath(path)
-    try:
-        mode = os.stat(place).st_mode  # noqa: PTH116 - as above
-    except (OSError, ValueError):
-        mode = 0
-    if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        return [place]
-    if is_folder:
-        return [place if mode else os.path.dirname(place)]  # noqa: PTH120 - as above
-    folder = os.path.dirname(place)  # noqa: PTH120 - as above
-    while is_pattern and "%" in folder:
-        folder = os.path.dirname(folder)  # noqa: PTH120 - as above
-    return [folder]
-
-
-def _refuse_links_of_others(path: str) -> None:
-    """PortcallError where root would write through a link that somebody else may have laid there, as in /tmp.
-
-    What is put there after this look leads nowhere: Landlock has been told the place that was found.
-    """
-    if os.geteuid() != 0:
-        return
-    trusted = {0, int(os.environ["SUDO_UID"]) if has_invoking_user(os.environ) else 0}
-    at = os.path.abspath(path)  # noqa: PTH100 - as above
-    while at != os.path.dirname(at):  # noqa: PTH120 - as above
-        if os.path.islink(at) and os.lstat(at).st_uid not in trusted:  # noqa: PTH114 - as above
-            raise PortcallError(
-                f"{path}: {at} is a link of another user, which root does not follow; name what it means"
-            )
-        at = os.path.dirname(at)  # noqa: PTH120 - as above
-
-
 def say_what_lacks(lacking: Sequence[Degradation]) -> None:
     """Tell people what the kernel lacks."""
     for degradation in lacking:
         say(note_text(degradation))
-
-
-def _is_ours(path: str) -> bool:
-    """Whether no file of another format can be meant: it is none that we cannot read, and none that is compressed."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - as above
-            return True
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - as above
-            start = stream.read(_TELLING_BYTES)
-    except (OSError, ValueError):
-        return True
-    from portcall.sources.consecutive import MAGICS
-
-    return start in MAGICS

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import confine_reader
 from portcall.commands.output import (
     FORMATS,
     NOTHING_FOUND,
@@ -22,6 +20,7 @@ from portcall.commands.output import (
 )
 from portcall.errors import UsageError
 from portcall.exports import PAGES
+from portcall.system.privileges import become_writer
 
 if TYPE_CHECKING:
     import argparse
@@ -74,11 +73,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Report, or forget; 0, or 1 where a search finds nothing."""
-    _give_up_rights(options.file)
-    if options.forget is not None:
-        return _forget(options)
-    format_name = output_format(options, (*FORMATS, *PAGES))
+    forgets = options.forget is not None
+    format_name = "table" if forgets else output_format(options, (*FORMATS, *PAGES))
     from portcall.runs.keeping import past
+
+    options.file = str(past.place_of(options.file))  # while it can be told who the user is
+    confine_reader([], output=None if forgets else options.output, format_name=format_name, history=Path(options.file))
+    if forgets:
+        return _forget(options)
 
     groupings = _NEW if options.new and options.by is None else (options.by or _GROUPINGS[0],)
     if len(groupings) > 1 and format_name != "table":
@@ -98,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
         for report in reports:
             _draw(report, stream, asked, is_first=report is reports[0])
 
+    become_writer()
     deliver(reports[0], format_name, options.output, draw)
     is_search = options.where or options.from_ or options.to or options.new
     return NOTHING_FOUND if is_search and not any(map(len, reports)) else SUCCESS
@@ -135,21 +138,3 @@ def _forget(options: argparse.Namespace) -> int:
     if gone.is_wider:
         say("some whole hours or days went, as nothing finer was kept so long ago")
     return SUCCESS
-
-
-def _give_up_rights(file: str | None) -> None:
-    """With sudo, be the user who called it where the file is that user's: only a service's needs more."""
-    from portcall.commands.live_loading import load_what_comes_later
-    from portcall.system.privileges import become_invoking_user, has_invoking_user
-
-    if sys.platform == "win32" or not has_invoking_user(os.environ):
-        return
-    try:
-        is_theirs = file is None or Path(file).lstat().st_uid == int(os.environ["SUDO_UID"])
-    except OSError:
-        is_theirs = True
-    if is_theirs:
-        for name in ("runs.keeping.past", "archive.forgetting", "queries.periods"):  # which they may not be let read
-            import_module(f"portcall.{name}")
-        load_what_comes_later()
-        become_invoking_user(os.environ)

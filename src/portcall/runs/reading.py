@@ -102,7 +102,8 @@ class Reading:
     _filter: FrameFilter | None = field(init=False, default=None)
     _window: TimeWindow | None = field(init=False, default=None)
     _bucketing: Bucketing | None = field(init=False, default=None)
-    _secrets: list[Secret] = field(init=False, default_factory=list)
+    _secrets: list[Secret] | None = field(init=False, default=None)
+    """Those of key logs, once they were read: like captures, they are parsed by who is confined."""
     expecting: Expecting | None = field(init=False, default=None)
     """What is new in the reports that were made; None where nobody asked."""
 
@@ -120,10 +121,8 @@ class Reading:
             self.expecting = Expecting(options.expect, self._where, self._completed)
             self._completed = self.expecting.completed
         self._filter = FrameFilter(options.filter) if options.filter else None
-        if options.tls_keys:
-            if not options.names:
-                raise UsageError("--tls-keys opens what --no-names skips: leave out one of them")
-            self._secrets = list(islice(secrets_of(options.tls_keys), MOST_SECRETS))
+        if options.tls_keys and not options.names:
+            raise UsageError("--tls-keys opens what --no-names skips: leave out one of them")
         self._window = window_of(options.from_, options.to)
         self._bucketing = (
             bucketing_of(options.bucket or "auto", "app") if options.page else bucketing_of(options.bucket, options.by)
@@ -152,6 +151,8 @@ class Reading:
             with_questions=options.by == "query",
             with_logs=options.logs,
         )
+        if self._secrets is None:
+            self._secrets = list(islice(secrets_of(options.tls_keys), MOST_SECRETS))
         names.note_secrets(self._secrets)
         return names
 

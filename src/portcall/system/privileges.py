@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from portcall.records.report import Degradation
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 NOBODY = 65534
 """Number of the user and the group who own nothing, on every Linux (fs/overflowuid)."""
 _KEEP_CAPABILITIES = 8  # PR_SET_KEEPCAPS: those permitted outlive that this is no root any more
+_SECURE_BITS, _NO_FIXUP = 28, 1 << 2  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP: setfsuid(2) takes no capability away
 _file_user: list[int] = []
+_writers: list[tuple[int, int]] = []
+"""Who writes the output, where somebody else reads a history before."""
 
 
 def raise_priority() -> int | None:
@@ -101,6 +105,12 @@ def file_user() -> int:
     return _file_user[-1] if _file_user else os.geteuid()
 
 
+def become_writer() -> None:
+    """Be who writes the output, once a history was read as its owner; of others it is done by then."""
+    if _writers:
+        _be_towards_files(*_writers[-1])
+
+
 def _become_unprivileged(
     environment: Mapping[str, str], scope: Scope, *, imports_later: bool
 ) -> tuple[Scope, list[Degradation]]:
@@ -119,15 +129,29 @@ def _become_unprivileged(
     wanted = [*scope.reads, *(places_of_python() if imports_later else ())]
     readable = [path for path in wanted if os.access(path, os.R_OK)]
     capabilities.shrink_bounding_set()
+    if scope.history:
+        with suppress(OSError):  # without CAP_SETPCAP; then nothing for root alone is read once it is the writer
+            process_control(_SECURE_BITS, _NO_FIXUP)
     process_control(_KEEP_CAPABILITIES, 1)
     if become_invoking_user(environment) is None:
+        writer = _owner(scope.writes) if scope.history else None
+        _, user, group = writer or ("", NOBODY, NOBODY)
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setresgid(NOBODY, NOBODY, group)
+        os.setresuid(NOBODY, NOBODY, user)  # the last one is kept for ``become_writer``
         capabilities.have(rights, rights)
         _become_towards_files(scope.writes)
+        if writer:
+            _writers.append((user, group))
+    elif scope.history:
+        _writers.append((os.getuid(), os.getgid()))
     capabilities.have(0, rights)
     unreadable = [path for path in readable if not os.access(path, os.R_OK, effective_ids=True)]
+    if scope.history and (keeper := _owner([scope.history])):
+        capabilities.have(rights, rights)
+        _be_towards_files(*keeper[1:])
+        capabilities.have(0, rights)
+        unreadable += [path for path in readable if not os.access(path, os.R_OK, effective_ids=True)]
     if not unreadable:
         return scope, []
     ways = (capabilities.DAC_READ_SEARCH, capabilities.DAC_OVERRIDE)
@@ -140,23 +164,34 @@ def _become_unprivileged(
 
 
 def _become_towards_files(folders: Sequence[str]) -> None:
-    """Be who owns the first folder that is there; or else root, where only that one's own files may be reached.
+    """Be who owns the first folder that is there; or else root, where only that one's own files may be reached."""
+    folder, *owner = _owner(folders) or ("", 0, 0)
+    if not folder:
+        return
+    _be_towards_files(*owner)
+    if not may_write(folder):
+        _be_towards_files(0, 0)
+
+
+def _be_towards_files(user: int, group: int) -> None:
+    from portcall.system.kernel_calls import file_system_user
+
+    file_system_user(user, group)
+    _file_user.append(user)
+
+
+def _owner(folders: Sequence[str]) -> tuple[str, int, int] | None:
+    """The first of the folders that is there, or that one will be made in, and whose it is: a user and a group.
 
     Devices, which mostly are for everybody, come last: /dev/null says nothing of who wants a recording beside it.
     """
-    from portcall.system.kernel_calls import file_system_user
-
     for named in sorted(folders, key=lambda place: os.path.exists(place) and not os.path.isdir(place)):  # noqa: PTH110, PTH112 - below
         folder = named
         while not os.path.exists(folder) and folder != (above := os.path.dirname(folder)):  # noqa: PTH110, PTH120 - below
-            folder = above  # which it will be made in
+            folder = above
         try:
             status = os.stat(folder or ".")  # noqa: PTH116 - no pathlib, as above
         except (OSError, ValueError):
             continue
-        for user, group in ((status.st_uid, status.st_gid), (0, 0)):
-            file_system_user(user, group)
-            _file_user.append(user)
-            if may_write(folder):
-                break
-        break
+        return folder or ".", status.st_uid, status.st_gid
+    return None

@@ -6,8 +6,10 @@ What is answered is in ``runs/agents``. Each tool says of itself that it only re
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from portcall.commands.confining import confine_reader, is_confined
 from portcall.commands.output import SUCCESS, describe
 from portcall.errors import PortcallError
 from portcall.views.text import visible
@@ -53,11 +55,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer until stdin ends; PortcallError where the package for it is missing."""
-    from portcall.runs.agents.bounded_answers import Answers
     from portcall.runs.agents.folder import Folder
 
-    answers = Answers(Folder(options.folder), options.memory, options.history)
-    server_of(answers).run("stdio")
+    folder, machine = Folder(options.folder), None
+    if is_confined():
+        from portcall.runs.agents.machine_helper import MachineHelper
+
+        machine = MachineHelper()
+        confine_reader([options.folder], history=Path(options.history) if options.history else None)
+    from portcall.runs.agents.bounded_answers import Answers
+
+    server_of(Answers(folder, options.memory, options.history, machine)).run("stdio")
     return SUCCESS
 
 

@@ -6,8 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from portcall.commands.comparing.diff import add_history_option
+from portcall.commands.confining import confine_sides
 from portcall.commands.output import PARTLY_READ, SUCCESS, describe, say
 from portcall.commands.output_file import try_output
+from portcall.system.privileges import become_writer
 
 if TYPE_CHECKING:
     import argparse
@@ -55,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Learn, and write it; 0, 1 where there is nothing to learn, 3 where part could not be read, 130 interrupted."""
     try_output(options.output)
+    confine_sides(options.captures, options)
     from portcall.comparison.baselines import Baseline
     from portcall.runs.comparing.baseline_file import read_baseline, write_baseline
     from portcall.runs.comparing.learned import learn
@@ -74,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
             progress=progress if sys.stderr.isatty() else None,
         )
     baseline.merge(lesson.baseline)
+    become_writer()
     write_baseline(baseline, options.output)
     for problem in lesson.problems:
         say(str(problem))

@@ -6,6 +6,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import confine_sides
 from portcall.commands.output import (
     NOTHING_FOUND,
     PARTLY_READ,
@@ -19,6 +20,7 @@ from portcall.commands.output import (
 )
 from portcall.endings import ending_status
 from portcall.records.schema import COMPARED_BY
+from portcall.system.privileges import become_writer
 
 if TYPE_CHECKING:
     import argparse
@@ -80,6 +82,7 @@ def add_history_option(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare and show; 0, 1 where a search finds nothing, 3 where part could not be read, 130 interrupted."""
     format_name = output_format(options)
+    confine_sides([options.before, options.after], options, format_name)
     from portcall.runs.comparing.compared import DiffOptions, compare
     from portcall.views.progress import ProgressBar
 
@@ -92,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
         write_changes(compared.listing, stream, shows_same=options.where is not None, most_rows=options.top)
 
+    become_writer()
     try:
         deliver(compared.listing, format_name, options.output, draw)
     finally:

@@ -95,7 +95,7 @@ def _asked(link: socket.socket, paths: list[str], row: dict[str, Any]) -> list[s
 def _serve(captures: Sequence[str], link: socket.socket) -> None:
     import json
 
-    from portcall.commands.confining import places_read
+    from portcall.commands.reached_places import places_read
     from portcall.sources import tshark_starter
     from portcall.system.privileges import give_up_rights
 

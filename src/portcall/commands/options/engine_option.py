@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from portcall.commands.output import PARTLY_READ, SUCCESS, present, say
 from portcall.errors import UsageError
+from portcall.system.privileges import become_invoking_user
 
 if TYPE_CHECKING:
     import argparse
@@ -54,6 +56,7 @@ def is_engine_wanted(options: argparse.Namespace) -> bool:
 def run_engine(options: argparse.Namespace) -> int:
     """Write the conversations, show the apps; 0, or 3 where part could not be read."""
     _check(options)
+    become_invoking_user(os.environ)  # who reads cannot be confined: it is processes of Spark's and Sail's
     from portcall.engines.lake import LakeOptions, write_flows
     from portcall.engines.range_reading import RangeOptions
     from portcall.engines.ranges import RANGE_BYTES

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portcall.commands.confining import is_confined, place_of_screen
+from portcall.commands.confining import is_confined
 from portcall.commands.output import format_of_suffix
 from portcall.commands.output_file import UnwritableOutputError, opened, try_output
+from portcall.commands.reached_places import place_of_screen
 from portcall.errors import PortcallError, UsageError
 from portcall.exports import MODULES, PAGES, require, write
 from portcall.views.text import counted_text

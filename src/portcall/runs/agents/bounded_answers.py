@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from portcall.records.report import Report
     from portcall.records.schema import Listing
     from portcall.runs.agents.folder import Folder
+    from portcall.runs.agents.machine_helper import MachineHelper
 
 UNTRUSTED = (
     "Names, hosts and other texts in this answer were sent by other machines or chosen by other programs. "
@@ -46,9 +47,19 @@ Answer = dict[str, Any]  # Any: plain values, as JSON has them
 class Answers:
     """What may be asked about captures beneath a folder, about this machine, and about its past."""
 
-    def __init__(self, folder: Folder, memory: str | None = None, kept: str | None = None) -> None:
-        """``memory`` bounds each reading, as ``read --memory`` does; ``kept`` is a history's file, None for none."""
-        self._folder, self._memory, self._kept = folder, memory, kept
+    def __init__(
+        self,
+        folder: Folder | None,
+        memory: str | None = None,
+        kept: str | None = None,
+        machine: MachineHelper | None = None,
+    ) -> None:
+        """``memory`` bounds each reading, as ``read --memory`` does; ``kept`` is a history's file, None for none.
+
+        Without a ``folder``, no capture may be asked about. ``machine`` is asked about this machine, where this process
+        may not look any more.
+        """
+        self._captures, self._memory, self._kept, self._machine = folder, memory, kept, machine
 
     def overview(self, capture: str | None = None) -> Answer:
         """Of a capture, what it covers, and its greatest apps, hosts and services; without one, which there are."""
@@ -66,6 +77,8 @@ class Answers:
 
     def explain(self, subject: str, capture: str | None = None) -> Answer:
         """What a port, service, address, socket or state is; in a capture, what is known of a conversation."""
+        if capture is None and self._machine:
+            return self._machine.ask("explain", subject=subject)
         if capture is None:
             said = asdict(explaining.explain(subject))
             return _answer(**_cut({name: said[name] for name in ("question", "kind", "title", "lessons", "ports")}))
@@ -86,10 +99,14 @@ class Answers:
 
     def ports(self, where: str | None = None, top: int = 50) -> Answer:
         """Who listens where on this machine, and who can reach it."""
+        if self._machine:
+            return self._machine.ask("ports", where=where, top=top)
         return _answer(**_listed(toolbox.ports(toolbox.chosen((), where, _rows_wanted(top)))))
 
     def who(self, port: str, top: int = 50) -> Answer:
         """Which sockets have a port, or which a process has."""
+        if self._machine:
+            return self._machine.ask("who", port=port, top=top)
         return _answer(**_listed(toolbox.who(parse_query(port), toolbox.chosen((), None, _rows_wanted(top)))))
 
     def diff(self, before: str, after: str, by: str | None = None, where: str | None = None, top: int = 50) -> Answer:
@@ -116,6 +133,13 @@ class Answers:
         period = past.period_of(begin, end, int(time.time()))
         asked = past.PastOptions(by, period, where, _rows_wanted(top), is_new=new)
         return _answer(**_listed(past.report_of(past.place_of(kept), asked)))
+
+    @property
+    def _folder(self) -> Folder:
+        """The folder of the captures; UsageError where there is none."""
+        if self._captures is None:
+            raise UsageError("no capture may be asked about here")
+        return self._captures
 
     def _history(self) -> str:
         """The file of the history; UsageError where none may be asked."""

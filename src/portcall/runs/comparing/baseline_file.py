@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from portcall.comparison.baselines import baseline_of
 from portcall.errors import PortcallError
+from portcall.isolation import is_own_process
 from portcall.runs.following.checkpoint import flush_folder
 
 if TYPE_CHECKING:
@@ -52,12 +53,11 @@ def write_baseline(baseline: Baseline, path: str) -> None:
         raise PortcallError(f"-o {path}: this is no file that could be replaced by another one. Name a file")
     try:
         mode = place.stat().st_mode & 0o777 if place.is_file() else 0o600
-        descriptor, part = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=".part", dir=place.parent)
+        descriptor, part = _made(place, mode)
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as stream:
                 stream.write(baseline_text(baseline))
                 stream.flush()
-                os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             Path(part).replace(place)
         except BaseException:
@@ -66,6 +66,20 @@ def write_baseline(baseline: Baseline, path: str) -> None:
         flush_folder(place.parent)
     except OSError as error:
         raise PortcallError(f"-o {path}: cannot be written: {(error.strerror or str(error)).lower()}") from error
+
+
+def _made(place: Path, mode: int) -> tuple[int, str]:
+    """A new file beside it of that mode, and its path. Who is confined changes no modes, so it is made with it."""
+    if not is_own_process():
+        descriptor, part = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=".part", dir=place.parent)
+        os.fchmod(descriptor, mode)
+        return descriptor, part
+    part = str(place.with_name(f".{place.name[:100]}.{os.getpid()}.part"))
+    before = os.umask(0)  # of all threads: but this process is the command's own, and makes no other file now
+    try:
+        return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode), part
+    finally:
+        os.umask(before)
 
 
 def baseline_text(baseline: Baseline) -> str:

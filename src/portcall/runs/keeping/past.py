@@ -5,6 +5,7 @@ A name in ``--where`` chooses what is summed, a count which rows are shown; join
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,6 +27,7 @@ from portcall.records.report import Degradation, PageReports, Report
 from portcall.records.report_rows import Rows, in_order
 from portcall.records.schema import WINDOW_COLUMNS, column_names
 from portcall.runs.keeping.past_rows import CREDITED_ONCE, ENDS, group_columns, keyed_columns, merged, time_columns
+from portcall.system.privileges import user_behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +80,8 @@ class _Choice(NamedTuple):
 
 
 def place_of(path: str | PathLike[str] | None) -> Path:
-    """Where the file is: there, or where this user's is without a word."""
-    return default_path(original_environment()) if path is None else Path(path)
+    """Where the file is: there, or where this user's is without a word, who may have called sudo."""
+    return default_path(original_environment(), user_behind(os.environ)) if path is None else Path(path)
 
 
 def period_of(from_: str | None, to: str | None, now_s: int) -> Period:

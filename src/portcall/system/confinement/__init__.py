@@ -48,6 +48,9 @@ class Scope:
     """Files, and folders with all that is beneath them."""
     writes: Sequence[str] = ()
     """Folders in which files may be made, written and removed, or files that are there."""
+    history: str = ""
+    """A folder, also to be written to, in which files are made by its owner, whoever makes those of ``writes``: SQLite
+    has a log there, which would be in its owner's way."""
     runs: Sequence[str] = ()
     """Folders, or files, of programs that may be begun, with all that lies beneath; they are as confined."""
     may_connect: bool = False
@@ -72,7 +75,9 @@ def confine(scope: Scope) -> list[Degradation]:
         "no_new_privs": lambda: process_control(_NO_NEW_PRIVILEGES, 1),
         "capabilities": lambda: capabilities.keep_only(*scope.keeps),
         "Landlock": lambda: landlock.restrict(_places(scope), has_network=scope.may_connect),
-        "seccomp": lambda: seccomp_filter.install(may_connect=scope.may_connect, may_execute=bool(scope.runs)),
+        "seccomp": lambda: seccomp_filter.install(
+            may_connect=scope.may_connect, may_execute=bool(scope.runs), may_change_file_user=bool(scope.history)
+        ),
     }
     if not scope.files_are_bounded:
         del steps["Landlock"]
@@ -115,5 +120,5 @@ def _places(scope: Scope) -> Iterator[tuple[str, int]]:
     yield "/dev/null", READ | WRITE | DEVICE_IOCTL  # or C libraries take it for broken
     for path in scope.reads:
         yield path, READ
-    for path in scope.writes:
+    for path in (*scope.writes, *filter(None, [scope.history])):
         yield path, READ | WRITE

@@ -32,6 +32,8 @@ IDENTITY: dict[str, _Numbers] = {
     "setgroups": (116, 159), "capset": (126, 91),
 }  # fmt: skip
 """Who this process is: nobody changes that without capabilities, and programs that give up rights try."""
+FILE_USER = frozenset({"setfsuid", "setfsgid"})
+"""Of those, who it is towards files."""
 REFUSED: dict[str, _Numbers] = {
     # other processes, and what they hold
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),

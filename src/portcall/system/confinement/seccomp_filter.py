@@ -26,6 +26,7 @@ from portcall.system.confinement.refused_calls import (
     CLONE,
     CLONE3,
     EXECUTES,
+    FILE_USER,
     FORKS,
     IDENTITY,
     IOCTL,
@@ -69,9 +70,9 @@ def is_known() -> bool:
     return True
 
 
-def install(*, may_connect: bool = False, may_execute: bool = False) -> None:
+def install(*, may_connect: bool = False, may_execute: bool = False, may_change_file_user: bool = False) -> None:
     """Refuse calls in all threads from now on. OSError where the kernel does not; it wants ``no_new_privs`` before."""
-    program = build(may_connect=may_connect, may_execute=may_execute)
+    program = build(may_connect=may_connect, may_execute=may_execute, may_change_file_user=may_change_file_user)
     instructions = ctypes.create_string_buffer(program, len(program))
     count = len(program) // _INSTRUCTION.size
     filter_program = struct.pack("@HP", count, ctypes.addressof(instructions))  # struct sock_fprog
@@ -80,13 +81,15 @@ def install(*, may_connect: bool = False, may_execute: bool = False) -> None:
         raise OSError(errno.EBUSY, "seccomp: a thread has a filter of its own")
 
 
-def build(*, may_connect: bool = False, may_execute: bool = False) -> bytes:
+def build(*, may_connect: bool = False, may_execute: bool = False, may_change_file_user: bool = False) -> bytes:
     """The program, struct sock_filter[n], for the machine and the process that this is."""
     machine = os.uname().machine
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"seccomp: numbers of system calls are not known for {machine}")
     refused = {name: numbers for name, numbers in REFUSED.items() if not (may_connect and name in NETWORK)}
     refused |= {} if may_execute else {**EXECUTES, **IDENTITY}
+    if may_change_file_user:  # which without capabilities is one of the users that it is
+        refused = {name: numbers for name, numbers in refused.items() if name not in FILE_USER}
     column = list(_MACHINES).index(machine)
     own = os.getpid()
     program = [_step(_LOAD, _MACHINE), *_unless(_IF_EQUAL, _MACHINES[machine], _KILL), _step(_LOAD, _NUMBER)]
