@@ -161,7 +161,7 @@ def command_of(row, pipe, tmp_path):
     options = ()
     if "-w" in process:
         options = ("-w", tmp_path / "recorded.pcapng")
-    for option in ("--owners netlink", "--netns all"):
+    for option in ("--owners netlink", "--netns all", "--source scapy"):
         options += tuple(option.split()) if option in process else ()
     options += ("--", "sleep", "60") if "COMMAND" in process else ()
     return (*LIVE, *options), AS_SERVICE if "service" in process else (), BY_SUDO if "sudo" in process else {}
@@ -220,6 +220,23 @@ def test_a_process_has_the_rights_that_the_page_says(row, pipe, tmp_path, python
         assert {int(status[field], 16) for field in ("CapInh", "CapAmb")} == {0}
     assert (int(status["CapBnd"], 16) == 0) == (bounded == "yes")
     assert status["NoNewPrivs"] == ("1" if seccomp == "yes" else "0")
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark: apt install tshark")
+@pytest.mark.parametrize(
+    ("option", "name", "most_s"), [("tshark reads", "portcall tshark", 3600), ("--dissect", "portcall fields", 300)]
+)
+def test_who_begins_tshark_is_bound_in_memory_and_time(pipe, tmp_path, option, name, most_s):
+    (row,) = [row for row in rows() if option in row[0]]
+    words, before, environment = command_of(row, pipe, tmp_path)
+
+    with started(words, before, environment) as running:
+        wait_for(running, name, lambda status: status["Seccomp"] == "2")
+        (pid,) = [one for one in family(running.pid)[1:] if is_meant(one, name)]
+        limits = Path(f"/proc/{pid}/limits").read_text()
+
+    assert re.search(rf"^Max cpu time +{most_s} +{most_s} ", limits, re.MULTILINE)
+    assert re.search(rf"^Max address space +{4 << 30} +{4 << 30} ", limits, re.MULTILINE)
 
 
 def test_every_process_that_answers_an_agent_is_in_the_table(tmp_path):
