@@ -80,7 +80,8 @@ def _interfaces(variant: int, resolution: int) -> NDArray[np.void]:
 
 def _list_options(frames: NDArray[np.void], buffer: NDArray[np.uint8], *, is_big: bool) -> None:
     options = np.zeros(4, PACKET_OPTION)
-    while (count := list_packet_options(frames, buffer, is_big, options)) < 0:
+    left_out = np.zeros(1, np.uint64)
+    while (count := list_packet_options(frames, buffer, is_big, options, left_out)) < 0:
         options = np.zeros(2 * len(options), PACKET_OPTION)
     ends = options[:count]["offset"].astype(np.int64) + options[:count]["length"]
     if (ends > len(buffer)).any() or (options[:count]["frame"] >= len(frames)).any():

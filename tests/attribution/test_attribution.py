@@ -261,20 +261,19 @@ def test_an_unknown_grouping_is_refused_with_the_nearest_one():
         Attribution("sevice")
 
 
-def test_a_top_host_is_null_where_too_many_hosts_make_it_uncertain(monkeypatch):
-    monkeypatch.setattr("portcall.attribution.attribution._HOSTS_REMEMBERED", 4)
-    attribution = Attribution("service")
+def test_a_top_host_is_null_where_too_many_hosts_make_it_uncertain():
+    attribution = Attribution("service", most_hosts=4)
     flows = [flow(f"{PC} {40000 + n}", f"8.8.{n}.8 443", sizes=(0, 100 + n)) for n in range(20)]
 
     for one in flows:
         attribution.add(one)
 
     assert attribution.rows(tallies_of(np.concatenate(flows)))[0]["top_host"] is None
+    assert [note.feature for note in attribution.degradations()] == ["hosts"]
 
 
-def test_a_top_host_far_ahead_is_certain_among_too_many_hosts(monkeypatch):
-    monkeypatch.setattr("portcall.attribution.attribution._HOSTS_REMEMBERED", 4)
-    attribution = Attribution("service")
+def test_a_top_host_far_ahead_is_certain_among_too_many_hosts():
+    attribution = Attribution("service", most_hosts=4)
     flows = [flow(f"{PC} {40000 + n}", f"8.8.{n}.8 443", sizes=(0, 10**6 if n == 7 else 100)) for n in range(20)]
 
     for one in flows:

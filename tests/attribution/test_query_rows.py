@@ -2,6 +2,7 @@
 
 import io
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from scapy.utils import RawPcapNgReader, RawPcapReader, wrpcap
 import portcall
 from portcall.attribution.attribution import Attribution
 from portcall.errors import UsageError
-from portcall.inspection import asked_questions
+from portcall.inspection import server_names
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.server_names import ServerNames
 from portcall.runs import offline
 from portcall.runs.tracker import Tracker
@@ -178,7 +180,7 @@ def test_coverage_is_that_of_any_other_grouping():
 
 
 def test_messages_beyond_the_bound_ask_nothing_and_are_counted(rows_of, monkeypatch):
-    monkeypatch.setattr(asked_questions, "MOST_MESSAGES", 2)
+    monkeypatch.setattr(server_names, "InspectionBounds", partial(InspectionBounds, most_messages=2))
 
     report = rows_of([asks(f"{letter}.example", port=40000 + at) for at, letter in enumerate("abcde")])
 
@@ -189,7 +191,7 @@ def test_messages_beyond_the_bound_ask_nothing_and_are_counted(rows_of, monkeypa
 
 
 def test_names_beyond_the_bound_are_counted_too(rows_of, monkeypatch):
-    monkeypatch.setattr(asked_questions, "_MOST_CHARACTERS", 400)
+    monkeypatch.setattr(server_names, "InspectionBounds", partial(InspectionBounds, most_question_characters=400))
 
     report = rows_of([asks(f"{letter}.example", port=40000 + at) for at, letter in enumerate("abcde")])
 

@@ -32,6 +32,8 @@ class Run:
     stdout: bytes
     stderr: bytes
     seconds: float
+    cpu_s: float
+    """Of a processor, all threads together."""
     peak_bytes: int
     """Greatest resident memory, mapped pages included."""
 
@@ -68,8 +70,9 @@ def _run(arguments):
         seconds = time.monotonic() - begun
         deadline.cancel()
         peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        cpu_s = usage.ru_utime + usage.ru_stime
         status = os.waitstatus_to_exitcode(status)
-        return Run(tuple(arguments), status, _content(stdout), _content(stderr), seconds, peak_bytes)
+        return Run(tuple(arguments), status, _content(stdout), _content(stderr), seconds, cpu_s, peak_bytes)
 
 
 def _become(arguments, stdout, stderr):

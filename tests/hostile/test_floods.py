@@ -34,7 +34,7 @@ def test_a_flood_is_read_within_bounds_of_time_and_memory(runs, name):
 
     assert run.status in {0, 1, 3}, run
     assert b"Traceback" not in run.stderr
-    assert run.seconds < MOST_S
+    assert run.cpu_s < MOST_S
     assert run.peak_bytes < MOST_MB << 20
     if run.status == 0:
         coverage = json.loads(run.stdout)["coverage"]

@@ -18,10 +18,10 @@ from portcall.inspection.server_names import ServerNames
 RECORD = b"\x17\x03\x03\x05\x00" + bytes(range(256)) * 5
 
 
-def fed(packets, *, follows, batch_size=1000):
+def fed(packets, *, follows, batch_size=1000, **bounds):
     """A table that was fed these in a shard, what it held, and how many payloads of the last batch it wanted."""
     table, names, decoder = FlowTable(inspects=True, max_flows=4096), ServerNames(), Decoder()
-    holder = PayloadHolder(table, follows=follows)
+    holder = PayloadHolder(table, follows=follows, **bounds)
     inspector, wanted = names.inspector_for(table, holder), None
     for start in range(0, len(packets), batch_size):
         batch = batch_of(packets[start : start + batch_size])
@@ -81,7 +81,6 @@ def test_the_same_is_not_held_where_nothing_goes_before():
 
 @pytest.mark.parametrize("follows", [True, False])
 def test_a_shard_that_is_fed_holds_no_more_than_there_is_room_for(monkeypatch, follows):
-    monkeypatch.setattr(held_payloads, "_MOST_BYTES", 20_000)
     monkeypatch.setattr(held_payloads, "_FEW_BYTES", 5_000)
     packets = [
         packet
@@ -89,7 +88,7 @@ def test_a_shard_that_is_fed_holds_no_more_than_there_is_room_for(monkeypatch, f
         for packet in dialogue([b"\x16\x03\x01\x05\x00" + bytes(200)], 443, client_port=port)
     ]
 
-    table, holder, held, _ = fed(packets, follows=follows, batch_size=20)
+    table, holder, held, _ = fed(packets, follows=follows, batch_size=20, most_bytes=20_000)
 
     lost = holder.lost[: len(table)]
     assert held.held.nbytes + len(held.content) <= 20_000

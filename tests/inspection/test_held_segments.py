@@ -11,7 +11,7 @@ from examples import examples
 from made_conversations import answered, batch_of, client_hello, connection, dialogue, inspected_in
 from portcall.decoding.decoder import Decoder
 from portcall.flows.table import FlowTable
-from portcall.inspection import handover
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.server_names import ServerNames
 
 GET = b"GET / HTTP/1.1\r\nUser-Agent: test\r\nHost: www.example.com\r\nAccept: */*\r\n\r\n"
@@ -115,11 +115,10 @@ def test_in_whatever_order_its_segments_come_kernel_and_dissectors_tell_the_same
     assert_same(packets, batch_size, snap)
 
 
-def test_what_is_held_is_bounded_and_the_oldest_goes_first(monkeypatch):
-    monkeypatch.setattr(handover, "MOST_HELD", 5)
+def test_what_is_held_is_bounded_and_the_oldest_goes_first():
     packets = [packet for number in range(20) for packet in connection([GET[:40]], 80, client_port=40000 + number)]
     table = FlowTable(inspects=True)
-    names = ServerNames()
+    names = ServerNames(bounds=InspectionBounds(most_hellos=5))
     inspector = names.inspector_for(table)
     batch = batch_of(packets)
     decoded = Decoder().decode(batch)
@@ -133,13 +132,12 @@ def test_what_is_held_is_bounded_and_the_oldest_goes_first(monkeypatch):
     assert note.reason.startswith("15 conversations were given up in mid-hello")
 
 
-def test_hellos_that_go_on_at_once_push_out_none_that_waits(monkeypatch):
-    monkeypatch.setattr(handover, "MOST_HELD", 2)
+def test_hellos_that_go_on_at_once_push_out_none_that_waits():
     packets = connection([GET[:40]], 80)
     packets += [
         packet for port in range(40001, 40011) for packet in connection([GET[:40], GET[40:]], 80, client_port=port)
     ]
-    names, table = ServerNames(), FlowTable(inspects=True)
+    names, table = ServerNames(bounds=InspectionBounds(most_hellos=2)), FlowTable(inspects=True)
     inspector = names.inspector_for(table)
     batch = batch_of(packets)
     decoded = Decoder().decode(batch)

@@ -97,3 +97,13 @@ def test_datagrams_are_kept_apart():
 
 def test_nothing_said_is_silence():
     assert Datagrams().payload() == NO_PAYLOAD
+
+
+def test_segments_beyond_those_that_may_wait_are_counted_and_the_others_still_wait():
+    stream = Stream(0, most_waiting=2)
+
+    for at in (20, 10, 30, 10):  # one comes twice
+        stream.add(at, bytes(10), 1, is_cut=False)
+    stream.add(0, bytes(10), 2, is_cut=False)
+
+    assert (stream.left_out, len(stream.payload().data)) == (1, 30)

@@ -126,7 +126,9 @@ def kernel_users():
         "Frame, walking blocks": (FRAME, lambda rows: PcapngWalk().walk(no_bytes, 0, 0, rows)),
         "PacketOption": (
             PACKET_OPTION,
-            lambda rows: list_packet_options(np.zeros(0, FRAME), no_bytes, big=False, out_options=rows),
+            lambda rows: list_packet_options(
+                np.zeros(0, FRAME), no_bytes, big=False, out_options=rows, out_left_out=np.zeros(1, np.uint64)
+            ),
         ),
         "Frame, decoding": (FRAME, lambda rows: decoder.decode(rows[:0], no_bytes, np.zeros(1, PACKET))),
         "Packet, decoding": (PACKET, lambda rows: decoder.decode(np.zeros(0, FRAME), no_bytes, rows)),

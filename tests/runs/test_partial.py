@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -16,7 +17,8 @@ from scapy.layers.inet import IP, TCP, UDP, fragment
 from examples import examples
 from made_conversations import CLIENT, GET, SERVER, answered, batch_of, client_hello, connection, dialogue
 from portcall.errors import PortcallError
-from portcall.inspection import held_payloads, inspection_state
+from portcall.inspection import server_names
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.server_names import ServerNames
 from portcall.labels.bucketing import AUTO, Bucketing
 from portcall.runs.inspected_table import Shard
@@ -257,7 +259,7 @@ def test_a_run_that_was_not_told_its_place_holds_nothing_to_merge():
 
 
 def test_what_finds_no_room_is_counted_and_costs_no_more_than_its_name(monkeypatch):
-    monkeypatch.setattr(held_payloads, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(server_names, "InspectionBounds", functools.partial(InspectionBounds, most_shard_bytes=1000))
     packets = [packet for port in range(40001, 40021) for packet in dialogue([b"\x16\x03", b""], 443, client_port=port)]
     batches = [batch_of(packets)]
 
@@ -303,11 +305,11 @@ def test_questions_of_shards_are_those_of_the_whole_wherever_it_is_cut(name):
         assert rows_of(merged([partial_of(batches, *end, ASKING) for end in ends]).tracker(), "query") == expected
 
 
-def test_questions_of_all_shards_together_are_bounded_and_counted(monkeypatch):
+def test_questions_of_all_shards_together_are_bounded_and_counted():
     batches, frames = batches_of(CAPTURES / "dns.pcap"), frames_of("dns.pcap")
     partials = [partial_of(batches, *ends, ASKING) for ends in ((0, frames // 2), (frames // 2, frames))]
     asked = sum(len(partial.state.asked) for partial in partials)
-    monkeypatch.setattr(inspection_state, "MOST_MESSAGES", 5)
+    partials[0].state.names.bounds.most_messages = 5
 
     partials[0].merge(partials[1])
 

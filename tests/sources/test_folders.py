@@ -10,6 +10,7 @@ import resource
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -238,7 +239,7 @@ def test_folders_that_nest_deeper_than_calls_are_looked_through(folder, depths):
 
 @pytest.mark.usefixtures("folder")
 def test_beyond_so_many_files_the_others_are_said(monkeypatch):
-    monkeypatch.setattr(folders, "MOST_ENTRIES", 5)
+    monkeypatch.setattr(folders, "Walk", partial(folders.Walk, most_entries=5))
     for number in range(9):
         put(str(number), content(number))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from functools import partial
 
+import numpy as np
 import pytest
 
 from capture_bytes import (
@@ -28,8 +30,13 @@ from capture_bytes import (
     simple,
 )
 from portcall.records.packets import NO_TIME, Direction
+from portcall.runs import offline
+from portcall.sources import pcapng
 from portcall.sources.captures import open_capture
-from portcall.sources.pcapng import PcapngSource
+from portcall.sources.padding import Padding
+from portcall.sources.pcapng import PcapngBounds, PcapngSource
+from portcall.sources.streams import open_stream
+from portcall.sources.window import Window
 
 SECOND_NS = 10**9
 START_NS = 1_700_000_000_123_456_789
@@ -340,9 +347,67 @@ def test_tshark_reads_the_same_frames_of_two_sections(written):
 
 
 def test_a_section_with_more_interfaces_than_any_machine_has_is_damaged(written, monkeypatch):
-    monkeypatch.setitem(PcapngSource.__init__.__kwdefaults__, "most_interfaces", 100)
+    monkeypatch.setattr(pcapng, "PcapngBounds", partial(PcapngBounds, most_interfaces=100))
 
     frames, error = read_frames(written(section(), interface() * 100, enhanced(FRAMES[0], index=99), interface()))
 
     assert [frame.content for frame in frames] == FRAMES[:1]
     assert error.reason == "a section describes more than 100 interfaces"
+
+
+def read_whole(path, **bounds):
+    """The names and options of a capture within bounds, and what was left out."""
+    stream, *_ = open_stream(str(path))
+    window = Window(stream)
+    source = PcapngSource(str(path), window, Padding(str(path), PcapngSource.MAGICS), Owners(), PcapngBounds(**bounds))
+    names = [name for batch in source.batches() for name in batch.host_names]
+    window.close()
+    return names, source
+
+
+class Owners:
+    """Keeps how many options there were."""
+
+    listed = 0
+
+    def claims(self, frames, _buffer, options):
+        Owners.listed = len(options)
+        return np.zeros(len(frames), np.uint32)
+
+    def read_block(self, *_):
+        return ()
+
+
+def test_names_of_a_block_beyond_the_bound_are_counted(written):
+    names = [(ADDRESS_4, b"host%d.example" % number) for number in range(5)]
+    path = written(section(), interface(), name_resolution(*names), enhanced(FRAMES[0]))
+
+    assert read_whole(path, most_names=5)[1].names_left_out == 0
+    told, source = read_whole(path, most_names=3)
+
+    assert (len(told), source.names_left_out) == (3, 2)
+
+
+def test_options_of_a_packet_beyond_the_bound_are_counted(written):
+    comments = [(COMMENT, b"one")] * 5
+    path = written(section(), interface(), enhanced(FRAMES[0], *comments), enhanced(FRAMES[0], *comments[:2]))
+
+    _, source = read_whole(path, most_options=3)
+
+    assert (Owners.listed, source.options_left_out) == (5, 2)
+
+
+def test_what_is_beyond_the_bounds_of_a_capture_is_said(written):
+    names = [b"%d" % number for number in range((1 << 17) + 3)]
+    comments = [(COMMENT, b"-")] * 70
+    path = written(
+        section(),
+        interface(),
+        name_resolution(*((ADDRESS_4, *names[at : at + 9000]) for at in range(0, len(names), 9000))),
+        enhanced(FRAMES[0], *comments),
+    )
+
+    notes = {note.feature: note.reason for note in offline.read([str(path)]).report.degradations}
+
+    assert "3 names of blocks" in notes["names"]
+    assert "6 options of packets" in notes["owners"]

@@ -14,12 +14,12 @@ import numpy as np
 
 from portcall.attribution.bucket_rows import by_bucket, columns_on_no_flow, sums_on_no_flow
 from portcall.attribution.flow_rows import FlowRows, starts_of_buckets
-from portcall.attribution.group_rows import group_rows, principal_rows
+from portcall.attribution.group_rows import MOST_HOSTS, group_rows, note_of_hosts, principal_rows
 from portcall.attribution.kept_flow_rows import KeptFlowRows, note_of_left_out
 from portcall.attribution.no_flow_rows import covered, rows_on_no_flow
 from portcall.attribution.owned_bytes import bytes_of, more_by_owners, of_local_ends
 from portcall.attribution.principals import Principals, quality_of
-from portcall.attribution.query_rows import QueryRows, rest_columns
+from portcall.attribution.query_rows import QueryRows, note_of_questions, rest_columns
 from portcall.errors import UsageError
 from portcall.flows.aggregation import CREDIT, CREDITS, HOST_CREDIT, HOST_CREDITS, Sums
 from portcall.flows.flow_ends import flow_ends
@@ -53,7 +53,6 @@ _SEEN_FROM_THE_CLIENT = ("service", "query", "time")
 """Groupings that credit every flow once."""
 _OF_OWNERS = ("process", "user")
 """Groupings that only owners can tell."""
-_HOSTS_REMEMBERED = 300_000  # (app, remote address) pairs, at most twice as many, 32 MB; then top_host may be uncertain
 
 
 class Attribution:
@@ -70,6 +69,7 @@ class Attribution:
         names: ServerNames | None = None,
         capture_points: Sequence[CapturePoint] = (),
         store: RowStore | None = None,
+        most_hosts: int = MOST_HOSTS,
     ) -> None:
         self._columns = column_names(by)
         self._by = by
@@ -78,10 +78,10 @@ class Attribution:
         self._registry = names.registry if names else Registry()
         self._flows = KeptFlowRows(names, capture_points, store) if store else FlowRows(names, capture_points)
         self._sums = Sums(CREDIT, CREDITS)
-        self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
+        self._hosts = Sums(HOST_CREDIT, HOST_CREDITS, most_hosts)
         self._queries = QueryRows()
         self._principals, self._principal_sums = Principals(by), Sums(CREDIT, CREDITS)
-        self._principal_hosts = Sums(HOST_CREDIT, HOST_CREDITS, _HOSTS_REMEMBERED)
+        self._principal_hosts = Sums(HOST_CREDIT, HOST_CREDITS, most_hosts)
         self._inferred_flows = 0
         self._width_ns = 0
         self._cells_on_no_flow: dict[Verdict, list[Cells]] = {}
@@ -229,14 +229,15 @@ class Attribution:
     def degradations(self) -> list[Degradation]:
         """What the rows could not be sure of."""
         if self._by in ("query", "flow"):
-            return self._notes_of_questions() if self._by == "query" else note_of_left_out(self._flows.left_out)
+            return note_of_questions(self._names) if self._by == "query" else note_of_left_out(self._flows.left_out)
+        notes = note_of_hosts(self._hosts)
         if not self._inferred_flows or self._by == "service":
-            return []
+            return notes
         reason = (
             "the capture does not say which ends are local; an end with a private address is taken for local "
             "where the other end's is not private, else the client"
         )
-        return [Degradation("local addresses", reason, "--local CIDR")]
+        return [*notes, Degradation("local addresses", reason, "--local CIDR")]
 
     def _own(self, ends: NDArray[np.void], by_port: NDArray[np.int64], matches: tuple[Matches, Matches]) -> None:
         """Put in whom each end is credited to, and the quality of that."""
@@ -259,11 +260,6 @@ class Attribution:
         ends = flow_ends(flows).rows
         ends["local"] = 0
         self._count(flows, ends, self._sums, self._hosts, None)
-
-    def _notes_of_questions(self) -> list[Degradation]:
-        left_out = self._names.questions.left_out if self._names and self._names.questions else 0
-        reason = f"there was no room for {left_out} messages of DNS, which count as asking nothing"
-        return [Degradation("questions", reason, "choose with --filter")] if left_out else []
 
     def _groups(self) -> Iterator[Columns]:
         if self._by == "query":

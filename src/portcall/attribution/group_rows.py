@@ -17,6 +17,7 @@ from portcall.flows.aggregation import BUCKET, CREDITS, HOST, SERVICE, grouped, 
 from portcall.flows.local_networks import host_text
 from portcall.labels.service_keys import SOURCES, WITHOUT_FIRST, are_unmatched
 from portcall.records.column_values import Columns, Numbers, Words, of_values
+from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from portcall.flows.aggregation import Sums
     from portcall.labels.registry import Registry
     from portcall.records.column_values import ColumnValues
+
+MOST_HOSTS = 300_000
+"""Pairs of app and remote address that are kept of twice as many, 32 MB; then a top host may be uncertain."""
 
 _MOST_SERVICES = 10
 _MEASURES = ("flows", "packets_out", "packets_in", "bytes_out", "bytes_in", "payload_out", "payload_in")
@@ -167,3 +171,11 @@ def _top_hosts(found: Sums, registry: Registry) -> dict[tuple[int, int], str]:
     keys = zip(hosts["row"][certain].tolist(), hosts["bucket"][certain].tolist(), strict=True)
     addresses = zip(*(hosts[name][certain].tolist() for name in HOST), strict=True)
     return {key: host_text(kind, high, low, registry) for key, (kind, high, low) in zip(keys, addresses, strict=True)}
+
+
+def note_of_hosts(hosts: Sums) -> list[Degradation]:
+    """What is said where pairs of app and remote address were let go: another host may have had as many bytes."""
+    if not hosts.missing_bytes:
+        return []
+    reason = "more remote addresses were met than are kept: a top_host that is not certain is left out"
+    return [Degradation("hosts", reason, "choose with --filter, or ask for rows by host")]

@@ -18,12 +18,14 @@ from portcall.labels.dns_words import code_word, type_word
 from portcall.labels.service_keys import are_unmatched
 from portcall.records.column_values import Addresses, Columns, Numbers, Words, address_text
 from portcall.records.payloads.dns_questions import NO_CODE
+from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from portcall.inspection.server_names import ServerNames
     from portcall.records.column_values import ColumnValues
     from portcall.records.payloads.dns_questions import Question
 
@@ -173,3 +175,10 @@ def _resolvers(sums: NDArray[np.void], of_row: NDArray[np.int64], count: int) ->
 
 def _commonest(counts: dict[str, int]) -> list[str]:
     return sorted(counts, key=lambda word: (-counts[word], word))[:_MOST_LISTED]
+
+
+def note_of_questions(names: ServerNames | None) -> list[Degradation]:
+    """What is said where messages found no room."""
+    left_out = names.questions.left_out if names and names.questions else 0
+    reason = f"there was no room for {left_out} messages of DNS, which count as asking nothing"
+    return [Degradation("questions", reason, "choose with --filter")] if left_out else []

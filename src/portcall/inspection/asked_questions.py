@@ -15,6 +15,7 @@ from portcall.dissectors import dns
 from portcall.dissectors._dns_message import HEADER, read_message
 from portcall.dissectors._text import as_text
 from portcall.inspection.candidates import resolvers
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.inspector import RESOLVER_SHIFT
 from portcall.inspection.payload_frames import captured_payloads
 from portcall.records.detections import TCP
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from portcall.inspection.inspector import Inspector
     from portcall.records.packets import FrameBatch
 
-MOST_MESSAGES = 1 << 22  # 160 MB
-_MOST_CHARACTERS = 32 << 20
 _CHARACTERS_OF_A_QUESTION = 150  # about what one takes besides its name
 _DNS, _NETBIOS = 53, 137
 
@@ -39,7 +38,10 @@ _DNS, _NETBIOS = 53, 137
 class QuestionNumbers:
     """Numbers for questions, from 0 on. Bounded by their text."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: InspectionBounds | None = None) -> None:
+        """``bounds`` are those of the run; None: the usual ones."""
+        bounds = bounds or InspectionBounds()
+        self._most_characters, self.most_messages = bounds.most_question_characters, bounds.most_messages
         self._numbers: dict[Question, int] = {}
         self._questions: list[Question] = []
         self._characters = 0
@@ -64,7 +66,7 @@ class QuestionNumbers:
         if known is not None:
             return known
         self._characters += _CHARACTERS_OF_A_QUESTION + len(question.name)
-        if self._characters > _MOST_CHARACTERS:
+        if self._characters > self._most_characters:
             return None
         self._numbers[question] = len(self._questions)
         self._questions.append(question)
@@ -121,7 +123,7 @@ class AskedMessages:
             counts = 1
             for question, code, answers in _questions(content, is_stream=protocol == TCP):
                 number = self._numbers.number(question)
-                if number is None or self._count + len(found) >= MOST_MESSAGES:
+                if number is None or self._count + len(found) >= self._numbers.most_messages:
                     self._numbers.left_out += 1
                     break
                 found.append((ts_ns, frame, row, number, wire * counts, payload * counts, answers, code, side, counts))

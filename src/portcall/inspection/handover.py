@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 
     Reassembled = Stream | Datagrams
 
-MOST_HELD = 1 << 14
-"""Hellos, or answers, whose next segment has not come: 35 MB at the most, as they come.
-
-It mostly comes within a millisecond, so even 100,000 new conversations a second hold a hundred; who needs more
-holds them open on purpose.
-"""
-
 HELLO = np.dtype(
     [
         ("ts_ns", "i8"),
@@ -99,10 +92,10 @@ class DeferredPayload(NamedTuple):
     """The prefixes that it fits, a bit each; 0 where nobody looked."""
 
 
-def held_segments(table: FlowTable) -> HeldSegments:
-    """Room for first segments of hellos in the rows of a table."""
-    room = reserved((MOST_HELD + 2) * MOST_HELD_BYTES, np.dtype(np.uint8))
-    return HeldSegments(reserved(MOST_HELD, DEFERRED), room, table.column(np.dtype(np.uint32)))
+def held_segments(table: FlowTable, most: int) -> HeldSegments:
+    """Room for so many first segments of hellos, or of answers, in the rows of a table."""
+    room = reserved((most + 2) * MOST_HELD_BYTES, np.dtype(np.uint8))
+    return HeldSegments(reserved(most, DEFERRED), room, table.column(np.dtype(np.uint32)))
 
 
 def plain_name(labels: bytes) -> str:

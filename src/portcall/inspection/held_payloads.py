@@ -2,7 +2,7 @@
 
 What a conversation is follows from its first payloads, in order. So a shard keeps those of conversations that it does
 not know at its end, and of those that may have begun before it: then whoever has both shards inspects them as one. Of
-each end no more is held than inspection asks for, and of all together no more than ``_MOST_BYTES``: the conversations
+each end no more is held than inspection asks for, and of all together no more than the bounds say: the conversations
 that began first go first, and are counted.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from portcall.flows.table_arrays import PAYLOAD
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.inspector import MOST_PACKETS, RESOLVER_SHIFT
 from portcall.inspection.payload_frames import payload_frames
 from portcall.kernels.gathering import gather
@@ -39,7 +40,7 @@ HELD = np.dtype(
 )
 """One payload, whose bytes follow those of the one before it. 104 bytes."""
 
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = InspectionBounds().most_shard_bytes
 _FEW_BYTES = 4 << 20  # before it is worth looking for what may go
 _COUNTED = np.dtype([("packets", "u4", (2,)), ("bytes", "u4", (2,))])
 _TCP, _SYN = 6, 2
@@ -79,14 +80,14 @@ class Payloads(NamedTuple):
         are_within[order] = (of_end < MOST_PACKETS) | (before - np.repeat(before[begins], sizes) < MOST_STREAM_BYTES)
         return are_within
 
-    def too_many(self) -> NDArray[np.int64]:
+    def too_many(self, most_bytes: int) -> NDArray[np.int64]:
         """The rows whose payloads must go, so that the others are within the bound: those that began first."""
-        if self.held.nbytes + self.content.nbytes <= _MOST_BYTES:
+        if self.held.nbytes + self.content.nbytes <= most_bytes:
             return np.zeros(0, np.int64)
         rows, first, which = np.unique(self.held["row"], return_index=True, return_inverse=True)
         sizes = np.bincount(which, self.held["length"] + HELD.itemsize).astype(np.int64)
         order = np.argsort(first, kind="stable")
-        over = np.cumsum(sizes[order][::-1])[::-1] > _MOST_BYTES // 2
+        over = np.cumsum(sizes[order][::-1])[::-1] > most_bytes // 2
         return rows[order[over]].astype(np.int64)
 
     def batches(self, table: FlowTable) -> Iterator[tuple[FrameBatch, NDArray[np.void], NDArray[np.void], int]]:
@@ -119,11 +120,12 @@ class Payloads(NamedTuple):
 class PayloadHolder:
     """Holds payloads of the conversations of one flow table, while it is fed.
 
-    ``follows``: another shard goes before this one, so what has no SYN here may have begun there.
+    ``follows``: another shard goes before this one, so what has no SYN here may have begun there. ``most_bytes``: of
+    payloads, with what is kept of each.
     """
 
-    def __init__(self, table: FlowTable, *, follows: bool) -> None:
-        self._table, self._follows = table, follows
+    def __init__(self, table: FlowTable, *, follows: bool, most_bytes: int = _MOST_BYTES) -> None:
+        self._table, self._follows, self._most_bytes = table, follows, most_bytes
         self._counted = table.column(_COUNTED)
         self._pieces: list[Payloads] = []
         self._bytes, self._bytes_last_time = 0, 0
@@ -177,7 +179,7 @@ class PayloadHolder:
         rows = whole.held["row"]
         are_asked_for = (marks[rows] & 3 != 3) & (marks[rows] < 1 << RESOLVER_SHIFT)  # noqa: PLR2004 - both ends
         kept = whole.kept(are_asked_for | (self._may_have_begun_before(rows) & self._follows))
-        gone = kept.too_many()
+        gone = kept.too_many(self._most_bytes)
         if len(gone):
             self.lost[gone] = 1
             kept = kept.kept(self.lost[kept.held["row"]] == 0)

@@ -35,6 +35,20 @@ class InspectionBounds:
     """Names of hosts, and apps with their services, in rows; others count without."""
     most_detection_bytes: int = 24 << 20
     """Of all that was detected, each kept once; with more, protocols stay, and names and details go."""
+    most_hellos: int = 1 << 14
+    """Whose next segment has not come, 35 MB as they come; with one more, the oldest is given up.
+
+    It mostly comes within a millisecond, so even 100,000 new conversations a second hold a hundred; who needs more
+    holds them open on purpose.
+    """
+    most_waiting_segments: int = 64
+    """Of one end's stream, that came before one that is missing; others are left out."""
+    most_messages: int = 1 << 22
+    """Of DNS, 160 MB, where rows are of questions; others count as asking nothing."""
+    most_question_characters: int = 32 << 20
+    """Of their questions; the same."""
+    most_shard_bytes: int = 64 << 20
+    """Of payloads that a shard holds for the one before it; conversations that began first go."""
     most_log_bytes: int = 64 << 20
     """Of what logs wait with for what follows; conversations that began first are logged as they are."""
     most_log_lines: int = 1 << 21
@@ -45,6 +59,7 @@ class InspectionBounds:
     secrets_left_out: int = 0
     announcements_forgotten: int = 0
     logged_early: int = 0
+    segments_left_out: int = 0
 
     def counts(self) -> list[int]:
         """What was beyond them, as ``count_more`` takes it."""
@@ -67,6 +82,7 @@ class InspectionBounds:
             ("names", self.addresses_left_out, "addresses that the capture names found no room"),
             ("secrets", self.secrets_left_out, "secrets of TLS sessions found no room"),
             ("inspection", self.announcements_forgotten, "announced conversations were forgotten before the end"),
+            ("inspection", self.segments_left_out, "segments found no room to wait for those before them"),
             ("logs", self.logged_early, "conversations were logged before they were over: too many at once"),
             ("names", labels_left_out, "times there was no room for the name of a host, or for an app"),
         )

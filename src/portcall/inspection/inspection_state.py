@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from portcall.dissectors import dns
-from portcall.inspection.asked_questions import MOST_MESSAGES, AskedMessages
+from portcall.inspection.asked_questions import AskedMessages
 from portcall.inspection.candidates import resolvers
 from portcall.inspection.detection_table import earlier_askers
 from portcall.inspection.expected_flows import ExpectedFlows
@@ -101,7 +101,7 @@ class InspectionState:
         held["row"], held["number"] = places[held["row"]], held["number"] + np.uint64(frames_before)
         self.said = self.said.followed(Payloads(held, later.said.content))
         moved = merge_questions(self.names, later.names, later.asked, frames_before, places)
-        room = max(MOST_MESSAGES - len(self.asked), 0)
+        room = max(self.names.bounds.most_messages - len(self.asked), 0)
         self.asked = np.concatenate([self.asked, moved[:room]])
         if self.names.questions:
             self.names.questions.left_out += len(moved[room:])
@@ -114,7 +114,7 @@ class InspectionState:
         are_wanted = (may_have_begun_before | ~are_known(rows)) & (rows["is_lost"] == 0)
         hear_all = rows["marks"] >= _RESOLVERS
         self.said = self.said.kept(are_wanted[row_of] & (self.said.within_an_end() | hear_all[row_of]))
-        gone = self.said.too_many()
+        gone = self.said.too_many(self.names.bounds.most_shard_bytes)
         if len(gone):
             rows["is_lost"][gone] = 1
             self.said = self.said.kept(rows["is_lost"][self.said.held["row"]] == 0)

@@ -89,7 +89,7 @@ class Inspector:
         self.asked = table.column(np.dtype(np.uint64))
         """uint64[rows or more]: the first packet that told who asked, as ``RowDetections`` has it."""
         self._asked = self.asked.data  # a view as well
-        self._held = [held_segments(table) for _ in range(1 + with_details)]
+        self._held = [held_segments(table, self._bounds.most_hellos) for _ in range(1 + with_details)]
         self._kernel = plain_inspector(table, self.marks, self._deferral, self._held, detections)
         self._kernel.found, self._kernel.evidence, self._kernel.asked = self.found, self.evidence, self.asked
         self._kernel.detections = self._known_detections
@@ -185,6 +185,9 @@ class Inspector:
             stream = conversation.streams[side]
             held = len(stream)
             is_new = stream.add(sent.sequence, sent.payload, sent.number, is_cut=sent.is_cut)
+            if stream.left_out:
+                self._bounds.segments_left_out += stream.left_out
+                stream.left_out = 0
             conversation.packets[side] += 1
             is_last = conversation.packets[side] >= MOST_PACKETS
             if is_new:
@@ -199,7 +202,8 @@ class Inspector:
     def _begin(self, sent: DeferredPayload) -> None:
         """Hear the first payload of a conversation, which is kept only if somebody may know it."""
         row, side, first = sent.row, sent.side, None
-        streams = new_streams(self._table.opening(row) if sent.protocol == TCP else None)
+        opening = self._table.opening(row) if sent.protocol == TCP else None
+        streams = new_streams(opening, self._bounds.most_waiting_segments)
         ends, known = self._ends(sent), self._detections[self.found[row]]  # the kernel may have known the other side
         if streams[side].add(sent.sequence, sent.payload, sent.number, is_cut=sent.is_cut):
             payload = streams[side].payload()

@@ -6,24 +6,31 @@ are kept as they are. A stream holds no more than 32 KiB, and knows which packet
 
 from __future__ import annotations
 
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.records.detections import MOST_STREAM_BYTES, NO_PAYLOAD, Payload
 
-_MOST_SEGMENTS = 64  # that wait for one before them
+_MOST_WAITING = InspectionBounds().most_waiting_segments
 _MOST_DATAGRAMS = 8
 _SEQUENCES = 1 << 32
 
 
 class Stream:
-    """One direction of a TCP connection. ``beginning``: sequence number of its first byte, where a SYN told it."""
+    """One direction of a TCP connection. ``beginning``: sequence number of its first byte, where a SYN told it.
 
-    __slots__ = ("_beginning", "_data", "_ended", "_from_start", "_waiting", "number")
+    ``most_waiting``: segments that may wait for one before them.
+    """
 
-    def __init__(self, beginning: int | None) -> None:
+    __slots__ = ("_beginning", "_data", "_ended", "_from_start", "_most_waiting", "_waiting", "left_out", "number")
+
+    def __init__(self, beginning: int | None, most_waiting: int = _MOST_WAITING) -> None:
         self._from_start = beginning is not None
         self._beginning = beginning
         self._data = bytearray()
         self._waiting: dict[int, tuple[bytes, bool, int]] = {}
         self._ended = False
+        self._most_waiting = most_waiting
+        self.left_out = 0
+        """Segments for which there was no room, to be taken away by who counts them."""
         self.number = 0
         """Of the packet that brought the last byte."""
 
@@ -41,8 +48,10 @@ class Stream:
         if at >= MOST_STREAM_BYTES or at + len(payload) < 0 or self._ended:
             return False
         if at > len(self._data):
-            if len(self._waiting) < _MOST_SEGMENTS:
+            if len(self._waiting) < self._most_waiting or at in self._waiting:
                 self._waiting[at] = (payload, is_cut, number)
+            else:
+                self.left_out += 1
             return False
         before = len(self._data)
         self._append(at, payload, number, is_cut=is_cut)
@@ -86,6 +95,7 @@ class Datagrams:
     """One direction of a conversation over UDP."""
 
     __slots__ = ("_is_cut", "_payloads", "number")
+    left_out = 0
 
     def __init__(self) -> None:
         self._payloads: list[bytes] = []
@@ -115,9 +125,12 @@ class Datagrams:
         return sum(map(len, self._payloads))
 
 
-def new_streams(opening: tuple[int, int] | None) -> tuple[Stream, Stream] | tuple[Datagrams, Datagrams]:
+def new_streams(
+    opening: tuple[int, int] | None, most_waiting: int
+) -> tuple[Stream, Stream] | tuple[Datagrams, Datagrams]:
     """Of both ends of a conversation; ``opening``: of TCP, as ``FlowTable.opening`` has it."""
     if opening is None:
         return Datagrams(), Datagrams()
     originator, beginning = opening
-    return Stream(beginning if originator == 0 else None), Stream(beginning if originator == 1 else None)
+    first, second = (beginning if originator == side else None for side in (0, 1))
+    return Stream(first, most_waiting), Stream(second, most_waiting)

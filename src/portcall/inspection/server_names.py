@@ -20,7 +20,6 @@ from portcall.inspection.asked_questions import QuestionNumbers
 from portcall.inspection.detection_table import IS_COVER, Detected, DetectionTable
 from portcall.inspection.dns_cache import DnsCache
 from portcall.inspection.expected_flows import ExpectedFlows
-from portcall.inspection.handover import MOST_HELD
 from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.inspection.inspector import Inspector
 from portcall.inspection.server_labels import FACTS, NOTHING, Facts, ServerLabel, tell
@@ -88,7 +87,7 @@ class ServerNames:
         """What the numbers in labels mean."""
         self.with_details = with_details
         self.with_logs = with_logs
-        self.questions = QuestionNumbers() if with_questions else None
+        self.questions = QuestionNumbers(self.bounds) if with_questions else None
         self.detections = DetectionTable(self.bounds.most_detection_bytes)
         self.dns_cache = DnsCache(self.bounds)
         self.expected_flows = ExpectedFlows(self.bounds)
@@ -144,7 +143,7 @@ class ServerNames:
         unfinished = self.detections.unfinished
         beyond = {
             f"there was no room for what {self.left_out} conversations called their servers": self.left_out,
-            f"{unfinished} conversations were given up in mid-hello, as {MOST_HELD} others were": unfinished,
+            f"{unfinished} conversations were given up in mid-hello, as {now.most_hellos} others were": unfinished,
         }
         remedy = "read fewer captures at a time, or choose with --filter"
         notes = now.notes(self.registry.left_out)

@@ -57,7 +57,7 @@ cdef inline Py_ssize_t list_options(
 ) noexcept nogil:
     """How many of the options in options[:size] may name processes; NULL: looked for up to the first of them.
 
-    Up to ``room`` of them are listed, with offsets from the first option.
+    Up to ``room`` of them are listed, with offsets from the first option; the others are counted only.
     """
     cdef Py_ssize_t at = 0, length, listed = 0
     cdef uint16_t code
@@ -71,9 +71,8 @@ cdef inline Py_ssize_t list_options(
         ):
             if out_options == NULL:
                 return 1
-            if listed == room:
-                break
-            out_options[listed].offset, out_options[listed].code, out_options[listed].length = at + 4, code, length
+            if listed < room:
+                out_options[listed].offset, out_options[listed].code, out_options[listed].length = at + 4, code, length
             listed += 1
         at += 4 + ((length + 3) & ~3)
     return listed

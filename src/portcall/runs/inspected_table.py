@@ -85,7 +85,7 @@ class InspectedTable:
         if shard:
             from portcall.inspection.held_payloads import PayloadHolder
 
-            holder = PayloadHolder(flows, follows=shard is Shard.LATER)
+            holder = PayloadHolder(flows, follows=shard is Shard.LATER, most_bytes=names.bounds.most_shard_bytes)
         if shard and names.with_logs:
             raise PortcallError("logs of what was said need the whole capture in one run")
         questions = logs = None

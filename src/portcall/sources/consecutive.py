@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from portcall.errors import CaptureError
+from portcall.records.report import Degradation
 from portcall.sources.padding import Padding
 from portcall.sources.pcap import PcapSource
 from portcall.sources.pcapng import PcapngSource
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from portcall.records.packets import FrameBatch
     from portcall.records.recorded.claims import OwnersInside
-    from portcall.records.report import Degradation
     from portcall.sources.window import Window
 
 _BEFORE_IT = "The frames before it count"
+_SPLIT = "split the capture: 'editcap -c 100000' makes smaller ones"
 _FORMATS = (PcapSource, PcapngSource)
 MAGICS = PcapSource.MAGICS | PcapngSource.MAGICS
 
@@ -37,6 +38,7 @@ class ConsecutiveCaptures:
         self._path = path
         self._window = window
         self._padding = Padding(path, MAGICS)
+        self._names_left_out = self._options_left_out = 0
 
     @property
     def is_known(self) -> bool:
@@ -49,14 +51,17 @@ class ConsecutiveCaptures:
         with closing(self._window):
             while format_ := self._format():
                 self._window.section_at = self._window.told_at = self._window.position
+                source = format_(self._path, self._window, self._padding, self._owners() if self._owners else None)
                 try:
-                    owners = self._owners() if self._owners else None
-                    for batch in format_(self._path, self._window, self._padding, owners).batches():
+                    for batch in source.batches():
                         yield batch._replace(first_number=number)
                         number += len(batch.frames)
                 except CaptureError:
                     if not self._window.decompress():
                         raise
+                finally:
+                    self._names_left_out += source.names_left_out
+                    self._options_left_out += source.options_left_out
             if self._window.end > self._window.start:
                 raise CaptureError(self._path, self._window.position, "no capture begins here", _BEFORE_IT)
 
@@ -66,7 +71,12 @@ class ConsecutiveCaptures:
 
     def notes(self) -> list[Degradation]:
         """What was found in the stream besides frames, once it is read."""
-        return self._padding.notes()
+        beyond = {
+            "names": (self._names_left_out, "names of blocks that tell names found no room"),
+            "owners": (self._options_left_out, "options of packets were passed over, as each had too many"),
+        }
+        notes = {feature: f"{self._path}: {count} {what}" for feature, (count, what) in beyond.items() if count}
+        return [*self._padding.notes(), *(Degradation(feature, why, _SPLIT) for feature, why in notes.items())]
 
     def _format(self) -> type[PcapSource | PcapngSource] | None:
         magic = self._window.bytes[self._window.start :][:4].tobytes() if self._window.want(4) else b""

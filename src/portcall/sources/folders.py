@@ -66,9 +66,14 @@ def is_folder(path: str) -> bool:
 class Walk:
     """A folder and all below it, looked through."""
 
-    def __init__(self, folder: str, is_wanted: Callable[[os.DirEntry[str]], bool] | None = None) -> None:
+    def __init__(
+        self,
+        folder: str,
+        is_wanted: Callable[[os.DirEntry[str]], bool] | None = None,
+        most_entries: int = MOST_ENTRIES,
+    ) -> None:
         """``is_wanted`` tells what counts as a capture; None: its first bytes."""
-        self.folder = folder
+        self.folder, self._most_entries = folder, most_entries
         self.folders: list[str] = []
         """All that were listed."""
         self.captures: list[str] = []
@@ -87,7 +92,7 @@ class Walk:
     def _files(self) -> Iterator[os.DirEntry[str]]:
         """All but folders, those of a folder in order of their names. A stack, for folders nest deeper than calls."""
         folders = [self.folder]
-        while folders and self._entries <= MOST_ENTRIES:
+        while folders and self._entries <= self._most_entries:
             entries = self._listed(folders.pop())
             shown = [entry for entry in entries if not entry.name.startswith(".")]
             self._hidden += len(entries) - len(shown)
@@ -98,14 +103,14 @@ class Walk:
         self.folders.append(folder)
         try:
             with os.scandir(folder) as found:
-                entries = list(islice(found, MOST_ENTRIES - self._entries + 1))
+                entries = list(islice(found, self._most_entries - self._entries + 1))
         except OSError as error:
             self.problems.append(CaptureError(folder, None, why(error)))
             return []
         self._entries += len(entries)
-        if self._entries > MOST_ENTRIES:
+        if self._entries > self._most_entries:
             entries.pop()
-            reason = f"more than {MOST_ENTRIES} files and folders are in it, and the others were not looked at"
+            reason = f"more than {self._most_entries} files and folders are in it, and the others were not looked at"
             self.problems.append(CaptureError(self.folder, None, reason, "Name the folders in it"))
         return sorted(entries, key=lambda entry: entry.name)
 

@@ -43,6 +43,7 @@ class PcapSource:
     """A pcap stream as frames."""
 
     MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _RECORD_BYTES for order in "<>")
+    names_left_out = options_left_out = 0
 
     def __init__(self, path: str, window: Window, padding: Padding, owners: OwnersInside | None = None) -> None:
         """``owners`` reads whom the capture names, None: nobody does."""

@@ -16,6 +16,7 @@ these formats.
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -50,7 +51,6 @@ INTERFACE = np.dtype(
 )
 _SECTION = b"\x0a\x0d\x0d\x0a"
 _MAX_BLOCK_BYTES = 16 << 20
-_MOST_INTERFACES = 1 << 18
 _ALIGNED_BYTES = 4  # every block has a multiple of them
 _BINARY = 0x80
 _SECTION_HEADER_BYTES = 28
@@ -61,8 +61,18 @@ _STATISTICS = 5
 _LEAST_OPTIONS = 1 << 12  # that there is room for, where packets have some
 _END_OF_RECORDS, _ADDRESS_BYTES = 0, {1: 4, 2: 16}
 _MOST_NAME_BYTES = 255  # RFC 1035 §2.3.4
-_MOST_NAMES = 1 << 17  # of one block
 _TLS_KEY_LOG = 0x544C534B
+
+
+class PcapngBounds(NamedTuple):
+    """Of what a section tells besides frames."""
+
+    most_interfaces: int = 1 << 18
+    """Of a section; with one more, it is damaged."""
+    most_names: int = 1 << 17
+    """Of a block that tells names; others are counted."""
+    most_options: int = 64
+    """Of a packet, that may name processes; others are counted."""
 
 
 class PcapngSource:
@@ -76,11 +86,12 @@ class PcapngSource:
         window: Window,
         padding: Padding,
         owners: OwnersInside | None = None,
-        *,
-        most_interfaces: int = _MOST_INTERFACES,
+        bounds: PcapngBounds | None = None,
     ) -> None:
-        """``owners`` reads whom the capture names, None: nobody does. A section has ``most_interfaces`` at the most."""
-        self._most_interfaces = most_interfaces
+        """``owners`` reads whom the capture names, None: nobody does. ``bounds``: None for the usual ones."""
+        self._bounds = bounds or PcapngBounds()
+        self.names_left_out = 0
+        self._options_left_out = np.zeros(1, np.uint64)
         self._path, self._window, self._padding, self._owners = path, window, padding, owners
         self._options = np.zeros(0, PACKET_OPTION)
         self._walk = PcapngWalk(lists_options=owners is not None)
@@ -119,9 +130,15 @@ class PcapngSource:
             return None
         count = 0
         if self._walk.names_processes:
-            while (count := list_packet_options(frames, self._window.bytes, self._walk.big, self._options)) < 0:
+            listing = partial(list_packet_options, frames, self._window.bytes, self._walk.big)
+            while (count := listing(self._options, self._options_left_out, self._bounds.most_options)) < 0:
                 self._options = np.zeros(max(_LEAST_OPTIONS, 2 * len(self._options)), PACKET_OPTION)
         return self._owners.claims(frames, self._window.bytes, self._options[:count])
+
+    @property
+    def options_left_out(self) -> int:
+        """Of packets, that may have named processes."""
+        return int(self._options_left_out[0])
 
     def _damage(self, reason: str) -> CaptureError:
         return CaptureError(self._path, self._window.position, reason, "The frames before it count")
@@ -139,7 +156,9 @@ class PcapngSource:
         body = self._window.bytes[self._window.start :][8 : length - 4].tobytes()
         self._window.start += length
         if kind == _NAME_RESOLUTION:
-            return _Said(host_names=_host_names(body, order))
+            names, left_out = _host_names(body, order, self._bounds.most_names)
+            self.names_left_out += left_out
+            return _Said(host_names=names)
         if kind == _DECRYPTION_SECRETS:
             return _Said(key_log=_tls_secrets(body, order))
         return _Said(turns=self._owners.read_block(kind, body, order) if self._owners else ())
@@ -179,8 +198,8 @@ class PcapngSource:
         return mark[0] == 0x1A  # noqa: PLR2004
 
     def _describe(self, block: bytes, order: str) -> None:
-        if self._count == self._most_interfaces:
-            raise self._damage(f"a section describes more than {self._most_interfaces} interfaces")
+        if self._count == self._bounds.most_interfaces:
+            raise self._damage(f"a section describes more than {self._bounds.most_interfaces} interfaces")
         if self._count == len(self._interfaces):
             self._interfaces = np.concatenate([self._interfaces, np.zeros(len(self._interfaces), INTERFACE)])
         link, _, snap_length = struct.unpack(order + "HHI", block[8:16])
@@ -205,19 +224,25 @@ class _Said(NamedTuple):
     turns: tuple[TurnLine, ...] = ()
 
 
-def _host_names(body: bytes, order: str) -> tuple[tuple[str, bytes], ...]:
-    """(name, address) of each name in a Name Resolution Block (§4.6): an address, then names that end with a zero."""
+def _host_names(body: bytes, order: str, most: int) -> tuple[tuple[tuple[str, bytes], ...], int]:
+    """(name, address) of each name in a Name Resolution Block (§4.6): an address, then names that end with a zero.
+
+    With how many were more than there is room for.
+    """
     found: list[tuple[str, bytes]] = []
-    at = 0
-    while at + 4 <= len(body) and len(found) < _MOST_NAMES:
+    at = left_out = 0
+    while at + 4 <= len(body):
         kind, length = struct.unpack_from(order + "HH", body, at)
         size = _ADDRESS_BYTES.get(kind, length)
         if kind == _END_OF_RECORDS:
             break
         address, names = body[at + 4 : at + 4 + size], body[at + 4 + size : at + 4 + length].split(b"\0")[:-1]
-        found += [(_text(name), address) for name in names if 0 < len(name) <= _MOST_NAME_BYTES]
+        fit = [name for name in names if 0 < len(name) <= _MOST_NAME_BYTES]
+        room = most - len(found)
+        found += [(_text(name), address) for name in fit[:room]]
+        left_out += len(fit[room:])
         at += 4 + (length + 3 & ~3)
-    return tuple(found[:_MOST_NAMES])
+    return tuple(found), left_out
 
 
 def _text(name: bytes) -> str:
