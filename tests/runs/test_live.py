@@ -28,8 +28,9 @@ from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch,
 from portcall.records.payloads.log_entries import LOG_ENTRIES
 from portcall.records.schema import LIVE_GROUPINGS, directions
 from portcall.records.sightings import SIGHTING
-from portcall.runs.live import SETTLE_NS, LiveTracker
+from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import turn, watch
+from portcall.runs.packet_clock import SETTLE_NS
 from sightings import at, executed, sighting, started, told
 
 RAW_IPV4 = 228
@@ -89,6 +90,19 @@ def test_both_ends_of_a_conversation_on_loopback_have_their_owners(tracker):
     tracker.feed(batch(packet(1, CLIENT, SERVER), packet(2, SERVER, CLIENT)))
 
     assert rows(tracker, "client_pid", "server_pid", "packets_to_server", "packets_to_client") == [(100, 200, 1, 1)]
+
+
+def test_where_the_clock_is_set_back_what_comes_then_finds_its_owners_too(tracker):
+    inspect(tracker, sighting(10_800, 7, 100, "USED", CLIENT, protocol="udp"))
+    tracker.feed(batch(packet(10_801, CLIENT, REMOTE, direction=Direction.OUTBOUND)))
+    tracker.match()
+    other = "127.0.0.1:40009"
+    for second in (10, 11, 12):
+        tracker.feed(batch(packet(second, other, REMOTE, direction=Direction.OUTBOUND)))
+        tracker.match()
+    inspect(tracker, sighting(10.5, 8, 101, "USED", other, protocol="udp"))  # its report came late
+
+    assert rows(tracker, "client_port", "client_pid") == [(40000, 100), (40009, 101)]
 
 
 def test_a_port_that_another_process_takes_over_goes_on_in_a_new_row(tracker):

@@ -21,6 +21,7 @@ from portcall.records.packets import CapturePoint
 from portcall.records.report import Degradation
 from portcall.records.sightings import FLOW_END
 from portcall.runs.owned_table import OwnedTable, counted, flow_ends, with_capture_points
+from portcall.runs.packet_clock import PacketClock
 from portcall.runs.partitions import Partitions
 from portcall.runs.streaming.settled import Grouping, Settled
 from portcall.runs.streaming.shortfalls import notes_of_fragments, notes_of_histories
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
     from portcall.runs.recording.recorder import Recorder
     from portcall.runs.streaming.early_rows import EarlyRows
     from portcall.runs.streaming.expirer import Expirer
-
-SETTLE_NS = 3_000_000_000
-"""How long after a row's last packet its owner may still be found."""
 
 
 @dataclass(slots=True)
@@ -91,7 +89,7 @@ class LiveTracker:
     recorder: Recorder | None = None
     """Writes a capture of what is counted; ``record`` sets it."""
     _tables: list[OwnedTable] = field(default_factory=list)
-    _matched_until_ns: int = 0
+    _clock: PacketClock = field(default_factory=PacketClock)
 
     def __post_init__(self) -> None:
         self._partitions = Partitions(self.name_capture_point, bounds=self.timeline.bounds)
@@ -110,6 +108,7 @@ class LiveTracker:
         if self.locate:
             self.locate(packets)
         self._partitions.write(batch, packets)
+        self._clock.note(packets["ts_ns"])
 
     def record(self, recorder: Recorder) -> None:
         """Hand on to it what is counted from now on."""
@@ -126,8 +125,9 @@ class LiveTracker:
         """One that counted nothing, for the frames that follow; this one may still be matched and reported."""
         names = self.names and self.names.begun_anew()
         expirer = self.expirer and replace(self.expirer, cut_off=0, pushed_out={})
+        clock = PacketClock()
         successor = replace(
-            self, names=names, expirer=expirer, store=None, _is_matching=False, _tables=[], _matched_until_ns=0
+            self, names=names, expirer=expirer, store=None, _is_matching=False, _tables=[], _clock=clock
         )
         successor._partitions = self._partitions  # noqa: SLF001 - its own kind
         points = self._partitions.points.names
@@ -187,8 +187,7 @@ class LiveTracker:
     def _let_go(self) -> None:
         """Let go what is over, or has no room; everything was matched just now."""
         if self.expirer and self._tables:
-            last_ns = self._partitions.last_ns
-            self.expirer.turn(self._tables[-1], last_ns, 0, self._take)
+            self.expirer.turn(self._tables[-1], self._clock.now_ns, 0, self._take)
 
     def _take(self, part: Part) -> None:
         flows = part.flows
@@ -211,11 +210,10 @@ class LiveTracker:
 
     def matching(self) -> Iterator[None]:
         """The same in steps of some milliseconds, between which packets may be fed."""
-        since_ns = self._matched_until_ns - SETTLE_NS
-        self._matched_until_ns = self._partitions.last_ns
+        span = self._clock.span_to_match()
         self._is_matching = True
         for table in self._tables:
-            yield from table.matching(lambda ends, _rows, _near: self.timeline.find(ends), since_ns)
+            yield from table.matching(lambda ends, _rows, _near: self.timeline.find(ends), *span)
         self._is_matching = False
         self._let_go()
 
@@ -243,7 +241,7 @@ class LiveTracker:
         attribution = PageGroupings(by, *counted_as, top=top) if page else Attribution(by, *counted_as)
         tallies: dict[Verdict, Tally] = dict(self.settled.tallies)
         duplicates: list[Duplicates] = [*self.settled.duplicates]
-        since_ns = None if recent_ns is None else self._partitions.last_ns - recent_ns
+        since_ns = None if recent_ns is None else self._clock.now_ns - recent_ns
         buckets = self._buckets() if by_time else []
         grouping = Grouping(by, bool(buckets), page)
         left_out = self.settled.add_to(attribution, grouping, only_recent=recent_ns is not None)

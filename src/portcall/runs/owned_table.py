@@ -15,7 +15,7 @@ from portcall.flows.eviction import LEAVING_AT_ONCE
 from portcall.flows.row_chunks import CHUNK_ROWS
 from portcall.flows.time_buckets import with_sides
 from portcall.kernels.live.turns import TURN_BITS
-from portcall.records.flows import FlowKind
+from portcall.records.flows import NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Tally, Verdict
 from portcall.records.sightings import FLOW_END
 from portcall.runs.echoes import write_echo_ports
@@ -112,14 +112,19 @@ class OwnedTable:
         )
 
     def matching(
-        self, find: FindOwners, since_ns: int = NO_TIME, among: NDArray[np.bool_] | None = None
+        self,
+        find: FindOwners,
+        since_ns: int = NO_TIME,
+        until_ns: int = NEVER,
+        among: NDArray[np.bool_] | None = None,
     ) -> Iterator[None]:
-        """Match rows that had packets since then, or those ``among`` them, in steps of some milliseconds.
+        """Match rows whose last packet was in that time, or those ``among`` them, in steps of some milliseconds.
 
         ``find`` gives a Match for each of FLOW_END[n], which are the ``low`` or ``high`` ends of the rows int64[n].
         """
         rows = self._table.flows.rows()
-        active = np.flatnonzero(rows["last_ns"] >= since_ns if among is None else among)
+        last_ns = rows["last_ns"]
+        active = np.flatnonzero((last_ns >= since_ns) & (last_ns <= until_ns) if among is None else among)
         for matches in self._matches.values():
             matches.extend([None] * (len(rows) - len(matches)))
         for start in range(0, len(active), _MATCHES_AT_ONCE):

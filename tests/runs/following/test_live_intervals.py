@@ -26,12 +26,22 @@ class Clock:
 
     def __init__(self):
         self.now_ns = at(0)
+        self.waited_ns = 0
 
     def __call__(self):
         return self.now_ns
 
     def go_to(self, seconds):
+        self.waited_ns += max(at(seconds) - self.now_ns, 0)
         self.now_ns = at(seconds)
+
+    def be_set_to(self, seconds):
+        """Somebody sets it, which takes no time."""
+        self.now_ns = at(seconds)
+
+    def waited(self):
+        """What a clock says that nobody sets."""
+        return self.waited_ns
 
 
 @pytest.fixture
@@ -41,7 +51,7 @@ def clock():
 
 @pytest.fixture
 def intervals(clock):
-    return IntervalTracker(LiveTracker(SocketTimeline("test"), names=ServerNames()), 10 * SECOND, clock)
+    return IntervalTracker(LiveTracker(SocketTimeline("test"), names=ServerNames()), 10 * SECOND, clock, clock.waited)
 
 
 def batch(*packets):
@@ -109,6 +119,28 @@ def test_a_clock_that_jumps_loses_no_packet_and_no_owner(intervals, clock, jump_
 
     assert sum(frames for frames, _ in made.values()) == 4
     assert [100] in [pids for _, pids in made.values()]
+
+
+@pytest.mark.parametrize("jump_s", [3 * 3600, -3 * 3600], ids=["forward", "back"])
+def test_where_the_clock_is_set_each_report_comes_once_within_seconds_and_all_have_owners(intervals, clock, jump_s):
+    made = []
+    for number in range(60):
+        second = 20_000 + number + (jump_s if number >= 25 else 0)
+        clock.be_set_to(second) if number in {0, 25} else clock.go_to(second)
+        clock.waited_ns += SECOND
+        client = f"127.0.0.1:{40_000 + number}"
+        tell(intervals, sighting(second - 0.5, number, 100 + number, "USED", client, SERVER, protocol="udp"))
+        intervals.feed(batch((second, client, SERVER)))
+        intervals.match()
+        made += intervals.settled()
+    while_running = len(made)
+    made += intervals.finish()
+
+    assert while_running >= 4
+    assert len({id(ended.tracker) for ended in made}) == len(made)
+    pids = [pid for ended in made for _, (_, pids) in reports([ended]).items() for pid in pids]
+    assert sorted(pids) == list(range(100, 160))
+    assert sum(frames for ended in made for frames, _ in reports([ended]).values()) == 60
 
 
 def test_a_report_waits_until_the_owners_of_the_last_packets_can_be_known(intervals, clock):

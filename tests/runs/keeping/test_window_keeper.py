@@ -110,6 +110,27 @@ def test_each_packet_counts_in_the_window_of_its_own_time(live, filled):
     assert filled.octets() == {(0, None): 200, (10, None): 100, (30, None): 100}
 
 
+@pytest.mark.parametrize("back_s", [600, 3 * 3600])
+def test_where_the_clock_is_set_back_no_window_is_lost_or_written_twice(live, filled, back_s):
+    live.tracker.feed(batch(sent(3)))
+    turn(live, 11)
+    live.tracker.feed(batch(sent(12)))
+    turn(live, 21)  # the second is written, and not final
+    live.tracker.feed(batch(sent(22)))  # the third is open
+    for second in range(15, 60, 5):
+        live.tracker.feed(batch(sent(second - back_s)))
+        turn(live, second - back_s + 1)
+    while_running = filled.octets()
+    live.keeper.finish(NOON_NS + (60 - back_s) * 10**9)
+
+    told = filled.octets()
+    early = {place: count for place, count in told.items() if place[0] < 0}
+    assert {place: count for place, count in told.items() if place[0] >= 0} == {(at, None): 100 for at in (0, 10, 20)}
+    assert sum(early.values()) == 900
+    assert sum(count for place, count in while_running.items() if place[0] < 0) >= 600
+    assert while_running.get((10, None)) == 100
+
+
 def test_a_conversation_counts_in_the_window_in_which_it_began(live, filled):
     live.tracker.feed(batch(sent(1), sent(11), sent(21, REMOTE, CLIENT)))
 

@@ -15,7 +15,8 @@ from portcall.labels.bucketing import Bucketing
 from portcall.ownership.socket_timeline import SocketTimeline
 from portcall.records.packets import CapturePoint, Direction
 from portcall.records.schema import LIVE_GROUPINGS
-from portcall.runs.live import SETTLE_NS, LiveTracker
+from portcall.runs.live import LiveTracker
+from portcall.runs.packet_clock import SETTLE_NS
 from portcall.runs.streaming.early_rows import EarlyRows
 from portcall.runs.streaming.expirer import Expirer
 from portcall.runs.streaming.settled import Grouping

@@ -3,6 +3,8 @@
 An interval begins at a multiple of its width since 1970, so that all runs have the same ones, and frames tell the time.
 It ends with the first frame of a later one, or, where nothing comes, some time after its end by the clock. Time goes
 forward only: a frame from before the open interval counts in it, and so does one from a future that cannot be yet.
+Only where the clock is set back by more than a minute is the open interval over, or it would last until the clock is
+there again.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ class Intervals:
         """Whether the open interval has ended by the clock, and nothing of it seems to be on its way any more."""
         if self.begins_ns is None:
             return False
+        if now_ns < self.begins_ns - _CLOCKS_DIFFER_NS:
+            return True
         is_quiet = now_ns - self._fed_ns >= self._quiet_ns
         return is_quiet and now_ns >= self.begins_ns + self.width_ns + self._grace_ns
 

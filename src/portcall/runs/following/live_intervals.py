@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from portcall.runs.following.intervals import Intervals
-from portcall.runs.live import SETTLE_NS, LiveTracker
+from portcall.runs.packet_clock import SETTLE_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from portcall.records.ownership import OwnerEvents
     from portcall.records.packets import FrameBatch
+    from portcall.runs.live import LiveTracker
 
 _MATCH_NS = 1_000_000_000
 """After the owners of the last packets can be known, they are matched once more within this time."""
@@ -37,9 +38,15 @@ class Ended(NamedTuple):
 class IntervalTracker:
     """Counts like the ``LiveTracker`` of the open interval, and keeps those that have ended until they are settled."""
 
-    def __init__(self, tracker: LiveTracker, width_ns: int, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        """``tracker`` was fed nothing yet; ``clock_ns`` is the time of day."""
-        self._tracker, self._clock_ns = tracker, clock_ns
+    def __init__(
+        self,
+        tracker: LiveTracker,
+        width_ns: int,
+        clock_ns: Callable[[], int] = time.time_ns,
+        waiting_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """``tracker`` was fed nothing yet; ``clock_ns`` is the time of day, ``waiting_ns`` a clock that nobody sets."""
+        self._tracker, self._clock_ns, self._waiting_ns = tracker, clock_ns, waiting_ns
         self._intervals = Intervals(width_ns, is_live=True)
         self._settling: list[tuple[int, Ended]] = []
         self.recorder = None
@@ -87,16 +94,16 @@ class IntervalTracker:
         begins_ns = self._intervals.begins_ns
         if begins_ns is None:
             return
-        due_ns = self._clock_ns() + SETTLE_NS + _MATCH_NS
+        due_ns = self._waiting_ns() + SETTLE_NS + _MATCH_NS
         self._settling.append((due_ns, Ended(begins_ns, self._tracker, self._intervals.late)))
         self._intervals.end()
         self._tracker = self._tracker.successor()
 
     def settled(self) -> list[Ended]:
         """The intervals whose reports are due now, in order; to be asked for after each ``matching``."""
-        now_ns = self._clock_ns()
-        if self._intervals.is_over(now_ns):
+        if self._intervals.is_over(self._clock_ns()):
             self.end_interval()
+        now_ns = self._waiting_ns()
         due = [ended for due_ns, ended in self._settling if due_ns <= now_ns]
         self._settling = self._settling[len(due) :]
         return due

@@ -2,7 +2,8 @@
 
 When a window is over, it is written as far as its owners are known, so that a kill loses no more than the one that is
 open. Owners and frames that are late come with the next window: then what changed is added, and its cells are let go.
-So what it costs goes with what happened in two windows.
+So what it costs goes with what happened in two windows. Windows of a future that cannot be, as where the clock was set
+back, are over too, and are kept until the clock is there again.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class WindowKeeper:
     def finish(self, now_ns: int, dropped: int = 0) -> None:
         """Write all that is left: nothing more is counted, and owners were looked for for the last time."""
         end_s = now_ns // _SECOND_NS + 2 * WINDOW_S
-        self._write(end_s, end_s, now_ns, dropped)
+        self._write(end_s, end_s, now_ns, dropped, is_all=True)
 
     def take_over(self, tracker: LiveTracker) -> None:
         """Go on without a tracker, whose owners were looked for for the last time."""
@@ -73,9 +74,12 @@ class WindowKeeper:
         """Let others fill the file."""
         self._store.close()
 
-    def _write(self, over_s: int, final_s: int, now_ns: int, dropped: int) -> None:
-        """Write windows that begin before ``over_s``; of those before ``final_s`` nothing more is to come."""
-        wanted = self._windows(over_s)
+    def _write(self, over_s: int, final_s: int, now_ns: int, dropped: int, *, is_all: bool = False) -> None:
+        """Write windows that begin before ``over_s``; of those before ``final_s`` nothing more is to come.
+
+        And those that begin so late that they cannot be open either; ``is_all``: no window is open.
+        """
+        wanted = self._windows(lambda begin_s: is_all or not over_s <= begin_s <= over_s + WINDOW_S)
         changes = {
             begin_s: _difference(wanted.get(begin_s, {}), self._written.get(begin_s, {}))
             for begin_s in wanted.keys() | self._written.keys()
@@ -95,15 +99,15 @@ class WindowKeeper:
         self._written = {begin_s: rows for begin_s, rows in wanted.items() if begin_s >= final_s}
         self._forget(final_s)
 
-    def _windows(self, over_s: int) -> dict[int, Rows]:
-        """All that is known of windows that begin before."""
+    def _windows(self, is_over: Callable[[int], bool]) -> dict[int, Rows]:
+        """All that is known of windows that are over, by when they begin."""
         here = self.left.empty()
         for tracker in self._trackers():
             _count(tracker, here)
         wanted: dict[int, Rows] = {}
         for sums in (self.left, here):
             for begin_s, rows in sums.windows.items():
-                if begin_s < over_s:
+                if is_over(begin_s):
                     of_window = wanted.setdefault(begin_s, {})
                     for key, counts in rows.items():
                         add_counts(of_window, key, counts)

@@ -17,8 +17,8 @@ import numpy as np
 from portcall.records.flows import FLOW
 from portcall.records.ownership import MatchQuality
 from portcall.records.recorded.process_blocks import EndLine
-from portcall.runs.live import SETTLE_NS
 from portcall.runs.owned_table import flow_ends, is_local_end
+from portcall.runs.packet_clock import SETTLE_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
