@@ -355,6 +355,7 @@ def test_changes_are_told_once(timeline):
 def test_sockets_closed_for_two_minutes_are_forgotten(timeline):
     told(timeline, sighting(1, 7, 100, "USED", CLIENT, SERVER), sighting(2, 7, 100, "CLOSED"), until=2)
     told(timeline, until=123)
+    told(timeline, until=134)
 
     assert (len(timeline), owner(timeline, CLIENT, SERVER, first=1)) == (0, (None, "none"))
 
@@ -362,6 +363,7 @@ def test_sockets_closed_for_two_minutes_are_forgotten(timeline):
 def test_processes_that_exited_long_ago_are_forgotten_unless_a_socket_needs_them(timeline):
     told(timeline, started(0, 100), started(0, 101), exited(2, 100), exited(2, 101), until=2)
     told(timeline, sighting(1, 7, 100, "BOUND", SERVER), until=123)
+    told(timeline, until=134)
 
     assert len(timeline.processes) == 1
 
@@ -369,6 +371,7 @@ def test_processes_that_exited_long_ago_are_forgotten_unless_a_socket_needs_them
 def test_a_connection_whose_close_was_missed_is_forgotten_some_time_after_its_process(timeline):
     told(timeline, started(0, 100), started(0, 200), exited(2, 100), until=2)
     told(timeline, sighting(1, 7, 100, "USED", CLIENT, SERVER), sighting(1, 8, 200, "USED", SERVER, CLIENT), until=123)
+    told(timeline, until=134)
 
     assert list(timeline._sockets) == [8]
 
@@ -379,13 +382,26 @@ def test_a_connection_that_was_seen_to_end_is_forgotten_though_nobody_told_of_it
 
     assert owner(timeline, SERVER, CLIENT, first=1)[0] == 200
     told(timeline, until=123)
+    told(timeline, until=134)
     assert list(timeline._sockets) == [9]
+
+
+@pytest.mark.parametrize("later_s", [7200, -7200], ids=["asleep for two hours", "set back by two hours"])
+def test_where_the_clock_jumps_who_had_a_socket_just_before_is_known_for_seconds_more(timeline, later_s):
+    told(timeline, started(10_000, 100), sighting(10_001, 7, 100, "USED", CLIENT, SERVER), until=10_005)
+    told(timeline, sighting(10_012, 7, 100, "CLOSED"), exited(10_013, 100), until=10_016)
+
+    told(timeline, until=10_017 + later_s)
+    told(timeline, until=10_021 + later_s)
+
+    assert owner(timeline, CLIENT, SERVER, first=10_002)[0] == 100
 
 
 def test_a_report_that_comes_after_that_of_a_later_close_opens_nothing(timeline):
     told(timeline, sighting(1, 7, 100, "USED", CLIENT, SERVER), sighting(3, 7, 100, "CLOSED"), until=3)
     told(timeline, sighting(2, 7, 100, "USED", CLIENT, SERVER), until=4)
     told(timeline, until=123)
+    told(timeline, until=134)
 
     assert len(timeline) == 0
 

@@ -106,3 +106,24 @@ def test_a_restored_one_is_as_it_was():
 def test_what_none_can_be_restored_from_is_refused(plain):
     with pytest.raises((ValueError, TypeError)):
         Intervals(SECOND).restore(plain)
+
+
+@pytest.mark.parametrize("jumps_s", [(7200, -10_800), (-10_800, 7200)])
+def test_frames_whose_clock_jumps_by_hours_all_count(jumps_s):
+    intervals, told, now = Intervals(10 * SECOND), [], NOW // SECOND
+    for number in range(90):
+        offset = sum(jump for at, jump in zip((30, 60), jumps_s, strict=True) if number >= at)
+        told += cut(intervals, batch(now + number + offset), NOW + number * SECOND)  # whoever reads has the right time
+        if intervals.is_over(NOW + number * SECOND):
+            intervals.end()
+
+    assert sum(count for _, count in told) == 90
+    assert max(begins for begins, _ in told) <= now + 90  # none is of the future
+
+
+@pytest.mark.parametrize(("back_s", "is_over"), [(59, False), (62, True), (10_800, True)])
+def test_where_the_clock_is_set_back_by_more_than_a_minute_the_open_interval_is_over(back_s, is_over):
+    intervals = Intervals(10 * SECOND, is_live=True)
+    cut(intervals, batch(NOW // SECOND))
+
+    assert intervals.is_over(NOW - back_s * SECOND) == is_over
