@@ -20,6 +20,7 @@ from portcall.commands.reached_places import (
 )
 from portcall.exports import LOGS
 from portcall.isolation import has_rights, is_own_process
+from portcall.system.privileges import become_invoking_user
 from portcall.views.text import note_text
 
 if TYPE_CHECKING:
@@ -82,9 +83,12 @@ def confine_reader(
 ) -> None:
     """Leave a command the captures, reports and folders that it was named, its output, and a history.
 
-    That one is read as its owner, and ``become_writer`` is for afterwards.
+    That one is read as its owner, and ``become_writer`` is for afterwards. Where nothing can be confined, it is at
+    least the user who called sudo.
     """
     if not is_confined():
+        if is_own_process():
+            become_invoking_user(os.environ)
         return
     from portcall.system.confinement import Scope
 
@@ -99,8 +103,6 @@ def confine_reader(
 
 def confine_sides(words: Sequence[str], options: argparse.Namespace, format_name: str = "") -> None:
     """Leave what compares captures, reports and periods of a history these alone, and its output."""
-    if not is_confined():
-        return
     begin_converter(words)
     from portcall.runs.comparing.kept_period import PREFIX
     from portcall.runs.keeping.past import place_of
@@ -144,7 +146,7 @@ class LiveConfinement:
 
     def __init__(self, options: argparse.Namespace, format_name: str) -> None:
         """Be that user, or who it was."""
-        from portcall.system.privileges import become_invoking_user, become_unprivileged
+        from portcall.system.privileges import become_unprivileged
 
         self._scope: Scope | None = None
         self._lacking: list[Degradation] = []
