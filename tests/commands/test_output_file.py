@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from portcall.cli import main
-from portcall.commands.output_file import UnwritableOutputError, try_output
+from portcall.commands.output_file import UnwritableOutputError, try_folder, try_output
 
 CAPTURE = Path(__file__).parents[2] / "captures" / "dns.pcap"
 NOBODY = 65534
@@ -123,6 +124,40 @@ def test_a_name_as_long_as_names_may_be_is_written(tmp_path):
 
     assert main(["read", str(CAPTURE), "-o", str(output)]) == 0
     assert json.loads(output.read_text())["coverage"]["frames"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere these are devices")
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "-"])
+def test_stdout_by_another_name_is_written_to_where_it_stands(tmp_path, name):
+    (tmp_path / "kept").write_bytes(b"before\n")
+    words = [sys.executable, "-m", "portcall", "read", str(CAPTURE), "--format", "csv"]
+    run = partial(subprocess.run, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=True, cwd=tmp_path)
+    plain = run(words, stdout=subprocess.PIPE).stdout
+
+    piped = run([*words, "-o", name], stdout=subprocess.PIPE).stdout
+    with (tmp_path / "kept").open("ab") as appended:
+        run([*words, "-o", name], stdout=appended)
+
+    assert piped == plain
+    assert (tmp_path / "kept").read_bytes() == b"before\n" + plain
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is a device")
+def test_a_pipe_without_a_name_is_written_and_only_where_it_can_be():
+    for_reading, for_writing = os.pipe()
+    try:
+        with pytest.raises(UnwritableOutputError, match="for reading alone"):
+            try_output(f"/dev/fd/{for_reading}")
+        with pytest.raises(UnwritableOutputError, match="this is a file"):
+            try_folder(f"/dev/fd/{for_writing}")
+
+        assert main(["read", str(CAPTURE), "--format", "json", "-o", f"/dev/fd/{for_writing}"]) == 0
+
+        assert json.loads(os.read(for_reading, 1 << 16))["coverage"]["frames"]
+    finally:
+        os.close(for_reading)
+        os.close(for_writing)
 
 
 @needs_root

@@ -34,6 +34,12 @@ def test_an_address_of_the_other_version_is_named_as_such():
         addresses_of("::1", 4)
 
 
+@pytest.mark.parametrize("ip_version", [None, 6])
+def test_an_address_on_an_interface_that_is_not_there_names_the_interface(ip_version):
+    with pytest.raises(LookupError, match=r"^this machine has no interface nosuch0$"):
+        addresses_of("fe80::1%nosuch0", ip_version)
+
+
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
 def test_what_can_be_no_host_name_is_no_crash(host):
     with pytest.raises(LookupError):

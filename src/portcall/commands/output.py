@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from portcall.commands.output_file import UnwritableOutputError, opened_in, try_folder, try_output, write_out
+from portcall.commands.output_file import UnwritableOutputError, open_file_of, opened_in, try_folder, try_output, write_out
 from portcall.errors import PortcallError, UsageError
 from portcall.exports import (
     BINARY,
@@ -92,7 +92,13 @@ def add_output_options(parser: argparse.ArgumentParser, formats: Sequence[str] =
     suffixes = [suffix for suffix, name in _FORMAT_OF_SUFFIX.items() if name in formats]
     parser.add_argument("--format", choices=formats, help="how to print (default: table, or by the suffix of -o)")
     folders = "; with zeek a folder" if set(LOGS) & set(formats) else ""
-    parser.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE ({' '.join(suffixes)}{folders})")
+    parser.add_argument(
+        "-o", "--output", type=_output, metavar="FILE", help=f"write to FILE ({' '.join(suffixes)}{folders}); - is stdout"
+    )
+
+
+def _output(text: str) -> str | None:
+    return None if text == "-" else text
 
 
 def present(report: Report, format_name: str, options: argparse.Namespace, said: Sequence[Degradation] = ()) -> None:
@@ -201,7 +207,9 @@ def grouping_for(options: argparse.Namespace, format_name: str) -> str:
 def _format_asked_for(options: argparse.Namespace, formats: Sequence[str]) -> str:
     if options.format:
         return str(options.format)
-    return format_of_suffix(options.output, formats) if options.output else "table"
+    if not options.output or open_file_of(options.output) is not None:
+        return "table"
+    return format_of_suffix(options.output, formats)
 
 
 def format_of_suffix(output: str, formats: Sequence[str]) -> str:

@@ -1,8 +1,13 @@
-"""``-o FILE``: tried before hours of work, complete or not there, and where it fails at the end, printed instead."""
+"""``-o FILE``: tried before hours of work, complete or not there, and where it fails at the end, printed instead.
+
+What stands for an open file of this process (``/dev/stdout``, a shell's ``>(command)``) is that open file: it cannot be
+replaced, and what stands behind it, a pipe without a name, cannot be opened by any.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
+_OPEN_FILE = re.compile(r"/proc/(?:self|thread-self|[0-9]+)/fd/([0-9]+)")
+_MOST_LINKS = 40  # as many as Linux follows
+
 
 class UnwritableOutputError(PortcallError):
     """The file cannot be written; what went into it is nowhere."""
@@ -25,6 +33,13 @@ def try_output(output: str | None) -> None:
     if output is None:
         return
     with refusals_sent(output):
+        number = open_file_of(output)
+        if number is not None:
+            import fcntl  # no Windows has it, nor /proc
+
+            if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+                raise PermissionError(0, "it was opened for reading alone")
+            return
         path, part = _places(output)
         try:
             path.parent.stat()
@@ -47,7 +62,7 @@ def try_folder(output: str | None) -> None:
         return
     with refusals_sent(output):
         path = Path(os.path.realpath(output))
-        if path.exists() and not path.is_dir():
+        if open_file_of(output) is not None or (path.exists() and not path.is_dir()):
             raise NotADirectoryError(0, "this is a file, and several are to be written")
         if not path.is_dir() and not path.parent.is_dir():
             raise PortcallError(f"-o {output}: there is no directory {path.parent}")
@@ -87,6 +102,12 @@ def opened(output: str | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     with refusals_sent(output):
+        number = open_file_of(output)
+        if number is not None:
+            sys.stdout.flush()  # it may be the same
+            with open(os.dup(number), "w", encoding="utf-8", newline="") as stream:
+                yield stream
+            return
         path, part = _places(output)
         try:
             with part.open("w", encoding="utf-8", newline="") as stream:
@@ -96,6 +117,21 @@ def opened(output: str | None) -> Iterator[TextIO]:
         finally:
             if part != path:
                 part.unlink(missing_ok=True)  # there still is one only where something went wrong
+
+
+def open_file_of(output: str) -> int | None:
+    """The number of the open file of this process that a path stands for, as /dev/stdout does; None for any other."""
+    path = os.path.abspath(output)  # noqa: PTH100 - pathlib follows the last link too
+    for _ in range(_MOST_LINKS):
+        folder, name = os.path.split(path)
+        path = os.path.join(os.path.realpath(folder), name)  # noqa: PTH118 - as above
+        found = _OPEN_FILE.fullmatch(path)
+        if found:
+            return int(found[1]) if path.split("/")[2] in {"self", "thread-self", str(os.getpid())} else None
+        if not os.path.islink(path):  # noqa: PTH114 - as above
+            return None
+        path = os.path.join(os.path.dirname(path), os.readlink(path))  # noqa: PTH115, PTH118, PTH120 - as above
+    return None
 
 
 def _places(output: str) -> tuple[Path, Path]:

@@ -45,6 +45,8 @@ def _looked_up(host: str, ip_version: int | None) -> Addresses | LookupError:
         return LookupError("this is no host name")
     except socket.gaierror as error:
         if _is_address(host):
+            if "%" in host and _FAMILIES[ip_version] != socket.AF_INET:
+                return LookupError(f"this machine has no interface {host.partition('%')[2]}")
             return LookupError(f"this is not an address of IPv{ip_version}")
         return LookupError(_WORDS.get(error.errno or 0) or str(error.strerror).lower())
     distinct = {address: _VERSIONS[family] for family, _, _, _, address in found if family in _VERSIONS}

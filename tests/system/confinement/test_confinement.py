@@ -93,6 +93,22 @@ def test_what_is_named_is_read_and_written_as_before(elsewhere, named):
     assert set(came_of.values()) == {"done"}, came_of
 
 
+def test_a_pipe_without_a_name_is_read_and_the_rest_is_confined(elsewhere):
+    program = """
+import os
+from portcall.system.confinement import Scope, confine
+for_reading, for_writing = os.pipe()
+os.write(for_writing, b"bytes")
+lacking = confine(Scope(reads=[f"/dev/fd/{for_reading}"]))
+done = what_came_of({"pipe": lambda: os.read(os.open(f"/dev/fd/{for_reading}", os.O_RDONLY), 5)})
+print(json.dumps([[one.reason for one in lacking], done, what_came_of({"secret": lambda: open(sys.argv[1])})]))
+"""
+    lacking, done, elsewhere_done = outcomes(program, elsewhere)
+
+    assert (lacking, done) == ([], {"pipe": "done"})
+    assert elsewhere_done["secret"] in REFUSALS
+
+
 def test_no_set_has_a_capability_and_no_program_gets_rights(elsewhere):
     status = outcomes(STATUS, elsewhere)
 

@@ -1,6 +1,7 @@
 """Landlock: of all files only those beneath some places, no TCP but none, no signals to others (landlock(7)).
 
-A place that is not there has no rule, and needs none. Rules hold for the thread that sets them and what it begins, so
+A place that is not there has no rule, and needs none; nor does a pipe without a name, as a shell makes it for
+``<(command)``: it is of no file system that rules are for, and may be opened all the same. Rules hold for the thread that sets them and what it begins, so
 they are set while there is one thread. What is open stays open. The kernel says how much of it it knows: its ABI.
 
     1  Linux 5.13  files      2  5.19  other folders      3  6.2  truncate      4  6.7  TCP
@@ -12,6 +13,7 @@ struct landlock_path_beneath_attr, packed: u64 allowed_access, s32 parent_fd (in
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -77,5 +79,8 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
             rights &= _OF_FILES
         if rights:
             call("landlock_add_rule", ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, place), 0)
+    except OSError as error:
+        if error.errno != errno.EBADFD:
+            raise
     finally:
         os.close(place)
