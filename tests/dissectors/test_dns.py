@@ -4,7 +4,7 @@ import socket
 from itertools import permutations
 
 import pytest
-from scapy.layers.dns import DNS, DNSQR, DNSRR
+from scapy.layers.dns import DNS, DNSQR, DNSRR, DNSRRMX, DNSRRSRV
 
 from payload_builder import (
     ANSWER,
@@ -50,6 +50,36 @@ def test_compressed_names_and_glue_are_told_apart_from_answers():
     message += b"\xc0\x0c\0\1\0\1\0\0\0\x09\0\4\1\2\3\4" + b"\2ns\xc0\x0e\0\1\0\1\0\0\0\x09\0\4\5\6\7\x08"
 
     assert inspect(dns, message, FROM_53).answers == (DnsAnswer("a.test", b"\1\2\3\4", 9),)
+
+
+BINDING = bytes.fromhex("0001") + b"\4edge\3cdn\4test\0"
+LED_TO = [
+    (DNSRRSRV(rrname="_ldap._tcp.corp.test", target="dc1.corp.test", port=389), "dc1.corp.test", "dc1.corp.test"),
+    (DNSRRMX(rrname="corp.test", exchange="MX1.corp.test"), "mx1.corp.test", "mx1.corp.test"),
+    (DNSRR(rrname=".", type="NS", rdata="a.root.test"), "a.root.test", "a.root.test"),
+    (DNSRR(rrname="www.shop.test", type=65, rdata=BINDING), "edge.cdn.test", "www.shop.test"),
+    (DNSRR(rrname="www.shop.test", type=65, rdata=bytes.fromhex("000100")), "www.shop.test", "www.shop.test"),
+]
+
+
+@pytest.mark.parametrize("framed", [False, True])
+@pytest.mark.parametrize(("answer", "owner", "called"), LED_TO)
+def test_addresses_behind_an_answer_that_leads_to_them_count(answer, owner, called, framed):
+    behind = [_address(owner, 70, "192.0.2.7"), DNSRR(rrname=owner, type="AAAA", ttl=80, rdata="2001:db8::7")]
+    glue = _address("elsewhere.test", 90, "192.0.2.9")
+    question = DNSQR(qname=answer.rrname, qtype=answer.type)
+    message = bytes(DNS(id=7, qr=1, qd=question, an=[answer], ar=[glue, *behind]))
+
+    found = inspect(dns, _framed(message), from_server(53, TCP)) if framed else inspect(dns, message, FROM_53)
+
+    assert [(each.name, each.time_to_live_s) for each in found.answers] == [(called, 70), (called, 80)]
+
+
+def test_glue_of_a_referral_was_not_asked_for():
+    referral = DNSRR(rrname="corp.test", type="NS", rdata="ns1.corp.test")
+    message = bytes(DNS(id=7, qr=1, qd=DNSQR(qname="www.corp.test"), ns=[referral], ar=[_address("ns1.corp.test")]))
+
+    assert inspect(dns, message, FROM_53).answers == ()
 
 
 @pytest.mark.parametrize("name", [b"\xc0\x0c", b"\1a\xc0\x0c", b"\xc0\x0e\xc0\x0c", b"\xff\xff", b"\x3f" + b"a" * 20])

@@ -20,6 +20,14 @@ from portcall.records.packets import NO_TIME
 QUESTION = b"\x03www\x07example\x03com\0"
 ALIAS, ADDRESSES = 5, {1: 4, 28: 16}
 ADDRESSES_OF_HINTS = {4: 4, 6: 16}
+NAME_AT = {2: 0, 15: 2, 33: 6}
+"""Where the name stands in what leads on to others: NS, MX, SRV."""
+HOST = b"\4host\xc0\x10"
+ADDITIONS = [
+    b"\0\0\x29\x04\xd0\0\0\0\0\0\0",
+    *(owner + b"\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\x07" for owner in (HOST, b"\xc0\x0c", b"\3cdn\4test\0", b"\1x\0")),
+    HOST + b"\0\x1c\0\1\0\0\0\x3c\0\x10" + bytes(range(16)),
+]
 CLIENT_BYTES = bytes(12) + bytes(map(int, CLIENT.split(".")))
 
 
@@ -40,25 +48,27 @@ def bindings(draw):
 @st.composite
 def messages(draw):
     """A response: records of the name asked for or of the latest alias, mostly, and perhaps some bytes changed."""
-    data = bytearray(
-        struct.pack(">6H", 7, draw(st.sampled_from([0x8180, 0x8183, 0x0100])), 1, 0, 0, draw(st.integers(0, 1)))
-    )
+    data = bytearray(struct.pack(">6H", 7, draw(st.sampled_from([0x8180, 0x8183, 0x0100])), 1, 0, 0, 0))
     data += QUESTION + b"\0\1\0\1"
     owners, count = [12], draw(st.integers(0, 5))
     for _ in range(count):
         owner = draw(st.sampled_from([owners[-1], owners[-1], owners[0]]))
-        kind = draw(st.sampled_from([1, 1, 28, ALIAS, 16, 64, 65, 65]))
+        kind = draw(st.sampled_from([1, 1, 28, ALIAS, 16, 2, 15, 33, 64, 65, 65]))
         # No name twice: in a circle of aliases the kernel takes the least time, the dissector that of the first.
         alias = b"\1%c" % (0x61 + len(owners))
         rest = draw(st.sampled_from([alias + b"\xc0\x10", alias + b"\4test\0", b""])) if kind == ALIAS else b"text"
         size = ADDRESSES.get(kind)
         rest = draw(st.binary(min_size=size, max_size=size)) if size else rest
         rest = draw(bindings()) if kind in (64, 65) else rest
+        if kind in NAME_AT:
+            rest = bytes(NAME_AT[kind]) + draw(st.sampled_from([HOST, HOST, b"\0", b"\xc0\x0c"]))
         data += struct.pack(">HHHIH", 0xC000 | owner, kind, 1, draw(st.sampled_from([0, 30, 2**32 - 1])), len(rest))
         owners += [len(data)] if kind == ALIAS else []
         data += rest
     data[7] = draw(st.sampled_from([count, count, count + 1]))
-    data += draw(st.sampled_from([b"", b"\0\0\x29\x04\xd0\0\0\0\0\0\0"]))
+    additions = draw(st.lists(st.sampled_from(ADDITIONS), max_size=3))
+    data[9], data[11] = draw(st.sampled_from([0, 0, 1])), draw(st.sampled_from([0, 1, len(additions), len(additions)]))
+    data += b"".join(additions)
     for at, byte in draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=2)):
         data[at] = byte
     return bytes(data)

@@ -10,7 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from portcall.commands.output_file import UnwritableOutputError, open_file_of, opened_in, try_folder, try_output, write_out
+from portcall.commands.output_file import (
+    UnwritableOutputError,
+    open_file_of,
+    opened_in,
+    try_folder,
+    try_output,
+    write_out,
+)
 from portcall.errors import PortcallError, UsageError
 from portcall.exports import (
     BINARY,
@@ -92,9 +99,8 @@ def add_output_options(parser: argparse.ArgumentParser, formats: Sequence[str] =
     suffixes = [suffix for suffix, name in _FORMAT_OF_SUFFIX.items() if name in formats]
     parser.add_argument("--format", choices=formats, help="how to print (default: table, or by the suffix of -o)")
     folders = "; with zeek a folder" if set(LOGS) & set(formats) else ""
-    parser.add_argument(
-        "-o", "--output", type=_output, metavar="FILE", help=f"write to FILE ({' '.join(suffixes)}{folders}); - is stdout"
-    )
+    file = f"write to FILE ({' '.join(suffixes)}{folders}); - is stdout"
+    parser.add_argument("-o", "--output", type=_output, metavar="FILE", help=file)
 
 
 def _output(text: str) -> str | None:

@@ -105,7 +105,7 @@ def opened(output: str | None) -> Iterator[TextIO]:
         number = open_file_of(output)
         if number is not None:
             sys.stdout.flush()  # it may be the same
-            with open(os.dup(number), "w", encoding="utf-8", newline="") as stream:
+            with os.fdopen(os.dup(number), "w", encoding="utf-8", newline="") as stream:
                 yield stream
             return
         path, part = _places(output)

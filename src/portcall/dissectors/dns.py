@@ -19,6 +19,7 @@ from portcall.dissectors._dns_message import (
     START_OF_AUTHORITY,
     read_message,
 )
+from portcall.dissectors._dns_targets import LEADS_ON, led_to
 from portcall.dissectors._domain_names import netbios_name
 from portcall.dissectors._prefixes import ZERO
 from portcall.dissectors._service_bindings import read_binding, service_name
@@ -53,7 +54,7 @@ _OF_ZONES = frozenset({_NOTIFY, _UPDATE})
 _NETBIOS_OPCODES = frozenset({0, 5, 6, 7, 8, 9, 15})
 _CLASSES = frozenset({1, 3, 4, 254, 255})
 _WITHOUT_ADDITIONS = frozenset({"dns", "llmnr"})
-"""On their own ports: what follows the answers is not looked at."""
+"""On their own ports: what follows the answers is not looked at, but where these lead on to others."""
 _UNICAST_BIT = 0x8000
 """mDNS: in questions please answer me alone, in records forget what you knew (RFC 6762 §18.12)."""
 _MOST_MESSAGES = 64
@@ -71,6 +72,12 @@ def inspect(sent: Payload, answered: Payload, ends: Ends) -> Detection | Wait | 
     if ends.transport == TCP:
         return _inspect_stream(sent, protocol)
     message = read_message(sent.data, only_answers=protocol in _WITHOUT_ADDITIONS)
+    if (
+        message
+        and protocol in _WITHOUT_ADDITIONS
+        and not LEADS_ON.isdisjoint([record[1] for record in message.records])
+    ):
+        message = read_message(sent.data)
     if message is None:
         return Detection(protocol) if protocol and sent.is_ended and _begins_plausibly(sent.data) else None
     if not _is_plausible(message, protocol, sent.data):
@@ -212,7 +219,7 @@ def _answers(data: bytes, message: Message, protocol: str) -> tuple[tuple[DnsAns
     """
     if protocol == "netbios-ns":
         return _netbios_answers(data, message.records[: message.answer_count]), ()
-    # What mDNS adds is its sender's own, so it counts; glue in DNS was not asked for.
+    # What mDNS adds is its sender's own, so it counts; in DNS it is glue, of which what answers lead to counts.
     records = message.records if protocol == "mdns" else message.records[: message.answer_count]
     asked_for = asked_names(data, [question.name for question in message.questions], records)
     answers: list[DnsAnswer] = []
@@ -228,6 +235,11 @@ def _answers(data: bytes, message: Message, protocol: str) -> tuple[tuple[DnsAns
             served, seconds = as_text(service_name(asked, binding.target)), min(least_s, time_to_live_s)
             answers += [DnsAnswer(served, address, seconds) for address in binding.addresses]
             offers += [EchOffer(served, cover) for cover in binding.covers]
+    for called, (_, kind, _, time_to_live_s, start, end) in led_to(
+        data, records[: message.answer_count], message.records[len(records) :], asked_for
+    ):
+        if end - start == _ADDRESS_BYTES[kind]:
+            answers.append(DnsAnswer(as_text(called), data[start:end], time_to_live_s))
     return tuple(answers), tuple(offers)
 
 

@@ -7,7 +7,10 @@ from portcall.kernels.payload_bytes cimport PayloadBytes, u8, u16
 from portcall.kernels.plain_parsers cimport DNS_ANSWER, DNS_QUESTION, MOST_ANSWERS, is_plain
 from portcall.kernels.records cimport Hello
 
-cdef enum:  # types of records besides A, CNAME and AAAA; parameters of the second (IANA, DNS Service Bindings)
+cdef enum:  # types of records besides A, CNAME and AAAA; parameters of the last (IANA, DNS Service Bindings)
+    NAME_SERVER_RECORD = 2
+    MAIL_SERVER_RECORD = 15
+    SERVICE_HOST_RECORD = 33
     SERVICE_RECORD = 64
     HTTPS_RECORD = 65
     IPV4_HINT = 4
@@ -95,7 +98,8 @@ cdef inline int _put_hints(
 
 cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noexcept nogil:
     """A query, or a response whose answers are of the very name or a chain of its aliases; gives how many addresses they have,
-    -1 for not plain. Of one that is cut, those that are there. ``out`` is these, and then the question. No more is looked at.
+    -1 for not plain. Of one that is cut, those that are there. ``out`` is these, and then the question. No more is looked at: where
+    answers lead on to others, only a message without what may be their addresses is plain.
 
     0 id:16  2 flags:16  4 questions:16  6 answers:16  8 authorities:16  10 additional:16  12 question
     answer: pointer=0xc000 + offset  type:16 (1 A, 5 CNAME, 28 AAAA, 65 HTTPS)  class:16  time to live:32  length:16  data
@@ -103,6 +107,7 @@ cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noe
     cdef Py_ssize_t question_end, at, data, i, answers = u16(sent, 6), owner_at = 12, count = 0, hint
     cdef uint16_t flags = u16(sent, 2), kind, size
     cdef uint32_t seconds, least_seconds = 0xFFFFFFFF
+    cdef bint leads_on = False  # to others, whose addresses may follow
     if sent.size < 17 or u16(sent, 4) != 1 or answers > MOST_ANSWERS or flags & 0x7840:
         return -1
     at = question_end = _question_end(sent)
@@ -131,6 +136,8 @@ cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noe
             memcpy(&out[count].address[16 - size], &sent.bytes[data], size)  # it is within the payload: checked above
             _put_answer(&out[count], seconds, question_end)
             count += 1
+        elif kind == NAME_SERVER_RECORD or kind == MAIL_SERVER_RECORD or kind == SERVICE_HOST_RECORD:
+            leads_on = True
         elif kind == SERVICE_RECORD:
             return -1
         elif kind == HTTPS_RECORD:
@@ -139,6 +146,9 @@ cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noe
                 return -1
             for hint in range(hint, count):
                 _put_answer(&out[hint], seconds, question_end)
+            leads_on = True
         at = data + size
+    if leads_on and u16(sent, 10) and (u16(sent, 10) > 1 or u16(sent, 8) or u8(sent, at)):  # the root has options (OPT)
+        return -1
     out[count].kind, out[count].name_at, out[count].name_length = DNS_QUESTION, 12, <uint32_t>(question_end - 5 - 12)
     return <int>count

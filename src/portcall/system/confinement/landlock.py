@@ -1,8 +1,9 @@
 """Landlock: of all files only those beneath some places, no TCP but none, no signals to others (landlock(7)).
 
 A place that is not there has no rule, and needs none; nor does a pipe without a name, as a shell makes it for
-``<(command)``: it is of no file system that rules are for, and may be opened all the same. Rules hold for the thread that sets them and what it begins, so
-they are set while there is one thread. What is open stays open. The kernel says how much of it it knows: its ABI.
+``<(command)``: it is of no file system that rules are for, and may be opened all the same. Rules hold for the thread
+that sets them and what it begins, so they are set while there is one thread. What is open stays open. The kernel says
+how much of it it knows: its ABI.
 
     1  Linux 5.13  files      2  5.19  other folders      3  6.2  truncate      4  6.7  TCP
     5  6.10  devices' ioctls      6  6.12  signals, abstract sockets
