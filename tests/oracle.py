@@ -8,13 +8,16 @@ everything.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from portcall.records.flows import FLOW, NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Direction, Fragmentation, Verdict
 
 TCP = 6
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+FIN, SYN, RST, ACK, CONGESTION = 0x01, 0x02, 0x04, 0x10, 0xC0
+ENDS = ("low", "high", "low_port", "high_port", "protocol", "ip_version", "namespace")
 COMPARED = [name for name in FLOW.names if name != "earlier"]
 """Every field of FLOW but the index of the previous row, which is the table's own book-keeping."""
 
@@ -60,7 +63,48 @@ def _counted(packets, first_number):
         )
         _count(row, sender, number, packet)
         homes.append((row, sender, packet))
-    return rows + list(unmatched_fragments.values()), homes
+    gone = _opened_by_both(rows, homes)
+    homes = [(gone.get(id(row), row), sender, packet) for row, sender, packet in homes]
+    return [row for row in rows if id(row) not in gone] + list(unmatched_fragments.values()), homes
+
+
+def _opened_by_both(rows, homes):
+    """id of a row → the one before it of the same ends, which has its facts now: a SYN alone, where this has the other's."""
+    chains, syns, met = {}, {}, set()
+    for row in rows:
+        chains.setdefault(tuple(row[name] for name in ENDS), []).append(row)
+    for row, sender, packet in homes:
+        if _is_syn(packet):
+            syns.setdefault(id(row), (set(), id(row) not in met))[0].add(sender)
+        met.add(id(row))
+    began_before = {row for row, (_, is_first) in syns.items() if not is_first}
+    matches = []
+    for row, following in (pair for chain in chains.values() for pair in pairwise(chain)):
+        flags = [one & ~CONGESTION for one in row["tcp_flags"]]
+        if sorted(flags) == [0, SYN] and syns[id(following)][0] == {flags.index(0)}:
+            matches.append((row, following))
+    followers = began_before | {id(following) for _, following in matches}
+    gone = {}
+    for row, following in matches:
+        if id(row) not in followers:
+            _join(row, following)
+            gone[id(following)] = row
+    return gone
+
+
+def _join(row, following):
+    for name in ("packets", "bytes", "payload"):
+        row[name] = tuple(map(sum, zip(row[name], following[name], strict=True)))
+    row["tcp_flags"] = tuple(one | other for one, other in zip(row["tcp_flags"], following["tcp_flags"], strict=True))
+    row["local"] |= following["local"]
+    if following["first_frame"] < row["first_frame"]:
+        row["first_sender"] = following["first_sender"]
+    for name in ("first_frame", "first_ns"):
+        row[name] = min(row[name], following[name])
+    for name in ("syn_ns", "syn_ack_ns", "fin_ns", "rst_ns"):
+        row[name] = tuple(map(min, zip(row[name], following[name], strict=True)))
+    row["last_ns"] = max(row["last_ns"], following["last_ns"])
+    row["syn_sequence"] = following["syn_sequence"]
 
 
 def verdict_tallies(packets):

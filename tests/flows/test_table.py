@@ -204,10 +204,34 @@ def test_a_syn_on_a_flow_met_in_mid_stream_joins_it(rows_of):
     assert (row["packets"], row["has_syn"]) == ((2, 0), 1)
 
 
-def test_a_syn_of_the_other_end_with_another_sequence_number_is_a_new_row(rows_of):
-    rows = rows_of(packet(tcp_flags=SYN, tcp_sequence=1), reply(tcp_flags=SYN, tcp_sequence=2))
+def test_a_syn_of_the_other_end_with_another_sequence_number_is_a_new_row_once_it_was_answered(rows_of):
+    syn, answer = packet(tcp_flags=SYN, tcp_sequence=1), reply(tcp_flags=RST | ACK)
+    rows = rows_of(syn, answer, reply(tcp_flags=SYN, tcp_sequence=2))
 
-    assert [row["packets"] for row in rows] == [(1, 0), (0, 1)]
+    assert [row["packets"] for row in rows] == [(1, 1), (0, 1)]
+
+
+@pytest.mark.parametrize("congestion", [0, 0xC0], ids=["plain", "with ECN"])
+def test_what_both_ends_open_at_once_is_one_connection(rows_of, congestion):
+    open_low, open_high = (one(tcp_flags=SYN | congestion, tcp_sequence=n) for n, one in enumerate((packet, reply)))
+    answer_low, answer_high = (one(tcp_flags=SYN | ACK, tcp_sequence=n) for n, one in enumerate((packet, reply)))
+
+    [row] = rows_of(open_low, open_low, open_high, open_high, answer_low, answer_high, packet(), reply(tcp_flags=FIN))
+
+    assert (row["packets"], row["first_sender"]) == ((4, 4), 0)
+
+
+def test_a_third_syn_with_a_number_of_its_own_is_another_connection(rows_of):
+    rows = rows_of(*(one(tcp_flags=SYN, tcp_sequence=n) for n, one in enumerate((packet, reply, packet))))
+
+    assert [row["packets"] for row in rows] == [(1, 1), (1, 0)]
+
+
+def test_what_was_met_in_mid_stream_goes_on_in_one_row_at_most(rows_of):
+    before = packet(tcp_flags=ACK)
+    rows = rows_of(before, packet(tcp_flags=SYN, tcp_sequence=1), reply(tcp_flags=SYN, tcp_sequence=2))
+
+    assert [row["packets"] for row in rows] == [(2, 0), (0, 1)]
 
 
 def test_a_syn_ack_is_never_a_new_row(rows_of):

@@ -74,7 +74,8 @@ def test_the_kernel_tells_of_a_damaged_answer_what_the_dissectors_tell(kind):
     random, (hello, answer) = Random(12), ANSWERS[kind]
     packets = []
     for port in range(20000, 21000):
-        asks, answers = {"sport": port, "dport": 443, "seq": 1}, {"sport": 443, "dport": port, "seq": 7}
+        asks = {"sport": port, "dport": 443, "seq": 1, "flags": "A"}
+        answers = {"sport": 443, "dport": port, "seq": 7, "flags": "A"}
         packets.append(bytes(IP(src=CLIENT, dst=SERVER) / TCP(**asks) / hello))
         packets.append(bytes(IP(src=SERVER, dst=CLIENT) / TCP(**answers) / changed(random, answer)))
 

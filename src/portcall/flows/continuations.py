@@ -1,4 +1,8 @@
-"""Connections that go on in another row: a row that saw neither SYN, FIN nor RST, and the next one of its key."""
+"""Connections that go on in another row, the next one of its key.
+
+A row that saw neither SYN, FIN nor RST does. So does one of an end's SYN alone where the next one began with the other
+end's: both opened the connection at once (RFC 9293 §3.5, as behind two NATs). A connection has two rows at most.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,8 @@ from portcall.records.packets import NO_TIME
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FIN_OR_RST = 0x05
+_SYN, _FIN_OR_RST = 0x02, 0x05
+_CONGESTION = 0xC0  # RFC 3168 §6.1.1: what a SYN may have besides
 
 
 class Continued(NamedTuple):
@@ -31,6 +36,9 @@ def continued(flows: NDArray[np.void], idle_ns: int = 0) -> Continued:
     beginnings = flows["earlier"][continuations].astype(np.int64) - 1
     previous = flows[beginnings]
     is_open = (previous["has_syn"] == 0) & ((previous["tcp_flags"] & _FIN_OR_RST) == 0).all(axis=1)
+    are_both_opened = _are_both_opened(previous, flows, continuations)
+    if are_both_opened.any():
+        is_open |= are_both_opened & ~np.isin(beginnings, continuations[is_open | are_both_opened])
     if idle_ns:
         began_ns, ended_ns = flows["first_ns"][continuations], previous["last_ns"]
         have_times = (began_ns != NEVER) & (ended_ns != NO_TIME) & (began_ns > ended_ns)
@@ -39,6 +47,19 @@ def continued(flows: NDArray[np.void], idle_ns: int = 0) -> Continued:
         )
         is_open &= silence_ns <= np.uint64(idle_ns)
     return Continued(beginnings[is_open], continuations[is_open])
+
+
+def _are_both_opened(
+    previous: NDArray[np.void], flows: NDArray[np.void], continuations: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether one end sent SYNs and nothing else in ``previous``, FLOW[n], and in the next row only the other one did."""
+    found = np.zeros(len(previous), np.bool_)
+    flags = previous["tcp_flags"] & ~np.uint8(_CONGESTION)
+    alone = np.flatnonzero((np.sort(flags, axis=1) == (0, _SYN)).all(axis=1))
+    came = flows["syn_ns"][continuations[alone]] != NEVER
+    went = previous["tcp_flags"][alone] != 0
+    found[alone] = (came != went).all(axis=1)
+    return found
 
 
 def join(beginning: NDArray[np.void], continuation: NDArray[np.void]) -> None:

@@ -1,8 +1,8 @@
 """FlowTable: packets in, conversations out; and two tables of consecutive shards make one.
 
 The table holds only what merges (sums, ORs, minima, maxima). What needs a look at neighbours is derived when records
-are asked for: a row that saw neither SYN, FIN nor RST continues in the next row of its key; later fragments that came
-first are credited to the flow of their first fragment. The table knows no clock, file, name or owner.
+are asked for: rows that continue in the next one of their key (``continuations``); later fragments that came first are
+credited to the flow of their first fragment. The table knows no clock, file, name or owner.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The table is dense rows (FLOW, ``flow_row``) plus slots (``flow_slots``), and ro
 in strides of 8: while one is counted, the rows of the next and the slots of the one after it are on their way.
 
 Every SYN with a new sequence number starts a row of its own, chained to the previous one of the key by ``earlier``.
-FlowTable joins a row that saw neither SYN, FIN nor RST with its successor when it reports. Only so do shards merge in
+FlowTable joins some with their successor when it reports (``flows.continuations``). Only so do shards merge in
 any grouping: what a row means never depends on what came before the shard. Rows that silence parts are not joined.
 """
 

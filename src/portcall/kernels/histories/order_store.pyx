@@ -22,12 +22,13 @@ from portcall.kernels.histories.ip_lengths cimport ip_length, tcp_header
 from portcall.kernels.histories.tcp_states cimport Segment, note_segment
 from portcall.kernels.layers.cursor cimport big_16, big_32
 from portcall.kernels.originators cimport by_port
-from portcall.kernels.records cimport FRAGMENT_FIRST, NO_TIME, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, Flow, Frame, Packet
+from portcall.kernels.records cimport FRAGMENT_FIRST, NEVER, NO_TIME, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, Flow, Frame, Packet
 
 cdef enum:
     TCP = 6
     UDP = 17
     HAS_DATA = 0x08
+    CONGESTION = 0xC0  # what a SYN may have besides (RFC 3168 §6.1.1)
 
 LETTERS = _LETTERS
 """Letters of a history that are kept."""
@@ -48,6 +49,22 @@ cdef struct History:
     uint8_t originator
     uint8_t has_begun
     uint8_t reserved[6]
+
+
+cdef inline bint _is_open(const Flow *flow) noexcept nogil:
+    """Whether it goes on in the next row of its key, as ``flows.continuations`` has it."""
+    return not flow.has_syn and not (flow.tcp_flags[0] | flow.tcp_flags[1]) & (TCP_FIN | TCP_RST)
+
+
+cdef inline bint _are_both_opened(const Flow *flow, const Flow *following) noexcept nogil:
+    """Whether one end sent SYNs and nothing else, and in the following row only the other one did, as there."""
+    cdef int side
+    for side in range(2):
+        if flow.tcp_flags[side] & ~CONGESTION != (TCP_SYN if flow.tcp_flags[side] else 0):
+            return False
+        if (flow.tcp_flags[side] != 0) == (following.syn_ns[side] != NEVER):
+            return False
+    return (flow.tcp_flags[0] != 0) != (flow.tcp_flags[1] != 0)
 
 
 cdef inline void _begin_anew(Conversation *one, Islands *islands) noexcept nogil:
@@ -137,8 +154,11 @@ cdef class OrderStore:
         if flow.earlier == 0:
             return own
         earlier = &self.table.flows[flow.earlier - 1]
-        if (earlier.has_syn or (earlier.tcp_flags[0] | earlier.tcp_flags[1]) & (TCP_FIN | TCP_RST)
-                or is_silent(earlier, flow.first_ns, self.table.idle_ns)):
+        if is_silent(earlier, flow.first_ns, self.table.idle_ns):
+            return own
+        if _are_both_opened(earlier, flow):
+            return own if self._goes_on_in_one_of_two(earlier) else <Conversation *>&self.rows[flow.earlier - 1, 0]
+        if not _is_open(earlier):
             return own
         former = <Conversation *>&self.rows[flow.earlier - 1, 0]
         if not own.has_begun:
@@ -146,6 +166,14 @@ cdef class OrderStore:
             if not self._is_answered_before(former, packet):
                 _begin_anew(former, &self.islands)
         return former
+
+    cdef bint _goes_on_in_one_of_two(self, const Flow *flow) noexcept nogil:
+        """Whether the row may itself be what an earlier one goes on in."""
+        cdef const Flow *earlier
+        if flow.earlier == 0:
+            return False
+        earlier = &self.table.flows[flow.earlier - 1]
+        return _is_open(earlier) or _are_both_opened(earlier, flow)
 
     cdef bint _is_answered_before(self, const Conversation *one, const Packet *packet) noexcept nogil:
         """Whether a SYN comes behind the SYN+ACK that answers it."""
