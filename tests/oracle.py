@@ -69,7 +69,7 @@ def _counted(packets, first_number):
 
 
 def _opened_by_both(rows, homes):
-    """id of a row → the one before it of the same ends, which has its facts now: a SYN alone, where this has the other's."""
+    """id of a row → the one before it of the same ends, which has its facts now: a SYN alone, and here another."""
     chains, syns, met = {}, {}, set()
     for row in rows:
         chains.setdefault(tuple(row[name] for name in ENDS), []).append(row)

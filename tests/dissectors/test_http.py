@@ -120,6 +120,32 @@ def test_what_is_said_through_connect_is_heard_too():
     }
 
 
+ASKED = b"CONNECT a.example:22 HTTP/1.1\r\nHost: a.example\r\n\r\n"
+UNKNOWN = b"HTTP/1.1 407 Proxy Authentication Required\r\nServer: squid\r\nContent-Length: 12\r\n\r\nwho are you?"
+AGREED = b"HTTP/1.1 200 OK\r\n\r\n"
+PROVED = ASKED[:-2] + b"Proxy-Authorization: NTLM TlRMTVNTUAAB\r\n\r\n"
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_what_is_said_through_a_proxy_that_first_asked_who_it_is_is_heard_too(rounds):
+    asked, answered = ASKED + PROVED * rounds + b"SSH-2.0-x\r\n", UNKNOWN * rounds + AGREED + b"SSH-2.0-y\r\n"
+
+    found = inspect(http, asked, to_server(3128), answered)
+    answer = inspect(http, answered, from_server(3128), asked)
+
+    assert (names(found), details(found)["inside"], details(found)["version"]) == (
+        ["a.example:22", "a.example"],
+        "ssh",
+        "x",
+    )
+    assert (details(answer)["server"], details(answer)["inside"], details(answer)["version"]) == ("squid", "ssh", "y")
+
+
+@pytest.mark.parametrize("size", range(1, len(PROVED)))
+def test_a_second_request_to_a_proxy_that_has_not_all_come_is_waited_for(size):
+    assert not inspect(http, ASKED + PROVED[:size], to_server(3128), UNKNOWN).is_final
+
+
 def test_what_a_refused_connect_brings_is_the_proxys_own():
     refusal = b"HTTP/1.1 403 Forbidden\r\nServer: squid\r\n\r\nSSH-2.0-x\r\n"
 

@@ -7,7 +7,17 @@ import subprocess
 
 import pytest
 
-from capture_bytes import MICROSECONDS, MODIFIED, NANOSECONDS, pcap_header, pcap_record, read_frames
+from capture_bytes import (
+    MICROSECONDS,
+    MODIFIED,
+    NANOSECONDS,
+    enhanced,
+    interface,
+    pcap_header,
+    pcap_record,
+    read_frames,
+    section,
+)
 
 SECOND_NS = 10**9
 START = 1_700_000_000
@@ -81,6 +91,17 @@ def test_before_version_2_3_the_two_lengths_are_swapped(written, minor):
     [frame], error = read_frames(written(pcap_header(minor=minor), record))
 
     assert (frame.captured, frame.wire, frame.content, error) == (60, 90, FRAMES[0], None)
+
+
+def test_no_frame_was_shorter_on_the_wire_than_what_was_captured_of_it(written):
+    records = [pcap_record(FRAMES[0], wire=wire) for wire in (0, 10, 60, 90)]
+    blocks = [enhanced(FRAMES[0], wire=wire) for wire in (0, 10, 60, 90)]
+
+    for contents in ([pcap_header(), *records], [section(), interface(), *blocks]):
+        frames, error = read_frames(written(*contents))
+
+        assert [(frame.captured, frame.wire) for frame in frames] == [(60, 60), (60, 60), (60, 60), (60, 90)]
+        assert error is None
 
 
 def test_in_version_2_3_the_greater_length_is_that_on_the_wire(written):

@@ -44,6 +44,9 @@ _KNOWN_METHOD = Expression(
     rb"(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT) (?:/|https?://|\*)[\t\x20-\xff]*\Z"
 )
 _REQUEST_WITHIN = Expression(rb"\n(?=(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|CONNECT) \S{1,8192} HTTP/1\.[01]\r?\n)")
+_CONNECT, _MOST_ROUNDS = b"CONNECT ", 8
+"""As often may a proxy be asked, with what proves more of who asks; NTLM takes three."""
+_AGREED = Expression(rb"HTTP/1\.[01] 2[0-9]{2}[ \r\n]")
 _SIMPLE_REQUEST = Expression(rb"GET /[\x21-\xff]{0,2048}(?:\r?\n){1,2}\Z")
 _NO_HEADER = Expression(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """What stands in no field (RFC 9110 §5.5): the end of a header that holds it will not come."""
@@ -101,7 +104,7 @@ def _inspect_request(sent: Payload, answered: Payload, request: Request, ends: E
         return with_upgrade(detection, sent, answered, ends, end)
     if request.method != b"CONNECT" or end < 0:
         return detection
-    return with_inside(detection, after(sent, end), _after_header(answered), ends, _INSIDE)
+    return _with_tunnel(detection, sent, answered, ends)
 
 
 def _inspect_status(sent: Payload, answered: Payload, status: Status, ends: Ends) -> Detection:
@@ -118,13 +121,34 @@ def _inspect_status(sent: Payload, answered: Payload, status: Status, ends: Ends
     if upgrade.startswith(b"tls/") and status.code == b"101" and end >= 0:
         return with_upgrade(detection, sent, answered, ends, end)
     asked = read_request(answered.data)
-    if end < 0 or asked is None or asked.method != b"CONNECT" or status.code[:1] != b"2":
+    if end < 0 or asked is None or asked.method != b"CONNECT" or (status.code[:1] != b"2" and status.code != b"407"):
         return detection
-    return with_inside(detection, after(sent, end), _after_header(answered), ends, _INSIDE)
+    return _with_tunnel(detection, sent, answered, ends)
 
 
-def _after_header(payload: Payload) -> Payload:
-    """What follows the first header of either end."""
-    start_line = read_request(payload.data) or read_status(payload.data)
-    end = find_end(payload.data, start_line.end) if start_line else -1
-    return after(payload, end if end >= 0 else len(payload.data))
+def _with_tunnel(detection: Detection, sent: Payload, answered: Payload, ends: Ends) -> Detection:
+    """The finding of what a proxy was asked, or answered, with what is said through it."""
+    start, answered_start = _tunnel_start(sent.data), _tunnel_start(answered.data)
+    if start < 0:
+        return detection._replace(is_final=sent.is_ended)
+    rest = after(answered, answered_start if answered_start >= 0 else len(answered.data))
+    return with_inside(detection, after(sent, start), rest, ends, _INSIDE)
+
+
+def _tunnel_start(data: bytes) -> int:
+    """Where one end's bytes of a tunnel begin: behind all requests or answers that it took; -1 while they may go on."""
+    if status := read_status(data):
+        if status.code == b"407":  # the proxy wants to know who asks
+            agreed = _AGREED.search(data, status.end)
+            status = read_status(data, agreed.start()) if agreed else None
+        return find_end(data, status.end) if status else -1
+    end = 0
+    for _ in range(_MOST_ROUNDS):
+        request = read_request(data, end)
+        if request is None or request.method != b"CONNECT":
+            break
+        end = find_end(data, request.end)
+        if end < 0:
+            return -1
+    follows = data[end : end + len(_CONNECT)]
+    return -1 if not end or (follows and _CONNECT.startswith(follows)) else end

@@ -52,7 +52,7 @@ def continued(flows: NDArray[np.void], idle_ns: int = 0) -> Continued:
 def _are_both_opened(
     previous: NDArray[np.void], flows: NDArray[np.void], continuations: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Whether one end sent SYNs and nothing else in ``previous``, FLOW[n], and in the next row only the other one did."""
+    """Whether one end sent SYNs and nothing else in ``previous``, FLOW[n], and in the next row only the other one."""
     found = np.zeros(len(previous), np.bool_)
     flags = previous["tcp_flags"] & ~np.uint8(_CONGESTION)
     alone = np.flatnonzero((np.sort(flags, axis=1) == (0, _SYN)).all(axis=1))

@@ -2,7 +2,8 @@
 
 Both walkers go from record to record over whole records only, and stop where they need somebody else: more bytes, a
 larger frame array, or (pcapng) a block that says more than a packet. ``position`` is where they stopped, ``stop``
-why. They copy nothing: a frame is an offset into the buffer. Layouts: pcap by draft-ietf-opsawg-pcap, its variants by
+why. They copy nothing: a frame is an offset into the buffer. A frame that was shorter on the wire than what was captured
+of it was not: some writers put 0 there. Layouts: pcap by draft-ietf-opsawg-pcap, its variants by
 libpcap's and Wireshark's readers; pcapng by draft-ietf-opsawg-pcapng.
 """
 
@@ -160,7 +161,7 @@ cdef class PcapWalk(RecordWalk):
             frame.ts_ns = (<int64_t>number_at(record, big) * 1000000000
                            + <int64_t>number_at(record + 4, big) * fraction_ns) if says_time else NO_TIME
             frame.offset = at + header_bytes
-            frame.captured, frame.wire, frame.interface = captured, wire, 0
+            frame.captured, frame.wire, frame.interface = captured, max(wire, captured), 0
             frame.link, frame.direction, frame.reserved = self.link, UNKNOWN_DIRECTION, 0
             at += header_bytes + captured
             count += 1
@@ -290,6 +291,7 @@ cdef class PcapngWalk(RecordWalk):
         room = length - header - 4
         if out_frame.captured > MAX_FRAME_BYTES or <Py_ssize_t>out_frame.captured > room:
             return b"a packet claims more captured bytes than its block holds"
+        out_frame.wire = max(out_frame.wire, out_frame.captured)
         out_frame.offset = at + header
         if kind != SIMPLE_PACKET:
             header += (<Py_ssize_t>out_frame.captured + 3) & ~3
