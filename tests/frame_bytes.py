@@ -56,6 +56,15 @@ def pktap(link, content):
     return struct.pack("<III", 108, 1, link) + bytes(24) + struct.pack("<I", 2) + bytes(68) + content
 
 
+def erf(kind, content, extensions=b""):
+    return (
+        bytes(8)
+        + struct.pack(">BBHHH", kind, 4, 16 + len(extensions + content), 0, len(content))
+        + extensions
+        + content
+    )
+
+
 def gre(ethertype, content, flags=0, between=b""):
     return struct.pack(">HH", flags, ethertype) + between + content
 
@@ -127,6 +136,12 @@ BY_LINK = {
     "pppd": (166, b"\x01\xff\x03\x00\x21" + IP4),
     "PPI, 802.11": (192, struct.pack("<BBHI", 0, 0, 8, 105) + wifi(IP4)),
     "PPI, Ethernet": (192, struct.pack("<BBHI", 0, 0, 12, 1) + bytes(4) + ETHERNET),
+    "ERF, Ethernet": (197, erf(2, bytes(2) + ETHERNET)),
+    "ERF, Ethernet, two extensions": (197, erf(0x82, b"\x83" + bytes(7) + b"\x04" + bytes(7) + bytes(2) + ETHERNET)),
+    "ERF, Cisco HDLC": (197, erf(1, b"\x0f\x00\x08\x00" + IP4)),
+    "ERF, PPP": (197, erf(1, b"\xff\x03\x00\x21" + IP4)),
+    "ERF, IPv4": (197, erf(22, IP4)),
+    "ERF, IPv6": (197, erf(23, IP6)),
     "PPP with direction": (204, b"\x00\xff\x03\x00\x21" + IP4),
     "MPLS": (219, b"\0\0\x11\x40" + IP4),
     "ipnet": (226, b"\x01\x02" + bytes(22) + IP4),

@@ -39,8 +39,9 @@ def test_an_ipv6_socket_that_takes_ipv4_too_says_so():
     assert found.words == "every interface, IPv4 and IPv6"
 
 
-def test_a_socket_bound_to_an_interface_is_reached_on_that_one():
-    found = exposure_of(system_socket("0.0.0.0:68", interface="eth0"), NETWORKS)
+@pytest.mark.parametrize("networks", [NETWORKS, NETWORKS * 2], ids=["an address each", "two of a network"])
+def test_a_socket_bound_to_an_interface_is_reached_on_that_one(networks):
+    found = exposure_of(system_socket("0.0.0.0:68", interface="eth0"), networks)
 
     assert (found.reach, found.words) == (Reach.NETWORK, "one interface: eth0 (192.168.1.0/24, fe80::/64)")
 

@@ -2,9 +2,8 @@
 
 Both walkers go from record to record over whole records only, and stop where they need somebody else: more bytes, a
 larger frame array, or (pcapng) a block that says more than a packet. ``position`` is where they stopped, ``stop``
-why. They copy nothing: a frame is an offset into the buffer. A frame that was shorter on the wire than what was captured
-of it was not: some writers put 0 there. Layouts: pcap by draft-ietf-opsawg-pcap, its variants by
-libpcap's and Wireshark's readers; pcapng by draft-ietf-opsawg-pcapng.
+why. They copy nothing: a frame is an offset into the buffer. On the wire it had no fewer bytes than were captured:
+some writers put 0 there. pcap by draft-ietf-opsawg-pcap, libpcap and Wireshark; pcapng by draft-ietf-opsawg-pcapng.
 """
 
 from cpython.buffer cimport PyBuffer_Release
@@ -291,8 +290,7 @@ cdef class PcapngWalk(RecordWalk):
         room = length - header - 4
         if out_frame.captured > MAX_FRAME_BYTES or <Py_ssize_t>out_frame.captured > room:
             return b"a packet claims more captured bytes than its block holds"
-        out_frame.wire = max(out_frame.wire, out_frame.captured)
-        out_frame.offset = at + header
+        out_frame.wire, out_frame.offset = max(out_frame.wire, out_frame.captured), at + header
         if kind != SIMPLE_PACKET:
             header += (<Py_ssize_t>out_frame.captured + 3) & ~3
             if header < length - 4:

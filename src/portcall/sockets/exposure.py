@@ -89,7 +89,7 @@ def _any_address(
 ) -> tuple[Reach, str, bool]:
     versions = "IPv4" if socket.ip_version == _IPV4 else "IPv4 and IPv6" if socket.takes_ipv4_too else "IPv6"
     if socket.interface:
-        here = [str(one.address.network) for one in networks if one.interface == socket.interface]
+        here = dict.fromkeys(str(one.address.network) for one in networks if one.interface == socket.interface)
         return Reach.NETWORK, f"one interface: {socket.interface} ({', '.join(here) or 'without address'})", True
     only = "" if is_outside else ", though there is none but loopback"
     return Reach.EVERYWHERE, f"every interface, {versions}{only}", is_outside

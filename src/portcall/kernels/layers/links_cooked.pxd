@@ -4,7 +4,9 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from portcall.kernels.layers.cursor cimport (
     BROKEN, NOTHING, Cursor, big_16, big_32, fits, has, narrow, u16, u16_little, u32, u32_little, u8,
 )
-from portcall.kernels.layers.numbers cimport AVS, LLC, WIFI, by_address_family, by_ethertype, by_hardware_type, by_link_type
+from portcall.kernels.layers.numbers cimport (
+    AVS, ETHERNET, IP_ANY, LLC, PPP_HDLC, WIFI, by_address_family, by_ethertype, by_hardware_type, by_link_type,
+)
 from portcall.kernels.records cimport INBOUND, OUTBOUND
 
 cdef enum:  # what a subframe of an A-MSDU holds
@@ -270,6 +272,28 @@ cdef inline int _carried(const Cursor *cursor, size_t at) noexcept nogil:
     if protocol != TCP_NUMBER or header < 20 or not fits(cursor, at, 8 + header + 13):
         return WITH_IP
     return WITH_PAYLOAD if size > 4 * (ip[header + 12] >> 4) else WITH_IP
+
+
+cdef inline int erf(Cursor *cursor) noexcept nogil:
+    """Endace's record, as Wireshark's wiretap/erf.h has it, before what passed a DAG card.
+
+    0 time:64  8 extended:1 kind:7  9 flags:8  10 size:16  12 lost:16  14 wire:16  (extensions, 8 bytes each, whose first bit says
+    that another follows)
+
+    link type: 197
+    """
+    cdef uint8_t kind = u8(cursor, cursor.at + 8), more = kind
+    cursor.at += 16
+    while more & 0x80:  # ends where the frame does: behind it are zeros
+        more = u8(cursor, cursor.at)
+        cursor.at += 8
+    kind &= 0x7F
+    if kind == 2 or kind == 11 or kind == 16 or kind == 20:
+        cursor.at += 2  # an offset, and padding
+        return ETHERNET
+    if kind == 1 or kind == 10 or kind == 15 or kind == 17 or kind == 19:
+        return PPP_HDLC
+    return IP_ANY if kind == 22 or kind == 23 else NOTHING
 
 
 cdef inline int no_packets(Cursor *cursor) noexcept nogil:
