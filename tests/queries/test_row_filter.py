@@ -73,6 +73,24 @@ def test_an_address_is_the_same_however_it_is_written():
     assert compile_where("client_ip=2001:0DB8:0::1", "flow")({"client_ip": "2001:db8::1"})
 
 
+@pytest.mark.parametrize("value", ["www.example.com", "WWW.Example.COM", "www.example.com."])
+@pytest.mark.parametrize(
+    ("by", "column"),
+    [
+        ("flow", "hostname"),
+        ("flow", "http_host"),
+        ("flow", "server_reverse_name"),
+        ("host", "host"),
+        ("app", "top_host"),
+    ],
+)
+def test_a_name_of_a_host_is_the_same_in_any_case_and_with_its_last_dot(by, column, value):
+    for name in ("www.example.com", "Www.example.com", "www.example.com."):
+        assert compile_where(f"{column}={value}", by)({column: name})
+        assert not compile_where(f"{column}!={value}", by)({column: name})
+    assert not compile_where(f"{column}={value}", by)({column: "example.com"})
+
+
 @pytest.mark.parametrize("by", GROUPINGS)
 def test_every_column_can_be_compared(by):
     for name in column_names(by):

@@ -8,7 +8,8 @@ r"""``--where``: an expression over output columns → a test of one row.
     bytes > 1MB and not service ~ '^(https|dns)$'        server_ip = 10.0.0.0/8        app = null
 
 A number without a unit is in the column's own unit, see ``schema``; the derived ``duration`` is in seconds. Addresses
-are compared with addresses and networks, a list with each of its texts. Null equals only ``null``.
+are compared with addresses and networks, names of hosts in any case and with or without the last dot (RFC 4343), a list
+with each of its texts. Null equals only ``null``.
 pyparsing is imported when there is an expression to read.
 """
 
@@ -53,6 +54,7 @@ _UNITS: dict[str, tuple[str, int]] = {
     "min": ("ns", 60 * 10**9),
     "h": ("ns", 3600 * 10**9),
 }
+_NAMES_OF_HOSTS = frozenset({"host", "hostname", "top_host", "tls_server_name", "http_host", "query"})
 _MEASURED_IN = {"s": "ns"}  # duration is counted in ns here, so that comparisons are exact
 _DEFAULT_FACTOR = {"s": 10**9}
 _NUMBER = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,2})?)([A-Za-z]*)", re.ASCII)
@@ -171,9 +173,16 @@ def _text_test(column: Column, value: str, *, is_pattern: bool) -> Callable[[str
         try:
             network = ipaddress.ip_network(value, strict=False)
         except ValueError:
-            return partial(operator.eq, value)
-        return lambda text: _is_within(text, network)
+            pass
+        else:
+            return lambda text: _is_within(text, network)
+    if column.name in _NAMES_OF_HOSTS or column.name.endswith("_reverse_name"):
+        return partial(_is_host, value.lower().removesuffix("."))
     return partial(operator.eq, value)
+
+
+def _is_host(name: str, text: str) -> bool:
+    return text.lower().removesuffix(".") == name
 
 
 def _is_within(text: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
