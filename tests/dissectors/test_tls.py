@@ -117,6 +117,15 @@ def test_a_name_of_60_kilobytes_is_cut():
     assert named(found) == [(NameKind.TLS_SNI, "a" * 1024)]
 
 
+@pytest.mark.parametrize("others", [1, 3])
+def test_names_of_other_kinds_may_stand_before_the_hosts(others):
+    names = b"\1\0\3odd" * others + b"\0\0\x0fwww.example.com"
+
+    found = listen(hello_with([(0, len(names).to_bytes(2, "big") + names)]))
+
+    assert named(found) == [(NameKind.TLS_SNI, "www.example.com")]
+
+
 @pytest.mark.parametrize("body", [b"", b"\0", b"\0\0", b"\0\3\0\0\0", b"\0\5\1\0\2ab", b"\0\0\0\0\0"])
 def test_a_server_name_extension_without_a_host_names_none(body):
     found = listen(hello_with([(0, body)]))

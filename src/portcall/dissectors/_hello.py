@@ -29,6 +29,8 @@ _TLS_1_2, _DTLS_1_2 = 0x0303, 0xFEFD
 SERVER_NAME, APPLICATION_PROTOCOLS, SUPPORTED_VERSIONS = 0, 16, 43
 ENCRYPTED_CLIENT_HELLO, ENCRYPTED_SERVER_NAME = 0xFE0D, 0xFFCE
 """Extensions (IANA, TLS ExtensionType); the last is of draft-ietf-tls-esni-02, which ECH replaced."""
+_MOST_KINDS = 8
+"""Of names that a server may be called by, before its host's; only that is defined."""
 
 _VERSIONS = {
     0x0002: "SSL 2.0",
@@ -89,11 +91,15 @@ class ClientHello(NamedTuple):
 
     def names(self, kind: NameKind) -> tuple[Name, ...]:
         """The server's name, where the client sent one (RFC 6066 §3)."""
-        # list length 2 | kind 1 (0: host name) | length 2 | name
-        body = self.extensions.get(SERVER_NAME, b"")
-        if len(body) < 6 or body[2]:  # noqa: PLR2004 - the fields above, and a character
+        # list length 2 | one or more, one of each kind: kind 1 (0: host name) | length 2 | name
+        body, at = self.extensions.get(SERVER_NAME, b""), 2
+        for _ in range(_MOST_KINDS):
+            if len(body) < at + 4 or not body[at]:
+                break
+            at += 3 + _SHORT.unpack_from(body, at + 1)[0]
+        if len(body) < at + 4 or body[at]:
             return ()
-        sent = named(kind, body[5 : 5 + _SHORT.unpack_from(body, 3)[0]])
+        sent = named(kind, body[at + 3 : at + 3 + _SHORT.unpack_from(body, at + 1)[0]])
         return tuple([beside_ech(name) for name in sent]) if self.has_outer_ech else sent
 
     @property
