@@ -373,7 +373,7 @@ def test_a_connection_whose_close_was_missed_is_forgotten_some_time_after_its_pr
     told(timeline, sighting(1, 7, 100, "USED", CLIENT, SERVER), sighting(1, 8, 200, "USED", SERVER, CLIENT), until=123)
     told(timeline, until=134)
 
-    assert list(timeline._sockets) == [8]
+    assert list(timeline._tables.sockets) == [8]
 
 
 def test_a_connection_that_was_seen_to_end_is_forgotten_though_nobody_told_of_its_close(timeline):
@@ -383,7 +383,7 @@ def test_a_connection_that_was_seen_to_end_is_forgotten_though_nobody_told_of_it
     assert owner(timeline, SERVER, CLIENT, first=1)[0] == 200
     told(timeline, until=123)
     told(timeline, until=134)
-    assert list(timeline._sockets) == [9]
+    assert list(timeline._tables.sockets) == [9]
 
 
 @pytest.mark.parametrize("later_s", [7200, -7200], ids=["asleep for two hours", "set back by two hours"])
@@ -420,7 +420,7 @@ def test_of_many_turns_at_one_socket_the_latest_are_remembered(timeline):
     turns = [sighting(n / 10, 7, 100 + n % 2, "USED", SERVER, CLIENT, protocol="udp") for n in range(1000)]
     told(timeline, started(0, 100), started(0, 101), *turns)
 
-    [socket] = timeline._sockets.values()
+    [socket] = timeline._tables.sockets.values()
     assert len(socket.used) < 100
 
 
@@ -525,7 +525,7 @@ def test_a_raw_socket_that_sends_from_every_port_is_kept_small(timeline):
     rows = [sighting(1, 7, 100, "USED", f"10.0.0.1:{n}", SERVER, protocol="udp") for n in range(1, 2000)]
     told(timeline, *rows)
 
-    assert len(timeline._sockets[7].ports) == ownership._PORTS_PER_SOCKET
+    assert len(timeline._tables.sockets[7].ports) == ownership._PORTS_PER_SOCKET
 
 
 def test_a_socket_that_a_service_manager_holds_too_is_the_services(timeline):

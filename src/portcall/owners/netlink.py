@@ -16,6 +16,7 @@ import numpy as np
 
 from portcall.errors import PortcallError
 from portcall.owners.diag_rows import rows_of, sightings_of
+from portcall.owners.losses import ended
 from portcall.owners.open_files import holders_of_sockets
 from portcall.owners.process_connector import ProcessConnector
 from portcall.owners.processes import find_process, sees_every_process
@@ -59,6 +60,7 @@ class NetlinkOwners:
         self._sees_all = sees_every_process()
         self._raw_listed: set[int] = set()
         self._known_pids: set[int] = set()
+        self._ends_missed = 0
         self._waiting: OwnerEvents | None = take_snapshot().events
         self._holders = holders_of_sockets()
         self._scanned_s = time.monotonic()
@@ -77,6 +79,9 @@ class NetlinkOwners:
         processes = self._connector.drain()
         if self._waiting is not None:
             processes = self._waiting.processes + processes
+        if self._connector.lost > self._ends_missed:
+            self._ends_missed = self._connector.lost
+            processes += ended(self._known_pids)
         self._follow(processes)
         parts = [np.zeros(0, SIGHTING) if self._waiting is None else self._waiting.sightings]
         self._waiting = None

@@ -131,10 +131,15 @@ def unfile(index: dict[bytes, tuple[Use, ...]], key: bytes, use: Use) -> None:
         del index[key]
 
 
-def was_left(socket: ObservedSocket, before_ns: int, processes: ProcessTable) -> bool:
-    """Whether the close of a connection was missed: nobody who is known to have it has lived since then."""
-    is_open = socket.protocol == TCP and socket.closed_ns == NEVER_NS and bool(socket.peers)
-    if not is_open or socket.opened_ns >= before_ns:
+def was_left(socket: ObservedSocket, before_ns: int, missed_ns: int, processes: ProcessTable) -> bool:
+    """Whether its close was missed: nobody who is known to have it has lived since then.
+
+    That tells of a connection; of others only if they are older than ``missed_ns``, up to when reports were lost, for
+    somebody may hold them who has not touched them yet.
+    """
+    is_connection = socket.protocol == TCP and bool(socket.peers)
+    may_be_missed = is_connection or (socket.opened_ns < missed_ns and bool(socket.processes))
+    if not may_be_missed or socket.closed_ns != NEVER_NS or socket.opened_ns >= before_ns:
         return False
     return not any(processes.lives(pid, before_ns) for pid in socket.processes)
 

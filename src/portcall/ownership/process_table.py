@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from portcall.ownership.table_sizes import fitting
 from portcall.records.ownership import Owner, ProcessChange, Program
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class ProcessTable:
             else:
                 self._generations.pop(pid, None)
         self._exited.extendleft(reversed(kept))
+        self._generations = fitting(self._generations)
         self._owners.clear()  # built again when asked for
 
     def _find(self, event: ProcessEvent) -> None:

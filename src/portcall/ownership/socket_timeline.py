@@ -28,16 +28,14 @@ from portcall.ownership.observed_socket import (
     ObservedSocket,
     Use,
     holders_of,
-    may_be_same,
     nearest,
-    pop_oldest,
     speakers,
-    unfile,
     was_left,
     without_activators,
 )
 from portcall.ownership.owner_bounds import OwnerBounds
 from portcall.ownership.process_table import ProcessTable
+from portcall.ownership.remembered_sockets import RememberedSockets
 from portcall.records.ownership import Evidence, Match, MatchQuality, Owner, ProcessChange, Program
 from portcall.records.sightings import OWNER_CHANGE
 
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.records.ownership import OwnerEvents
+    from portcall.records.ownership import ExistingSockets, OwnerEvents
 
 LINGER_NS = 60 * SECOND_NS
 """How long after a connection's end its packets may come: Linux's TIME_WAIT."""
@@ -67,23 +65,55 @@ class SocketTimeline:
     def __init__(self, source: str, user_name: Callable[[int], str] = str, bounds: OwnerBounds | None = None) -> None:
         self.source, self.bounds = source, bounds or OwnerBounds()
         self.processes = ProcessTable(user_name)
-        self._sockets: dict[int, ObservedSocket] = {}
-        self._exact: dict[bytes, tuple[Use, ...]] = {}
-        self._bound: dict[bytes, tuple[Use, ...]] = {}
+        self._tables = RememberedSockets()
         self._closed: deque[tuple[int, int]] = deque()
         self._exits: deque[tuple[int, int]] = deque()
-        self._sockets_of: dict[int, set[int]] = {}
-        self._ports: dict[tuple[int, int], int] = {}
         self._changes: list[tuple[int, int, int, int, int]] = []
-        self._swept_ns = 0
+        self._swept_ns = self._missed_ns = 0
         self._tells_closes = True
 
     def __len__(self) -> int:
         """Sockets remembered."""
-        return len(self._sockets)
+        return len(self._tables.sockets)
 
     def update(self, events: OwnerEvents) -> None:
         """Take what a back end has seen since the last update."""
+        if len(events.sightings) or events.processes:
+            self._take(events)
+        if events.existing:
+            self._close_missed(events.existing)
+        if abs(events.until_ns - self._swept_ns) > _SWEEP_NS:
+            # By the time of the last sweep: a clock that is set, or a machine that slept, costs no row that waits.
+            before_ns = min(self._swept_ns, events.until_ns) + _SWEEP_NS - FORGET_AFTER_NS
+            self._swept_ns = events.until_ns
+            self._forget(before_ns)
+
+    def find(self, ends: NDArray[np.void]) -> list[Match]:
+        """A Match for each of FLOW_END[n]."""
+        times = zip(*(ends[name].tolist() for name in ("namespace", "first_ns", "last_ns")), strict=True)
+        return [self._find(key, *when) for key, when in zip(keys_of(ends), times, strict=True)]
+
+    def knows(self, ends: NDArray[np.void]) -> NDArray[np.bool_]:
+        """bool[n]: whether a socket was seen for exactly these ends; for others, some back ends must be asked."""
+        return np.array([key in self._tables.exact for key in keys_of(ends)], np.bool_)
+
+    def note_ended(self, ends: NDArray[np.void]) -> None:
+        """TCP connections that both ends of FLOW_END[n] were seen to end: not every back end tells of every close."""
+        for key, last_ns in zip(keys_of(ends), ends["last_ns"].tolist(), strict=True):
+            for socket in [use.socket for use in self._tables.exact.get(key, ())]:
+                if socket.closed_ns == NEVER_NS and socket.opened_ns <= last_ns:
+                    self._close(socket, last_ns, 0)
+
+    def take_changes(self) -> NDArray[np.void]:
+        """OWNER_CHANGE[n] learned since the last call, in order of time.
+
+        A socket without connections begins on a port that another one had before, or is handed to another process: a
+        flow on that port (in that namespace, 0: any) that goes on after ``time_ns`` goes on in a new row.
+        """
+        changes, self._changes = np.array(sorted(self._changes), OWNER_CHANGE), []
+        return changes
+
+    def _take(self, events: OwnerEvents) -> None:
         for event in sorted(events.processes, key=attrgetter("time_ns")):
             self.processes.update(event)
         self._tells_closes = events.tells_closes
@@ -99,47 +129,17 @@ class SocketTimeline:
             self._close_until(row[0])
             self._see(*row)
         self._close_until(NEVER_NS)
-        if abs(events.until_ns - self._swept_ns) > _SWEEP_NS:
-            # By the time of the last sweep: a clock that is set, or a machine that slept, costs no row that waits.
-            before_ns = min(self._swept_ns, events.until_ns) + _SWEEP_NS - FORGET_AFTER_NS
-            self._swept_ns = events.until_ns
-            self._forget(before_ns)
-
-    def find(self, ends: NDArray[np.void]) -> list[Match]:
-        """A Match for each of FLOW_END[n]."""
-        times = zip(*(ends[name].tolist() for name in ("namespace", "first_ns", "last_ns")), strict=True)
-        return [self._find(key, *when) for key, when in zip(keys_of(ends), times, strict=True)]
-
-    def knows(self, ends: NDArray[np.void]) -> NDArray[np.bool_]:
-        """bool[n]: whether a socket was seen for exactly these ends; for others, some back ends must be asked."""
-        return np.array([key in self._exact for key in keys_of(ends)], np.bool_)
-
-    def note_ended(self, ends: NDArray[np.void]) -> None:
-        """TCP connections that both ends of FLOW_END[n] were seen to end: not every back end tells of every close."""
-        for key, last_ns in zip(keys_of(ends), ends["last_ns"].tolist(), strict=True):
-            for socket in [use.socket for use in self._exact.get(key, ())]:
-                if socket.closed_ns == NEVER_NS and socket.opened_ns <= last_ns:
-                    self._close(socket, last_ns, 0)
-
-    def take_changes(self) -> NDArray[np.void]:
-        """OWNER_CHANGE[n] learned since the last call, in order of time.
-
-        A socket without connections begins on a port that another one had before, or is handed to another process: a
-        flow on that port (in that namespace, 0: any) that goes on after ``time_ns`` goes on in a new row.
-        """
-        changes, self._changes = np.array(sorted(self._changes), OWNER_CHANGE), []
-        return changes
 
     def _see(  # noqa: PLR0913, PLR0917 - the columns of a sighting
         self, time_ns: int, cookie: int, pid: int, user: int, namespace: int, evidence: int, protocol: int, key: bytes
     ) -> None:
-        socket = self._sockets.get(cookie)
+        socket = self._tables.sockets.get(cookie)
         if evidence == Evidence.CLOSED:
             if socket is not None:
                 self._close(socket, time_ns, pid)
             return
         if socket is None:
-            socket = self._sockets[cookie] = ObservedSocket(cookie, protocol, namespace, time_ns)
+            socket = self._tables.sockets[cookie] = ObservedSocket(cookie, protocol, namespace, time_ns)
         elif time_ns < socket.opened_ns:
             socket.opened_ns = time_ns
         if namespace:
@@ -154,9 +154,7 @@ class SocketTimeline:
     def _credit(self, socket: ObservedSocket, use: Use | None, time_ns: int, pid: int, evidence: int) -> None:
         if time_ns > socket.closed_ns:  # a report of what was done before may come after that of the close
             socket.closed_ns = NEVER_NS
-        if pid not in socket.processes:
-            socket.processes += (pid,)
-            self._sockets_of.setdefault(pid, set()).add(socket.cookie)
+        self._tables.file_process(socket, pid)
         if evidence < Evidence.USED:
             if evidence > socket.rank:
                 socket.rank, socket.roles = evidence, ()
@@ -175,29 +173,20 @@ class SocketTimeline:
 
     def _index(self, socket: ObservedSocket, key: bytes, time_ns: int, *, is_copy: bool) -> Use | None:
         """File the socket under what the sighting calls it; gives the use if it names a peer."""
-        port, local = port_of(key), local_key(key)
+        port = port_of(key)
         if port and not is_copy and port not in socket.ports and len(socket.ports) < _PORTS_PER_SOCKET:
             self._note_birth(socket, port, time_ns)
-        has_peer = not is_bound(key)
-        if not has_peer and (port or not has_ports(key)) and local not in socket.bindings:
-            use = socket.bindings[local] = Use(socket, time_ns, local)
-            self._bound[local] = (*self._bound.get(local, ()), use)
-        if not has_peer:
+        if is_bound(key):
+            if port or not has_ports(key):
+                self._tables.file_binding(socket, local_key(key), time_ns)
             return None
-        known = socket.peers.get(key)
-        if known is None:
-            known = socket.peers[key] = Use(socket, time_ns, key)
-            self._exact[key] = (*self._exact.get(key, ()), known)
-            if len(socket.peers) > self.bounds.most_peers:
-                self.bounds.peers_forgotten += 1
-                unfile(self._exact, *pop_oldest(socket.peers))
-        return known
+        use, is_full = self._tables.file_peer(socket, key, time_ns, self.bounds.most_peers)
+        self.bounds.peers_forgotten += is_full
+        return use
 
     def _note_birth(self, socket: ObservedSocket, port: int, time_ns: int) -> None:
-        socket.ports += (port,)
-        before = self._sockets.get(self._ports.get((socket.protocol, port), 0))
-        self._ports[socket.protocol, port] = socket.cookie
-        if before is not None and socket.protocol != TCP and may_be_same(before.namespace, socket.namespace):
+        before = self._tables.file_port(socket, port)
+        if before is not None:
             if not self._tells_closes:  # nor births: the first report may come after the first packet
                 time_ns = min(time_ns, before.closed_ns + 1)
             self._changes.append((time_ns, socket.namespace, port, socket.protocol, 0))
@@ -206,7 +195,7 @@ class SocketTimeline:
         """Without ports, a socket's birth says nothing: what tells is that another one speaks on the same key."""
         if use.used or has_ports(use.key) or port_of(use.key):
             return
-        if any(other.used for other in self._exact.get(use.key, ()) if other is not use):
+        if any(other.used for other in self._tables.exact.get(use.key, ()) if other is not use):
             self._changes.append((time_ns, use.socket.namespace, 0, use.key[0], 0))
 
     def _note_handover(self, socket: ObservedSocket, time_ns: int) -> None:
@@ -217,18 +206,27 @@ class SocketTimeline:
         socket.closed_ns, socket.closer = time_ns, pid
         self._closed.append((time_ns, socket.cookie))
 
+    def _close_missed(self, existing: ExistingSockets) -> None:
+        """Reports were lost before: what was there then, and is no more, has been closed."""
+        self._missed_ns = existing.before_ns
+        for socket in self._tables.sockets.values():
+            cookies = existing.cookies.get(socket.protocol)
+            is_listed = not cookies or socket.cookie in cookies or socket.namespace != existing.namespace
+            if not is_listed and socket.closed_ns == NEVER_NS and socket.opened_ns < existing.before_ns:
+                self._close(socket, existing.before_ns, 0)
+
     def _close_until(self, time_ns: int) -> None:
         """Where closes are not told: a socket ends with the last process that is known to have it."""
         while self._exits and self._exits[0][0] <= time_ns:
             exit_ns, pid = self._exits.popleft()
-            for cookie in self._sockets_of.pop(pid, ()):
-                socket = self._sockets.get(cookie)
-                if socket is not None and not any(other in self._sockets_of for other in socket.processes):
+            for cookie in self._tables.of_process.pop(pid, ()):
+                socket = self._tables.sockets.get(cookie)
+                if socket is not None and not any(other in self._tables.of_process for other in socket.processes):
                     self._close(socket, exit_ns, 0)
 
     def _find(self, key: bytes, namespace: int, first_ns: int, last_ns: int) -> Match:
         failure = NO_SOCKET
-        for uses, quality in candidates(self._exact, self._bound, key):
+        for uses, quality in candidates(self._tables.exact, self._tables.bound, key):
             is_exact = quality is MatchQuality.EXACT
             near = nearest(uses, namespace, first_ns, last_ns, LINGER_NS if is_exact else BOUND_LINGER_NS)
             if not has_ports(key):
@@ -258,45 +256,21 @@ class SocketTimeline:
         return [self.processes.owner(pid, time_ns) for time_ns, pid in holders]
 
     def _forget(self, before_ns: int) -> None:
+        tables = self._tables
         while self._closed and self._closed[0][0] < before_ns:
             closed_ns, cookie = self._closed.popleft()
-            socket = self._sockets.get(cookie)
+            socket = tables.sockets.get(cookie)
             if socket is not None and socket.closed_ns == closed_ns:
-                self._drop(socket)
-        while len(self._sockets) > self.bounds.most_sockets:
-            self.bounds.sockets_forgotten += (oldest := next(iter(self._sockets.values()))).closed_ns == NEVER_NS
-            self._drop(oldest)
+                tables.drop(socket)
+        while len(tables.sockets) > self.bounds.most_sockets:
+            oldest = next(iter(tables.sockets.values()))
+            self.bounds.sockets_forgotten += oldest.closed_ns == NEVER_NS
+            tables.drop(oldest)
         for pid in self.processes.exited(before_ns):
-            self._let_go_of(pid)
-        for socket in [one for one in self._sockets.values() if was_left(one, before_ns, self.processes)]:
-            self._drop(socket)
-        self.processes.forget(before_ns, self._sockets_of)
-
-    def _let_go_of(self, pid: int) -> None:
-        """Forget that a process which ended held sockets that others still hold: a server's children come and go."""
-        for cookie in [*self._sockets_of.get(pid, ())]:
-            socket = self._sockets[cookie]
-            others = tuple(other for other in socket.processes if other != pid)
-            roles = tuple(role for role in socket.roles if role[1] != pid)
-            used = tuple(turn for turn in socket.used if turn[1] != pid)
-            if others and bool(roles) == bool(socket.roles) and bool(used) == bool(socket.used):
-                socket.processes, socket.roles, socket.used = others, roles, used
-                self._sockets_of[pid].discard(cookie)
-        if not self._sockets_of.get(pid, True):
-            del self._sockets_of[pid]
-
-    def _drop(self, socket: ObservedSocket) -> None:
-        del self._sockets[socket.cookie]
-        for index, uses in ((self._exact, socket.peers), (self._bound, socket.bindings)):
-            for key, use in uses.items():
-                unfile(index, key, use)
-        for port in socket.ports:
-            if self._ports.get((socket.protocol, port)) == socket.cookie:
-                del self._ports[socket.protocol, port]
-        for pid in socket.processes:
-            cookies = self._sockets_of.get(pid, set())
-            cookies.discard(socket.cookie)
-            if not cookies:
-                self._sockets_of.pop(pid, None)
-        socket.peers.clear()  # a use and its socket point at each other: without it, only the collector frees them
-        socket.bindings.clear()
+            tables.let_go_of(pid)
+        for socket in [
+            one for one in tables.sockets.values() if was_left(one, before_ns, self._missed_ns, self.processes)
+        ]:
+            tables.drop(socket)
+        self.processes.forget(before_ns, tables.of_process)
+        tables.give_back()

@@ -111,6 +111,16 @@ class ProcessEvent(NamedTuple):
     """None for what does not change it."""
 
 
+class ExistingSockets(NamedTuple):
+    """What is there, told after reports were lost, as closes may be among these."""
+
+    namespace: int
+    before_ns: int
+    """Sockets of this network namespace that were there before this time, and are not listed, have been closed."""
+    cookies: dict[int, set[int]]
+    """By protocol; those of others may be there or not."""
+
+
 class OwnerEvents(NamedTuple):
     """What a back end has seen since it was last asked."""
 
@@ -121,6 +131,8 @@ class OwnerEvents(NamedTuple):
     """Everything up to this time has been told, if nothing was lost."""
     tells_closes: bool = True
     """Whether CLOSED comes for every socket; else a socket ends with its last process."""
+    existing: ExistingSockets | None = None
+    """None where nothing was lost, or nobody has looked since."""
 
 
 class Owner(NamedTuple):

@@ -168,8 +168,8 @@ class LiveTracker:
             may_be_met = (namespaces < FIRST_INODE) | np.isin(namespaces, list(self.namespaces))
             is_close = events.sightings["evidence"] == Evidence.CLOSED
             events = events._replace(sightings=events.sightings[may_be_met | is_close])
+        self.timeline.update(events)
         if len(events.sightings) or events.processes:
-            self.timeline.update(events)
             changes = self.timeline.take_changes()
             self._partitions.note(changes)
             if self.recorder:

@@ -16,6 +16,7 @@ import numpy as np
 from portcall.owners.diag_rows import plain_addresses
 from portcall.owners.ebpf.loader import Loaded, control_group_mount
 from portcall.owners.ebpf.programs.events import AF_INET, EXEC_ARGUMENTS_BYTES, ProcessReport
+from portcall.owners.losses import LossWatch, ended
 from portcall.owners.process_connector import ProcessConnector
 from portcall.owners.processes import (
     ControlGroups,
@@ -64,6 +65,7 @@ class EbpfOwners:
         self._connector = None if self._loaded.knows_processes() else self._open_connector()
         self._known_pids: set[int] = set()
         self._packet_sockets: dict[int, set[int]] = {}
+        self._losses = LossWatch()
         # After the programs run, so that a socket is either in the snapshot or in the rings, or in both.
         snapshot = take_snapshot()
         self.degradations += snapshot.degradations
@@ -92,24 +94,28 @@ class EbpfOwners:
         until_ns = time.time_ns()
         events = self._loaded.events.read()  # before the execs, or a child could be taken for what its parent was
         execs = self._loaded.execs.read()
-        if not (len(events) or len(execs) or self._waiting or self._connector):
+        existing = self._losses.look(self.lost, time.monotonic())
+        if not (len(events) or len(execs) or self._waiting or self._connector or existing):
             return OwnerEvents(np.zeros(0, SIGHTING), [], until_ns, self._tells_closes)  # as mostly, under load
         offset_ns = _offset_ns()
         is_process = events["evidence"] >= ProcessReport.FORKED
         processes = [*self._first(), *self._executed(execs, offset_ns), *_born_or_gone(events[is_process], offset_ns)]
         if self._connector:
             processes += self._connector.drain()
+        if existing:
+            processes += ended(self._known_pids)
         sockets = events[~is_process]
         processes += self._met(sockets, processes, offset_ns)
         sightings = np.concatenate([self._sightings(sockets, offset_ns), self._closed_by_exit(processes)])
         if self._waiting is not None:
             sightings, self._waiting = np.concatenate([self._waiting.sightings, sightings]), None
-        return OwnerEvents(sightings, processes, until_ns, self._tells_closes)
+        return OwnerEvents(sightings, processes, until_ns, self._tells_closes, existing)
 
     def close(self) -> None:
         """Take the programs out of the kernel."""
         if self._connector:
             self._connector.close()
+        self._losses.close()
         self._loaded.close()
 
     def _open_connector(self) -> ProcessConnector | None:
