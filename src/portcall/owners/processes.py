@@ -197,27 +197,32 @@ class ControlGroups:
     def __init__(self, mount: str | None) -> None:
         self._mount = mount
         self._places: dict[int, tuple[str | None, str | None]] = {}
+        self._places_before: dict[int, tuple[str | None, str | None]] = {}
         self._scanned_ns = -_SCAN_PAUSE_NS
         self._is_only = not _has_other_hierarchies()
 
     def place(self, number: int, pid: int) -> tuple[str | None, str | None]:
         """(container, unit) of a process, which may be gone already."""
-        if number not in self._places:
+        if number not in self._places and number not in self._places_before:
             self._scan()
-        container, unit = self._places.get(number, (None, None))
-        if container or unit or (self._is_only and number in self._places):
-            return container, unit
+        known = self._places.get(number) or self._places_before.get(number)
+        if known and (self._is_only or any(known)):
+            return known
         try:
             return place_of((PROC / str(pid) / "cgroup").read_text(errors="replace"))
         except OSError:
             return None, None
 
     def _scan(self) -> None:
-        """Directories come and go with every service, so look again for a number that is new, but not all the time."""
+        """Directories come and go with every service, so look again for a number that is new, but not all the time.
+
+        Those of the look before are known too: a report may come after its directory was removed.
+        """
         now_ns = time.monotonic_ns()
         if self._mount is None or now_ns - self._scanned_ns < _SCAN_PAUSE_NS:
             return
         self._scanned_ns = now_ns
+        self._places_before, self._places = self._places, {}
         for directory, _, _ in os.walk(self._mount):
             try:
                 number = Path(directory).stat().st_ino

@@ -130,11 +130,13 @@ class CapturePoints:
         self._name, self._writer, self._number_namespace = name_capture_point, writer, number_namespace
         self._numbers: dict[tuple[int, int], np.uint32] = {}
         self._namespaces: list[int] = []
+        self._firsts: list[int] = []
+        """For each, the first one of its namespace."""
+        self._first_of: dict[int, int] = {}
 
     def reserve(self, point: CapturePoint, namespace: int) -> None:
         """Give the next number to a point that no frame comes from."""
-        self.names.append(point)
-        self._namespaces.append(namespace)
+        self._append(point, namespace)
 
     def learn(self, namespace: int, interface: int) -> None:
         """Name an interface that packets come from."""
@@ -147,9 +149,8 @@ class CapturePoints:
 
     def networks(self, partitions: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """The partitions without their interfaces."""
-        first_of_namespace = np.array([self._namespaces.index(number) for number in self._namespaces], np.uint32)
         turns = partitions & np.uint32((1 << TURN_BITS) - 1)
-        return np.asarray((first_of_namespace[partitions >> TURN_BITS] << TURN_BITS) | turns)
+        return np.asarray((np.array(self._firsts, np.uint32)[partitions >> TURN_BITS] << TURN_BITS) | turns)
 
     def title(self, number: int) -> str:
         """What people call it."""
@@ -172,7 +173,11 @@ class CapturePoints:
                     self._numbers[key] = np.uint32(number)
                     return self._numbers[key]
             self._numbers[key] = np.uint32(len(self.names))
-            self.names.append(point)
-            self.has_several |= namespace in self._namespaces
-            self._namespaces.append(namespace)
+            self.has_several |= namespace in self._first_of
+            self._append(point, namespace)
         return self._numbers[key]
+
+    def _append(self, point: CapturePoint, namespace: int) -> None:
+        self._firsts.append(self._first_of.setdefault(namespace, len(self.names)))
+        self.names.append(point)
+        self._namespaces.append(namespace)

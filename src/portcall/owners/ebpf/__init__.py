@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from portcall.owners.ebpf.loader import Subset
 
 _SAME = ("socket", "process", "user", "evidence", "protocol", "local_port", "remote_port")
+_MOST_NAMESPACES = 1 << 12
+"""That are remembered by cookie, those that sockets were met in last: others are learned again."""
 _EXITED = ProcessChange.EXITED
 _FIRST_PLACE_IN_MEMORY = 1 << 63  # no cookie is as great
 
@@ -190,7 +192,11 @@ class EbpfOwners:
 
     def _namespace(self, cookie: int) -> int:
         """A namespace's inode; until it is known, a number that is no inode, so that two are told apart."""
-        return self._namespaces.get(cookie, cookie % FIRST_INODE)
+        inode = self._namespaces.pop(cookie, None)
+        if inode is None:
+            return cookie % FIRST_INODE
+        self._namespaces[cookie] = inode  # as the one that was met last
+        return inode
 
     def _learn_namespaces(self, sockets: NDArray[np.void]) -> None:
         """A socket reported by cookie here and by inode there tells which inode a cookie means."""
@@ -205,6 +211,8 @@ class EbpfOwners:
             inode = inodes.get(int(row["socket"]))
             if inode is not None:
                 self._namespaces[int(row["namespace_cookie"])] = inode
+        for cookie in [*self._namespaces][:-_MOST_NAMESPACES]:
+            del self._namespaces[cookie]
 
 
 def _write_echo_peers(out_sightings: NDArray[np.void]) -> None:
