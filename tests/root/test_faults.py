@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -242,6 +243,25 @@ def test_a_reader_that_stands_still_is_waited_for_no_longer_than_the_end(tmp_pat
     assert status == 3
     assert "stdout takes no more: nobody reads it; " in told["reason"]
     assert told["remedy"] == "read on to its end, or record to a file"
+
+
+def test_a_reader_that_stands_still_is_told_of_while_it_does_and_in_the_report(tmp_path):
+    with recording_to_a_pipe(tmp_path) as live:
+        live.stdout.read(PIPE_BYTES)
+        said = next(line for line in live.stderr if b"nobody reads" in line)
+        draining = Thread(target=live.stdout.read)
+        draining.start()
+        assert wait_until(lambda: not waits_for_its_reader(live.pid))
+        live.send_signal(signal.SIGINT)
+        live.stderr.read()
+        draining.join()
+        status = live.wait(60)
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    (told,) = [told for told in report["degradations"] if told["feature"] == "recording"]
+    assert status == 130
+    assert said.startswith(b"portcall: nobody reads stdout: nothing is counted until somebody does")
+    assert told["reason"].startswith("nobody read stdout for ")
 
 
 def waits_for_its_reader(pid):

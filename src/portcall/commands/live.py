@@ -28,6 +28,7 @@ from portcall.commands.options.recording_options import (
     add_recording_options,
     begin,
     recording_asked_for,
+    say_nobody_reads,
     status_of,
     takes_stdout,
     watch_owners,
@@ -230,6 +231,8 @@ def _watch(
     recorder = capture.tracker.recorder
     if recorder:
         recorder.files.is_ending = lambda: stop.is_asked
+        if not options.on_screen:
+            recorder.files.stands_still = lambda: say_nobody_reads(recorder.files.name)
     metrics, reports = telling
     with display:
         if followed:

@@ -38,7 +38,7 @@ _MOST_NAMES_TRIED = 1000
 _STDOUT_FILE = 1
 _PIPE_BYTES = 4096
 """What a pipe takes at once if it takes anything: PIPE_BUF of Linux."""
-_PATIENCE_MS = 500
+_PATIENCE_MS, _STANDS_STILL_MS = 500, 2000
 
 
 class _Made(NamedTuple):
@@ -60,6 +60,10 @@ class CaptureFiles:
         self.files_made = self.files_removed = 0
         self.is_ending: Callable[[], bool] = lambda: False
         """Whether to wait no more for whoever reads a pipe."""
+        self.stands_still: Callable[[], None] = lambda: None
+        """Called once each time that whoever reads a pipe has taken nothing for two seconds."""
+        self.stood_still_s = 0.0
+        """In all."""
         self._made: deque[_Made] = deque()
         self._folder = self._file = -1
         place = Path(path)
@@ -102,9 +106,16 @@ class CaptureFiles:
             return
         waiting = select.poll()
         waiting.register(self._file, select.POLLOUT)
+        waited_ms = 0
         while not waiting.poll(_PATIENCE_MS):
             if self.is_ending():
                 raise BlockingIOError(errno.EAGAIN, "nobody reads it")
+            waited_ms += _PATIENCE_MS
+            if waited_ms == _STANDS_STILL_MS:
+                self.stands_still()
+                self.stood_still_s += _STANDS_STILL_MS / 1000
+            elif waited_ms > _STANDS_STILL_MS:
+                self.stood_still_s += _PATIENCE_MS / 1000
 
     def begin_next(self) -> None:
         """Go on in another file, and remove the oldest of this run where there are too many. OSError without room."""

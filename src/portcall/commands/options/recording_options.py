@@ -96,6 +96,11 @@ def takes_stdout(options: argparse.Namespace) -> bool:
     return bool(options.write == _STDOUT and not options.output)
 
 
+def say_nobody_reads(name: str) -> None:
+    """That everything waits for whoever reads the recording."""
+    say(f"nobody reads {name}: nothing is counted until somebody does, and the kernel drops what it has no room for")
+
+
 def status_of(recorder: Recorder | None) -> int | None:
     """The exit status where a recording ended early; BrokenPipeError where nobody reads it any more."""
     if recorder is None or recorder.failure is None:

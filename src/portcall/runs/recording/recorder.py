@@ -150,6 +150,10 @@ class Recorder:
                 "read on to its end, or record to a file" if has_reader else "make room, or use --rotate with --keep"
             )
             losses.append(Degradation("recording", reason, remedy))
+        if self.files.stood_still_s and not self.failure:
+            reason = f"nobody read {self.files.name} for {self.files.stood_still_s:.0f} s in all, and packets waited"
+            remedy = "read faster, or record to a file; what the kernel dropped meanwhile is counted"
+            losses.append(Degradation("recording", reason, remedy))
         if self.unwaited:
             reason = f"{self.unwaited} packets came too fast to wait for their owners"
             losses.append(Degradation("recorded owners", reason, "record less: --snaplen, --filter"))
