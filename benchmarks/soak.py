@@ -1,11 +1,15 @@
 """Does ``portcall live`` take the same memory and the same time after half an hour as after a minute?
 
-    sudo PYTHONPATH=src python benchmarks/soak.py [--minutes 30] [--connections 200] [--processes 20]
+    sudo PYTHONPATH=src python benchmarks/soak.py [--minutes 30] [--connections 200] [--processes 20] [--warm-up 300]
 
 In a network namespace of its own, a client makes so many connections a second on loopback, and so many processes a
 second (``nc``) make one each and end. ``portcall live --every 60`` writes a report a minute. Every ten seconds a line
-of JSON tells memory (resident, of the process and its helpers), descriptors and CPU seconds since the line before; the
-last line has the slope of memory after the first five minutes, and for each report what share of bytes has an owner.
+of JSON tells memory (resident, of the process and its helpers), descriptors and CPU seconds since the line before.
+
+The last line has what there is to judge: the slope of memory after the warm-up, by a line through all samples; CPU
+seconds a second in the first and the last five minutes after it; descriptors then; what was sent, counted and dropped;
+reports of owners that were lost; the share of bytes with an owner in the first minute, in the last and at the least;
+and each report's frames, drops and share.
 """
 
 from __future__ import annotations
@@ -23,13 +27,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import linear_regression
+from statistics import linear_regression, mean
 from threading import Thread
 from typing import Any
 
 REQUEST, ANSWER = b"x" * 300, b"y" * 700
 _NEW_NETWORK = 0x40000000  # linux/sched.h: CLONE_NEWNET
-_SAMPLE_S, _WARM_UP_S = 10, 300
+_SAMPLE_S, _PART_S = 10, 300
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -39,6 +43,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--connections", type=int, default=200, help="a second (default: 200)")
     parser.add_argument("--processes", type=int, default=20, help="a second (default: 20)")
+    parser.add_argument("--warm-up", type=float, default=300, help="seconds that are not judged (default: 300)")
     options = parser.parse_args()
     if not shutil.which("nc"):
         sys.exit("soak.py: nc is not installed. On Debian: apt install netcat-openbsd")
@@ -53,8 +58,10 @@ def main() -> int:
         print((live.stderr.readline() if live.stderr else "").strip(), file=sys.stderr)
         samples, made = _talk(live.pid, port, options)
         live.send_signal(signal.SIGINT)
-        live.communicate()
-        print(json.dumps({**_summary(samples), "connections": made, "reports": _shares(Path(name))}))
+        _, said = live.communicate()
+        reports = _reports(Path(name))
+    print(json.dumps({**_summary(samples, options.warm_up), "connections": made, **reports, "status": live.returncode}))
+    print("".join(line + "\n" for line in dict.fromkeys(said.splitlines()) if "note" in line), file=sys.stderr, end="")
     return 0
 
 
@@ -114,26 +121,40 @@ def _cpu_s(pid: int) -> float:
     return ticks / _TICKS
 
 
-def _summary(samples: list[dict[str, float]]) -> dict[str, Any]:  # Any: numbers
-    late = [sample for sample in samples if sample["second"] > _WARM_UP_S] or samples
-    result: dict[str, Any] = {"memory_mb": [samples[0]["memory_mb"], samples[-1]["memory_mb"]]}
+def _summary(samples: list[dict[str, float]], warm_up_s: float) -> dict[str, Any]:  # Any: numbers
+    late = [sample for sample in samples if sample["second"] > warm_up_s] or samples
+    first = [sample for sample in late if sample["second"] <= late[0]["second"] + _PART_S - _SAMPLE_S]
+    last = [sample for sample in late if sample["second"] > late[-1]["second"] - _PART_S]
+    result: dict[str, Any] = {
+        "memory_mb": [samples[0]["memory_mb"], late[0]["memory_mb"], samples[-1]["memory_mb"]],
+        "cpu_s_a_second": [round(mean(one["cpu_s"] for one in part) / _SAMPLE_S, 4) for part in (first, last)],
+        "descriptors": [late[0]["descriptors"], samples[-1]["descriptors"]],
+    }
     if len(late) > 1:
         seconds = [sample["second"] for sample in late]
         slope = linear_regression(seconds, [sample["memory_mb"] for sample in late]).slope
         result["memory_mb_an_hour"] = round(slope * 3600, 2)
-        result["cpu_s_slope_an_hour"] = round(linear_regression(seconds, [s["cpu_s"] for s in late]).slope * 3600, 3)
     return result
 
 
-def _shares(folder: Path) -> list[list[float]]:
-    """Of each report: frames, frames dropped, and the share of credited bytes that have an owner."""
-    shares = []
+def _reports(folder: Path) -> dict[str, Any]:  # Any: numbers
+    """Of all reports: frames, what was lost, and the share of credited bytes that have an owner."""
+    shares, lost = [], []
     for path in sorted(folder.glob("*.json")):
-        coverage = json.loads(path.read_text(encoding="utf-8"))["coverage"]
+        report = json.loads(path.read_text(encoding="utf-8"))
+        coverage = report["coverage"]
         credited = coverage["bytes"] + coverage["bytes_credited_twice"]
         share = coverage["bytes_attributed"] / credited if credited else 1.0
         shares.append([coverage["frames"], coverage["dropped_by_kernel"], round(share, 6)])
-    return shares
+        lost += [note["reason"] for note in report["degradations"] if note["feature"] == "owners"]
+    whole = [share for _, _, share in shares[1:-1]] or [1.0]  # the first and the last interval are cut
+    return {
+        "frames": sum(frames for frames, _, _ in shares),
+        "dropped": sum(dropped or 0 for _, dropped, _ in shares),
+        "lost": lost[-1:],
+        "owned": [whole[0], whole[-1], min(whole)],
+        "reports": shares,
+    }
 
 
 if __name__ == "__main__":
