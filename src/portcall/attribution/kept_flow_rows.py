@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from portcall.records.packets import CapturePoint
 
 _KEPT_AT_ONCE = 1 << 14
+_MOST_TOUCHED_BYTES = 16 << 20
+"""Of kept rows that some may be picked from before those rest: a page is in memory as a whole, with those around it."""
 
 
 class KeptFlowRows(FlowRows):
@@ -44,7 +46,7 @@ class KeptFlowRows(FlowRows):
         super().__init__(names, capture_points)
         self._store = store
         self._kept: list[FlowShare] = []
-        self._kept_bytes_attributed = self._left_out = 0
+        self._kept_bytes_attributed = self._left_out = self._touched_bytes = 0
 
     @property
     def left_out(self) -> int:
@@ -102,16 +104,22 @@ class KeptFlowRows(FlowRows):
 
     def _of_kept(self, column: Callable[[FlowShare], NDArray[Any]], dtype: Any) -> NDArray[Any]:
         """A column of all rows."""
+        columns = self._columns_of([*self._kept, *self._all.shares], column, dtype)
+        return np.concatenate([*columns, np.zeros(0, dtype)])
+
+    def _columns_of(
+        self, shares: Sequence[FlowShare], column: Callable[[FlowShare], NDArray[Any]], dtype: Any
+    ) -> list[NDArray[Any]]:
+        """A column of each, of which no more than one is in memory at a time."""
         columns = []
-        for share in [*self._kept, *self._all.shares]:
+        for share in shares:
             columns.append(column(share).astype(dtype))
             self._store.rest()
-        return np.concatenate([*columns, np.zeros(0, dtype)])
+        return columns
 
     def _leave_out(self) -> None:
         """Keep half of the bound, the rows of most bytes."""
-        shares, sizes = self._kept, [share.bytes_both_ways() for share in self._kept]
-        self._rest()
+        shares, sizes = self._kept, self._columns_of(self._kept, FlowShare.bytes_both_ways, np.int64)
         every = np.concatenate(sizes)
         most = self._store.most_rows // 2
         least = np.partition(every, len(every) - most)[len(every) - most]
@@ -145,7 +153,15 @@ class KeptFlowRows(FlowRows):
         if self._width_ns:
             cells = Cells.of_all(np.arange(picked.count), picked.counts(TIME_SUM), self._width_ns)
         matches = picked.matches() if any(share.matches for share in shares) else None
-        return FlowShare(picked.records(FLOW, lambda share: share.flows), matches, found, cells)
+        return FlowShare(picked.records(FLOW, self._flows_of), matches, found, cells)
+
+    def _flows_of(self, share: FlowShare) -> NDArray[np.void]:
+        """Its rows, to pick from; those that were picked from before may rest."""
+        self._touched_bytes += share.flows.nbytes
+        if self._touched_bytes > _MOST_TOUCHED_BYTES:
+            self._store.rest()
+            self._touched_bytes = share.flows.nbytes
+        return share.flows
 
     def _rest(self) -> None:
         for share in self._kept:

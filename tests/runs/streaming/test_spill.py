@@ -96,6 +96,31 @@ def test_of_too_many_rows_those_of_most_bytes_remain_and_the_others_are_counted(
     assert [note.feature for note in report.degradations] == ["rows"]
 
 
+def file_bytes():
+    """What this process has in memory of files."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssFile"))
+
+
+def test_of_rows_in_files_no_more_than_a_few_are_in_memory_whatever_is_done_with_them(monkeypatch):
+    monkeypatch.setattr("portcall.attribution.kept_flow_rows._MOST_TOUCHED_BYTES", 2 * MEGABYTE)
+    spill, seen = Spill(256 * 160_000), []
+    rest = spill.rest
+    monkeypatch.setattr(spill, "rest", lambda: (seen.append(file_bytes()), rest()))
+    attribution = Attribution("flow", store=spill)
+    before = file_bytes()
+    for first in range(0, 180_000, 20_000):
+        attribution.add(conversations(20_000, first))
+    report = attribution.report({}, "test")
+
+    assert report.rows_left_out > 0
+    assert max(seen) - before < 20 * MEGABYTE  # of 33
+
+    seen.clear()
+    assert sum(1 for _ in report.rows) == len(report.rows)
+    assert max(seen) - before < 10 * MEGABYTE
+
+
 def test_owners_and_buckets_come_back_from_files(monkeypatch):
     monkeypatch.setattr("portcall.attribution.kept_flow_rows._KEPT_AT_ONCE", 7)
     kept, let_go = (tracker_of(leaves=leaves, width_ns=2 * SECOND_NS) for leaves in (False, True))
