@@ -2,6 +2,7 @@
 
     tests/locked.txt              what portcall and its tests need, for every system and Python that it supports
     packaging/release-tools.txt   what a release is built and checked with
+    packaging/wheel-tools.txt     what it builds the wheels of every platform with
     packaging/installed.txt       what portcall itself needs, for who packages it; build-tools.txt is what builds it
 
 What is listed already stays, unless pyproject.toml wants another one; ``make lock UPGRADE=--upgrade`` takes the newest
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 TESTS = release_tools.ROOT / "tests" / "locked.txt"
 INSTALLED = release_tools.ROOT / "packaging" / "installed.txt"
 BUILD = release_tools.ROOT / "packaging" / "build-tools.txt"
+WHEELS = release_tools.ROOT / "packaging" / "wheel-tools.txt"
 OLDEST_PYTHON = "3.10"
 WANTED = {
     TESTS: ("--extra", "test", "pyproject.toml"),
     release_tools.LOCKED: ("--group", "release"),
+    WHEELS: ("--group", "wheels", "--python-version", "3.11"),
     INSTALLED: ("pyproject.toml",),
     BUILD: ("--group", "build"),
 }
@@ -42,7 +45,8 @@ def write(path: Path, *wanted: str) -> None:
     """Let uv find versions that go together everywhere, and write them with their hashes."""
     release_tools.run(
         str(release_tools.programs() / "uv"),
-        *("pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", OLDEST_PYTHON),
+        *("pip", "compile", "--quiet", "--universal", "--generate-hashes"),
+        *(() if "--python-version" in wanted else ("--python-version", OLDEST_PYTHON)),
         *("--annotation-style", "line", "--no-emit-index-url", "--custom-compile-command", "make lock"),
         *("--output-file", str(path)),
         *wanted,

@@ -1,6 +1,7 @@
 """``make release-check``: all that a release is checked for and that can be run on this machine.
 
-    source archive and wheel, each built twice (``make reproducible``) → audits
+    the release workflow: what zizmor finds wrong with it
+    → source archive and wheel, each built twice (``make reproducible``) → audits
     → for each Python that is here, a new environment without a compiler, into which the wheel is installed and where it
     reads a capture like the working copy does
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PLACE = ROOT / "build" / "release"
+WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
 CAPTURE = ROOT / "captures" / "office.pcapng"
 READ = ("read", str(CAPTURE), "--format", "json")
 MOST_WHEEL_BYTES = 3_000_000
@@ -42,6 +44,8 @@ def main() -> int:
     PLACE.mkdir(parents=True)
     try:
         tools = release_tools.programs()
+        run(str(tools / "zizmor"), "--offline", "--no-progress", str(WORKFLOW))
+        tell("zizmor", WORKFLOW, "nothing found")
         archive, wheel = reproducible_builds.build(PLACE / "tree" / "reproducible")
         shutil.copy2(archive, PLACE)
         _audit(tools, archive, wheel)

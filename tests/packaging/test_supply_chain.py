@@ -28,6 +28,7 @@ WANTED = {
         *DECLARED["project"]["optional-dependencies"]["test"],
     ],
     release_tools.LOCKED: DECLARED["dependency-groups"]["release"],
+    locked_versions.WHEELS: DECLARED["dependency-groups"]["wheels"],
     locked_versions.INSTALLED: DECLARED["project"]["dependencies"],
     locked_versions.BUILD: DECLARED["build-system"]["requires"],
 }
@@ -76,6 +77,16 @@ def test_a_release_is_tested_by_hash_and_a_wrong_hash_stops_it():
 
     assert re.search(r'\[ -n "\$\{PORTCALL_LOCKED:-\}" \]; then\n.*--require-hashes -r tests/locked\.txt', script)
     assert '*"DO NOT MATCH THE HASHES"*) exit 1' in script
+
+
+def test_every_action_of_the_release_is_named_by_its_commit_and_nothing_is_run_without_a_hash():
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (.+)", workflow)
+
+    assert len(used) > 5
+    assert [one for one in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\b.*", one)] == []
+    assert re.findall(r"pip install(?!.*--require-hashes).*|pipx run.*", workflow) == []
+    assert "pipx" not in str(DECLARED["tool"]["cibuildwheel"])
 
 
 def test_the_page_of_licences_has_every_package_that_installing_brings_with_what_it_says_of_itself():
