@@ -240,6 +240,29 @@ def test_half_a_command_line_is_status_2(argv):
     assert left.value.code == 2
 
 
+def test_no_command_at_all_shows_the_commands(capsys):
+    with pytest.raises(SystemExit) as left:
+        main([])
+
+    said = capsys.readouterr()
+    assert (left.value.code, said.out) == (2, "")
+    assert all(f"\n    {command}" in said.err for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["read"], "portcall read: error: the following arguments are required: CAPTURE (portcall read --help)\n"),
+        (["who", "22", "--top"], "portcall who: error: argument --top: expected one argument\n"),
+    ],
+)
+def test_what_is_missed_or_wrong_is_told_in_one_line_without_the_whole_usage(capsys, words, said):
+    with pytest.raises(SystemExit):
+        main(words)
+
+    assert capsys.readouterr().err == said
+
+
 def refusal(capsys, *words):
     """What is said of a command line that is refused with status 2, its last line."""
     with pytest.raises(SystemExit) as left:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from portcall.commands.shell.configured_options import add_no_config, configure
 from portcall.endings import PatientStream, ending_status, inspect_endings
-from portcall.errors import PortcallError
+from portcall.errors import PortcallError, UsageError
 from portcall.isolation import ensure, original_environment, own_process
 from portcall.system.scarcity import LIBRARIES_BYTES, ensure_room, what_is_scarce
 from portcall.views.text import terminal_columns, visible
@@ -186,6 +186,9 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
     if command in COMMANDS and command not in _IMPORT_LITTLE:
         ensure_room(LIBRARIES_BYTES)
     parser = parser_of([command] if command in COMMANDS else [])
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(UsageError.exit_status)
     if command not in (None, *COMMANDS):
         parser.error(_no_command(str(command), words))
     options, rest = parser.parse_known_args(own)
@@ -260,6 +263,11 @@ class _Parser(argparse.ArgumentParser):
         from portcall.system.remedies import examples_here
 
         self._print_message(examples_here(self.format_help()), file or sys.stdout)
+
+    def error(self, message: str) -> NoReturn:
+        """End over wrong words in one line: the usage of `read` alone would push what is wrong off the screen."""
+        hint = f" ({self.prog} --help)" if "required" in message else ""
+        self.exit(UsageError.exit_status, f"{self.prog}: error: {message}{hint}\n")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
