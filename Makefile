@@ -4,7 +4,7 @@ TODAY := $(shell date -u +%Y-%m-%d)
 
 T = 600
 
-.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs site pictures bench performance lock oldest reproducible sbom cross-wheels release-check package-deb package-rpm
+.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs site pictures bench performance lock oldest reproducible sbom cross-wheels release-check package-deb package-rpm package-check image
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -85,3 +85,9 @@ package-deb: ## a Debian package of the wheel that release-check left, with an e
 
 package-rpm: ## the same for Fedora
 	$(PYTHON) tools/system_packages.py rpm
+
+package-check: ## install both in a Debian without a compiler, read a capture, remove them; as root, a minute or two
+	$(PYTHON) tools/package_check.py
+
+image: ## packaging/Dockerfile built by buildah on a base by mmdebstrap, and a capture read in it; as root, minutes
+	$(PYTHON) tools/image.py

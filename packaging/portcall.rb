@@ -1,5 +1,5 @@
 # Homebrew's formula, for a tap of one's own: `brew install OWNER/TAP/portcall`. The release workflow fills in VERSION and
-# SHA256 of the source archive. What portcall needs is installed by pip as wheels, each with a hash of tests/locked.txt.
+# SHA256 of the source archive. What portcall needs is installed by pip as wheels, each with a hash of packaging/installed.txt.
 class Portcall < Formula
   include Language::Python::Virtualenv
 

@@ -98,7 +98,7 @@ def _deb(stage: Path, version: str) -> Path:
         "Maintainer": "portcall developers <portcall@localhost>",
         "Installed-Size": str(_size(stage) // 1024),
         "Depends": f"libc6, python3 (>= {major}.{minor}), python3 (<< {major}.{minor + 1})",
-        "Recommends": "libpcap0.8t64 | libpcap0.8",
+        "Recommends": "libpcap0.8t64 | libpcap0.8, procps",  # procps has the kill of portcall.service
         "Suggests": "tshark",
         "Section": "net",
         "Priority": "optional",
@@ -127,7 +127,7 @@ Summary: {SUMMARY}
 License: GPL-2.0-or-later
 AutoReqProv: no
 Requires: /usr/bin/python{major}.{minor}
-Recommends: libpcap
+Recommends: libpcap procps-ng
 %global debug_package %{{nil}}
 %global __os_install_post %{{nil}}
 %global _build_id_links none
@@ -144,8 +144,12 @@ cp -a {stage}/usr %{{buildroot}}/
 /usr/lib/systemd/system/portcall.service
 /usr/share/bash-completion/completions/portcall
 /usr/share/doc/portcall
+%dir /usr/share/fish
+%dir /usr/share/fish/vendor_completions.d
 /usr/share/fish/vendor_completions.d/portcall.fish
 /usr/share/man/man1/*
+%dir /usr/share/zsh
+%dir /usr/share/zsh/site-functions
 /usr/share/zsh/site-functions/_portcall
 %post
 {AFTER}

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
+
+import locked_versions
 import manual_pages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,3 +43,24 @@ def test_it_has_the_licence_of_the_project():
     licence = re.search(r'^license = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
 
     assert f'license "{licence}"' in FORMULA
+
+
+@pytest.mark.skipif(not shutil.which("ruby"), reason="ruby is not installed")
+def test_ruby_can_read_it():
+    ran = subprocess.run(["ruby", "-wc", "-"], input=FORMULA, capture_output=True, text=True, check=False)
+
+    assert (ran.stdout, ran.stderr) == ("Syntax OK\n", "")
+
+
+def test_what_it_installs_has_the_versions_and_hashes_that_a_release_is_tested_with():
+    installed, tested = (hashes_of(path) for path in (locked_versions.INSTALLED, locked_versions.TESTS))
+
+    assert len(installed) > 20
+    assert {entry: tested.get(entry) for entry in installed} == installed
+
+
+def hashes_of(path):
+    """Each name and version in a list of versions, with the hashes of its files."""
+    entries = path.read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+    found = [line for line in entries if re.match(r"[\w.-]+==", line)]
+    return {re.match(r"([\w.-]+==[^\s;]+)", line)[1]: set(re.findall(r"sha256:(\w+)", line)) for line in found}

@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+import image
+from release_tools import ReleaseError
+
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "packaging" / "Dockerfile").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
@@ -36,13 +41,29 @@ def test_its_base_has_a_tag():
     assert re.fullmatch(r"debian:(?!latest)[a-z]+-slim", base)
 
 
+def test_make_image_builds_on_the_release_of_debian_that_the_dockerfile_names():
+    base = image.base_of(TEXT)
+
+    assert f"ARG BASE={base}" in TEXT
+    assert f"ARG BASE=debian:{image.suite_of(base)}-slim" in TEXT
+    with pytest.raises(ReleaseError, match="no slim image of Debian"):
+        image.base_of("ARG BASE=alpine:3\nFROM ${BASE}\n")
+
+
+def test_it_asks_the_index_that_is_asked_here_with_certificates_that_stay_outside():
+    said = image.pip_settings("global.index-url='https://index.example/simple'\nglobal.timeout='9'\n")
+
+    assert said == f"[global]\ncert = {image.INSIDE}\nindex-url = https://index.example/simple\n"
+    assert image.pip_settings("") == f"[global]\ncert = {image.INSIDE}\n"
+
+
 def test_packages_are_installed_without_what_they_recommend_and_lists_are_left_in_no_last_stage():
     installs = [words for _, words in INSTRUCTIONS if "apt-get install" in words]
 
     assert len(installs) == 2
     assert all(re.search(r"apt-get update +&& +apt-get install --yes --no-install-recommends", one) for one in installs)
     (last,) = (words for name, words in stages()[-1] if name == "RUN")
-    assert last.endswith("&& rm -rf /var/lib/apt/lists/*")
+    assert last.endswith("&& rm -rf /var/cache/apt/* /var/lib/apt/lists/*")
 
 
 def test_it_runs_as_nobody_and_gets_signals_itself():
