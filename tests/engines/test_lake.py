@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,14 @@ from capture_bytes import NANOSECONDS, block, pcap_header, section
 from engine_here import EngineHere
 from examples import DEEPER, examples
 from lake_rows import one_machines, written
+from made_conversations import dialogue
 from portcall.engines.lake import LakeOptions, write_flows
 from portcall.engines.range_reading import RangeOptions
 from portcall.engines.staging import Store
 from portcall.engines.tasks import LakeWork
 from portcall.errors import PortcallError
+from portcall.inspection import server_names
+from portcall.inspection.inspection_bounds import InspectionBounds
 from portcall.runs import offline
 from portcall.runs.partial_bytes import build
 from rotated_captures import FILES, IDLE_NS, RAW_IP, START_NS, first_sensor, pcap_of, second_sensor, write_rotated
@@ -67,6 +72,19 @@ def test_the_report_is_that_of_read(rotated, tmp_path):
     assert done.report.to_dicts() == expected.to_dicts()
     assert done.report.coverage == expected.coverage
     assert done.report.window_ns == expected.window_ns
+
+
+def test_what_tasks_had_no_room_for_is_in_the_report(tmp_path, monkeypatch):
+    monkeypatch.setattr(server_names, "InspectionBounds", partial(InspectionBounds, most_shard_bytes=2_000))
+    path = tmp_path / "one.pcap"
+    hellos = [dialogue([b"\x16\x03", b""], 443, client_port=port) for port in range(40001, 40061)]
+    packets = [packet for hello in hellos for packet in hello]
+    path.write_bytes(pcap_of([(START_NS + at, bytes(packet)) for at, packet in enumerate(packets)]))
+
+    done = lake([str(path)], tmp_path / "out")
+
+    (note,) = [note.reason for note in done.report.degradations if note.feature == "names"]
+    assert re.fullmatch(r"there was no room for what [1-9]\d* conversations called their servers", note)
 
 
 def test_what_cannot_be_read_is_said_and_the_rest_counts(rotated, tmp_path):

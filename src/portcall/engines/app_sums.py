@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from portcall.attribution.carried_sums import CarriedAttribution
 from portcall.flows.table_arrays import VERDICT_TALLY, tallies_of
+from portcall.inspection.server_names import ServerNames
 from portcall.runs.capture_tracker import CaptureTracker
 from portcall.runs.tracker import sum_tallies
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from portcall.records.packets import Tally, Verdict
-    from portcall.records.report import Report
+    from portcall.records.report import Degradation, Report
     from portcall.runs.partial import Partial
 
 
@@ -43,3 +44,11 @@ def report_by_app(sums: Iterable[bytes], tallies: Sequence[Sequence[Any]], sourc
         for verdict, tally in tallies_of(rows).items():
             all_tallies[verdict] = sum_tallies(all_tallies.get(verdict), tally)
     return attribution.report(all_tallies, source)
+
+
+def shortfalls_of(counts: Iterable[Sequence[int]]) -> list[Degradation]:
+    """What it cost all tasks together that none remembers more than so much."""
+    names = ServerNames()
+    for of_task in counts:
+        names.count_beyond(of_task)
+    return names.shortfalls()

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from portcall.engines.app_sums import report_by_app
+from portcall.engines.app_sums import report_by_app, shortfalls_of
 from portcall.engines.partial_parts import OVER
 from portcall.engines.ranges import ONE_SENSOR, RANGE_BYTES, CaptureRange, plan
 from portcall.engines.receipts import Receipt, verify
@@ -181,7 +181,8 @@ def _with_rows(
         (base64.b64decode(answer["sums"]) for answer in answers), [answer["tallies"] for answer in of_names], source
     )
     notes = dict.fromkeys(Degradation(*note) for receipt in receipts for note in receipt.notes)
-    report = replace(report, degradations=[*report.degradations, *notes])
+    shortfalls = shortfalls_of(answer["beyond"] for answer in answers if answer["beyond"])
+    report = replace(report, degradations=[*report.degradations, *shortfalls, *notes])
     rows = sum(answer["rows"] for answer in answers)
     left = sum(answer["rows"] for answer in of_over)
     return LakeReport(report, problems, files, rows, len(receipts), read, left, repairs)

@@ -113,8 +113,10 @@ def _written(work: LakeWork, task: Words, part: Partial, names: str | None) -> W
     table = with_sensor(report, task["sensor"])
     if len(table):
         Store(work.out).write(task["rows"], table)
+    beyond = part.state.names.beyond_bounds() if part.state else []
     sums = sums_of(Partial.from_bytes(data), Partial.from_bytes(known) if known else None)
-    return {"rows": len(table), "file": task["rows"] if len(table) else None, "sums": base64.b64encode(sums).decode()}
+    file = task["rows"] if len(table) else None
+    return {"rows": len(table), "file": file, "sums": base64.b64encode(sums).decode(), "beyond": beyond}
 
 
 @lru_cache(maxsize=2)

@@ -2,8 +2,9 @@
 
 What a conversation is follows from its first payloads, in order. So a shard keeps those of conversations that it does
 not know at its end, and of those that may have begun before it: then whoever has both shards inspects them as one. Of
-each end no more is held than inspection asks for, and of all together no more than the bounds say: the conversations
-that began first go first, and are counted.
+each end no more is held than inspection asks for, and of all together no more than the bounds say. With more, those
+that are known here give way, since they may but need not have begun before: first what each end said late, as the first
+payloads decide nearly always; then whole ones, those that began last. Then go the others, those that began first.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ HELD = np.dtype(
 
 _MOST_BYTES = InspectionBounds().most_shard_bytes
 _FEW_BYTES = 4 << 20  # before it is worth looking for what may go
+_SHORTENED_TO = (12, 6, 3)  # payloads of an end that is known here, one after the other until there is room
 _COUNTED = np.dtype([("packets", "u4", (2,)), ("bytes", "u4", (2,))])
 _TCP, _SYN = 6, 2
 
@@ -69,26 +71,51 @@ class Payloads(NamedTuple):
 
     def within_an_end(self) -> NDArray[np.bool_]:
         """bool[n]: whether each is among the first of its end that are ever asked for."""
+        places, before = self._places_in_end()
+        return np.asarray((places < MOST_PACKETS) | (before < MOST_STREAM_BYTES))
+
+    def _places_in_end(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """int64[n] twice: how many payloads of its end, and how many bytes of them, go before each."""
         ends = self.held["row"].astype(np.int64) << 1 | self.held["side"]
         order = np.argsort(ends, kind="stable")
         lengths = self.held["length"][order].astype(np.int64)
         begins = np.flatnonzero(np.diff(ends[order], prepend=-1))
         sizes = np.diff(begins, append=len(order))
-        before = np.cumsum(lengths) - lengths
-        of_end = np.arange(len(order)) - np.repeat(begins, sizes)
-        are_within = np.zeros(len(order), np.bool_)
-        are_within[order] = (of_end < MOST_PACKETS) | (before - np.repeat(before[begins], sizes) < MOST_STREAM_BYTES)
-        return are_within
+        sent = np.cumsum(lengths) - lengths
+        places, before = np.empty((2, len(order)), np.int64)
+        places[order] = np.arange(len(order)) - np.repeat(begins, sizes)
+        before[order] = sent - np.repeat(sent[begins], sizes)
+        return places, before
 
-    def too_many(self, most_bytes: int) -> NDArray[np.int64]:
-        """The rows whose payloads must go, so that the others are within the bound: those that began first."""
-        if self.held.nbytes + self.content.nbytes <= most_bytes:
-            return np.zeros(0, np.int64)
+    def fitted(self, are_known: NDArray[np.bool_], most_bytes: int) -> Fitted:
+        """Those that there is room for. ``are_known``, bool[rows]: of which nothing more is to be learnt here.
+
+        Where something goes, half of the bound is left, so that this is seldom.
+        """
+        none, kept = np.zeros(0, np.int64), self
+        if self.size <= most_bytes:
+            return Fitted(self, none, none)
+        are_of_known, (places, _) = are_known[self.held["row"]], self._places_in_end()
+        for most in _SHORTENED_TO:
+            are_late = are_of_known & (places >= most)
+            kept = self.kept(~are_late)
+            if kept.size <= most_bytes // 2:
+                break
+        gone = kept.beyond(are_known, most_bytes)
+        kept = kept.kept(~np.isin(kept.held["row"], gone))
+        return Fitted(kept, np.setdiff1d(self.held["row"][are_late], gone), gone)
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return int(self.held.nbytes + self.content.nbytes)
+
+    def beyond(self, are_known: NDArray[np.bool_], most_bytes: int) -> NDArray[np.int64]:
+        """The rows whose payloads must go, so that the others leave room for more."""
         rows, first, which = np.unique(self.held["row"], return_index=True, return_inverse=True)
         sizes = np.bincount(which, self.held["length"] + HELD.itemsize).astype(np.int64)
-        order = np.argsort(first, kind="stable")
-        over = np.cumsum(sizes[order][::-1])[::-1] > most_bytes // 2
-        return rows[order[over]].astype(np.int64)
+        order = np.lexsort((np.where(are_known[rows], first, -first), are_known[rows]))  # what is wanted most first
+        return rows[order[np.cumsum(sizes[order]) > most_bytes // 2]].astype(np.int64)
 
     def batches(self, table: FlowTable) -> Iterator[tuple[FrameBatch, NDArray[np.void], NDArray[np.void], int]]:
         """What an inspector takes: frames, packets, payloads, and the number of the first packet."""
@@ -117,6 +144,14 @@ class Payloads(NamedTuple):
         return Payloads(held, content)
 
 
+class Fitted(NamedTuple):
+    """Payloads that there is room for, and the rows of which some went, or all."""
+
+    said: Payloads
+    shortened: NDArray[np.int64]
+    gone: NDArray[np.int64]
+
+
 class PayloadHolder:
     """Holds payloads of the conversations of one flow table, while it is fed.
 
@@ -131,13 +166,15 @@ class PayloadHolder:
         self._bytes, self._bytes_last_time = 0, 0
         self.lost = table.column(np.dtype(np.uint8))
         """uint8[rows]: 1 where there was no room for what a conversation said."""
+        self.short = table.column(np.dtype(np.uint8))
+        """uint8[rows]: 1 where there was room for the first payloads of each end only, so that no more are taken."""
 
     def take(self, batch: FrameBatch, packets: NDArray[np.void], payloads: NDArray[np.void], first_number: int) -> None:
         """Hold those of PAYLOAD[n] that are among the first of their ends."""
         counted = self._counted[payloads["row"]]
         at = np.arange(len(payloads)), payloads["side"]
         are_first = (counted["packets"][at] < MOST_PACKETS) | (counted["bytes"][at] < MOST_STREAM_BYTES)
-        payloads = payloads[are_first & (self.lost[payloads["row"]] == 0)]
+        payloads = payloads[are_first & self._has_room(payloads["row"])]
         if not len(payloads):
             return
         held = np.zeros(len(payloads), HELD)
@@ -164,10 +201,10 @@ class PayloadHolder:
             counted = self._counted[rows]
             are_full = (counted["packets"] >= MOST_PACKETS) & (counted["bytes"] >= MOST_STREAM_BYTES)
             are_held = are_full[:, 0] | are_full[:, 1].astype(np.uint8) << 1
-            is_held = self._may_have_begun_before(rows) & (self.lost[rows] == 0)
+            is_held = self._may_have_begun_before(rows) & self._has_room(rows)
             done &= np.where(is_held, are_held, 3).astype(np.uint8)
         self._table.inspected[rows] = done
-        if self._bytes > max(2 * self._bytes_last_time, _FEW_BYTES):
+        if self._bytes > min(max(2 * self._bytes_last_time, _FEW_BYTES), self._most_bytes):
             self.payloads(marks)
 
     def payloads(self, marks: NDArray[np.uint8]) -> Payloads:
@@ -176,14 +213,13 @@ class PayloadHolder:
             joined([piece.held for piece in self._pieces], HELD),
             joined([piece.content for piece in self._pieces], np.dtype(np.uint8)),
         )
+        are_known = (marks & 3 == 3) & (marks < 1 << RESOLVER_SHIFT)  # noqa: PLR2004 - both ends
         rows = whole.held["row"]
-        are_asked_for = (marks[rows] & 3 != 3) & (marks[rows] < 1 << RESOLVER_SHIFT)  # noqa: PLR2004 - both ends
-        kept = whole.kept(are_asked_for | (self._may_have_begun_before(rows) & self._follows))
-        gone = kept.too_many(self._most_bytes)
-        if len(gone):
-            self.lost[gone] = 1
-            kept = kept.kept(self.lost[kept.held["row"]] == 0)
-        self._pieces, self._bytes = [kept], kept.held.nbytes + kept.content.nbytes
+        kept, shortened, gone = whole.kept(
+            ~are_known[rows] | (self._may_have_begun_before(rows) & self._follows)
+        ).fitted(are_known, self._most_bytes)
+        self.short[shortened] = self.lost[gone] = 1
+        self._pieces, self._bytes = [kept], kept.size
         self._bytes_last_time = self._bytes
         return kept
 
@@ -196,7 +232,10 @@ class PayloadHolder:
             held["row"] = numbers[held["row"]] - 1
             kept.append(Payloads(held, some.content))
         self._pieces = kept
-        self._bytes = sum(piece.held.nbytes + piece.content.nbytes for piece in kept)
+        self._bytes = sum(piece.size for piece in kept)
+
+    def _has_room(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        return np.asarray(self.lost[rows] | self.short[rows] == 0)
 
     def _may_have_begun_before(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         return np.asarray(self._table.rows()["has_syn"][rows] == 0)

@@ -48,7 +48,7 @@ class InspectionBounds:
     most_question_characters: int = 32 << 20
     """Of their questions; the same."""
     most_shard_bytes: int = 64 << 20
-    """Of payloads that a shard holds for the one before it; conversations that began first go."""
+    """Of payloads that a shard holds for the one before it; what began here most probably goes first."""
     most_log_bytes: int = 64 << 20
     """Of what logs wait with for what follows; conversations that began first are logged as they are."""
     most_log_lines: int = 1 << 21

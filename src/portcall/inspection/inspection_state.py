@@ -39,7 +39,7 @@ INSPECTED = np.dtype(
         ("marks", "u1"),  # what was inspected, as ``Inspector`` has it
         ("is_halved", "u1"),  # 1 where shards saw parts of what nobody knows yet
         ("is_lost", "u1"),  # 1 where there was no room for what was said
-        ("reserved", "u1"),
+        ("is_short", "u1"),  # 1 where there was room for the first of what each end said only
     ]
 )
 """What is known of one row of the flow table. 24 bytes."""
@@ -75,13 +75,21 @@ class InspectionState:
             rows[name] = getattr(inspector, name)[: len(table)]
         rows["marks"] &= _MARKS
         said = holder.payloads(rows["marks"])
-        rows["is_lost"] = holder.lost[: len(table)]
+        rows["is_lost"], rows["is_short"] = holder.lost[: len(table)], holder.short[: len(table)]
         return cls(rows, said, names, questions.all() if questions else np.zeros(0, ASKED))
 
-    def merge(self, later: InspectionState, places: NDArray[np.int64], table: FlowTable, frames_before: int) -> None:
+    def merge(
+        self,
+        later: InspectionState,
+        places: NDArray[np.int64],
+        table: FlowTable,
+        frames_before: int,
+        *,
+        follows: bool = True,
+    ) -> None:
         """Take in the state of the shard that follows, whose rows went to these places of the table that both have now.
 
-        ``frames_before`` goes before what the later one calls frame 1.
+        ``frames_before`` goes before what the later one calls frame 1. ``follows``: other shards go before this one.
         """
         numbers = merge_names(self.names, later.names, frames_before, places)
         rows, later_said = later.rows.copy(), _have(later.said, len(later.rows))
@@ -89,7 +97,7 @@ class InspectionState:
         rows["evidence"] += np.where(rows["evidence"] > 0, np.uint64(frames_before), np.uint64(0))
         rows["asked"] += np.where(rows["asked"] > 0, np.uint64(frames_before << 1), np.uint64(0))
         self.rows = np.concatenate([self.rows, np.zeros(len(table) - len(self.rows), INSPECTED)])
-        have_said = _have(self.said, len(self.rows))
+        have_said, are_short = _have(self.said, len(self.rows)), self.rows["is_short"] == 1
         left = np.arange(len(rows))
         while len(left):  # two rows of a shard may belong to one here
             _, first = np.unique(places[left], return_index=True)
@@ -97,27 +105,26 @@ class InspectionState:
             self.rows[here] = _joined(self.rows[here], rows[there], have_said[here], later_said[there])
             have_said[here] |= later_said[there]
             left = np.delete(left, first)
-        held = later.said.held.copy()
+        more = later.said.kept(~are_short[places[later.said.held["row"]]])  # what went before that is not there
+        held = more.held.copy()
         held["row"], held["number"] = places[held["row"]], held["number"] + np.uint64(frames_before)
-        self.said = self.said.followed(Payloads(held, later.said.content))
+        self.said = self.said.followed(Payloads(held, more.content))
         moved = merge_questions(self.names, later.names, later.asked, frames_before, places)
         room = max(self.names.bounds.most_messages - len(self.asked), 0)
         self.asked = np.concatenate([self.asked, moved[:room]])
         if self.names.questions:
             self.names.questions.left_out += len(moved[room:])
-        self._let_go(table)
+        self._let_go(table, follows=follows)
 
-    def _let_go(self, table: FlowTable) -> None:
+    def _let_go(self, table: FlowTable, *, follows: bool) -> None:
         """Drop what nobody can ask for any more, and what is more than the bounds."""
-        rows, row_of = self.rows, self.said.held["row"]
-        may_have_begun_before = table.rows()["has_syn"] == 0
-        are_wanted = (may_have_begun_before | ~are_known(rows)) & (rows["is_lost"] == 0)
+        rows, row_of, known = self.rows, self.said.held["row"], are_known(self.rows)
+        may_have_begun_before = (table.rows()["has_syn"] == 0) & follows
+        are_wanted = (may_have_begun_before | ~known) & (rows["is_lost"] == 0)
         hear_all = rows["marks"] >= _RESOLVERS
-        self.said = self.said.kept(are_wanted[row_of] & (self.said.within_an_end() | hear_all[row_of]))
-        gone = self.said.too_many(self.names.bounds.most_shard_bytes)
-        if len(gone):
-            rows["is_lost"][gone] = 1
-            self.said = self.said.kept(rows["is_lost"][self.said.held["row"]] == 0)
+        wanted = self.said.kept(are_wanted[row_of] & (self.said.within_an_end() | hear_all[row_of]))
+        self.said, shortened, gone = wanted.fitted(known, self.names.bounds.most_shard_bytes)
+        rows["is_short"][shortened] = rows["is_lost"][gone] = 1
 
     def resumed(self, table: FlowTable) -> tuple[Inspector, AskedMessages | None]:
         """An inspector of the table, and the questions in it, that know what those of all shards as one would."""
@@ -141,6 +148,8 @@ class InspectionState:
             if questions:
                 questions.take(batch, packets, payloads, first_number)
         inspector.take()
+        wants_more = inspector.marks[: len(known)] & _BOTH != _BOTH
+        self.names.detections.left_out += int((again & wants_more & (self.rows["is_short"] == 1)).sum())
         self._forget_mistaken(inspector)
         self.names.expected_flows.merge(announced)
         inspector.announces_to(self.names.expected_flows)
@@ -160,8 +169,8 @@ class InspectionState:
 
     @property
     def lost(self) -> int:
-        """Conversations of which there was no room for what they said."""
-        return int(self.rows["is_lost"].sum())
+        """Conversations that are not known, of which there was no room for what they said."""
+        return int((~are_known(self.rows) & (self.rows["is_lost"] == 1)).sum())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Its columns."""
@@ -182,7 +191,7 @@ class InspectionState:
         below(rows["found"], len(names.detections.have_names()))
         below(rows["marks"] >> RESOLVER_SHIFT, len(resolvers()) + 1)
         rows["marks"] &= _MARKS
-        for column in ("is_halved", "is_lost"):
+        for column in ("is_halved", "is_lost", "is_short"):
             below(rows[column], 2)
         return cls(rows, Payloads.of(arrays, flows, frames), names, _asked_of(arrays["asked"], names, flows, frames))
 
@@ -224,7 +233,8 @@ def _joined(
     # A message of DNS means the same whatever came before it, so the later shard heard all; FTP begins with a greeting.
     hear_alike = (rows["marks"] >> RESOLVER_SHIFT == 1 + resolvers().index(dns)) & (later["marks"] == rows["marks"])
     joined["is_halved"][are_open & ~hear_alike] = 1
-    joined["is_lost"][are_open] |= later["is_lost"][are_open]
+    for column in ("is_lost", "is_short"):
+        joined[column][are_open] |= later[column][are_open]
     is_first_told = are_open & (rows["found"] == 0)  # what remains where what was said is lost
     for column in ("found", "evidence"):
         joined[column][is_first_told] = later[column][is_first_told]

@@ -31,7 +31,7 @@ from portcall.records.payloads.tls_secrets import read_key_log
 from portcall.records.report import Degradation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -136,6 +136,17 @@ class ServerNames:
                 self.key_log[session] = secret
             else:
                 self.bounds.secrets_left_out += 1
+
+    def beyond_bounds(self) -> list[int]:
+        """How much was beyond the bounds, as ``count_beyond`` of another run takes it."""
+        return [self.left_out, self.detections.unfinished, *self.bounds.counts()]
+
+    def count_beyond(self, counts: Sequence[int]) -> None:
+        """Add what was beyond the bounds of another run."""
+        left_out, unfinished, *others = counts
+        self.detections.left_out += left_out
+        self.detections.unfinished += unfinished
+        self.bounds.count_more(others)
 
     def shortfalls(self) -> list[Degradation]:
         """What it cost that no more than so much is remembered."""

@@ -72,7 +72,8 @@ class Partial:
             raise PortcallError(f"the shards together have more conversations than one table holds. {_SMALLER}")
         places = self.flows.merge(later.flows, self.frames)
         if self.state and later.state:
-            self.state.merge(later.state, places, self.flows, self.frames)
+            follows = self.shard is Shard.LATER
+            self.state.merge(later.state, places, self.flows, self.frames, follows=follows)
         if later.claims:
             self.claims = self.claims or RowClaims(ClaimTable(), self.flows.column)
             partial_owners.merge(self.claims, later.claims, places)
