@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,12 @@ for _ in range({MOST_DATAGRAMS}):
         break
 """
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="capturing needs root")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it plays another system on Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="it plays another system on Linux"),
+    pytest.mark.skipif(
+        not find_spec("ctypes.macholib"), reason="this Python has no ctypes.macholib: Debian's goes without"
+    ),
+]
 
 
 def elsewhere(*words, cwd=None):
