@@ -141,6 +141,14 @@ def test_what_is_said_through_a_proxy_that_first_asked_who_it_is_is_heard_too(ro
     assert (details(answer)["server"], details(answer)["inside"], details(answer)["version"]) == ("squid", "ssh", "y")
 
 
+def test_a_tunnel_that_was_asked_for_in_mid_stream_is_heard_too():
+    rest = Payload(b"tail of an earlier one\r\n" + ASKED + PROVED + b"SSH-2.0-x\r\n", is_from_start=False)
+
+    found = http.inspect(rest, Payload(b""), to_server(3128))
+
+    assert (details(found)["connect"], details(found)["inside"]) == ("a.example:22", "ssh")
+
+
 @pytest.mark.parametrize("size", range(1, len(PROVED)))
 def test_a_second_request_to_a_proxy_that_has_not_all_come_is_waited_for(size):
     assert not inspect(http, ASKED + PROVED[:size], to_server(3128), UNKNOWN).is_final

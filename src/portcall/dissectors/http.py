@@ -104,7 +104,7 @@ def _inspect_request(sent: Payload, answered: Payload, request: Request, ends: E
         return with_upgrade(detection, sent, answered, ends, end)
     if request.method != b"CONNECT" or end < 0:
         return detection
-    return _with_tunnel(detection, sent, answered, ends)
+    return _with_tunnel(detection, sent, answered, ends, end)
 
 
 def _inspect_status(sent: Payload, answered: Payload, status: Status, ends: Ends) -> Detection:
@@ -126,23 +126,22 @@ def _inspect_status(sent: Payload, answered: Payload, status: Status, ends: Ends
     return _with_tunnel(detection, sent, answered, ends)
 
 
-def _with_tunnel(detection: Detection, sent: Payload, answered: Payload, ends: Ends) -> Detection:
-    """The finding of what a proxy was asked, or answered, with what is said through it."""
-    start, answered_start = _tunnel_start(sent.data), _tunnel_start(answered.data)
+def _with_tunnel(detection: Detection, sent: Payload, answered: Payload, ends: Ends, end: int = 0) -> Detection:
+    """The finding of what a proxy was asked (first up to ``end``), or answered, with what is said through it."""
+    start, answered_start = _tunnel_start(sent.data, end), _tunnel_start(answered.data)
     if start < 0:
         return detection._replace(is_final=sent.is_ended)
     rest = after(answered, answered_start if answered_start >= 0 else len(answered.data))
     return with_inside(detection, after(sent, start), rest, ends, _INSIDE)
 
 
-def _tunnel_start(data: bytes) -> int:
+def _tunnel_start(data: bytes, end: int = 0) -> int:
     """Where one end's bytes of a tunnel begin: behind all requests or answers that it took; -1 while they may go on."""
-    if status := read_status(data):
+    if not end and (status := read_status(data)):
         if status.code == b"407":  # the proxy wants to know who asks
             agreed = _AGREED.search(data, status.end)
             status = read_status(data, agreed.start()) if agreed else None
         return find_end(data, status.end) if status else -1
-    end = 0
     for _ in range(_MOST_ROUNDS):
         request = read_request(data, end)
         if request is None or request.method != b"CONNECT":
