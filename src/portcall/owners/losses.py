@@ -30,6 +30,7 @@ class LossWatch:
     def __init__(self) -> None:
         self._sockets = SocketList(_ANSWER_S)
         self._namespace = own_namespace().number
+        self._answers = True
         self._lost = 0
         self._next_s = 0.0
         self._first: tuple[int, dict[int, set[int]]] | None = None
@@ -41,17 +42,13 @@ class LossWatch:
         self._next_s = now_s + PAUSE_S
         before_ns, cookies = self._first or (time.time_ns(), None)
         self._lost = lost if cookies is None else self._lost
-        try:
-            listed = self._listed()
-        except OSError:  # it has no time now; the next loss brings the next look
-            self._first = None
-            return None
+        listed = self._listed()
         if cookies is None:
             self._first = before_ns, listed
             return None
         self._first = None
         # Of a protocol that the kernel lists nothing of, it may know no list.
-        both = {protocol: listed[protocol] | cookies[protocol] for protocol in listed if listed[protocol]}
+        both = {protocol: listed[protocol] | cookies.get(protocol, set()) for protocol in listed if listed[protocol]}
         return ExistingSockets(self._namespace, before_ns, {one: kept for one, kept in both.items() if kept})
 
     def close(self) -> None:
@@ -59,9 +56,15 @@ class LossWatch:
         self._sockets.close()
 
     def _listed(self) -> dict[int, set[int]]:
-        return {
-            protocol: set(rows_of(messages)["cookie"].tolist()) for protocol, messages in self._sockets.all().items()
-        }
+        """Cookies by protocol; none for ever once an answer came too late: it could be taken for a later one."""
+        if not self._answers:
+            return {}
+        try:
+            lists = self._sockets.all()
+        except OSError:
+            self._answers = False
+            return {}
+        return {protocol: set(rows_of(messages)["cookie"].tolist()) for protocol, messages in lists.items()}
 
 
 def ended(pids: Iterable[int]) -> list[ProcessEvent]:
