@@ -19,7 +19,7 @@ def ends(texts):
     return np.cumsum([0, *map(len, texts)], dtype=np.int64)
 
 
-def written(kinds, columns, values, marks, words, between, *, room=4096):
+def written(kinds, columns, values, marks, words, between, *, room=4096, row_ends=None):
     """What the kernel writes of int64[column][row]; ``between`` has a text more than there are kinds."""
     count = len(values[0]) if values else 0
     out = np.zeros(room, np.uint8)
@@ -36,6 +36,7 @@ def written(kinds, columns, values, marks, words, between, *, room=4096):
         ends(between),
         b"null",
         out,
+        out_ends=row_ends,
     )
     return bytes(out[:size])
 
@@ -74,6 +75,21 @@ def test_words_stand_where_their_number_does(words, data):
     text = written([WORD], [0], [codes], [[0] * len(codes)], [word.encode() for word in words], [b"", b";"])
 
     assert text.decode() == "".join(f"{words[code]};" for code in codes)
+
+
+@given(st.lists(st.text(max_size=9), min_size=1, max_size=9))
+def test_where_each_row_ends_is_told_to_who_asks(words):
+    row_ends = np.zeros(len(words), np.int64)
+    encoded = [word.encode() for word in words]
+
+    written([WORD], [0], [range(len(words))], [[0] * len(words)], encoded, [b"<", b">"], row_ends=row_ends)
+
+    assert row_ends.tolist() == ends([b"<%b>" % word for word in encoded])[1:].tolist()
+
+
+def test_more_rows_than_their_ends_have_room_for_are_refused():
+    with pytest.raises(ValueError, match="no room for where all rows end"):
+        written([NUMBER], [0], [[1, 2]], [[1, 1]], [], [b"", b""], row_ends=np.zeros(1, np.int64))
 
 
 @pytest.mark.parametrize("word", [-1, 2, 2**40])

@@ -24,5 +24,6 @@ def write_rows(
     null: bytes,
     out: NDArray[Any],
     leaves_out: bool = False,
+    out_ends: NDArray[np.int64] | None = None,
 ) -> int: ...
 def identifier_text(first: int, second: int) -> str: ...

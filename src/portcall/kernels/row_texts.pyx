@@ -148,6 +148,7 @@ def write_rows(
     const uint8_t[::1] null,
     uint8_t[::1] out,
     bint leaves_out=False,
+    int64_t[::1] out_ends=None,
 ):
     """Write the rows from ``first`` to before ``end`` into ``out``, and give how many bytes that are.
 
@@ -157,6 +158,7 @@ def write_rows(
     Where it ``leaves_out`` what is null, that is no number that is not known and no word without a character, nor what stands
     before it.
     Texts of ``words`` and ``between`` follow one another, and end where ``…_ends`` say, which begin with a 0.
+    ``out_ends``, where it is given, gets where each row ends in ``out``.
     ValueError where there is no room: beside the texts and numbers, some for the longest address is wanted.
     """
     cdef Py_ssize_t row, i, column, start, size, at = 0, room = out.shape[0]
@@ -165,6 +167,8 @@ def write_rows(
     cdef bint is_full = False
     if between_ends.shape[0] != kinds.shape[0] + 2 or columns.shape[0] != kinds.shape[0]:
         raise ValueError("kinds, columns and what stands between them do not fit")
+    if out_ends is not None and out_ends.shape[0] < end - first:
+        raise ValueError("there is no room for where all rows end")
     if word_ends.shape[0] < 1 or not _are_ends(word_ends, words.shape[0]) or not _are_ends(between_ends, between.shape[0]):
         raise ValueError("ends of texts must rise within the text")
     with nogil:
@@ -217,6 +221,8 @@ def write_rows(
                 at += size
             if is_full:
                 break
+            if out_ends is not None:
+                out_ends[row - first] = at
     if is_full:
         raise ValueError("no room for all rows")
     return at
