@@ -323,7 +323,7 @@ def test_reading_compressed_captures_in_a_program_that_ends_at_once_ends_at_once
     program = (
         "import sys; from portcall.sources.captures import open_capture\n"
         "kept = open_capture(sys.argv[1]).source.batches()\n"
-        "for _ in range(12): next(kept)\n"
+        "for _ in range(6): next(kept)\n"
     )
 
     done = subprocess.run(

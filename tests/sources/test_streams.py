@@ -19,8 +19,9 @@ import zstandard
 
 from capture_bytes import pcap_header, pcap_record, read_frames
 from portcall.errors import CaptureError
-from portcall.sources import read_ahead
+from portcall.sources import read_ahead, streams
 from portcall.sources.captures import open_capture
+from portcall.sources.decompression import DecompressionError
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 COMPRESSORS = {
@@ -128,6 +129,34 @@ def test_gzip_damage_gives_every_whole_frame_before_it():
     assert len(frames) == DAMAGED_FRAMES
     assert error.path == str(path)
     assert error.offset > sum(frame.captured + 16 for frame in frames)
+
+
+@pytest.mark.parametrize("compressor", COMPRESSORS)
+def test_a_compressed_file_comes_in_windows_as_full_as_those_of_the_plain_one(written, compressor):
+    """Of 128 kB at once, each cost as much to hand on as to count, while the thread that decompresses waited."""
+    content = pcap_header() + pcap_record(NOISE.randbytes(1000)) * 2000
+    plain = [len(batch.frames) for batch in open_capture(str(written(content))).source.batches()]
+
+    compressed = open_capture(str(written(COMPRESSORS[compressor](content)))).source.batches()
+
+    assert [len(batch.frames) for batch in compressed] == plain
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), DecompressionError("broken")], ids=["disk", "damage"])
+def test_an_error_in_the_middle_of_a_window_comes_behind_the_bytes_before_it_and_once(written, error, monkeypatch):
+    def pieces(_):
+        yield b"some"
+        yield b"more"
+        raise error
+
+    monkeypatch.setattr(streams, "plain_pieces", pieces)
+    stream, _, _ = streams.open_stream(str(written(gzip.compress(b""))))
+    buffer = memoryview(bytearray(99))
+
+    assert bytes(buffer[: stream.readinto(buffer)]) == b"somemore"
+    with pytest.raises(CaptureError if isinstance(error, DecompressionError) else OSError, match=r"gone|data end here"):
+        stream.readinto(buffer)
+    assert stream.readinto(buffer) == 0
 
 
 @pytest.mark.parametrize("compressor", COMPRESSORS)

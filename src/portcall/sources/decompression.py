@@ -21,7 +21,8 @@ PIECE_BYTES = 1 << 15
 PLAIN_PIECE_BYTES = 1 << 18
 """Plain bytes taken from a decompressor at once, so that no bomb fills the memory."""
 _SIZE_BYTES = 4  # the end of a gzip member: how long it is plain, RFC 1952 §2.3.1
-_ISAL_READS_BYTES, _ISAL_PIECE_BYTES = 1 << 17, 1 << 17
+_ISAL_READS_BYTES, _ISAL_PIECE_BYTES = 1 << 19, PLAIN_PIECE_BYTES
+"""Compressed bytes read at once, and plain ones made at once: for each, the thread waits until Python is free."""
 _GZIP, _XZ = b"\x1f\x8b\x08", b"\xfd7zXZ\x00"
 _ZSTD_WINDOW_LOG = 27  # 128 MB, what the program zstd accepts without being asked
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from queue import Queue
 
-BATCH_BYTES = 1 << 18
+BATCH_BYTES = 1 << 19
 """Handed over at once at the least: to wake a thread costs as much as to decompress a tenth of it."""
-_BATCHES_AHEAD = 4
+_BATCHES_AHEAD = 3  # as many as ``_Thread.end`` wants
 _MADE_HERE_BYTES = 1 << 20
 
 

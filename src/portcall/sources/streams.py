@@ -10,7 +10,7 @@ import select
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
 from portcall.errors import CaptureError
 from portcall.sources.decompression import PIECE_BYTES, DecompressionError, is_compressed, is_slow, plain_pieces
@@ -211,26 +211,43 @@ class _Pieces:
     def __init__(self, path: str, compressed: CountedStream, position: int) -> None:
         self._path = path
         self._compressed = compressed
+        self._is_file = compressed.can_go_back  # so nobody waits for its next byte
         self._pieces = ReadAhead(plain_pieces(compressed), compressed if is_slow(compressed.peek()) else None)
         self._piece = memoryview(b"")
         self._position = position
+        self._error: DecompressionError | OSError | None = None
 
     def readinto(self, buffer: memoryview) -> int:
-        while not self._piece:
-            try:
-                piece = next(self._pieces, None)
-            except DecompressionError as error:
-                raise CaptureError(
-                    self._path, self._position, f"the compressed data end here: {error}", "What came before it counts"
-                ) from error
-            if piece is None:
-                return 0
-            self._piece = memoryview(piece)
+        """Of a file fill the whole buffer: small batches cost more to count, and the thread that decompresses waits."""
+        filled = self._take_into(buffer)
+        while self._is_file and 0 < filled < len(buffer) and (more := self._take_into(buffer[filled:])):
+            filled += more
+        if self._error and not filled:
+            error, self._error = self._error, None
+            self._raise(error)
+        self._position += filled
+        return filled
+
+    def _take_into(self, buffer: memoryview) -> int:
+        """Bytes of one piece; 0 where there is none."""
+        try:
+            while not self._piece:
+                self._piece = memoryview(next(self._pieces))
+        except StopIteration:
+            return 0
+        except (DecompressionError, OSError) as error:
+            self._error = error
+            return 0
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]
         self._piece = self._piece[count:]
-        self._position += count
         return count
+
+    def _raise(self, error: DecompressionError | OSError) -> NoReturn:
+        if isinstance(error, OSError):
+            raise error
+        what = f"the compressed data end here: {error}"
+        raise CaptureError(self._path, self._position, what, "What came before it counts") from error
 
     def close(self) -> None:
         self._pieces.close()
