@@ -34,6 +34,7 @@ _PACKAGES = {
     "libpcap": {"apt-get": "libpcap0.8", "dnf": "libpcap", "pacman": "libpcap", "brew": "libpcap"},
 }
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)""")
+_FOR_DEVELOPERS = frozenset({"docs", "fuzz", "test"})
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 # Ethernet, IPv4 and UDP from 192.0.2.1:1 to 192.0.2.2:53, nothing in it.
 _FRAME = bytes.fromhex("0200000000020200000000010800 4500001c000040004011b6ccc0000201c0000202 0001003500080000")
@@ -153,7 +154,7 @@ def _required() -> tuple[list[str], dict[str, list[str]]]:
     for requirement in importlib.metadata.requires("portcall") or []:
         wanted, _, condition = requirement.partition(";")
         found, name = _EXTRA.search(condition), _NAME.match(wanted)
-        if name and found and found[1] != "test":
+        if name and found and found[1] not in _FOR_DEVELOPERS:
             extras.setdefault(found[1], []).append(name[0])
         elif name and not condition.strip():
             always.append(name[0])
