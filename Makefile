@@ -4,7 +4,7 @@ TODAY := $(shell date -u +%Y-%m-%d)
 
 T = 600
 
-.PHONY: help check quick test deep fuzz sanitize fix kernels golden docs site pictures bench performance lock oldest reproducible sbom cross-wheels release-check package-deb package-rpm package-check image
+.PHONY: help check quick test deep spark fuzz sanitize fix kernels golden docs site pictures bench performance lock oldest reproducible sbom cross-wheels release-check package-deb package-rpm package-check image
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -19,7 +19,12 @@ test: ## all tests but the slow ones and the corpus: some minutes
 	$(PYTHON) -m pytest
 
 deep: ## the tests with generated examples, a hundred times as many: hours; sh tests/run has their short form
+	$(PYTHON) tools/spark_environment.py || true
 	PORTCALL_DEEPER=100 $(PYTHON) -m pytest -m "" $$(grep -rlE "@given|DEEPER" tests --include="test_*.py")
+
+spark: ## the tests of Apache Spark with two executors, which are killed: minutes; wants Java; a part of make deep
+	$(PYTHON) tools/spark_environment.py
+	PORTCALL_DEEPER=1 $(PYTHON) -m pytest -m "" -q -n 1 --durations=0 tests/engines/test_spark.py
 
 fuzz: ## the fuzzers, T seconds in all (make fuzz T=600), going on where they ended; docs/fuzzing.md
 	$(PYTHON) fuzz/run_fuzzers.py --seconds $(T)

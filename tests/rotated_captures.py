@@ -147,6 +147,21 @@ def second_sensor():
     return made.packets
 
 
+def write_uneven(folder):
+    """Rotated captures of one sensor, one of them 50 times as large as any other: an elephant came. In no order."""
+    folder.mkdir(exist_ok=True)
+    packets = second_sensor()
+    datagrams = [bytes(IP(src="192.0.2.60", dst="10.0.0.9") / UDP(sport=4500, dport=4501) / Raw(bytes(1400)))]
+    packets += [(START_NS + 2 * FILE_NS + at * SECOND // 20, datagrams[0]) for at in range(1, 600)]
+    paths = []
+    for number in range(2 * FILES):  # of half the time each, so that the others are small
+        begin = START_NS + number * FILE_NS // 2
+        of_file = [packet for packet in sorted(packets) if begin <= packet[0] < begin + FILE_NS // 2]
+        paths.append(folder / f"{number}.pcap")
+        paths[-1].write_bytes(pcap_of(of_file))
+    return random.Random(_SEED).sample([str(path) for path in paths], len(paths))
+
+
 def pcap_of(packets):
     """A capture of packets with times."""
     records = [

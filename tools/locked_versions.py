@@ -1,6 +1,7 @@
 """``make lock``: write which versions CI, releases and packagers install, with the hash of every file of theirs.
 
     tests/locked.txt              what portcall and its tests need, for every system and Python that it supports
+    tests/locked-spark.txt        Spark itself, which has an environment of its own
     packaging/release-tools.txt   what a release is built and checked with
     packaging/wheel-tools.txt     what it builds the wheels of every platform with
     packaging/installed.txt       what portcall itself needs, for who packages it; build-tools.txt is what builds it
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TESTS = release_tools.ROOT / "tests" / "locked.txt"
+SPARK = release_tools.ROOT / "tests" / "locked-spark.txt"
 INSTALLED = release_tools.ROOT / "packaging" / "installed.txt"
 BUILD = release_tools.ROOT / "packaging" / "build-tools.txt"
 WHEELS = release_tools.ROOT / "packaging" / "wheel-tools.txt"
 OLDEST_PYTHON = "3.10"
 WANTED = {
     TESTS: ("--extra", "test", "pyproject.toml"),
+    SPARK: ("--no-deps", "--group", "spark"),
     release_tools.LOCKED: ("--group", "release"),
     WHEELS: ("--group", "wheels", "--python-version", "3.11"),
     INSTALLED: ("pyproject.toml",),

@@ -1,14 +1,18 @@
-"""The same lake by Sail, and where pyspark is installed with Java by Spark, whose workers are killed at work."""
+"""The same lake by Apache Spark, in a process of its own; its workers are killed while they read and reduce.
+
+Spark itself is in build/spark, which ``tests/run`` makes (``tools/spark_environment.py``). Here is what takes a minute;
+what has executors of its own takes minutes more, and runs for ``make deep``.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,24 +20,29 @@ import pytest
 
 from lake_rows import one_machines, written
 from portcall.engines.range_reading import RangeOptions
-from rotated_captures import IDLE_NS, write_rotated
+from rotated_captures import IDLE_NS, write_rotated, write_uneven
 
-pytest.importorskip("pyspark")
-sessions = pytest.importorskip("portcall.engines.sessions")
-from portcall.engines.spark import PcapDataSource, write_flows  # noqa: E402 - where it can be
+SPARK = Path(__file__).parents[2] / "build" / "spark" / "bin" / "python"
+OPTIONS = RangeOptions(idle_ns=IDLE_NS)
+SCRIPT = """
+import sys
+from portcall.engines import sessions
+from portcall.engines.spark import write_flows
 
-CAPTURES = Path(__file__).parents[2] / "captures"
-OPTIONS = RangeOptions(idle_ns=IDLE_NS, buckets=4)
-AS_OPTIONS = {"idle": IDLE_NS / 1e9, "buckets": 4}
-HAS_SAIL = importlib.util.find_spec("pysail") is not None
-HAS_SPARK = importlib.util.find_spec("py4j") is not None and shutil.which("java") is not None
-BOUNDS = "--driver-memory 1g --conf spark.executor.memory=600m --conf spark.sql.shuffle.partitions=4 pyspark-shell"
+master, out, range_bytes, idle, *paths = sys.argv[1:]
+with sessions.session("spark", master) as session:
+    write_flows(session, paths, out, range_bytes=int(range_bytes), idle=float(idle), buckets=4)
+"""
 EXECUTOR = "CoarseGrainedExecutorBackend"
+TWO_EXECUTORS = "local-cluster[2,1,600]"
+LONGEST_S = 400
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what pyspark and pandas say of each other
-
-of_sail = pytest.mark.skipif(not HAS_SAIL, reason="pysail is not installed: pip install 'portcall[sail]'")
-of_spark = pytest.mark.skipif(not HAS_SPARK, reason="Spark is not here: pip install 'portcall[spark]', and Java 17")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("java"), reason="Spark needs Java 17: apt install default-jre-headless"),
+    pytest.mark.skipif(not SPARK.exists(), reason="Spark is not here: python tools/spark_environment.py"),
+]
+takes_minutes = pytest.mark.skipif("PORTCALL_DEEPER" not in os.environ, reason="Spark takes minutes: make deep")
 
 
 @pytest.fixture(scope="module")
@@ -41,112 +50,127 @@ def rotated(tmp_path_factory):
     return write_rotated(tmp_path_factory.mktemp("rotated"))
 
 
-@pytest.fixture(scope="module")
-def sail():
-    with sessions.session("sail") as session:
-        session.dataSource.register(PcapDataSource)
-        yield session
+def _command(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
-@of_sail
-@pytest.mark.parametrize("range_bytes", [15_000, pytest.param(0, marks=pytest.mark.slow)])
-def test_rows_by_sail_are_those_of_one_machine(sail, rotated, tmp_path, range_bytes):
-    done = write_flows(sail, rotated, str(tmp_path), range_bytes=range_bytes, **AS_OPTIONS)
+class Job:
+    """A lake that Spark reads; all processes that it has begun are known in the end."""
 
-    assert written(tmp_path) == one_machines(rotated, OPTIONS)
-    assert done.left_early > 0
+    def __init__(self, paths, out, master, range_bytes, events):
+        settings = {
+            "spark.executor.memory": "600m",
+            "spark.sql.shuffle.partitions": 4,
+            "spark.eventLog.enabled": "true",
+            "spark.eventLog.dir": events.as_uri(),
+            "spark.eventLog.rolling.enabled": "false",
+            "spark.eventLog.compress": "false",
+        }
+        events.mkdir()
+        self._events, self._all = events, set()
+        told = " ".join(f"--conf {name}={value}" for name, value in settings.items())
+        environment = {**os.environ, "PYSPARK_SUBMIT_ARGS": f"--driver-memory 1g {told} pyspark-shell"}
+        words = [SPARK, "-c", SCRIPT, master, out, range_bytes, IDLE_NS / 1e9, *paths]
+        self._process = subprocess.Popen(
+            list(map(str, words)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._ended = threading.Event()
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+        self._watching.start()
 
+    def _watch(self):
+        while not self._ended.wait(0.2):
+            self._all.update(self.children())
 
-MANY_PARTS = """
-import sys
-from portcall.engines import sessions
-from portcall.engines.spark import PcapDataSource, write_flows
+    def children(self, named=""):
+        """Its processes now, whose command has this in it."""
+        found = []
+        with suppress(psutil.Error):
+            found = psutil.Process(self._process.pid).children(recursive=True)
+        return [one for one in found if named in _command(one)]
 
-out, idle, *paths = sys.argv[1:]
-with sessions.session("sail") as session:
-    session.dataSource.register(PcapDataSource)
-    write_flows(session, paths, out, range_bytes=3000, buckets=64, idle=float(idle))
-"""
+    def wait_for(self, folder, pattern):
+        """Until a task has left such a file; False where it ends without."""
+        while self._process.poll() is None:
+            if any(folder.glob(pattern)):
+                return True
+            self._ended.wait(0.01)
+        return False
 
+    def end(self):
+        """Its exit status and what it said; none of its processes is left."""
+        try:
+            _, said = self._process.communicate(timeout=LONGEST_S)
+        finally:
+            self._ended.set()
+            self._watching.join()
+        _, left = psutil.wait_procs(self._all, timeout=20)
+        assert left == []
+        return self._process.returncode, said
 
-@of_sail
-def test_many_parts_of_many_ranges_end(rotated, tmp_path):
-    """In a process of its own, which can be ended: Sail waited for ever where a range gave a batch for each part."""
-    words = [sys.executable, "-c", MANY_PARTS, str(tmp_path), str(IDLE_NS / 1e9), *rotated]
+    def kill(self):
+        """All that is left of it."""
+        self._ended.set()
+        for process in [*self._all, *self.children(), self._process]:
+            with suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
 
-    subprocess.run(words, timeout=60, check=True, capture_output=True)
-
-    assert written(tmp_path) == one_machines(rotated, OPTIONS)
-
-
-@of_sail
-def test_packets_are_those_of_the_capture(sail):
-    rows = sail.read.format("pcap").options(mode="packets", range_bytes="20000").load(str(CAPTURES / "office.pcapng"))
-
-    found = rows.selectExpr("count(*) as frames", "sum(bytes) as bytes", "count(source_ip) as ip").collect()[0]
-    assert (found["frames"], found["bytes"], found["ip"]) == (345, 120_072, 343)
-
-
-@of_sail
-@pytest.mark.parametrize(("mode", "by"), [("flows", "flow"), ("queries", "query")])
-def test_rows_of_the_source_are_those_of_read(sail, mode, by):
-    import portcall
-
-    rows = sail.read.format("pcap").option("mode", mode).load(str(CAPTURES / "office.pcapng")).collect()
-
-    assert len(rows) == len(portcall.read([str(CAPTURES / "office.pcapng")], by=by).to_dicts())
-
-
-@of_sail
-def test_an_option_that_says_nothing_is_an_error_that_names_it(sail):
-    with pytest.raises(Exception, match="mode: pakets is none of flows, packets, queries"):
-        sail.read.format("pcap").option("mode", "pakets").load(str(CAPTURES / "dns.pcap")).collect()
-
-
-class Killer(threading.Thread):
-    """Kills one of the executors as soon as a task has left such a file."""
-
-    def __init__(self, folder, pattern):
-        super().__init__(daemon=True)
-        self._folder, self._pattern, self._end = folder, pattern, threading.Event()
-        self.killed = None
-
-    def run(self):
-        while self.killed is None and not self._end.wait(0.01):
-            if any(self._folder.glob(self._pattern)):
-                self.killed = self._kill()
-
-    def _kill(self):
-        for process in psutil.Process().children(recursive=True):
-            try:
-                if any(EXECUTOR in word for word in process.cmdline()):
-                    process.send_signal(signal.SIGKILL)
-                    return process.pid
-            except psutil.Error:
-                continue
-        return None
-
-    def stop(self):
-        self._end.set()
-        self.join()
+    def task_ends(self):
+        """What became of each attempt at a task, as Spark has written it."""
+        (log,) = self._events.iterdir()
+        events = [json.loads(line) for line in log.read_text().splitlines()]
+        return [one["Task End Reason"]["Reason"] for one in events if one["Event"] == "SparkListenerTaskEnd"]
 
 
-@of_spark
-@pytest.mark.slow
-@pytest.mark.skipif("PORTCALL_DEEPER" not in os.environ, reason="Spark takes minutes: make deep")
+@pytest.fixture
+def start():
+    """Starts jobs, none of which outlives the test."""
+    jobs = []
+    yield lambda *asked: jobs.append(Job(*asked)) or jobs[-1]
+    for job in jobs:
+        job.kill()
+
+
+def test_rows_by_spark_are_those_of_one_machine(start, rotated, tmp_path):
+    job = start(rotated, tmp_path / "flows", "local[2]", 60_000, tmp_path / "events")
+
+    status, said = job.end()
+
+    assert status == 0, said
+    assert set(job.task_ends()) == {"Success"}
+    assert written(tmp_path / "flows") == one_machines(rotated, OPTIONS)
+
+
+@takes_minutes
+@pytest.mark.parametrize("range_bytes", [5_000, 60_000, 0])
+@pytest.mark.parametrize("write", [write_rotated, write_uneven], ids=["rotated", "one is 50 times as large"])
+def test_so_they_are_by_two_executors(start, write, tmp_path, range_bytes):
+    (tmp_path / "captures").mkdir()
+    captures = write(tmp_path / "captures")
+    job = start(captures, tmp_path / "flows", TWO_EXECUTORS, range_bytes, tmp_path / "events")
+
+    status, said = job.end()
+
+    assert status == 0, said
+    assert written(tmp_path / "flows") == one_machines(captures, OPTIONS)
+
+
+@takes_minutes
 @pytest.mark.parametrize(
     "pattern", ["_work/ranges/*.parquet", "sensor=*/open-*.parquet"], ids=["while it reads", "while it reduces"]
 )
-def test_rows_are_exact_though_an_executor_is_killed(rotated, tmp_path, monkeypatch, pattern):
-    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", BOUNDS)
-    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
-    killer = Killer(tmp_path, pattern)
+def test_rows_are_exact_though_an_executor_is_killed(start, tmp_path, pattern):
+    captures = write_uneven(tmp_path / "captures")
+    job = start(captures, tmp_path / "flows", TWO_EXECUTORS, 30_000, tmp_path / "events")
 
-    with sessions.session("spark", "local-cluster[2,1,600]") as session:
-        killer.start()
-        write_flows(session, rotated, str(tmp_path), range_bytes=20_000, **AS_OPTIONS)
-        killer.stop()
+    assert job.wait_for(tmp_path / "flows", pattern)
+    job.children(EXECUTOR)[0].send_signal(signal.SIGKILL)
+    status, said = job.end()
 
-    assert killer.killed
-    assert not psutil.pid_exists(killer.killed) or psutil.Process(killer.killed).status() == psutil.STATUS_ZOMBIE
-    assert written(tmp_path) == one_machines(rotated, OPTIONS)
+    assert status == 0, said
+    assert "ExecutorLostFailure" in job.task_ends()
+    assert written(tmp_path / "flows") == one_machines(captures, OPTIONS)

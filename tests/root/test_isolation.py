@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import portcall
+from portcall.isolation import clean_environment
 from portcall.owners import open_owners
 
 pytestmark = [
@@ -263,3 +264,15 @@ def test_a_helper_has_a_bare_environment_and_only_its_own_descriptors(monkeypatc
 
 def _children():
     return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def test_where_objects_lie_is_known_but_no_file_that_may_name_a_program():
+    told = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
+        "AWS_CONFIG_FILE": "config",
+        "AWS_SECRET_ACCESS_KEY": "key",
+    }
+
+    kept = clean_environment(told)
+
+    assert {name for name in kept if name.startswith("AWS_")} == {"AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY"}

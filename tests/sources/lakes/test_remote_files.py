@@ -1,8 +1,10 @@
-"""Captures behind addresses: patterns, folders, parts; from an emulator of S3 where one is installed."""
+"""Captures behind addresses: patterns, folders, parts; from an emulator of S3, to Sail as well."""
 
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -81,7 +83,7 @@ def test_a_compressed_file_has_no_parts(folder):
 
 @pytest.mark.filterwarnings("ignore")  # moto's
 def test_s3_serves_the_same(monkeypatch):
-    moto = pytest.importorskip("moto.server")
+    from moto import server as moto
     from pyarrow import fs
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -104,6 +106,7 @@ def test_s3_serves_the_same(monkeypatch):
 
 def _check_lake(store):
     import pyarrow.dataset as ds
+    from pyarrow import fs
 
     from portcall.engines.lake import LakeOptions, write_flows
     from portcall.engines.range_reading import RangeOptions
@@ -111,8 +114,13 @@ def _check_lake(store):
 
     options = LakeOptions(RangeOptions(buckets=3), range_bytes=20_000)
     done = write_flows(EngineHere(), ["s3://lake/day/*"], "s3://lake/flows", options)
+    words = ["read", "s3://lake/day/*", "--engine", "sail", "--range-bytes", "20kB", "-o", "s3://lake/by-sail"]
+    subprocess.run([sys.executable, "-m", "portcall", *words], check=True, capture_output=True, timeout=120)
 
-    files = [f"lake/flows/{name}" for name in done.files]
-    rows = ds.dataset(files, filesystem=store, format="parquet").to_table().select(column_names("flow")).to_pylist()
     here = portcall.read([str(CAPTURES / name) for name in ("dns.pcap", "ssh.pcap", "office.pcapng")], by="flow")
-    assert sorted(map(repr, rows)) == sorted(map(repr, here.to_dicts()))
+    selector = fs.FileSelector("lake/by-sail/sensor=all")
+    by_sail = [found.path for found in store.get_file_info(selector)]
+    for files in ([f"lake/flows/{name}" for name in done.files], by_sail):
+        table = ds.dataset(files, filesystem=store, format="parquet").to_table()
+        rows = table.select(column_names("flow")).to_pylist()
+        assert sorted(map(repr, rows)) == sorted(map(repr, here.to_dicts()))
