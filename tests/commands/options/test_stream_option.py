@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
+import os
 import subprocess
 import sys
 
@@ -25,6 +27,24 @@ def capture(tmp_path_factory):
     path = tmp_path_factory.mktemp("streams") / "stream.pcap"
     write_stream(path, seconds=20)
     return str(path)
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes have one size here")
+def test_rows_of_a_burst_that_came_at_once_do_not_wait_for_what_follows():
+    from_pipe, into_pipe = os.pipe()
+    fcntl.fcntl(into_pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
+    os.write(into_pipe, stream_header() + b"".join(stream_records(20)))
+    words = ["read", "-", "--by", "flow", "--format", "csv", "--idle-timeout", "2", "--no-names"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "portcall", *words], stdin=from_pipe, stdout=subprocess.PIPE
+    ) as process:
+        os.close(from_pipe)
+        early = [process.stdout.readline() for _ in range(3)]
+        os.close(into_pipe)
+        rest = process.stdout.read()
+
+    assert sum(map(bool, early)) == 3
+    assert len(rest.splitlines()) > 3
 
 
 @pytest.mark.parametrize("format_name", ["jsonl", "csv"])

@@ -124,10 +124,10 @@ class Expirer:
         """Whether some part of the least timeout is over; where the clock was set back, it begins anew."""
         if self._looked_ns is not None and 0 <= now_ns - self._looked_ns < self._look_ns:
             return False
-        is_first = self._looked_ns is None or now_ns < self._looked_ns
+        if self._looked_ns is None or now_ns < self._looked_ns:
+            self._moved_ns = now_ns
         self._looked_ns = now_ns
-        self._moved_ns = now_ns if is_first else self._moved_ns
-        return not is_first
+        return True
 
     @property
     def _look_ns(self) -> int:
