@@ -376,7 +376,7 @@ import os, portcall, signal, sys, threading, traceback
 
 def interrupt_when_it_watches():
     main = threading.main_thread().ident
-    while "live_loop" not in str(traceback.extract_stack(sys._current_frames()[main])):
+    while "watch" not in {frame.name for frame in traceback.extract_stack(sys._current_frames()[main])}:
         threading.Event().wait(0.01)
     os.kill(os.getpid(), signal.SIGINT)
 

@@ -168,6 +168,16 @@ def test_a_baseline_that_is_replaced_keeps_its_mode(places):
     assert [path.name for path in places["folder"].glob(".*")] == []
 
 
+@pytest.mark.skipif(len(CALLERS) == 1, reason="only root has files that nobody else may read")
+def test_a_history_is_found_in_a_current_folder_that_is_for_root_alone(places):
+    command = [sys.executable, "-P", "-m", "portcall", "history", places["history"].name, "--format", "jsonl"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    ran = subprocess.run(command, cwd=places["history"].parent, env=environment, capture_output=True, check=False)
+
+    assert (ran.returncode, b"curl" in ran.stdout) == (0, True), ran.stderr
+
+
 @pytest.mark.skipif(len(CALLERS) == 1, reason="only root reads what belongs to others")
 @pytest.mark.parametrize("environment", CALLERS, ids=["root", "sudo"])
 @pytest.mark.parametrize("case", ["history", "baseline history"])

@@ -48,8 +48,17 @@ def wire():
     ip("link", "add", "wire0", "type", "veth", "peer", "name", "wire1")
     for name in ("wire0", "wire1"):
         ip("link", "set", name, "up")
+    assert carries()
     yield "wire0"
     subprocess.run(["ip", "link", "del", "wire0"], check=False, capture_output=True)  # a test may have done so
+
+
+def carries():
+    """Whether both ends came to let frames through, which the kernel sees to some time after they are up."""
+    shown = ["ip", "-oneline", "link", "show", "type", "veth"]
+    return wait_until(
+        lambda: subprocess.run(shown, capture_output=True, text=True, check=True).stdout.count("state UP") == 2
+    )
 
 
 def send_frames(interface, count=5):
@@ -100,6 +109,7 @@ def test_an_interface_that_is_down_for_a_moment_counts_again(wire, source):
     packets_told(live, sent)
     ip("link", "set", wire, "down")
     ip("link", "set", wire, "up")
+    assert carries()
     sent += send_frames(wire)
     packets_told(live, sent)
     status, printed = live.end(signal.SIGINT)

@@ -58,7 +58,8 @@ def caught_up(timeline, owners):
     """After two looks, and the time that what ended is remembered."""
     for _ in range(4):
         timeline.update(owners.drain())
-    timeline.update(OwnerEvents(np.zeros(0, SIGHTING), [], time.time_ns() + LATER_NS))
+    for later_ns in (LATER_NS, 2 * LATER_NS):
+        timeline.update(OwnerEvents(np.zeros(0, SIGHTING), [], time.time_ns() + later_ns))
 
 
 def test_sockets_whose_closes_were_lost_are_forgotten_and_those_that_are_there_stay(owners):

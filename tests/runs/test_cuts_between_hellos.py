@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from made_conversations import GET, batch_of, client_hello, connection, dialogue
-from portcall.inspection import held_payloads
+from portcall.inspection import server_names
+from portcall.inspection.inspection_bounds import InspectionBounds
 from shard_runs import batches_of, merged, partial_of, rows_of, tracked
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -51,6 +53,11 @@ def test_wherever_a_capture_is_cut_its_conversations_say_the_same(name):
         assert rows_of(merged(partials).tracker(), "flow") == expected, place
 
 
+def room(monkeypatch, most_bytes):
+    """Shards hold so many bytes of payloads from now on."""
+    monkeypatch.setattr(server_names, "InspectionBounds", partial(InspectionBounds, most_shard_bytes=most_bytes))
+
+
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_what_a_server_says_behind_a_cut_is_heard_though_old_connections_fill_the_room(monkeypatch, answer):
     said, answered, port, fact = ANSWERS[answer]
@@ -60,7 +67,7 @@ def test_what_a_server_says_behind_a_cut_is_heard_though_old_connections_fill_th
     batches, cut = [batch_of(packets)], len(asked) - len(answers)
     expected = rows_of(tracked(batches), "flow")
     assert fact in [word for row in expected for word in row["said"] or ()]
-    monkeypatch.setattr(held_payloads, "_MOST_BYTES", 120_000)  # the old ones alone have 500,000
+    room(monkeypatch, 120_000)  # the old ones alone have 500,000
 
     one, later = partial_of(batches, 0, cut), partial_of(batches, cut, len(packets))
     assert later.state.said.size <= 120_000
@@ -74,7 +81,7 @@ def test_a_hello_of_which_there_was_room_for_the_first_pieces_only_is_counted(mo
     asked = connection(pieces, answers=[RECORD])
     packets = [*asked, *of_old(8)]
     batches = [batch_of(packets)]
-    monkeypatch.setattr(held_payloads, "_MOST_BYTES", 40_000)
+    room(monkeypatch, 40_000)
 
     one, later = (partial_of(batches, *ends) for ends in ((0, 4), (4, len(packets))))
     one.merge(later)

@@ -128,6 +128,7 @@ def _become_unprivileged(
     rights = capabilities.permitted()
     wanted = [*scope.reads, *(places_of_python() if imports_later else ())]
     readable = [path for path in wanted if os.access(path, os.R_OK)]
+    keeper = _owner([scope.history]) if scope.history else None  # while '.' of root's alone can be seen
     capabilities.shrink_bounding_set()
     if scope.history:
         with suppress(OSError):  # without CAP_SETPCAP; then nothing for root alone is read once it is the writer
@@ -147,7 +148,7 @@ def _become_unprivileged(
         _writers.append((os.getuid(), os.getgid()))
     capabilities.have(0, rights)
     unreadable = [path for path in readable if not os.access(path, os.R_OK, effective_ids=True)]
-    if scope.history and (keeper := _owner([scope.history])):
+    if keeper:
         capabilities.have(rights, rights)
         _be_towards_files(*keeper[1:])
         capabilities.have(0, rights)
