@@ -72,7 +72,8 @@ class Job:
         events.mkdir()
         self._events, self._all = events, set()
         told = " ".join(f"--conf {name}={value}" for name, value in settings.items())
-        environment = {**os.environ, "PYSPARK_SUBMIT_ARGS": f"--driver-memory 1g {told} pyspark-shell"}
+        others = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}  # as Sail leaves
+        environment = {**others, "PYSPARK_SUBMIT_ARGS": f"--driver-memory 1g {told} pyspark-shell"}
         words = [SPARK, "-c", SCRIPT, master, out, range_bytes, IDLE_NS / 1e9, *paths]
         self._process = subprocess.Popen(
             list(map(str, words)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

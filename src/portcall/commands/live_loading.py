@@ -33,7 +33,7 @@ def load_what_comes_later(*, with_screen: bool = False) -> None:
     """
     for name in (
         "runs.live_loop",
-        "runs.live_run",
+        "runs.live",
         "runs.following.live_intervals",
         "commands.following.interval_outputs",
         "archive.store",
