@@ -148,7 +148,7 @@ cdef inline int parse_dns(const PayloadBytes *sent, bint is_cut, Hello *out) noe
                 _put_answer(&out[hint], seconds, question_end)
             leads_on = True
         at = data + size
-    if leads_on and u16(sent, 10) and (u16(sent, 10) > 1 or u16(sent, 8) or u8(sent, at)):  # the root has options (OPT)
+    if leads_on and (u16(sent, 8) or u16(sent, 10) > 1 or (u16(sent, 10) and u8(sent, at))):  # the root has options (OPT)
         return -1
     out[count].kind, out[count].name_at, out[count].name_length = DNS_QUESTION, 12, <uint32_t>(question_end - 5 - 12)
     return <int>count
