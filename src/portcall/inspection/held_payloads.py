@@ -63,7 +63,9 @@ class Payloads(NamedTuple):
         """Some of them."""
         if are_kept.all():
             return self
-        return Payloads(self.held[are_kept], self.content[np.repeat(are_kept, self.held["length"])])
+        held, frames = self.held[are_kept], np.zeros(int(are_kept.sum()), FRAME)
+        frames["offset"], frames["captured"] = self.starts[are_kept], held["length"]
+        return Payloads(held, gathered(frames, self.content))
 
     def followed(self, later: Payloads) -> Payloads:
         """These, and then others."""
@@ -183,15 +185,11 @@ class PayloadHolder:
         held["row"], held["side"] = payloads["row"], payloads["side"]
         frames = payload_frames(batch, held["packet"], payloads["packet"])
         held["length"] = frames["captured"]
-        content = np.zeros(int(frames["captured"].sum()), np.uint8)
-        piece = Payloads(held, content)
-        gather(
-            frames, batch.buffer, np.arange(len(held)), piece.starts.astype(np.uint64), np.zeros_like(frames), content
-        )
+        piece = Payloads(held, gathered(frames, batch.buffer))
         np.add.at(self._counted["packets"], (held["row"], held["side"]), 1)
         np.add.at(self._counted["bytes"], (held["row"], held["side"]), held["length"])
         self._pieces.append(piece)
-        self._bytes += held.nbytes + len(content)
+        self._bytes += piece.size
 
     def release(self, payloads: NDArray[np.void], marks: NDArray[np.uint8]) -> None:
         """Tell the table which ends it need not give any more: inspected enough, by ``marks``, and held enough."""
@@ -239,6 +237,14 @@ class PayloadHolder:
 
     def _may_have_begun_before(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         return np.asarray(self._table.rows()["has_syn"][rows] == 0)
+
+
+def gathered(frames: NDArray[np.void], buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bytes of FRAME[n], one after the other; it costs as much as these are, however much lies between them."""
+    places = np.cumsum(frames["captured"], dtype=np.uint64) - frames["captured"]
+    content = np.zeros(int(frames["captured"].sum()), np.uint8)
+    gather(frames, buffer, np.arange(len(frames)), places, np.zeros_like(frames), content)
+    return content
 
 
 def _are_later(flows: NDArray[np.void], packets: NDArray[np.void], sides: NDArray[np.uint8]) -> NDArray[np.bool_]:
