@@ -36,10 +36,12 @@ class MachineHelper:
 
     def ask(self, tool: str, **words: object) -> Answer:
         """Its answer; UsageError as it has it, PortcallError where it has ended."""
-        line = b""
+        line, asked = b"", json.dumps({"tool": tool, "words": words}).encode() + b"\n"
+        if len(asked) > _MOST_ASKED:  # it would be taken for two, and each later answer for that of the question before
+            raise UsageError(f"{tool}: a question has {_MOST_ASKED} bytes at most, and this one {len(asked)}")
         try:
             with self._turn:
-                self._stream.write(json.dumps({"tool": tool, "words": words}).encode() + b"\n")
+                self._stream.write(asked)
                 self._stream.flush()
                 line = self._stream.readline()
         except OSError:  # as where it has ended before
