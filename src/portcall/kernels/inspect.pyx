@@ -18,7 +18,7 @@ from portcall.kernels.hello_numbers cimport Numbering, number_of, tell_number
 from portcall.kernels.interning cimport NameNumbers
 from portcall.kernels.payload_bytes cimport PayloadBytes, captured_payload, is_padding
 from portcall.kernels.plain_details cimport Said
-from portcall.kernels.plain_dns cimport MOST_ANSWERS as _MOST_ANSWERS, parse_dns
+from portcall.kernels.plain_dns cimport MOST_ANSWERS as _MOST_ANSWERS, is_cut_within_question, parse_dns
 from portcall.kernels.plain_parsers cimport DNS_ANSWER, HTTP_REQUEST, NAMED, NOT_PLAIN, TLS_HELLO, parse_http, parse_tls
 from portcall.kernels.prefetching cimport portcall_prefetch
 from portcall.kernels.prefix_tables cimport PrefixTables
@@ -256,10 +256,8 @@ cdef class PlainInspector(HelloDetections):
                 return False
         elif not known and 0x41 <= sent.bytes[0] <= 0x5A:
             plain = parse_http(sent, is_cut, out)
-        if plain == NOT_PLAIN and not (is_cut or known):
-            return begin_hello(self, packet, sent, payload, number)
         if plain == NOT_PLAIN:
-            return False
+            return not (is_cut or known) and begin_hello(self, packet, sent, payload, number)
         out.kind = TLS_HELLO if sent.bytes[0] == 0x16 else HTTP_REQUEST
         if not put_said(self, sent, plain, out, &said):
             return False
@@ -280,12 +278,14 @@ cdef class PlainInspector(HelloDetections):
         cdef uint32_t name
         cdef Hello question
         cdef Said said
-        if answers < 0:
+        if answers < 0 and (not is_cut or (is_first and self.found[payload.row]) or not is_cut_within_question(sent)):
             return False
-        question = out[answers]
         self.inspected[payload.row] = self.resolver << RESOLVER_SHIFT
-        if not self.reads_details:
+        if answers < 0 or not self.reads_details:
             tell(self, payload.row, self.dns_detection, number)
+        if answers < 0:
+            return True
+        question = out[answers]
         note_asker(self, payload.row, payload.side ^ (sent.bytes[2] >> 7), number)  # of a response, the other end
         if answers:
             name = <uint32_t>self.dns_names.find(DNS_ANSWER, 0, &sent.bytes[out.name_at], out.name_length)

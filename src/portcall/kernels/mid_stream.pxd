@@ -23,6 +23,11 @@ cdef enum:
     HAS_REPORT = 1
 
 
+cdef inline bint is_cut_record(const PayloadBytes *sent) noexcept nogil:
+    """Whether it is the beginning of a TLS record that is no handshake's. That is little, but at a port of TLS's enough."""
+    return sent.size >= 6 and sent.bytes[0] != 22 and record_bytes(sent, 0) > sent.size
+
+
 cdef inline bint are_records(const PayloadBytes *sent) noexcept nogil:
     """Whether it begins with two TLS records, or is one; none of them a handshake's, which say more."""
     cdef Py_ssize_t first

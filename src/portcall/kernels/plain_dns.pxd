@@ -35,6 +35,18 @@ cdef inline Py_ssize_t _question_end(const PayloadBytes *sent) noexcept nogil:
     return at + 5
 
 
+cdef inline bint is_cut_within_question(const PayloadBytes *sent) noexcept nogil:
+    """Whether a message with one question, which the capture has cut, ends before that does. No name is known then."""
+    cdef Py_ssize_t at = 12
+    if sent.size < 12 or u16(sent, 4) != 1 or sent.bytes[2] & 0x78:
+        return False
+    while at < sent.size and sent.bytes[at]:
+        if sent.bytes[at] > 63:
+            return False
+        at += 1 + sent.bytes[at]
+    return at + 5 > sent.size
+
+
 cdef inline bint _is_name(const PayloadBytes *sent, Py_ssize_t at) noexcept nogil:
     """Whether labels and pointers to earlier ones end in the root (RFC 1035 §4.1.4)."""
     cdef Py_ssize_t target

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from portcall.kernels.deferral cimport next_hellos
 from portcall.kernels.hello_detections cimport HelloDetections, tell_hello
-from portcall.kernels.mid_stream cimport GIVEN_UP, KNOWN, WAITING, are_records, is_report_type, parse_rtp, parse_short_header
+from portcall.kernels.mid_stream cimport GIVEN_UP, KNOWN, WAITING, are_records, is_cut_record, is_report_type, parse_rtp, parse_short_header
 from portcall.kernels.payload_bytes cimport PayloadBytes
 from portcall.kernels.plain_details cimport Said
 from portcall.kernels.plain_parsers cimport MEDIA, MEDIA_ANSWER, MEDIA_REPORT
@@ -17,6 +17,7 @@ cdef enum:  # kinds of Series
 
 cdef enum:
     TCP = 6
+    AT_HOME = 1  # among homes: TLS's
     IS_MEDIA = 2  # among the marks of a series of RTP: it is known
 
 
@@ -97,8 +98,11 @@ cdef inline bint inspect_middle(
     """Whether it is something of a conversation that began before, and nobody who is asked earlier may know it. Where details are
     wanted, a report alone is no more than a guess, which is left to the dissectors.
     """
+    cdef uint8_t home = max(rows.homes[packet.source_port], rows.homes[packet.target_port])
     if packet.protocol == TCP:
-        if not _is_tls_asked_first(rows, packet, prefixes) or not are_records(sent):
+        if not _is_tls_asked_first(rows, home, prefixes):
+            return False
+        if not are_records(sent) and not (home == AT_HOME and sent.size < <Py_ssize_t>packet.payload and is_cut_record(sent)):
             return False
         rows.inspected[payload.row] |= 1 << payload.side
         tell(rows, payload.row, rows.tls_detection, number)
@@ -117,9 +121,8 @@ cdef inline bint inspect_middle(
     return True
 
 
-cdef inline bint _is_tls_asked_first(HelloDetections rows, const Packet *packet, const uint64_t *prefixes) noexcept nogil:
-    """Whether TLS is possible, and whoever else may know it is asked after."""
-    cdef uint8_t home = max(rows.homes[packet.source_port], rows.homes[packet.target_port])
+cdef inline bint _is_tls_asked_first(HelloDetections rows, uint8_t home, const uint64_t *prefixes) noexcept nogil:
+    """Whether TLS is possible, and whoever else may know it is asked after, by the greater one of both ports' homes."""
     cdef bint is_possible = False
     cdef int half
     for half in range(2):

@@ -64,12 +64,13 @@ class CaptureTracker:
         if ahead and ahead.payloads is not None and not ahead.fills:
             return  # more may be counted already, and nothing leaves but for room
         if self.tracker.tables and len(batch.frames):
-            frames = batch.frames
+            frames = len(batch.frames)
+            now_ns = time_of(batch.frames["ts_ns"]) if self.expirer.timeouts else None
             table = self.owners.leavable(self.tracker.tables[-1])
             if isinstance(table, OwnedTable):
-                self.expirer.turn(table, time_of(frames["ts_ns"]), len(frames), self._take_owned)
+                self.expirer.turn(table, now_ns, frames, self._take_owned)
             else:
-                self.expirer.turn(table, time_of(frames["ts_ns"]), len(frames), self._take)
+                self.expirer.turn(table, now_ns, frames, self._take)
 
     def interrupt(self) -> None:
         """Nothing more is fed; what was counted ahead still counts."""
