@@ -14,6 +14,7 @@ from portcall.commands.reached_places import (
     STDIN,
     control_group_mounts,
     is_ours,
+    may_be_compressed,
     place_of_screen,
     places_read,
     places_written,
@@ -56,8 +57,17 @@ def begin_read_helpers(options: argparse.Namespace) -> None:
 
 
 def begin_converter(captures: Sequence[str]) -> None:
-    """Fork what starts tshark for this process later, where one of these may be in a format that only tshark reads."""
-    if is_confined() and not all(map(is_ours, captures)):
+    """Fork what decompresses for this process later, and what starts tshark, where one of these may want that.
+
+    That is a format which only tshark reads, or one that is compressed.
+    """
+    if not is_confined():
+        return
+    if any(map(may_be_compressed, captures)):
+        from portcall.sources.unpacking.elsewhere import begin_unpacker
+
+        begin_unpacker()
+    if not all(map(is_ours, captures)):
         from portcall.sources.tshark_starter import begin_starter
 
         begin_starter()

@@ -98,6 +98,19 @@ def is_ours(path: str) -> bool:
     return start in MAGICS
 
 
+def may_be_compressed(path: str) -> bool:
+    """Whether one of the files that are meant may be compressed: it is, or they are not known yet."""
+    from portcall.sources.decompression import is_compressed
+
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - as above
+            return path != STDIN
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - as above
+            return is_compressed(stream.read(_TELLING_BYTES))
+    except (OSError, ValueError):
+        return bool(_BEGINS_A_PATTERN.search(path))
+
+
 def _refuse_links_of_others(path: str) -> None:
     """PortcallError where root would write through a link that somebody else may have laid there, as in /tmp.
 

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from portcall.sources.streams import CountedStream
@@ -41,17 +41,27 @@ def is_slow(start: bytes) -> bool:
     return start.startswith((_GZIP, _XZ))
 
 
-def plain_pieces(stream: CountedStream) -> Iterator[bytes | memoryview]:
-    """The plain bytes of a stream that is compressed, all or in parts; DecompressionError after the last good one."""
+def new_room() -> memoryview:
+    """Room for a piece of its own: all others copy what they give twice."""
+    import numpy as np
+
+    return np.empty(_ISAL_PIECE_BYTES, np.uint8).data  # not zeroed
+
+
+def plain_pieces(stream: CountedStream, room: Callable[[], memoryview] = new_room) -> Iterator[bytes | memoryview]:
+    """The plain bytes of a stream that is compressed, all or in parts; DecompressionError after the last good one.
+
+    Pieces may be made in what ``room`` gives.
+    """
     while start := stream.peek():
         decompress = next((found for magic, found in _DECOMPRESSORS.items() if start.startswith(magic)), None)
         if decompress is None:
             yield from map(bytes, stream.pieces())
         else:
-            yield from decompress(stream)
+            yield from decompress(stream, room)
 
 
-def _gunzip(stream: CountedStream) -> Iterator[bytes | memoryview]:
+def _gunzip(stream: CountedStream, room: Callable[[], memoryview]) -> Iterator[bytes | memoryview]:
     """By isal, as long as all is as it should be; else, and from the start where it is no file, by zlib.
 
     What comes before damage is lost with isal's last piece, as it has no state to copy: zlib begins again.
@@ -62,7 +72,7 @@ def _gunzip(stream: CountedStream) -> Iterator[bytes | memoryview]:
 
         file = _RawFile(stream)
         try:
-            for piece in _filled(isal._GzipReader(file, _ISAL_READS_BYTES)):  # noqa: SLF001 - isal's own types name it
+            for piece in _filled(isal._GzipReader(file, _ISAL_READS_BYTES), room):  # noqa: SLF001 - isal's own types name it
                 given += len(piece)
                 yield piece
         except (EOFError, BadGzipFile, isal.error):
@@ -95,14 +105,11 @@ class _RawFile(io.RawIOBase):
         return count
 
 
-def _filled(reader: Any) -> Iterator[memoryview]:  # Any: isal is imported where it is used
-    """Pieces of its own each: all others copy what they give twice."""
-    import numpy as np
-
-    piece = np.empty(_ISAL_PIECE_BYTES, np.uint8).data  # not zeroed
-    while count := reader.readinto(piece):
+def _filled(
+    reader: Any, room: Callable[[], memoryview]
+) -> Iterator[memoryview]:  # Any: isal is imported where it is used
+    while count := reader.readinto(piece := room()):
         yield piece[:count]
-        piece = np.empty(_ISAL_PIECE_BYTES, np.uint8).data
 
 
 def _isal() -> ModuleType | None:
@@ -153,13 +160,13 @@ def _last_bytes(engine: Any, piece: bytes | memoryview) -> Iterator[bytes]:  # A
             return
 
 
-def _unxz(stream: CountedStream) -> Iterator[bytes]:
+def _unxz(stream: CountedStream, _room: object) -> Iterator[bytes]:
     import lzma
 
     return _by_engine(stream, lzma.LZMADecompressor(memlimit=256 << 20), lzma.LZMAError)
 
 
-def _unzstd(stream: CountedStream) -> Iterator[bytes]:
+def _unzstd(stream: CountedStream, _room: object) -> Iterator[bytes]:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -169,7 +176,7 @@ def _unzstd(stream: CountedStream) -> Iterator[bytes]:
     return _by_engine(stream, zstd.ZstdDecompressor(options=window), zstd.ZstdError)
 
 
-def _unlz4(stream: CountedStream) -> Iterator[bytes]:
+def _unlz4(stream: CountedStream, _room: object) -> Iterator[bytes]:
     import lz4.frame
 
     return _by_engine(stream, lz4.frame.LZ4FrameDecompressor(), RuntimeError)  # lz4 has no error type of its own
@@ -200,7 +207,7 @@ def _take(stream: CountedStream, count: int) -> bytes:
     return bytes(taken[:filled])
 
 
-def _skip(stream: CountedStream) -> Iterator[bytes]:
+def _skip(stream: CountedStream, _room: object) -> Iterator[bytes]:
     """RFC 8878 §3.1.2, and the same of lz4: 0 magic:32  4 size:32, of what is not meant for decompressors."""
     left = int.from_bytes(_take(stream, 8)[4:], "little")
     while left and (passed := len(_take(stream, min(left, PIECE_BYTES)))):

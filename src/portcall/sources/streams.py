@@ -16,6 +16,7 @@ from portcall.errors import CaptureError
 from portcall.sources.decompression import PIECE_BYTES, DecompressionError, is_compressed, is_slow, plain_pieces
 from portcall.sources.lakes.remote_files import is_remote, open_remote
 from portcall.sources.read_ahead import BATCH_BYTES, ReadAhead
+from portcall.sources.unpacking.elsewhere import UnpackerError, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,6 +175,13 @@ class CountedStream:
         except (AttributeError, OSError):  # no descriptor
             return False
 
+    def descriptor_to_share(self) -> int | None:
+        """The descriptor of a file, for somebody else to read on from the next byte; None of anything else."""
+        if not self.can_go_back:
+            return None
+        self.go_back(self._position)
+        return self._raw.fileno()
+
     def go_back(self, position: int) -> None:
         """Have what was taken from that position on once more."""
         self._raw.seek(position - self._position - len(self._ahead), os.SEEK_CUR)
@@ -212,10 +220,12 @@ class _Pieces:
         self._path = path
         self._compressed = compressed
         self._is_file = compressed.can_go_back  # so nobody waits for its next byte
-        self._pieces = ReadAhead(plain_pieces(compressed), compressed if is_slow(compressed.peek()) else None)
+        self._pieces = unpacked(compressed) or ReadAhead(
+            plain_pieces(compressed), compressed if is_slow(compressed.peek()) else None
+        )
         self._piece = memoryview(b"")
         self._position = position
-        self._error: DecompressionError | OSError | None = None
+        self._error: DecompressionError | UnpackerError | OSError | None = None
 
     def readinto(self, buffer: memoryview) -> int:
         """Of a file fill the whole buffer: small batches cost more to count, and the thread that decompresses waits."""
@@ -235,7 +245,7 @@ class _Pieces:
                 self._piece = memoryview(next(self._pieces))
         except StopIteration:
             return 0
-        except (DecompressionError, OSError) as error:
+        except (DecompressionError, UnpackerError, OSError) as error:
             self._error = error
             return 0
         count = min(len(buffer), len(self._piece))
@@ -243,11 +253,13 @@ class _Pieces:
         self._piece = self._piece[count:]
         return count
 
-    def _raise(self, error: DecompressionError | OSError) -> NoReturn:
+    def _raise(self, error: DecompressionError | UnpackerError | OSError) -> NoReturn:
         if isinstance(error, OSError):
             raise error
-        what = f"the compressed data end here: {error}"
-        raise CaptureError(self._path, self._position, what, "What came before it counts") from error
+        what, remedy = f"the compressed data end here: {error}", "What came before it counts"
+        if isinstance(error, UnpackerError):
+            remedy += "; what is decompressed before has no limits"
+        raise CaptureError(self._path, self._position, what, remedy) from error
 
     def close(self) -> None:
         self._pieces.close()

@@ -55,6 +55,8 @@ class Scope:
     """Folders, or files, of programs that may be begun, with all that lies beneath; they are as confined."""
     may_connect: bool = False
     """Whether it may talk to others by new sockets."""
+    may_fork: bool = False
+    """Whether it may become several processes of this program, each as confined."""
     files_are_bounded: bool = True
     """Whether Landlock is set, which also keeps it from looking at other processes."""
     keeps: Sequence[int] = ()
@@ -76,7 +78,10 @@ def confine(scope: Scope) -> list[Degradation]:
         "capabilities": lambda: capabilities.keep_only(*scope.keeps),
         "Landlock": lambda: landlock.restrict(_places(scope), has_network=scope.may_connect),
         "seccomp": lambda: seccomp_filter.install(
-            may_connect=scope.may_connect, may_execute=bool(scope.runs), may_change_file_user=bool(scope.history)
+            may_connect=scope.may_connect,
+            may_execute=bool(scope.runs),
+            may_fork=scope.may_fork,
+            may_change_file_user=bool(scope.history),
         ),
     }
     if not scope.files_are_bounded:

@@ -8,7 +8,7 @@ Classic BPF over struct seccomp_data (include/uapi/linux/seccomp.h), which the k
     number?   ─newer than all that we know→ ENOSYS, at which C libraries take an older one
               ─one of ``refused_calls``→ EPERM
               ─clone→ threads of this process only         ─kill, prlimit→ this process only
-               (neither for who begins programs, whose children have other numbers)
+               (neither for who begins programs or forks, whose children have other numbers)
               ─ioctl→ nothing that types for the user of a terminal
               ─socketpair→ streams, which reach nobody else
               ─any other→ allowed
@@ -70,9 +70,13 @@ def is_known() -> bool:
     return True
 
 
-def install(*, may_connect: bool = False, may_execute: bool = False, may_change_file_user: bool = False) -> None:
+def install(
+    *, may_connect: bool = False, may_execute: bool = False, may_fork: bool = False, may_change_file_user: bool = False
+) -> None:
     """Refuse calls in all threads from now on. OSError where the kernel does not; it wants ``no_new_privs`` before."""
-    program = build(may_connect=may_connect, may_execute=may_execute, may_change_file_user=may_change_file_user)
+    program = build(
+        may_connect=may_connect, may_execute=may_execute, may_fork=may_fork, may_change_file_user=may_change_file_user
+    )
     instructions = ctypes.create_string_buffer(program, len(program))
     count = len(program) // _INSTRUCTION.size
     filter_program = struct.pack("@HP", count, ctypes.addressof(instructions))  # struct sock_fprog
@@ -81,7 +85,9 @@ def install(*, may_connect: bool = False, may_execute: bool = False, may_change_
         raise OSError(errno.EBUSY, "seccomp: a thread has a filter of its own")
 
 
-def build(*, may_connect: bool = False, may_execute: bool = False, may_change_file_user: bool = False) -> bytes:
+def build(
+    *, may_connect: bool = False, may_execute: bool = False, may_fork: bool = False, may_change_file_user: bool = False
+) -> bytes:
     """The program, struct sock_filter[n], for the machine and the process that this is."""
     machine = os.uname().machine
     if machine not in _MACHINES:
@@ -94,7 +100,7 @@ def build(*, may_connect: bool = False, may_execute: bool = False, may_change_fi
     own = os.getpid()
     program = [_step(_LOAD, _MACHINE), *_unless(_IF_EQUAL, _MACHINES[machine], _KILL), _step(_LOAD, _NUMBER)]
     program += _where(_IF_GREATER, NEWEST, [_step(_RETURN, _UNKNOWN)])
-    if not may_execute:
+    if not (may_execute or may_fork):
         program += _of(CLONE[column], [*_unless_bits(_THREAD), *_if_bits(_NAMESPACES)])
         program += _of(CLONE3[column], [_step(_RETURN, _UNKNOWN)])
         program += _refused(FORKS.values(), column)
