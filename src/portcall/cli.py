@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ending_status()
     except BrokenPipeError:
         # Whoever read has gone. Python would complain again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(_nowhere(), sys.stdout.fileno())
         return CLOSED_PIPE
     except Exception as error:  # where memory is scarce, anything is raised; else it is a bug, and raised again
         scarce = what_is_scarce(error)
@@ -138,6 +138,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"portcall: the output cannot be written: {why}", file=sys.stderr)
         return PortcallError.exit_status
     return status
+
+
+def _nowhere() -> int:
+    """What may be written to, and leads nowhere; or only read, where this process may open nothing to write."""
+    try:
+        return os.open(os.devnull, os.O_WRONLY)
+    except PermissionError:
+        return os.open(os.devnull, os.O_RDONLY)
 
 
 def parser_of(commands: Collection[str]) -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,21 @@ CASES = {
     "mcp": (("{folder}",), (A_DISSECTOR, A_DECODER)),
 }
 """Command → its words, and which of its functions are an intruder's."""
+PROCESSES = ("owners", "processes", "program_of")
+LOOKERS = {
+    "ports": (("--format", "jsonl"), PROCESSES),
+    "conns": (("--format", "jsonl"), PROCESSES),
+    "who": (("{port}", "--format", "jsonl"), PROCESSES),
+    "explain": (("{port}",), PROCESSES),
+    "check": (("127.0.0.1:{port}", "--banner", "--timeout", "0.1", "--format", "jsonl"), ("runs", "check", "_learn")),
+}
+"""The same of those that look at this machine or ask others, and may do more."""
+_NEW_SOCKETS = {"open a socket", "open a socket in a thread", "open a pair that may send to others"}
+MAY = {
+    "looks": {"read a file", "read a file in a thread", "list a folder", "connect a pair to another", *_NEW_SOCKETS}
+    | {"read another's memory", "read another's environment"},
+    "asks": {"connect a pair to another", *_NEW_SOCKETS},
+}
 QUESTIONS = (
     ("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}),
     ("tools/call", {"name": "rows", "arguments": {"capture": "dns.pcap", "by": "flow"}}),
@@ -89,6 +105,7 @@ def test_the_page_lists_every_command_and_each_that_is_confined_is_tried():
 
     assert listed.keys() == COMMANDS.keys()
     confined = {name for name, word in listed.items() if word == "yes"}
+    assert {name for name, word in listed.items() if word in MAY} == LOOKERS.keys()
     assert confined - {"live"} == {name.partition(" ")[0] for name in CASES}  # live: tests/root/test_rights.py
 
 
@@ -126,6 +143,34 @@ def test_who_takes_a_command_over_reaches_no_file_no_socket_no_program(places, c
     assert done == []
     assert output or is_asked or any(places["folder"].glob("*.json*")), complaints
     assert [answer["result"].get("isError", False) for answer in answers[1:]] == [False] * (len(answers) - 1)
+
+
+@confines
+@pytest.mark.parametrize("environment", CALLERS, ids=["caller", "sudo"][: len(CALLERS)])
+@pytest.mark.parametrize("command", LOOKERS)
+def test_who_takes_over_what_looks_or_asks_changes_no_file_and_begins_no_program(places, command, environment):
+    words, place = LOOKERS[command]
+    ours, theirs = os.pipe()
+    taken = json.dumps({command: place})
+
+    with os.fdopen(ours) as told, socket.create_server(("127.0.0.1", 0)) as server:
+        words = [word.format(port=server.getsockname()[1]) for word in words]
+        with socket.create_connection(server.getsockname()):
+            ran = subprocess.run(
+                [*ISOLATED, ATTEMPTS + TAKEN_OVER, *map(str, [places["secret"], theirs, taken, command, *words])],
+                env={**os.environ, **environment},
+                pass_fds=[theirs],
+                capture_output=True,
+                check=False,
+            )
+        os.close(theirs)
+        came_of = dict(map(json.loads, told))
+
+    assert ran.returncode == 0, ran.stderr
+    (outcomes,) = came_of.values()
+    assert len(outcomes) > 20
+    done = {name for name, outcome in outcomes.items() if outcome not in REFUSALS}
+    assert done <= MAY[table()[command]]
 
 
 def asked(running, number, method, words):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -29,7 +30,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 BY_SUDO = {"SUDO_UID": "1234", "SUDO_GID": "1234", "SUDO_USER": "nobody"}
 DEADLINE_S = 60
 READ_ANY, TRACE = 1 << 2, 1 << 19
-BITS = {"none": 0, "dac_read_search": READ_ANY, "sys_ptrace": TRACE}
+BITS = {"none": 0, "dac_read_search": READ_ANY, "sys_ptrace": TRACE, "sys_admin": 1 << 21}
 SERVICE = "+net_raw,+net_admin,+bpf,+perfmon,+sys_ptrace,+setpcap"
 AS_SERVICE = (
     "setpriv",
@@ -41,6 +42,11 @@ AS_SERVICE = (
 )
 AS_USER = ("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups")
 LIVE = ("live", "-i", "lo", "--format", "json")
+LOOKING = {
+    "ports": ("ports", "--watch"),
+    "ports --netns": ("ports", "--watch", "--netns", "all"),
+    "explain": ("explain", "--quiz"),
+}
 NEEDS = {"tshark": "tshark", "--dissect": "tshark"}
 
 
@@ -157,7 +163,8 @@ def command_of(row, pipe, tmp_path):
             BY_SUDO if "sudo" in process else {},
         )
     if not process.startswith("`live`") and not process.startswith("`live "):
-        return waiting(process.split("`")[1], pipe, tmp_path), (), BY_SUDO if "sudo" in process else {}
+        before = AS_USER if "a user" in process else ()
+        return waiting(process.split("`")[1], pipe, tmp_path), before, BY_SUDO if "sudo" in process else {}
     options = ()
     if "-w" in process:
         options = ("-w", tmp_path / "recorded.pcapng")
@@ -175,6 +182,11 @@ def waiting(command, pipe, tmp_path):
         _holders[-1].execute("PRAGMA locking_mode=EXCLUSIVE")
         _holders[-1].execute("BEGIN EXCLUSIVE")
         return (command, path)
+    if command in LOOKING:
+        return LOOKING[command]
+    if command == "check":
+        _holders.append(socket.create_server(("127.0.0.1", 0)))  # which says nothing
+        return (command, f"127.0.0.1:{_holders[-1].getsockname()[1]}", "--banner", "--timeout", DEADLINE_S)
     output = ("-o", tmp_path / "output.pcapng")
     return (
         command,

@@ -7,6 +7,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import confine_asker
 from portcall.commands.listing import add_list_options, say_classic
 from portcall.commands.output import (
     NOTHING_FOUND,
@@ -76,12 +77,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask, and show what was learnt: 0 if a port is open, 1 if none is, 130 when interrupted."""
-    format_name = output_format(options)
+    format_name = output_format(options, tries_output=False)
     from portcall.probes.scanner import Manner
     from portcall.runs.check import CheckOptions, check, ports_asked
     from portcall.views.progress import ProgressBar
 
     asked = ports_asked([options.host, *options.ports], udp=options.udp, yes=options.yes)
+    confine_asker(options, format_name)
     say_classic(_classic(options, asked), options)
     manner = Manner(options.timeout, options.concurrency, options.banner)
     with ProgressBar(sys.stderr, doing="asking", counted="things") as progress:

@@ -45,15 +45,19 @@ def begin_read_helpers(options: argparse.Namespace) -> None:
     """Fork what asks and starts for this process later; each is there only where the options may want it."""
     if not is_confined():
         return
-    if options.resolve:
-        from portcall.enrichment.reverse_dns import begin_resolver
-
-        begin_resolver()
+    _begin_names(options)
     begin_converter(options.captures)
     if options.dissect:
         from portcall.commands.options.dissect_option import begin_dissector
 
         begin_dissector(options.captures)
+
+
+def _begin_names(options: argparse.Namespace) -> None:
+    if getattr(options, "resolve", False):
+        from portcall.enrichment.reverse_dns import begin_resolver
+
+        begin_resolver()
 
 
 def begin_converter(captures: Sequence[str]) -> None:
@@ -109,6 +113,26 @@ def confine_reader(
     _confine(Scope(reads=reads, writes=writes, history=folder))
     if had_rights and not history:
         try_place(output, format_name)
+
+
+def confine_looker(options: argparse.Namespace, format_name: str = "") -> None:
+    """Leave what lists the sockets of this machine what that takes; its output is tried afterwards."""
+    if is_confined():
+        from portcall.system.confinement import scope_to_look
+
+        _begin_names(options)
+        writes = places_written(options.output) if options.output else []
+        _confine(scope_to_look(writes, enters=bool(getattr(options, "netns", ()))))
+    try_place(options.output, format_name)
+
+
+def confine_asker(options: argparse.Namespace, format_name: str) -> None:
+    """Leave what asks other hosts new sockets, and its output, which is tried afterwards."""
+    if is_confined():
+        from portcall.system.confinement import Scope
+
+        _confine(Scope(writes=places_written(options.output) if options.output else [], may_connect=True))
+    try_place(options.output, format_name)
 
 
 def confine_sides(words: Sequence[str], options: argparse.Namespace, format_name: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import confine_looker
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
 from portcall.commands.output import (
     NOTHING_FOUND,
@@ -56,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List or count; 0, or 1 where a search finds nothing."""
-    format_name = output_format(options)
+    format_name = output_format(options, tries_output=False)
     from portcall.runs.toolbox import Choice, conversations
     from portcall.sockets.query import parse_query
 
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     say_classic(f"ss -tunp {' '.join(f'state {one}' for one in shown)}", options)
     query = parse_query(" ".join(options.query)) if options.query else None
     choice = Choice(options.netns, options.where, options.top)
+    confine_looker(options, format_name)
     report = conversations(
         choice, query=query, states=options.state, by=options.by, geo=options.geo, resolve=options.resolve
     )

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from portcall.commands.confining import confine_looker
 from portcall.commands.listing import add_verbose_option, say_classic
 from portcall.commands.output import (
     SUCCESS,
@@ -72,8 +73,10 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--quiz asks about everything. Leave out {words!r}")
     if options.seed is not None and not options.quiz:
         raise UsageError("--seed chooses the questions of --quiz. Add --quiz")
-    format_name = output_format(options, ("table", "json"))
+    format_name = output_format(options, ("table", "json"), tries_output=False)
     from portcall.runs import explain as runs
+
+    confine_looker(options, format_name)
 
     if options.quiz:
         questions = runs.quiz(options.seed)

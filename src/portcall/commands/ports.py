@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import confine_looker
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
 from portcall.commands.output import (
     NOTHING_FOUND,
@@ -50,10 +51,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List, or watch until interrupted; 0, or 1 where a search finds nothing."""
-    format_name = output_format(options)
+    format_name = output_format(options, tries_output=False)
     from portcall.runs.toolbox import Choice, ports
 
     choice = Choice(options.netns, options.where, options.top)
+    confine_looker(options, format_name)
     say_classic("ss -tulpn", options)
     if options.watch:
         if format_name not in ("table", "jsonl") or options.output:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from portcall.commands.confining import confine_looker
 from portcall.commands.listing import add_list_options, add_namespace_option, say_classic
 from portcall.commands.output import (
     NOTHING_FOUND,
@@ -54,11 +55,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Name who has it; 0, or 1 where nobody has."""
-    format_name = output_format(options)
+    format_name = output_format(options, tries_output=False)
     from portcall.runs.toolbox import LOCAL, Choice, who
     from portcall.sockets.query import parse_query
 
     query = parse_query(" ".join(options.query))
+    confine_looker(options, format_name)
     say_classic(_classic(query), options)
     report = who(query, Choice(options.netns, options.where, options.top))
     now_ns = report.window_ns[1] if report.window_ns else 0

@@ -20,6 +20,7 @@ from portcall.records.ownership import DELETED, ProcessChange, ProcessEvent, Pro
 from portcall.system import interpreters
 from portcall.system.confinement.capabilities import SYS_PTRACE, permitted
 from portcall.system.interpreters import is_interpreter, script_of
+from portcall.system.remedies import is_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def sees_every_process() -> bool:
 
     Root of a container may lack what it takes to look at the files of those that have more rights: CAP_SYS_PTRACE.
     """
-    may_look = os.geteuid() == 0 and permitted() >> SYS_PTRACE & 1
+    may_look = is_root() and permitted() >> SYS_PTRACE & 1
     return bool(may_look) and str(Path("/proc/self/ns/pid").readlink()) == _FIRST_PID_NAMESPACE
 
 

@@ -24,6 +24,7 @@ NOBODY = 65534
 _KEEP_CAPABILITIES = 8  # PR_SET_KEEPCAPS: those permitted outlive that this is no root any more
 _SECURE_BITS, _NO_FIXUP = 28, 1 << 2  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP: setfsuid(2) takes no capability away
 _file_user: list[int] = []
+_was_root: list[bool] = []
 _writers: list[tuple[int, int]] = []
 """Who writes the output, where somebody else reads a history before."""
 
@@ -52,6 +53,11 @@ def user_behind(environment: Mapping[str, str]) -> int | None:
     if has_invoking_user(environment):
         return int(environment["SUDO_UID"])
     return os.geteuid() if hasattr(os, "geteuid") else None
+
+
+def was_root() -> bool:
+    """Whether this process has been root, and has given it up."""
+    return bool(_was_root)
 
 
 def become_invoking_user(environment: Mapping[str, str]) -> str | None:
@@ -84,7 +90,7 @@ def become_unprivileged(
     if sys.platform != "linux":
         become_invoking_user(environment)
         return scope, []
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or scope.keeps is None:
         return scope, []
     from portcall.system.confinement import FEATURE
 
@@ -125,6 +131,7 @@ def _become_unprivileged(
     )
     from portcall.system.kernel_calls import process_control
 
+    _was_root.append(True)
     rights = capabilities.permitted()
     wanted = [*scope.reads, *(places_of_python() if imports_later else ())]
     readable = [path for path in wanted if os.access(path, os.R_OK)]
@@ -157,7 +164,7 @@ def _become_unprivileged(
         return scope, []
     ways = (capabilities.DAC_READ_SEARCH, capabilities.DAC_OVERRIDE)
     kept = next((way for way in ways if rights >> way & 1), None)
-    scope = replace(scope, keeps=(*scope.keeps, *(() if kept is None else (kept,))))
+    scope = replace(scope, keeps=(*(scope.keeps or ()), *(() if kept is None else (kept,))))
     if landlock.abi():
         return scope, []
     reason = f"{unreadable[0]} is for root alone, so the right to read any file is kept"

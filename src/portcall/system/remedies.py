@@ -11,6 +11,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from portcall.system.privileges import was_root
+
 ROOT_OF_THE_HOST = "run it as root of the host, not of a container"
 _OF_THE_COMMAND = frozenset({"portcall", "__main__.py"})
 _MOST_BYTES = 200
@@ -52,8 +54,8 @@ def more_rights(for_root: str) -> str:
 
 
 def is_root() -> bool:
-    """Whether this process has root's user number, though maybe not root's rights."""
-    return hasattr(os, "geteuid") and os.geteuid() == 0
+    """Whether this process has root's user number, or had it before it gave it up; though maybe not root's rights."""
+    return hasattr(os, "geteuid") and (os.geteuid() == 0 or was_root())
 
 
 def is_private_interpreter() -> bool:

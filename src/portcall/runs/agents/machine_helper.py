@@ -56,13 +56,10 @@ class MachineHelper:
 
 
 def _serve(link: socket.socket) -> None:
-    from portcall.system.confinement import Scope, capabilities
+    from portcall.system.confinement import scope_to_look
     from portcall.system.privileges import give_up_rights
 
-    held = capabilities.permitted()
-    wanted = (capabilities.DAC_READ_SEARCH, capabilities.SYS_PTRACE)  # to list what others have open
-    kept = tuple(one for one in wanted if held >> one & 1)
-    give_up_rights({}, Scope(may_connect=True, files_are_bounded=False, keeps=kept))
+    give_up_rights({}, scope_to_look())
     from portcall.runs.agents.bounded_answers import Answers
 
     answers = Answers(None)

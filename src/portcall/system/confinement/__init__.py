@@ -57,10 +57,39 @@ class Scope:
     """Whether it may talk to others by new sockets."""
     may_fork: bool = False
     """Whether it may become several processes of this program, each as confined."""
+    may_enter: bool = False
+    """Whether it may go into other namespaces, for which it also wants a right."""
+    may_compare: bool = False
+    """Whether it may ask if two threads of others share their files, which is less than to list these."""
+    may_change_files: bool = True
+    """Whether it may change any; where Landlock is not set, nothing else bounds which."""
     files_are_bounded: bool = True
     """Whether Landlock is set, which also keeps it from looking at other processes."""
-    keeps: Sequence[int] = ()
-    """Capabilities, by number, without which what is named could not be reached."""
+    keeps: Sequence[int] | None = ()
+    """Capabilities, by number, without which what is named could not be reached; None: those that it has."""
+
+
+def scope_to_look(writes: Sequence[str] = (), *, enters: bool = False) -> Scope:
+    """What it takes to list who holds the sockets of this machine, with the rights for it that are there to keep.
+
+    No Landlock, which would hide other processes: without places to write, seccomp keeps files from being changed. A
+    container's root who may not trace others sees those of root alone, having no fewer rights: it keeps all.
+    """
+    from portcall.system.confinement import capabilities
+
+    held = capabilities.permitted()
+    reading = capabilities.DAC_READ_SEARCH if held >> capabilities.DAC_READ_SEARCH & 1 else capabilities.DAC_OVERRIDE
+    wanted = (reading, capabilities.SYS_PTRACE, *([capabilities.SYS_ADMIN] if enters else ()))
+    is_one_of_roots = os.geteuid() == 0 and not held >> capabilities.SYS_PTRACE & 1
+    return Scope(
+        writes=writes,
+        may_connect=True,  # to ask the kernel
+        may_enter=enters,
+        may_compare=True,
+        may_change_files=bool(writes),
+        files_are_bounded=False,
+        keeps=None if is_one_of_roots else tuple(one for one in wanted if held >> one & 1),
+    )
 
 
 def confine(scope: Scope) -> list[Degradation]:
@@ -75,13 +104,16 @@ def confine(scope: Scope) -> list[Degradation]:
         lacking.append(_lacking(f"{threads - 1} threads began before it, and keep files", "report this as a bug"))
     steps: dict[str, Callable[[], object]] = {
         "no_new_privs": lambda: process_control(_NO_NEW_PRIVILEGES, 1),
-        "capabilities": lambda: capabilities.keep_only(*scope.keeps),
+        "capabilities": lambda: None if scope.keeps is None else capabilities.keep_only(*scope.keeps),
         "Landlock": lambda: landlock.restrict(_places(scope), has_network=scope.may_connect),
         "seccomp": lambda: seccomp_filter.install(
             may_connect=scope.may_connect,
             may_execute=bool(scope.runs),
             may_fork=scope.may_fork,
             may_change_file_user=bool(scope.history),
+            may_change_files=scope.may_change_files,
+            may_enter=scope.may_enter,
+            may_compare=scope.may_compare,
         ),
     }
     if not scope.files_are_bounded:

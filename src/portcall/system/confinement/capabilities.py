@@ -18,7 +18,7 @@ _READ_BOUNDING, _DROP_BOUNDING, _AMBIENT, _CLEAR_AMBIENT = 23, 24, 47, 4
 _MOST = 64
 
 
-DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE = 1, 2, 19
+DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE, SYS_ADMIN = 1, 2, 19, 21
 """Those that are ever kept (linux/capability.h)."""
 
 
@@ -49,5 +49,5 @@ def keep_only(*kept: int) -> None:
     shrink_bounding_set()
     with suppress(OSError):  # Linux before 4.3 has no ambient ones
         process_control(_AMBIENT, _CLEAR_AMBIENT)
-    bits = sum(1 << capability for capability in kept)
+    bits = sum(1 << capability for capability in set(kept))
     have(bits, bits)

@@ -26,6 +26,14 @@ OF_THIS_PROCESS: dict[str, tuple[_Numbers, bool]] = {
     "kill": ((62, 129), False), "tgkill": ((234, 131), False), "prlimit64": ((302, 261), True)
 }  # fmt: skip
 """Allowed where the first argument is this process, or where True also 0, which means it."""
+OPENS: dict[str, tuple[_Numbers, int]] = {"open": ((2, None), 1), "openat": ((257, 56), 2)}
+"""What opens a file, and which of its arguments, from 0, says how."""
+FILES: dict[str, _Numbers] = {
+    "openat2": (437, 437), "creat": (85, None), "truncate": (76, 45), "rename": (82, None), "renameat": (264, 38),
+    "renameat2": (316, 276), "unlink": (87, None), "unlinkat": (263, 35), "rmdir": (84, None), "mkdir": (83, None),
+    "mkdirat": (258, 34), "link": (86, None), "linkat": (265, 37), "symlink": (88, None), "symlinkat": (266, 36),
+}  # fmt: skip
+"""What changes files and folders by name, for who only reads (``openat2`` has how in memory, as ``clone3``)."""
 IDENTITY: dict[str, _Numbers] = {
     "setuid": (105, 146), "setgid": (106, 144), "setreuid": (113, 145), "setregid": (114, 143),
     "setresuid": (117, 147), "setresgid": (119, 149), "setfsuid": (122, 151), "setfsgid": (123, 152),

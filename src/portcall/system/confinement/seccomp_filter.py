@@ -11,6 +11,7 @@ Classic BPF over struct seccomp_data (include/uapi/linux/seccomp.h), which the k
                (neither for who begins programs or forks, whose children have other numbers)
               ─ioctl→ nothing that types for the user of a terminal
               ─socketpair→ streams, which reach nobody else
+              ─open→ whatever changes nothing, where files may not be changed
               ─any other→ allowed
 """
 
@@ -27,12 +28,14 @@ from portcall.system.confinement.refused_calls import (
     CLONE3,
     EXECUTES,
     FILE_USER,
+    FILES,
     FORKS,
     IDENTITY,
     IOCTL,
     NETWORK,
     NEWEST,
     OF_THIS_PROCESS,
+    OPENS,
     PAIR,
     REFUSED,
 )
@@ -50,6 +53,7 @@ _THREAD = 0x00010000  # CLONE_THREAD
 _NAMESPACES = 0x7E020000  # CLONE_NEW…
 _TYPES_FOR_THE_USER = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _UNIX = 1  # AF_UNIX
+_CHANGES_FILES = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, __O_TMPFILE
 _NO_STREAM = 0xFFFFFFFF & ~(1 | 0x800 | 0x80000)  # but for SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC
 _SET_FILTER = 1  # SECCOMP_SET_MODE_FILTER
 _FLAGS = 1 | 4
@@ -70,13 +74,12 @@ def is_known() -> bool:
     return True
 
 
-def install(
-    *, may_connect: bool = False, may_execute: bool = False, may_fork: bool = False, may_change_file_user: bool = False
-) -> None:
-    """Refuse calls in all threads from now on. OSError where the kernel does not; it wants ``no_new_privs`` before."""
-    program = build(
-        may_connect=may_connect, may_execute=may_execute, may_fork=may_fork, may_change_file_user=may_change_file_user
-    )
+def install(**may: bool) -> None:
+    """Refuse calls in all threads from now on, but for what ``build`` is told that they may.
+
+    OSError where the kernel does not; it wants ``no_new_privs`` before.
+    """
+    program = build(**may)
     instructions = ctypes.create_string_buffer(program, len(program))
     count = len(program) // _INSTRUCTION.size
     filter_program = struct.pack("@HP", count, ctypes.addressof(instructions))  # struct sock_fprog
@@ -86,7 +89,14 @@ def install(
 
 
 def build(
-    *, may_connect: bool = False, may_execute: bool = False, may_fork: bool = False, may_change_file_user: bool = False
+    *,
+    may_connect: bool = False,
+    may_execute: bool = False,
+    may_fork: bool = False,
+    may_change_file_user: bool = False,
+    may_change_files: bool = True,
+    may_enter: bool = False,
+    may_compare: bool = False,
 ) -> bytes:
     """The program, struct sock_filter[n], for the machine and the process that this is."""
     machine = os.uname().machine
@@ -96,6 +106,10 @@ def build(
     refused |= {} if may_execute else {**EXECUTES, **IDENTITY}
     if may_change_file_user:  # which without capabilities is one of the users that it is
         refused = {name: numbers for name, numbers in refused.items() if name not in FILE_USER}
+    spared = {name for name, is_spared in (("setns", may_enter), ("kcmp", may_compare)) if is_spared}
+    refused = {name: numbers for name, numbers in refused.items() if name not in spared}
+    if not may_change_files:
+        refused |= FILES
     column = list(_MACHINES).index(machine)
     own = os.getpid()
     program = [_step(_LOAD, _MACHINE), *_unless(_IF_EQUAL, _MACHINES[machine], _KILL), _step(_LOAD, _NUMBER)]
@@ -106,6 +120,9 @@ def build(
         program += _refused(FORKS.values(), column)
         for numbers, takes_zero in OF_THIS_PROCESS.values():
             program += _of(numbers[column], _only(own, takes_zero=takes_zero))
+    if not may_change_files:
+        for numbers, argument in OPENS.values():
+            program += _of(numbers[column], [_step(_LOAD, _FIRST_ARGUMENT + 8 * argument), *_if_bits(_CHANGES_FILES)])
     program += _of(IOCTL[column], _among(_SECOND_ARGUMENT, _TYPES_FOR_THE_USER))
     program += _of(PAIR[column], _streams_only())
     program += [*_refused(refused.values(), column), _step(_RETURN, _ALLOW)]
