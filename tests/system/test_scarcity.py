@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from portcall.isolation import has_rights
 from portcall.system.scarcity import what_is_scarce
 
 CAPTURE = str(Path(__file__).parents[2] / "captures" / "dns.pcap")
@@ -67,8 +68,9 @@ def test_live_in_too_little_memory_ends_with_one_line_or_counts(most_mib):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files of memory")
+@pytest.mark.skipif(not has_rights(), reason="who has no rights does not begin anew")
 def test_who_may_not_even_begin_is_told_so():
-    """It begins anew where PYTHONPATH names code, and hands its environment on in a file of memory."""
+    """With rights it begins anew where PYTHONPATH names code, and hands its environment on in a file of memory."""
     ran = run_within("-f 0", "read", CAPTURE)
 
     assert (ran.returncode, ran.stdout) == (1, "")
