@@ -191,6 +191,41 @@ def test_a_directory_is_no_file(path):
         HistoryStore(path, makes_folder=False)
 
 
+def test_who_only_reads_leaves_nothing_beside_it_and_the_file_as_it_was(path):
+    stored(path, {MONDAY_S: {key("curl"): 1000}})
+    before, there = path.read_bytes(), set(path.parent.iterdir())
+
+    assert octets_of(path)
+
+    assert set(path.parent.iterdir()) == there
+    assert path.read_bytes() == before
+
+
+def test_who_reads_while_another_writes_takes_nothing_from_that_one(path):
+    store = HistoryStore(path, makes_folder=False)
+    for number in range(3):
+        begin_s = MONDAY_S + 10 * number
+        store.write({begin_s: {key("curl"): counts(begin_s, 1000)}}, final_s=begin_s + 10, now_s=begin_s + 10)
+        assert windows_in(path)
+        with PeriodSums(path) as sums:
+            assert sums.span_s() == (MONDAY_S, begin_s + 10)
+        assert path.with_name(f"{path.name}-wal").exists()
+    store.close()
+
+    with PeriodSums(path) as sums:
+        assert sums.span_s() == (MONDAY_S, MONDAY_S + 30)
+    assert not path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+def test_a_file_that_may_only_be_read_is_read(path):
+    stored(path, {MONDAY_S: {key("curl"): 1000}})
+    path.chmod(0o400)
+
+    with PeriodSums(path) as sums:
+        assert sums.span_s()
+
+
 def test_a_run_that_is_killed_leaves_all_windows_that_it_wrote(path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     written = 0

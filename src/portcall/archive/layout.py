@@ -73,9 +73,13 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
 
 
 def opened_to_read(path: Path) -> sqlite3.Connection:
-    """The file as it is now; who fills it goes on meanwhile."""
+    """The file as it is now; who fills it goes on meanwhile.
+
+    Opened to write, where that may be, though nothing is: only then does the last one that closes it take SQLite's log
+    away, which a reader makes too.
+    """
     try:
-        connection = sqlite3.connect(_uri(path, "ro"), uri=True, timeout=5, isolation_level=None)
+        connection = sqlite3.connect(_uri(path, "rw"), uri=True, timeout=5, isolation_level=None)
         _check(path, connection)
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("BEGIN")
