@@ -18,7 +18,7 @@ from browsers import browser_for_tests
 from flow_builder import flow, tallies_of
 from portcall import exports
 from portcall.attribution.page_groupings import PageGroupings
-from portcall.flows.time_buckets import Cells
+from portcall.flows.cells.flow_cells import Cells
 from portcall.records.flows import TIME_SUM
 from portcall.records.packets import NO_TIME, Tally, Verdict
 
@@ -151,7 +151,7 @@ def timeless():
     flows = flow("192.168.1.5 40000", "93.184.216.34 443")
     flows["first_ns"] = flows["last_ns"] = NO_TIME
     attribution = PageGroupings("time")
-    attribution.add(flows, cells=Cells.of_all(np.zeros(1, np.int64), timeless_cell(flows), 10**9))
+    attribution.add(flows, cells=Cells(np.zeros(1, np.int64), timeless_cell(flows), 10**9))
     return attribution.report({Verdict.OK: Tally(2, int(flows["bytes"].sum()), None, None)}, "timeless")
 
 

@@ -20,7 +20,7 @@ from portcall.cli import main
 from portcall.errors import PortcallError
 from portcall.exports._page_times import MOST_BUCKETS
 from portcall.exports.html_page import assets
-from portcall.flows.time_buckets import Cells
+from portcall.flows.cells.flow_cells import Cells
 from portcall.records.flows import TIME_SUM
 from portcall.runs import offline
 
@@ -150,7 +150,7 @@ def test_more_buckets_than_a_chart_can_show_are_added_up():
     buckets["first_ns"] = buckets["last_ns"] = 10**18 + np.arange(len(flows)) * 1000
     buckets["bytes"] = (10, 20)
     attribution = PageGroupings("app")
-    attribution.add(flows, cells=Cells.of_all(np.arange(len(flows)), buckets, 1000))
+    attribution.add(flows, cells=Cells(np.arange(len(flows)), buckets, 1000))
     report = attribution.report(tallies_of(flows), "many buckets")
 
     times = PageReader(page_of(report)).report["over_time"]

@@ -155,3 +155,16 @@ def test_of_too_many_keys_the_greatest_are_kept_in_the_same_room():
     assert set(range(1900, 2000)) <= set(sums.rows["row"].tolist())
     assert max(rooms) == 256
     assert len(rooms) <= 4  # it grows, and stays as it is
+
+
+def test_slots_of_bounded_sums_are_no_more_than_the_bound_wants():
+    sums = Sums(HOST_CREDIT, HOST_CREDITS, bound=70_000)
+    rows = np.zeros(10_000, HOST_CREDIT)
+
+    for start in range(0, 400_000, len(rows)):
+        rows["row"] = np.arange(start, start + len(rows))
+        rows["bytes"] = rows["row"]
+        sums.add(rows)
+
+    assert len(sums._slots) == 2 * (1 << 18)  # 150,000 keys at most, in a power of two of room
+    assert set(range(399_000, 400_000)) <= set(sums.rows["row"].tolist())

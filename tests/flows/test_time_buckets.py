@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import mmap
 
 import numpy as np
 import pytest
@@ -239,3 +240,52 @@ def test_a_width_that_buckets_never_have_is_refused():
 
     with pytest.raises(ValueError, match="other times"):
         FlowTable.of_arrays(arrays, bucketing=Bucketing(5), width_ns=7)
+
+
+def bytes_of_its_own(cells, table):
+    """What reading takes besides the table itself."""
+    counts = 0 if np.shares_memory(cells.counts, table.buckets.cells) else cells.counts.nbytes
+    return cells.rows.nbytes + counts
+
+
+def flows_in_turn(flows, buckets):
+    """One packet of each flow in each of the buckets, in order of time, none of which is a fragment."""
+    packets = np.repeat(packet_rows([packet()]), flows * buckets)
+    packets["source_port"] = 1000 + np.arange(len(packets)) % flows
+    packets["ts_ns"] = 10 * (np.arange(len(packets)) // flows)
+    return packets
+
+
+def test_who_reads_cells_by_row_takes_four_bytes_a_cell_besides_the_table():
+    table = table_of(flows_in_turn(500, 20), Bucketing(10))
+
+    cells = table.cells().of(np.arange(500))
+
+    assert len(cells.rows) == 500 * 20
+    assert bytes_of_its_own(cells, table) == 4 * len(cells.rows)
+
+
+def test_a_table_whose_cells_were_read_goes_on_in_the_same_cells():
+    packets = random_batch(600, 3)
+    table = table_of(packets[:300], Bucketing(7))
+    other = table_of(packets[:300], Bucketing(7))
+    table.cells()
+
+    for one in (table, other):
+        one.update(packets[300:], 301)
+
+    assert table.buckets.count == other.buckets.count
+    assert cells_of(table) == expected(packets, 7)
+
+
+def test_what_is_let_go_takes_no_memory_and_leaves_the_cells_of_later_rows():
+    table = table_of(flows_in_turn(1000, 20), Bucketing(10))
+    cells = table.cells()
+    later = [cells.of(np.array([row])).counts.copy() for row in (500, 999)]
+
+    cells.let_go(np.arange(500))
+
+    former = table.buckets.cells[: 500 * 20]
+    assert np.count_nonzero(former["packets"].any(axis=1)) * former.itemsize < 2 * mmap.PAGESIZE  # at both ends
+    for row, counts in zip((500, 999), later, strict=True):
+        assert cells.of(np.array([row])).counts.tobytes() == counts.tobytes()

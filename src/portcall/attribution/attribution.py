@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from portcall.attribution.kept_matches import RowStore
     from portcall.attribution.principals import Matches
-    from portcall.flows.time_buckets import Cells, TimeBuckets
+    from portcall.flows.cells.flow_cells import Cells
+    from portcall.flows.time_buckets import TimeBuckets
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.queries.row_tests import RowTest
@@ -73,6 +74,8 @@ class Attribution:
     ) -> None:
         self._columns = column_names(by)
         self._by = by
+        self.keeps_rows = by == "flow"
+        """Whether what ``add`` takes must not change afterwards."""
         self._local = networks(local)
         self._names = names
         self._registry = names.registry if names else Registry()

@@ -12,8 +12,8 @@ import numpy as np
 
 from portcall.attribution.flow_columns import sent_by, times
 from portcall.flows.aggregation import CREDIT
+from portcall.flows.cells.flow_cells import Cells, added
 from portcall.flows.row_chunks import picked
-from portcall.flows.time_buckets import Cells, added
 from portcall.labels.bucketing import bucket_numbers, bucket_starts
 from portcall.labels.service_keys import ServiceKind, first_key
 from portcall.records.column_values import Columns, Numbers, Words
@@ -99,4 +99,4 @@ def _gathered(cells: Sequence[Cells], width_ns: int) -> NDArray[np.void]:
     """TIME_SUM, one a bucket so wide."""
     counts = np.concatenate([some.counts.astype(TIME_SUM) for some in cells])
     counts = counts[np.argsort(counts["first_ns"], kind="stable")]
-    return added(Cells.of_all(np.zeros(len(counts), np.int64), counts, width_ns)).counts
+    return added(Cells(np.zeros(len(counts), np.int64), counts, width_ns)).counts

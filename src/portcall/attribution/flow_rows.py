@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from portcall.attribution.flow_shares import PickedRows, ToldFlows
     from portcall.attribution.principals import Matches
-    from portcall.flows.time_buckets import Cells
+    from portcall.flows.cells.flow_cells import Cells
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.records.column_values import ColumnValues

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.flows.time_buckets import Cells
+    from portcall.flows.cells.flow_cells import Cells
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.records.ownership import Match
@@ -42,7 +42,7 @@ class FlowShare(NamedTuple):
 
     def bytes_both_ways(self) -> NDArray[np.uint64]:
         """uint64[n]: the bytes of each row."""
-        counts = self.cells.table["bytes"][self.cells.places] if self.cells else self.flows["bytes"]
+        counts = self.cells.counts["bytes"] if self.cells else self.flows["bytes"]
         return np.asarray(np.add(counts[:, 0], counts[:, 1], dtype=np.uint64))
 
     def of_rows(self, column: NDArray[Any]) -> NDArray[Any]:
@@ -140,7 +140,7 @@ class _Pick(NamedTuple):
     @property
     def flows(self) -> NDArray[np.int64]:
         """Which conversations they are of."""
-        return self.share.cells.rows[self.rows] if self.share.cells else self.rows
+        return self.share.cells.rows[self.rows].astype(np.int64) if self.share.cells else self.rows
 
 
 class PickedRows:

@@ -9,7 +9,7 @@ import numpy as np
 from portcall.attribution.flow_rows import FlowRows
 from portcall.attribution.flow_shares import FlowShare, TellingShares
 from portcall.attribution.kept_matches import KeptMatches
-from portcall.flows.time_buckets import Cells
+from portcall.flows.cells.flow_cells import Cells
 from portcall.inspection.detection_table import Detected
 from portcall.labels.bucketing import bucket_starts
 from portcall.labels.port_services import PROTOCOL_NAMES
@@ -151,7 +151,7 @@ class KeptFlowRows(FlowRows):
             askers = picked.column(np.uint8, lambda share: share.found.askers if share.found else _nobody(share))
             found = Detected(numbers.astype(np.int32), evidence.astype(np.uint64), askers)
         if self._width_ns:
-            cells = Cells.of_all(np.arange(picked.count), picked.counts(TIME_SUM), self._width_ns)
+            cells = Cells(np.arange(picked.count), picked.counts(TIME_SUM), self._width_ns)
         matches = picked.matches() if any(share.matches for share in shares) else None
         return FlowShare(picked.records(FLOW, self._flows_of), matches, found, cells)
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Matches
-    from portcall.flows.time_buckets import Cells, TimeBuckets
+    from portcall.flows.cells.flow_cells import Cells
+    from portcall.flows.time_buckets import TimeBuckets
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.queries.row_tests import RowTest
@@ -73,6 +74,9 @@ class PageGroupings:
             attribution.add(flows, first, high, found, cells if by == "time" else None)
         self._flows.add(flows, low, high, found)
         self._over_time.add(flows, low, high, found, cells)
+
+    keeps_rows = False
+    """Whether cells that ``add`` takes must not change afterwards."""
 
     def add_on_no_flow(self, buckets: TimeBuckets) -> None:
         """Count by time what came of frames that are on no flow."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.attribution.principals import Holder, Matches, Principal
-    from portcall.flows.time_buckets import Cells
+    from portcall.flows.cells.flow_cells import Cells
     from portcall.inspection.detection_table import Detected
     from portcall.inspection.server_names import ServerNames
     from portcall.records.kept.windows import Counts, Rows

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_FEW_SUMS = 1 << 16
 _SEED = int.from_bytes(os.urandom(8), "big")  # changes no result
 
 
@@ -86,7 +87,8 @@ class Sums:
         self.missing_bytes = 0
         """No key has more bytes than its row says, plus this; a key without a row has at most this. 0 = exact."""
         self._bound = bound
-        self._sums, self._slots = np.empty(0, dtype), np.zeros(0, np.uint32)
+        self._room = self._sums = np.empty(0, dtype)
+        self._slots = np.zeros(0, np.uint32)
         self._table = SumTable(*layout, _SEED)
 
     @property
@@ -106,8 +108,12 @@ class Sums:
         wanted = len(kept) + rows
         if wanted > room or len(kept) < len(self.rows):
             # Four times as many at least, or most rows would move again and again; untouched room takes no memory.
-            self._begin(kept, max(room if wanted <= room else 4 * room, 1 << (wanted - 1).bit_length()))
+            self._begin(kept, max(room if wanted <= room else self._most(4 * room, rows), _power_of_two(wanted)))
         return self._table
+
+    def _most(self, room: int, rows: int) -> int:
+        """So much room, or what is ever wanted where that is less: slots take memory, used or not."""
+        return min(room, _power_of_two(2 * self._bound + rows)) if self._bound else room
 
     def merge(self, other: Sums, key: str | None = None, numbers: NDArray[np.int64] | None = None) -> None:
         """Count in all that another one has counted; ``numbers`` are what its numbers in one key column are here."""
@@ -132,11 +138,16 @@ class Sums:
 
     def _begin(self, rows: NDArray[np.void], room: int) -> None:
         """Go on with these sums, and room for so many, a power of two."""
-        if room != len(self._sums):
-            self._sums, self._slots = np.empty(room, rows.dtype), np.zeros(2 * room, np.uint32)
-        else:
+        if room == len(self._sums):
             self._slots[:] = 0
-        self._sums[: len(rows)] = rows
+        else:
+            self._slots = np.zeros(2 * room, np.uint32)
+        if room > len(self._room):
+            # Many that have a bound take all the room that they may ever want, and never move again.
+            self._room = np.empty(room + (2 * (self._bound or 0) if room > _FEW_SUMS else 0), rows.dtype)
+        self._sums = self._room[:room]
+        if not np.may_share_memory(rows, self._sums):
+            self._sums[: len(rows)] = rows
         self._table.begin(_words(self._sums), self._slots, len(rows))
 
 
@@ -156,6 +167,11 @@ def grouped(
     slots = np.zeros(1 << (2 * len(words)).bit_length(), np.uint32)
     count = group(words, _SEED, slots, groups, members)
     return groups, members[:count]
+
+
+def _power_of_two(count: int) -> int:
+    """The least that is not less."""
+    return 1 << (count - 1).bit_length()
 
 
 def _words(rows: NDArray[np.void]) -> NDArray[np.uint64]:

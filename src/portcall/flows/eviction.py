@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from portcall.flows.time_buckets import CellsByRow, TimeBuckets
+    from portcall.flows.cells.by_row import CellsByRow
+    from portcall.flows.time_buckets import TimeBuckets
 
 _MOVED_AT_ONCE = 1 << 14
 LEAVING_AT_ONCE = 1 << 14

@@ -46,12 +46,26 @@ def reserved_rows(rows: int, dtype: np.dtype[Any], least: int) -> NDArray[Any]:
 
 def release(rows: NDArray[Any], start: int) -> None:
     """Give back the memory of what was reserved from the row ``start`` on; what was there is lost."""
+    mapping = _mapping(rows)
+    first = -(-start * rows.itemsize // mmap.PAGESIZE) * mmap.PAGESIZE
+    if mapping and first < len(mapping):
+        mapping.madvise(mmap.MADV_DONTNEED, first)
+
+
+def release_between(rows: NDArray[Any], start: int, end: int) -> None:
+    """The same of the whole pages between two rows; those at both ends stay for their neighbours."""
+    mapping = _mapping(rows)
+    first = -(-start * rows.itemsize // mmap.PAGESIZE) * mmap.PAGESIZE
+    last = end * rows.itemsize // mmap.PAGESIZE * mmap.PAGESIZE
+    if mapping and first < last:
+        mapping.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+
+def _mapping(rows: NDArray[Any]) -> mmap.mmap | None:
+    """What was reserved; None where nothing can be given back."""
     base: Any = rows.base  # Any: NumPy says that it is an array
     mapping = base.obj if isinstance(base, memoryview) else base
-    if hasattr(mmap, "MADV_DONTNEED") and isinstance(mapping, mmap.mmap):
-        first = -(-start * rows.itemsize // mmap.PAGESIZE) * mmap.PAGESIZE
-        if first < len(mapping):
-            mapping.madvise(mmap.MADV_DONTNEED, first)
+    return mapping if hasattr(mmap, "MADV_DONTNEED") and isinstance(mapping, mmap.mmap) else None
 
 
 def release_left(rows: NDArray[Any], used: int, used_before: int) -> None:

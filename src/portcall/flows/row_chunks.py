@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,9 +77,10 @@ class Conversations:
         return chunk
 
 
-def picked(rows: NDArray[np.void], places: NDArray[np.int64]) -> NDArray[np.void]:
+def picked(rows: NDArray[np.void], places: NDArray[np.integer[Any]]) -> NDArray[np.void]:
     """Some records as they are, each copied at once and not field by field."""
-    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))[places].view(rows.dtype)
+    some: NDArray[np.void] = rows.view(np.dtype((np.void, rows.dtype.itemsize)))[places]
+    return some.view(rows.dtype)
 
 
 def _places(rows: NDArray[np.int64], sought: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.flows.cells.by_row import CellsByRow
     from portcall.flows.continuations import Continued
     from portcall.flows.fragments import SettledFragments
-    from portcall.flows.time_buckets import CellsByRow
     from portcall.labels.bucketing import Bucketing
     from portcall.records.packets import Tally, Verdict
 

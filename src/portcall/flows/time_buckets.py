@@ -7,20 +7,22 @@ become wider, which they do before there are too many of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portcall.flows.cell_owners import COUNTED, NO_OWNER, moved, owners_here, turned
+from portcall.flows.cell_owners import NO_OWNER, moved, owners_here, turned
+from portcall.flows.cells.by_row import CellsByRow, Moves, settle
+from portcall.flows.cells.flow_cells import Cells, added
 from portcall.flows.reserved_memory import release, release_left, reserved, reserved_rows
 from portcall.flows.row_chunks import picked
 from portcall.kernels.time_cells import CellStore
-from portcall.labels.bucketing import Bucketing, bucket_numbers, next_width
-from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, TIME_CELL, TIME_SUM
+from portcall.labels.bucketing import Bucketing, next_width
+from portcall.records.flows import FIRST_DATAGRAM, FIRST_FLOW, FIRST_UNMATCHED, TIME_CELL
 from portcall.records.packets import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -30,56 +32,6 @@ MAX_CELLS = 1 << 23
 """Of a table, 336 MB; before there are more, buckets become wider."""
 _ROOM = 1 << 16  # for the cells of one batch
 _ERAS = 1 << 11  # as the kernel has them
-
-
-class Cells(NamedTuple):
-    """What came of some flows, bucket by bucket; ordered by flow, then by time."""
-
-    rows: NDArray[np.int64]
-    """int64[m]: which of the flows each is of."""
-    table: NDArray[np.void]
-    """TIME_CELL[n] or TIME_SUM[n], with these cells among others."""
-    places: NDArray[np.int64]
-    """int64[m]: where in the table each is, one for each flow and bucket."""
-    width_ns: int
-    """Of a bucket."""
-
-    @staticmethod
-    def of_all(rows: NDArray[np.int64], table: NDArray[np.void], width_ns: int) -> Cells:
-        """All cells of a table."""
-        return Cells(rows, table, np.arange(len(table)), width_ns)
-
-    @property
-    def counts(self) -> NDArray[np.void]:
-        """A copy of each."""
-        return picked(self.table, self.places)
-
-    @property
-    def numbers(self) -> NDArray[np.int64]:
-        """int64[m]: the numbers of their buckets."""
-        return bucket_numbers(self.table["first_ns"][self.places], self.width_ns)
-
-    def some(self, cells: slice | NDArray[np.int64]) -> Cells:
-        """Some of the cells, of the same flows."""
-        return Cells(self.rows[cells], self.table, self.places[cells], self.width_ns)
-
-    def part(self, rows: slice) -> Cells:
-        """Those of flows that follow one another."""
-        some = self.some(slice(*np.searchsorted(self.rows, [rows.start, rows.stop])))
-        return some._replace(rows=some.rows - rows.start)
-
-    def at(self, rows: NDArray[np.int64]) -> Cells:
-        """Those of some flows, in that order."""
-        of_row, which = _spread(*(np.searchsorted(self.rows, rows, side) for side in ("left", "right")))
-        return Cells(of_row, self.table, self.places[which], self.width_ns)
-
-    def kept(self, keep: Callable[[NDArray[Any]], NDArray[Any]]) -> Cells:
-        """The same with what ``keep`` gives for its arrays."""
-        return Cells(keep(self.rows), keep(self.table), keep(self.places), self.width_ns)
-
-    def copied(self) -> Cells:
-        """The same, whatever becomes of the table."""
-        return Cells.of_all(self.rows, self.counts, self.width_ns)
 
 
 class TimeBuckets:
@@ -174,7 +126,7 @@ class TimeBuckets:
 
     def settle_fragments(self, fragments: SettledFragments) -> None:
         """Give the cells of datagrams, which are forgotten, to those whose fragments these are now."""
-        self._settle(self.cells, self.cells["owner"], fragments)
+        settle(self.cells, fragments)
         self.store.latest[FIRST_DATAGRAM : FIRST_DATAGRAM + len(fragments.owners)] = 0
 
     def by_row(
@@ -184,22 +136,13 @@ class TimeBuckets:
         beginnings: NDArray[np.int64],
         continuations: NDArray[np.int64],
     ) -> CellsByRow:
-        """The cells by row of a table of so many flows, of which some continue others."""
-        cells, owners = self.cells, self.cells["owner"].copy()
-        if fragments.sides.any():
-            cells = cells.copy()
-        self._settle(cells, owners, fragments)
-        if len(continuations):
-            kept = np.arange(FIRST_FLOW, FIRST_FLOW + flows, dtype=np.uint32)
-            kept[continuations] = beginnings + FIRST_FLOW
-            moved(owners, FIRST_FLOW, kept)
-        return CellsByRow(cells, owners, flows, self.width_ns)
+        """The cells by row of a table of so many flows, of which some continue others, until the next update.
 
-    @staticmethod
-    def _settle(cells: NDArray[np.void], owners: NDArray[np.uint32], fragments: SettledFragments) -> None:
-        turned(cells, fragments.sides)
-        moved(owners, FIRST_UNMATCHED, fragments.former)
-        moved(owners, FIRST_DATAGRAM, fragments.owners)
+        They are brought in order of their rows, in place.
+        """
+        starts = np.zeros(flows + 2, np.uint32)
+        self.store.arrange(starts, np.empty(self.count, np.uint32))
+        return CellsByRow(self._cells, self.count, starts, Moves(fragments, beginnings, continuations), self.width_ns)
 
     def merge(
         self,
@@ -226,7 +169,7 @@ class TimeBuckets:
         cells = picked(self.cells, places)
         parts = {verdict: cells[cells["owner"] == verdict] for verdict in np.unique(cells["owner"]).tolist()}
         return {
-            Verdict(verdict): added(Cells.of_all(np.zeros(len(part), np.int64), part, self.width_ns))
+            Verdict(verdict): added(Cells(np.zeros(len(part), np.uint32), part, self.width_ns))
             for verdict, part in parts.items()
         }
 
@@ -234,67 +177,3 @@ class TimeBuckets:
         """The same as the store says, where one that two eras share counts once."""
         firsts, lasts = self._eras[self._eras[:, 0] <= self._eras[:, 1]].T
         return self.store.spanned - int(np.count_nonzero(firsts[1:] == lasts[:-1]))
-
-
-class CellsByRow:
-    """The cells of a table that is not updated meanwhile, by flow: rows of the table, then unmatched fragments."""
-
-    def __init__(self, cells: NDArray[np.void], owners: NDArray[np.uint32], flows: int, width_ns: int) -> None:
-        """TIME_CELL[n] and whose each is: rows of a table with so many flows, unmatched fragments, and others."""
-        self._cells, self._width_ns, self._flows = cells, width_ns, flows
-        keys = owners.astype(np.int64)
-        keys -= FIRST_FLOW
-        keys[owners >= FIRST_UNMATCHED] += flows + FIRST_FLOW - FIRST_UNMATCHED
-        keys <<= 32
-        for start in range(0, len(keys), _ROOM):  # all at once would take as much memory again
-            some = keys[start : start + _ROOM]
-            some |= np.arange(start, start + len(some))
-        keys.sort()
-        self._keys = keys[np.searchsorted(keys, 0) :]  # without those of datagrams and verdicts
-
-    def of(self, rows: NDArray[np.int64]) -> Cells:
-        """The cells of some rows; -1 are the unmatched fragments, one after the other."""
-        is_fragment = rows < 0
-        wanted = rows.copy()
-        wanted[is_fragment] = self._flows + np.arange(np.count_nonzero(is_fragment))
-        starts, ends = (np.searchsorted(self._keys, (wanted + more) << 32) for more in (0, 1))
-        of_row, places = _spread(starts, ends)
-        return added(Cells(of_row, self._cells, self._keys[places] & 0xFFFFFFFF, self._width_ns))
-
-
-def _spread(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every number of each range, with the range's index before it."""
-    counts = ends - starts
-    of_range = np.repeat(np.arange(len(starts)), counts)
-    return of_range, np.arange(len(of_range)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
-
-
-def added(cells: Cells) -> Cells:
-    """One cell for each flow and bucket, in order of both, of cells in order of flows."""
-    rows, numbers = cells.rows, cells.numbers
-    if not ((np.diff(rows) == 0) & (np.diff(numbers) <= 0)).any():
-        return cells
-    order = np.lexsort((numbers, rows))
-    rows, numbers, counts = rows[order], numbers[order], cells.some(order).counts
-    starts = np.flatnonzero(np.r_[True, (np.diff(rows) != 0) | (np.diff(numbers) != 0)])
-    sums = counts[starts].astype(TIME_SUM)
-    for column in COUNTED:
-        sums[column] = np.add.reduceat(counts[column], starts, dtype=np.uint64)
-    sums["first_ns"] = np.minimum.reduceat(counts["first_ns"], starts)
-    sums["last_ns"] = np.maximum.reduceat(counts["last_ns"], starts)
-    return Cells.of_all(rows[starts], sums, cells.width_ns)
-
-
-def with_sides(cells: Cells, sides: NDArray[np.int64]) -> Cells:
-    """Cells of flows of which ``sides[n]`` says from which of the flows each end's count is."""
-    is_whole = sides[:, 0] == sides[:, 1]
-    low, high = (cells.at(sides[:, side]) for side in (0, 1))
-    high = high.some(np.flatnonzero(~is_whole[high.rows]))
-    parts = [low.counts, high.counts]
-    for part, rows, other in ((parts[0], low.rows, 1), (parts[1], high.rows, 0)):
-        for column in COUNTED:
-            part[column][~is_whole[rows], other] = 0
-    rows, counts = np.concatenate([low.rows, high.rows]), np.concatenate(parts)
-    order = np.argsort(rows, kind="stable")
-    order = order[(counts["packets"][order] > 0).any(axis=1)]
-    return added(Cells.of_all(rows[order], counts[order], cells.width_ns))

@@ -58,6 +58,13 @@ cdef inline void _join(TimeCell *cell, const TimeCell *other) noexcept nogil:
     cell.last_ns = max(cell.last_ns, other.last_ns)
 
 
+cdef inline Py_ssize_t _class(uint32_t owner, Py_ssize_t flows) noexcept nogil:
+    """Where an owner stands in order: 0 is no flow, 1 the first flow, and behind all of them unmatched fragments."""
+    if owner < FIRST_FLOW:
+        return 0
+    return 1 + <Py_ssize_t>(owner - FIRST_FLOW) if owner < FIRST_UNMATCHED else 1 + flows
+
+
 cdef class CellStore:
     """Arrays that ``flows.TimeBuckets`` owns: ``cells``, ``latest`` (zeros, by owner), and ``eras``, the numbers of the first and the
     last bucket in each, the first greater than the last in those without any; no eras where buckets need not be counted.
@@ -149,6 +156,41 @@ cdef class CellStore:
                     cell = self.cells[i]
                     cell.owner = owners[i]
                     self._put(&cell)
+
+    def arrange(self, uint32_t[::1] out_starts, uint32_t[::1] places):
+        """Bring cells in order of their owners, in place, those of one owner as they were: verdicts and datagrams first, then
+        flows, then unmatched fragments.
+
+        ``out_starts`` are zeros, two more than there are flows: where the cells of each flow begin, where those of fragments do,
+        and how many there are. ``places`` is room for a number a cell.
+        """
+        cdef Py_ssize_t i, count = self.state.count, flows = out_starts.shape[0] - 2
+        cdef uint32_t here, place, begin = 0
+        cdef Cells *state = self.reserved(0, max(flows, 0))
+        cdef TimeCell cell
+        if flows < 0 or places.shape[0] < count:
+            raise ValueError("to bring cells in order wants where those of each flow begin, and room for a number a cell")
+        for i in range(count):
+            if flows <= self.cells[i].owner - <int64_t>FIRST_FLOW < <int64_t>FIRST_UNMATCHED - FIRST_FLOW:
+                raise ValueError("a cell's owner is none")
+        with nogil:
+            for i in range(count):
+                out_starts[_class(self.cells[i].owner, flows)] += 1
+            for i in range(flows + 2):
+                out_starts[i], begin = begin, begin + out_starts[i]
+            for i in range(count):
+                here = _class(self.cells[i].owner, flows)
+                places[i] = out_starts[here]
+                out_starts[here] += 1
+            for i in range(count):
+                while places[i] != i:
+                    place = places[i]
+                    cell, self.cells[i] = self.cells[i], self.cells[place]
+                    self.cells[place] = cell
+                    places[i], places[place] = places[place], place
+            for i in range(count):
+                if self.cells[i].owner < FIRST_UNMATCHED:
+                    state.latest[self.cells[i].owner] = <uint32_t>(i + 1)
 
     cdef void _put(self, const TimeCell *cell) noexcept nogil:
         """Add a cell to the latest of its owner, or behind all cells: never behind where it is itself."""

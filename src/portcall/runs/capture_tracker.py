@@ -129,13 +129,17 @@ class CaptureTracker:
             owned = self.owners.owned(table)
             if owned:
                 tallies = self._attribute_owned(owned)
+                if buckets:
+                    self.attribution.add_on_no_flow(buckets)
             else:
                 tallies = table.flows.tallies()
+                if buckets:  # before cells are let go
+                    self.attribution.add_on_no_flow(buckets)
                 for rows, chunk in table.flows.indexed_chunks(CELL_CHUNK_ROWS if cells else CHUNK_ROWS):
                     chunk_cells = cells.of(rows) if cells else None
                     self.attribution.add(self._placed(chunk), found=table.detected(rows), cells=chunk_cells)
-            if buckets:
-                self.attribution.add_on_no_flow(buckets)
+                    if cells and not self.attribution.keeps_rows:
+                        cells.let_go(rows)
             self.datagrams_forgotten += table.flows.datagrams_forgotten
             self.entries_left_out += table.logs.left_out if table.logs else 0
             self.segments_left_out += table.order.segments_left_out if table.order else 0

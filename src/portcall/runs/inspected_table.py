@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from portcall.flows.cells.flow_cells import Cells
     from portcall.flows.packet_order import PacketOrder
     from portcall.flows.table import FlowTable
-    from portcall.flows.time_buckets import Cells
     from portcall.inspection.asked_questions import AskedMessages
     from portcall.inspection.held_payloads import PayloadHolder
     from portcall.inspection.inspection_state import InspectionState

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from portcall.flows.cells.flow_cells import with_sides
 from portcall.flows.deduplication import deduplicate, passages
 from portcall.flows.eviction import LEAVING_AT_ONCE
 from portcall.flows.row_chunks import CHUNK_ROWS
-from portcall.flows.time_buckets import with_sides
 from portcall.kernels.live.turns import TURN_BITS
 from portcall.records.flows import NEVER, FlowKind
 from portcall.records.packets import NO_TIME, Tally, Verdict
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from portcall.flows.cells.flow_cells import Cells
     from portcall.flows.deduplication import Deduplicated
     from portcall.flows.table import FlowTable
-    from portcall.flows.time_buckets import Cells, TimeBuckets
+    from portcall.flows.time_buckets import TimeBuckets
     from portcall.inspection.detection_table import Detected
     from portcall.records.ownership import Match
     from portcall.runs.inspected_table import InspectedTable

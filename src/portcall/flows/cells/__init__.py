@@ -1,0 +1,1 @@
+"""What came of flows by time, as it is read."""
