@@ -112,8 +112,7 @@ def confine(scope: Scope) -> list[Degradation]:
             may_fork=scope.may_fork,
             may_change_file_user=bool(scope.history),
             may_change_files=scope.may_change_files,
-            may_enter=scope.may_enter,
-            may_compare=scope.may_compare,
+            allows=[name for name, may in (("setns", scope.may_enter), ("kcmp", scope.may_compare)) if may],
         ),
     }
     if not scope.files_are_bounded:

@@ -21,7 +21,7 @@ import ctypes
 import errno
 import os
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from portcall.system.confinement.refused_calls import (
     CLONE,
@@ -42,7 +42,7 @@ from portcall.system.confinement.refused_calls import (
 from portcall.system.kernel_calls import call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 _MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_…, include/uapi/linux/audit.h
 _NUMBER, _MACHINE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # of arguments the lower half; little-endian
@@ -74,7 +74,7 @@ def is_known() -> bool:
     return True
 
 
-def install(**may: bool) -> None:
+def install(**may: Any) -> None:  # Any: what ``build`` takes
     """Refuse calls in all threads from now on, but for what ``build`` is told that they may.
 
     OSError where the kernel does not; it wants ``no_new_privs`` before.
@@ -95,10 +95,12 @@ def build(
     may_fork: bool = False,
     may_change_file_user: bool = False,
     may_change_files: bool = True,
-    may_enter: bool = False,
-    may_compare: bool = False,
+    allows: Collection[str] = (),
 ) -> bytes:
-    """The program, struct sock_filter[n], for the machine and the process that this is."""
+    """The program, struct sock_filter[n], for the machine and the process that this is.
+
+    ``allows``: calls by name that are refused otherwise.
+    """
     machine = os.uname().machine
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"seccomp: numbers of system calls are not known for {machine}")
@@ -106,8 +108,7 @@ def build(
     refused |= {} if may_execute else {**EXECUTES, **IDENTITY}
     if may_change_file_user:  # which without capabilities is one of the users that it is
         refused = {name: numbers for name, numbers in refused.items() if name not in FILE_USER}
-    spared = {name for name, is_spared in (("setns", may_enter), ("kcmp", may_compare)) if is_spared}
-    refused = {name: numbers for name, numbers in refused.items() if name not in spared}
+    refused = {name: numbers for name, numbers in refused.items() if name not in allows}
     if not may_change_files:
         refused |= FILES
     column = list(_MACHINES).index(machine)
