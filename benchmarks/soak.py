@@ -3,13 +3,15 @@
     sudo PYTHONPATH=src python benchmarks/soak.py [--minutes 30] [--connections 200] [--processes 20] [--warm-up 300]
 
 In a network namespace of its own, a client makes so many connections a second on loopback, and so many processes a
-second (``nc``) make one each and end. ``portcall live --every 60`` writes a report a minute. Every ten seconds a line
-of JSON tells memory (resident, of the process and its helpers), descriptors and CPU seconds since the line before.
+second (``nc``) make one each and end. ``portcall live --every 60`` writes a report a minute. Every five seconds a line
+of JSON tells memory of the process and all below it, descriptors, and CPU seconds since the line before. Memory is what
+is anonymous, shared pages in parts (``Pss_Anon``): pages of files and the ring of packets are not what could grow; what
+is resident stands beside it.
 
-The last line has what there is to judge: the slope of memory after the warm-up, by a line through all samples; CPU
-seconds a second in the first and the last five minutes after it; descriptors then; what was sent, counted and dropped;
-reports of owners that were lost; the share of bytes with an owner in the first minute, in the last and at the least;
-and each report's frames, drops and share.
+The last line has what there is to judge: the slope of memory after the warm-up with its interval, as ``growth`` says,
+and whether 1 MB an hour is kept; CPU seconds a second in the first and the last five minutes after it; descriptors
+then; what was sent, counted and dropped; reports of owners that were lost; the share of bytes with an owner in the
+first minute, in the last and at the least; and each report's frames, drops and share.
 """
 
 from __future__ import annotations
@@ -27,13 +29,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import linear_regression, mean
+from statistics import mean
 from threading import Thread
 from typing import Any
 
+from growth import growth
+
 REQUEST, ANSWER = b"x" * 300, b"y" * 700
 _NEW_NETWORK = 0x40000000  # linux/sched.h: CLONE_NEWNET
-_SAMPLE_S, _PART_S = 10, 300
+_SAMPLE_S, _PART_S = 5, 300
+_ALLOWED_MB_AN_HOUR = 1.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -74,7 +79,7 @@ def _serve(server: socket.socket) -> None:
 
 
 def _talk(pid: int, port: int, options: argparse.Namespace) -> tuple[list[dict[str, float]], int]:
-    """Connections and processes at their rates; gives a sample for each ten seconds, and how many connections."""
+    """Connections and processes at their rates; gives a sample for each five seconds, and how many connections."""
     began = time.monotonic()
     made, started, samples, running, last_cpu_s = 0, 0, [], [], _cpu_s(pid)
     with selectors.DefaultSelector() as nothing:
@@ -90,7 +95,7 @@ def _talk(pid: int, port: int, options: argparse.Namespace) -> tuple[list[dict[s
                 made += 1
             if now >= _SAMPLE_S * (len(samples) + 1):
                 cpu_s = _cpu_s(pid)
-                sample = {"second": round(now), "memory_mb": _memory_mb(pid), "cpu_s": round(cpu_s - last_cpu_s, 2)}
+                sample = {"second": round(now), **_memory_mb(pid), "cpu_s": round(cpu_s - last_cpu_s, 2)}
                 samples.append(
                     {**sample, "descriptors": len(list(Path(f"/proc/{pid}/fd").iterdir())), "connections": made}
                 )
@@ -103,21 +108,34 @@ def _talk(pid: int, port: int, options: argparse.Namespace) -> tuple[list[dict[s
 
 
 def _family(pid: int) -> list[int]:
-    """The process, and its helpers."""
-    children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    """The process, and all below it, whichever thread began them."""
+    children = [int(word) for task in Path(f"/proc/{pid}/task").iterdir() for word in _words_of(task / "children")]
     return [pid, *(other for child in children for other in _family(child))]
 
 
-def _memory_mb(pid: int) -> float:
-    pages = sum(int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1]) for one in _family(pid))
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 2)
+def _words_of(path: Path) -> list[str]:
+    """Nothing of a process that has ended meanwhile."""
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _memory_mb(pid: int) -> dict[str, float]:
+    """Of the whole family: proc_pid_smaps(5)."""
+    found = {"Pss_Anon:": 0, "Rss:": 0}
+    for one in _family(pid):
+        words = _words_of(Path(f"/proc/{one}/smaps_rollup"))
+        for name in found:
+            found[name] += int(words[words.index(name) + 1]) if name in words else 0
+    return {"memory_mb": round(found["Pss_Anon:"] * 1024 / 1e6, 2), "resident_mb": round(found["Rss:"] * 1024 / 1e6, 2)}
 
 
 def _cpu_s(pid: int) -> float:
     ticks = 0
     for one in _family(pid):
-        fields = Path(f"/proc/{one}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
+        words = " ".join(_words_of(Path(f"/proc/{one}/stat"))).rpartition(")")[2].split()
+        ticks += sum(map(int, words[11:13]))
     return ticks / _TICKS
 
 
@@ -127,13 +145,14 @@ def _summary(samples: list[dict[str, float]], warm_up_s: float) -> dict[str, Any
     last = [sample for sample in late if sample["second"] > late[-1]["second"] - _PART_S]
     result: dict[str, Any] = {
         "memory_mb": [samples[0]["memory_mb"], late[0]["memory_mb"], samples[-1]["memory_mb"]],
+        "resident_mb": [samples[0]["resident_mb"], late[0]["resident_mb"], samples[-1]["resident_mb"]],
         "cpu_s_a_second": [round(mean(one["cpu_s"] for one in part) / _SAMPLE_S, 4) for part in (first, last)],
         "descriptors": [late[0]["descriptors"], samples[-1]["descriptors"]],
     }
-    if len(late) > 1:
-        seconds = [sample["second"] for sample in late]
-        slope = linear_regression(seconds, [sample["memory_mb"] for sample in late]).slope
-        result["memory_mb_an_hour"] = round(slope * 3600, 2)
+    found = growth([(sample["second"], sample["memory_mb"]) for sample in late])
+    if found:
+        result["memory_mb_an_hour"] = {name: round(value, 2) for name, value in found._asdict().items()}
+        result["verdict"] = found.verdict(_ALLOWED_MB_AN_HOUR)
     return result
 
 

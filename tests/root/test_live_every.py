@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,8 @@ import time
 import pytest
 
 from namespaces import namespace
+from portcall.runs.live import LiveTracker
+from portcall.runs.live_run import LiveOptions, LiveRun
 
 pytestmark = [
     pytest.mark.root,
@@ -120,6 +124,30 @@ def test_sighup_begins_a_new_file_and_sigusr1_tells_at_once(space, tmp_path):
     assert status == 0
     assert f"{DATAGRAMS} packets" in told
     assert [report["coverage"]["frames"] for report in reports(tmp_path)] == [DATAGRAMS, DATAGRAMS]
+
+
+def test_nothing_of_an_interval_stays_when_it_was_reported():
+    """The first one did, as long as the command ran."""
+
+    def send_until_counted():
+        sender.sendto(b"x", ("127.0.0.1", 9))
+        return run.tracker.frames > 0
+
+    gc.collect()
+    before = [one for one in gc.get_objects() if isinstance(one, LiveTracker)]
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+        LiveRun(LiveOptions(interface=["lo"], owners="psutil")) as run,
+    ):
+        intervals = run.in_intervals(1000 * 10**9)
+        run.watch(send_until_counted)
+        run.settle()
+        counted = [ended.tracker.frames for ended in intervals.finish()]
+        kept = [one for one in gc.get_objects() if isinstance(one, LiveTracker) and one not in before]
+
+    assert counted[0] > 0
+    assert kept == [run.tracker]
+    assert run.tracker.frames == 0
 
 
 @pytest.mark.parametrize("words", [["--metrics", "0"], ["-w", "x.pcapng"], ["--", "true"]], ids=lambda words: words[0])

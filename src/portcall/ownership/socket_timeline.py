@@ -69,6 +69,7 @@ class SocketTimeline:
         self._closed: deque[tuple[int, int]] = deque()
         self._exits: deque[tuple[int, int]] = deque()
         self._changes: list[tuple[int, int, int, int, int]] = []
+        self._answers: dict[Match, Match] = {}
         self._swept_ns = self._missed_ns = 0
         self._tells_closes = True
 
@@ -89,9 +90,10 @@ class SocketTimeline:
             self._forget(before_ns)
 
     def find(self, ends: NDArray[np.void]) -> list[Match]:
-        """A Match for each of FLOW_END[n]."""
+        """A Match for each of FLOW_END[n], one object for those that are equal: rows keep them for long."""
         times = zip(*(ends[name].tolist() for name in ("namespace", "first_ns", "last_ns")), strict=True)
-        return [self._find(key, *when) for key, when in zip(keys_of(ends), times, strict=True)]
+        found = [self._find(key, *when) for key, when in zip(keys_of(ends), times, strict=True)]
+        return [self._answers.setdefault(match, match) for match in found]
 
     def knows(self, ends: NDArray[np.void]) -> NDArray[np.bool_]:
         """bool[n]: whether a socket was seen for exactly these ends; for others, some back ends must be asked."""
@@ -274,3 +276,4 @@ class SocketTimeline:
             tables.drop(socket)
         self.processes.forget(before_ns, tables.of_process)
         tables.give_back()
+        self._answers = {}

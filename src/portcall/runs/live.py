@@ -22,7 +22,7 @@ from portcall.records.report import Degradation
 from portcall.records.sightings import FLOW_END
 from portcall.runs.owned_table import OwnedTable, counted, flow_ends, with_capture_points
 from portcall.runs.packet_clock import PacketClock
-from portcall.runs.partitions import Partitions
+from portcall.runs.partitions import Partitions, partitioning
 from portcall.runs.streaming.settled import Grouping, Settled
 from portcall.runs.streaming.shortfalls import notes_of_fragments, notes_of_histories
 from portcall.runs.tracker import Tracker, sum_tallies
@@ -82,6 +82,8 @@ class LiveTracker:
     with_histories: bool = False
     """Whether rows have what the order of their packets tells."""
     _is_matching: bool = False
+    _before: Partitions | None = None
+    """Partitions of the tracker whose successor it is."""
     _partitions: Partitions = field(init=False)
     _tracker: Tracker = field(init=False)
     locate: Callable[[NDArray[np.void]], None] | None = None
@@ -92,10 +94,10 @@ class LiveTracker:
     _clock: PacketClock = field(default_factory=PacketClock)
 
     def __post_init__(self) -> None:
-        self._partitions = Partitions(self.name_capture_point, bounds=self.timeline.bounds)
+        self._partitions = self._before or Partitions(self.name_capture_point, bounds=self.timeline.bounds)
         self._tracker = Tracker(
             names=self.names,
-            partition=self._partition,
+            partition=partitioning(self.locate, self._partitions, self._clock),  # no circle: it is large, and goes
             bucketing=self.bucketing,
             with_histories=self.with_histories,
             cut_is_missed=False,  # what nobody looks at is not caught
@@ -103,12 +105,6 @@ class LiveTracker:
         points = self._partitions.points.names
         self.settled = Settled(self.groupings, self.names, points, self.local, self.early, self.store)
         self.settled.windows = self.windows
-
-    def _partition(self, batch: FrameBatch, packets: NDArray[np.void]) -> None:
-        if self.locate:
-            self.locate(packets)
-        self._partitions.write(batch, packets)
-        self._clock.note(packets["ts_ns"])
 
     def record(self, recorder: Recorder) -> None:
         """Hand on to it what is counted from now on."""
@@ -125,11 +121,16 @@ class LiveTracker:
         """One that counted nothing, for the frames that follow; this one may still be matched and reported."""
         names = self.names and self.names.begun_anew()
         expirer = self.expirer and replace(self.expirer, cut_off=0, pushed_out={})
-        clock = PacketClock()
         successor = replace(
-            self, names=names, expirer=expirer, store=None, _is_matching=False, _tables=[], _clock=clock
+            self,
+            names=names,
+            expirer=expirer,
+            store=None,
+            _is_matching=False,
+            _before=self._partitions,
+            _tables=[],
+            _clock=PacketClock(),
         )
-        successor._partitions = self._partitions  # noqa: SLF001 - its own kind
         points = self._partitions.points.names
         successor.settled = Settled(self.groupings, names, points, self.local, self.early, None)
         successor.settled.windows = self.windows

@@ -136,7 +136,7 @@ class LiveRun:
         self._bucketing, stream = options.bucketing, options.stream
         if names:
             names.rows_leave = bool(stream.take_rows) or (options.by != "flow" and not options.page)
-        self.tracker = LiveTracker(
+        tracker = LiveTracker(
             timeline,
             names=names,
             name_capture_point=self.source.capture_point,
@@ -155,6 +155,7 @@ class LiveRun:
             else None,
         )
         self._intervals: IntervalTracker | None = None
+        self._open: Callable[[], LiveTracker] = lambda: tracker
 
     def __enter__(self) -> LiveRun:  # noqa: PYI034 - Self is of Python 3.11
         return self
@@ -162,6 +163,11 @@ class LiveRun:
     def __exit__(self, *_: object) -> None:
         self.owners.close()
         self.source.close()
+
+    @property
+    def tracker(self) -> LiveTracker:
+        """What counts; in intervals that of the open one, so that none is kept here when it is over."""
+        return self._open()
 
     @property
     def name(self) -> str:
@@ -195,7 +201,7 @@ class LiveRun:
     def report(self, tracker: LiveTracker | None = None, dropped_before: int = 0) -> Report:
         """Everything counted so far, or by the ``tracker`` of an interval, with what only the back ends know."""
         options = self.options
-        tracker = tracker or self._counting()
+        tracker = tracker or self.tracker
         report = tracker.report(
             by=options.by,
             source=self.name,
@@ -226,9 +232,6 @@ class LiveRun:
             ],
         )
 
-    def _counting(self) -> LiveTracker:
-        return self._intervals.open if self._intervals else self.tracker
-
     def trackers(self) -> Sequence[LiveTracker]:
         """Those that count, or may still be matched."""
         return self._intervals.trackers if self._intervals else [self.tracker]
@@ -237,8 +240,9 @@ class LiveRun:
         """Count in intervals from now on, before anything is counted."""
         from portcall.runs.following.live_intervals import IntervalTracker
 
-        self._intervals = IntervalTracker(self.tracker, width_ns)
-        return self._intervals
+        self._intervals = intervals = IntervalTracker(self.tracker, width_ns)
+        self._open = lambda: intervals.open
+        return intervals
 
     def glance(self, *, keeps_silent: bool = False) -> Report:
         """What people see while it runs: all rows, but by flow only so many, of the last seconds or of all the time."""
@@ -250,7 +254,7 @@ class LiveRun:
         Rows are of no bucket of time unless that is all that they are of. Its degradations are those that came while it
         ran.
         """
-        report = self._counting().report(
+        report = self.tracker.report(
             by=by,
             source=self.name,
             local=self.options.local,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portcall.records.packets import CapturePoint, FrameBatch
+    from portcall.runs.packet_clock import PacketClock
 
     NameCapturePoint = Callable[[int, int], CapturePoint]
 
@@ -181,3 +182,17 @@ class CapturePoints:
         self._firsts.append(self._first_of.setdefault(namespace, len(self.names)))
         self.names.append(point)
         self._namespaces.append(namespace)
+
+
+def partitioning(
+    locate: Callable[[NDArray[np.void]], None] | None, partitions: Partitions, clock: PacketClock
+) -> Callable[[FrameBatch, NDArray[np.void]], None]:
+    """What ``Tracker`` does with packets before it counts them."""
+
+    def partition(batch: FrameBatch, packets: NDArray[np.void]) -> None:
+        if locate:
+            locate(packets)
+        partitions.write(batch, packets)
+        clock.note(packets["ts_ns"])
+
+    return partition
