@@ -563,3 +563,15 @@ def test_a_port_that_a_process_has_here_too_says_nothing_of_who_calls_it_elsewhe
     told(timeline, sighting(0, 7, 100, "HELD", "0.0.0.0:4789", protocol="udp"))
 
     assert owner(timeline, ANYWHERE, TUNNEL, first=1, protocol="udp") == (None, "none")
+
+
+def test_ends_with_one_owner_share_one_answer_until_sockets_are_forgotten(timeline):
+    told(timeline, *(sighting(1, port, 100, "USED", f"127.0.0.1:{port}", SERVER) for port in (5, 6)))
+
+    ends = [end(f"127.0.0.1:{port}", SERVER, first=1) for port in (5, 6)]
+    first, second = timeline.find(np.concatenate(ends))
+    told(timeline, until=100)
+
+    assert first.owner.pid == 100
+    assert second is first
+    assert not timeline._answers
