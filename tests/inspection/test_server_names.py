@@ -78,3 +78,43 @@ def test_evil_names_are_ascii_of_bounded_length(evil):
     host = rows[0]["http_host"] or ""
     assert host.isascii()
     assert len(host) <= 1024
+
+
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+OWN_WORDS = (9001, 6881, 6889, 51413, 1080, 9050, 9000, 5938, 22000, 1194, 3260, 61613, 9092, 25565, 8333)
+
+
+@pytest.mark.parametrize("port", OWN_WORDS)
+@pytest.mark.parametrize(("said", "protocol"), [(GET, "http"), (HTTP2, "http2"), (b"SSH-2.0-OpenSSH_9.6\r\n", "ssh")])
+def test_what_is_said_in_the_clear_names_the_service_of_a_port_whose_own_speaks_otherwise(port, said, protocol):
+    (row,) = inspected_in(connection([said], port=port), with_details=True)
+
+    assert (row["service"], row["app"]) == (protocol, "example.com" if said == GET else protocol)
+
+
+@pytest.mark.parametrize("port", [9001, 6881, 51413, 1080, 9050, 8333, 25565, 873])
+def test_a_server_that_is_asked_for_by_name_in_tls_is_not_a_service_that_is_never_in_tls(port):
+    (row,) = inspected_in(connection([client_hello("www.example.org")], port=port), with_details=True)
+
+    assert (row["service"], row["app"], row["hostname"]) == ("tls", "example.org", "www.example.org")
+
+
+@pytest.mark.parametrize("name", ["www.q4cyamnc6mtokjurvdclt.com", "www.gfu7hbxpfp.com", "www.hzkqtvwx.net"])
+def test_a_relay_of_tor_is_asked_for_by_a_name_that_was_made_up(name):
+    (row,) = inspected_in(connection([client_hello(name)], port=9001), with_details=True)
+
+    assert (row["service"], row["app"]) == ("tor", "tor")
+
+
+@pytest.mark.parametrize(("port", "service"), [(3128, "squid"), (9200, "elasticsearch"), (2375, "docker")])
+def test_http_does_not_contradict_a_service_that_is_spoken_over_it(port, service):
+    (row,) = inspected_in(connection([GET], port=port), with_details=True)
+
+    assert row["service"] == service
+
+
+@pytest.mark.parametrize(("port", "service"), [(9092, "kafka"), (9200, "elasticsearch"), (853, "dns-over-tls")])
+def test_tls_hides_what_it_carries_so_the_port_tells_it(port, service):
+    (row,) = inspected_in(connection([client_hello("broker.example.org")], port=port), with_details=True)
+
+    assert row["service"] == service

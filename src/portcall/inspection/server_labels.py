@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from portcall.labels.carried_services import SPOKEN_OVER_HTTP, is_made_up, may_be_in_tls
 from portcall.labels.hostnames import app_of_hostname
 from portcall.labels.service_keys import identity_by_port
 from portcall.records.detections import OUTER_KINDS, NameKind
@@ -22,32 +23,12 @@ if TYPE_CHECKING:
 AMBIGUOUS = "ambiguous"
 """Stands in ``hostname_source`` where resolvers gave several names for the address."""
 
-_CARRIERS = frozenset({"tls", "quic", "dtls", "http", "http2", "websocket"})
-"""Protocols that carry others: on the port of a service they do not contradict it …"""
-_RECOGNISABLE = frozenset(
-    {
-        "http",
-        "http-alt",
-        "https",
-        "https-alt",
-        "ssh",
-        "telnet",
-        "ftp",
-        "smtp",
-        "imap",
-        "pop3",
-        "dns",
-        "irc",
-        "ldap",
-        "smb",
-    }
-    | {"mysql", "postgresql", "redis", "mongodb", "rdp", "vnc", "mqtt", "amqp", "sip", "rtsp", "ntp", "snmp", "bgp"}
-)
-"""… unless that would have been recognised if it were there."""
+_OVER_HTTP = frozenset({"http", "http2", "websocket"})
+"""Protocols that carry others: they do not contradict a service that is spoken through them."""
+_OVER_TLS = frozenset({"tls", "quic", "dtls"})
+"""The same, of protocols that hide what they carry: of most services the port is then all that tells."""
 _SAME = {"smtp": "submission", "smb": "netbios-ssn", "pop": "pop3"}
 """Protocol → the start of other services' names that it is spoken by."""
-_TLS_AT_ONCE = frozenset({"postgresql", "rdp"})
-"""Services that would be recognised, but whose clients may begin with TLS (PostgreSQL 17)."""
 _ENVELOPES = frozenset({"proxy-protocol"})
 """Protocols that only stand before another one: alone they make no service."""
 _PART_OF = {"ftp-data": "ftp"}
@@ -100,15 +81,21 @@ def tell(
     host = registry.host_number(hostname) if hostname else 0
     protocol = detection.protocol if detection else None
     is_cover = source in _COVERS  # then the app is that of the name behind it, if a resolver told one
-    key = _key(fact, protocol, inferred[0] if is_cover else names, registry)
+    sent = detection.names[0].text if detection and detection.names else None
+    key = _key(fact, protocol, inferred[0] if is_cover else names, sent, registry)
     return ServerLabel(key, protocol, hostname, source if hostname else AMBIGUOUS if names else None, host)
 
 
-def _key(fact: Facts, protocol: str | None, names: tuple[str, ...], registry: Registry) -> int:
-    """The service key for what the port says, the protocol, and the names, if need be several."""
+def _key(fact: Facts, protocol: str | None, names: tuple[str, ...], sent: str | None, registry: Registry) -> int:
+    """The service key for what the port says, the protocol, and the names, if need be several.
+
+    ``sent``: the name that the conversation itself mentions.
+    """
     service, by_port = fact.service, identity_by_port(fact.service)
     protocol = None if protocol in _ENVELOPES else protocol
-    foreign = protocol is not None and not _agrees(protocol, by_port, is_curated=fact.is_curated)
+    foreign = protocol is not None and not _agrees(protocol, by_port, sent, is_curated=fact.is_curated)
+    if sent and protocol == "tls" and is_made_up(by_port.app, sent):
+        names = ()
     apps = {label.app if label else None for label in map(app_of_hostname, names)}
     app = apps.pop() if len(apps) == 1 else None
     if app:
@@ -119,7 +106,7 @@ def _key(fact: Facts, protocol: str | None, names: tuple[str, ...], registry: Re
     return registry.found_key(service, protocol if foreign else None, app, "protocol")
 
 
-def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:
+def _agrees(protocol: str, by_port: Identity, sent: str | None, *, is_curated: bool) -> bool:
     """Whether a protocol that was recognised is what the port promises, or carries it.
 
     What IANA has on a port is seldom what is found there; so that TLS or HTTP carries it is believed of a curated port.
@@ -127,9 +114,9 @@ def _agrees(protocol: str, by_port: Identity, *, is_curated: bool) -> bool:
     service = by_port.app
     if service is None:
         return False
-    if protocol == "tls" and service in _TLS_AT_ONCE:
+    if is_curated and protocol in _OVER_HTTP and service in SPOKEN_OVER_HTTP:
         return True
-    if protocol in _CARRIERS and is_curated and service not in _RECOGNISABLE:
+    if is_curated and protocol in _OVER_TLS and may_be_in_tls(service, sent):
         return True
     if protocol in ("tls", "quic"):
         return service.startswith("https")
