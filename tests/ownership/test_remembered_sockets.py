@@ -43,6 +43,12 @@ def remembered():
     return sum(isinstance(one, (ObservedSocket, Use)) for one in gc.get_objects())
 
 
+def tables_made():
+    """Tables of Python that have something in them, in this process."""
+    gc.collect()
+    return sum(isinstance(one, dict) for one in gc.get_objects())
+
+
 def lost(timeline, *cookies, before, protocol=17, namespace=1, until):
     """The timeline, after it was told that reports were lost, and which sockets there are now."""
     existing = ExistingSockets(namespace, at(before), {protocol: {*cookies}})
@@ -76,6 +82,18 @@ def test_tables_are_small_again_after_a_flood_of_processes(timeline):
 
     assert len(timeline.processes) == 2
     assert table_bytes(timeline) < LITTLE_BYTES
+
+
+def test_connections_need_no_tables_of_their_own(timeline):
+    """A table takes a fifth of what is remembered of a connection, and each has one peer."""
+    rows = flood("CONNECTED")
+    rows["remote"], rows["remote_port"] = rows["local"], 80
+    before = tables_made()
+
+    told(timeline, rows, until=5)
+
+    assert len(timeline) == FLOOD
+    assert tables_made() - before < 100
 
 
 def test_nothing_of_a_forgotten_socket_stays(timeline):

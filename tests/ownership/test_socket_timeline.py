@@ -525,7 +525,7 @@ def test_a_raw_socket_that_sends_from_every_port_is_kept_small(timeline):
     rows = [sighting(1, 7, 100, "USED", f"10.0.0.1:{n}", SERVER, protocol="udp") for n in range(1, 2000)]
     told(timeline, *rows)
 
-    assert len(timeline._tables.sockets[7].ports) == ownership._PORTS_PER_SOCKET
+    assert len(timeline._tables.sockets[7].places) == ownership._PORTS_PER_SOCKET
 
 
 def test_a_socket_that_a_service_manager_holds_too_is_the_services(timeline):

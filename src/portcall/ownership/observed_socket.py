@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from portcall.records.ownership import ACTIVATORS, Evidence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcall.ownership.few_uses import FewUses
     from portcall.ownership.process_table import ProcessTable
     from portcall.records.ownership import Owner
 
@@ -39,10 +40,11 @@ class ObservedSocket:
     used: tuple[tuple[int, int], ...] = ()
     """(since when, process): each is the one that uses it until the next."""
     shared_ns: int = NEVER_NS
-    peers: dict[bytes, Use] = field(default_factory=dict)
-    bindings: dict[bytes, Use] = field(default_factory=dict)
+    peers: FewUses = None
+    bindings: FewUses = None
     processes: tuple[int, ...] = ()
-    ports: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()
+    """Its ports, as ``place`` numbers them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +56,16 @@ class Use:
     key: bytes
     used: tuple[tuple[int, int], ...] = ()
     """(when, process) of packets on this very key."""
+
+
+def place(protocol: int, port: int) -> int:
+    """One number for a port of a protocol; ``port_at`` gives the port."""
+    return protocol << 16 | port
+
+
+def port_at(place_number: int) -> int:
+    """The port of a place."""
+    return place_number & 0xFFFF
 
 
 def holders_of(use: Use, first_ns: int, last_ns: int) -> Sequence[tuple[int, int]]:
@@ -122,13 +134,13 @@ def may_be_same(namespace: int, other: int) -> bool:
     return namespace == other or not namespace or not other
 
 
-def unfile(index: dict[bytes, tuple[Use, ...]], key: bytes, use: Use) -> None:
+def unfile(index: dict[bytes, tuple[Use, ...]], use: Use) -> None:
     """Take a use out of an index."""
-    others = tuple(other for other in index[key] if other is not use)
+    others = tuple(other for other in index[use.key] if other is not use)
     if others:
-        index[key] = others
+        index[use.key] = others
     else:
-        del index[key]
+        del index[use.key]
 
 
 def was_left(socket: ObservedSocket, before_ns: int, missed_ns: int, processes: ProcessTable) -> bool:
@@ -142,9 +154,3 @@ def was_left(socket: ObservedSocket, before_ns: int, missed_ns: int, processes: 
     if not may_be_missed or socket.closed_ns != NEVER_NS or socket.opened_ns >= before_ns:
         return False
     return not any(processes.lives(pid, before_ns) for pid in socket.processes)
-
-
-def pop_oldest(peers: dict[bytes, Use]) -> tuple[bytes, Use]:
-    """Take out the one that was put in first."""
-    key = next(iter(peers))
-    return key, peers.pop(key)

@@ -5,7 +5,8 @@ What is remembered of a socket is put in and taken out here, so that the tables 
 
 from __future__ import annotations
 
-from portcall.ownership.observed_socket import TCP, ObservedSocket, Use, may_be_same, pop_oldest, unfile
+from portcall.ownership.few_uses import each_of, pop_oldest, use_at, with_use
+from portcall.ownership.observed_socket import TCP, ObservedSocket, Use, may_be_same, unfile
 from portcall.ownership.table_sizes import fitting
 
 Index = dict[bytes, tuple[Use, ...]]
@@ -23,32 +24,34 @@ class RememberedSockets:
         """By the local end."""
         self.of_process: dict[int, set[int]] = {}
         """Cookies by pid."""
-        self.last_at: dict[tuple[int, int], int] = {}
-        """The cookie of the last socket at a port of a protocol."""
+        self.last_at: dict[int, int] = {}
+        """The cookie of the last socket at a ``place``."""
 
     def file_peer(self, socket: ObservedSocket, key: bytes, time_ns: int, most_peers: int) -> tuple[Use, bool]:
         """The socket's use with this peer; and whether an older one had to be forgotten for it."""
-        known = socket.peers.get(key)
+        known = use_at(socket.peers, key)
         if known is not None:
             return known, False
-        known = socket.peers[key] = Use(socket, time_ns, key)
+        known = Use(socket, time_ns, key)
+        peers = socket.peers = with_use(socket.peers, known)
         self.exact[key] = (*self.exact.get(key, ()), known)
-        is_full = len(socket.peers) > most_peers
-        if is_full:
-            unfile(self.exact, *pop_oldest(socket.peers))
-        return known, is_full
+        if not isinstance(peers, dict) or len(peers) <= most_peers:
+            return known, False
+        unfile(self.exact, pop_oldest(peers))
+        return known, True
 
     def file_binding(self, socket: ObservedSocket, local: bytes, time_ns: int) -> None:
         """Find the socket by this local end."""
-        if local not in socket.bindings:
-            use = socket.bindings[local] = Use(socket, time_ns, local)
+        if use_at(socket.bindings, local) is None:
+            use = Use(socket, time_ns, local)
+            socket.bindings = with_use(socket.bindings, use)
             self.bound[local] = (*self.bound.get(local, ()), use)
 
-    def file_port(self, socket: ObservedSocket, port: int) -> ObservedSocket | None:
-        """The socket is the last one at this port; gives the one before it, if that was another flow's."""
-        before = self.sockets.get(self.last_at.get((socket.protocol, port), 0))
-        socket.ports += (port,)
-        self.last_at[socket.protocol, port] = socket.cookie
+    def file_port(self, socket: ObservedSocket, here: int) -> ObservedSocket | None:
+        """The socket is the last one at this ``place``; gives the one before it, if that was another flow's."""
+        before = self.sockets.get(self.last_at.get(here, 0))
+        socket.places += (here,)
+        self.last_at[here] = socket.cookie
         is_taken_over = before is not None and socket.protocol != TCP
         return before if is_taken_over and before and may_be_same(before.namespace, socket.namespace) else None
 
@@ -75,18 +78,17 @@ class RememberedSockets:
         """Forget a socket."""
         del self.sockets[socket.cookie]
         for index, uses in ((self.exact, socket.peers), (self.bound, socket.bindings)):
-            for key, use in uses.items():
-                unfile(index, key, use)
-        for port in socket.ports:
-            if self.last_at.get((socket.protocol, port)) == socket.cookie:
-                del self.last_at[socket.protocol, port]
+            for use in each_of(uses):
+                unfile(index, use)
+        for here in socket.places:
+            if self.last_at.get(here) == socket.cookie:
+                del self.last_at[here]
         for pid in socket.processes:
             cookies = self.of_process.get(pid, set())
             cookies.discard(socket.cookie)
             if not cookies:
                 self.of_process.pop(pid, None)
-        socket.peers.clear()  # a use and its socket point at each other: without it, only the collector frees them
-        socket.bindings.clear()
+        socket.peers = socket.bindings = None  # each points back at it, and only the collector frees what is in circles
 
     def give_back(self) -> None:
         """Let no table have room for much more than is in it, as after a flood of sockets: one step for each entry."""

@@ -29,6 +29,8 @@ from portcall.ownership.observed_socket import (
     Use,
     holders_of,
     nearest,
+    place,
+    port_at,
     speakers,
     was_left,
     without_activators,
@@ -56,6 +58,7 @@ KERNEL = Owner(0, None, Program("[kernel]"))
 _SWEEP_NS = 10 * SECOND_NS
 _CHANGES_PER_SOCKET = 3  # where a socket goes round among workers, rows do not follow every turn
 _MOST_TURNS = 64  # of those who use a socket by turns, the latest
+_KEPT_BY_MANY = ("process", "namespace")
 _PORTS_PER_SOCKET = 64  # a raw socket may send from every port there is
 
 
@@ -70,6 +73,7 @@ class SocketTimeline:
         self._exits: deque[tuple[int, int]] = deque()
         self._changes: list[tuple[int, int, int, int, int]] = []
         self._answers: dict[Match, Match] = {}
+        self._numbers: dict[int, int] = {}
         self._swept_ns = self._missed_ns = 0
         self._tells_closes = True
 
@@ -127,10 +131,15 @@ class SocketTimeline:
         sightings = events.sightings[np.argsort(events.sightings["time_ns"], kind="stable")]
         keys = keys_of(sightings)
         columns = ("time_ns", "socket", "process", "user", "namespace", "evidence", "protocol")
-        for row in zip(*(sightings[name].tolist() for name in columns), keys, strict=True):
+        for row in zip(*(self._values(sightings, name) for name in columns), keys, strict=True):
             self._close_until(row[0])
             self._see(*row)
         self._close_until(NEVER_NS)
+
+    def _values(self, sightings: NDArray[np.void], column: str) -> list[int]:
+        """A column's values; where many sockets keep the same ones, one object for each."""
+        values: list[int] = sightings[column].tolist()
+        return [self._numbers.setdefault(n, n) for n in values] if column in _KEPT_BY_MANY else values
 
     def _see(  # noqa: PLR0913, PLR0917 - the columns of a sighting
         self, time_ns: int, cookie: int, pid: int, user: int, namespace: int, evidence: int, protocol: int, key: bytes
@@ -176,8 +185,9 @@ class SocketTimeline:
     def _index(self, socket: ObservedSocket, key: bytes, time_ns: int, *, is_copy: bool) -> Use | None:
         """File the socket under what the sighting calls it; gives the use if it names a peer."""
         port = port_of(key)
-        if port and not is_copy and port not in socket.ports and len(socket.ports) < _PORTS_PER_SOCKET:
-            self._note_birth(socket, port, time_ns)
+        here = place(socket.protocol, port)
+        if port and not is_copy and here not in socket.places and len(socket.places) < _PORTS_PER_SOCKET:
+            self._note_birth(socket, here, time_ns)
         if is_bound(key):
             if port or not has_ports(key):
                 self._tables.file_binding(socket, local_key(key), time_ns)
@@ -186,12 +196,12 @@ class SocketTimeline:
         self.bounds.peers_forgotten += is_full
         return use
 
-    def _note_birth(self, socket: ObservedSocket, port: int, time_ns: int) -> None:
-        before = self._tables.file_port(socket, port)
+    def _note_birth(self, socket: ObservedSocket, here: int, time_ns: int) -> None:
+        before = self._tables.file_port(socket, here)
         if before is not None:
             if not self._tells_closes:  # nor births: the first report may come after the first packet
                 time_ns = min(time_ns, before.closed_ns + 1)
-            self._changes.append((time_ns, socket.namespace, port, socket.protocol, 0))
+            self._changes.append((time_ns, socket.namespace, port_at(here), socket.protocol, 0))
 
     def _note_next_speaker(self, use: Use, time_ns: int) -> None:
         """Without ports, a socket's birth says nothing: what tells is that another one speaks on the same key."""
@@ -201,8 +211,8 @@ class SocketTimeline:
             self._changes.append((time_ns, use.socket.namespace, 0, use.key[0], 0))
 
     def _note_handover(self, socket: ObservedSocket, time_ns: int) -> None:
-        for port in socket.ports:
-            self._changes.append((time_ns, socket.namespace, port, socket.protocol, 0))
+        for here in socket.places:
+            self._changes.append((time_ns, socket.namespace, port_at(here), socket.protocol, 0))
 
     def _close(self, socket: ObservedSocket, time_ns: int, pid: int) -> None:
         socket.closed_ns, socket.closer = time_ns, pid
@@ -276,4 +286,4 @@ class SocketTimeline:
             tables.drop(socket)
         self.processes.forget(before_ns, tables.of_process)
         tables.give_back()
-        self._answers = {}
+        self._answers, self._numbers = {}, {}
