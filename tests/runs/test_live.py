@@ -28,6 +28,7 @@ from portcall.records.packets import FRAME, CapturePoint, Direction, FrameBatch,
 from portcall.records.payloads.log_entries import LOG_ENTRIES
 from portcall.records.schema import LIVE_GROUPINGS, directions
 from portcall.records.sightings import SIGHTING
+from portcall.runs import live_loop
 from portcall.runs.live import LiveTracker
 from portcall.runs.live_loop import turn, watch
 from portcall.runs.packet_clock import SETTLE_NS
@@ -350,6 +351,27 @@ def test_after_a_turn_it_waits_for_more_only_as_far_as_the_turn_was_short(tracke
     )
 
     assert waited == pytest.approx([waits_s] * 3)
+
+
+def test_free_memory_goes_back_every_five_seconds_and_circles_are_looked_for_every_minute(tracker, monkeypatch):
+    silent, returned = Silent(1), []
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(
+        live_loop, "return_free_memory", lambda *, collects: returned.append((round(silent.now_s), collects))
+    )
+
+    watch(
+        silent,
+        silent,
+        tracker,
+        is_over=lambda: silent.now_s > 120,
+        on_interval=lambda: None,
+        interval_s=0,
+        clock=lambda: silent.now_s,
+    )
+
+    assert [second for second, _ in returned] == list(range(5, 121, 5))
+    assert [second for second, collects in returned if collects] == [60, 120]
 
 
 @pytest.mark.parametrize("ports", [1, 40])

