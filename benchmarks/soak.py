@@ -33,11 +33,11 @@ from statistics import mean
 from threading import Thread
 from typing import Any
 
-from growth import growth
+from growth import WINDOWS, growth
 
 REQUEST, ANSWER = b"x" * 300, b"y" * 700
 _NEW_NETWORK = 0x40000000  # linux/sched.h: CLONE_NEWNET
-_SAMPLE_S, _PART_S = 5, 300
+_SAMPLE_S, _PART_S, _INTERVAL_S = 5, 300, 60
 _ALLOWED_MB_AN_HOUR = 1.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -58,7 +58,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
         Thread(target=_serve, args=(server,), daemon=True).start()
         port = server.getsockname()[1]
-        words = ["live", "-i", "lo", "--every", "60", "-o", f"{name}/%Y%m%d-%H%M%S.json"]
+        words = ["live", "-i", "lo", "--every", str(_INTERVAL_S), "-o", f"{name}/%Y%m%d-%H%M%S.json"]
         live = subprocess.Popen([sys.executable, "-m", "portcall", *words], stderr=subprocess.PIPE, text=True)
         print((live.stderr.readline() if live.stderr else "").strip(), file=sys.stderr)
         samples, made = _talk(live.pid, port, options)
@@ -149,7 +149,8 @@ def _summary(samples: list[dict[str, float]], warm_up_s: float) -> dict[str, Any
         "cpu_s_a_second": [round(mean(one["cpu_s"] for one in part) / _SAMPLE_S, 4) for part in (first, last)],
         "descriptors": [late[0]["descriptors"], samples[-1]["descriptors"]],
     }
-    found = growth([(sample["second"], sample["memory_mb"]) for sample in late])
+    intervals = round((late[-1]["second"] - late[0]["second"]) / _INTERVAL_S)  # memory swings with each
+    found = growth([(sample["second"], sample["memory_mb"]) for sample in late], min(intervals, WINDOWS))
     if found:
         result["memory_mb_an_hour"] = {name: round(value, 2) for name, value in found._asdict().items()}
         result["verdict"] = found.verdict(_ALLOWED_MB_AN_HOUR)
